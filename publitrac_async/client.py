@@ -1,0 +1,242 @@
+"""`PublitracClient`: one transport, two façades."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import urllib.parse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from publitrac_async.config import BASE_URL, CALLS_PER_SECOND, CONCURRENCY, RetryPolicy, Timeout
+from publitrac_async.errors import ConfigurationError
+from publitrac_async.transport.auth import Authorization, Placement, StaticCredentials, TokenStore
+from publitrac_async.transport.events import Hook
+from publitrac_async.transport.http import AiohttpTransport, Wire
+from publitrac_async.transport.limits import RateLimiter, limiter_for
+from publitrac_async.transport.pipeline import Transport
+from publitrac_async.transport.secret import Secret, seal
+from publitrac_async.v1 import V1
+from publitrac_async.v2 import V2
+
+if TYPE_CHECKING:
+    import httpx
+
+_ENVIRONMENT: Final = "PUBLITRAC_"
+
+
+class PublitracClient:
+    """A client of PUBLITRAC: ``client.v1`` speaks XML, ``client.v2`` JSON.
+
+    Open one for the life of your program and share it; it belongs to the event loop it is first used in.
+
+    ::
+
+        async with PublitracClient(api_key=..., username=..., password=...) as publitrac:
+            await publitrac.v2.delayed_sync(Lead(email="ada@example.com", first_name="Ada"))
+            lead = await publitrac.v1.get_lead("ada@example.com")
+
+    Args:
+        api_key: from the settings of the account. All v2 needs.
+        username: needed for v1.
+        password: needed for v1.
+        base_url: the general environment by default; ``publitrac_async.CANADIAN_BASE_URL`` is the other.
+            Plain ``http`` is accepted for this machine only.
+        rate_limit: calls a second that v1, v2, retries and log-ins share; ``None`` for no limit.
+        v2_rate_limit: calls a second of v2 alone, where PUBLITRAC granted that. v2 shares `rate_limit`
+            otherwise.
+        retry: when a failed call is repeated.
+        timeout: how long things may take; a number is the total of a call in seconds.
+        concurrency: calls in flight at once.
+        transport: any ``httpx.AsyncBaseTransport``, in place of the one on aiohttp. The client closes it.
+        limiter: in place of the limiter that `rate_limit` describes.
+        token_store: in place of one in memory.
+        hooks: called with every event of `publitrac_async.transport.events`.
+        trust_env: take proxies and ``SSL_CERT_FILE`` from the environment.
+        auth_in: where the v1 credentials of a POST go; a GET has them in the query in any case.
+        api_key_param: how v1 spells the key's parameter; the documents also have ``apiKey``.
+        allow_insecure_http: accept plain ``http`` to any host.
+
+    Raises:
+        ConfigurationError: a credential or setting is unusable.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str | Secret,
+        username: str | Secret | None = None,
+        password: str | Secret | None = None,
+        base_url: str = BASE_URL,
+        rate_limit: int | None = CALLS_PER_SECOND,
+        v2_rate_limit: int | None = None,
+        retry: RetryPolicy | None = None,
+        timeout: Timeout | float | None = None,
+        concurrency: int = CONCURRENCY,
+        transport: httpx.AsyncBaseTransport | None = None,
+        limiter: RateLimiter | None = None,
+        token_store: TokenStore | None = None,
+        hooks: Sequence[Hook] = (),
+        trust_env: bool = False,
+        auth_in: Placement = "query",
+        api_key_param: str = "apikey",
+        allow_insecure_http: bool = False,
+    ) -> None:
+        sealed = [
+            None if value is None else seal(value, name, header=name == "api_key")
+            for name, value in (("api_key", api_key), ("username", username), ("password", password))
+        ]
+        # From here on no local name holds a bare credential: tracebacks may be recorded with theirs.
+        del api_key, username, password
+        for secret in sealed:
+            if isinstance(secret, ConfigurationError):
+                raise secret
+        key, user, word = (secret if isinstance(secret, Secret) else None for secret in sealed)
+        if key is None:
+            raise ConfigurationError("api_key must be given")
+        if (user is None) != (word is None):
+            raise ConfigurationError("username and password belong together")
+        base_url = check_base_url(base_url, allow_insecure_http=allow_insecure_http)
+        if concurrency < 1:
+            raise ConfigurationError("concurrency must be at least 1")
+        if auth_in not in ("query", "body"):
+            raise ConfigurationError('auth_in must be "query" or "body"')
+        settings = timeout if isinstance(timeout, Timeout) else _timeout(timeout)
+        # One connection more than calls in flight, for the log-in that they may wait for.
+        carrier = transport or AiohttpTransport(pool_size=concurrency + 1, trust_env=trust_env)
+        self._transport = Transport(
+            Wire(base_url, carrier, settings),
+            limiter=limiter or limiter_for(rate_limit),
+            retry=retry or RetryPolicy(),
+            timeout=settings,
+            concurrency=concurrency,
+            hooks=hooks,
+        )
+        credentials = Authorization(
+            parameters=((api_key_param, key), ("username", user), ("password", word))
+            if user and word
+            else (),
+            placement=auth_in,
+        )
+        self._v1 = V1(self._transport, StaticCredentials(credentials), has_credentials=user is not None)
+        self._v2 = V2(
+            self._transport,
+            key,
+            limiter=None if v2_rate_limit is None else limiter_for(v2_rate_limit),
+            token_store=token_store,
+        )
+        self._base_url = base_url
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str] | None = None, **options: Any) -> Self:
+        """A client with the credentials of the environment.
+
+        Reads ``PUBLITRAC_API_KEY``, ``PUBLITRAC_USERNAME``, ``PUBLITRAC_PASSWORD`` and
+        ``PUBLITRAC_BASE_URL``; each also as ``..._FILE`` with the path of a file that holds the value.
+
+        Args:
+            environment: in place of ``os.environ``.
+            **options: further arguments of the constructor; they come before the environment.
+
+        Raises:
+            ConfigurationError: there is no API key, a file cannot be read, or a value is unusable.
+        """
+        names = {"api_key", "username", "password", "base_url"}
+        for name in sorted(names - options.keys()):
+            secret = read_environment(os.environ if environment is None else environment, name)
+            if secret is not None:
+                options[name] = secret.reveal() if name == "base_url" else secret
+        if "api_key" not in options:
+            raise ConfigurationError(
+                "the environment has neither PUBLITRAC_API_KEY nor PUBLITRAC_API_KEY_FILE"
+            )
+        return cls(**options)
+
+    @property
+    def v1(self) -> V1:
+        """PUBLITRAC API v1."""
+        return self._v1
+
+    @property
+    def v2(self) -> V2:
+        """PUBLITRAC API v2."""
+        return self._v2
+
+    async def aclose(self) -> None:
+        """Close the client: new calls are refused, those in flight get half a second. Can be called again."""
+        await self._v2.aclose()
+        await self._transport.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"PublitracClient({self._base_url})"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a client does not pickle: build one where it is used")
+
+
+def read_environment(environment: Mapping[str, str], name: str) -> Secret | None:
+    """A credential or setting from the environment, or from the file it names.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or the value is unusable.
+    """
+    variable = _ENVIRONMENT + name.upper()
+    value = environment.get(variable)
+    path = environment.get(f"{variable}_FILE")
+    if value is None and path is not None:
+        problem = None
+        try:
+            value = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            problem = f"the file that {variable}_FILE names cannot be read: {type(error).__name__}"
+        if problem is not None:
+            raise ConfigurationError(problem)
+    if value is None:
+        return None
+    secret = seal(value, variable)
+    del value
+    if isinstance(secret, ConfigurationError):
+        raise secret
+    return secret
+
+
+def check_base_url(base_url: str, *, allow_insecure_http: bool) -> str:
+    """`base_url` without a slash at its end.
+
+    Raises:
+        ConfigurationError: it is no URL of scheme and host, or sends credentials in the clear.
+    """
+    parts = urllib.parse.urlsplit(base_url.strip())
+    if parts.username or parts.password:
+        raise ConfigurationError("base_url must not hold credentials")
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ConfigurationError("base_url must be https://host, optionally with a port and a path")
+    if parts.scheme == "http" and not allow_insecure_http and not _is_loopback(parts.hostname):
+        raise ConfigurationError("base_url must be https: http shows credentials to everybody on the way")
+    return base_url.strip().rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _timeout(total: float | None) -> Timeout:
+    return Timeout() if total is None else Timeout(total=total)

@@ -1,0 +1,105 @@
+"""Frozen settings. Every default number of the package stands here, with its source."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+from attrs import frozen
+
+from publitrac_async.errors import ConfigurationError
+
+#: "General" and "Canadian" environments of the PUBLITRAC API reference, section URL.
+BASE_URL: Final = "https://app.publitrac.com"
+CANADIAN_BASE_URL: Final = "https://appca.publitrac.com"
+
+#: "Les appels à l'API doivent être limités à 35 par seconde" (PUBLITRAC API reference, Limitation).
+CALLS_PER_SECOND: Final = 35
+#: What is added to the second, in seconds: calls that leave 1.000 s apart can arrive closer together.
+RATE_GUARD: Final = 0.05
+
+#: Calls in flight at once; also the size of the connection pool, so that nothing ever waits for the pool.
+CONCURRENCY: Final = 32
+
+#: Seconds that closing a client waits for calls in flight.
+CLOSE_PATIENCE: Final = 0.5
+
+#: Life of a v2 token in seconds after its last use (API V2 documentation, "By default will be 900").
+TOKEN_TTL: Final = 900.0
+#: A token this close to its end (seconds, or this part of a shorter life) is renewed before it is used.
+TOKEN_MARGIN: Final = 60.0
+TOKEN_MARGIN_PART: Final = 0.1
+
+#: Caps on an answer: bytes on the wire and after decompression, ratio of the two (checked past
+#: RATIO_FREE bytes), nesting, characters in one XML text.
+MAX_BODY: Final = 32 * 1024 * 1024
+MAX_RATIO: Final = 100
+RATIO_FREE: Final = 1024 * 1024
+MAX_DEPTH: Final = 64
+MAX_TEXT: Final = 1024 * 1024
+
+#: A `Retry-After` above this many seconds ends the call with an error that holds the value.
+MAX_RETRY_AFTER: Final = 60.0
+
+
+@frozen(kw_only=True)
+class Timeout:
+    """How long things may take, in seconds.
+
+    Attributes:
+        total: the whole call: waiting for the rate limit, log-in, every attempt and the waits between
+            them. ``None`` means no limit.
+        connect: opening one connection, TLS included.
+        read: the longest silence while an answer is awaited or read.
+    """
+
+    total: float | None = 30.0
+    connect: float = 10.0
+    read: float = 20.0
+
+    def __attrs_post_init__(self) -> None:
+        for name in ("total", "connect", "read"):
+            seconds = getattr(self, name)
+            if not (seconds is None and name == "total") and not seconds > 0:
+                raise ConfigurationError(f"timeout: {name} must be more than 0 seconds, not {seconds}")
+
+
+@frozen(kw_only=True)
+class RetryPolicy:
+    """When and how a failed call is repeated.
+
+    Reads and upserts are repeated; an operation that appends is repeated only when nothing was sent or
+    the service proves that it did not execute it.
+
+    Attributes:
+        attempts: requests sent at most for one call, the first included. 1 turns retrying off.
+        base: seconds; the first wait is drawn between 0 and this ("full jitter"), then doubles.
+        throttle_base: the same after the service said that calls come too fast.
+        cap: the longest wait drawn, in seconds.
+        max_retry_after: a ``Retry-After`` above this many seconds is not waited for.
+        budget: capacity of the bucket that all calls of a client share. A retry takes ``cost`` from it
+            (``throttle_cost`` after throttling) and gives it back when it succeeds; every clean success
+            gives back 1. An empty bucket means that errors surface at once, so that an outage is not
+            multiplied by the number of attempts.
+        cost: what a retry takes.
+        throttle_cost: what a retry after throttling takes.
+    """
+
+    attempts: int = 4
+    base: float = 0.25
+    throttle_base: float = 1.0
+    cap: float = 8.0
+    max_retry_after: float = MAX_RETRY_AFTER
+    budget: int = 500
+    cost: int = 14
+    throttle_cost: int = 5
+
+    def __attrs_post_init__(self) -> None:
+        for name, value in attrs.asdict(self).items():
+            if value < (1 if name == "attempts" else 0):
+                raise ConfigurationError(f"retry: {name} cannot be {value}")
+
+
+#: For unattended runs: more patience, the same budget.
+BULK_TIMEOUT: Final = Timeout(total=300.0)
+BULK_RETRY: Final = RetryPolicy(attempts=8, cap=20.0, max_retry_after=300.0)

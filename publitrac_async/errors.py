@@ -1,0 +1,209 @@
+"""Every error this package raises.
+
+::
+
+    PublitracError
+    ├── ConfigurationError        a setting or credential is unusable; raised at construction
+    ├── ClientStateError          the client is closed, or belongs to another event loop or process
+    ├── TransportError            no usable answer arrived
+    │   ├── NotSent               nothing reached the service: repeating is safe
+    │   ├── OutcomeUnknown        bytes may have left, the answer is lost
+    │   └── DeadlineExceeded      the total time of the call ran out
+    ├── ApiError                  the service (or a check before the wire) refused
+    │   ├── AuthenticationError   the credentials were rejected
+    │   ├── PermissionDenied      the credentials do not reach this far
+    │   ├── NotFound
+    │   │   └── LeadNotFound
+    │   ├── ValidationError       fields and values that cannot be accepted
+    │   ├── Conflict              the lead exists already, or several match
+    │   ├── RateLimited           too many calls just now
+    │   ├── QuotaExhausted        too many calls for today
+    │   └── ServerError           the service failed
+    └── UnexpectedContent         an HTML page, a cut or malformed answer, the wrong format
+
+Each error says whether repeating the same call may help (``retryable``) and whether the call may have
+taken effect (``maybe_applied``). None carries a URL, a header, a credential or a body; all of them pickle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+
+
+@attrs.frozen
+class Problem:
+    """One thing that is wrong with a request.
+
+    Attributes:
+        code: the vendor's code, ``None`` where the vendor gives none or the check ran before the wire.
+        field: the field's name as the vendor spells it, ``None`` where no field is named.
+        value: the value complained about. It may be personal data, so it is in no ``repr`` and no text.
+        text: the vendor's own words, which may quote personal data: in no ``repr`` either.
+        reason: what is wrong, in words that hold no value.
+    """
+
+    reason: str
+    code: int | str | None = None
+    field: str | None = None
+    value: object = attrs.field(default=None, repr=False)
+    text: str | None = attrs.field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        subject = f"{self.field}: " if self.field else ""
+        code = f" (code {self.code})" if self.code is not None else ""
+        return f"{subject}{self.reason}{code}"
+
+
+def _rebuild(kind: type[PublitracError], args: tuple[object, ...]) -> PublitracError:
+    error = kind.__new__(kind)
+    error.args = args
+    return error
+
+
+class PublitracError(Exception):
+    """Root of all errors of this package.
+
+    Attributes:
+        operation: the vendor's name of the operation, ``None`` outside a call.
+        status: HTTP status of the last answer, ``None`` without one.
+        code: the vendor's own code, ``None`` without one.
+        attempts: requests sent for this call, those repeated included.
+        elapsed: seconds from the start of the call to this error.
+        retryable: repeating the same call later may succeed.
+        maybe_applied: the call may have taken effect at the service.
+        retry_after: seconds the service asked to wait, ``None`` if it did not.
+    """
+
+    retryable: bool = False
+    maybe_applied: bool = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        operation: str | None = None,
+        status: int | None = None,
+        code: int | str | None = None,
+        retryable: bool | None = None,
+        maybe_applied: bool | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.operation = operation
+        self.status = status
+        self.code = code
+        self.attempts = 0
+        self.elapsed = 0.0
+        self.retry_after = retry_after
+        if retryable is not None:
+            self.retryable = retryable
+        if maybe_applied is not None:
+            self.maybe_applied = maybe_applied
+
+    @property
+    def message(self) -> str:
+        """What happened, without the context that ``str()`` adds."""
+        return str(self.args[0]) if self.args else type(self).__name__
+
+    def __str__(self) -> str:
+        context = [
+            f"HTTP {self.status}" if self.status is not None else "",
+            f"code {self.code}" if self.code is not None else "",
+            f"{self.attempts} attempts" if self.attempts > 1 else "",
+            f"{self.elapsed:.2f} s" if self.attempts else "",
+            "may have been applied" if self.maybe_applied else "",
+        ]
+        facts = ", ".join(filter(None, context))
+        operation = f"{self.operation}: " if self.operation else ""
+        return f"{operation}{self.message}{f' ({facts})' if facts else ''}"
+
+    # Keyword-only constructors do not survive the default pickling, which calls the class with `args`.
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.args), self.__dict__.copy()
+
+
+class ConfigurationError(PublitracError):
+    """A setting or credential is unusable. Raised when the client is built, before any request."""
+
+
+class ClientStateError(PublitracError):
+    """The client is closed, or is used in another event loop or process than the one it was opened in."""
+
+
+class TransportError(PublitracError):
+    """No usable answer arrived."""
+
+    retryable = True
+
+
+class NotSent(TransportError):
+    """Nothing reached the service (refused, unresolved, TLS not trusted): repeating is safe."""
+
+
+class OutcomeUnknown(TransportError):
+    """Bytes may have left and the answer is lost. ``maybe_applied`` is false where a call only reads."""
+
+    maybe_applied = True
+
+
+class DeadlineExceeded(TransportError):
+    """The total time of the call ran out, waiting for the rate limit, log-ins and retries included."""
+
+
+class ApiError(PublitracError):
+    """The service refused the call, or a check did before anything was sent (``attempts`` is 0 then)."""
+
+
+class AuthenticationError(ApiError):
+    """The credentials or the token were rejected."""
+
+
+class PermissionDenied(ApiError):
+    """The credentials are known but may not do this."""
+
+
+class NotFound(ApiError):
+    """What the call refers to does not exist."""
+
+
+class LeadNotFound(NotFound):
+    """No lead matches."""
+
+
+class ValidationError(ApiError):
+    """Fields or values that cannot be accepted.
+
+    Attributes:
+        problems: each field, value and vendor code complained about.
+    """
+
+    def __init__(self, message: str, *, problems: Sequence[Problem] = (), **context: Any) -> None:
+        super().__init__(message, **context)
+        self.problems = tuple(problems)
+
+
+class Conflict(ApiError):
+    """The lead exists already, or several leads match where one was meant."""
+
+
+class RateLimited(ApiError):
+    """Too many calls just now. The call was not executed; ``retry_after`` has the wait if one was given."""
+
+    retryable = True
+
+
+class QuotaExhausted(ApiError):
+    """The allowance of calls is used up until it is reset."""
+
+
+class ServerError(ApiError):
+    """The service failed (HTTP 5xx)."""
+
+    retryable = True
+
+
+class UnexpectedContent(PublitracError):
+    """The answer is not what the service documents: an HTML page, a cut or malformed body, a redirect."""

@@ -1,0 +1,170 @@
+"""Reading what comes in pages."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Hashable
+from typing import Any, Final, Generic, TypeVar
+
+from attrs import frozen
+
+from publitrac_async.errors import UnexpectedContent
+
+T = TypeVar("T")
+
+#: Keys remembered to recognise an item that comes twice. Items move between neighbouring pages when
+#: others are added or removed meanwhile, so the last ones are enough and memory stays bounded.
+_REMEMBERED: Final = 20_000
+#: Pages in a row that may be read without finding anything new, before the walk is given up.
+_PATIENCE: Final = 50
+
+
+@frozen
+class Page(Generic[T]):
+    """One page.
+
+    Attributes:
+        items: what is on it.
+        number: from 1.
+        size: items on a full page as the service says (100, and 200 for opportunities); ``None`` where
+            the answer has no paging.
+        total: items on all pages as the service says; ``None`` where the answer has no paging.
+    """
+
+    items: tuple[T, ...]
+    number: int
+    size: int | None = None
+    total: int | None = None
+
+    @property
+    def pages(self) -> int | None:
+        """How many pages there are, ``None`` where the answer does not say."""
+        if self.total is None or not self.size:
+            return None
+        return math.ceil(self.total / self.size)
+
+
+class Pager(Generic[T]):
+    """All items of a list that the service hands out in pages.
+
+    Nothing is sent until it is used: ``await pager`` gives the first `Page`, ``async for item in pager``
+    every item once, ``async for page in pager.pages()`` the pages. To go on after an interruption, note
+    ``page.number`` and start there: ``get_leads(page=number)``.
+
+    The service does not promise that pages stand still. Items that were seen are skipped. When the total
+    shrinks on the way, items may have moved to pages already read, so those are read again.
+
+    Raises:
+        UnexpectedContent: the pages go in circles, or end before the announced total is reached.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[int], Awaitable[Page[T]]],
+        *,
+        start: int = 1,
+        key: Callable[[T], Hashable | None],
+    ) -> None:
+        self._fetch = fetch
+        self._start = start
+        self._key = key
+
+    def __await__(self) -> Generator[Any, None, Page[T]]:
+        return self._fetch(self._start).__await__()
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        return _Items(self.pages())
+
+    def pages(self) -> AsyncIterator[Page[T]]:
+        """The pages, each with only the items that were not on an earlier one."""
+        return _Pages(self._fetch, self._start, self._key)
+
+
+class _Pages(Generic[T]):
+    """The walk over the pages. It holds no open answer between them, so it can be dropped anywhere."""
+
+    def __init__(
+        self,
+        fetch: Callable[[int], Awaitable[Page[T]]],
+        start: int,
+        key: Callable[[T], Hashable | None],
+    ) -> None:
+        self._fetch = fetch
+        self._first = start
+        self._next: int | None = start
+        self._key = key
+        self._seen: dict[Hashable, None] = {}
+        self._total: int | None = None
+        self._furthest = start - 1
+        self._idle = 0
+
+    def __aiter__(self) -> _Pages[T]:
+        return self
+
+    async def __anext__(self) -> Page[T]:
+        if self._next is None:
+            raise StopAsyncIteration
+        number = self._next
+        page = await self._fetch(number)
+        if page.number != number:
+            raise UnexpectedContent(f"asked for page {number}, the service answered with page {page.number}")
+        fresh = tuple(item for item in page.items if self._is_new(item))
+        going_on = bool(page.items) if page.pages is None else number < page.pages
+        if page.pages is None and not fresh:
+            going_on = False  # Without paging, a list ends where nothing new comes.
+        elif going_on and number > self._furthest and not fresh:
+            raise UnexpectedContent(
+                f"page {number} of {page.pages} has nothing new: pages go in circles, or the total is wrong"
+            )
+        self._furthest = max(self._furthest, number)
+        moved = self._moved_back(page)
+        self._total = page.total
+        self._idle = 0 if fresh else self._idle + 1
+        if self._idle > _PATIENCE:
+            raise UnexpectedContent(
+                f"{self._idle} pages in a row had nothing new: the pages do not stand still"
+            )
+        if moved:
+            self._next = max(self._first, number - moved)
+        else:
+            self._next = number + 1 if going_on else None
+        if not page.items and number > self._first and self._next is None:
+            raise StopAsyncIteration
+        return Page(fresh, number, page.size, page.total)
+
+    def _is_new(self, item: T) -> bool:
+        key = self._key(item)
+        if key is None:
+            return True
+        if key in self._seen:
+            return False
+        self._seen[key] = None
+        if len(self._seen) > _REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+        return True
+
+    def _moved_back(self, page: Page[T]) -> int:
+        """By how many pages items may have moved towards the front since the last page."""
+        if self._total is None or page.total is None or not page.size or page.total >= self._total:
+            return 0
+        return math.ceil((self._total - page.total) / page.size)
+
+
+class _Items(Generic[T]):
+    """The items, page after page."""
+
+    def __init__(self, pages: AsyncIterator[Page[T]]) -> None:
+        self._pages = pages
+        self._items: tuple[T, ...] = ()
+        self._position = 0
+
+    def __aiter__(self) -> _Items[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        while self._position >= len(self._items):
+            self._items = (await anext(self._pages)).items
+            self._position = 0
+        item = self._items[self._position]
+        self._position += 1
+        return item

@@ -1,0 +1,1 @@
+"""The one way to the wire: deadline, gate, rate limit, auth, send, classify, retry."""

@@ -1,0 +1,231 @@
+"""Who we are: credentials in the query (v1), and a token that lives on with every use (v2)."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import time
+from collections.abc import Awaitable, Callable
+from typing import Literal, Protocol, TypeAlias
+
+from attrs import frozen
+
+from publitrac_async.config import TOKEN_MARGIN, TOKEN_MARGIN_PART
+from publitrac_async.errors import ClientStateError, PublitracError
+from publitrac_async.transport.secret import Secret
+
+Placement: TypeAlias = Literal["query", "body"]
+
+
+@frozen(kw_only=True)
+class Token:
+    """A token of the service.
+
+    Attributes:
+        value: the token itself.
+        ttl: seconds it lives after its last use.
+        expires_at: end of its life on the monotonic clock, as far as this client knows.
+    """
+
+    value: Secret
+    ttl: float
+    expires_at: float
+
+
+@frozen(kw_only=True)
+class Authorization:
+    """Credentials for one request; they join it at the last moment.
+
+    Attributes:
+        parameters: query or form parameters.
+        placement: where the parameters go; a request without a form always has them in the query.
+        headers: header fields.
+        token: the token behind the headers, if there is one.
+    """
+
+    parameters: tuple[tuple[str, Secret], ...] = ()
+    placement: Placement = "query"
+    headers: tuple[tuple[str, Secret], ...] = ()
+    token: Token | None = None
+
+
+class Authenticator(Protocol):
+    """Gives credentials, and hears how they fared."""
+
+    async def authorize(self) -> Authorization:
+        """Credentials that are good now; may log in."""
+
+    async def accepted(self, authorization: Authorization, sent_at: float) -> None:
+        """The service took them in a request that left at `sent_at` (monotonic seconds)."""
+
+    async def rejected(self, authorization: Authorization) -> bool:
+        """The service refused them. Returns whether `authorize` can bring others."""
+
+    async def aclose(self) -> None:
+        """End what is still going on."""
+
+
+class StaticCredentials:
+    """Credentials that are the same in every request: the key, user and password of v1, a key in a header."""
+
+    def __init__(self, authorization: Authorization) -> None:
+        self._authorization = authorization
+
+    async def authorize(self) -> Authorization:
+        """The credentials."""
+        return self._authorization
+
+    async def accepted(self, authorization: Authorization, sent_at: float) -> None:
+        """Nothing changes."""
+
+    async def rejected(self, authorization: Authorization) -> bool:  # noqa: ARG002  (there are no others)
+        """There are no others."""
+        return False
+
+    async def aclose(self) -> None:
+        """Nothing is going on."""
+
+
+class TokenStore(Protocol):
+    """Where the token is kept. One in memory is the default; several processes may share one."""
+
+    async def load(self) -> Token | None:
+        """The current token."""
+
+    async def save(self, token: Token) -> None:
+        """Keep `token` as the current one."""
+
+    async def touch(self, token: Token, expires_at: float) -> None:
+        """`token` was used and lives until `expires_at`; ignored unless it is the current one."""
+
+    async def discard(self, token: Token) -> None:
+        """Forget `token`; ignored unless it is the current one."""
+
+
+class MemoryTokenStore:
+    """A token for one client in one process."""
+
+    def __init__(self) -> None:
+        self._token: Token | None = None
+
+    async def load(self) -> Token | None:
+        """The current token."""
+        return self._token
+
+    async def save(self, token: Token) -> None:
+        """Keep `token` as the current one."""
+        self._token = token
+
+    async def touch(self, token: Token, expires_at: float) -> None:
+        """Slide the life of the current token, never backwards."""
+        current = self._token
+        if current is not None and current.value == token.value and expires_at > current.expires_at:
+            self._token = Token(value=current.value, ttl=current.ttl, expires_at=expires_at)
+
+    async def discard(self, token: Token) -> None:
+        """Forget the current token if it is this one."""
+        if self._token is not None and self._token.value == token.value:
+            self._token = None
+
+
+class SlidingToken:
+    """A token whose life starts anew with every successful use.
+
+    However many callers need a new token, one log-in runs. It is a task of its own, so a caller that is
+    cancelled takes nobody down. A token that the service rejects is discarded only if it is still the
+    current one, so late rejections of an old token cause no second log-in.
+
+    Args:
+        log_in: brings a fresh token.
+        header: header field in which the token travels.
+        store: where the token is kept.
+        clock: monotonic seconds. The service has the last word on a token's life; the clock only spares
+            the attempts that would surely fail.
+    """
+
+    def __init__(
+        self,
+        log_in: Callable[[], Awaitable[Token]],
+        *,
+        header: str,
+        store: TokenStore | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._log_in = log_in
+        self._header = header
+        self._store: TokenStore = MemoryTokenStore() if store is None else store
+        self._clock = clock
+        self._renewal: asyncio.Task[Token] | None = None
+
+    async def authorize(self) -> Authorization:
+        """The current token, renewed first if it is about to end.
+
+        Raises:
+            PublitracError: the log-in failed, and there is no token with some life left.
+        """
+        token = await self._store.load()
+        if token is None or self._ends_soon(token):
+            token = await self._renewed(token)
+        return Authorization(headers=((self._header, token.value),), token=token)
+
+    async def accepted(self, authorization: Authorization, sent_at: float) -> None:
+        """Slide the token's life from the moment its request left."""
+        token = authorization.token
+        if token is not None:
+            await self._store.touch(token, sent_at + token.ttl)
+
+    async def rejected(self, authorization: Authorization) -> bool:
+        """Discard the token, unless it was replaced already."""
+        if authorization.token is not None:
+            await self._store.discard(authorization.token)
+        return True
+
+    async def token(self) -> Token:
+        """The current token, renewed if it is about to end."""
+        authorization = await self.authorize()
+        assert authorization.token is not None
+        return authorization.token
+
+    async def aclose(self) -> None:
+        """Cancel a log-in that is under way."""
+        if self._renewal is not None:
+            self._renewal.cancel()
+            await asyncio.wait([self._renewal])
+
+    async def _renewed(self, ending: Token | None) -> Token:
+        if self._renewal is None:
+            self._renewal = asyncio.create_task(self._renew(ending), name="publitrac_async log-in")
+            self._renewal.add_done_callback(self._renewal_ended)
+        renewal = self._renewal
+        failure: PublitracError
+        try:
+            return await asyncio.shield(renewal)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not renewal.cancelled() or (task is not None and task.cancelling()):
+                raise
+            failure = ClientStateError("the client was closed during the log-in")
+        except PublitracError as error:
+            if ending is not None and self._clock() < ending.expires_at:
+                return ending
+            # Every waiter raises an error of its own: tracebacks and counts are not shared.
+            failure = copy.copy(error)
+        raise failure
+
+    async def _renew(self, ending: Token | None) -> Token:
+        current = await self._store.load()
+        another = current is not None and (ending is None or current.value != ending.value)
+        if current is not None and another and not self._ends_soon(current):
+            return current
+        token = await self._log_in()
+        await self._store.save(token)
+        return token
+
+    def _ends_soon(self, token: Token) -> bool:
+        margin = min(TOKEN_MARGIN, token.ttl * TOKEN_MARGIN_PART)
+        return self._clock() >= token.expires_at - margin
+
+    def _renewal_ended(self, renewal: asyncio.Task[Token]) -> None:
+        self._renewal = None
+        if not renewal.cancelled():
+            renewal.exception()  # Nobody may be left to hear of it.

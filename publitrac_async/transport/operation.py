@@ -1,0 +1,80 @@
+"""What a façade hands to the pipeline: the operation, one call of it, and the answer it gets back."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from attrs import field, frozen
+
+if TYPE_CHECKING:
+    from publitrac_async.transport.auth import Authenticator
+
+T = TypeVar("T")
+
+
+class OperationClass(enum.Enum):
+    """What repeating an operation does."""
+
+    READ = "read"  #: changes nothing
+    UPSERT = "upsert"  #: a second time leaves the same state
+    APPEND = "append"  #: a second time adds a second one
+
+
+@frozen(kw_only=True)
+class Operation:
+    """One row of a façade's table.
+
+    Attributes:
+        name: the vendor's name, as the documents spell it.
+        verb: HTTP method.
+        path: below the base URL, visible in logs and spans: it holds no credential and no personal data.
+        operation_class: what repeating does, and with it when the call is repeated.
+    """
+
+    name: str
+    verb: str
+    path: str
+    operation_class: OperationClass
+
+
+@frozen
+class Answer:
+    """A whole answer, decompressed.
+
+    Attributes:
+        framed: the end of the body was announced (length or chunks), so nothing can be missing.
+    """
+
+    status: int
+    content_type: str
+    body: bytes = field(repr=False)
+    framed: bool = True
+    retry_after: float | None = None
+
+
+@frozen(kw_only=True)
+class Call(Generic[T]):
+    """One call, ready but for the credentials.
+
+    `query` and `form` may hold personal data: they travel, but show in no log, span, error or ``repr``.
+
+    Attributes:
+        query: parameters of the query string.
+        form: fields of a form-encoded body, or ``None``.
+        content: a ready body, or ``None``; `content_type` belongs to it.
+        headers: further headers, none of them secret.
+        authenticator: adds the credentials at the last moment, or ``None``.
+        parse: turns the answer into the result, or raises the typed error that it stands for. Runs
+            inside the retry loop.
+    """
+
+    operation: Operation
+    parse: Callable[[Answer], T] = field(repr=False)
+    authenticator: Authenticator | None = field(default=None, repr=False)
+    query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    form: tuple[tuple[str, str], ...] | None = field(default=None, repr=False)
+    content: bytes | None = field(default=None, repr=False)
+    content_type: str | None = None
+    headers: Mapping[str, str] = field(factory=dict, repr=False)

@@ -1,0 +1,73 @@
+"""Whether and when a failed call is repeated: decisions only, nothing here waits or sends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from publitrac_async.config import RetryPolicy
+from publitrac_async.errors import PublitracError, RateLimited
+from publitrac_async.transport.operation import OperationClass
+
+
+class RetryBudget:
+    """One bucket for all calls of a client: when the service is down, retries stop adding to its load."""
+
+    def __init__(self, policy: RetryPolicy) -> None:
+        self._capacity = policy.budget
+        self._policy = policy
+        self.level = policy.budget
+
+    def cost(self, failure: PublitracError) -> int:
+        """What a retry after `failure` takes."""
+        return self._policy.throttle_cost if isinstance(failure, RateLimited) else self._policy.cost
+
+    def take(self, amount: int) -> bool:
+        """Take `amount`, or say that there is not enough."""
+        if amount > self.level:
+            return False
+        self.level -= amount
+        return True
+
+    def give_back(self, amount: int) -> None:
+        """Return what a retry that succeeded had taken, or 1 for a call that succeeded at once."""
+        self.level = min(self._capacity, self.level + amount)
+
+
+def may_repeat(failure: PublitracError, operation_class: OperationClass) -> bool:
+    """Whether the same call may be sent again after `failure` (the table "Operation classes")."""
+    if not failure.retryable:
+        return False
+    return operation_class is not OperationClass.APPEND or not failure.maybe_applied
+
+
+def next_wait(
+    policy: RetryPolicy,
+    failure: PublitracError,
+    operation_class: OperationClass,
+    *,
+    attempt: int,
+    remaining: float,
+    budget: RetryBudget,
+    random: Callable[[], float],
+) -> float | None:
+    """Seconds to wait before attempt `attempt` + 1, or ``None`` to give up.
+
+    Args:
+        policy: figures.
+        failure: how the last attempt ended.
+        operation_class: what repeating would do.
+        attempt: number of the attempt that failed, from 1.
+        remaining: seconds left until the deadline of the call; a wait that does not fit is not begun.
+        budget: asked last, so that only real retries cost.
+        random: uniform in [0, 1).
+    """
+    if attempt >= policy.attempts or not may_repeat(failure, operation_class):
+        return None
+    floor = failure.retry_after or 0.0
+    if floor > policy.max_retry_after:
+        return None
+    base = policy.throttle_base if isinstance(failure, RateLimited) else policy.base
+    wait = max(floor, random() * min(policy.cap, base * 2.0 ** (attempt - 1)))
+    if wait >= remaining or not budget.take(budget.cost(failure)):
+        return None
+    return wait

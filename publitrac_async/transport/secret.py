@@ -1,0 +1,87 @@
+"""`Secret`: a credential that shows itself to nobody but the wire."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Final, NoReturn
+
+from publitrac_async.errors import ConfigurationError
+
+_MASK: Final = "**********"
+_MAX_LENGTH: Final = 4096
+
+
+class Secret:
+    """A credential: masked in ``repr``, ``str`` and format strings, and it does not pickle.
+
+    Surrounding whitespace is removed (a key read from a file often ends in a line break); anything that
+    cannot travel in a header or a URL is refused, in a text that shows the length only.
+
+    Args:
+        value: the credential, printable.
+        name: what it is, for error texts: ``"api_key"``.
+        header: the credential travels in an HTTP header, so it has to be ASCII.
+
+    Raises:
+        ConfigurationError: empty, too long, or with characters that cannot be sent.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str | Secret, name: str = "secret", *, header: bool = False) -> None:
+        text = value.reveal() if isinstance(value, Secret) else value
+        problem = _examine(text, name, header=header)
+        if problem is not None:
+            # Tracebacks may be recorded with the locals of their frames.
+            del value, text
+            raise ConfigurationError(problem)
+        self._value = text.strip()
+
+    def reveal(self) -> str:
+        """The credential itself. Call this at the last moment, and bind the result to no name."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"Secret({_MASK!r})"
+
+    def __str__(self) -> str:
+        return _MASK
+
+    def __format__(self, format_spec: str) -> str:
+        return format(_MASK, format_spec)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._value))
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Secret does not pickle: hand the credential over by environment or file")
+
+
+def _examine(text: object, name: str, *, header: bool) -> str | None:
+    """Say what makes `text` unusable as a credential, without quoting it."""
+    if not isinstance(text, str):
+        return f"{name} must be a str, not {type(text).__name__}"
+    text = text.strip()
+    if not text:
+        return f"{name} is empty"
+    if len(text) > _MAX_LENGTH:
+        return f"{name} has {len(text)} characters, more than {_MAX_LENGTH}"
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+        return f"{name} ({len(text)} characters) holds control characters"
+    if header and not text.isascii():
+        return f"{name} ({len(text)} characters) is not ASCII and fits in no header"
+    return None
+
+
+def seal(value: str | Secret, name: str, *, header: bool = False) -> Secret | ConfigurationError:
+    """Make a `Secret`, or return the error instead of raising it.
+
+    For callers whose own arguments hold the bare credential: they can drop it before they raise.
+    """
+    try:
+        return Secret(value, name, header=header)
+    except ConfigurationError as error:
+        return error.with_traceback(None)

@@ -1,0 +1,7 @@
+"""PUBLITRAC API v2: JSON and a token ("API V2 - Documentation")."""
+
+from __future__ import annotations
+
+from publitrac_async.v2.facade import V2
+
+__all__ = ["V2"]

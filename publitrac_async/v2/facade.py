@@ -1,0 +1,83 @@
+"""The façade of API v2."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from publitrac_async.models import Accepted, Lead
+from publitrac_async.transport.auth import Authorization, SlidingToken, StaticCredentials, Token, TokenStore
+from publitrac_async.transport.events import TokenRenewed
+from publitrac_async.transport.limits import RateLimiter
+from publitrac_async.transport.operation import Call
+from publitrac_async.transport.pipeline import Transport
+from publitrac_async.transport.secret import Secret
+from publitrac_async.v2 import codec
+from publitrac_async.v2.operations import DELAYED_SYNC, GET_TOKEN
+
+_ACCEPT = {"accept": "application/json"}
+
+
+class V2:
+    """PUBLITRAC API v2, reached as ``client.v2``.
+
+    The token is fetched when it is first needed, kept while it lives, and renewed once for all callers.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        api_key: Secret,
+        *,
+        limiter: RateLimiter | None = None,
+        token_store: TokenStore | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._transport = transport
+        self._limiter = limiter
+        self._clock = clock
+        # The bare key: no "Bearer", no "Basic" ("Authentification", header Authorization).
+        self._api_key = StaticCredentials(Authorization(headers=(("Authorization", api_key),)))
+        self._token = SlidingToken(self._log_in, header="Token", store=token_store, clock=clock)
+
+    async def delayed_sync(self, lead: Lead) -> Accepted:
+        """Hand a lead over for processing ("Synchronize a lead", ``lead/delayedSync``).
+
+        The service creates the lead or updates the one with this e-mail address, a little later. Its
+        answer says that the lead was taken in, not that it was processed: read it back through
+        `v1.get_lead` to know. Only fields that are set are sent.
+
+        Args:
+            lead: with an e-mail address, which identifies it.
+
+        Raises:
+            ValidationError: the e-mail address or another value is missing or cannot be written.
+            AuthenticationError: the API key is refused, or a fresh token is.
+        """
+        call = Call(
+            operation=DELAYED_SYNC,
+            authenticator=self._token,
+            content=codec.lead_body(lead),
+            content_type="application/json",
+            headers=_ACCEPT,
+            parse=codec.read_accepted,
+        )
+        return await self._transport.send(call, limiter=self._limiter)
+
+    async def get_token(self) -> Token:
+        """The token in use, fetched if there is none ("Authentification", ``auth/getToken``).
+
+        The client does this by itself; the method is for programs that speak to further routes.
+        """
+        return await self._token.token()
+
+    async def aclose(self) -> None:
+        """End a log-in that is under way."""
+        await self._token.aclose()
+
+    async def _log_in(self) -> Token:
+        call = Call(operation=GET_TOKEN, authenticator=self._api_key, headers=_ACCEPT, parse=codec.read_token)
+        asked = self._clock()
+        value, ttl = await self._transport.send(call, gated=False, limiter=self._limiter)
+        self._transport.emit(TokenRenewed(ttl=ttl))
+        return Token(value=value, ttl=ttl, expires_at=asked + ttl)

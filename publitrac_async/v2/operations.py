@@ -1,0 +1,14 @@
+"""The operations of API v2, to be held against the vendor's page."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from publitrac_async.transport.operation import Operation, OperationClass
+
+GET_TOKEN: Final = Operation(
+    name="getToken", verb="GET", path="/v2/auth/getToken", operation_class=OperationClass.READ
+)
+DELAYED_SYNC: Final = Operation(
+    name="delayedSync", verb="POST", path="/v2/lead/delayedSync", operation_class=OperationClass.UPSERT
+)
