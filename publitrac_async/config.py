@@ -58,9 +58,8 @@ class Timeout:
     read: float = 20.0
 
     def __attrs_post_init__(self) -> None:
-        for name in ("total", "connect", "read"):
-            seconds = getattr(self, name)
-            if not (seconds is None and name == "total") and not seconds > 0:
+        for name, seconds in (("total", self.total), ("connect", self.connect), ("read", self.read)):
+            if seconds is not None and not seconds > 0:
                 raise ConfigurationError(f"timeout: {name} must be more than 0 seconds, not {seconds}")
 
 

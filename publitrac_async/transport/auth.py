@@ -54,15 +54,19 @@ class Authenticator(Protocol):
 
     async def authorize(self) -> Authorization:
         """Credentials that are good now; may log in."""
+        ...
 
     async def accepted(self, authorization: Authorization, sent_at: float) -> None:
         """The service took them in a request that left at `sent_at` (monotonic seconds)."""
+        ...
 
     async def rejected(self, authorization: Authorization) -> bool:
         """The service refused them. Returns whether `authorize` can bring others."""
+        ...
 
     async def aclose(self) -> None:
         """End what is still going on."""
+        ...
 
 
 class StaticCredentials:

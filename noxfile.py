@@ -1,0 +1,102 @@
+"""Everything that is checked, one session each; `nox` alone runs all of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nox
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+VERSIONS = nox.project.python_versions(PROJECT)
+
+nox.options.reuse_venv = "yes"
+nox.options.error_on_missing_interpreters = False
+
+
+def _select_all_of_pyenv() -> None:
+    """Let pyenv's shims run every version it has, not only the one selected for this folder."""
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    if "PYENV_VERSION" in os.environ or not root.is_dir():
+        return
+    current = ".".join(map(str, sys.version_info[:3]))
+    others = [
+        folder.name
+        for folder in sorted(root.iterdir())
+        for version in VERSIONS
+        if folder.name.startswith(f"{version}.") and folder.name != current
+    ]
+    os.environ["PYENV_VERSION"] = ":".join([current, *others] if (root / current).is_dir() else others)
+
+
+def _usable(version: str) -> bool:
+    """Whether this Python can be had here; a shim that only says "not found" cannot."""
+    if sys.version_info[:2] == tuple(map(int, version.split("."))):
+        return True
+    try:
+        subprocess.run([f"python{version}", "-c", ""], check=True, capture_output=True)  # noqa: S603  (a name built from the classifiers)
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return True
+
+
+_select_all_of_pyenv()
+PYTHONS = [version for version in VERSIONS if _usable(version)]
+nox.options.sessions = ["lint", "docs", "packaging", *(f"tests-{version}" for version in PYTHONS)]
+
+
+def _group(name: str) -> list[str]:
+    return list(nox.project.dependency_groups(PROJECT, name))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, types, import contracts."""
+    session.install("-e", ".[all]", *_group("lint"), *_group("test"), "nox")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports")
+    session.run("mypy")
+    # Pyright, from a wheel that brings its own runtime.
+    session.run("basedpyright")
+    session.run("basedpyright", "--verifytypes", "publitrac_async", "--ignoreexternal")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """The test suite; on the oldest Python whole and with coverage, on the others without the slow tests."""
+    session.install("-e", ".[all]", *_group("test"))
+    environment = {"PYTHONDEVMODE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    if session.python != PYTHONS[0] or session.posargs:
+        chosen = session.posargs or ["-m", "not slow", "--ignore=tests/packaging"]
+        session.run("pytest", "-q", *chosen, env=environment)
+        return
+    environment["COVERAGE_CORE"] = "ctrace"
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", "-q", "--ignore=tests/packaging", env=environment)
+    session.run("coverage", "combine", "-q")
+    session.run("coverage", "report")
+
+
+@nox.session
+def packaging(session: nox.Session) -> None:
+    """The built wheel, in empty environments."""
+    session.install("build", "pytest", "pytest-asyncio", "pytest-timeout")
+    session.run("pytest", "-q", "tests/packaging", "--noconftest")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation, every warning an error."""
+    session.install("-e", ".[all]", *_group("docs"))
+    session.run("sphinx-build", "-nW", "--keep-going", "-q", "-b", "html", "docs", "docs/_build/html")
+
+
+@nox.session(default=False)
+def format(session: nox.Session) -> None:  # noqa: A001  (the session's name on the command line)
+    """Bring the code into shape."""
+    session.install(*[requirement for requirement in _group("lint") if requirement.startswith("ruff")])
+    session.run("ruff", "check", "--fix", ".")
+    session.run("ruff", "format", ".")
