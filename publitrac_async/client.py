@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
-import urllib.parse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from publitrac_async.config import BASE_URL, CALLS_PER_SECOND, CONCURRENCY, RetryPolicy, Timeout
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.transport.auth import Authorization, Placement, StaticCredentials, TokenStore
+from publitrac_async.transport.base import BaseClient
 from publitrac_async.transport.events import Hook
-from publitrac_async.transport.http import AiohttpTransport, Wire
 from publitrac_async.transport.limits import RateLimiter, limiter_for
-from publitrac_async.transport.pipeline import Transport
 from publitrac_async.transport.secret import Secret, seal
 from publitrac_async.v1 import V1
 from publitrac_async.v2 import V2
@@ -27,7 +23,7 @@ if TYPE_CHECKING:
 _ENVIRONMENT: Final = "PUBLITRAC_"
 
 
-class PublitracClient:
+class PublitracClient(BaseClient):
     """A client of PUBLITRAC: ``client.v1`` speaks XML, ``client.v2`` JSON.
 
     Open one for the life of your program and share it; it belongs to the event loop it is first used in.
@@ -98,21 +94,18 @@ class PublitracClient:
             raise ConfigurationError("api_key must be given")
         if (user is None) != (word is None):
             raise ConfigurationError("username and password belong together")
-        base_url = check_base_url(base_url, allow_insecure_http=allow_insecure_http)
-        if concurrency < 1:
-            raise ConfigurationError("concurrency must be at least 1")
         if auth_in not in ("query", "body"):
             raise ConfigurationError('auth_in must be "query" or "body"')
-        settings = timeout if isinstance(timeout, Timeout) else _timeout(timeout)
-        # One connection more than calls in flight, for the log-in that they may wait for.
-        carrier = transport or AiohttpTransport(pool_size=concurrency + 1, trust_env=trust_env)
-        self._transport = Transport(
-            Wire(base_url, carrier, settings),
+        super().__init__(
+            base_url=base_url,
             limiter=limiter or limiter_for(rate_limit),
-            retry=retry or RetryPolicy(),
-            timeout=settings,
+            retry=retry,
+            timeout=timeout,
             concurrency=concurrency,
+            transport=transport,
             hooks=hooks,
+            trust_env=trust_env,
+            allow_insecure_http=allow_insecure_http,
         )
         credentials = Authorization(
             parameters=((api_key_param, key), ("username", user), ("password", word))
@@ -127,7 +120,6 @@ class PublitracClient:
             limiter=None if v2_rate_limit is None else limiter_for(v2_rate_limit),
             token_store=token_store,
         )
-        self._base_url = base_url
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None, **options: Any) -> Self:
@@ -167,24 +159,7 @@ class PublitracClient:
     async def aclose(self) -> None:
         """Close the client: new calls are refused, those in flight get half a second. Can be called again."""
         await self._v2.aclose()
-        await self._transport.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
-    def __repr__(self) -> str:
-        return f"PublitracClient({self._base_url})"
-
-    def __reduce__(self) -> Any:
-        raise TypeError("a client does not pickle: build one where it is used")
+        await super().aclose()
 
 
 def read_environment(environment: Mapping[str, str], name: str) -> Secret | None:
@@ -211,32 +186,3 @@ def read_environment(environment: Mapping[str, str], name: str) -> Secret | None
     if isinstance(secret, ConfigurationError):
         raise secret
     return secret
-
-
-def check_base_url(base_url: str, *, allow_insecure_http: bool) -> str:
-    """`base_url` without a slash at its end.
-
-    Raises:
-        ConfigurationError: it is no URL of scheme and host, or sends credentials in the clear.
-    """
-    parts = urllib.parse.urlsplit(base_url.strip())
-    if parts.username or parts.password:
-        raise ConfigurationError("base_url must not hold credentials")
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise ConfigurationError("base_url must be https://host, optionally with a port and a path")
-    if parts.scheme == "http" and not allow_insecure_http and not _is_loopback(parts.hostname):
-        raise ConfigurationError("base_url must be https: http shows credentials to everybody on the way")
-    return base_url.strip().rstrip("/")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _timeout(total: float | None) -> Timeout:
-    return Timeout() if total is None else Timeout(total=total)

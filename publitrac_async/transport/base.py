@@ -1,0 +1,115 @@
+"""What every client of this package has in common: settings, one transport, a lifetime."""
+
+from __future__ import annotations
+
+import ipaddress
+import urllib.parse
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from publitrac_async.config import RetryPolicy, Timeout
+from publitrac_async.errors import ConfigurationError
+from publitrac_async.transport.events import Hook
+from publitrac_async.transport.http import AiohttpTransport, Wire
+from publitrac_async.transport.limits import RateLimiter
+from publitrac_async.transport.pipeline import Transport
+
+if TYPE_CHECKING:
+    import httpx
+
+
+class BaseClient:
+    """Builds one transport from the settings that all clients take, and closes it.
+
+    Args:
+        base_url: scheme and host; plain ``http`` is accepted for this machine only.
+        limiter: asked before every request.
+        retry: when a failed call is repeated.
+        timeout: how long things may take; a number is the total of a call in seconds.
+        concurrency: calls in flight at once.
+        transport: carries the requests, in place of the one on aiohttp. The client closes it.
+        hooks: called with every event.
+        trust_env: take proxies and ``SSL_CERT_FILE`` from the environment.
+        allow_insecure_http: accept plain ``http`` to any host.
+
+    Raises:
+        ConfigurationError: a setting is unusable.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        limiter: RateLimiter,
+        retry: RetryPolicy | None,
+        timeout: Timeout | float | None,
+        concurrency: int,
+        transport: httpx.AsyncBaseTransport | None,
+        hooks: Sequence[Hook],
+        trust_env: bool,
+        allow_insecure_http: bool,
+    ) -> None:
+        self._base_url = check_base_url(base_url, allow_insecure_http=allow_insecure_http)
+        if concurrency < 1:
+            raise ConfigurationError("concurrency must be at least 1")
+        if timeout is None:
+            settings = Timeout()
+        else:
+            settings = timeout if isinstance(timeout, Timeout) else Timeout(total=timeout)
+        # One connection more than calls in flight, for the log-in that they may wait for.
+        carrier = transport or AiohttpTransport(pool_size=concurrency + 1, trust_env=trust_env)
+        self._transport = Transport(
+            Wire(self._base_url, carrier, settings),
+            limiter=limiter,
+            retry=retry or RetryPolicy(),
+            timeout=settings,
+            concurrency=concurrency,
+            hooks=hooks,
+        )
+
+    async def aclose(self) -> None:
+        """Close the client: new calls are refused, those in flight get half a second. Can be called again."""
+        await self._transport.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._base_url})"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a client does not pickle: build one where it is used")
+
+
+def check_base_url(base_url: str, *, allow_insecure_http: bool) -> str:
+    """`base_url` without a slash at its end.
+
+    Raises:
+        ConfigurationError: it is no URL of scheme and host, or sends credentials in the clear.
+    """
+    parts = urllib.parse.urlsplit(base_url.strip())
+    if parts.username or parts.password:
+        raise ConfigurationError("base_url must not hold credentials")
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ConfigurationError("base_url must be https://host, optionally with a port and a path")
+    if parts.scheme == "http" and not allow_insecure_http and not _is_loopback(parts.hostname):
+        raise ConfigurationError("base_url must be https: http shows credentials to everybody on the way")
+    return base_url.strip().rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
