@@ -1,0 +1,187 @@
+"""The ways of posting one lead that are compared. Each makes a coroutine function `post()`.
+
+Run as a process of its own: ``python clients.py NAME PORT CONCURRENCY REQUESTS [uvloop]``; it prints one
+line of JSON with wall and CPU seconds and latencies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+Post = Callable[[], Awaitable[object]]
+BODY = (
+    b'{"leadInfo":{"email":"john.doe@provider.com","firstName":"John","lastName":"Doe",'
+    b'"jobTitle":"Awesome Programmer","crmLeadId":"12387","phone":"555-555-2149"},'
+    b'"leadCustomField":{"carColor":"Red"}}'
+)
+HEADERS = {"Token": "djs4fdn4dJTer489!", "Accept": "application/json", "Content-Type": "application/json"}
+PATH = "/v2/lead/delayedSync"
+
+
+@contextlib.asynccontextmanager
+async def sdk(base: str, concurrency: int) -> AsyncIterator[Post]:
+    """The whole SDK: a typed lead in, a typed outcome out; deadline, caps and classification on."""
+    from publitrac_async import Lead, PublitracClient
+
+    async with PublitracClient(
+        api_key="key", base_url=base, rate_limit=None, concurrency=concurrency
+    ) as publitrac:
+
+        async def post() -> object:
+            lead = Lead(
+                email="john.doe@provider.com",
+                first_name="John",
+                last_name="Doe",
+                job_title="Awesome Programmer",
+                crm_lead_id="12387",
+                phone="555-555-2149",
+                custom_fields={"carColor": "Red"},
+            )
+            return await publitrac.v2.delayed_sync(lead)
+
+        yield post
+
+
+@contextlib.asynccontextmanager
+async def bare_aiohttp(base: str, concurrency: int) -> AsyncIterator[Post]:
+    """aiohttp posting ready bytes."""
+    import aiohttp
+    import yarl
+
+    connector = aiohttp.TCPConnector(limit=concurrency)
+    async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
+        url = yarl.URL(base + PATH)
+
+        async def post() -> object:
+            async with session.post(url, data=BODY, headers=HEADERS, allow_redirects=False) as response:
+                return await response.read()
+
+        yield post
+
+
+@contextlib.asynccontextmanager
+async def httpx_default(base: str, concurrency: int) -> AsyncIterator[Post]:
+    """httpx.AsyncClient as it comes, posting ready bytes."""
+    import httpx
+
+    async with httpx.AsyncClient(timeout=60) as client:
+
+        async def post() -> object:
+            return (await client.post(base + PATH, content=BODY, headers=HEADERS)).content
+
+        yield post
+
+
+@contextlib.asynccontextmanager
+async def httpx_aiohttp(base: str, concurrency: int) -> AsyncIterator[Post]:
+    """httpx.AsyncClient on the transport of the package httpx-aiohttp."""
+    import httpx
+    from httpx_aiohttp import AiohttpTransport
+
+    limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
+    async with httpx.AsyncClient(transport=AiohttpTransport(limits=limits), timeout=60) as client:
+
+        async def post() -> object:
+            return (await client.post(base + PATH, content=BODY, headers=HEADERS)).content
+
+        yield post
+
+
+@contextlib.asynccontextmanager
+async def floor(base: str, concurrency: int) -> AsyncIterator[Post]:
+    """A bare keep-alive protocol with a ready request: what Python itself costs."""
+    host, port = base.removeprefix("http://").split(":")
+    head = f"POST {PATH} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(BODY)}\r\n"
+    request = (head + "".join(f"{k}: {v}\r\n" for k, v in HEADERS.items()) + "\r\n").encode() + BODY
+
+    class Connection(asyncio.Protocol):
+        transport: asyncio.Transport
+        waiter: asyncio.Future[bytes]
+
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.transport = transport  # type: ignore[assignment]  # a TCP connection can write
+
+        def data_received(self, data: bytes) -> None:
+            self.waiter.set_result(data)
+
+    loop = asyncio.get_running_loop()
+    idle = []
+    for _ in range(concurrency):
+        _, connection = await loop.create_connection(Connection, host, int(port))
+        idle.append(connection)
+
+    async def post() -> object:
+        connection = idle.pop()
+        connection.waiter = loop.create_future()
+        connection.transport.write(request)
+        try:
+            return await connection.waiter
+        finally:
+            idle.append(connection)
+
+    yield post
+    for connection in idle:
+        connection.transport.close()
+
+
+CLIENTS = {
+    "floor": floor,
+    "bare aiohttp": bare_aiohttp,
+    "publitrac_async": sdk,
+    "httpx + httpx-aiohttp": httpx_aiohttp,
+    "httpx": httpx_default,
+}
+
+
+async def measure(name: str, port: int, concurrency: int, requests: int) -> dict[str, float]:
+    latencies: list[float] = []
+    async with CLIENTS[name](f"http://127.0.0.1:{port}", concurrency) as post:
+        todo = iter(range(requests))
+
+        async def work() -> None:
+            for _ in todo:
+                started = time.perf_counter()
+                await post()
+                latencies.append(time.perf_counter() - started)
+
+        warm_up = iter(range(min(requests // 10 + concurrency, 2000)))
+
+        async def warm() -> None:
+            for _ in warm_up:
+                await post()
+
+        await asyncio.gather(*(warm() for _ in range(concurrency)))
+        wall, cpu = time.perf_counter(), time.process_time()
+        await asyncio.gather(*(work() for _ in range(concurrency)))
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    latencies.sort()
+    return {
+        "wall": wall,
+        "cpu": cpu,
+        "requests": requests,
+        "p50": statistics.median(latencies),
+        "p99": latencies[int(len(latencies) * 0.99)],
+    }
+
+
+def main() -> None:
+    name, port, concurrency, requests, *rest = sys.argv[1:]
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {0})
+    run = asyncio.run
+    if rest:
+        import uvloop
+
+        run = uvloop.run
+    print(json.dumps(run(measure(name, int(port), int(concurrency), int(requests)))))
+
+
+if __name__ == "__main__":
+    main()
