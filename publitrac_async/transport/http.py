@@ -78,7 +78,9 @@ class Wire:
             "write": timeout.read,
             "pool": timeout.connect,
         }
+        self._seals = isinstance(transport, AiohttpTransport)
         self._urls: dict[str, httpx.URL] = {}
+        self._headers: dict[tuple[tuple[str, str], ...], httpx.Headers] = {}
 
     async def exchange(
         self, call: Call[Any], authorization: Authorization, attempt: Attempt, leave: Leave
@@ -98,7 +100,7 @@ class Wire:
         """
         failure: PublitracError
         try:
-            if not isinstance(self._transport, AiohttpTransport):
+            if not self._seals:
                 await leave()
             response = await self._transport.handle_async_request(self._request(call, authorization, leave))
             try:
@@ -126,22 +128,20 @@ class Wire:
                 parameters = ()
             else:
                 content = urllib.parse.urlencode(call.form).encode()
-        headers = [*_BASE_HEADERS, *call.headers.items()]
-        if content_type is not None:
-            headers.append(("content-type", content_type))
+        headers = (*call.headers, *((("content-type", content_type),) if content_type is not None else ()))
         secret_headers = [(name, secret.reveal()) for name, secret in authorization.headers]
         target = operation.path
         if parameters or query:
             joint = "&" if "?" in target else "?"
             target += joint + urllib.parse.urlencode(parameters + query, quote_via=urllib.parse.quote)
         extensions: dict[str, Any] = {"timeout": self._timeout, TARGET: target.encode("ascii")}
-        if isinstance(self._transport, AiohttpTransport):
+        if self._seals:
             extensions[SEALED_HEADERS] = secret_headers
             extensions[BEFORE_SEND] = leave
             return httpx.Request(
                 operation.verb,
                 self._url(operation.path),
-                headers=headers,
+                headers=self._ready_headers(headers),
                 stream=httpx.ByteStream(content),
                 extensions=extensions,
             )
@@ -151,10 +151,16 @@ class Wire:
         return httpx.Request(
             operation.verb,
             url,
-            headers=headers + secret_headers,
+            headers=[*_BASE_HEADERS, *headers, *secret_headers],
             content=content if call.form is not None or call.content is not None else None,
             extensions=extensions,
         )
+
+    def _ready_headers(self, headers: tuple[tuple[str, str], ...]) -> httpx.Headers:
+        ready = self._headers.get(headers)
+        if ready is None:
+            ready = self._headers[headers] = httpx.Headers([*_BASE_HEADERS, *headers])
+        return ready
 
     def _url(self, path: str) -> httpx.URL:
         url = self._urls.get(path)
@@ -164,15 +170,19 @@ class Wire:
 
 
 async def _read(response: httpx.Response) -> Answer:
-    headers = response.headers
-    body = await read_body(_chunks(response), headers.get("content-encoding", ""))
-    return Answer(
-        status=response.status_code,
-        content_type=headers.get("content-type", ""),
-        body=body,
-        framed="content-length" in headers or "transfer-encoding" in headers,
-        retry_after=parse_retry_after(headers.get_list("retry-after")),
-    )
+    encoding, retry_after, framed = "", [], False
+    # One pass over the bytes: the look-ups of httpx.Headers decode every field each time.
+    for name, value in response.headers.raw:
+        match name.lower():
+            case b"content-length" | b"transfer-encoding":
+                framed = True
+            case b"content-encoding":
+                encoding = value.decode("latin-1")
+            case b"retry-after":
+                retry_after.append(value.decode("latin-1"))
+    body = await read_body(_chunks(response), encoding)
+    wait = parse_retry_after(retry_after) if retry_after else None
+    return Answer(response.status_code, body, framed, wait)
 
 
 def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:
@@ -288,6 +298,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
         self._urls: dict[str, yarl.URL] = {}
+        self._headers: dict[tuple[tuple[bytes, bytes], ...], CIMultiDict[str]] = {}
         self._proxies: dict[str, _Proxy] = {}
         self._timeout = aiohttp.ClientTimeout()
         self._timeout_of: object = None
@@ -303,7 +314,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         sealed = _Sealed(
             extensions.get(TARGET), extensions.get(SEALED_HEADERS, []), extensions.get(BEFORE_SEND)
         )
-        content = await request.aread()
+        stream = request.stream
+        content = b"".join(stream) if isinstance(stream, httpx.ByteStream) else await request.aread()
         for _ in range(_STALE_CONNECTIONS):
             try:
                 response = await self._send(request, content, sealed)
@@ -345,11 +357,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             request.method,
             self._url(request.url),
             data=content or None,
-            headers=[
-                (name.decode("ascii"), value.decode("latin-1"))
-                for name, value in request.headers.raw
-                if name.lower() not in _WRITTEN_BY_AIOHTTP
-            ],
+            headers=self._client_headers(tuple(request.headers.raw)),
             allow_redirects=False,
             timeout=self._client_timeout(request.extensions.get("timeout")),
             middlewares=(seal,),
@@ -377,6 +385,18 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             ready = yarl.URL(text, encoded=True)
             if len(self._urls) < 256:
                 self._urls[text] = ready
+        return ready
+
+    def _client_headers(self, raw: tuple[tuple[bytes, bytes], ...]) -> CIMultiDict[str]:
+        ready = self._headers.get(raw)
+        if ready is None:
+            ready = CIMultiDict(
+                (name.decode("ascii"), value.decode("latin-1"))
+                for name, value in raw
+                if name.lower() not in _WRITTEN_BY_AIOHTTP
+            )
+            if len(self._headers) < 256:
+                self._headers[raw] = ready
         return ready
 
     def _client_timeout(self, timeout: dict[str, float | None] | None) -> aiohttp.ClientTimeout:

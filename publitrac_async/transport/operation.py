@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from attrs import field, frozen
@@ -48,7 +48,6 @@ class Answer:
     """
 
     status: int
-    content_type: str
     body: bytes = field(repr=False)
     framed: bool = True
     retry_after: float | None = None
@@ -77,4 +76,4 @@ class Call(Generic[T]):
     form: tuple[tuple[str, str], ...] | None = field(default=None, repr=False)
     content: bytes | None = field(default=None, repr=False)
     content_type: str | None = None
-    headers: Mapping[str, str] = field(factory=dict, repr=False)
+    headers: tuple[tuple[str, str], ...] = ()

@@ -163,7 +163,7 @@ class V1:
             authenticator=self._credentials,
             query=() if posts else parameters,
             form=parameters if posts else None,
-            headers={"accept": "application/xml"},
+            headers=(("accept", "application/xml"),),
             parse=parse,
         )
         return await self._transport.send(call)

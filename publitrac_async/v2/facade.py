@@ -15,7 +15,7 @@ from publitrac_async.transport.secret import Secret
 from publitrac_async.v2 import codec
 from publitrac_async.v2.operations import DELAYED_SYNC, GET_TOKEN
 
-_ACCEPT = {"accept": "application/json"}
+_ACCEPT = (("accept", "application/json"),)
 
 
 class V2:
