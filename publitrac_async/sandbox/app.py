@@ -1,0 +1,193 @@
+"""The ASGI application: receives a request, records it, lets an API answer, sends the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from email.utils import formatdate
+from typing import Any, Final
+
+from . import wire
+from .clock import SandboxClock
+from .database import Database
+from .faults import Fault, FaultQueue
+from .journal import CONTROL, Arrival, Journal
+from .message import Answer, Api, Call, Request
+from .settings import SandboxSettings
+from .spoil import replacement, spoiled
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+_logger = logging.getLogger(__name__)
+
+_NO_API: Final = Answer(b"Nothing is served at this path.\n", 404)
+_TOO_LARGE: Final = Answer(b"The request is too large.\n", 413)
+_OVER_LIMIT: Final = Answer(b"Too many calls.\n", 429, headers=(("retry-after", "1"),))
+_BUG: Final = Answer(b"The sandbox failed; see its log.\n", 500)
+
+
+class SandboxApp:
+    """Everything between the server and the emulated APIs."""
+
+    def __init__(
+        self,
+        *,
+        apis: Sequence[Api],
+        settings: SandboxSettings,
+        clock: SandboxClock,
+        journal: Journal,
+        faults: FaultQueue,
+        database: Database,
+        revoke_tokens: Callable[[], None],
+    ) -> None:
+        """Create the application; arguments are the sandbox's parts."""
+        self._apis = apis
+        self._settings = settings
+        self._clock = clock
+        self._journal = journal
+        self._faults = faults
+        self._database = database
+        self._revoke_tokens = revoke_tokens
+
+    async def __call__(self, scope: Scope, receive: Receive, send: wire.Send) -> None:
+        """Handle one ASGI connection."""
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._handle(scope, receive, send)
+        else:
+            raise ValueError(f"The sandbox speaks HTTP, not {scope['type']}.")
+
+    async def _handle(self, scope: Scope, receive: Receive, send: wire.Send) -> None:
+        arrived = time.monotonic_ns()
+        api = next((api for api in self._apis if api.claims(scope["path"])), None)
+        client = scope.get("client")
+        arrival = self._journal.record(
+            monotonic_ns=arrived,
+            api=api.name if api else "other",
+            connection=client[1] if client else None,
+        )
+        refused = False
+        if api and api.window:
+            count_refused = self._settings.over_limit == "count"
+            arrival.over_limit = api.window.exceeded_by(arrived, count_refused=count_refused)
+            refused = arrival.over_limit and not count_refused
+        try:
+            body = await self._body(receive)
+        except _RequestTooLargeError:
+            await self._send(send, _TOO_LARGE, arrival)
+            return
+        if body is None:
+            return  # the client went away before its request was complete
+        call = api.read(_request(scope, body)) if api else Call("", None, body, lambda: _NO_API)
+        arrival.describe(method=call.method, key=call.key, payload=call.payload)
+        if refused:
+            await self._send(send, _OVER_LIMIT, arrival)
+            return
+        struck = api is not None and api.name != CONTROL
+        faults = self._faults.take(arrival.api, call.method) if struck else []
+        await self._answer(call, arrival, faults, send)
+
+    async def _answer(self, call: Call, arrival: Arrival, faults: list[Fault], send: wire.Send) -> None:
+        decisive: Fault | None = None
+        for fault in faults:
+            if fault.decides_answer:
+                decisive = fault
+            elif fault.kind == "delay":
+                arrival.fault = fault.kind
+                await asyncio.sleep(fault.seconds)
+            else:
+                arrival.fault = fault.kind
+                self._revoke_tokens()
+        if decisive is None:
+            await self._send(send, self._apply(call, arrival), arrival)
+            return
+        arrival.fault = decisive.kind
+        answer = self._apply(call, arrival) if decisive.applies else Answer()
+        if decisive.kind == "drop":
+            await wire.drop(send, reset=decisive.resets)
+        elif decisive.kind == "cut":
+            arrival.status = answer.status
+            await wire.cut(
+                send,
+                status=answer.status,
+                headers=self._headers(answer, chunked=decisive.chunked),
+                body=answer.body[: decisive.cut_after],
+                reset=decisive.resets,
+            )
+        else:
+            await self._send(send, replacement(decisive) or spoiled(answer, decisive), arrival)
+
+    def _apply(self, call: Call, arrival: Arrival) -> Answer:
+        try:
+            with self._database.transaction():
+                answer = call.answer()
+        except Exception:
+            _logger.exception("The sandbox failed to answer %s %s.", arrival.api, arrival.method)
+            return _BUG
+        arrival.applied = answer.applied
+        return answer
+
+    async def _send(self, send: wire.Send, answer: Answer, arrival: Arrival) -> None:
+        # Set first: a client that has read the answer finds it in the journal.
+        arrival.status = answer.status
+        await send(
+            {
+                "type": "http.response.start",
+                "status": answer.status,
+                "headers": self._headers(answer, chunked=False),
+            }
+        )
+        await send({"type": "http.response.body", "body": answer.body})
+
+    def _headers(self, answer: Answer, *, chunked: bool) -> list[tuple[bytes, bytes]]:
+        headers = [
+            ("date", formatdate(self._clock.timestamp(), usegmt=True)),
+            ("server", "publitrac-sandbox"),
+            *answer.headers,
+        ]
+        if answer.content_type is not None:
+            headers.append(("content-type", answer.content_type))
+        if not chunked:
+            headers.append(("content-length", str(len(answer.body))))
+        return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+
+    async def _body(self, receive: Receive) -> bytes | None:
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > self._settings.max_request_bytes:
+                raise _RequestTooLargeError
+            chunks.append(chunk)
+            if not message.get("more_body", False):
+                return b"".join(chunks)
+
+
+class _RequestTooLargeError(Exception):
+    """The body is larger than the settings allow."""
+
+
+def _request(scope: Scope, body: bytes) -> Request:
+    return Request(
+        verb=scope["method"],
+        path=scope["path"],
+        query=scope["query_string"],
+        headers={name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]},
+        body=body,
+    )
+
+
+async def _lifespan(receive: Receive, send: wire.Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

@@ -1,0 +1,89 @@
+"""The SQLite database that holds what the emulated vendors know."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+_APPLICATION_ID: Final = 0x50554253
+"""Marks a file as a sandbox's, so that no other database is ever taken for one."""
+_LAYOUT: Final = 1
+
+
+class Database:
+    """One connection, used by one thread."""
+
+    def __init__(self, path: str) -> None:
+        """Open or create a database.
+
+        Args:
+            path: A file, or `:memory:`.
+
+        Raises:
+            ValueError: If the file is something else than a sandbox database.
+        """
+        self._connection = sqlite3.connect(path, isolation_level=None)
+        self._depth = 0
+        try:
+            self._check()
+            for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+                self._connection.execute(f"PRAGMA {pragma}")
+        except sqlite3.DatabaseError as error:
+            self._connection.close()
+            raise ValueError("The database file is not an SQLite database; choose another file.") from error
+        except ValueError:
+            self._connection.close()
+            raise
+
+    def _check(self) -> None:
+        application_id, layout, tables = (
+            self._connection.execute(question).fetchone()[0]
+            for question in (
+                "PRAGMA application_id",
+                "PRAGMA user_version",
+                "SELECT count(*) FROM sqlite_master",
+            )
+        )
+        if tables == 0:
+            self._connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            self._connection.execute(f"PRAGMA user_version = {_LAYOUT}")
+        elif (application_id, layout) != (_APPLICATION_ID, _LAYOUT):
+            raise ValueError(
+                "The database file was not made by this version of the sandbox; choose another file."
+            )
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection, for what `execute` does not offer."""
+        return self._connection
+
+    def execute(self, statement: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """Execute one statement."""
+        return self._connection.execute(statement, parameters)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Apply everything inside, or nothing; transactions nest."""
+        name = f"level_{self._depth}"
+        begin, end, undo = (
+            (f"SAVEPOINT {name}", f"RELEASE {name}", [f"ROLLBACK TO {name}", f"RELEASE {name}"])
+            if self._depth
+            else ("BEGIN IMMEDIATE", "COMMIT", ["ROLLBACK"])
+        )
+        self._connection.execute(begin)
+        self._depth += 1
+        try:
+            yield
+        except BaseException:
+            self._depth -= 1
+            for statement in undo:
+                self._connection.execute(statement)
+            raise
+        self._depth -= 1
+        self._connection.execute(end)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()

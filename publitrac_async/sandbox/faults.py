@@ -1,0 +1,189 @@
+"""Faults: rules that make the sandbox misbehave for chosen calls."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from attrs import Attribute, define, field, frozen
+from attrs.validators import and_, ge, in_, instance_of, le, optional
+
+KINDS: Final[Mapping[str, frozenset[str]]] = {
+    "status": frozenset(),
+    "delay": frozenset(),
+    "drop": frozenset(),
+    "cut": frozenset(),
+    "malformed": frozenset({"truncated", "misnested"}),
+    "html": frozenset(),
+    "empty": frozenset(),
+    "redirect": frozenset(),
+    "encoding": frozenset({"latin-1", "latin-1-undeclared", "utf-16", "utf-8-bom"}),
+    "gzip": frozenset(),
+    "revoke_tokens": frozenset(),
+}
+"""Every kind of fault, with the variants it has."""
+
+_WITHOUT_CALL = frozenset({"status", "drop", "html", "redirect"})
+_ACTIONS = frozenset({"delay", "revoke_tokens"})
+
+
+def _require_positive_or_none(_instance: object, attribute: Attribute[Any], value: Any) -> None:
+    if value is not None and (not isinstance(value, int) or value < 1):
+        raise ValueError(f"{attribute.name} must be at least 1, or None.")
+
+
+def _pairs(headers: Iterable[Iterable[str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((str(name), str(value)) for name, value in headers)
+
+
+@frozen
+class Fault:
+    """One rule. `kind` says what goes wrong:
+
+    - `status`: answer `status` (default 503) with `body` and `retry_after`.
+    - `delay`: wait `seconds` before the call is handled, then go on (also to other faults).
+    - `drop`: close the connection without an answer.
+    - `cut`: send the head and `cut_after` bytes of the real answer's body, then break the connection.
+    - `malformed`: damage the real answer, HTTP 200; variants `truncated` and `misnested`.
+    - `html`: a maintenance page with HTTP 200 (or `status`, `body`).
+    - `empty`: the real answer without its body.
+    - `redirect`: answer `status` (default 302) with `location`.
+    - `encoding`: send the real answer as `latin-1` (declared), `latin-1-undeclared`, `utf-16` or `utf-8-bom`.
+    - `gzip`: send the real answer with `Content-Encoding: gzip`.
+    - `revoke_tokens`: make every v2 token stale, then go on.
+
+    `drop` and `cut` need the real server: in-process they raise `ConnectionResetError`.
+    """  # noqa: D415 - the list belongs to the first sentence
+
+    kind: str = field(validator=in_(KINDS))
+    match: str | None = field(default=None, validator=optional(instance_of(str)), kw_only=True)
+    """`v1`, `v2`, a method such as `syncLead`, or both as `v1.syncLead`; None for every call."""
+    times: int | None = field(default=1, validator=_require_positive_or_none, kw_only=True)
+    """How often the rule strikes; None until it is cleared."""
+    after: int = field(default=0, validator=and_(instance_of(int), ge(0)), kw_only=True)
+    """How many matching calls pass first."""
+    probability: float = field(default=1.0, validator=and_(ge(0), le(1)), kw_only=True)
+    """Chance that a matching call is struck."""
+    seed: int = field(default=0, validator=instance_of(int), kw_only=True)
+    """Seed of that chance: the same calls in the same order are struck again."""
+    apply: bool | None = field(default=None, validator=optional(instance_of(bool)), kw_only=True)
+    """Whether the service executes the call although the answer is spoiled. Default: no for `status`, `drop`,
+    `html` and `redirect`, yes for the kinds that need the real answer."""
+    variant: str | None = field(default=None, kw_only=True)
+    """Variant of `malformed` and `encoding`; default `truncated` and `latin-1`."""
+    status: int | None = field(
+        default=None, validator=optional(and_(instance_of(int), ge(200), le(599))), kw_only=True
+    )
+    """HTTP status of `status`, `html` and `redirect`."""
+    body: str | None = field(default=None, validator=optional(instance_of(str)), kw_only=True)
+    """Body of `status` and `html`."""
+    content_type: str | None = field(default=None, validator=optional(instance_of(str)), kw_only=True)
+    """Content-Type of `status` and `html`."""
+    retry_after: str | int | float | None = field(default=None, kw_only=True)
+    """Retry-After of `status`: seconds, a date or any text."""
+    headers: tuple[tuple[str, str], ...] = field(default=(), converter=_pairs, kw_only=True)
+    """Further headers of `status`, `html` and `redirect`."""
+    seconds: float = field(default=0.0, validator=ge(0), kw_only=True)
+    """How long `delay` waits."""
+    location: str | None = field(default=None, validator=optional(instance_of(str)), kw_only=True)
+    """Target of `redirect`."""
+    cut_after: int = field(default=0, validator=and_(instance_of(int), ge(0)), kw_only=True)
+    """Bytes of the body that `cut` lets through."""
+    chunked: bool = field(default=False, validator=instance_of(bool), kw_only=True)
+    """Whether `cut` sends the answer chunked instead of with Content-Length."""
+    reset: bool | None = field(default=None, validator=optional(instance_of(bool)), kw_only=True)
+    """Whether the connection is reset (RST) or closed (FIN). Default: `cut` resets, `drop` closes."""
+
+    def __attrs_post_init__(self) -> None:
+        """Check what depends on more than one value."""
+        if self.variant is not None and self.variant not in KINDS[self.kind]:
+            raise ValueError(f"The fault {self.kind!r} has no variant {self.variant!r}.")
+        if self.kind == "redirect" and self.location is None:
+            raise ValueError("A redirect needs a location.")
+
+    @property
+    def applies(self) -> bool:
+        """Whether the service executes a call that this fault strikes."""
+        return self.kind not in _WITHOUT_CALL if self.apply is None else self.apply
+
+    @property
+    def decides_answer(self) -> bool:
+        """Whether this fault changes the answer; at most one such fault strikes a call."""
+        return self.kind not in _ACTIONS
+
+    @property
+    def resets(self) -> bool:
+        """Whether the connection is reset instead of closed."""
+        return self.kind == "cut" if self.reset is None else self.reset
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Fault:
+        """Create a fault from a JSON object with the names of this class.
+
+        Raises:
+            ValueError: If a name is unknown or a value does not fit.
+        """
+        try:
+            return cls(**document)
+        except (TypeError, ValueError) as error:
+            reason = error.args[0] if error.args else "unusable value"
+            raise ValueError(f"Not a fault: {reason}") from error
+
+
+@define
+class _Rule:
+    fault: Fault
+    random: random.Random
+    passed: int = 0
+    struck: int = 0
+
+    def strikes(self, api: str, method: str) -> bool:
+        fault = self.fault
+        if fault.match not in (None, api, method, f"{api}.{method}"):
+            return False
+        if self.passed < fault.after:
+            self.passed += 1
+            return False
+        return self.random.random() < fault.probability
+
+    @property
+    def exhausted(self) -> bool:
+        return self.fault.times is not None and self.struck >= self.fault.times
+
+
+class FaultQueue:
+    """The rules in force, oldest first."""
+
+    def __init__(self) -> None:
+        self._rules: list[_Rule] = []
+
+    @property
+    def faults(self) -> list[Fault]:
+        """The rules that can still strike."""
+        return [rule.fault for rule in self._rules]
+
+    def inject(self, fault: Fault) -> None:
+        """Add a rule behind the others."""
+        # A test's reproducible chance, not a secret.
+        self._rules.append(_Rule(fault, random.Random(fault.seed)))  # noqa: S311
+
+    def clear(self) -> None:
+        """Remove every rule."""
+        self._rules.clear()
+
+    def take(self, api: str, method: str) -> list[Fault]:
+        """Return the faults that strike this call, at most one of which decides the answer."""
+        struck: list[Fault] = []
+        decided = False
+        for rule in list(self._rules):
+            if decided and rule.fault.decides_answer:
+                continue
+            if not rule.strikes(api, method):
+                continue
+            decided = decided or rule.fault.decides_answer
+            rule.struck += 1
+            struck.append(rule.fault)
+            if rule.exhausted:
+                self._rules.remove(rule)
+        return struck

@@ -1,0 +1,51 @@
+"""v2 tokens: alive for some time after their last use (PUBLITRAC API V2, Authentification)."""
+
+from __future__ import annotations
+
+import secrets
+
+from publitrac_async.sandbox.clock import SandboxClock
+
+
+class TokenBook:
+    """The tokens that were issued and can still be alive."""
+
+    def __init__(self, clock: SandboxClock, ttl: float) -> None:
+        """Create an empty book.
+
+        Args:
+            clock: Tells the time.
+            ttl: Seconds a token lives after its last use.
+        """
+        self._clock = clock
+        self._ttl = ttl
+        self._last_use: dict[str, float] = {}
+
+    def issue(self) -> str:
+        """Return a new token; others stay alive."""
+        self._forget_expired()
+        token = secrets.token_urlsafe(18)
+        self._last_use[token] = self._clock.monotonic()
+        return token
+
+    def use(self, token: str) -> bool:
+        """Tell whether a token is alive; if so it lives on from now."""
+        self._forget_expired()
+        if token not in self._last_use:
+            return False
+        # Last in use, last in the book: the oldest stand first.
+        del self._last_use[token]
+        self._last_use[token] = self._clock.monotonic()
+        return True
+
+    def revoke(self) -> None:
+        """Make every token stale."""
+        self._last_use.clear()
+
+    def _forget_expired(self) -> None:
+        oldest_alive = self._clock.monotonic() - self._ttl
+        while self._last_use:
+            token, last_use = next(iter(self._last_use.items()))
+            if last_use > oldest_alive:
+                return
+            del self._last_use[token]

@@ -1,0 +1,104 @@
+"""The envelope of a v1 answer and the errors in it.
+
+Source: PUBLITRAC API reference, the samples and "Codes d'erreurs".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from attrs import evolve
+
+from publitrac_async.sandbox.message import Answer
+from publitrac_async.sandbox.publitrac.validation import LeadInput, Problem
+
+from .xml import Element, render
+
+XML: Final = "text/xml; charset=UTF-8"
+
+LEAD_NOT_FOUND: Final = 9005
+LIST_NOT_FOUND: Final = 9009
+VIEW_NOT_FOUND: Final = 9010
+INVALID_XML: Final = 9011
+
+
+class FailedError(Exception):
+    """A call that the service refuses: top-level status, message and errors."""
+
+    def __init__(
+        self, status: int, message: str, errors: Sequence[str] = (), *, applied: bool = False
+    ) -> None:
+        super().__init__(status)
+        self.status = status
+        self.message = message
+        self.errors = tuple(errors)
+        self.applied = applied
+
+    def answer(self, http_status: int) -> Answer:
+        """Return the failure as an answer."""
+        answer = envelope(self.status, self.message, errors=self.errors)
+        return evolve(answer, status=http_status, applied=self.applied)
+
+
+def envelope(
+    status: int,
+    message: str,
+    payload: Sequence[Element] = (),
+    *,
+    errors: Sequence[str] = (),
+    applied: bool = False,
+) -> Answer:
+    """Return an answer in the documents' envelope.
+
+    Args:
+        status: Four-digit status of the vendor.
+        message: Message of the vendor.
+        payload: What stands before the status.
+        errors: Texts of the `<error>` elements, code included.
+        applied: Whether the call changed anything.
+    """
+    content = [*payload, Element("status", str(status)), Element("message", message)]
+    if errors:
+        content.append(Element("errors", [Element("error", error) for error in errors]))
+    return Answer(render(Element("response", content)), content_type=XML, applied=applied)
+
+
+def invalid_xml() -> FailedError:
+    """Return the failure of a document that is not well-formed or lacks what it must have."""
+    return FailedError(INVALID_XML, "Invalid XML.", [f"{INVALID_XML} - Invalid XML."])
+
+
+def lead_errors(problems: Sequence[Problem], lead: LeadInput, *, only_email: bool = False) -> list[str]:
+    """Return the texts of `<error>` elements in the three forms of the documents.
+
+    Args:
+        problems: What is wrong.
+        lead: The lead that was sent: errors name its e-mail, else its `crmLeadId`, else neither.
+        only_email: Whether errors always name the e-mail, as those of updateLead do.
+    """
+    return [_lead_error(problem, lead, only_email=only_email) for problem in problems]
+
+
+def _lead_error(problem: Problem, lead: LeadInput, *, only_email: bool) -> str:
+    if problem.code is None:
+        return f"{problem.text} lead {lead.email} was not created" if problem.label else problem.text
+    external_id = lead.values.get("crmLeadId", "")
+    # The samples have a blank before the closing tag, and two labels without one after the dash.
+    dash = " - "
+    if lead.email or only_email:
+        subject = f"for xml lead->email ({lead.email}) "
+    elif external_id:
+        subject = f"for xml lead->crmId ({external_id}) "
+    elif problem.label:
+        subject = "for (lead no email no crm id)"
+        if problem.label in ("NbrEmployees", "Revenue"):
+            dash = " -"
+    else:
+        subject = "for xml (lead no email no crm id)"
+    return f"{problem.code}{dash}{problem.text} {subject}"
+
+
+def error(code: int | None, text: str) -> str:
+    """Return the text of an `<error>` element."""
+    return text if code is None else f"{code} - {text}"

@@ -1,0 +1,103 @@
+"""The v1 API: one URL, a `method` parameter, credentials with every call (PUBLITRAC API reference)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import evolve
+
+from publitrac_async.sandbox.limit import SlidingWindow
+from publitrac_async.sandbox.message import Answer, Call, Request
+from publitrac_async.sandbox.publitrac.account import PublitracAccount
+from publitrac_async.sandbox.settings import SandboxSettings
+
+from . import leads, sync
+from .answers import FailedError, envelope
+from .call import MethodCall, Methods
+from .keys import business_key
+from .parameters import Parameters, parameters, payload, text
+from .xml import InvalidXmlError, Node, parse
+
+PATH: Final = "/api"
+METHODS: Final[Methods] = {
+    **leads.METHODS,
+    **sync.METHODS,
+}
+"""Every method of v1."""
+
+
+class PublitracV1:
+    """Answers v1 calls from an account."""
+
+    name = "v1"
+
+    def __init__(
+        self, account: PublitracAccount, settings: SandboxSettings, window: SlidingWindow | None
+    ) -> None:
+        """Create the API.
+
+        Args:
+            account: What is read and written.
+            settings: Credentials and the choices the documents leave open.
+            window: The limit, shared with v2.
+        """
+        self.window = window
+        self._account = account
+        self._settings = settings
+
+    def claims(self, path: str) -> bool:
+        """Tell whether a path is v1's."""
+        return path in (PATH, PATH + "/")
+
+    def read(self, request: Request) -> Call:
+        """Read a call: parameters from query string and form, the document from `query`."""
+        sent = parameters(request)
+        document: Node | None = None
+        if "query" in sent:
+            try:
+                document = parse(sent["query"])
+            except InvalidXmlError:
+                document = None
+        method = text(sent, "method")
+        call = MethodCall(self._account, self._settings, sent, document)
+        return Call(
+            method=method,
+            key=business_key(sent, document),
+            payload=payload(sent),
+            answer=lambda: self._answer(method, request.verb, call),
+        )
+
+    def _answer(self, method: str, verb: str, call: MethodCall) -> Answer:
+        if verb not in ("GET", "POST"):
+            return self._refuse_verb("GET, POST")
+        if not self._authenticated(call.parameters):
+            return self._refuse_credentials()
+        if method not in METHODS:
+            unknown = FailedError(self._settings.failure_status, "Unknown method.", ["Unknown method"])
+            return unknown.answer(self._settings.failure_http_status)
+        documented_verb, run = METHODS[method]
+        if self._settings.strict_verbs and documented_verb not in ("", verb):
+            return self._refuse_verb(documented_verb)
+        self._account.queue.process_due()
+        try:
+            return run(call)
+        except FailedError as failed:
+            return failed.answer(self._settings.failure_http_status)
+
+    def _authenticated(self, sent: Parameters) -> bool:
+        settings = self._settings
+        return (text(sent, "apikey", "apiKey"), text(sent, "username"), text(sent, "password")) == (
+            settings.api_key,
+            settings.username,
+            settings.password,
+        )
+
+    def _refuse_credentials(self) -> Answer:
+        refused = FailedError(
+            self._settings.failure_status, "Authentication failed.", ["Authentication failed"]
+        )
+        return refused.answer(int(self._settings.bad_credentials_answer))
+
+    def _refuse_verb(self, allowed: str) -> Answer:
+        answer = envelope(self._settings.failure_status, "Verb not allowed.")
+        return evolve(answer, status=405, headers=(("allow", allowed),))

@@ -1,0 +1,90 @@
+"""What the v1 methods work with: the account, the parameters and the document of one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from attrs import frozen
+
+from publitrac_async.sandbox.message import Answer
+from publitrac_async.sandbox.publitrac.account import PublitracAccount
+from publitrac_async.sandbox.publitrac.fields import CUSTOM_FIELDS, FIELD_BY_NAME
+from publitrac_async.sandbox.publitrac.validation import LeadInput
+from publitrac_async.sandbox.settings import SandboxSettings
+
+from .answers import FailedError, invalid_xml
+from .parameters import Parameters, text
+from .xml import Element, Node
+
+
+@frozen
+class MethodCall:
+    """One call of a v1 method, credentials already checked."""
+
+    account: PublitracAccount
+    settings: SandboxSettings
+    parameters: Parameters
+    document: Node | None
+    """The XML in `query`; None if there is none or it cannot be read."""
+
+    def text(self, *names: str) -> str:
+        """Return the first parameter that is there, or an empty text."""
+        return text(self.parameters, *names)
+
+    def request(self) -> Node:
+        """Return the `<request>` element.
+
+        Raises:
+            FailedError: 9011, if the document is missing, not well-formed or something else.
+        """
+        if self.document is None or self.document.name != "request":
+            raise invalid_xml()
+        return self.document
+
+    def failed(self, message: str, errors: list[str]) -> FailedError:
+        """Return the failure of a method for which the documents name no status."""
+        return FailedError(self.settings.failure_status, message, errors)
+
+    def page_number(self) -> int:
+        """Return the page asked for; whatever is no page number means the first."""
+        sent = self.text("page")
+        return max(int(sent), 1) if sent.isascii() and sent.isdigit() and len(sent) < 10 else 1
+
+
+Method = Callable[[MethodCall], Answer]
+Methods = Mapping[str, tuple[str, Method]]
+"""Method name -> the verb its page lists (empty if none does) and what it does."""
+
+
+def lead_input(node: Node) -> LeadInput:
+    """Read a `<lead>` element. Fields that nobody can write are ignored, unknown ones are kept apart."""
+    values: dict[str, str] = {}
+    custom: dict[str, str] = {}
+    unknown: list[str] = []
+    for child in node.children:
+        if child.name == CUSTOM_FIELDS:
+            custom |= {entry.name: entry.text for entry in child.children}
+        elif child.name not in FIELD_BY_NAME:
+            unknown.append(child.name)
+        elif FIELD_BY_NAME[child.name].writable:
+            values[child.name] = child.text
+    return LeadInput(values, custom, tuple(unknown))
+
+
+def paging(page: str, *, items: int, offset: int, total: int) -> Element:
+    """Return the `<paging>` element: `offset` is the size of a page."""
+    return Element(
+        "paging",
+        [
+            Element("page", page),
+            Element("items", str(items)),
+            Element("offset", str(offset)),
+            Element("total", str(total)),
+        ],
+    )
+
+
+def shown_page(asked: int, *, total: int, size: int, past_end: str) -> int:
+    """Return the number of the page to show when `asked` may lie behind the last one."""
+    last = max(-(-total // size), 1)
+    return last if asked > last and past_end == "last" else asked

@@ -1,0 +1,34 @@
+"""The business key of a v1 call, for the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .parameters import Parameters, text
+from .xml import Node
+
+_NAMES = ("email", "externalId", "tokenId", "viewName", "listName")
+
+
+def business_key(sent: Parameters, document: Node | None) -> str | None:
+    """Return what a call is about.
+
+    Args:
+        sent: The parameters.
+        document: The XML in `query`, if it could be read.
+
+    Returns:
+        The lead's e-mail, several joined by commas; without one the id or name asked for; or None.
+    """
+    if value := text(sent, *_NAMES):
+        return value
+    if document is None:
+        return None
+    return ",".join(_emails(document)) or document.value("opportunity", "id") or None
+
+
+def _emails(request: Node) -> Iterator[str]:
+    leads = [*request.all("lead")]
+    for group in request.all("leads"):
+        leads += group.all("lead")
+    return (email for lead in leads if (email := lead.value("email")))

@@ -1,0 +1,92 @@
+"""Reading leads: getLeads, getLead, getLeadByExternalId (PUBLITRAC API reference)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from publitrac_async.sandbox.message import Answer
+from publitrac_async.sandbox.publitrac.fields import NATIVE_FIELDS
+from publitrac_async.sandbox.publitrac.leads import Lead
+from publitrac_async.sandbox.publitrac.search import Condition, where
+
+from .answers import LEAD_NOT_FOUND, FailedError, envelope, error, invalid_xml
+from .call import MethodCall, Methods, paging, shown_page
+from .xml import Element, Node
+
+_RETURNED: Final = tuple(item.name for item in NATIVE_FIELDS if item.returned)
+_FAILED: Final = 9015
+
+
+def get_leads(call: MethodCall) -> Answer:
+    """Search leads; no condition means all of them."""
+    queries = call.request().child("queries")
+    if queries is None:
+        raise invalid_xml()
+    conditions = [_condition(call, query) for query in queries.all("query")]
+    return lead_page(call, *where(conditions), status=2001, message="Get leads success.")
+
+
+def get_lead(call: MethodCall) -> Answer:
+    """Find a lead by its e-mail."""
+    email = call.text("email")
+    return _one_lead(
+        call,
+        call.account.leads.by_email(email) if email else [],
+        success=(2002, "Get lead success."),
+        failure="Get lead failed.",
+    )
+
+
+def get_lead_by_external_id(call: MethodCall) -> Answer:
+    """Find a lead by the id that syncLead stored as `crmLeadId`."""
+    external_id = call.text("externalId")
+    return _one_lead(
+        call,
+        call.account.leads.by_value("crmLeadId", external_id) if external_id else [],
+        success=(2010, "getLeadByExternalId success."),
+        failure="getLeadByExternalId failed.",
+    )
+
+
+def lead_page(
+    call: MethodCall, condition: str, parameters: Sequence[Any], *, status: int, message: str
+) -> Answer:
+    """Return the page asked for of the leads for which an SQL condition holds."""
+    leads, size = call.account.leads, call.settings.page_size
+    total = leads.count(condition, parameters)
+    number = shown_page(call.page_number(), total=total, size=size, past_end=call.settings.page_past_end)
+    page = leads.page(condition, parameters, number=number, size=size)
+    payload = [
+        Element("leads", [lead_element(lead) for lead in page]),
+        paging(str(number), items=len(page), offset=size, total=total),
+    ]
+    return envelope(status, message, payload)
+
+
+def lead_element(lead: Lead) -> Element:
+    """Return a lead as answers show it: native fields in fixed order, then the custom ones."""
+    values = lead.values
+    fields = [Element(name, values[name]) for name in _RETURNED]
+    fields += [Element(name, value) for name, value in lead.custom.items()]
+    return Element("lead", fields)
+
+
+def _one_lead(call: MethodCall, found: list[Lead], *, success: tuple[int, str], failure: str) -> Answer:
+    if not found and call.settings.not_found_answer == "error":
+        raise FailedError(_FAILED, failure, [error(LEAD_NOT_FOUND, "lead not found")])
+    return envelope(*success, [Element("leads", [lead_element(lead) for lead in found[:1]])])
+
+
+def _condition(call: MethodCall, query: Node) -> Condition:
+    condition = Condition(query.value("field"), query.value("operator"), query.value("value"))
+    if not condition.supported:
+        raise call.failed("Get leads failed.", [f"Query on ({condition.field}) is not supported"])
+    return condition
+
+
+METHODS: Final[Methods] = {
+    "getLeads": ("GET", get_leads),
+    "getLead": ("GET", get_lead),
+    "getLeadByExternalId": ("GET", get_lead_by_external_id),
+}

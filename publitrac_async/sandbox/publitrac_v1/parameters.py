@@ -1,0 +1,53 @@
+"""Parameters of a v1 call: query string and form body, treated as one set.
+
+The documents name the parameters but not their place for POST, so both places count; the body wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from publitrac_async.sandbox.message import Request
+
+FORM: Final = "application/x-www-form-urlencoded"
+CREDENTIALS: Final = frozenset({"apikey", "apiKey", "username", "password"})
+"""Names that must not reach the journal; the documents spell the key in two ways."""
+
+Parameters = Mapping[str, bytes]
+
+
+def parameters(request: Request) -> dict[str, bytes]:
+    """Return the parameters of a request, values percent-decoded."""
+    found = dict(_pairs(request.query))
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() == FORM:
+        found.update(_pairs(request.body))
+    return found
+
+
+def text(parameters: Parameters, *names: str) -> str:
+    """Return the first parameter that is there, or an empty text. Bytes that are not UTF-8 are replaced."""
+    value = next((parameters[name] for name in names if name in parameters), b"")
+    return value.decode("utf-8", "replace")
+
+
+def payload(parameters: Parameters) -> bytes:
+    """Return what the journal hashes: the XML in `query`, else all parameters but method and credentials."""
+    if "query" in parameters:
+        return parameters["query"]
+    return b"&".join(
+        name.encode() + b"=" + value
+        for name, value in sorted(parameters.items())
+        if name not in CREDENTIALS and name != "method"
+    )
+
+
+def _pairs(encoded: bytes) -> list[tuple[str, bytes]]:
+    pairs: list[tuple[str, bytes]] = []
+    for part in encoded.split(b"&"):
+        name, equals, value = part.partition(b"=")
+        if equals:
+            plain = unquote_to_bytes(value.replace(b"+", b" "))
+            pairs.append((unquote_to_bytes(name.replace(b"+", b" ")).decode("utf-8", "replace"), plain))
+    return pairs

@@ -1,0 +1,70 @@
+"""Writing leads: syncLead (PUBLITRAC API reference, Sync Lead)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from publitrac_async.sandbox.message import Answer
+from publitrac_async.sandbox.publitrac.fields import FIELD_BY_NAME
+from publitrac_async.sandbox.publitrac.sync import SyncOptions
+from publitrac_async.sandbox.publitrac.validation import LeadInput, LeadRefusedError
+
+from .answers import FailedError, envelope, lead_errors
+from .call import MethodCall, Methods, lead_input
+from .xml import Node
+
+_SYNC_FAILED: Final = 9018
+
+
+def sync_lead(call: MethodCall) -> Answer:
+    """Create a lead or update the one that its unicity key points to."""
+    request = call.request()
+    lead = only_lead(request, _SYNC_FAILED, "Leads synchronization failed.")
+    try:
+        call.account.sync.sync(lead, at=call.account.clock.text(), options=_options(request))
+    except LeadRefusedError as refused:
+        errors = lead_errors(refused.problems, lead)
+        raise FailedError(_SYNC_FAILED, "Leads synchronization failed.", errors) from refused
+    return envelope(2006, "Leads synchronization successfull.", applied=True)
+
+
+def only_lead(request: Node, status: int, message: str) -> LeadInput:
+    """Return the one lead of a request; one call takes one lead."""
+    leads = list(request.all("lead"))
+    if not leads:
+        raise FailedError(status, message, ["lead is required"])
+    if len(leads) > 1:
+        raise FailedError(status, message, ["only one lead is accepted"])
+    return lead_input(leads[0])
+
+
+def _options(request: Node) -> SyncOptions:
+    return SyncOptions(
+        use_token=_is_true(request.value("useToken")),
+        merge_anonymous=_is_true(request.value("mergeAnonymous")),
+        custom_unicity_keys=tuple(
+            name for node in request.all("customUnicityKeys") for name in _unicity_keys(node)
+        ),
+    )
+
+
+def _is_true(option: str) -> bool:
+    # The documents write `true` in the sample and 1 in the text.
+    return option.strip().lower() in ("1", "true")
+
+
+def _unicity_keys(node: Node) -> list[str]:
+    """Read field names in any shape the documents leave open.
+
+    `<customUnicityKeys>email,crmLeadId</customUnicityKeys>`, children that carry a name as text, and children
+    named after a field are all understood.
+    """
+    if not node.children:
+        return [name.strip() for name in node.text.split(",") if name.strip()]
+    return [
+        child.name if child.name in FIELD_BY_NAME or not child.text.strip() else child.text.strip()
+        for child in node.children
+    ]
+
+
+METHODS: Final[Methods] = {"syncLead": ("POST", sync_lead)}

@@ -1,0 +1,182 @@
+"""`Sandbox`: the emulated vendors behind a real server on a loopback port."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Self, Unpack
+
+from uvicorn import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from .core import SandboxCore
+from .settings import SandboxOptions, SandboxSettings
+
+_silent = logging.getLogger(f"{__name__}.connection")
+_silent.disabled = True
+
+_MAX_HEAD_BYTES = 128 * 1024
+"""Room for a getLeads query in the URL; h11's own default is 16 KiB."""
+
+
+class _Protocol(H11Protocol):
+    """uvicorn's HTTP protocol with its logging cut off: an access log would hold credentials."""
+
+    def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any]) -> None:
+        super().__init__(config, server_state, app_state)
+        self.logger = _silent
+        self.access_logger = _silent
+        self.access_log = False
+
+
+class Sandbox(SandboxCore):
+    """An emulated PUBLITRAC for tests and trials.
+
+    ```python
+    async with Sandbox(rate_limit=35) as sandbox:
+        sandbox.seed(leads=[{"email": "anna@example.com", "firstName": "Anna"}])
+        ...  # send calls to sandbox.base_url
+        assert sandbox.journal.busiest_second() <= 35
+    ```
+
+    `async with` runs a server in the current event loop. `with` opens the sandbox without a server, for
+    in-process use of `app`. A sandbox is used once; create another one to start again.
+    """
+
+    def __init__(self, **options: Unpack[SandboxOptions]) -> None:
+        """Create a sandbox and open its database.
+
+        Args:
+            options: The fields of `SandboxSettings`.
+
+        Raises:
+            ValueError: If a value cannot be used; among them any host that is not loopback.
+            TypeError: If an option is unknown.
+        """
+        super().__init__(SandboxSettings(**options))
+        self._server: asyncio.Server | None = None
+        self._state = ServerState()
+
+    @property
+    def api_key(self) -> str:
+        """The API key that is accepted."""
+        return self.settings.api_key
+
+    @property
+    def username(self) -> str:
+        """The v1 user name that is accepted."""
+        return self.settings.username
+
+    @property
+    def password(self) -> str:
+        """The v1 password that is accepted."""
+        return self.settings.password
+
+    @property
+    def base_url(self) -> str:
+        """Where the sandbox listens, such as `http://127.0.0.1:54321`.
+
+        Raises:
+            RuntimeError: If the server does not run.
+        """
+        if self._server is None or not self._server.sockets:
+            raise RuntimeError("The sandbox does not listen; use `async with Sandbox(...)`.")
+        host, port = self._server.sockets[0].getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def seed(self, *, leads: Iterable[Mapping[str, Any]] = ()) -> None:
+        """Add records to the PUBLITRAC account, without the checks that calls go through.
+
+        Args:
+            leads: Leads by the vendor's field names; other names are custom fields. `id`, `createdDate` and
+                `lastUpdated` may be given.
+
+        Raises:
+            ValueError: If a record cannot be used.
+        """
+        self.publitrac.seed({"leads": leads})
+
+    def lead(self, email: str) -> dict[str, str] | None:
+        """Return the oldest lead with an e-mail by vendor names, None if there is none."""
+        return next(iter(self.publitrac.found_leads(email)), None)
+
+    def leads(self) -> list[dict[str, str]]:
+        """Return every lead by vendor names, oldest first."""
+        return self.publitrac.found_leads()
+
+    def close(self) -> None:
+        """Close the database."""
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        """Open the sandbox for in-process use."""
+        return self
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the database."""
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        """Start listening."""
+        config = Config(
+            self.app,
+            log_config=None,
+            lifespan="off",
+            interface="asgi3",
+            ws="none",
+            proxy_headers=False,
+            h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
+        )
+        config.load()
+        loop = asyncio.get_running_loop()
+        try:
+            self._server = await loop.create_server(
+                lambda: _Protocol(config, self._state, {}), self.settings.host, self.settings.port
+            )
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop listening, break what is still connected, close the database."""
+        assert self._server is not None
+        self._server.close()
+        for connection in list(self._state.connections):
+            connection.transport.abort()
+        tasks = list(self._state.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._server.wait_closed()
+        # Aborted transports close their sockets in the next turn of the loop.
+        await asyncio.sleep(0)
+        self.close()
+
+
+async def serve_forever(
+    *, started: Callable[[Sandbox], None] | None = None, **options: Unpack[SandboxOptions]
+) -> None:
+    """Run a sandbox until this coroutine is cancelled. Prints nothing.
+
+    Args:
+        started: Called once with the sandbox when it listens, for example to print `base_url`.
+        options: The fields of `SandboxSettings`.
+    """
+    async with Sandbox(**options) as sandbox:
+        if started is not None:
+            started(sandbox)
+        await asyncio.Event().wait()
