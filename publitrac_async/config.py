@@ -31,12 +31,16 @@ TOKEN_MARGIN: Final = 60.0
 TOKEN_MARGIN_PART: Final = 0.1
 
 #: Caps on an answer: bytes on the wire and after decompression, ratio of the two (checked past
-#: RATIO_FREE bytes), nesting, characters in one XML text.
+#: RATIO_FREE bytes), and of XML: nesting, characters in one text, elements in all (a page of 200 records
+#: has a few thousand), attributes in all (the vendors use none), characters in one name.
 MAX_BODY: Final = 32 * 1024 * 1024
 MAX_RATIO: Final = 100
 RATIO_FREE: Final = 1024 * 1024
 MAX_DEPTH: Final = 64
 MAX_TEXT: Final = 1024 * 1024
+MAX_ELEMENTS: Final = 250_000
+MAX_ATTRIBUTES: Final = 50_000
+MAX_NAME: Final = 256
 
 #: A `Retry-After` above this many seconds ends the call with an error that holds the value.
 MAX_RETRY_AFTER: Final = 60.0
@@ -102,3 +106,11 @@ class RetryPolicy:
 #: For unattended runs: more patience, the same budget.
 BULK_TIMEOUT: Final = Timeout(total=300.0)
 BULK_RETRY: Final = RetryPolicy(attempts=8, cap=20.0, max_retry_after=300.0)
+
+#: Vitec Express Connect: the host of the vendor's page, and the test host that public client code uses
+#: (no page of Vitec's names it).
+VITEC_BASE_URL: Final = "https://connect.maklare.vitec.net"
+VITEC_TEST_BASE_URL: Final = "https://connect-qa.maklare.vitec.net"
+#: Vitec states no limit; this is the pace that a public client keeps.
+VITEC_CALLS_PER_SECOND: Final = 10
+VITEC_CONCURRENCY: Final = 5

@@ -1,7 +1,8 @@
 """Reads XML as nested dicts: no document type, caps on depth and text, any encoding that is declared.
 
 An element with children is a dict, one without is its text, repeated siblings are a list; attributes are
-left out. Text is stripped: the vendors' samples have line breaks and spaces where none belong.
+left out. Text is stripped of XML's white space: the vendors' samples have line breaks and spaces where
+none belong.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from typing import Any, Final
 from xml.parsers import expat
 
-from publitrac_async.config import MAX_DEPTH, MAX_TEXT
+from publitrac_async.config import MAX_ATTRIBUTES, MAX_DEPTH, MAX_ELEMENTS, MAX_NAME, MAX_TEXT
 
 _DECLARATION: Final = re.compile(rb"""^\s*<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._\-]+)["'][^>]*\?>""")
 _DECLARATION_TEXT: Final = re.compile(r"^\s*<\?xml[^>]*\?>")
@@ -23,6 +24,11 @@ _BOMS: Final = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _UTF8: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
+#: What may be declared besides. Python knows more, but "unicode_escape" or "punycode" are no one's encoding
+#: of an answer, and some of them take quadratic time.
+_OTHER: Final = re.compile(r"iso[-_]?8859[-_]?\d{1,2}|latin[-_]?\d|windows[-_]?125\d|cp125\d")
+_ATTRIBUTE: Final = re.compile(rb"""=\s*["']""")
+_WHITE_SPACE: Final = " \t\r\n"
 
 
 class Malformed(Exception):
@@ -39,6 +45,7 @@ class XmlReader:
         #: The children of the root that were closed.
         self.closed_at_top: set[str] = set()
         self._room = MAX_TEXT
+        self._elements = 0
 
     @property
     def depth(self) -> int:
@@ -52,6 +59,9 @@ class XmlReader:
             expat.ExpatError: it is not well-formed.
             Malformed: it passes a cap or has a document type.
         """
+        # Expat keeps all attributes of an element before it calls anybody, so they are counted beforehand.
+        if document.count(b"=") > MAX_ATTRIBUTES and len(_ATTRIBUTE.findall(document)) > MAX_ATTRIBUTES:
+            raise Malformed(f"it has more than {MAX_ATTRIBUTES} attributes")
         parser = expat.ParserCreate("utf-8")
         parser.buffer_text = True
         parser.StartElementHandler = self._start
@@ -60,16 +70,23 @@ class XmlReader:
         parser.StartDoctypeDeclHandler = self._doctype
         parser.Parse(document, True)
 
-    def _start(self, tag: str, _: dict[str, str]) -> None:
+    def _start(self, tag: str, attributes: dict[str, str]) -> None:
         if len(self._stack) >= MAX_DEPTH:
             raise Malformed(f"elements are nested more than {MAX_DEPTH} deep")
+        self._elements += 1
+        if self._elements > MAX_ELEMENTS:
+            raise Malformed(f"it has more than {MAX_ELEMENTS} elements")
+        if len(tag) > MAX_NAME or (attributes and max(map(len, attributes)) > MAX_NAME):
+            raise Malformed(f"a name is longer than {MAX_NAME} characters")
+        if attributes and max(map(len, attributes.values())) > MAX_TEXT:
+            raise Malformed(f"a text is longer than {MAX_TEXT} characters")
         self._text = []
         self._room = MAX_TEXT
         self._stack.append((tag, {}, self._text))
 
     def _end(self, tag: str) -> None:
         _, children, text = self._stack.pop()
-        value: Any = children or "".join(text).strip()
+        value: Any = children or "".join(text).strip(_WHITE_SPACE)
         if self._stack:
             siblings = self._stack[-1][1]
             self._text = self._stack[-1][2]
@@ -134,4 +151,6 @@ def in_utf8(body: bytes) -> bytes:
     encoding = match.group(1).decode("ascii").lower() if match else "utf-8"
     if encoding in _UTF8:
         return body
+    if not _OTHER.fullmatch(encoding):
+        raise LookupError(encoding)
     return _DECLARATION_TEXT.sub("", body.decode(encoding), count=1).encode()
