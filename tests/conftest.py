@@ -1,0 +1,18 @@
+"""Fixtures of every test."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+_PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy", "ws_proxy", "wss_proxy"}
+_TRUST = {"SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE", "NETRC"}
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No credential, proxy or certificate of the machine reaches a test."""
+    for name in list(os.environ):
+        if name.startswith("PUBLITRAC_") or name.lower() in _PROXIES or name in _TRUST:
+            monkeypatch.delenv(name)

@@ -1,0 +1,77 @@
+"""Clients, transports and calls with figures for tests."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import httpx
+
+from publitrac_async import Lead, PublitracClient, RetryPolicy, Timeout
+from publitrac_async.transport.classify import error_for_status
+from publitrac_async.transport.http import Wire
+from publitrac_async.transport.limits import Unlimited
+from publitrac_async.transport.operation import Answer, Call, Operation, OperationClass
+from publitrac_async.transport.pipeline import Transport
+from tests.support.clock import now
+
+#: Retries at once and without a budget: for tests about something else.
+EAGER = RetryPolicy(base=0, throttle_base=0, cost=0, throttle_cost=0)
+
+Handler = Callable[[httpx.Request], Awaitable[httpx.Response]]
+
+
+def lead(number: int = 0) -> Lead:
+    return Lead(email=f"lead{number}@example.com", first_name="Ada")
+
+
+def client(url: str, **options: Any) -> PublitracClient:
+    """A client without a rate limit that repeats at once."""
+    settings: dict[str, Any] = {
+        "api_key": "the-key",
+        "username": "the-user",
+        "password": "the-password",
+        "base_url": url,
+        "rate_limit": None,
+        "retry": EAGER,
+        "timeout": Timeout(total=20, connect=5, read=5),
+    }
+    return PublitracClient(**settings | options)
+
+
+@contextlib.asynccontextmanager
+async def opened(url: str, **options: Any) -> AsyncIterator[PublitracClient]:
+    async with client(url, **options) as publitrac:
+        yield publitrac
+
+
+def transport(handler: Handler, **options: Any) -> Transport:
+    """A `Transport` over `handler`, in the time of the running loop; nothing of it is random."""
+    settings: dict[str, Any] = {
+        "limiter": Unlimited(clock=now),
+        "retry": RetryPolicy(),
+        "timeout": Timeout(),
+        "concurrency": 32,
+        "clock": now,
+        "draw": lambda: 0.5,
+    }
+    wire = Wire("https://vendor.test", httpx.MockTransport(handler), options.get("timeout", Timeout()))
+    return Transport(wire, **settings | options)
+
+
+def parse(answer: Answer) -> bytes:
+    failure = error_for_status(answer)
+    if failure is not None:
+        raise failure
+    return answer.body
+
+
+READ = Operation(name="read", verb="GET", path="/read", operation_class=OperationClass.READ)
+UPSERT = Operation(name="upsert", verb="POST", path="/upsert", operation_class=OperationClass.UPSERT)
+APPEND = Operation(name="append", verb="POST", path="/append", operation_class=OperationClass.APPEND)
+
+
+def call(operation: Operation = UPSERT, **options: Any) -> Call[Any]:
+    content = None if operation.verb == "GET" else b"{}"
+    return Call(operation=operation, **{"parse": parse, "content": content} | options)
