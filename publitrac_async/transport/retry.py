@@ -67,7 +67,8 @@ def next_wait(
     if floor > policy.max_retry_after:
         return None
     base = policy.throttle_base if isinstance(failure, RateLimited) else policy.base
-    wait = max(floor, random() * min(policy.cap, base * 2.0 ** (attempt - 1)))
+    # The exponent has a limit because a float has: no cap is 2**64 times its base.
+    wait = max(floor, random() * min(policy.cap, base * 2.0 ** min(attempt - 1, 64)))
     if wait >= remaining or not budget.take(budget.cost(failure)):
         return None
     return wait
