@@ -88,10 +88,10 @@ def _seconds(value: str, now: float | None) -> float | None:
         wait = float(value)
     except ValueError:
         try:
-            date = email.utils.parsedate_to_datetime(value)
-        except ValueError:
+            date = email.utils.parsedate_to_datetime(value).timestamp()
+        except (ValueError, OverflowError, OSError):  # No date, or one that no clock can show.
             return None
-        wait = date.timestamp() - (time.time() if now is None else now)
+        wait = date - (time.time() if now is None else now)
     return wait if math.isfinite(wait) and wait >= 0 else None
 
 

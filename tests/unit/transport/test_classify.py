@@ -1,0 +1,136 @@
+"""What statuses and `Retry-After` fields mean."""
+
+from __future__ import annotations
+
+import email.utils
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from publitrac_async.transport.classify import error_for_status, is_html, parse_retry_after
+from publitrac_async.transport.operation import Answer
+
+NOW = 1_800_000_000.0
+
+
+def date(offset: float) -> str:
+    return email.utils.formatdate(NOW + offset, usegmt=True)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([], None),
+        (["0"], 0.0),
+        (["1"], 1.0),
+        (["1.5"], 1.5),
+        ([" 61 "], 61.0),
+        (["86400"], 86400.0),
+        (["-1"], None),
+        (["abc"], None),
+        ([""], None),
+        (["nan"], None),
+        (["inf"], None),
+        (["-inf"], None),
+        (["1e999"], None),
+        ([date(120)], 120.0),
+        ([date(0)], 0.0),
+        ([date(-120)], None),
+        (["Mon, 01 Jan 99999999999999999999 00:00:00 GMT"], None),
+        (["Fri, 31 Feb 2027 00:00:00 GMT"], None),
+        (["1", "5"], 5.0),
+        (["abc", "5"], 5.0),
+        (["abc", "-5"], None),
+        ([date(120), "5"], 120.0),
+    ],
+)
+def test_retry_after(values: list[str], expected: float | None) -> None:
+    assert parse_retry_after(values, now=NOW) == expected
+
+
+@given(st.text(max_size=60))
+@example("Mon, 01 Jan 99999999999999999999 00:00:00 GMT")
+@example("Thu, 01 Jan 0001 00:00:00 -0000")
+@example("Thu, 01 Jan 1970 00:00:00 +99999999999999")
+@example("1 Jan 1 0:0:0 -0000")
+@example("9" * 5000)
+@example(" ")
+def test_no_field_is_too_strange(value: str) -> None:
+    wait = parse_retry_after([value], now=NOW)
+    assert wait is None or wait >= 0
+
+
+@given(
+    st.builds(
+        "{}, {} {} {} {}:{}:{} {}".format,
+        st.sampled_from(["Mon", "", "Xyz"]),
+        *[st.integers(-1, 40)],
+        st.sampled_from(["Jan", "Dec", "Foo", ""]),
+        st.integers(-5, 10**22),
+        *[st.integers(-1, 10**12)] * 3,
+        st.sampled_from(["GMT", "-0000", "+9999", "-99999999999", "", "EST"]),
+    )
+)
+def test_no_date_is_too_strange(value: str) -> None:
+    wait = parse_retry_after([value], now=NOW)
+    assert wait is None or wait >= 0
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "retryable", "maybe_applied"),
+    [
+        (101, "UnexpectedContent", False, True),
+        (301, "UnexpectedContent", False, True),
+        (304, "UnexpectedContent", False, True),
+        (307, "UnexpectedContent", False, True),
+        (400, "ValidationError", False, False),
+        (401, "AuthenticationError", False, False),
+        (402, "ApiError", False, False),
+        (403, "PermissionDenied", False, False),
+        (404, "NotFound", False, False),
+        (405, "ApiError", False, False),
+        (408, "ServerError", True, True),
+        (409, "Conflict", False, False),
+        (413, "ApiError", False, False),
+        (418, "ApiError", False, False),
+        (422, "ValidationError", False, False),
+        (429, "RateLimited", True, False),
+        (499, "ApiError", False, False),
+        (500, "ServerError", True, True),
+        (501, "ServerError", False, True),
+        (502, "ServerError", True, True),
+        (503, "ServerError", True, True),
+        (504, "ServerError", True, True),
+        (505, "ServerError", False, True),
+        (599, "ServerError", False, True),
+    ],
+)
+def test_statuses(status: int, kind: str, retryable: bool, maybe_applied: bool) -> None:
+    error = error_for_status(Answer(status, b"secret body", retry_after=7.0))
+    assert error is not None
+    assert (type(error).__name__, error.retryable, error.maybe_applied) == (kind, retryable, maybe_applied)
+    assert error.status == status
+    assert "secret" not in str(error)
+    if kind in ("RateLimited", "ServerError"):
+        assert error.retry_after == 7.0
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
+def test_success(status: int) -> None:
+    assert error_for_status(Answer(status, b"")) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b"<!DOCTYPE html><html>", True),
+        (b"\xef\xbb\xbf\r\n <HTML lang=fr>", True),
+        (b"<head>", True),
+        (b"<?xml version='1.0'?><response/>", False),
+        (b"{}", False),
+        (b"", False),
+    ],
+)
+def test_web_pages(body: bytes, expected: bool) -> None:
+    assert is_html(Answer(200, body)) is expected
