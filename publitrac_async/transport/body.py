@@ -48,12 +48,13 @@ async def _read_compressed(chunks: AsyncIterable[bytes], max_body: int) -> bytes
     wire = size = 0
     async for chunk in chunks:
         wire += len(chunk)
-        data = chunk
-        while data:
+        data, more = chunk, False
+        while data or more:
             if inflater.eof:
                 # One member is what servers send; many small ones are an attack on the reader.
                 raise UnexpectedContent("the compressed answer has bytes after its end")
-            allowed = max_body - size + 1
+            # In small steps: a chunk unfolds to a thousand times its size before the ratio could be seen.
+            allowed = min(max_body - size + 1, RATIO_FREE)
             try:
                 part = inflater.decompress(data, allowed)
             except zlib.error:
@@ -67,6 +68,7 @@ async def _read_compressed(chunks: AsyncIterable[bytes], max_body: int) -> bytes
                 )
             parts.append(part)
             data = inflater.unconsumed_tail or inflater.unused_data
+            more = len(part) == allowed and not inflater.eof
     if wire and not inflater.eof:
         raise UnexpectedContent("the compressed answer is incomplete", retryable=True)
     return b"".join(parts)
