@@ -37,6 +37,9 @@ class BaseClient:
         ConfigurationError: a setting is unusable.
     """
 
+    #: Set here too: a report of a constructor that failed shows the half-built client.
+    _base_url = ""
+
     def __init__(
         self,
         *,

@@ -1,0 +1,127 @@
+"""A `Secret` shows itself to nobody."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import traceback
+
+import pytest
+
+from publitrac_async import ConfigurationError, PublitracClient, Secret
+from publitrac_async.transport.secret import seal
+
+MARK = "c4n4ry"
+
+
+class Hidden:
+    """Holds a value whose ``repr`` shows nothing, so that the test's own frame is clean."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return "Hidden"
+
+
+BAD = [
+    Hidden(f"{MARK}\n{MARK}"),
+    Hidden(f"{MARK}\r\nX-Evil: {MARK}"),
+    Hidden(f"{MARK}\0"),
+    Hidden(f"{MARK}\x1b[31m"),
+    Hidden(f"{MARK}\x7f{MARK}"),
+    Hidden(f"{MARK}\ud800"),
+    Hidden(f"{MARK}é"),
+    Hidden(f"{MARK}\u2028{MARK}"),
+    Hidden(f"{MARK}\x85{MARK}"),
+    Hidden(MARK * 1000),
+    Hidden(" \t\n "),
+    Hidden(""),
+    Hidden(MARK.encode()),
+    Hidden([MARK]),
+]
+
+
+def told(error: BaseException) -> str:
+    """Everything that a report of `error` could show, locals included."""
+    parts = [str(error), repr(error), repr(error.args), repr(vars(error))]
+    parts += traceback.TracebackException.from_exception(error, capture_locals=True).format(chain=True)
+    parts.append(pickle.dumps(error).decode("latin-1"))
+    return "\n".join(parts)
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_a_bad_secret_is_refused_without_being_shown(bad: Hidden) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Secret(bad.value, "api_key", header=True)  # type: ignore[arg-type]
+    assert MARK not in told(caught.value)
+    assert "api_key" in str(caught.value)
+    returned = seal(bad.value, "api_key", header=True)  # type: ignore[arg-type]
+    assert isinstance(returned, ConfigurationError)
+    assert MARK not in told(returned)
+
+
+@pytest.mark.parametrize("name", ["api_key", "username", "password"])
+@pytest.mark.parametrize("bad", BAD[:5] + BAD[9:])
+def test_a_client_refuses_a_bad_credential_without_showing_any(bad: Hidden, name: str) -> None:
+    hidden = Hidden({"api_key": f"{MARK}1", "username": f"{MARK}2", "password": f"{MARK}3", name: bad.value})
+    with pytest.raises(ConfigurationError) as caught:
+        PublitracClient(**hidden.value)  # type: ignore[arg-type]
+    assert MARK not in told(caught.value)
+    assert name in str(caught.value)
+
+
+def test_line_breaks_around_it_are_removed() -> None:
+    assert Secret(" key\r\n").reveal() == "key"
+    assert Secret(Secret("key")).reveal() == "key"
+
+
+def test_text_beyond_ascii_is_fine_outside_headers() -> None:
+    assert Secret("pässword").reveal() == "pässword"
+
+
+def test_it_shows_itself_to_nobody() -> None:
+    secret = Secret(MARK)
+    shown = [
+        repr(secret),
+        str(secret),
+        f"{secret}",
+        f"{secret:>40}",
+        f"{secret!r}",
+        "%s %r" % (secret, secret),  # noqa: UP031  (that is how logging formats)
+        "{}".format(secret),  # noqa: UP032
+        repr([secret]),
+        repr({"key": secret}),
+    ]
+    assert not any(MARK in text for text in shown)
+    assert not hasattr(secret, "__dict__")
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_it_does_not_pickle(protocol: int) -> None:
+    with pytest.raises(TypeError, match="does not pickle") as caught:
+        pickle.dumps(Secret(MARK), protocol)
+    assert MARK not in str(caught.value)
+
+
+def test_it_is_not_copied_either() -> None:
+    for duplicate in (copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError):
+            duplicate(Secret(MARK))
+
+
+def test_equality_and_hash() -> None:
+    assert Secret("a") == Secret("a")
+    assert Secret("a") != Secret("b")
+    assert Secret("a") != "a"
+    assert len({Secret("a"), Secret("a"), Secret("b")}) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "header"),
+    [("password", False), ("api_key", True)],
+)
+def test_length_limit(name: str, header: bool) -> None:
+    assert len(Secret("x" * 4096, name, header=header).reveal()) == 4096
+    with pytest.raises(ConfigurationError, match="4097"):
+        Secret("x" * 4097, name, header=header)
