@@ -1,0 +1,59 @@
+"""An aiohttp service: takes the leads of a web form, looks leads up. Put your own log-in in front of it.
+
+Install publitrac_async, set PUBLITRAC_API_KEY and the like, `python aiohttp_service.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from publitrac_async import UNSET, Lead, LeadNotFound, PublitracClient, PublitracError, ValidationError
+
+STATUS = {LeadNotFound: 404, ValidationError: 422}
+PATIENCE = 2.0  # seconds that a caller waits for a lead
+CLIENT = web.AppKey("client", PublitracClient)
+
+
+async def publitrac(app: web.Application) -> AsyncIterator[None]:
+    """One client for the life of the service."""
+    async with PublitracClient.from_env() as app[CLIENT]:
+        yield
+
+
+async def create_lead(request: web.Request) -> web.Response:
+    """Hand a lead over. aiohttp lets a handler run to its end when the caller hangs up."""
+    form = await request.json()
+    lead = Lead(email=form.get("email"), first_name=form.get("first_name", UNSET))
+    await request.app[CLIENT].v2.delayed_sync(lead)
+    return web.Response(status=202)
+
+
+async def read_lead(request: web.Request) -> web.Response:
+    """Look a lead up, and cancel that when it takes too long."""
+    async with asyncio.timeout(PATIENCE):
+        lead = await request.app[CLIENT].v1.get_lead(request.match_info["email"])
+    return web.json_response({"id": lead.id or None, "score": lead.score or 0})
+
+
+@web.middleware
+async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Say what went wrong. Error texts hold no personal data."""
+    try:
+        return await handler(request)
+    except PublitracError as error:
+        status = STATUS.get(type(error), 503 if error.retryable else 502)
+        return web.Response(text=error.message, status=status)
+    except TimeoutError:
+        return web.Response(status=504)
+
+
+app = web.Application(middlewares=[refuse])
+app.cleanup_ctx.append(publitrac)
+app.add_routes([web.post("/leads", create_lead), web.get("/leads/{email}", read_lead)])
+
+if __name__ == "__main__":
+    web.run_app(app)

@@ -1,0 +1,60 @@
+"""A FastAPI service: takes the leads of a web form, looks leads up. Put your own log-in in front of it.
+
+Install publitrac_async and fastapi, set PUBLITRAC_API_KEY and the like, `uvicorn fastapi_service:app`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
+
+from publitrac_async import UNSET, Lead, LeadNotFound, PublitracClient, PublitracError, ValidationError
+
+STATUS = {LeadNotFound: 404, ValidationError: 422}
+
+
+@asynccontextmanager
+async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, PublitracClient]]:
+    """One client for the life of the service."""
+    async with PublitracClient.from_env() as publitrac:
+        yield {"publitrac": publitrac}
+
+
+def client(request: Request) -> PublitracClient:
+    """The client, as a dependency."""
+    publitrac: PublitracClient = request.state.publitrac
+    return publitrac
+
+
+app = FastAPI(lifespan=lifespan)
+Client = Annotated[PublitracClient, Depends(client)]
+
+
+@app.post("/leads", status_code=202)
+async def create_lead(form: dict[str, str], publitrac: Client) -> None:
+    """Hand a lead over. It goes on when the caller hangs up: the lead is in our hands now."""
+    await publitrac.v2.delayed_sync(Lead(email=form.get("email"), first_name=form.get("first_name", UNSET)))
+
+
+@app.get("/leads/{email}")
+async def read_lead(email: str, request: Request, publitrac: Client) -> dict[str, Any]:
+    """Look a lead up, for as long as the caller waits for it."""
+    lookup = asyncio.ensure_future(publitrac.v1.get_lead(email))
+    await request.body()  # After it, all there is to receive is that the caller hung up.
+    hang_up = asyncio.ensure_future(request.receive())
+    await asyncio.wait((lookup, hang_up), return_when=asyncio.FIRST_COMPLETED)
+    hang_up.cancel()
+    if not lookup.done():
+        lookup.cancel()
+        raise HTTPException(499)
+    return {"id": lookup.result().id or None, "score": lookup.result().score or 0}
+
+
+@app.exception_handler(PublitracError)
+async def refuse(_: Request, error: PublitracError) -> Response:
+    """Say what went wrong. Error texts hold no personal data."""
+    return Response(error.message, STATUS.get(type(error), 503 if error.retryable else 502))

@@ -1,0 +1,1 @@
+"""Every example, run as its reader would run it."""
