@@ -22,6 +22,7 @@ from publitrac_async.errors import (
     DeadlineExceeded,
     PublitracError,
     RateLimited,
+    UnexpectedContent,
 )
 from publitrac_async.transport.auth import Authorization
 from publitrac_async.transport.events import AttemptEnded, Event, Hook, RequestSent, RetryScheduled
@@ -193,6 +194,8 @@ class Transport:
         """Wait until the call may be repeated, or raise `failure`."""
         if operation.operation_class is OperationClass.READ:
             failure.maybe_applied = False
+        elif isinstance(failure, UnexpectedContent):
+            failure.maybe_applied = True  # An answer came, whatever it was.
         progress.maybe_applied |= failure.maybe_applied
         if isinstance(failure, RateLimited) and failure.retry_after:
             limiter.pause(min(failure.retry_after, self._retry.max_retry_after))
