@@ -28,7 +28,7 @@ from publitrac_async.errors import NotSent, OutcomeUnknown, PublitracError
 from publitrac_async.transport.auth import Authorization
 from publitrac_async.transport.body import read_body
 from publitrac_async.transport.classify import parse_retry_after
-from publitrac_async.transport.operation import Answer, Call
+from publitrac_async.transport.operation import Answer, Call, Operation
 from publitrac_async.version import USER_AGENT
 
 Leave = Callable[[], Awaitable[None]]
@@ -130,7 +130,8 @@ class Wire:
                 content = urllib.parse.urlencode(call.form).encode()
         headers = (*call.headers, *((("content-type", content_type),) if content_type is not None else ()))
         secret_headers = [(name, secret.reveal()) for name, secret in authorization.headers]
-        target = operation.path
+        url = self._url(operation)
+        target = url.raw_path.decode("ascii")
         if parameters or query:
             joint = "&" if "?" in target else "?"
             target += joint + urllib.parse.urlencode(parameters + query, quote_via=urllib.parse.quote)
@@ -140,14 +141,14 @@ class Wire:
             extensions[BEFORE_SEND] = leave
             return httpx.Request(
                 operation.verb,
-                self._url(operation.path),
+                url,
                 headers=self._ready_headers(headers),
                 stream=httpx.ByteStream(content),
                 extensions=extensions,
             )
         # httpx's own transport sends the target from the extension; others know only the URL.
-        seals = isinstance(self._transport, httpx.AsyncHTTPTransport)
-        url = self._url(operation.path) if seals else httpx.URL(self._base + target)
+        if not isinstance(self._transport, httpx.AsyncHTTPTransport):
+            url = url.copy_with(raw_path=target.encode("ascii"))
         return httpx.Request(
             operation.verb,
             url,
@@ -162,10 +163,11 @@ class Wire:
             ready = self._headers[headers] = httpx.Headers([*_BASE_HEADERS, *headers])
         return ready
 
-    def _url(self, path: str) -> httpx.URL:
-        url = self._urls.get(path)
+    def _url(self, operation: Operation) -> httpx.URL:
+        text = (operation.base_url or self._base) + operation.path
+        url = self._urls.get(text)
         if url is None:
-            url = self._urls[path] = httpx.URL(self._base + path)
+            url = self._urls[text] = httpx.URL(text)
         return url
 
 

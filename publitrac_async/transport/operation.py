@@ -31,12 +31,14 @@ class Operation:
         verb: HTTP method.
         path: below the base URL, visible in logs and spans: it holds no credential and no personal data.
         operation_class: what repeating does, and with it when the call is repeated.
+        base_url: in place of the client's, for what lives at an address of its own.
     """
 
     name: str
     verb: str
     path: str
     operation_class: OperationClass
+    base_url: str | None = None
 
 
 @frozen
