@@ -154,7 +154,16 @@ class DeadlineExceeded(TransportError):
 
 
 class ApiError(PublitracError):
-    """The service refused the call, or a check did before anything was sent (``attempts`` is 0 then)."""
+    """The service refused the call, or a check did before anything was sent (``attempts`` is 0 then).
+
+    Attributes:
+        problems: what was complained about: field, value and vendor code of each, as far as they are known.
+            A `LeadNotFound` has the addresses of the leads here, a `NotFound` the name of the list.
+    """
+
+    def __init__(self, message: str, *, problems: Sequence[Problem] = (), **context: Any) -> None:
+        super().__init__(message, **context)
+        self.problems = tuple(problems)
 
 
 class AuthenticationError(ApiError):
@@ -174,15 +183,7 @@ class LeadNotFound(NotFound):
 
 
 class ValidationError(ApiError):
-    """Fields or values that cannot be accepted.
-
-    Attributes:
-        problems: each field, value and vendor code complained about.
-    """
-
-    def __init__(self, message: str, *, problems: Sequence[Problem] = (), **context: Any) -> None:
-        super().__init__(message, **context)
-        self.problems = tuple(problems)
+    """Fields or values that cannot be accepted; ``problems`` names them."""
 
 
 class Conflict(ApiError):
