@@ -1,0 +1,157 @@
+"""What an answer of Vitec says: the lead's id, or which error."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import orjson
+
+from publitrac_async.errors import Problem, PublitracError, UnexpectedContent, ValidationError
+from publitrac_async.transport.classify import error_for_status, is_html
+from publitrac_async.transport.operation import Answer
+from publitrac_async.transport.xml import Malformed, read_document
+
+#: An id and an error are short; whatever is larger is neither. Bytes.
+MAX_ANSWER: Final = 64 * 1024
+_BOM: Final = b"\xef\xbb\xbf"
+
+#: Where an error has its list of fields: ASP.NET's names, in any case.
+_FIELDS: Final = frozenset({"modelstate", "errors"})
+_MESSAGE: Final = frozenset({"message", "messagedetail", "title", "detail", "error"})
+#: Names that say nothing about a field, and those that may quote the person or the service's inside.
+_OTHER: Final = frozenset({"exceptionmessage", "exceptiontype", "stacktrace", "type", "status", "traceid"})
+
+_NAME: Final = re.compile(r"[\w.\[\]]+")
+_PARTS: Final = frozenset({"person", "receiver", "leadsource", "marketing", "message"})
+
+#: The complaints that Vitec's page publishes.
+_REASONS: Final = {
+    "en kontaktperson måste anges": "a contact person is required",
+    "en leadskälla måste anges": "a lead source is required",
+    "om en mottagare anges måste antingen handläggare, användargrupp eller kontor specificeras": (
+        "must be exactly one of agent, user group and office"
+    ),
+}
+_REFUSED: Final = "refused by the service"
+_ADVICE: Final = {
+    401: "user name or password are wrong",
+    403: "the password does not reach this customer or function group",
+    404: "nothing is found at this address: check base_url and the customer id",
+}
+
+
+def read_lead_id(answer: Answer) -> str:
+    """The id of the lead that was created: a bare JSON string, or a ``<string>`` element.
+
+    The lead exists once the status is 2xx, so an unreadable answer may have been applied.
+
+    Raises:
+        PublitracError: the error that the answer stands for.
+    """
+    failure = error_for_status(answer)
+    if failure is not None:
+        raise _explained(failure, answer)
+    problem = None
+    if is_html(answer):
+        problem = "the service answered with a web page instead of the lead's id"
+    elif len(answer.body) > MAX_ANSWER:
+        problem = f"the answer is larger than {MAX_ANSWER} bytes, which is no lead's id"
+    else:
+        content = _content(answer.body)
+        if isinstance(content, int) and not isinstance(content, bool):
+            return str(content)
+        if isinstance(content, str) and content.strip():
+            return content.strip()
+        problem = "the answer holds no lead id"
+    raise UnexpectedContent(problem, status=answer.status, maybe_applied=True)
+
+
+def _explained(failure: PublitracError, answer: Answer) -> PublitracError:
+    """`failure` with what the service says about fields (400), or with advice.
+
+    The body of a 5xx is not even read: it may hold a stack trace.
+    """
+    if is_html(answer):
+        failure.args = (f"{failure.message} with a web page, so a proxy may have answered in its place",)
+    elif isinstance(failure, ValidationError) and len(answer.body) <= MAX_ANSWER:
+        content = _content(answer.body)
+        if content is None:
+            content = answer.body.decode("utf-8", "replace")
+        problems = tuple(dict.fromkeys(_problems(content)))
+        if problems:
+            failure.problems = problems
+            failure.args = ("; ".join(dict.fromkeys(map(str, problems))),)
+    elif (advice := _ADVICE.get(answer.status)) is not None:
+        failure.args = (f"{failure.message}: {advice}",)
+    return failure
+
+
+def _content(body: bytes) -> Any:
+    """What is in a body of JSON or XML, whatever its content type says; ``None`` for anything else."""
+    text = body.removeprefix(_BOM).strip()
+    if text.startswith(b"<") or body[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        try:
+            return read_document(body)[1]
+        except Malformed:
+            return None
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _problems(content: Any) -> Iterator[Problem]:
+    """What an error says, field by field; its general message only where it names no field."""
+    if not isinstance(content, Mapping):
+        yield from (_problem(text, None) for text in _texts(content))
+        return
+    named = {str(name).lower(): (str(name), value) for name, value in content.items()}
+    fields = [value for name, (_, value) in named.items() if name in _FIELDS and value]
+    if not fields:
+        fields = [
+            {name: value for key, (name, value) in named.items() if key not in _MESSAGE | _OTHER | _FIELDS}
+        ]
+    found = [problem for part in fields for problem in _field_problems(part)]
+    yield from found
+    if not found:
+        messages = (value for name, (_, value) in named.items() if name in _MESSAGE)
+        yield from (_problem(text, None) for value in messages for text in _texts(value))
+
+
+def _field_problems(part: Any) -> Iterator[Problem]:
+    if not isinstance(part, Mapping):
+        yield from (_problem(text, None) for text in _texts(part))
+        return
+    for name, value in part.items():
+        yield from (_problem(text, _field(str(name))) for text in _texts(value))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in `value`: one, a list of them, or the elements and members below it."""
+    if isinstance(value, str) and value.strip():
+        yield value.strip()
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            if str(name).lower() not in _OTHER:
+                yield from _texts(item)
+
+
+def _problem(text: str, field: str | None) -> Problem:
+    reason = _REASONS.get(text.rstrip(" .!").lower(), _REFUSED)
+    return Problem(reason, field=field, text=text)
+
+
+def _field(name: str) -> str | None:
+    """The field's path in the vendor's JSON names, without the parameter's name in front of it."""
+    if not _NAME.fullmatch(name):
+        return None
+    segments = [segment[:1].lower() + segment[1:] for segment in name.split(".") if segment]
+    for index, segment in enumerate(segments):
+        if segment.lower() in _PARTS:
+            return ".".join(segments[index:])
+    return ".".join(segments) or None

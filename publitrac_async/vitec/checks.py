@@ -1,0 +1,137 @@
+"""What is refused before anything is sent, and what is only pointed out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, get_type_hints
+
+import attrs
+
+from publitrac_async.checks import not_sendable
+from publitrac_async.errors import Problem, ValidationError
+from publitrac_async.vitec import codec
+from publitrac_async.vitec.models import PersonLead, Receiver, UtmTag
+from publitrac_async.vitec.operations import NAME
+
+#: Prefix and number: ``M`` a brokerage system, ``S`` sales support, ``G`` a group, ...
+_CUSTOMER_ID: Final = re.compile(r"[A-Z][0-9]+")
+
+#: Characters, as the pages of Vitec's sibling calls have them (2026-10-04). Copies of other dates differ:
+#: 30 for the names, 15 for the personal number.
+LENGTHS: Final[Mapping[str, int]] = {
+    "person.firstName": 40,
+    "person.lastName": 40,
+    "person.socialSecurityNumber": 20,
+    "person.address.streetAddress": 68,
+    "person.address.zipCode": 15,
+    "person.address.city": 25,
+    "person.email.emailAddress": 100,
+    "person.email.emailAddress2": 100,
+    "person.telephone.home": 17,
+    "person.telephone.work": 17,
+    "person.telephone.cell": 17,
+    "person.telephone.other": 17,
+}
+
+
+def check_customer_id(customer_id: str) -> None:
+    """Refuse a customer id that cannot stand in a path.
+
+    Raises:
+        ValidationError: it is empty, consists of dots, or holds control characters.
+    """
+    if not customer_id.strip(" .") or not_sendable(customer_id):
+        problem = Problem("a customer id is required, such as M30011", field="customerId")
+        raise ValidationError(str(problem), problems=[problem], operation=NAME)
+
+
+def check_person_lead(lead: PersonLead) -> None:
+    """Check what Vitec's page requires: person, names, a way of contact, a lead source, one receiver.
+
+    Raises:
+        ValidationError: with every problem found.
+    """
+    problems = list(_mistyped(lead, PersonLead, "")) or list(_broken_rules(lead))
+    if problems:
+        raise ValidationError("; ".join(map(str, problems)), problems=problems, operation=NAME)
+
+
+def length_notes(lead: PersonLead) -> list[Problem]:
+    """The fields that are longer than a page of Vitec's says.
+
+    The pages contradict each other, so a long value is sent all the same and the service decides. Every
+    call logs these notes as a warning, without the values.
+    """
+    document = codec.to_document(lead)
+    notes = []
+    for path, length in LENGTHS.items():
+        value: Any = document
+        for name in path.split("."):
+            value = value.get(name, {})
+        if len(value) > length:
+            notes.append(Problem(f"longer than {length} characters", field=path, value=value))
+    return notes
+
+
+def customer_id_note(customer_id: str) -> Problem | None:
+    """Whether a customer id looks unlike those in Vitec's documents."""
+    if _CUSTOMER_ID.fullmatch(customer_id):
+        return None
+    return Problem("not a capital letter and a number, such as M30011", field="customerId")
+
+
+def _mistyped(value: object, expected: Any, path: str) -> Iterator[Problem]:
+    """What has not the type that its model declares, or text that cannot be sent."""
+    if expected == tuple[UtmTag, ...]:
+        assert isinstance(value, tuple)  # The model made it one.
+        for index, tag in enumerate(value):
+            yield from _mistyped(tag, UtmTag, f"{path}[{index}]")
+    elif not isinstance(value, expected):
+        kind = getattr(expected, "__name__", str(expected).rpartition(".")[2])
+        yield Problem(f"must be of type {kind}, not {type(value).__name__}", field=path or None)
+    elif isinstance(value, str):
+        if not_sendable(value):
+            yield Problem("must be text without control characters", field=path, value=value)
+    elif attrs.has(type(value)):
+        for name, kind in get_type_hints(type(value)).items():
+            part = f"{path}.{codec.camel_case(name)}".removeprefix(".")
+            yield from _mistyped(getattr(value, name), kind, part)
+
+
+def _broken_rules(lead: PersonLead) -> Iterator[Problem]:
+    required = {
+        "person.firstName": lead.person.first_name,
+        "person.lastName": lead.person.last_name,
+        "leadSource.name": lead.lead_source.name,
+        "leadSource.leadType": lead.lead_source.lead_type,
+    }
+    for path, text in required.items():
+        if not text.strip():
+            yield Problem("is required", field=path)
+    if not any(
+        text and text.strip()
+        for part in (lead.person.email, lead.person.telephone)
+        if part is not None
+        for text in attrs.astuple(part)
+    ):
+        yield Problem("needs at least one e-mail address or telephone number", field="person")
+    if lead.receiver is not None:
+        yield from _receiver_problems(lead.receiver)
+    for index, tag in enumerate(lead.marketing.utm_tags if lead.marketing else ()):
+        if not tag.name.strip():
+            yield Problem("is required", field=f"marketing.utmTags[{index}].name")
+
+
+def _receiver_problems(receiver: Receiver) -> Iterator[Problem]:
+    branches = {
+        codec.camel_case(name): branch
+        for name, branch in attrs.asdict(receiver, recurse=False).items()
+        if branch is not None
+    }
+    if len(branches) != 1:
+        yield Problem("must be exactly one of agent, user group and office", field="receiver")
+    for name, branch in branches.items():
+        if not any(attrs.astuple(branch, recurse=False)):
+            # It would be left out, and the lead would go somewhere else.
+            yield Problem("is empty: give an id", field=f"receiver.{name}")

@@ -1,0 +1,171 @@
+"""`VitecClient`: leads for estate agents, through Vitec Express Connect."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final, Literal
+
+from publitrac_async.config import (
+    VITEC_BASE_URL,
+    VITEC_CALLS_PER_SECOND,
+    VITEC_CONCURRENCY,
+    RetryPolicy,
+    Timeout,
+)
+from publitrac_async.errors import ConfigurationError, Problem, ValidationError
+from publitrac_async.transport.base import BaseClient
+from publitrac_async.transport.events import Hook
+from publitrac_async.transport.limits import RateLimiter, limiter_for
+from publitrac_async.transport.operation import Call
+from publitrac_async.transport.secret import Secret, seal
+from publitrac_async.vitec import codec
+from publitrac_async.vitec.answers import read_lead_id
+from publitrac_async.vitec.checks import check_customer_id, check_person_lead, customer_id_note, length_notes
+from publitrac_async.vitec.credentials import BasicCredentials
+from publitrac_async.vitec.models import PersonLead
+from publitrac_async.vitec.operations import NAME, create_person_lead
+
+if TYPE_CHECKING:
+    import httpx
+
+logger: Final = logging.getLogger("publitrac_async")
+
+_MEDIA_TYPES: Final = {"json": "application/json", "xml": "application/xml"}
+_EVERY_CUSTOMER: Final = ""
+
+
+class VitecClient(BaseClient):
+    """A client of Vitec Express Connect for marketplaces ("PublicAdvertising").
+
+    Open one for the life of your program and share it; it belongs to the event loop it is first used in.
+
+    ::
+
+        async with VitecClient(username=..., password={"M30011": ...}) as vitec:
+            lead_id = await vitec.create_person_lead("M30011", lead)
+
+    Args:
+        username: the partner's user name.
+        password: the password of the function group for which you have leads. Vitec gives out one for each
+            customer: a mapping from customer id to password, or one password for every customer.
+        base_url: the live host by default; ``publitrac_async.vitec.TEST_BASE_URL`` is the test host.
+            Plain ``http`` is accepted for this machine only.
+        rate_limit: calls a second; ``None`` for no limit. Vitec states none, the default is careful.
+        retry: when a failed call is repeated: only where nothing was sent, or where the service refused
+            because calls came too fast.
+        timeout: how long things may take; a number is the total of a call in seconds.
+        concurrency: calls in flight at once.
+        transport: any ``httpx.AsyncBaseTransport``, in place of the one on aiohttp. The client closes it.
+        limiter: in place of the limiter that `rate_limit` describes.
+        hooks: called with every event of `publitrac_async.transport.events`.
+        trust_env: take proxies and ``SSL_CERT_FILE`` from the environment.
+        allow_insecure_http: accept plain ``http`` to any host.
+
+    Raises:
+        ConfigurationError: a credential or setting is unusable.
+    """
+
+    def __init__(
+        self,
+        *,
+        username: str | Secret,
+        password: str | Secret | Mapping[str, str | Secret],
+        base_url: str = VITEC_BASE_URL,
+        rate_limit: int | None = VITEC_CALLS_PER_SECOND,
+        retry: RetryPolicy | None = None,
+        timeout: Timeout | float | None = None,
+        concurrency: int = VITEC_CONCURRENCY,
+        transport: httpx.AsyncBaseTransport | None = None,
+        limiter: RateLimiter | None = None,
+        hooks: Sequence[Hook] = (),
+        trust_env: bool = False,
+        allow_insecure_http: bool = False,
+    ) -> None:
+        words = password if isinstance(password, Mapping) else {_EVERY_CUSTOMER: password}
+        user = seal(username, "username")
+        sealed = {key: seal(word, f"password of {key}" if key else "password") for key, word in words.items()}
+        # From here on no local name holds a bare credential: tracebacks may be recorded with theirs.
+        del username, password, words
+        for secret in (user, *sealed.values()):
+            if isinstance(secret, ConfigurationError):
+                raise secret
+        if not sealed:
+            raise ConfigurationError("password is an empty mapping: no customer could be reached")
+        if isinstance(user, Secret) and ":" in user.reveal():
+            raise ConfigurationError("username holds a colon, which HTTP Basic cannot carry")
+        super().__init__(
+            base_url=base_url,
+            limiter=limiter or limiter_for(rate_limit),
+            retry=retry,
+            timeout=timeout,
+            concurrency=concurrency,
+            transport=transport,
+            hooks=hooks,
+            trust_env=trust_env,
+            allow_insecure_http=allow_insecure_http,
+        )
+        self._credentials = {
+            key: BasicCredentials(user, secret)
+            for key, secret in sealed.items()
+            if isinstance(user, Secret) and isinstance(secret, Secret)
+        }
+
+    async def create_person_lead(
+        self,
+        customer_id: str,
+        lead: PersonLead,
+        *,
+        format: Literal["json", "xml"] = "json",  # noqa: A002  (the word users look for)
+    ) -> str:
+        """Create a lead for a person ("POST PublicAdvertising/{customerId}/Contact/Person/Lead").
+
+        Vitec looks for the same *person* before it adds one, but nothing says that it looks for the same
+        *lead*: every call makes another one. So nothing is sent again once it may have left. An error with
+        ``maybe_applied`` means that somebody has to look whether the lead is there.
+
+        Values longer than Vitec's pages say are sent and logged as a warning, see `length_notes`.
+
+        Args:
+            customer_id: the customer (an agency or office) who gets the lead, ``"M30011"``.
+            lead: with a person, a way of contact and a lead source; a receiver has exactly one branch.
+            format: what is spoken on the wire; both say the same.
+
+        Returns:
+            The id of the lead.
+
+        Raises:
+            ValidationError: something is missing or does not fit; seen here or by the service, whose
+                words are in ``problems``.
+            ConfigurationError: there is no password for this customer.
+            AuthenticationError: user name or password are wrong.
+            PermissionDenied: the password does not reach this customer or function group.
+            OutcomeUnknown: the answer is lost, the lead may have been created.
+            ServerError: the service failed; the lead may have been created.
+        """
+        check_customer_id(customer_id)
+        check_person_lead(lead)
+        if format not in _MEDIA_TYPES:
+            problem = Problem('must be "json" or "xml"', field="format")
+            raise ValidationError(str(problem), problems=[problem], operation=NAME)
+        notes = length_notes(lead)
+        if (note := customer_id_note(customer_id)) is not None:
+            notes.append(note)
+        for note in notes:
+            logger.warning("%s: %s", NAME, note)
+        media_type = _MEDIA_TYPES[format]
+        call = Call(
+            operation=create_person_lead(customer_id),
+            authenticator=self._credentials_for(customer_id),
+            content=codec.to_xml(lead) if format == "xml" else codec.to_json(lead),
+            content_type=f"{media_type}; charset=utf-8",
+            headers=(("accept", media_type),),
+            parse=read_lead_id,
+        )
+        return await self._transport.send(call)
+
+    def _credentials_for(self, customer_id: str) -> BasicCredentials:
+        credentials = self._credentials.get(customer_id) or self._credentials.get(_EVERY_CUSTOMER)
+        if credentials is None:
+            raise ConfigurationError(f"there is no password for customer {customer_id}", operation=NAME)
+        return credentials

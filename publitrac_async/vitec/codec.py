@@ -1,0 +1,180 @@
+"""A lead as JSON and as XML, and back from JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import attrs
+import orjson
+import xmltodict
+from cattrs import Converter, transform_error
+from cattrs.errors import BaseValidationError
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+
+from publitrac_async.errors import Problem, ValidationError
+from publitrac_async.vitec.models import PersonLead
+
+_NAMESPACES: Final = "http://schemas.datacontract.org/2004/07/"
+_ROOT: Final = "PublicAdvertisingPersonLead"
+
+#: The order of the elements, with the JSON names. The service reads forward only and skips what comes too
+#: late without a word. Alphabetical but for `telephone`, as the vendor's sample shows it.
+_ORDER: Final[Mapping[str, tuple[str, ...]]] = {
+    _ROOT: ("leadSource", "marketing", "message", "person", "receiver"),
+    "leadSource": ("leadType", "name"),
+    "marketing": ("referrer", "utmTags"),
+    "person": (
+        "address",
+        "email",
+        "firstName",
+        "isForeignSocialSecurityNumber",
+        "lastName",
+        "socialSecurityNumber",
+        "telephone",
+    ),
+    "address": ("city", "streetAddress", "zipCode"),
+    "email": ("emailAddress", "emailAddress2"),
+    "telephone": ("other", "cell", "home", "work"),
+    "receiver": ("agent", "office", "userGroup"),
+    "agent": ("email", "id", "office"),
+    "office": ("customerId", "id"),
+    "userGroup": ("id",),
+    "utmTags": ("name", "value"),
+}
+#: Namespaces of the children of some elements; the root's is that of all others.
+_NAMESPACE: Final[Mapping[str, str]] = {
+    _ROOT: "Express.Connect.Api.Models.PublicAdvertisement.PublicAdvertisementLead",
+    "marketing": "Express.Connect.Api.Services.Advertising",
+    "email": "Vitec.Housing.Connect.Api.Models",
+    "telephone": "Express.Connect.Api.Models",
+}
+_PREFIX: Final = "p"
+_UTM_TAG: Final = "FormMarketingUtmTags"
+
+
+def to_document(lead: PersonLead) -> dict[str, Any]:
+    """The lead as nested dicts with the vendor's JSON names; what is ``None`` or empty is left out."""
+    document: dict[str, Any] = _pruned(_converter.unstructure(lead))
+    return document
+
+
+def to_json(lead: PersonLead) -> bytes:
+    """The body of a JSON request; also a way to keep a lead until it is sent, see `from_json`."""
+    return orjson.dumps(to_document(lead))
+
+
+def to_xml(lead: PersonLead) -> bytes:
+    """The body of an XML request."""
+    document = {_ROOT: _element(_ROOT, to_document(lead), "")}
+    text: str = xmltodict.unparse(document)
+    # A bare carriage return would be read back as a line feed (XML 1.0, 2.11).
+    return text.replace("\r", "&#13;").encode()
+
+
+def from_json(document: bytes | str | Mapping[str, Any]) -> PersonLead:
+    """The lead that `to_json` wrote, or that follows the vendor's sample; ``leadType`` may be its number.
+
+    Args:
+        document: JSON, or what was read from it.
+
+    Raises:
+        ValidationError: not JSON, an unknown name, or a part that is missing or of the wrong type.
+    """
+    problems: list[Problem] = []
+    try:
+        content = orjson.loads(document) if isinstance(document, bytes | str) else document
+        if isinstance(content, Mapping):
+            return _converter.structure(content, PersonLead)
+        problems.append(Problem("not a JSON object"))
+    except orjson.JSONDecodeError:
+        problems.append(Problem("not JSON"))
+    except BaseValidationError as error:
+        # "required field missing @ $.person.lastName": names of fields and types, no value.
+        problems += [Problem(_reason(line), field=_path(line)) for line in transform_error(error)]
+    raise ValidationError("; ".join(map(str, problems)), problems=problems)
+
+
+def _reason(line: str) -> str:
+    if line.startswith("required field missing"):
+        return "is missing"
+    return "holds an unknown name" if line.startswith("extra fields") else "does not fit"
+
+
+def _path(line: str) -> str | None:
+    path = line.rpartition(" @ $")[2].removeprefix(".")
+    return ".".join(map(camel_case, path.split("."))) or None
+
+
+def _pruned(value: Any) -> Any:
+    if isinstance(value, dict):
+        parts = ((name, _pruned(part)) for name, part in value.items())
+        return {name: part for name, part in parts if part is not None and part not in ("", {}, [])}
+    if isinstance(value, list | tuple):
+        return [_pruned(part) for part in value]
+    return value
+
+
+def _element(name: str, content: Any, prefix: str) -> Any:
+    """An element's content for xmltodict, the children in the order of the table."""
+    if isinstance(content, bool):
+        return "true" if content else "false"
+    if isinstance(content, str):
+        return content
+    element: dict[str, Any] = {}
+    if name in _NAMESPACE:
+        prefix = "" if name == _ROOT else f"{_PREFIX}:"
+        element[f"@xmlns{prefix and ':' + _PREFIX}"] = _NAMESPACES + _NAMESPACE[name]
+    if isinstance(content, list):
+        return {f"{prefix}{_UTM_TAG}": [_children(name, tag, prefix) for tag in content]}
+    return element | _children(name, content, prefix)
+
+
+def _children(name: str, content: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    return {
+        f"{prefix}{child[:1].upper()}{child[1:]}": _element(child, content[child], prefix)
+        for child in _ORDER[name]
+        if child in content
+    }
+
+
+def camel_case(name: str) -> str:
+    """The vendor's JSON name of an attribute."""
+    first, *others = name.split("_")
+    return first + "".join(word.capitalize() for word in others)
+
+
+def _text(value: Any, _: object) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)  # Ids and postal codes often are numbers where they come from.
+    raise TypeError("must be text")
+
+
+def _flag(value: Any, _: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise TypeError("must be true or false")
+
+
+def _names(kind: type[Any]) -> dict[str, Any]:
+    return {name: override(rename=camel_case(name)) for name in attrs.fields_dict(kind)}
+
+
+def _make_converter() -> Converter:
+    """A converter that knows the vendor's names; a name it does not know is an error, not lost."""
+    converter = Converter()
+    converter.register_structure_hook(str, _text)
+    converter.register_structure_hook(bool, _flag)
+    converter.register_structure_hook_factory(
+        attrs.has,
+        lambda kind: make_dict_structure_fn(kind, converter, _cattrs_forbid_extra_keys=True, **_names(kind)),
+    )
+    converter.register_unstructure_hook_factory(
+        attrs.has, lambda kind: make_dict_unstructure_fn(kind, converter, **_names(kind))
+    )
+    return converter
+
+
+_converter: Final = _make_converter()
