@@ -89,7 +89,8 @@ class Transport:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._process = os.getpid()
         self._closing = asyncio.Event()
-        self._in_flight = 0
+        self._in_flight: set[asyncio.Timeout] = set()
+        self._out_of_patience = False
 
     async def send(self, call: Call[T], *, gated: bool = True, limiter: RateLimiter | None = None) -> T:
         """Carry out `call` and return what its ``parse`` makes of the answer.
@@ -108,7 +109,7 @@ class Transport:
         deadline = math.inf if total is None else progress.started + total
         failure: PublitracError
         scope = asyncio.timeout(total)
-        self._in_flight += 1
+        self._in_flight.add(scope)
         try:
             async with scope, self._gate if gated else nullcontext():
                 return await self._attempts(call, progress, deadline, limiter or self._limiter)
@@ -117,9 +118,11 @@ class Transport:
         except TimeoutError:
             if not scope.expired():
                 raise
-            failure = self._deadline_exceeded(call, progress)
+            failure = self._cut_short(call, progress)
         finally:
-            self._in_flight -= 1
+            self._in_flight.discard(scope)
+        # An error of a log-in, or of closing, knows nothing of the attempts before it.
+        failure.maybe_applied |= progress.maybe_applied
         if failure.operation is None:  # An error of the log-in names that operation.
             failure.operation = call.operation.name
             failure.attempts = progress.attempts
@@ -133,11 +136,20 @@ class Transport:
 
         Calls that are then still waiting end with `ClientStateError`.
         """
+        self._check_home()
         self._closing.set()
+        await self._wait_for_calls()
+        self._out_of_patience = True
+        for scope in self._in_flight:
+            if not scope.expired():
+                scope.reschedule(asyncio.get_running_loop().time())
+        await self._wait_for_calls()
+        await self._wire.aclose()
+
+    async def _wait_for_calls(self) -> None:
         patience = self._clock() + CLOSE_PATIENCE
         while self._in_flight and self._clock() < patience:
             await asyncio.sleep(0.01)
-        await self._wire.aclose()
 
     def emit(self, event: Event) -> None:
         """Tell the hooks."""
@@ -256,19 +268,27 @@ class Transport:
         )
         self.emit(event)
 
-    def _deadline_exceeded(self, call: Call[Any], progress: _Progress) -> DeadlineExceeded:
+    def _cut_short(self, call: Call[Any], progress: _Progress) -> PublitracError:
+        """The error of a call that ran out of time, or that still waited when the client closed."""
         attempt = progress.attempt
         in_flight = attempt is not None and attempt.sent_at is not None
         reads = call.operation.operation_class is OperationClass.READ
         where = "while an answer was awaited" if in_flight else "before anything was sent"
+        if not in_flight and progress.attempts > 1:
+            where = f"before attempt {progress.attempts} was sent"
+        maybe_applied = in_flight and not reads
+        if self._out_of_patience:
+            return ClientStateError(f"the client was closed {where}", maybe_applied=maybe_applied)
         return DeadlineExceeded(
-            f"{self._timeout.total} s were not enough, {where}",
-            maybe_applied=not reads and (in_flight or progress.maybe_applied),
+            f"{self._timeout.total} s were not enough, {where}", maybe_applied=maybe_applied
         )
 
     def _check_usable(self) -> None:
         if self._closing.is_set():
             raise ClientStateError("the client is closed: open a new one")
+        self._check_home()
+
+    def _check_home(self) -> None:
         if self._process != os.getpid():
             raise ClientStateError("the client was opened in another process: open one after the fork")
         loop = asyncio.get_running_loop()
