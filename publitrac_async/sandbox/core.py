@@ -17,6 +17,7 @@ from .publitrac.account import PublitracAccount
 from .publitrac_v1 import PublitracV1
 from .publitrac_v2 import PublitracV2
 from .settings import SandboxSettings
+from .vitec import Vitec, VitecAccount
 
 
 class SandboxCore:
@@ -33,12 +34,14 @@ class SandboxCore:
         self.faults = FaultQueue()
         self.database = Database(settings.database)
         self.publitrac = PublitracAccount(self.database, self.clock, settings)
-        self.vendors: Mapping[str, Vendor] = {"publitrac": self.publitrac}
+        self.vitec = VitecAccount(self.database, self.clock, settings)
+        self.vendors: Mapping[str, Vendor] = {"publitrac": self.publitrac, "vitec": self.vitec}
         self._windows: list[SlidingWindow] = []
         window = self._window(settings.rate_limit)
         apis: list[Api] = [
             PublitracV1(self.publitrac, settings, window),
             PublitracV2(self.publitrac, settings, window),
+            Vitec(self.vitec, settings),
             Control(self),
         ]
         self.app = SandboxApp(

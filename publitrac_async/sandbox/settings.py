@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
-from typing import Any, Literal, TypedDict
+from typing import Any, Final, Literal, TypedDict
 
 from attrs import Attribute, field, frozen
 from attrs.validators import ge, gt, in_, instance_of
@@ -13,6 +13,13 @@ OverLimit = Literal["reject", "count"]
 HttpRefusal = Literal["401", "403", "200"]
 NotFoundAnswer = Literal["error", "empty"]
 PagePastEnd = Literal["empty", "last"]
+VitecErrorNames = Literal["camel", "pascal"]
+
+VITEC_PASSWORDS: Final[Mapping[str, Mapping[str, str]]] = {
+    "M30011": {"PublicAdvertising": "password-of-M30011", "CRM": "crm-password-of-M30011"},
+    "M30012": {"PublicAdvertising": "password-of-M30012"},
+}
+"""Two customers; the first has a password for another function group as well."""
 
 
 def _require_loopback(_instance: object, _attribute: Attribute[str], host: str) -> None:
@@ -106,6 +113,15 @@ class SandboxSettings:
     transaction_path: str = "/ecommerce/transaction"
     """Path of the e-commerce transaction; the documents give no URL."""
 
+    vitec_username: str = field(default="marketplace", repr=False)
+    """The partner's user name at Vitec."""
+    vitec_passwords: Mapping[str, Mapping[str, str]] = field(default=VITEC_PASSWORDS, repr=False)
+    """Vitec's passwords by customer and function group; leads belong to `PublicAdvertising`."""
+    vitec_marketplace: str = "Marketplace"
+    """What Vitec puts in front of the name of a new lead source."""
+    vitec_error_names: VitecErrorNames = field(default="camel", validator=in_(("camel", "pascal")))
+    """Whether Vitec's JSON errors say `message` or `Message`. Undocumented."""
+
 
 class SandboxOptions(TypedDict, total=False):
     """The keyword arguments of `Sandbox`: the fields of `SandboxSettings`, all optional."""
@@ -137,3 +153,7 @@ class SandboxOptions(TypedDict, total=False):
     partial_list_additions: bool
     get_list_unclosed: bool
     transaction_path: str
+    vitec_username: str
+    vitec_passwords: Mapping[str, Mapping[str, str]]
+    vitec_marketplace: str
+    vitec_error_names: VitecErrorNames

@@ -1,0 +1,182 @@
+"""What the emulated brokerage systems hold: offices, contacts, lead sources and leads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from publitrac_async.sandbox.clock import SandboxClock
+from publitrac_async.sandbox.database import Database
+from publitrac_async.sandbox.settings import SandboxSettings
+
+from .contract import LEAD_TYPES
+from .validation import value
+
+_TABLES: Final = ("vitec_offices", "vitec_contacts", "vitec_sources", "vitec_leads")
+_OFFICE: Final = {"id", "customerId", "focusAreas", "redistributor"}
+
+
+class VitecAccount:
+    """The state behind the API; also the vendor that the control side seeds and empties."""
+
+    def __init__(self, database: Database, clock: SandboxClock, settings: SandboxSettings) -> None:
+        """Create the tables if the database has none.
+
+        Args:
+            database: Where everything is kept.
+            clock: Tells the time.
+            settings: The marketplace's name.
+        """
+        self._database = database
+        self._clock = clock
+        self._marketplace = settings.vitec_marketplace
+        for table in _TABLES:
+            database.execute(
+                f"CREATE TABLE IF NOT EXISTS {table} "
+                "(id INTEGER PRIMARY KEY AUTOINCREMENT, customer TEXT NOT NULL, document TEXT NOT NULL)"
+            )
+
+    def seed(self, document: Mapping[str, Any]) -> None:
+        """Add records.
+
+        Args:
+            document: `offices` with `id`, `customerId`, `focusAreas` (beginnings of zip codes, or cities) and
+                `redistributor` (an agent's id); `leadSources` with `customerId`, `name` and `leadType`.
+
+        Raises:
+            ValueError: If a part is unknown or a record cannot be used.
+        """
+        unknown = set(document) - {"offices", "leadSources"}
+        if unknown:
+            raise ValueError(f"Nothing called {', '.join(sorted(unknown))} can be seeded.")
+        with self._database.transaction():
+            for office in document.get("offices", ()):
+                if not {"id", "customerId"} <= set(office) <= _OFFICE:
+                    raise ValueError("An office has id, customerId, focusAreas and redistributor.")
+                self._insert("vitec_offices", office["customerId"], dict(office))
+            for source in document.get("leadSources", ()):
+                if set(source) - {"leadType"} != {"customerId", "name"}:
+                    raise ValueError("A lead source has customerId, name and leadType.")
+                content = {"leadType": source.get("leadType", LEAD_TYPES[0]), "name": source["name"]}
+                self._insert("vitec_sources", source["customerId"], content)
+
+    def contents(self) -> dict[str, Any]:
+        """Return everything, oldest first."""
+        return {
+            "offices": self._all("vitec_offices"),
+            "contacts": self._all("vitec_contacts"),
+            "leadSources": self._all("vitec_sources"),
+            "leads": self._all("vitec_leads"),
+        }
+
+    def revoke_tokens(self) -> None:
+        """Do nothing: there are no tokens."""
+
+    def process_now(self) -> int:
+        """Do nothing: leads are there at once."""
+        return 0
+
+    def reset(self) -> None:
+        """Forget everything."""
+        with self._database.transaction():
+            for table in _TABLES:
+                self._database.execute(f"DELETE FROM {table}")  # noqa: S608 - constant names
+
+    def create_lead(self, customer: str, lead: Mapping[str, Any]) -> str:
+        """Store a lead that was found valid and return its id.
+
+        The person is looked for first; the lead is always a new one.
+        """
+        source = lead["leadSource"]
+        record = {
+            "contactId": self._contact(customer, lead["person"]),
+            "leadSourceId": self._source(customer, source.get("leadType", LEAD_TYPES[0]), source["name"]),
+            "assignedTo": self._assignment(customer, lead),
+            "marketing": lead.get("marketing"),
+            "message": lead.get("message"),
+            "sentAt": self._clock.text(),
+        }
+        return f"L{self._insert('vitec_leads', customer, record)}"
+
+    def _contact(self, customer: str, person: Mapping[str, Any]) -> str:
+        """Find the person by personal number or e-mail address, else by name and a telephone; or add it."""
+        keys = _keys(person)
+        for known in self._all("vitec_contacts", customer):
+            if keys & _keys(known):
+                return str(known["id"])
+        return f"C{self._insert('vitec_contacts', customer, dict(person))}"
+
+    def _source(self, customer: str, lead_type: str, name: str) -> str:
+        full_name = f"{self._marketplace} {name}"
+        for source in self._all("vitec_sources", customer):
+            if source["leadType"] == lead_type and source["name"] in (name, full_name):
+                return str(source["id"])
+        content = {"leadType": lead_type, "name": full_name}
+        return f"S{self._insert('vitec_sources', customer, content)}"
+
+    def _assignment(self, customer: str, lead: Mapping[str, Any]) -> dict[str, Any]:
+        """Who gets the lead (page of the call, `Receiver`)."""
+        receiver = lead.get("receiver") or {}
+        for name in ("agent", "userGroup"):
+            if name in receiver:
+                return {name: receiver[name]}
+        offices = self._all("vitec_offices")
+        if "office" in receiver:
+            wanted = receiver["office"].get("id")
+            office = next((office for office in offices if office["id"] == wanted), {"id": wanted})
+        else:
+            address = lead["person"].get("address", {})
+            covering = [office for office in offices if _covers(office, address)]
+            own = [office for office in offices if office["customerId"] == customer]
+            office = covering[0] if len(covering) == 1 else (own or [{"id": customer}])[0]
+        redistributor = office.get("redistributor")
+        place = {"redistributor": redistributor} if redistributor else {"place": "Sharktank"}
+        return {"office": {"id": office["id"]}, **place}
+
+    def _insert(self, table: str, customer: str, document: Mapping[str, Any]) -> int:
+        cursor = self._database.execute(
+            f"INSERT INTO {table} (customer, document) VALUES (?, ?)",  # noqa: S608 - constant names
+            [customer, json.dumps(document, ensure_ascii=False)],
+        )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def _all(self, table: str, customer: str | None = None) -> list[dict[str, Any]]:
+        rows = self._database.execute(
+            f"SELECT id, customer, document FROM {table} ORDER BY id"  # noqa: S608 - constant names
+        )
+        initial = {"vitec_contacts": "C", "vitec_sources": "S", "vitec_leads": "L"}.get(table, "")
+        return [
+            {"id": f"{initial}{row_id}", "customerId": owner, **json.loads(document)}
+            for row_id, owner, document in rows
+            if customer in (None, owner)
+        ]
+
+
+def _keys(person: Mapping[str, Any]) -> set[tuple[str, ...]]:
+    """What makes two persons one."""
+    names = tuple(value(person, (name,)).strip().casefold() for name in ("firstName", "lastName"))
+    keys: set[tuple[str, ...]] = set()
+    if number := value(person, ("socialSecurityNumber",)).strip():
+        keys.add(("number", number))
+    keys |= {
+        ("email", email)
+        for name in ("emailAddress", "emailAddress2")
+        if (email := value(person, ("email", name)).strip().casefold())
+    }
+    keys |= {
+        ("telephone", *names, digits)
+        for name in ("home", "work", "cell")
+        if (digits := "".join(filter(str.isdigit, value(person, ("telephone", name)))))
+    }
+    return keys
+
+
+def _covers(office: Mapping[str, Any], address: Mapping[str, Any]) -> bool:
+    zip_code = "".join(value(address, ("zipCode",)).split())
+    city = value(address, ("city",)).strip().casefold()
+    return any(
+        zip_code.startswith(area) if area.isdigit() else city == area.casefold()
+        for area in office.get("focusAreas", ())
+    )
