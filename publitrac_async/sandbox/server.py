@@ -87,17 +87,40 @@ class Sandbox(SandboxCore):
         host, port = self._server.sockets[0].getsockname()[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
-    def seed(self, *, leads: Iterable[Mapping[str, Any]] = ()) -> None:
+    def seed(
+        self,
+        *,
+        leads: Iterable[Mapping[str, Any]] = (),
+        lists: Iterable[Mapping[str, Any]] = (),
+        views: Iterable[Mapping[str, Any]] = (),
+        campaigns: Iterable[str | Mapping[str, Any]] = (),
+        forms: Iterable[str] = (),
+        opportunities: Iterable[Mapping[str, Any]] = (),
+    ) -> None:
         """Add records to the PUBLITRAC account, without the checks that calls go through.
 
         Args:
             leads: Leads by the vendor's field names; other names are custom fields. `id`, `createdDate` and
                 `lastUpdated` may be given.
+            lists: Static lists: `name`, and the e-mails of the `leads` on it.
+            views: Filtered lists: `name`, and `queries` with `field`, `operator` and `value`.
+            campaigns: Names, or the elements of getCampaigns.
+            forms: Names of forms.
+            opportunities: The elements of getOpportunities, and `leads` as a list of `crmLeadId`.
 
         Raises:
-            ValueError: If a record cannot be used.
+            ValueError: If a record cannot be used; then nothing is added.
         """
-        self.publitrac.seed({"leads": leads})
+        self.publitrac.seed(
+            {
+                "leads": leads,
+                "lists": lists,
+                "views": views,
+                "campaigns": campaigns,
+                "forms": forms,
+                "opportunities": opportunities,
+            }
+        )
 
     def lead(self, email: str) -> dict[str, str] | None:
         """Return the oldest lead with an e-mail by vendor names, None if there is none."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import socket
 import time
 from xml.etree import ElementTree as ET
 
@@ -25,7 +26,10 @@ def zoe(sandbox):
 async def raw(sandbox: Sandbox, method: str, xml: str | None = None) -> bytes:
     """Send one call by hand and return everything up to the end of the connection."""
     host, port = sandbox.base_url.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
+    loop = asyncio.get_running_loop()
+    # A bare socket: a stream forgets what it has read when the reset arrives.
+    connection = socket.create_connection((host, int(port)))
+    connection.setblocking(False)
     url = httpx.URL(
         "/api",
         params={
@@ -37,15 +41,15 @@ async def raw(sandbox: Sandbox, method: str, xml: str | None = None) -> bytes:
             **({"query": xml} if xml else {}),
         },
     )
-    writer.write(f"GET {url} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     received = b""
     try:
-        while chunk := await asyncio.wait_for(reader.read(65_536), 5):
+        await loop.sock_sendall(connection, f"GET {url} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        while chunk := await asyncio.wait_for(loop.sock_recv(connection, 65_536), 5):
             received += chunk
     except ConnectionResetError:
         received += b"<RST>"
     finally:
-        writer.close()
+        connection.close()
     return received
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from xml.etree import ElementTree as ET
 
 import pytest
+
+from publitrac_async.sandbox import Sandbox
 
 
 def fields_of(answer: str) -> dict[str, str]:
@@ -131,3 +134,178 @@ async def test_get_token(http, sandbox):
 @pytest.mark.parametrize("name", ["get_leads_answer.xml", "get_lead_answer.xml"])
 def test_samples_are_read_as_a_whole(sample, name):
     assert len(fields_of(sample(name))) == 44
+
+
+async def test_get_view(sandbox, v1, sample):
+    expected = sample("get_view_answer.xml")
+    sandbox.seed(
+        leads=[fields_of(expected), {"email": "other@example.com"}],
+        views=[
+            {
+                "name": "PromoABC_Email_Open",
+                "queries": [{"field": "keyword", "operator": "like", "value": "marketing%"}],
+            }
+        ],
+    )
+
+    response = await v1.send("getView", viewName="PromoABC_Email_Open", page="1")
+
+    assert response.text == expected.rstrip()
+
+
+async def test_get_list(in_process, sample):
+    expected = sample("get_list_answer.xml")
+    with Sandbox(get_list_unclosed=True) as sandbox:
+        sandbox.seed(
+            leads=[fields_of(expected + "</response>"), {"email": "other@example.com"}],
+            lists=[{"name": "Imported2012", "leads": ["johnsmith@publipage.com"]}],
+        )
+
+        # The sample's address has `viewName`, its list of parameters `listName`.
+        for parameter in ("viewName", "listName"):
+            response = await in_process(sandbox).send("getList", **{parameter: "Imported2012"}, page="1")
+            assert response.text == expected.rstrip()
+
+
+async def test_add_leads_to_list(sandbox, v1, sample):
+    sandbox.seed(leads=[{"email": "johnsmith@mydomain.com"}, {"email": "someone@example.com"}])
+
+    response = await v1.send("addLeadsToList", sample("add_leads_to_list_request.xml"))
+
+    assert response.text == sample("add_leads_to_list_answer.xml").rstrip()
+    assert sandbox.contents()["lists"] == [
+        {"name": "maListe", "leads": ["johnsmith@mydomain.com", "someone@example.com"]}
+    ]
+
+
+async def test_add_leads_to_list_failed(v1, sample):
+    request = (
+        sample("add_leads_to_list_request.xml")
+        .replace("someone@example.com", "someone1@gmail.com")
+        .replace("johnsmith@mydomain.com", "someone2@gmail.com")
+    )
+
+    response = await v1.send("addLeadsToList", request)
+
+    assert response.text == sample("add_leads_to_list_failed_answer.xml").rstrip()
+
+
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [
+        ("addWebVisitHistory", "add_web_visit_history"),
+        ("addClickLinkHistory", "add_click_link_history"),
+        ("addFillFormHistory", "add_fill_form_history"),
+    ],
+)
+async def test_history(sandbox, v1, sample, flat, method, name):
+    sandbox.seed(leads=[{"email": "johnsmith@mydomain.com"}], forms=["Infolettre"])
+    request = sample(f"{name}_request.xml")
+
+    answer = await v1(method, request, email="johnsmith@mydomain.com")
+
+    assert flat(answer) == flat(ET.fromstring(sample(f"{name}_answer.xml").encode()))
+    (sent,) = ET.fromstring(request.encode())
+    (entry,) = sandbox.contents()["history"]
+    assert (entry["email"], entry["type"]) == ("johnsmith@mydomain.com", sent.tag)
+    assert entry["fields"] == {field.tag: field.text or "" for field in sent}
+
+
+async def test_get_campaigns(sandbox, v1, sample, flat):
+    expected = ET.fromstring(sample("get_campaigns_answer.xml").encode())
+    sandbox.seed(
+        campaigns=[
+            {field.tag: field.text or "" for field in campaign} for campaign in expected.findall("campaign")
+        ]
+    )
+
+    answer = await v1("getCampaigns", page="1")
+
+    assert flat(answer) == flat(expected)
+    assert [child.tag for child in answer] == ["campaign", "campaign", "status", "message"]
+
+
+async def test_get_opportunities(sandbox, v1, sample):
+    expected = sample("get_opportunities_answer.xml")
+    (opportunity,) = ET.fromstring(expected.encode()).iter("opportunity")
+    sandbox.seed(opportunities=[{field.tag: field.text or "" for field in opportunity}])
+
+    response = await v1.send("getOpportunities", page="1")
+
+    assert response.text == expected.rstrip()
+
+
+@pytest.mark.parametrize(
+    ("name", "crm_lead_id"),
+    [
+        ("sync_opportunity_request.xml", "ae555ecc-e998-85b9-4c9f-4c8d13581a9b"),
+        ("sync_opportunity_annex_request.xml", "456zxy"),
+    ],
+)
+async def test_sync_opportunity(sandbox, v1, sample, name, crm_lead_id):
+    sandbox.seed(leads=[{"email": "a@example.com", "crmLeadId": crm_lead_id}])
+
+    response = await v1.send("syncOpportunity", sample(name))
+
+    assert response.text == sample("sync_opportunity_answer.xml").rstrip()
+    sent = ET.fromstring(sample(name).encode()).find("opportunity")
+    assert sent is not None
+    (stored,) = sandbox.contents()["opportunities"]
+    assert stored["External_id"] == sent.findtext("id")
+    assert stored["Name"] == sent.findtext("name")
+    assert stored["Date_Closed"] == sent.findtext("dateClosed")
+    assert stored["leads"] == [crm_lead_id]
+
+
+async def test_execute_campaign(sandbox, v1, sample):
+    sandbox.seed(
+        leads=[{"email": "johnsmith@acme.com"}, {"email": "test@exemple.com"}],
+        campaigns=["Trade Show May"],
+    )
+
+    response = await v1.send("executeCampaign", sample("execute_campaign_request.xml"))
+
+    assert response.text == sample("execute_campaign_answer.xml").rstrip()
+    (campaign,) = sandbox.contents()["campaigns"]
+    assert campaign["entries"] == ["test@exemple.com", "johnsmith@acme.com"]
+
+
+async def test_add_email_campaign(sandbox, v1, sample, flat):
+    request = sample("add_email_campaign_request.xml")
+
+    answer = await v1("addEmailCampaign", request)
+
+    assert flat(answer) == flat(ET.fromstring(sample("add_email_campaign_answer.xml").encode()))
+    contents = sandbox.contents()
+    recipients = ["jsmith@acme.com", "jcarmack@example.com"]
+    assert [lead["email"] for lead in contents["leads"]] == recipients
+    assert [lead["GamePlayed"] for lead in contents["leads"]] == ["121", "23"]
+    assert contents["lists"] == [{"name": "Promotion January 2014", "leads": recipients}]
+    assert [campaign["Name"] for campaign in contents["campaigns"]] == ["Promotion January 2014"]
+    (email,) = contents["emails"]
+    message = ET.fromstring(request.encode()).find("email/message")
+    assert message is not None
+    assert (email["html"], email["text"]) == (message.findtext("html"), message.findtext("text"))
+    assert (email["fromName"], email["fromEmail"]) == ("PUBLITRAC", "no-reply@publipage.com")
+    assert (email["subject"], email["sendAsSalesRep"]) == ("January Promotion", "false")
+    assert email["recipients"] == recipients
+
+
+async def test_transaction(sandbox, http, sample):
+    sandbox.seed(leads=[{"email": "yourleademail@service.com"}])
+
+    response = await http.post(
+        "/ecommerce/transaction",
+        data={
+            "transaction": sample("transaction.json"),
+            "token": "accountToken",
+            "email": "yourleademail@service.com",
+        },
+    )
+
+    assert (response.status_code, response.content) == (200, b"")
+    (transaction,) = sandbox.contents()["transactions"]
+    expected = json.loads(sample("transaction.json"))
+    assert {name: transaction[name] for name in expected if name != "token"} == {
+        name: value for name, value in expected.items() if name != "token"
+    }

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
+
+from attrs import asdict
 
 from publitrac_async.sandbox.clock import SandboxClock
 from publitrac_async.sandbox.database import Database
 from publitrac_async.sandbox.settings import SandboxSettings
 
+from .campaigns import CampaignStore
 from .delayed import DelayedQueue
+from .history import HistoryStore
 from .leads import LeadStore
-from .seeding import seed_lead
+from .lists import LeadList, ListStore
+from .opportunities import OpportunityStore
+from .seeding import seed
 from .sync import LeadSync
 from .tokens import TokenBook
+from .transactions import TransactionStore
 
 
 class PublitracAccount:
@@ -30,12 +38,17 @@ class PublitracAccount:
         self._database = database
         self.clock = clock
         self.leads = LeadStore(database, clock)
+        self.lists = ListStore(database)
+        self.history = HistoryStore(database, clock)
+        self.campaigns = CampaignStore(database, clock)
+        self.opportunities = OpportunityStore(database, clock)
+        self.transactions = TransactionStore(database, clock)
         self.sync = LeadSync(
             self.leads,
             database,
             custom_fields=settings.custom_fields,
             empty_clears=settings.empty_tag_clears,
-            move_history=lambda _source, _target: None,
+            move_history=self.history.move,
         )
         self.queue = DelayedQueue(
             database,
@@ -46,26 +59,43 @@ class PublitracAccount:
         )
         self.tokens = TokenBook(clock, settings.token_ttl)
 
-    def seed(self, document: Mapping[str, Any]) -> None:
-        """Add records in the vendor's own names.
+    def transaction(self) -> AbstractContextManager[None]:
+        """Return a context in which either everything is applied or nothing."""
+        return self._database.transaction()
 
-        Args:
-            document: `leads` is a list of leads; unknown names are custom fields.
+    def seed(self, document: Mapping[str, Any]) -> None:
+        """Add records; see `seeding.seed` for what a document holds.
 
         Raises:
-            ValueError: If a part is unknown or a record cannot be used.
+            ValueError: If something cannot be used; then nothing is added.
         """
-        unknown = set(document) - {"leads"}
-        if unknown:
-            raise ValueError(f"Nothing called {', '.join(sorted(unknown))} can be seeded.")
         with self._database.transaction():
-            for lead in document.get("leads", ()):
-                seed_lead(self.leads, lead, at=self.clock.text())
+            seed(self, document)
 
     def contents(self) -> dict[str, Any]:
-        """Return everything the account holds now, in the vendor's own names."""
+        """Return everything the account holds now, in the vendor's own names.
+
+        Returns:
+            `leads`, `lists`, `views`, `campaigns` (with the e-mails of the leads in `entries`), `emails`,
+            `forms`, `history`, `opportunities`, `transactions`; `pending` tells how many leads of
+            `delayedSync` wait, `rejections` which of them could not be processed, and why.
+        """
+        leads = self.found_leads()
+        lists = self.lists.all()
         return {
-            "leads": self.found_leads(),
+            "leads": leads,
+            "lists": [self._list_contents(found) for found in lists if not found.filtered],
+            "views": [
+                {"name": found.name, "queries": [asdict(condition) for condition in found.conditions]}
+                for found in lists
+                if found.conditions is not None
+            ],
+            "campaigns": self.campaigns.all(),
+            "emails": self.campaigns.emails(),
+            "forms": self.history.forms(),
+            "history": self.history.all(),
+            "opportunities": self.opportunities.all(),
+            "transactions": self.transactions.all(),
             "pending": self.queue.pending(),
             "rejections": self.queue.rejections(),
         }
@@ -91,6 +121,19 @@ class PublitracAccount:
     def reset(self) -> None:
         """Forget everything."""
         with self._database.transaction():
-            self.leads.clear()
-            self.queue.clear()
+            for store in (
+                self.transactions,
+                self.opportunities,
+                self.campaigns,
+                self.history,
+                self.lists,
+                self.leads,
+                self.queue,
+            ):
+                store.clear()
         self.tokens.revoke()
+
+    def _list_contents(self, found: LeadList) -> dict[str, Any]:
+        condition, parameters = found.where()
+        leads = self.leads.page(condition, parameters, number=1, size=-1)
+        return {"name": found.name, "leads": [lead.email for lead in leads]}

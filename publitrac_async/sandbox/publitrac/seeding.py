@@ -1,12 +1,51 @@
-"""Turning seed records into stored ones."""
+"""Turning seed records into stored ones, without the checks that calls go through."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
+from .campaigns import CAMPAIGN_FIELDS
 from .fields import CUSTOM_FIELDS, FIELD_BY_NAME, is_custom_field_name
-from .leads import LeadStore
+from .leads import Lead
+from .opportunities import OPPORTUNITY_FIELDS
+from .search import Condition
+
+if TYPE_CHECKING:
+    from .account import PublitracAccount
+
+
+def seed(account: PublitracAccount, document: Mapping[str, Any]) -> None:
+    """Add records to an account.
+
+    Args:
+        account: Where to add them.
+        document: Lists of records in the vendor's own names:
+
+            - `leads`: fields; unknown names, and those in `customFields`, are custom fields. `id`,
+              `createdDate` and `lastUpdated` may be given.
+            - `lists`: `name` and the e-mails of its `leads`.
+            - `views`: `name` and `queries`, each with `field`, `operator`, `value`.
+            - `campaigns`: a name, or the elements of getCampaigns.
+            - `forms`: names.
+            - `opportunities`: the elements of getOpportunities, and `leads` as a list of `crmLeadId`.
+
+    Raises:
+        ValueError: If a part is unknown, or a record cannot be used.
+    """
+    unknown = set(document) - set(_PARTS)
+    if unknown:
+        raise ValueError(f"Nothing called {', '.join(sorted(unknown))} can be seeded.")
+    # In the order of the table: lists and opportunities need their leads.
+    for part, seed_one in _PARTS.items():
+        for record in document.get(part, ()):
+            try:
+                seed_one(account, record)
+            except sqlite3.IntegrityError as error:
+                raise ValueError(f"One of the {part} has the id or name of another one.") from error
+            except (AttributeError, LookupError, TypeError) as error:
+                raise ValueError(f"One of the {part} has the wrong shape: {error}.") from error
 
 
 def seed_text(value: Any) -> str:
@@ -24,21 +63,7 @@ def seed_text(value: Any) -> str:
     raise ValueError("A seeded value must be a text, a number, a boolean or None.")
 
 
-def seed_lead(leads: LeadStore, record: Mapping[str, Any], *, at: str) -> int:
-    """Store a lead as a test describes it, without the checks that calls go through.
-
-    Args:
-        leads: Where to store it.
-        record: Vendor names; `id`, `createdDate` and `lastUpdated` may be given. Other names, and those in
-            `customFields`, are custom fields.
-        at: Dates of a lead for which none are given.
-
-    Returns:
-        The lead's id.
-
-    Raises:
-        ValueError: If a name or value cannot be used, or a lead with this id exists.
-    """
+def _seed_lead(account: PublitracAccount, record: Mapping[str, Any]) -> None:
     flat = {name: value for name, value in record.items() if name != CUSTOM_FIELDS}
     flat |= record.get(CUSTOM_FIELDS) or {}
     values: dict[str, str] = {}
@@ -50,6 +75,64 @@ def seed_lead(leads: LeadStore, record: Mapping[str, Any], *, at: str) -> int:
             custom[name] = seed_text(value)
         else:
             raise ValueError(f"{name!r} cannot be the name of a custom field.")
-    if values.get("id") and leads.count("id = ?", [values["id"]]):
-        raise ValueError(f"A lead with id {values['id']} exists already.")
-    return leads.insert(values, custom, at=at)
+    account.leads.insert(values, custom, at=account.clock.text())
+
+
+def _seed_list(account: PublitracAccount, record: Mapping[str, Any]) -> None:
+    target = account.lists.find(record["name"]) or account.lists.create(record["name"])
+    if target.filtered:
+        raise ValueError("A list and a view cannot share a name.")
+    for email in record.get("leads", ()):
+        account.lists.add(target, _found(account.leads.by_email(email), "list").id)
+
+
+def _seed_view(account: PublitracAccount, record: Mapping[str, Any]) -> None:
+    conditions = [
+        Condition(query["field"], query["operator"], seed_text(query["value"])) for query in record["queries"]
+    ]
+    if not all(condition.supported for condition in conditions):
+        raise ValueError("A view has a query on an unknown field or with an unknown operator.")
+    if account.lists.find(record["name"]):
+        raise ValueError("A list or view with this name exists already.")
+    account.lists.create(record["name"], conditions)
+
+
+def _seed_campaign(account: PublitracAccount, record: str | Mapping[str, Any]) -> None:
+    given: Mapping[str, Any] = {"Name": record} if isinstance(record, str) else record
+    account.campaigns.create(_fields(given, CAMPAIGN_FIELDS), given.get("id"))
+
+
+def _seed_form(account: PublitracAccount, record: str) -> None:
+    account.history.add_form(seed_text(record))
+
+
+def _seed_opportunity(account: PublitracAccount, record: Mapping[str, Any]) -> None:
+    given = {name: value for name, value in record.items() if name != "leads"}
+    leads = [
+        _found(account.leads.by_value("crmLeadId", seed_text(crm_lead_id)), "opportunity").id
+        for crm_lead_id in record.get("leads", ())
+    ]
+    account.opportunities.create(_fields(given, OPPORTUNITY_FIELDS), leads, given.get("id"))
+
+
+def _fields(record: Mapping[str, Any], known: Iterable[str]) -> dict[str, str]:
+    unknown = set(record) - {"id", *known}
+    if unknown:
+        raise ValueError(f"There is no element {', '.join(sorted(unknown))} here.")
+    return {name: seed_text(value) for name, value in record.items() if name != "id"}
+
+
+def _found(leads: list[Lead], owner: str) -> Lead:
+    if not leads:
+        raise ValueError(f"The {owner} names a lead that does not exist.")
+    return leads[0]
+
+
+_PARTS: Final[Mapping[str, Callable[[Any, Any], None]]] = {
+    "leads": _seed_lead,
+    "lists": _seed_list,
+    "views": _seed_view,
+    "campaigns": _seed_campaign,
+    "forms": _seed_form,
+    "opportunities": _seed_opportunity,
+}

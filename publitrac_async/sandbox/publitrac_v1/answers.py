@@ -17,10 +17,15 @@ from .xml import Element, render
 
 XML: Final = "text/xml; charset=UTF-8"
 
+EMAIL_INVALID: Final = 9002
+EXTERNAL_ID_NOT_DEFINED: Final = 9003
+LEAD_EXISTS: Final = 9004
 LEAD_NOT_FOUND: Final = 9005
+INTEGER_INVALID: Final = 9006
 LIST_NOT_FOUND: Final = 9009
 VIEW_NOT_FOUND: Final = 9010
 INVALID_XML: Final = 9011
+LIST_FILTERED: Final = 9012
 
 
 class FailedError(Exception):
@@ -82,7 +87,9 @@ def lead_errors(problems: Sequence[Problem], lead: LeadInput, *, only_email: boo
 
 def _lead_error(problem: Problem, lead: LeadInput, *, only_email: bool) -> str:
     if problem.code is None:
-        return f"{problem.text} lead {lead.email} was not created" if problem.label else problem.text
+        # addLead and syncLead only: "$result['validate'] lead $emailAddress was not created".
+        created = problem.label and not only_email
+        return f"{problem.text} lead {lead.email} was not created" if created else problem.text
     external_id = lead.values.get("crmLeadId", "")
     # The samples have a blank before the closing tag, and two labels without one after the dash.
     dash = " - "
@@ -102,3 +109,10 @@ def _lead_error(problem: Problem, lead: LeadInput, *, only_email: bool) -> str:
 def error(code: int | None, text: str) -> str:
     """Return the text of an `<error>` element."""
     return text if code is None else f"{code} - {text}"
+
+
+def no_lead(email: str) -> str:
+    """Return the `<error>` text for an e-mail that no lead has, or for a missing one."""
+    if not email:
+        return error(LEAD_NOT_FOUND, "Lead email address is required")
+    return error(LEAD_NOT_FOUND, f"Lead ({email}) does not exist.")

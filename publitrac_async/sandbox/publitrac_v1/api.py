@@ -11,7 +11,7 @@ from publitrac_async.sandbox.message import Answer, Call, Request
 from publitrac_async.sandbox.publitrac.account import PublitracAccount
 from publitrac_async.sandbox.settings import SandboxSettings
 
-from . import leads, sync
+from . import campaigns, history, leads, lists, opportunities, sync, transactions
 from .answers import FailedError, envelope
 from .call import MethodCall, Methods
 from .keys import business_key
@@ -22,6 +22,10 @@ PATH: Final = "/api"
 METHODS: Final[Methods] = {
     **leads.METHODS,
     **sync.METHODS,
+    **lists.METHODS,
+    **history.METHODS,
+    **opportunities.METHODS,
+    **campaigns.METHODS,
 }
 """Every method of v1."""
 
@@ -47,11 +51,13 @@ class PublitracV1:
 
     def claims(self, path: str) -> bool:
         """Tell whether a path is v1's."""
-        return path in (PATH, PATH + "/")
+        return path in (PATH, PATH + "/", self._settings.transaction_path)
 
     def read(self, request: Request) -> Call:
         """Read a call: parameters from query string and form, the document from `query`."""
         sent = parameters(request)
+        if request.path == self._settings.transaction_path:
+            return transactions.read(request.verb, sent, self._account, self._settings)
         document: Node | None = None
         if "query" in sent:
             try:

@@ -1,7 +1,12 @@
-"""Reading leads: getLeads, getLead, getLeadByExternalId (PUBLITRAC API reference)."""
+"""Reading leads: getLeads and the three ways to get one lead (PUBLITRAC API reference).
+
+getLeadByTokenId is documented by its errors only; that its parameter is called `tokenId` is a guess, so
+`tokId` and `token` are understood as well.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -16,6 +21,8 @@ from .xml import Element, Node
 
 _RETURNED: Final = tuple(item.name for item in NATIVE_FIELDS if item.returned)
 _FAILED: Final = 9015
+_TOKEN: Final = re.compile(r"_nl-.{1,76}-[0-9]{13}-[0-9]{5}")
+"""`_nl-<domain>-<milliseconds>-<number>`, at most 100 characters (samples and list of fields)."""
 
 
 def get_leads(call: MethodCall) -> Answer:
@@ -47,6 +54,18 @@ def get_lead_by_external_id(call: MethodCall) -> Answer:
         success=(2010, "getLeadByExternalId success."),
         failure="getLeadByExternalId failed.",
     )
+
+
+def get_lead_by_token_id(call: MethodCall) -> Answer:
+    """Find a lead by the value of its tracking cookie."""
+    token = call.text("tokenId", "tokId", "token")
+    failure = "getLeadByTokenId failed."
+    if not token:
+        raise FailedError(_FAILED, failure, ["Tok Id is required"])
+    if not _TOKEN.fullmatch(token):
+        raise FailedError(_FAILED, failure, ["Tok Id is invalid"])
+    found = call.account.leads.by_value("token", token)
+    return _one_lead(call, found, success=(2002, "getLeadByTokenId success."), failure=failure)
 
 
 def lead_page(
@@ -89,4 +108,5 @@ METHODS: Final[Methods] = {
     "getLeads": ("GET", get_leads),
     "getLead": ("GET", get_lead),
     "getLeadByExternalId": ("GET", get_lead_by_external_id),
+    "getLeadByTokenId": ("", get_lead_by_token_id),
 }

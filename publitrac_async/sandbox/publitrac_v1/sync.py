@@ -1,4 +1,8 @@
-"""Writing leads: syncLead (PUBLITRAC API reference, Sync Lead)."""
+"""Writing leads: syncLead, addLead, updateLead, deleteLead.
+
+syncLead has a page (PUBLITRAC API reference, Sync Lead). addLead and updateLead are documented by their
+errors, deleteLead by the name of its status; their bodies are taken to be that of syncLead.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,12 @@ from publitrac_async.sandbox.publitrac.fields import FIELD_BY_NAME
 from publitrac_async.sandbox.publitrac.sync import SyncOptions
 from publitrac_async.sandbox.publitrac.validation import LeadInput, LeadRefusedError
 
-from .answers import FailedError, envelope, lead_errors
+from .answers import LEAD_EXISTS, FailedError, envelope, error, lead_errors, no_lead
 from .call import MethodCall, Methods, lead_input
 from .xml import Node
 
+_ADD_FAILED: Final = 9016
+_UPDATE_FAILED: Final = 9017
 _SYNC_FAILED: Final = 9018
 
 
@@ -26,6 +32,42 @@ def sync_lead(call: MethodCall) -> Answer:
         errors = lead_errors(refused.problems, lead)
         raise FailedError(_SYNC_FAILED, "Leads synchronization failed.", errors) from refused
     return envelope(2006, "Leads synchronization successfull.", applied=True)
+
+
+def add_lead(call: MethodCall) -> Answer:
+    """Create a lead whose e-mail is new."""
+    failure = "Create new lead have errors."
+    lead = only_lead(call.request(), _ADD_FAILED, failure)
+    if call.account.leads.by_email(lead.email) and lead.email:
+        text = f"Lead with email address {lead.email} already exists, please use the updateLead() call."
+        raise FailedError(_ADD_FAILED, failure, [error(LEAD_EXISTS, text)])
+    if problems := call.account.sync.problems(lead):
+        raise FailedError(_ADD_FAILED, failure, lead_errors(problems, lead))
+    call.account.leads.insert(lead.values, lead.custom, at=call.account.clock.text())
+    return envelope(2003, "Create new lead success.", applied=True)
+
+
+def update_lead(call: MethodCall) -> Answer:
+    """Change the lead that has the e-mail."""
+    failure = "Update Lead contain error"
+    lead = only_lead(call.request(), _UPDATE_FAILED, failure)
+    if problems := call.account.sync.problems(lead):
+        raise FailedError(_UPDATE_FAILED, failure, lead_errors(problems, lead, only_email=True))
+    found = call.account.leads.by_email(lead.email)
+    if not found:
+        raise FailedError(_UPDATE_FAILED, failure, [no_lead(lead.email)])
+    call.account.sync.update(found[0], lead, at=call.account.clock.text())
+    return envelope(2004, "Leads updated successfully.", applied=True)
+
+
+def delete_lead(call: MethodCall) -> Answer:
+    """Remove the lead with the e-mail, which stands in the parameter `email` or in a `<lead>` element."""
+    email = call.text("email") or (call.document.value("lead", "email") if call.document else "")
+    found = call.account.leads.by_email(email) if email else []
+    if not found:
+        raise call.failed("Delete lead failed.", [no_lead(email)])
+    call.account.leads.delete(found[0].id)
+    return envelope(2005, "Delete lead success.", applied=True)
 
 
 def only_lead(request: Node, status: int, message: str) -> LeadInput:
@@ -67,4 +109,9 @@ def _unicity_keys(node: Node) -> list[str]:
     ]
 
 
-METHODS: Final[Methods] = {"syncLead": ("POST", sync_lead)}
+METHODS: Final[Methods] = {
+    "syncLead": ("POST", sync_lead),
+    "addLead": ("", add_lead),
+    "updateLead": ("", update_lead),
+    "deleteLead": ("", delete_lead),
+}

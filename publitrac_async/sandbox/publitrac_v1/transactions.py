@@ -1,0 +1,72 @@
+"""E-commerce transactions (PUBLITRAC API reference, E-Commerce Transactions).
+
+A path of its own with three parameters; the documents give neither the path nor any answer but `200 OK`.
+What is refused here follows the sample: every value is a text, and `token` and `email` are the same inside
+and outside.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from attrs import evolve
+
+from publitrac_async.sandbox.message import Answer, Call
+from publitrac_async.sandbox.publitrac.account import PublitracAccount
+from publitrac_async.sandbox.settings import SandboxSettings
+
+from .parameters import Parameters, text
+
+METHOD: Final = "transaction"
+"""What the journal calls it; the vendor has no name for it."""
+
+
+def read(verb: str, sent: Parameters, account: PublitracAccount, settings: SandboxSettings) -> Call:
+    """Read a call."""
+    return Call(
+        method=METHOD,
+        key=text(sent, "email") or None,
+        payload=sent.get("transaction", b""),
+        answer=lambda: _answer(verb, sent, account, settings),
+    )
+
+
+def _answer(verb: str, sent: Parameters, account: PublitracAccount, settings: SandboxSettings) -> Answer:
+    if verb != "POST":
+        return evolve(_refusal(405, "Use POST."), headers=(("allow", "POST"),))
+    if text(sent, "token") != settings.account_token:
+        return _refusal(401, "The account token is wrong.")
+    document = _json(sent.get("transaction", b""))
+    if document is None:
+        return _refusal(400, "The transaction is not a JSON object of texts and items with an id.")
+    if (document.get("token"), document.get("email")) != (settings.account_token, text(sent, "email")):
+        return _refusal(400, "Token and email of the transaction differ from the parameters.")
+    account.queue.process_due()
+    leads = account.leads.by_email(text(sent, "email"))
+    if not leads:
+        return _refusal(404, "The lead does not exist.")
+    account.transactions.put(leads[0].id, document)
+    account.leads.touch(leads[0].id)
+    return Answer(b"", content_type=None, applied=True)
+
+
+def _refusal(status: int, reason: str) -> Answer:
+    return Answer(f"{reason}\n".encode(), status)
+
+
+def _json(content: bytes) -> dict[str, Any] | None:
+    """Return the transaction, or None if it has not the form of the sample."""
+    try:
+        document = json.loads(content.decode())
+        json.dumps(document, ensure_ascii=False).encode()  # a lone surrogate is no text
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(document, dict):
+        return None
+    items = document.get("items", [])
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        return None
+    values = [value for name, value in document.items() if name != "items"]
+    values += [value for item in items for value in item.values()]
+    return document if document.get("id") and all(isinstance(value, str) for value in values) else None
