@@ -24,7 +24,7 @@ from attrs import define, field, frozen
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from publitrac_async.config import CONCURRENCY, Timeout
-from publitrac_async.errors import NotSent, OutcomeUnknown, PublitracError
+from publitrac_async.errors import NotSent, OutcomeUnknown, Problem, PublitracError, ValidationError
 from publitrac_async.transport.auth import Authorization
 from publitrac_async.transport.body import read_body
 from publitrac_async.transport.classify import parse_retry_after
@@ -56,12 +56,15 @@ _NEVER_SENT: Final = (
 #: Besides httpx's own errors, those that injected transports are known to let through.
 _FAILURES: Final = (httpx.TransportError, httpx.StreamError, aiohttp.ClientError, OSError)
 
+_NOT_SENDABLE: Final = Problem("a parameter holds lone surrogates, or is too long for a URL")
+
 
 @define
 class Attempt:
     """What is known of one request while it is under way: whether bytes may have left, and when."""
 
     number: int
+    started: float
     sent_at: float | None = None
     status: int | None = None
 
@@ -97,12 +100,16 @@ class Wire:
             NotSent: nothing reached the service.
             OutcomeUnknown: the answer did not arrive whole.
             UnexpectedContent: the answer passes a cap or has a broken coding.
+            ValidationError: a text of the call cannot be written.
         """
+        request = self._sendable(call, authorization, leave)
+        if request is None:
+            raise ValidationError(str(_NOT_SENDABLE), problems=[_NOT_SENDABLE])
         failure: PublitracError
         try:
             if not self._seals:
                 await leave()
-            response = await self._transport.handle_async_request(self._request(call, authorization, leave))
+            response = await self._transport.handle_async_request(request)
             try:
                 attempt.status = response.status_code
                 return await _read(response)
@@ -116,6 +123,12 @@ class Wire:
     async def aclose(self) -> None:
         """Close the transport."""
         await self._transport.aclose()
+
+    def _sendable(self, call: Call[Any], authorization: Authorization, leave: Leave) -> httpx.Request | None:
+        try:
+            return self._request(call, authorization, leave)
+        except (UnicodeEncodeError, httpx.InvalidURL):
+            return None  # The error's text and frames show the value, and the credentials beside it.
 
     def _request(self, call: Call[Any], authorization: Authorization, leave: Leave) -> httpx.Request:
         operation = call.operation

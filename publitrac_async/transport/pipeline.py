@@ -8,6 +8,7 @@ import logging
 import math
 import os
 import random
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -107,7 +108,7 @@ class Transport:
         progress = _Progress(self._clock())
         total = self._timeout.total
         deadline = math.inf if total is None else progress.started + total
-        failure: PublitracError
+        failure: PublitracError | None = None
         scope = asyncio.timeout(total)
         self._in_flight.add(scope)
         try:
@@ -121,6 +122,8 @@ class Transport:
             failure = self._cut_short(call, progress)
         finally:
             self._in_flight.discard(scope)
+            if progress.attempt is not None:  # Cancelled, or out of time, in the middle of an attempt.
+                self._tell(call.operation.name, progress.attempt, failure or sys.exception())
         # An error of a log-in, or of closing, knows nothing of the attempts before it.
         failure.maybe_applied |= progress.maybe_applied
         if failure.operation is None:  # An error of the log-in names that operation.
@@ -166,8 +169,7 @@ class Transport:
             self._check_usable()
             progress.attempts += 1
             authorization = _NO_CREDENTIALS if authenticator is None else await authenticator.authorize()
-            attempt = progress.attempt = Attempt(progress.attempts)
-            started = self._clock()
+            attempt = progress.attempt = Attempt(progress.attempts, self._clock())
             failure: PublitracError | None = None
             result: T | None = None
             try:
@@ -177,7 +179,7 @@ class Transport:
             except PublitracError as error:
                 failure = error.with_traceback(None)
             progress.attempt = None
-            self._tell(call.operation.name, attempt, started, failure)
+            self._tell(call.operation.name, attempt, failure)
             if failure is None:
                 if authenticator is not None and attempt.sent_at is not None:
                     await authenticator.accepted(authorization, attempt.sent_at)
@@ -247,16 +249,16 @@ class Transport:
                 RequestSent(operation=name, attempt=attempt.number, limiter_wait=attempt.sent_at - asked)
             )
 
-    def _tell(self, name: str, attempt: Attempt, started: float, failure: PublitracError | None) -> None:
+    def _tell(self, name: str, attempt: Attempt, failure: BaseException | None) -> None:
         if not self._hooks and not logger.isEnabledFor(logging.DEBUG):
             return
         event = AttemptEnded(
             operation=name,
             attempt=attempt.number,
-            elapsed=self._clock() - started,
+            elapsed=self._clock() - attempt.started,
             status=attempt.status,
             error=None if failure is None else type(failure).__name__,
-            code=None if failure is None else failure.code,
+            code=failure.code if isinstance(failure, PublitracError) else None,
         )
         logger.debug(
             "%s: attempt %d, HTTP %s, %s in %.3f s",
