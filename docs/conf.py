@@ -1,0 +1,74 @@
+"""How the documentation is built. Nothing is fetched: a build needs no network."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent)]
+
+from publitrac_async import __version__  # noqa: E402  (the path has to be set first)
+
+project = "publitrac_async"
+author = "The publitrac_async authors"
+copyright = "2026, the publitrac_async authors"
+release = version = __version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "operations"]
+exclude_patterns = ["_build"]
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+
+html_theme = "furo"
+html_title = f"publitrac_async {release}"
+html_copy_source = False
+
+# Docstrings write names and values in single backticks.
+default_role = "code"
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented_params"
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+napoleon_use_rtype = False
+
+nitpicky = True
+nitpick_ignore_regex = [
+    # Types of other packages: their pages are on the network, which a build does without.
+    (
+        r"py:.*",
+        r"(asyncio|collections|contextlib|datetime|enum|httpx|logging|pathlib|ssl|types|typing|uvicorn)(\..*)?",
+    ),
+    # An alias of literals, and the keyword arguments of `Sandbox`: both are spelled out where they are used.
+    (r"py:class", r"Placement|publitrac_async\.sandbox\.settings\.SandboxOptions"),
+    # Type variables.
+    (r"py:.*", r"(.*\.)?[TR]"),
+]
+
+
+def keep_first_line(_app: Sphinx, what: str, *rest: Any) -> None:
+    """Stop napoleon from taking "Default: no" in an attribute's docstring for a type and a description."""
+    if what in ("attribute", "data", "property"):
+        rest[-1][:0] = ["..", ""]  # An empty comment as the first line, which is the one it looks at.
+
+
+def read_fences(_app: Sphinx, _what: str, *rest: Any) -> None:
+    """Some docstrings have their examples in Markdown's fences."""
+    lines, inside = rest[-1], False
+    for number, line in enumerate(lines):
+        if line.strip().startswith("```"):
+            lines[number] = "" if inside else "::\n"
+            inside = not inside
+        elif inside:
+            lines[number] = f"    {line}"
+    lines[:] = "\n".join(lines).split("\n")
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("autodoc-process-docstring", keep_first_line, priority=400)
+    app.connect("autodoc-process-docstring", read_fences, priority=400)

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from publitrac_async.sandbox import Sandbox
+
+#: What the account of the pages holds when a page begins.
+LEADS = [
+    {
+        "email": "ada@example.com",
+        "firstName": "Ada",
+        "lastName": "Lovelace",
+        "crmLeadId": "A-1",
+        "carColor": "Red",
+    },
+    {"email": "grace@example.com", "firstName": "Grace", "lastName": "Hopper", "crmLeadId": "A-2"},
+    {"email": "john@example.com", "firstName": "John", "lastName": "Smith", "crmLeadId": "A-3"},
+]
+
+
+@pytest.fixture
+async def sandbox(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Sandbox]:
+    async with Sandbox(processing_delay=0) as sandbox:
+        sandbox.seed(leads=LEADS)
+        monkeypatch.setenv("PUBLITRAC_BASE_URL", sandbox.base_url)
+        monkeypatch.setenv("PUBLITRAC_API_KEY", sandbox.api_key)
+        monkeypatch.setenv("PUBLITRAC_USERNAME", sandbox.username)
+        monkeypatch.setenv("PUBLITRAC_PASSWORD", sandbox.password)
+        yield sandbox
