@@ -31,25 +31,47 @@ from publitrac_async.models import UNSET, Accepted, Lead
 from publitrac_async.pagination import Page, Pager
 from publitrac_async.transport.limits import RateLimiter, WindowLimiter
 from publitrac_async.transport.secret import Secret
-from publitrac_async.v1 import Condition, field
+from publitrac_async.v1 import (
+    SALES_STAGES,
+    Campaign,
+    ClickLink,
+    Condition,
+    EmailCampaign,
+    FilledForm,
+    Opportunity,
+    OpportunityRecord,
+    Transaction,
+    TransactionItem,
+    V1Shapes,
+    WebVisit,
+    email_campaign_calls,
+    field,
+)
 from publitrac_async.version import __version__
 
 __all__ = [
     "BASE_URL",
     "CANADIAN_BASE_URL",
+    "SALES_STAGES",
     "UNSET",
     "Accepted",
     "ApiError",
     "AuthenticationError",
+    "Campaign",
+    "ClickLink",
     "ClientStateError",
     "Condition",
     "ConfigurationError",
     "Conflict",
     "DeadlineExceeded",
+    "EmailCampaign",
+    "FilledForm",
     "Lead",
     "LeadNotFound",
     "NotFound",
     "NotSent",
+    "Opportunity",
+    "OpportunityRecord",
     "OutcomeUnknown",
     "Page",
     "Pager",
@@ -64,11 +86,16 @@ __all__ = [
     "Secret",
     "ServerError",
     "Timeout",
+    "Transaction",
+    "TransactionItem",
     "TransportError",
     "UnexpectedContent",
+    "V1Shapes",
     "ValidationError",
+    "WebVisit",
     "WindowLimiter",
     "__version__",
+    "email_campaign_calls",
     "field",
 ]
 

@@ -3,37 +3,50 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from typing import Final
 
+import attrs
+
 from publitrac_async.errors import Problem, ValidationError
-from publitrac_async.models import Lead, Unset
+from publitrac_async.models import UNSET, Lead, vendor_name
 
 #: A shape that no mail server could use is refused; whether an address exists is the service's business.
 _EMAIL: Final = re.compile(r"[^\s@<>()\[\],;:\"\\]+@[^\s@<>()\[\],;:\"\\.]+(?:\.[^\s@<>()\[\],;:\"\\.]+)+")
 _NOT_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*")
+_NATIVE_NAMES: Final = frozenset(vendor_name(attribute.name) for attribute in attrs.fields(Lead)) - {
+    "unparsed"
+}
+
+
+def refuse(problems: Sequence[Problem], operation: str | None) -> None:
+    """Raise what was found, if anything was.
+
+    Raises:
+        ValidationError: `problems` is not empty.
+    """
+    if problems:
+        raise ValidationError("; ".join(map(str, problems)), problems=problems, operation=operation)
 
 
 def email_problem(email: object) -> Problem | None:
     """What is wrong with an e-mail address, ``None`` if nothing is."""
-    if email is None or email == "" or isinstance(email, Unset):
+    if email is None or email == "" or email is UNSET:
         return Problem("an e-mail address is required", code=9001, field="email")
-    if not isinstance(email, str) or not _EMAIL.fullmatch(email):
+    if not isinstance(email, str) or not _EMAIL.fullmatch(email) or not_sendable(email):
         return Problem("not an e-mail address", code=9002, field="email", value=email)
     return None
 
 
-def check_email(email: object, operation: str) -> str:
-    """Return `email` if it has the shape of an address.
+def check_email(email: object, operation: str) -> None:
+    """Refuse what has not the shape of an e-mail address.
 
     Raises:
         ValidationError: it has not (codes 9001, 9002 of the vendor's annex).
     """
     problem = email_problem(email)
-    if problem is not None:
-        raise ValidationError(str(problem), problems=[problem], operation=operation)
-    assert isinstance(email, str)
-    return email
+    refuse([problem] if problem else [], operation)
 
 
 def check_lead(lead: Lead, operation: str) -> None:
@@ -42,19 +55,25 @@ def check_lead(lead: Lead, operation: str) -> None:
     Raises:
         ValidationError: with every problem found.
     """
+    refuse(lead_problems(lead), operation)
+
+
+def lead_problems(lead: Lead) -> list[Problem]:
+    """What is wrong with a lead that is to be written."""
     problems = [problem] if (problem := email_problem(lead.email)) else []
-    problems += [
-        Problem(
-            "the name of a custom field must begin with a letter or underscore and hold only unaccented "
-            "letters, digits, underscores, hyphens and dots",
-            field=str(name),
-        )
-        for name in lead.custom_fields
-        if not _NAME.fullmatch(name)
-    ]
-    if problems:
-        text = "; ".join(map(str, problems))
-        raise ValidationError(text, problems=problems, operation=operation)
+    names: Iterable[object] = lead.custom_fields  # ... whatever the caller put in.
+    for name in names:
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            reason = (
+                "the name of a custom field must begin with a letter or underscore and hold only "
+                "unaccented letters, digits, underscores, hyphens and dots"
+            )
+        elif name in _NATIVE_NAMES:
+            reason = "this is a native field of a lead, not a custom one"
+        else:
+            continue
+        problems.append(Problem(reason, field=str(name)))
+    return problems
 
 
 def check_page(page: int, operation: str) -> None:
@@ -63,9 +82,7 @@ def check_page(page: int, operation: str) -> None:
     Raises:
         ValidationError: `page` is below 1.
     """
-    if page < 1:
-        problem = Problem("pages are counted from 1", field="page", value=page)
-        raise ValidationError(str(problem), problems=[problem], operation=operation)
+    refuse([Problem("pages are counted from 1", field="page", value=page)] if page < 1 else [], operation)
 
 
 def not_sendable(text: str) -> bool:

@@ -14,7 +14,7 @@ from publitrac_async.transport.base import BaseClient
 from publitrac_async.transport.events import Hook
 from publitrac_async.transport.limits import RateLimiter, limiter_for
 from publitrac_async.transport.secret import Secret, seal
-from publitrac_async.v1 import V1
+from publitrac_async.v1 import V1, V1Shapes
 from publitrac_async.v2 import V2
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class PublitracClient(BaseClient):
         trust_env: take proxies and ``SSL_CERT_FILE`` from the environment.
         auth_in: where the v1 credentials of a POST go; a GET has them in the query in any case.
         api_key_param: how v1 spells the key's parameter; the documents also have ``apiKey``.
+        v1_shapes: what the documents of v1 leave open.
         allow_insecure_http: accept plain ``http`` to any host.
 
     Raises:
@@ -78,6 +79,7 @@ class PublitracClient(BaseClient):
         trust_env: bool = False,
         auth_in: Placement = "query",
         api_key_param: str = "apikey",
+        v1_shapes: V1Shapes | None = None,
         allow_insecure_http: bool = False,
     ) -> None:
         sealed = [
@@ -113,7 +115,12 @@ class PublitracClient(BaseClient):
             else (),
             placement=auth_in,
         )
-        self._v1 = V1(self._transport, StaticCredentials(credentials), has_credentials=user is not None)
+        self._v1 = V1(
+            self._transport,
+            StaticCredentials(credentials),
+            has_credentials=user is not None,
+            shapes=v1_shapes,
+        )
         self._v2 = V2(
             self._transport,
             key,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any, Final
 
 import attrs
@@ -13,17 +14,15 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 
 from publitrac_async.checks import not_sendable
 from publitrac_async.errors import Problem, ValidationError
-from publitrac_async.models import Date, DateTime, Flag, Integer, Lead, Text, Unset
+from publitrac_async.models import UNSET, Date, DateTime, Flag, Integer, Lead, Text, vendor_name
 
 _TRUE: Final = frozenset({"1", "true"})
 _FALSE: Final = frozenset({"0", "false"})
 _ZERO_DATE: Final = "0000-00-00"
-
-
-def vendor_name(attribute: str) -> str:
-    """The vendor's spelling of a field: ``first_name`` is ``firstName``."""
-    head, *rest = attribute.split("_")
-    return head + "".join(part.capitalize() for part in rest)
+_MAX_INTEGER: Final = 10**18
+_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}")
+#: Digits before or after the point; more are a mistake, and would take gigabytes to write.
+_MAX_EXPONENT: Final = 400
 
 
 #: Attribute by vendor name, for the native fields of a lead.
@@ -39,18 +38,25 @@ _RETURNED_ONLY: Final = frozenset({"id", "createdDate", "lastUpdated"})
 
 
 def _text_from_wire(value: Any, _: object = None) -> str | None:
+    if isinstance(value, (list, dict)):
+        raise TypeError("not one text")
     return value if value is None or isinstance(value, str) else str(value)
 
 
+def _plain(value: Any) -> str:
+    text = _text_from_wire(value)
+    return "" if text is None else text.strip()
+
+
 def _integer_from_wire(value: Any, _: object = None) -> int | None:
-    if value is None or isinstance(value, int):
-        return value
-    text = str(value).strip()
+    text = _plain(value)
+    if text and not _INTEGER.fullmatch(text):  # int() also takes "1_000" and other scripts' digits.
+        raise ValueError("not an integer")
     return int(text) if text else None
 
 
 def _flag_from_wire(value: Any, _: object = None) -> bool | None:
-    text = "" if value is None else str(value).strip().lower()
+    text = _plain(value).lower()
     if text in _TRUE or text in _FALSE:
         return text in _TRUE
     if text:
@@ -59,26 +65,35 @@ def _flag_from_wire(value: Any, _: object = None) -> bool | None:
 
 
 def _datetime_from_wire(value: Any, _: object = None) -> datetime | None:
-    text = "" if value is None else str(value).strip()
+    text = _plain(value)
     if not text or text.startswith(_ZERO_DATE):
         return None
-    return datetime.fromisoformat(text)
+    return _in_utc(datetime.fromisoformat(text))
 
 
 def _date_from_wire(value: Any, _: object = None) -> date | None:
-    text = "" if value is None else str(value).strip()
-    if not text or text.startswith(_ZERO_DATE):
-        return None
-    return date.fromisoformat(text) if len(text) == len("yyyy-mm-dd") else datetime.fromisoformat(text)
+    text = _plain(value)
+    if len(text) == len(_ZERO_DATE) and text != _ZERO_DATE:
+        return date.fromisoformat(text)
+    return _datetime_from_wire(text)
+
+
+def _in_utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        return moment
+    try:
+        return moment.astimezone(UTC).replace(tzinfo=None)
+    except OverflowError:
+        raise ValueError("must be a date that still is one in UTC") from None
 
 
 # To the wire. Dates and text are text, flags are 0 and 1, integers are integers.
 
 
 def _text_to_wire(value: Any) -> str | None:
+    if isinstance(value, str) and not_sendable(value):
+        raise ValueError("holds control characters or lone surrogates, which cannot be sent")
     if value is None or isinstance(value, str):
-        if value is not None and not_sendable(value):
-            raise ValueError("holds control characters or lone surrogates, which cannot be sent")
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)  # Ids and postal codes often are numbers where they come from.
@@ -86,15 +101,19 @@ def _text_to_wire(value: Any) -> str | None:
 
 
 def _integer_to_wire(value: Any) -> int | None:
-    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
-        return value
-    raise TypeError(f"must be an integer, not {type(value).__name__}")
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"must be an integer, not {type(value).__name__}")
+    if abs(value) >= _MAX_INTEGER:
+        raise ValueError("must be an integer of at most 18 digits")
+    return value
 
 
 def _flag_to_wire(value: Any) -> int | None:
     if value is None:
         return None
-    if value in (0, 1):
+    if isinstance(value, int) and value in (0, 1):
         return int(value)
     raise TypeError("must be True or False")
 
@@ -103,20 +122,38 @@ def _date_to_wire(value: Any) -> str | None:
     if value is None:
         return None
     if isinstance(value, datetime):
-        moment = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
-        return moment.isoformat(sep=" ", timespec="seconds")
+        return _in_utc(value).isoformat(sep=" ", timespec="seconds")
     if isinstance(value, date):
         return value.isoformat()
     raise TypeError(f"must be a date, not {type(value).__name__}")
 
 
-def custom_to_wire(value: Any) -> str | None:
-    """A custom field's value as the text that is sent.
+def decimal_text(value: float | Decimal) -> str:
+    """A number without exponent and without zeros at its end: ``1e-7`` is ``0.0000001``.
+
+    Raises:
+        ValueError: it is infinite or no number.
+    """
+    number = value if isinstance(value, Decimal) else Decimal(repr(value))
+    if not number.is_finite() or abs(number.adjusted()) > _MAX_EXPONENT:
+        raise ValueError("must be a finite number")
+    text = format(number, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def custom_to_wire(value: Any) -> str | list[str | None] | None:
+    """A custom field's value as the text that is sent, or as several for a field of several values.
 
     Raises:
         ValueError: it cannot be written.
         TypeError: it is of a kind that the vendor's documents do not know.
     """
+    if isinstance(value, (list, tuple)):
+        return [_scalar_to_wire(part) for part in value]
+    return _scalar_to_wire(value)
+
+
+def _scalar_to_wire(value: Any) -> str | None:
     match value:
         case None | str():
             return _text_to_wire(value)
@@ -124,22 +161,25 @@ def custom_to_wire(value: Any) -> str | None:
             return "1" if value else "0"
         case int():
             return str(value)
-        case float() if math.isfinite(value):
-            return format(value, "f").rstrip("0").rstrip(".") if value != int(value) else str(int(value))
+        case float() | Decimal():
+            return decimal_text(value)
         case date():
             return _date_to_wire(value)
         case _:
             raise TypeError(f"cannot be written from {type(value).__name__}")
 
 
-_FROM_WIRE: Final[dict[Any, Callable[[Any, object], Any]]] = {
+#: How a value of an answer becomes one of an attribute, by the attribute's type. Raises `ValueError` or
+#: `TypeError` where it does not fit.
+FROM_WIRE: Final[dict[Any, Callable[[Any, object], Any]]] = {
     Text: _text_from_wire,
     Integer: _integer_from_wire,
     Flag: _flag_from_wire,
     Date: _date_from_wire,
     DateTime: _datetime_from_wire,
 }
-_TO_WIRE: Final[dict[Any, Callable[[Any], Any]]] = {
+#: The way back. The texts of the errors are complaints for the caller to read.
+TO_WIRE: Final[dict[Any, Callable[[Any], Any]]] = {
     Text: _text_to_wire,
     Integer: _integer_to_wire,
     Flag: _flag_to_wire,
@@ -151,9 +191,9 @@ _TO_WIRE: Final[dict[Any, Callable[[Any], Any]]] = {
 def make_converter() -> Converter:
     """A converter that knows the vendor's types: text, integers, 0/1, dates, and what is unset."""
     converter = Converter(omit_if_default=True)
-    for kind, hook in _FROM_WIRE.items():
+    for kind, hook in FROM_WIRE.items():
         converter.register_structure_hook(kind, hook)
-    for kind, to_wire in _TO_WIRE.items():
+    for kind, to_wire in TO_WIRE.items():
         converter.register_unstructure_hook(kind, to_wire)
     return converter
 
@@ -190,7 +230,7 @@ def lead_from_wire(fields: Mapping[str, Any]) -> Lead:
     except BaseValidationError:
         for name, value in native.items():
             try:
-                _FROM_WIRE[_TYPES[name]](value, None)
+                FROM_WIRE[_TYPES[name]](value, None)
             except (ValueError, TypeError):
                 unparsed[name] = str(value)
                 native[name] = None
@@ -200,7 +240,7 @@ def lead_from_wire(fields: Mapping[str, Any]) -> Lead:
     return lead
 
 
-def lead_to_wire(lead: Lead, operation: str) -> tuple[dict[str, Any], dict[str, str | None]]:
+def lead_to_wire(lead: Lead, operation: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Native and custom fields of a lead, by the vendor's names, ready to be written.
 
     Unset fields and those that only the service sets (``id``, ``createdDate``, ``lastUpdated``) are left
@@ -209,32 +249,39 @@ def lead_to_wire(lead: Lead, operation: str) -> tuple[dict[str, Any], dict[str, 
     Raises:
         ValidationError: a value cannot be written; all such fields are named.
     """
+    native: dict[str, Any] | None = None
+    custom: dict[str, Any] = {}
     try:
         native = _unstructure(lead)
-        custom = {name: custom_to_wire(value) for name, value in lead.custom_fields.items()}
+        custom = {
+            name: custom_to_wire(value) for name, value in lead.custom_fields.items() if value is not UNSET
+        }
     except (ValueError, TypeError):
         native = None
     if native is None:
-        raise _unwritable(lead, operation)
+        writers = [
+            (name, getattr(lead, attribute), TO_WIRE[_TYPES[name]])
+            for name, attribute in NATIVE_FIELDS.items()
+        ]
+        writers += [(str(name), value, custom_to_wire) for name, value in lead.custom_fields.items()]
+        raise unwritable(writers, operation)
     for name in _RETURNED_ONLY & native.keys():
         del native[name]
     return native, custom
 
 
-def _unwritable(lead: Lead, operation: str) -> ValidationError:
+def unwritable(writers: Iterable[tuple[str, Any, Callable[[Any], Any]]], operation: str) -> ValidationError:
+    """The error that names each field that cannot be written.
+
+    Args:
+        writers: vendor name, value and writer of each field.
+        operation: named in the error.
+    """
     problems = []
-    writers = [
-        *(
-            (name, getattr(lead, attribute), _TO_WIRE[_TYPES[name]])
-            for name, attribute in NATIVE_FIELDS.items()
-        ),
-        *((str(name), value, custom_to_wire) for name, value in lead.custom_fields.items()),
-    ]
     for name, value, write in writers:
-        if isinstance(value, Unset):
-            continue
         try:
-            write(value)
+            if value is not UNSET:
+                write(value)
         except (ValueError, TypeError) as error:
             problems.append(Problem(str(error), field=name, value=value))
     text = "; ".join(map(str, problems))
@@ -264,7 +311,7 @@ def lead_from_mapping(row: Mapping[str, Any]) -> Lead:
         attribute, kind = NATIVE_FIELDS[name], _TYPES[name]
         if isinstance(value, str) and kind != Text:
             try:
-                value = _FROM_WIRE[kind](value, None)  # noqa: PLW2901  (the cell's text becomes its value)
+                value = FROM_WIRE[kind](value, None)  # noqa: PLW2901  (the cell's text becomes its value)
             except ValueError:
                 problems.append(Problem(_EXPECTED[kind], code=_CODES.get(kind), field=name, value=value))
                 continue

@@ -5,10 +5,17 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
 import attrs
 from attrs import define, field
+
+
+def vendor_name(attribute: str) -> str:
+    """The vendor's spelling of a field: ``first_name`` is ``firstName``."""
+    head, *rest = attribute.split("_")
+    return head + "".join(part.capitalize() for part in rest)
 
 
 class Unset(enum.Enum):
@@ -35,7 +42,7 @@ Date: TypeAlias = date | Unset | None
 DateTime: TypeAlias = datetime | Unset | None
 
 #: What a custom field can hold. Written as text: 0/1, plain decimals, ``yyyy-mm-dd[ hh:mm:ss]``.
-CustomValue: TypeAlias = str | int | float | bool | date | None
+CustomValue: TypeAlias = str | int | float | Decimal | bool | date | None
 
 
 @define(kw_only=True)
@@ -94,7 +101,9 @@ class Lead:
         id: PUBLITRAC's own number. Returned only.
         created_date: returned only.
         last_updated: changes with every action of the lead, visits included. Returned only.
-        custom_fields: custom fields by name. They have to exist in the account.
+        custom_fields: custom fields by name. They have to exist in the account. A field that comes with
+            several values is a list; how the service wants such a list is not documented, it is sent the
+            way it came.
         unparsed: fields of an answer whose value does not fit their type, as the service sent them; the
             field itself is ``None`` then. Never sent.
     """

@@ -54,6 +54,9 @@ class Pager(Generic[T]):
     The service does not promise that pages stand still. Items that were seen are skipped. When the total
     shrinks on the way, items may have moved to pages already read, so those are read again.
 
+    Where the answer has no paging, or a total that its own page disproves, the list ends with the first
+    page that brings nothing new.
+
     Raises:
         UnexpectedContent: the pages go in circles, or end before the announced total is reached.
     """
@@ -94,6 +97,8 @@ class _Pages(Generic[T]):
         self._next: int | None = start
         self._key = key
         self._seen: dict[Hashable, None] = {}
+        #: Of the page before.
+        self._items: tuple[T, ...] | None = None
         self._total: int | None = None
         self._furthest = start - 1
         self._idle = 0
@@ -106,19 +111,24 @@ class _Pages(Generic[T]):
             raise StopAsyncIteration
         number = self._next
         page = await self._fetch(number)
-        if page.number != number:
+        # Past the end, some services answer with the last page.
+        if page.number != number and (page.pages is None or number <= page.pages):
             raise UnexpectedContent(f"asked for page {number}, the service answered with page {page.number}")
         fresh = tuple(item for item in page.items if self._is_new(item))
-        going_on = bool(page.items) if page.pages is None else number < page.pages
-        if page.pages is None and not fresh:
-            going_on = False  # Without paging, a list ends where nothing new comes.
-        elif going_on and number > self._furthest and not fresh:
-            raise UnexpectedContent(
-                f"page {number} of {page.pages} has nothing new: pages go in circles, or the total is wrong"
-            )
-        self._furthest = max(self._furthest, number)
+        if page.pages is None or _holds_more_than_announced(page):
+            # Such a list ends where nothing new comes.
+            fresh = fresh if page.items != self._items else ()
+            going_on = bool(fresh)
+        else:
+            going_on = number < page.pages
+            if going_on and number > self._furthest and not fresh:
+                raise UnexpectedContent(
+                    f"page {number} of {page.pages} has nothing new: "
+                    "pages go in circles, or the total is wrong"
+                )
         moved = self._moved_back(page)
-        self._total = page.total
+        self._items, self._total = page.items, page.total
+        self._furthest = max(self._furthest, number)
         self._idle = 0 if fresh else self._idle + 1
         if self._idle > _PATIENCE:
             raise UnexpectedContent(
@@ -128,7 +138,7 @@ class _Pages(Generic[T]):
             self._next = max(self._first, number - moved)
         else:
             self._next = number + 1 if going_on else None
-        if not page.items and number > self._first and self._next is None:
+        if self._next is None and not fresh and number > self._first:
             raise StopAsyncIteration
         return Page(fresh, number, page.size, page.total)
 
@@ -148,6 +158,11 @@ class _Pages(Generic[T]):
         if self._total is None or page.total is None or not page.size or page.total >= self._total:
             return 0
         return math.ceil((self._total - page.total) / page.size)
+
+
+def _holds_more_than_announced(page: Page[Any]) -> bool:
+    """Whether the total cannot be right, because this page alone passes it."""
+    return page.total is not None and (page.number - 1) * (page.size or 0) + len(page.items) > page.total
 
 
 class _Items(Generic[T]):

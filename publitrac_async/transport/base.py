@@ -93,19 +93,24 @@ class BaseClient:
         raise TypeError("a client does not pickle: build one where it is used")
 
 
-def check_base_url(base_url: str, *, allow_insecure_http: bool) -> str:
+def check_base_url(base_url: str, *, allow_insecure_http: bool, name: str = "base_url") -> str:
     """`base_url` without a slash at its end.
+
+    Args:
+        base_url: scheme and host, optionally with a port and a path.
+        allow_insecure_http: accept plain ``http`` to any host, not only to this machine.
+        name: what the errors call it.
 
     Raises:
         ConfigurationError: it is no URL of scheme and host, or sends credentials in the clear.
     """
     parts = urllib.parse.urlsplit(base_url.strip())
     if parts.username or parts.password:
-        raise ConfigurationError("base_url must not hold credentials")
+        raise ConfigurationError(f"{name} must not hold credentials")
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise ConfigurationError("base_url must be https://host, optionally with a port and a path")
+        raise ConfigurationError(f"{name} must be https://host, optionally with a port and a path")
     if parts.scheme == "http" and not allow_insecure_http and not _is_loopback(parts.hostname):
-        raise ConfigurationError("base_url must be https: http shows credentials to everybody on the way")
+        raise ConfigurationError(f"{name} must be https: http shows credentials to everybody on the way")
     return base_url.strip().rstrip("/")
 
 

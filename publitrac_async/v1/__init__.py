@@ -2,7 +2,40 @@
 
 from __future__ import annotations
 
+from publitrac_async.v1.campaigns import email_campaign_calls
+from publitrac_async.v1.codes import Code
 from publitrac_async.v1.facade import V1
+from publitrac_async.v1.models import (
+    SALES_STAGES,
+    Campaign,
+    ClickLink,
+    EmailCampaign,
+    FilledForm,
+    Opportunity,
+    OpportunityRecord,
+    Transaction,
+    TransactionItem,
+    WebVisit,
+)
 from publitrac_async.v1.query import Condition, FieldName, field
+from publitrac_async.v1.shapes import V1Shapes
 
-__all__ = ["V1", "Condition", "FieldName", "field"]
+__all__ = [
+    "SALES_STAGES",
+    "V1",
+    "Campaign",
+    "ClickLink",
+    "Code",
+    "Condition",
+    "EmailCampaign",
+    "FieldName",
+    "FilledForm",
+    "Opportunity",
+    "OpportunityRecord",
+    "Transaction",
+    "TransactionItem",
+    "V1Shapes",
+    "WebVisit",
+    "email_campaign_calls",
+    "field",
+]

@@ -10,49 +10,40 @@ from attrs import frozen
 from publitrac_async.converters import NATIVE_FIELDS
 from publitrac_async.errors import (
     ApiError,
+    AuthenticationError,
     Conflict,
     LeadNotFound,
     NotFound,
+    PermissionDenied,
     Problem,
     PublitracError,
+    RateLimited,
+    ServerError,
     UnexpectedContent,
     ValidationError,
 )
 from publitrac_async.transport.classify import error_for_status, is_html
 from publitrac_async.transport.operation import Answer
+from publitrac_async.v1.codes import METHOD_FAILED, MISSING_ARGUMENT, REASONS, Code
 from publitrac_async.v1.reading import children, number_of, read_response, text_of
 
 #: `<error>` := [code "-"] text, with or without the spaces.
 _ERROR: Final = re.compile(r"\s*(?:(\d{4})\s*-\s*)?(.*?)\s*", re.DOTALL)
-_SUBJECT: Final = re.compile(r"\(([^()]*)\)")
-_FIELD: Final = re.compile(r"(\w+)\s*\(")
-_MISSING: Final = re.compile(r"not exist|not found", re.IGNORECASE)
-_FIELD_BY_LOWER_NAME: Final = {name.lower(): name for name in NATIVE_FIELDS}
-
-#: Codes whose meaning is clear from the annex. 9006 and 9007 mean what the messages use them for, not
-#: what their constants are called.
-_REASONS: Final = {
-    9001: "an e-mail address is required",
-    9002: "not an e-mail address",
-    9003: "an external id is not defined",
-    9004: "the lead exists already",
-    9005: "the lead does not exist, or its e-mail address is missing",
-    9006: "must be a valid integer",
-    9007: "must be 0 or 1",
-    9008: "the account has no such custom field",
-    9009: "the list does not exist, or its name is missing",
-    9010: "the view does not exist",
-    9011: "the XML was rejected",
-    9012: "leads cannot be added to a filtered list, only to a static one",
-    9013: "leads were not added to the list",
-    9014: "the lead was not removed from the list",
-    9015: "the lead was not found",
-    9016: "the lead was not created",
-    9017: "the lead was not updated",
-    9018: "the lead was not synchronized",
+#: "Score (x) must be a valid integer for ..."; the value may hold parentheses of its own.
+_FIELD: Final = re.compile(r"(\w+)\s*\((.*)\)\s*must be", re.DOTALL)
+#: The field that a code is about, and where its value stands in the message.
+_SUBJECTS: Final = {
+    Code.EMAIL_IS_REQUIRED: ("email", None),
+    Code.EMAIL_IS_INVALID: ("email", re.compile(r"\((.*)\)", re.DOTALL)),
+    Code.LEAD_ALREADY_EXISTS: ("email", re.compile(r"address\s+(.*?)\s+already", re.DOTALL)),
+    Code.LEAD_DOES_NOT_EXIST: ("email", re.compile(r"\((.*)\)", re.DOTALL)),
+    Code.LIST_DOES_NOT_EXIST: ("listName", re.compile(r"\((.*)\)", re.DOTALL)),
+    Code.LIST_IS_FILTERED: ("listName", None),
+    Code.VIEW_DOES_NOT_EXIST: ("viewName", re.compile(r"\((.*)\)", re.DOTALL)),
 }
-_GET_LEAD: Final = 9015
-_FIELD_CODES: Final = frozenset({9006, 9007})
+_DOES_NOT_EXIST: Final = re.compile(r"not exist|not found", re.IGNORECASE)
+_REQUIRED: Final = re.compile(r"required", re.IGNORECASE)
+_FIELD_BY_LOWER_NAME: Final = {name.lower(): name for name in NATIVE_FIELDS}
 
 
 @frozen
@@ -80,6 +71,9 @@ def read_reply(answer: Answer) -> Reply:
         PublitracError: the error that the answer stands for.
     """
     failure = error_for_status(answer)
+    # The documents say nothing of HTTP statuses. These say more than a vendor's code could.
+    if isinstance(failure, (AuthenticationError, PermissionDenied, RateLimited)):
+        raise failure
     if is_html(answer):
         raise failure or UnexpectedContent("the service answered with a web page instead of XML")
     try:
@@ -87,62 +81,79 @@ def read_reply(answer: Answer) -> Reply:
     except UnexpectedContent as error:
         raise failure or error.with_traceback(None) from None
     status = number_of(content, "status")
-    errors = [line for line in children(next(iter(children(content, "errors")), None), "error") if line]
+    problems = [_problem(line) for line in _error_lines(content)]
     if status is None:
         raise failure or UnexpectedContent("the answer has no <status>")
-    if errors or 9000 <= status <= 9999:
-        raise _error(status, [_problem(str(line)) for line in errors], answer.status)
+    if isinstance(failure, ServerError) and not any(problem.code for problem in problems):
+        raise failure
+    message = text_of(content, "message")
+    if problems or 9000 <= status <= 9999:
+        raise _refusal(status, problems, message, answer.status)
     if failure is not None:
         raise failure
-    return Reply(content, status, text_of(content, "message"))
+    return Reply(content, status, message)
+
+
+def _error_lines(content: dict[str, Any]) -> list[str]:
+    places = [content, *children(content, "errors")]
+    lines = [line for place in places for line in children(place, "error")]
+    return [line if isinstance(line, str) else "" for line in lines if line]
 
 
 def _problem(line: str) -> Problem:
+    """What an `<error>` says: code, field and value, as far as it names them."""
     match = _ERROR.fullmatch(line)
     assert match is not None  # The pattern matches any text.
     code = int(match.group(1)) if match.group(1) else None
     text = match.group(2)
-    subject = _SUBJECT.search(text)
-    named = _FIELD.match(text)
-    name = _FIELD_BY_LOWER_NAME.get(named.group(1).lower()) if named and code in _FIELD_CODES else None
-    if code in (9001, 9002):
-        name = "email"
-    return Problem(
-        reason=_reason(code, text),
-        code=code,
-        field=name,
-        value=subject.group(1) if subject else None,
-        text=text,
-    )
+    name, value = _subject(code, text)
+    return Problem(reason=_reason(code, text), code=code, field=name, value=value, text=text)
+
+
+def _subject(code: int | None, text: str) -> tuple[str | None, str | None]:
+    if code in (Code.INVALID_INTEGER, Code.INVALID_BOOLEAN):
+        match = _FIELD.match(text)
+        if match is None:
+            return None, None
+        return _FIELD_BY_LOWER_NAME.get(match.group(1).lower(), match.group(1)), match.group(2)
+    name, pattern = _SUBJECTS.get(Code(code), (None, None)) if code in REASONS else (None, None)
+    match = pattern.search(text) if pattern else None
+    return name, match.group(1) if match else None
 
 
 def _reason(code: int | None, text: str) -> str:
-    if code == 9005:
-        return "the lead does not exist" if _MISSING.search(text) else "the lead's e-mail address is missing"
-    if code == 9009:
-        return "the list does not exist" if _MISSING.search(text) else "the list's name is missing"
     if code is None:
         return "refused without a code"
-    return _REASONS.get(code, "refused with an unknown code")
+    if code in MISSING_ARGUMENT and not _is_missing(code, text):
+        return MISSING_ARGUMENT[code]
+    return REASONS.get(code, "refused with an unknown code")
 
 
-def _error(status: int, problems: list[Problem], http_status: int) -> PublitracError:
+def _is_missing(code: int | str | None, text: str | None) -> bool:
+    """Whether lead, list or view does not exist. 9005 and 9009 also say that a parameter is missing."""
+    if code == Code.VIEW_DOES_NOT_EXIST:  # The documents show no message for it.
+        return not _REQUIRED.search(text or "")
+    return code in MISSING_ARGUMENT and _DOES_NOT_EXIST.search(text or "") is not None
+
+
+def _refusal(status: int, problems: list[Problem], message: str, http_status: int) -> PublitracError:
     """The error for a vendor status and the `<error>` lines under it."""
+    if not problems and status in REASONS and status not in METHOD_FAILED:
+        problems = [_problem(f"{status} - {message}")]
     codes = {problem.code for problem in problems if problem.code is not None}
     # The lines say what is wrong; the status over them only which method failed.
-    decisive = next(iter(codes)) if len(codes) == 1 else None
-    code = decisive if isinstance(decisive, int) else status
-    text = "; ".join(dict.fromkeys(map(str, problems))) or _REASONS.get(status, "refused")
-    context: dict[str, Any] = {"status": http_status, "code": code}
-    missing = [problem for problem in problems if _MISSING.search(problem.text or "")]
-    if 9004 in codes:
-        return Conflict(text, **context)
-    if codes == {9005} and missing == problems:
-        return LeadNotFound(text, **context)
-    if status == _GET_LEAD and not problems:
-        return LeadNotFound(text, **context)
-    if codes in ({9009}, {9010}) and (missing == problems or codes == {9010}):
-        return NotFound(text, **context)
-    if problems or status in _REASONS:
-        return ValidationError(text, problems=problems, **context)
-    return ApiError(text, **context)
+    code = next(iter(codes)) if len(codes) == 1 else status
+    reason = "; ".join(dict.fromkeys(map(str, problems))) or REASONS.get(status, "the service refused")
+    return _kind(status, problems, codes)(reason, problems=problems, status=http_status, code=code)
+
+
+def _kind(status: int, problems: list[Problem], codes: set[int | str]) -> type[ApiError]:
+    if Code.LEAD_ALREADY_EXISTS in codes:
+        return Conflict
+    if problems and all(_is_missing(problem.code, problem.text) for problem in problems):
+        return LeadNotFound if codes == {Code.LEAD_DOES_NOT_EXIST} else NotFound
+    if status == Code.GET_LEAD and not problems:
+        return LeadNotFound
+    if codes & REASONS.keys() or (problems and status in REASONS):
+        return ValidationError
+    return ApiError

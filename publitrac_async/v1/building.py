@@ -1,89 +1,107 @@
-"""Builds the XML that travels in the `query` parameter."""
+"""Builds requests: the parameters of a method, and the XML that travels in `query`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sized
+from typing import Any, Generic, TypeVar
 
 import xmltodict
+from attrs import field, frozen
 
-from publitrac_async.checks import check_lead, not_sendable
-from publitrac_async.converters import lead_to_wire
-from publitrac_async.errors import Problem, ValidationError
-from publitrac_async.models import Lead
-from publitrac_async.v1.operations import GET_LEADS, SYNC_LEAD
-from publitrac_async.v1.query import Condition
+from publitrac_async.checks import not_sendable, refuse
+from publitrac_async.errors import Problem
+from publitrac_async.transport.operation import Answer
+from publitrac_async.v1.operations import Method
+
+T = TypeVar("T")
 
 
-def to_xml(request: Mapping[str, Any]) -> str:
-    """A `<request>` document with these children.
+@frozen
+class Request(Generic[T]):
+    """A call of a method, but for credentials and transport.
+
+    Attributes:
+        method: row of the table.
+        parameters: those of the method, in the order in which they are sent.
+        parse: turns the answer into the result, or raises the error that it stands for.
+    """
+
+    method: Method
+    parameters: tuple[tuple[str, str], ...] = field(repr=False)
+    parse: Callable[[Answer], T] = field(repr=False)
+
+
+def request(
+    method: Method,
+    parse: Callable[[Answer], T],
+    parameters: Mapping[str, Any] | None = None,
+    document: Mapping[str, Any] | None = None,
+) -> Request[T]:
+    """A request with these parameters and this document, if there is one.
+
+    Raises:
+        ValidationError: a text cannot be sent.
+    """
+    sent = dict(parameters or {})
+    refuse([problem for name, text in sent.items() if (problem := text_problem(name, text))], method.name)
+    if document is not None:
+        sent["query"] = to_xml(document, method.name)
+    return Request(method, tuple(sent.items()), parse)
+
+
+def to_xml(content: Mapping[str, Any], operation: str | None = None) -> str:
+    """A `<request>` document with this content.
 
     Text may hold anything that XML 1.0 can carry; names come from the callers of this room, which check
     those they do not write themselves.
+
+    Raises:
+        ValidationError: a text holds control characters or lone surrogates.
     """
-    document: str = xmltodict.unparse({"request": request}, short_empty_elements=False)
+    document: str = xmltodict.unparse({"request": content}, short_empty_elements=False)
+    if not_sendable(document):
+        refuse(_unsendable(content), operation)
     # A bare carriage return would be read back as a line feed (XML 1.0, 2.11).
     return document.replace("\r", "&#13;")
 
 
-def search(conditions: Iterable[Condition]) -> str:
-    """The query of getLeads; without conditions it asks for all leads.
+def text_problem(name: str, text: object) -> Problem | None:
+    """What is wrong with a text that is to be sent, ``None`` if nothing is."""
+    if isinstance(text, str) and not not_sendable(text):
+        return None
+    return Problem("must be text without control characters", field=name, value=text)
 
-    Raises:
-        ValidationError: a condition holds characters that cannot be sent.
+
+def mandatory(parameters: Mapping[str, object], codes: Mapping[str, int] | None = None) -> list[Problem]:
+    """What of these is missing or holds nothing but spaces.
+
+    Args:
+        parameters: texts or lists by the vendor's name.
+        codes: what the annex complains with.
     """
-    queries = []
-    for condition in conditions:
-        parts = {"field": condition.field, "operator": condition.operator, "value": condition.value}
-        for name, text in parts.items():
-            check_text(name, text, GET_LEADS.name)
-        queries.append(parts)
-    return to_xml({"queries": {"query": queries} if queries else None})
-
-
-def sync_lead(
-    lead: Lead, *, use_token: bool, merge_anonymous: bool, custom_unicity_keys: Iterable[str]
-) -> str:
-    """The query of syncLead. Options stand before `<lead>` and are left out when they are not set.
-
-    Raises:
-        ValidationError: the e-mail address, a needed token, a key's value or a name is missing or bad.
-    """
-    name = SYNC_LEAD.name
-    check_lead(lead, name)
-    keys = list(custom_unicity_keys)
-    native, custom = lead_to_wire(lead, name)
-    problems = []
-    if (use_token or merge_anonymous) and not native.get("token"):
-        option = "useToken" if use_token else "mergeAnonymous"
-        problems.append(Problem(f"{option} needs the visitor's token", field="token"))
-    problems += [
-        Problem("a unicity key needs a value", field=key)
-        for key in keys
-        if native.get(key) in (None, "") and custom.get(key) in (None, "")
+    return [
+        Problem("is required", code=(codes or {}).get(name), field=name)
+        for name, value in parameters.items()
+        if not (value.strip() if isinstance(value, str) else value or value == 0)
     ]
-    if problems:
-        raise ValidationError("; ".join(map(str, problems)), problems=problems, operation=name)
-    request: dict[str, Any] = {}
-    if use_token:
-        request["useToken"] = "true"
-    if merge_anonymous:
-        request["mergeAnonymous"] = "1"
-    if keys:
-        # The documents name this option without showing its shape; the names travel as repeated <key>.
-        request["customUnicityKeys"] = {"key": keys}
-    if custom:
-        native["customFields"] = custom
-    request["lead"] = native
-    return to_xml(request)
 
 
-def check_text(name: str, text: str, operation: str) -> None:
-    """Refuse what XML cannot carry.
+def too_long(method: Method, values: Mapping[str, object]) -> list[Problem]:
+    """What of these passes a limit of the method."""
+    problems = []
+    for name, value in values.items():
+        limit = method.limits.get(name)
+        if limit is None or not isinstance(value, Sized) or len(value) <= limit:
+            continue
+        kind = "characters" if isinstance(value, str) else "of them"
+        problems.append(Problem(f"at most {limit} {kind}, not {len(value)}", field=name, value=value))
+    return problems
 
-    Raises:
-        ValidationError: `text` holds control characters or lone surrogates.
-    """
-    if not_sendable(text):
-        problem = Problem("must be text without control characters", field=name, value=text)
-        raise ValidationError(str(problem), problems=[problem], operation=operation)
+
+def _unsendable(content: Any, name: str = "") -> list[Problem]:
+    if isinstance(content, Mapping):
+        return [problem for key, value in content.items() for problem in _unsendable(value, key)]
+    if isinstance(content, (list, tuple)):
+        return [problem for value in content for problem in _unsendable(value, name)]
+    problem = text_problem(name, content) if isinstance(content, str) else None
+    return [problem] if problem else []

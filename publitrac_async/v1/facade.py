@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from functools import partial
-from typing import Any, TypeVar
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Any, Literal, TypeVar
 
-import xmltodict
-
-from publitrac_async.checks import check_email, check_page
-from publitrac_async.converters import lead_from_wire
-from publitrac_async.errors import (
-    ConfigurationError,
-    LeadNotFound,
-    Problem,
-    UnexpectedContent,
-    ValidationError,
-)
+from publitrac_async.checks import check_page
+from publitrac_async.errors import ConfigurationError
 from publitrac_async.models import Lead
 from publitrac_async.pagination import Page, Pager
 from publitrac_async.transport.auth import Authenticator
-from publitrac_async.transport.operation import Answer, Call, Operation, OperationClass
+from publitrac_async.transport.operation import Call
 from publitrac_async.transport.pipeline import Transport
-from publitrac_async.v1 import building
-from publitrac_async.v1.answers import read_reply
-from publitrac_async.v1.operations import GET_LEAD, GET_LEAD_BY_EXTERNAL_ID, GET_LEADS, SYNC_LEAD, operation
+from publitrac_async.transport.secret import Secret, seal
+from publitrac_async.v1 import campaigns as campaign_requests
+from publitrac_async.v1 import histories, leads, lists, opportunities, raw, transactions
+from publitrac_async.v1.building import Request
+from publitrac_async.v1.models import (
+    Campaign,
+    ClickLink,
+    EmailCampaign,
+    FilledForm,
+    Opportunity,
+    OpportunityRecord,
+    Transaction,
+    WebVisit,
+)
+from publitrac_async.v1.operations import (
+    ADD_LEAD,
+    ADD_LEAD_TO_LIST,
+    GET_CAMPAIGNS,
+    GET_LEADS,
+    GET_LIST,
+    GET_OPPORTUNITIES,
+    GET_VIEW,
+    REMOVE_LEAD_FROM_LIST,
+    UPDATE_LEAD,
+    Method,
+)
 from publitrac_async.v1.query import Condition
-from publitrac_async.v1.reading import children, number_of
+from publitrac_async.v1.shapes import V1Shapes
 
 T = TypeVar("T")
 
@@ -35,15 +48,29 @@ class V1:
     """PUBLITRAC API v1, reached as ``client.v1``.
 
     Names are the vendor's methods in snake_case. Every method raises the errors of
-    `publitrac_async.errors`; what is listed with a method is what is particular to it.
+    `publitrac_async.errors`; what is listed with a method is what is particular to it. Every method that
+    takes values raises `ValidationError` before anything is sent if one cannot be sent or breaks a
+    documented rule, and the same error if the service refuses them.
+
+    ``documents: annex`` marks methods of which PUBLITRAC's page lists only the errors, and
+    ``documents: constant`` the one of which it has only a status number. Verb and parameters of those are
+    inferred and unverified; `V1Shapes` changes them, and `call` reaches what it does not cover.
     """
 
     def __init__(
-        self, transport: Transport, credentials: Authenticator, *, has_credentials: bool = True
+        self,
+        transport: Transport,
+        credentials: Authenticator,
+        *,
+        has_credentials: bool = True,
+        shapes: V1Shapes | None = None,
     ) -> None:
         self._transport = transport
         self._credentials = credentials
         self._has_credentials = has_credentials
+        self._shapes = shapes or V1Shapes()
+
+    # Leads.
 
     def get_leads(self, *conditions: Condition, page: int = 1) -> Pager[Lead]:
         """Search leads ("Get leads").
@@ -55,33 +82,31 @@ class V1:
         Returns:
             A pager: await it for the first page, or iterate over it for all leads.
         """
-        check_page(page, GET_LEADS.name)
-        query = building.search(conditions)
-        fetch = partial(self._page_of_leads, GET_LEADS, (("query", query),))
-        return Pager(fetch, start=page, key=_lead_id)
+        return self._pager(GET_LEADS, lambda number: leads.search(conditions, number), page, leads.lead_key)
 
     async def get_lead(self, email: str) -> Lead:
         """The lead with this e-mail address ("Get lead").
 
         Raises:
             LeadNotFound: there is none.
-            ValidationError: `email` has not the shape of an address.
         """
-        check_email(email, GET_LEAD.name)
-        return await self._one_lead(GET_LEAD, ("email", email))
+        return await self._send(leads.by_email(email))
 
     async def get_lead_by_external_id(self, external_id: str | int) -> Lead:
         """The lead with this id of your own system ("Get lead by external id"), its ``crm_lead_id``.
 
         Raises:
             LeadNotFound: there is none.
-            ValidationError: the id is empty.
         """
-        text = str(external_id)
-        if not text.strip():
-            problem = Problem("an external id is required", code=9003, field="externalId")
-            raise ValidationError(str(problem), problems=[problem], operation=GET_LEAD_BY_EXTERNAL_ID.name)
-        return await self._one_lead(GET_LEAD_BY_EXTERNAL_ID, ("externalId", text))
+        return await self._send(leads.by_external_id(external_id))
+
+    async def get_lead_by_token_id(self, token: str) -> Lead:
+        """The lead with this tracking token, the value of the cookie (documents: annex).
+
+        Raises:
+            LeadNotFound: there is none.
+        """
+        return await self._send(leads.by_token_id(token, self._shapes))
 
     async def sync_lead(
         self,
@@ -94,33 +119,223 @@ class V1:
         """Create a lead, or update the one that matches ("Sync lead").
 
         By default the e-mail address decides which lead matches; `custom_unicity_keys` come before
-        `use_token`, which comes before the address. Only fields that are set are sent.
+        `use_token`, which comes before the address. Only fields that are set are sent. That several leads
+        match is an error for which the documents have no code: it arrives as `ValidationError`.
 
         Args:
-            lead: with an e-mail address.
+            lead: with an e-mail address, whatever else identifies it.
             use_token: find the lead, anonymous ones included, by ``lead.token``.
             merge_anonymous: merge the history of the anonymous visitor with ``lead.token`` into the lead.
-            custom_unicity_keys: vendor names of fields that have to match all together; the documents
-                do not show how they are written, see `building.sync_lead`.
-
-        Raises:
-            ValidationError: a value is missing or does not fit; seen here or by the service.
-            Conflict: several leads match.
+                The documents want `use_token` off then.
+            custom_unicity_keys: vendor names of fields that have to match all together, each with a value
+                in `lead`. How they are written is not documented: see `V1Shapes.unicity_keys`.
         """
-        query = building.sync_lead(
+        request = leads.sync(
             lead,
             use_token=use_token,
             merge_anonymous=merge_anonymous,
             custom_unicity_keys=custom_unicity_keys,
+            shapes=self._shapes,
         )
-        await self._send(SYNC_LEAD, (("query", query),), _done)
+        await self._send(request)
+
+    async def add_lead(self, lead: Lead) -> None:
+        """Create a lead (documents: annex). The body is that of `sync_lead`, which is a guess.
+
+        Raises:
+            Conflict: a lead with this address exists; use `update_lead` or `sync_lead`.
+        """
+        await self._send(leads.write(ADD_LEAD, lead))
+
+    async def update_lead(self, lead: Lead) -> None:
+        """Update the lead with this address (documents: annex). The body is that of `sync_lead`, a guess.
+
+        Raises:
+            LeadNotFound: there is none.
+        """
+        await self._send(leads.write(UPDATE_LEAD, lead))
+
+    async def delete_lead(self, email: str) -> None:
+        """Delete the lead with this address (documents: constant).
+
+        Raises:
+            LeadNotFound: there is none; with ``maybe_applied`` it may be this call that deleted it.
+        """
+        await self._send(leads.delete(email, self._shapes))
+
+    # Lists.
+
+    def get_view(self, view_name: str, *, page: int = 1) -> Pager[Lead]:
+        """The leads of a filtered list ("Get view").
+
+        Args:
+            view_name: name of the filtered list.
+            page: page to begin with, from 1; a page has 100 leads.
+
+        Raises:
+            NotFound: there is no such view.
+        """
+        return self._pager(GET_VIEW, lambda number: lists.view(view_name, number), page, leads.lead_key)
+
+    def get_list(self, list_name: str, *, page: int = 1) -> Pager[Lead]:
+        """The leads of a static list ("Get list").
+
+        Args:
+            list_name: name of the list.
+            page: page to begin with, from 1; a page has 100 leads.
+
+        Raises:
+            NotFound: there is no such list.
+        """
+        return self._pager(GET_LIST, lambda number: lists.members(list_name, number), page, leads.lead_key)
+
+    async def add_lead_to_list(self, email: str, list_name: str) -> None:
+        """Put a lead on a static list that exists (documents: annex).
+
+        Raises:
+            LeadNotFound: there is no such lead.
+            NotFound: there is no such list.
+        """
+        await self._send(lists.membership(ADD_LEAD_TO_LIST, email, list_name, self._shapes))
+
+    async def add_leads_to_list(self, emails: Iterable[str], list_name: str) -> None:
+        """Put leads on a static list, which is created if it does not exist ("Add leads to list").
+
+        Args:
+            emails: of leads that exist.
+            list_name: fewer than 50 characters.
+
+        Raises:
+            LeadNotFound: some leads do not exist: ``[problem.value for problem in error.problems]``. Whether
+                the others are on the list then is not documented, hence ``error.maybe_applied``.
+        """
+        await self._send(lists.add_leads(emails, list_name))
+
+    async def remove_lead_from_list(self, email: str, list_name: str) -> None:
+        """Take a lead off a static list (documents: annex).
+
+        Raises:
+            LeadNotFound: there is no such lead.
+            NotFound: there is no such list.
+        """
+        await self._send(lists.membership(REMOVE_LEAD_FROM_LIST, email, list_name, self._shapes))
+
+    # Histories. A second call adds a second entry, so none is repeated after a lost answer.
+
+    async def add_web_visit_history(self, email: str, visit: WebVisit) -> None:
+        """Add a visit to the history of a lead ("Add web visit history").
+
+        Args:
+            email: of a lead that exists, fewer than 50 characters.
+            visit: what to record.
+        """
+        await self._send(histories.web_visit(email, visit))
+
+    async def add_click_link_history(self, email: str, click: ClickLink) -> None:
+        """Add a click to the history of a lead ("Add click link history").
+
+        Args:
+            email: of a lead that exists, fewer than 50 characters.
+            click: what to record.
+        """
+        await self._send(histories.click_link(email, click))
+
+    async def add_fill_form_history(self, email: str, form: FilledForm) -> None:
+        """Add a form to the history of a lead ("Add fill out form history").
+
+        Args:
+            email: of a lead that exists, fewer than 50 characters.
+            form: what to record; its ``form_name`` has to exist in PUBLITRAC.
+        """
+        await self._send(histories.fill_form(email, form))
+
+    # Campaigns.
+
+    def get_campaigns(self, *, page: int = 1) -> Pager[Campaign]:
+        """All follow-up campaigns ("Get campaigns").
+
+        The documents' sample has no paging though a page can be asked for: the pager goes on until a page
+        brings nothing new.
+        """
+        return self._pager(GET_CAMPAIGNS, campaign_requests.search, page, campaign_requests.campaign_key)
+
+    async def execute_campaign(self, *, emails: Iterable[str], campaigns: Iterable[str]) -> None:
+        """Put leads into automated campaigns ("Execute campaigns on leads"): each lead into each campaign.
+
+        All or nothing: if one lead or campaign does not exist, the service does nothing. It is never split
+        and never repeated after a lost answer.
+
+        Args:
+            emails: of leads that exist.
+            campaigns: names of campaigns that exist.
+        """
+        await self._send(campaign_requests.execute(emails, campaigns))
+
+    async def add_email_campaign(self, campaign: EmailCampaign, leads: Iterable[Lead]) -> None:
+        """Send an e-mail to leads ("Add emails campaign"): creates e-mail, list and campaign.
+
+        A campaign of this name is used again. It is never repeated after a lost answer, since that could
+        send every e-mail twice.
+
+        Args:
+            campaign: the e-mail; its name has fewer than 50 characters.
+            leads: at most 50; `email_campaign_calls` splits more into several calls.
+        """
+        await self._send(campaign_requests.add_email(campaign, leads))
+
+    # Opportunities.
+
+    def get_opportunities(self, *, page: int = 1) -> Pager[OpportunityRecord]:
+        """The opportunities of the account ("Get opportunities").
+
+        The documents say "by lead", but no lead can be asked for, and none is in the answer.
+
+        Args:
+            page: page to begin with, from 1; a page has 200 opportunities.
+        """
+        return self._pager(GET_OPPORTUNITIES, opportunities.search, page, opportunities.opportunity_key)
+
+    async def sync_opportunity(self, opportunity: Opportunity) -> None:
+        """Create an opportunity, or update the one with this ``id`` ("Sync opportunity").
+
+        Args:
+            opportunity: with id, name, sales stage, amount, probability and leads, and with the date on
+                which it was closed if it was.
+        """
+        await self._send(opportunities.sync(opportunity))
+
+    # E-commerce, and everything else.
+
+    async def add_transaction(
+        self, transaction: Transaction, *, url: str, token: str | Secret, email: str
+    ) -> None:
+        """Record a purchase ("E-Commerce Transactions").
+
+        The call carries none of the client's credentials, shares its rate limit, and is not repeated after
+        a lost answer.
+
+        Args:
+            transaction: what was bought. Numbers are sent as text.
+            url: address to post to: ask PUBLITRAC, the documents give none. ``https``, or this machine.
+            token: "your account token", which the documents do not explain further.
+            email: of the lead.
+
+        Raises:
+            ConfigurationError: `url` or `token` is unusable.
+        """
+        secret = seal(token, "token")
+        del token
+        if isinstance(secret, ConfigurationError):
+            raise secret
+        await self._transport.send(transactions.call(transaction, url=url, token=secret, email=email))
 
     async def call(
         self,
         method: str,
-        params: Mapping[str, str] | None = None,
+        params: Mapping[str, Any] | None = None,
         xml: str | None = None,
         *,
+        verb: Literal["GET", "POST"] | None = None,
         repeat: bool = False,
     ) -> dict[str, Any]:
         """Call any method by the vendor's name, for what this package has no function for.
@@ -128,93 +343,39 @@ class V1:
         Args:
             method: ``"getLead"``, ...
             params: parameters besides the credentials.
-            xml: the `query` document. With it the call is a POST, without it a GET.
-            repeat: a second execution does no harm, so the call may be repeated after a lost answer.
-                GET calls are always repeated.
+            xml: the `query` document.
+            verb: by default the documented one; of unknown methods POST with `xml` and GET without.
+            repeat: a second execution does no harm, so the call may be repeated after a lost answer. That
+                is known of the methods here, and assumed of unknown ones whose name begins with ``get``.
 
         Returns:
             The children of `<response>` as nested dicts; ``lead``, ``campaign``, ``opportunity`` and
             ``error`` are always lists.
-
-        Raises:
-            ValidationError: the method's name is not one, or a text cannot be sent.
         """
-        if not (method.isascii() and method.isalnum()):
-            problem = Problem("letters and digits only", field="method")
-            raise ValidationError(str(problem), problems=[problem])
-        verb = "GET" if xml is None else "POST"
-        kind = OperationClass.APPEND
-        if repeat or verb == "GET":
-            kind = OperationClass.UPSERT if verb == "POST" else OperationClass.READ
-        parameters = [(name, str(value)) for name, value in (params or {}).items()]
-        if xml is not None:
-            building.check_text("query", xml, method)
-            parameters.append(("query", xml))
-        return await self._send(operation(method, verb, kind), tuple(parameters), _raw)
+        return await self._send(raw.call(method, params, xml, verb=verb, repeat=repeat))
 
-    async def _send(
-        self, method: Operation, parameters: tuple[tuple[str, str], ...], parse: Callable[[Answer], T]
-    ) -> T:
+    async def _send(self, request: Request[T]) -> T:
+        method = request.method
         if not self._has_credentials:
             raise ConfigurationError("API v1 needs username and password", operation=method.name)
         posts = method.verb == "POST"
         call = Call(
             operation=method,
             authenticator=self._credentials,
-            query=() if posts else parameters,
-            form=parameters if posts else None,
+            query=() if posts else request.parameters,
+            form=request.parameters if posts else None,
             headers=(("accept", "application/xml"),),
-            parse=parse,
+            parse=request.parse,
         )
         return await self._transport.send(call)
 
-    async def _one_lead(self, method: Operation, parameter: tuple[str, str]) -> Lead:
-        return await self._send(method, (parameter,), _one_lead)
-
-    def _page_of_leads(
-        self, method: Operation, parameters: tuple[tuple[str, str], ...], page: int
-    ) -> Awaitable[Page[Lead]]:
-        paged = parameters if page == 1 else (*parameters, ("page", str(page)))
-        return self._send(method, paged, partial(_page_of_leads, page=page))
-
-
-def _lead_id(lead: Lead) -> int | None:
-    return lead.id if isinstance(lead.id, int) else None
-
-
-def _leads(content: dict[str, Any]) -> list[Lead]:
-    container = next(iter(children(content, "leads")), None)
-    return [lead_from_wire(fields) for fields in children(container, "lead") if isinstance(fields, dict)]
-
-
-def _one_lead(answer: Answer) -> Lead:
-    reply = read_reply(answer)
-    leads = _leads(reply.content)
-    if not leads:
-        raise LeadNotFound("no lead matches", status=answer.status, code=reply.status)
-    if len(leads) > 1:
-        raise UnexpectedContent(f"{len(leads)} leads came where one was asked for")
-    return leads[0]
-
-
-def _page_of_leads(answer: Answer, *, page: int) -> Page[Lead]:
-    content = read_reply(answer).content
-    paging = next(iter(children(content, "paging")), None)
-    if not isinstance(paging, dict):
-        return Page(tuple(_leads(content)), page)
-    number = number_of(paging, "page")
-    size, total = number_of(paging, "offset"), number_of(paging, "total")
-    return Page(tuple(_leads(content)), page if number is None else number, size, total)
-
-
-def _done(answer: Answer) -> None:
-    read_reply(answer)
-
-
-def _raw(answer: Answer) -> dict[str, Any]:
-    read_reply(answer)  # Raises what the answer stands for, and lets nothing hostile through.
-    document: dict[str, Any] = xmltodict.parse(
-        answer.body, force_list=("lead", "campaign", "opportunity", "error"), disable_entities=True
-    )
-    content = document["response"]
-    return content if isinstance(content, dict) else {}
+    def _pager(
+        self,
+        method: Method,
+        request: Callable[[int], Request[Page[T]]],
+        page: int,
+        key: Callable[[T], Hashable | None],
+    ) -> Pager[T]:
+        check_page(page, method.name)
+        request(page)  # What is wrong with it is said here, not when the pager is used.
+        return Pager(lambda number: self._send(request(number)), start=page, key=key)

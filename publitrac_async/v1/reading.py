@@ -7,15 +7,20 @@ siblings are a list. Text is stripped: the samples have line breaks and spaces w
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias
+import re
+from collections.abc import Sequence
+from typing import Any, Final, TypeAlias, TypeVar
 from xml.parsers import expat
 
 from publitrac_async.errors import UnexpectedContent
+from publitrac_async.pagination import Page
 from publitrac_async.transport.xml import Malformed, XmlReader, in_utf8
 
+T = TypeVar("T")
 Node: TypeAlias = "str | dict[str, Any]"
 
 _CLOSE: Final = b"</response>"
+_NUMBER: Final = re.compile(r"-?[0-9]{1,18}")
 
 
 def read_response(body: bytes, *, framed: bool) -> dict[str, Any]:
@@ -33,7 +38,7 @@ def read_response(body: bytes, *, framed: bool) -> dict[str, Any]:
         UnexpectedContent: not XML, cut, mis-nested, hostile, too deep, in an unknown or broken encoding,
             or without `<response>`.
     """
-    problem: str | None
+    cut = False
     try:
         document = in_utf8(body)
         reader = XmlReader()
@@ -50,6 +55,7 @@ def read_response(body: bytes, *, framed: bool) -> dict[str, Any]:
             return root
         problem = "the answer is XML without <response> and its content"
     except expat.ExpatError as error:
+        cut = True  # ... for all we know, and then it may be whole the next time.
         problem = (
             f"the answer is not well-formed XML: {expat.errors.messages[error.code]}, line {error.lineno}"
         )
@@ -57,7 +63,7 @@ def read_response(body: bytes, *, framed: bool) -> dict[str, Any]:
         problem = f"the answer is XML that is not accepted: {error}"
     except (UnicodeError, LookupError):
         problem = "the answer's bytes do not fit the encoding it declares"
-    raise UnexpectedContent(problem, retryable=True)
+    raise UnexpectedContent(problem, retryable=cut)
 
 
 def children(node: Node | None, name: str) -> list[Any]:
@@ -79,4 +85,18 @@ def text_of(node: Node | None, name: str) -> str:
 def number_of(node: Node | None, name: str) -> int | None:
     """The first child of that name as an integer, ``None`` if it is none."""
     text = text_of(node, name)
-    return int(text) if text.lstrip("-").isdigit() else None
+    return int(text) if _NUMBER.fullmatch(text) else None
+
+
+def page_of(content: dict[str, Any], items: Sequence[T], page: int) -> Page[T]:
+    """A page with what `<paging>` says of it; "offset" is the size of a full page.
+
+    Args:
+        content: children of `<response>`.
+        items: what is on the page.
+        page: the number that was asked for, for answers without paging.
+    """
+    paging = next(iter(children(content, "paging")), None)
+    number = number_of(paging, "page")
+    size, total = number_of(paging, "offset"), number_of(paging, "total")
+    return Page(tuple(items), page if number is None else number, size, total)

@@ -1,0 +1,103 @@
+"""Campaigns: reading them, putting leads into them, mailing."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Hashable, Iterable, Iterator
+from functools import partial
+from typing import Any
+
+import attrs
+
+from publitrac_async.checks import email_problem, lead_problems, refuse
+from publitrac_async.models import Lead
+from publitrac_async.pagination import Page
+from publitrac_async.transport.operation import Answer
+from publitrac_async.v1.answers import read_reply
+from publitrac_async.v1.building import Request, mandatory, request, too_long
+from publitrac_async.v1.leads import done, lead_element
+from publitrac_async.v1.models import Campaign, EmailCampaign
+from publitrac_async.v1.operations import ADD_EMAIL_CAMPAIGN, EXECUTE_CAMPAIGN, GET_CAMPAIGNS
+from publitrac_async.v1.reading import children, page_of
+from publitrac_async.v1.records import record_from_wire, record_to_wire
+
+
+def search(page: int) -> Request[Page[Campaign]]:
+    """The request of getCampaigns."""
+    parameters = {} if page == 1 else {"page": str(page)}
+    return request(GET_CAMPAIGNS, partial(_page, page=page), parameters)
+
+
+def execute(emails: Iterable[str], campaigns: Iterable[str]) -> Request[None]:
+    """executeCampaign: one call is one unit, so nothing is split."""
+    addresses, names = list(emails), list(campaigns)
+    problems = mandatory({"leads": addresses, "campaigns": names})
+    problems += [problem for address in addresses if (problem := email_problem(address))]
+    problems += [problem for name in names for problem in mandatory({"name": name})]
+    refuse(problems, EXECUTE_CAMPAIGN.name)
+    document = {
+        "leads": {"lead": [{"email": address} for address in addresses]},
+        "campaigns": {"campaign": [{"name": name} for name in names]},
+    }
+    return request(EXECUTE_CAMPAIGN, done, document=document)
+
+
+def add_email(campaign: EmailCampaign, leads: Iterable[Lead]) -> Request[None]:
+    """The request of addEmailCampaign."""
+    method = ADD_EMAIL_CAMPAIGN
+    receivers = list(leads)
+    fields = record_to_wire(campaign, method.name)
+    message = {name: fields[name] for name in ("html", "text") if name in fields}
+    problems = mandatory(
+        {name: fields.get(name) for name in ("name", "fromName", "fromEmail", "subject")}
+        | {"message": "".join(filter(None, message.values())), "leads": receivers}
+    )
+    if fields.get("fromEmail") and (problem := email_problem(fields["fromEmail"])):
+        problems.append(attrs.evolve(problem, field="fromEmail"))
+    problems += too_long(method, {"name": fields.get("name"), "leads": receivers})
+    problems += [problem for lead in receivers for problem in lead_problems(lead)]
+    refuse(problems, method.name)
+    email: dict[str, Any] = {name: fields[name] for name in ("fromName", "fromEmail", "subject")}
+    email["message"] = message
+    if "sendAsSalesRep" in fields:
+        email["options"] = {"sendAsSalesRep": "true" if fields["sendAsSalesRep"] else "false"}
+    document = {
+        "information": {"name": fields["name"]},
+        "email": email,
+        "leads": {"lead": [lead_element(lead, method) for lead in receivers]},
+    }
+    return request(method, done, document=document)
+
+
+def email_campaign_calls(leads: Iterable[Lead]) -> Iterator[tuple[Lead, ...]]:
+    """Split the receivers of a large e-mail campaign into what one call takes: 50.
+
+    Each call sends e-mails. If one fails, those before it have gone out: note how far you came. ::
+
+        for receivers in email_campaign_calls(leads):
+            await publitrac.v1.add_email_campaign(campaign, receivers)
+
+    Args:
+        leads: any number, also from a generator.
+    """
+    rest = iter(leads)
+    while receivers := tuple(itertools.islice(rest, ADD_EMAIL_CAMPAIGN.limits["leads"])):
+        yield receivers
+
+
+def campaign_key(campaign: Campaign) -> Hashable | None:
+    """What tells campaigns apart."""
+    return campaign.id if isinstance(campaign.id, int) else (campaign.token or campaign.name or None)
+
+
+def _page(answer: Answer, *, page: int) -> Page[Campaign]:
+    content = read_reply(answer).content
+    # The sample has no element around them; a list named like others of the vendor is understood as well.
+    places = [content, *children(content, "campaigns")]
+    records = [
+        record_from_wire(Campaign, fields)
+        for place in places
+        for fields in children(place, "campaign")
+        if isinstance(fields, dict)
+    ]
+    return page_of(content, records, page)

@@ -1,0 +1,50 @@
+"""What leads did: visits, clicks, forms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from publitrac_async.checks import email_problem, refuse
+from publitrac_async.models import UNSET
+from publitrac_async.v1.building import Request, mandatory, request, too_long
+from publitrac_async.v1.leads import done
+from publitrac_async.v1.models import ClickLink, FilledForm, WebVisit
+from publitrac_async.v1.operations import (
+    ADD_CLICK_LINK_HISTORY,
+    ADD_FILL_FORM_HISTORY,
+    ADD_WEB_VISIT_HISTORY,
+    Method,
+)
+from publitrac_async.v1.records import record_to_wire
+
+
+def web_visit(email: str, visit: WebVisit) -> Request[None]:
+    """The request of addWebVisitHistory."""
+    method = ADD_WEB_VISIT_HISTORY
+    return _history(method, email, "webvisitleadhistory", record_to_wire(visit, method.name))
+
+
+def click_link(email: str, click: ClickLink) -> Request[None]:
+    """The request of addClickLinkHistory."""
+    method = ADD_CLICK_LINK_HISTORY
+    return _history(method, email, "clicklinkleadhistory", record_to_wire(click, method.name))
+
+
+def fill_form(email: str, form: FilledForm) -> Request[None]:
+    """The request of addFillFormHistory."""
+    method = ADD_FILL_FORM_HISTORY
+    fields = record_to_wire(form, method.name)
+    refuse(mandatory({"formName": fields.get("formName")}), method.name)
+    values = form.values
+    if isinstance(values, Mapping):
+        values = "\n".join(f"{label}: {value}" for label, value in values.items())
+    if values is not UNSET:
+        fields["values"] = values
+    return _history(method, email, "fillformleadhistory", fields)
+
+
+def _history(method: Method, email: str, root: str, fields: dict[str, Any]) -> Request[None]:
+    problems = [problem] if (problem := email_problem(email)) else []
+    refuse(problems + too_long(method, {"email": email}), method.name)
+    return request(method, done, {"email": email}, {root: fields})

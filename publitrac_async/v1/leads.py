@@ -1,0 +1,159 @@
+"""Reading and writing leads."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Hashable, Iterable
+from functools import partial
+from typing import Any
+
+from publitrac_async.checks import check_email, check_lead, lead_problems, refuse
+from publitrac_async.converters import lead_from_wire, lead_to_wire
+from publitrac_async.errors import LeadNotFound, Problem, UnexpectedContent
+from publitrac_async.models import Lead
+from publitrac_async.pagination import Page
+from publitrac_async.transport.operation import Answer
+from publitrac_async.v1.answers import read_reply
+from publitrac_async.v1.building import Request, mandatory, request
+from publitrac_async.v1.operations import (
+    DELETE_LEAD,
+    GET_LEAD,
+    GET_LEAD_BY_EXTERNAL_ID,
+    GET_LEAD_BY_TOKEN_ID,
+    GET_LEADS,
+    SYNC_LEAD,
+    Method,
+)
+from publitrac_async.v1.query import Condition
+from publitrac_async.v1.reading import children, page_of
+from publitrac_async.v1.shapes import V1Shapes
+
+
+def search(conditions: Iterable[Condition], page: int) -> Request[Page[Lead]]:
+    """The request of getLeads; without conditions it asks for all leads."""
+    queries = [
+        {"field": condition.field, "operator": condition.operator, "value": condition.value}
+        for condition in conditions
+    ]
+    document = {"queries": {"query": queries} if queries else None}
+    return pages(GET_LEADS, page, {}, document)
+
+
+def pages(
+    method: Method, page: int, parameters: dict[str, str], document: dict[str, Any] | None = None
+) -> Request[Page[Lead]]:
+    """A page of leads."""
+    if page != 1:
+        parameters = parameters | {"page": str(page)}
+    return request(method, partial(_page_of_leads, page=page), parameters, document)
+
+
+def by_email(email: str) -> Request[Lead]:
+    """The request of getLead."""
+    check_email(email, GET_LEAD.name)
+    return request(GET_LEAD, one_lead, {"email": email})
+
+
+def by_external_id(external_id: str | int) -> Request[Lead]:
+    """The request of getLeadByExternalId."""
+    parameters = {"externalId": str(external_id)}
+    refuse(mandatory(parameters, {"externalId": 9003}), GET_LEAD_BY_EXTERNAL_ID.name)
+    return request(GET_LEAD_BY_EXTERNAL_ID, one_lead, parameters)
+
+
+def by_token_id(token: str, shapes: V1Shapes) -> Request[Lead]:
+    """The request of getLeadByTokenId."""
+    parameters = {shapes.token_id_parameter: token}
+    refuse(mandatory(parameters), GET_LEAD_BY_TOKEN_ID.name)
+    return request(GET_LEAD_BY_TOKEN_ID, one_lead, parameters)
+
+
+def write(method: Method, lead: Lead) -> Request[None]:
+    """The request of addLead, updateLead: the body of syncLead without its options."""
+    check_lead(lead, method.name)
+    return request(method, done, document={"lead": lead_element(lead, method)})
+
+
+def delete(email: str, shapes: V1Shapes) -> Request[None]:
+    """The request of deleteLead."""
+    check_email(email, DELETE_LEAD.name)
+    return request(DELETE_LEAD, done, {shapes.email_parameter: email})
+
+
+def sync(
+    lead: Lead,
+    *,
+    use_token: bool,
+    merge_anonymous: bool,
+    custom_unicity_keys: Iterable[str],
+    shapes: V1Shapes,
+) -> Request[None]:
+    """The request of syncLead. Options stand before `<lead>` and are left out when they are not set."""
+    element = lead_element(lead, SYNC_LEAD)
+    keys = list(custom_unicity_keys)
+    values = element | (element.get("customFields") or {})
+    problems = lead_problems(lead)
+    for option, chosen in (("useToken", use_token), ("mergeAnonymous", merge_anonymous)):
+        if chosen and _is_empty(values.get("token")):
+            problems.append(Problem(f"{option} needs the visitor's token", field="token"))
+    problems += [
+        Problem("a unicity key needs a value", field=key) for key in keys if _is_empty(values.get(key))
+    ]
+    refuse(problems, SYNC_LEAD.name)
+    if use_token and merge_anonymous:
+        warnings.warn(
+            "PUBLITRAC's documents use mergeAnonymous with useToken off; both are sent", stacklevel=3
+        )
+    document: dict[str, Any] = {}
+    if use_token:
+        document["useToken"] = "true"
+    if merge_anonymous:
+        document["mergeAnonymous"] = "1"
+    if keys:
+        document["customUnicityKeys"] = shapes.unicity_keys(keys)
+    return request(SYNC_LEAD, done, document=document | {"lead": element})
+
+
+def lead_element(lead: Lead, method: Method) -> dict[str, Any]:
+    """The children of `<lead>`; custom fields are nested on the way out."""
+    native, custom = lead_to_wire(lead, method.name)
+    return native | ({"customFields": custom} if custom else {})
+
+
+def lead_key(lead: Lead) -> Hashable | None:
+    """What tells leads of a list apart."""
+    return lead.id if isinstance(lead.id, int) else (lead.email or None)
+
+
+def one_lead(answer: Answer) -> Lead:
+    """The lead of an answer. "None" may come as an error or as an empty list: the documents do not say."""
+    reply = read_reply(answer)
+    leads = _leads(reply.content)
+    if not leads:
+        raise LeadNotFound("no lead matches", status=answer.status, code=reply.status)
+    if len(leads) > 1:
+        raise UnexpectedContent(f"{len(leads)} leads came where one was asked for")
+    return leads[0]
+
+
+def done(answer: Answer) -> None:
+    """Success without content."""
+    read_reply(answer)
+
+
+def _is_empty(value: object) -> bool:
+    return value is None or value == [] or (isinstance(value, str) and not value.strip())
+
+
+def _page_of_leads(answer: Answer, *, page: int) -> Page[Lead]:
+    content = read_reply(answer).content
+    return page_of(content, _leads(content), page)
+
+
+def _leads(content: dict[str, Any]) -> list[Lead]:
+    return [
+        lead_from_wire(fields)
+        for container in children(content, "leads")
+        for fields in children(container, "lead")
+        if isinstance(fields, dict)
+    ]

@@ -1,0 +1,61 @@
+"""Lists and views: who is on them, and putting leads on and off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+
+from publitrac_async.checks import email_problem, refuse
+from publitrac_async.errors import LeadNotFound
+from publitrac_async.models import Lead
+from publitrac_async.pagination import Page
+from publitrac_async.transport.operation import Answer
+from publitrac_async.v1.answers import read_reply
+from publitrac_async.v1.building import Request, mandatory, request, too_long
+from publitrac_async.v1.leads import done, pages
+from publitrac_async.v1.operations import ADD_LEADS_TO_LIST, GET_LIST, GET_VIEW, Method
+from publitrac_async.v1.shapes import V1Shapes
+
+
+def view(view_name: str, page: int) -> Request[Page[Lead]]:
+    """The request of getView; the name goes without the quotes of the documents."""
+    parameters = {"viewName": view_name}
+    refuse(mandatory(parameters, {"viewName": 9010}), GET_VIEW.name)
+    return pages(GET_VIEW, page, parameters)
+
+
+def members(list_name: str, page: int) -> Request[Page[Lead]]:
+    """The request of getList; the parameter is listName, though the documents' sample URL has viewName."""
+    parameters = {"listName": list_name}
+    refuse(mandatory(parameters, {"listName": 9009}), GET_LIST.name)
+    return pages(GET_LIST, page, parameters)
+
+
+def membership(method: Method, email: str, list_name: str, shapes: V1Shapes) -> Request[None]:
+    """The request of addLeadToList or removeLeadFromList: two plain parameters, by the annex's wording."""
+    problems = [*mandatory({"listName": list_name}, {"listName": 9009})]
+    problems += too_long(method, {"listName": list_name})
+    problems += [problem] if (problem := email_problem(email)) else []
+    refuse(problems, method.name)
+    return request(method, done, {shapes.list_name_parameter: list_name, shapes.email_parameter: email})
+
+
+def add_leads(emails: Iterable[str], list_name: str) -> Request[None]:
+    """The request of addLeadsToList."""
+    addresses = list(emails)
+    method = ADD_LEADS_TO_LIST
+    problems = mandatory({"listName": list_name, "leads": addresses}, {"listName": 9009})
+    problems += too_long(method, {"listName": list_name})
+    problems += [problem for address in addresses if (problem := email_problem(address))]
+    refuse(problems, method.name)
+    document = {"list": {"name": list_name}, "leads": {"lead": [{"email": address} for address in addresses]}}
+    return request(method, partial(_added, asked=len(addresses)), document=document)
+
+
+def _added(answer: Answer, *, asked: int) -> None:
+    try:
+        read_reply(answer)
+    except LeadNotFound as error:
+        # The documents do not say whether the leads that do exist were added.
+        error.maybe_applied = len(error.problems) < asked
+        raise

@@ -1,0 +1,272 @@
+"""The records of v1 besides leads: histories, opportunities, campaigns, transactions.
+
+Fields that nobody gave a value are `UNSET` and are not sent, as with `Lead`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final, TypeAlias
+
+from attrs import define, field
+
+from publitrac_async.models import UNSET, Date, DateTime, Flag, Integer, Text, Unset
+
+#: A sum or quantity of a transaction. The service takes all of them as text.
+Amount: TypeAlias = str | int | float | Decimal | Unset | None
+
+#: What `Opportunity.sales_stage` can be ("Objet opportunité").
+SALES_STAGES: Final = (
+    "Prospecting",
+    "Qualification",
+    "Needs Analysis",
+    "Value Proposition",
+    "Id. Decision Makers",
+    "Perception Analysis",
+    "Proposal/Price Quote",
+    "Negotiation/Review",
+    "Closed Won",
+    "Closed Lost",
+)
+
+
+@define(kw_only=True)
+class _PageEvent:
+    information: Text = UNSET
+    context: Text = UNSET
+    url: Text = UNSET
+    query: Text = UNSET
+    referral: Text = UNSET
+    ip: Text = UNSET
+    user_agent: Text = UNSET
+    session_id: Text = UNSET
+
+
+@define(kw_only=True)
+class WebVisit(_PageEvent):
+    """A visit of a page ("Add web visit history"). The service sets the time.
+
+    Attributes:
+        information: ``/blog``.
+        context: ``Blog viewed``.
+        url: the page's address.
+        query: query string of that address.
+        referral: the page that led there.
+        ip: the visitor's IP address.
+        user_agent: the visitor's browser.
+        session_id: the visitor's session.
+    """
+
+
+@define(kw_only=True)
+class ClickLink(_PageEvent):
+    """A click on a link ("Add click link history"). The service sets the time.
+
+    Attributes:
+        information: ``/blog``.
+        context: ``Blog viewed``.
+        url: the link's address.
+        query: query string of that address.
+        referral: the page with the link.
+        ip: the visitor's IP address.
+        user_agent: the visitor's browser.
+        session_id: the visitor's session.
+    """
+
+
+@define(kw_only=True)
+class FilledForm:
+    """A form that was sent in ("Add fill out form history"). The service sets the time.
+
+    Attributes:
+        form_name: name of a form that exists in PUBLITRAC.
+        information: ``Registration Form``.
+        context: free text.
+        url: ``/infolettre.php``.
+        values: what was filled in, one ``Label: value`` a line; a mapping is written that way.
+        session_id: the visitor's session.
+    """
+
+    form_name: Text = UNSET
+    information: Text = UNSET
+    context: Text = UNSET
+    url: Text = UNSET
+    values: str | Mapping[str, str] | Unset | None = UNSET
+    session_id: Text = UNSET
+
+
+@define(kw_only=True)
+class Opportunity:
+    """A sale in sight, as it is sent ("Sync opportunity", "Objet opportunité").
+
+    Attributes:
+        id: its id in your system. Mandatory.
+        name: mandatory.
+        description: free text.
+        type: ``New Business``, ...
+        account_name: the customer.
+        sales_stage: one of `SALES_STAGES`. Mandatory.
+        campaign_name: name of a campaign.
+        lead_source: ``Web``, ...
+        amount: the worth of the sale, an integer. Mandatory.
+        date_closed: mandatory if the opportunity is closed, won or lost.
+        probability: 1 to 100. Mandatory.
+        leads: the ``crm_lead_id`` of each lead it belongs to; they have to exist. Mandatory.
+    """
+
+    id: Text = UNSET
+    name: Text = UNSET
+    description: Text = UNSET
+    type: Text = UNSET
+    account_name: Text = UNSET
+    sales_stage: Text = UNSET
+    campaign_name: Text = UNSET
+    lead_source: Text = UNSET
+    amount: Integer = UNSET
+    date_closed: Date = UNSET
+    probability: Integer = UNSET
+    leads: Sequence[str | int] = ()
+
+
+@define(kw_only=True)
+class OpportunityRecord:
+    """An opportunity as it is read back ("Get opportunities"). Its leads are not in the answer.
+
+    Attributes:
+        id: PUBLITRAC's own number.
+        external_id: the id in your system, `Opportunity.id`.
+        name: its name.
+        description: free text.
+        opportunity_type: `Opportunity.type`.
+        account_name: the customer.
+        campaign_name: name of a campaign.
+        lead_source: where it came from.
+        amount: an integer.
+        date_closed: a date; ``None`` where the service has ``0000-00-00``.
+        sales_stage: usually one of `SALES_STAGES`.
+        probability: 1 to 100.
+        account: PUBLITRAC's number of the customer.
+        created_date: UTC, without a zone.
+        last_updated: UTC, without a zone.
+        other_fields: what the service sent besides, as text.
+        unparsed: fields whose value does not fit their type, as text; the field itself is ``None`` then.
+    """
+
+    id: Integer = UNSET
+    external_id: Text = UNSET
+    name: Text = UNSET
+    description: Text = UNSET
+    opportunity_type: Text = UNSET
+    account_name: Text = UNSET
+    campaign_name: Text = UNSET
+    lead_source: Text = UNSET
+    amount: Integer = UNSET
+    date_closed: Date = UNSET
+    sales_stage: Text = UNSET
+    probability: Integer = UNSET
+    account: Text = UNSET
+    created_date: DateTime = UNSET
+    last_updated: DateTime = UNSET
+    other_fields: Mapping[str, Any] = field(factory=dict)
+    unparsed: Mapping[str, str] = field(factory=dict, eq=False)
+
+
+@define(kw_only=True)
+class Campaign:
+    """A follow-up campaign ("Get campaigns").
+
+    Attributes:
+        id: PUBLITRAC's own number.
+        name: its name.
+        type: ``Paid Search``, ...
+        token: ``CMP-4d7147b0dd389``.
+        campaign_type: ``CAMPAIGNTRACKING``, ...
+        created_date: UTC, without a zone.
+        last_updated: UTC, without a zone.
+        other_fields: what the service sent besides, as text.
+        unparsed: fields whose value does not fit their type, as text; the field itself is ``None`` then.
+    """
+
+    id: Integer = UNSET
+    name: Text = UNSET
+    type: Text = UNSET
+    token: Text = UNSET
+    campaign_type: Text = UNSET
+    created_date: DateTime = UNSET
+    last_updated: DateTime = UNSET
+    other_fields: Mapping[str, Any] = field(factory=dict)
+    unparsed: Mapping[str, str] = field(factory=dict, eq=False)
+
+
+@define(kw_only=True)
+class EmailCampaign:
+    """An e-mail that goes to leads ("Add emails campaign").
+
+    In subject, html and text, ``{{FirstName;Default=}}`` stands for a field of the lead.
+
+    Attributes:
+        name: fewer than 50 characters; a campaign that exists is used again. Mandatory.
+        from_name: the sender's name. Mandatory.
+        from_email: the sender's address. Mandatory.
+        subject: mandatory.
+        html: the message as HTML. This or `text` is mandatory.
+        text: the message as plain text.
+        send_as_sales_rep: send in the name of the lead's sales representative.
+    """
+
+    name: Text = UNSET
+    from_name: Text = UNSET
+    from_email: Text = UNSET
+    subject: Text = UNSET
+    html: Text = UNSET
+    text: Text = UNSET
+    send_as_sales_rep: Flag = UNSET
+
+
+@define(kw_only=True)
+class TransactionItem:
+    """One product of a transaction.
+
+    Attributes:
+        id: the product's id.
+        name: the product's name.
+        sku: stock-keeping unit.
+        category: ``Toys``, ...
+        price: of one piece.
+        quantity: pieces.
+    """
+
+    id: Amount = UNSET
+    name: Amount = UNSET
+    sku: Amount = UNSET
+    category: Amount = UNSET
+    price: Amount = UNSET
+    quantity: Amount = UNSET
+
+
+@define(kw_only=True)
+class Transaction:
+    """A purchase in a shop ("E-Commerce Transactions").
+
+    The documents call several fields required without saying which; their example has all of them.
+
+    Attributes:
+        id: the transaction's id in your shop. Mandatory.
+        type: ``buying``.
+        total: sum.
+        tax: part of the sum.
+        shipping: ``air``, ...
+        info: free text.
+        currency: ``EUR``, ...
+        items: the products.
+    """
+
+    id: Amount = UNSET
+    type: Amount = UNSET
+    total: Amount = UNSET
+    tax: Amount = UNSET
+    shipping: Amount = UNSET
+    info: Amount = UNSET
+    currency: Amount = UNSET
+    items: Sequence[TransactionItem] = ()

@@ -1,0 +1,88 @@
+"""Opportunities."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable
+from datetime import datetime
+from functools import partial
+from typing import Any, Final
+
+from publitrac_async.checks import refuse
+from publitrac_async.errors import Problem
+from publitrac_async.pagination import Page
+from publitrac_async.transport.operation import Answer
+from publitrac_async.v1.answers import read_reply
+from publitrac_async.v1.building import Request, mandatory, request
+from publitrac_async.v1.leads import done
+from publitrac_async.v1.models import SALES_STAGES, Opportunity, OpportunityRecord
+from publitrac_async.v1.operations import GET_OPPORTUNITIES, SYNC_OPPORTUNITY
+from publitrac_async.v1.reading import children, page_of
+from publitrac_async.v1.records import record_from_wire, record_to_wire
+
+#: The sample of syncOpportunity has 20/08/2012, so answers may as well.
+_DAY_FIRST: Final = re.compile(r"\s*(\d{2})/(\d{2})/(\d{4})\s*")
+_CLOSED: Final = frozenset({"Closed Won", "Closed Lost"})
+
+
+def search(page: int) -> Request[Page[OpportunityRecord]]:
+    """The request of getOpportunities: those of the whole account, no lead can be asked for."""
+    parameters = {} if page == 1 else {"page": str(page)}
+    return request(GET_OPPORTUNITIES, partial(_page, page=page), parameters)
+
+
+def sync(opportunity: Opportunity) -> Request[None]:
+    """The request of syncOpportunity."""
+    name = SYNC_OPPORTUNITY.name
+    fields = record_to_wire(opportunity, name)
+    leads = [str(lead) for lead in opportunity.leads]
+    refuse(_problems(opportunity, leads), name)
+    if isinstance(opportunity.date_closed, datetime):
+        fields["dateClosed"] = fields["dateClosed"][: len("yyyy-mm-dd")]
+    return request(SYNC_OPPORTUNITY, done, document={"opportunity": fields | {"leads": {"leadId": leads}}})
+
+
+def _problems(opportunity: Opportunity, leads: list[str]) -> list[Problem]:
+    """What the annex forbids ("Objet opportunité", "Champs obligatoires")."""
+    stage, probability = opportunity.sales_stage, opportunity.probability
+    needed: dict[str, object] = {
+        "id": opportunity.id,
+        "name": opportunity.name,
+        "salesStage": stage,
+        "amount": opportunity.amount,
+        "probability": probability,
+        "leads": leads,
+    }
+    if stage in _CLOSED:
+        needed["dateClosed"] = opportunity.date_closed
+    problems = mandatory(needed)
+    if stage and stage not in SALES_STAGES:
+        reason = f"must be one of {', '.join(SALES_STAGES)}"
+        problems.append(Problem(reason, field="salesStage", value=stage))
+    if isinstance(probability, int) and not 1 <= probability <= 100:
+        problems.append(Problem("must be 1 to 100", field="probability", value=probability))
+    if any(not lead.strip() for lead in leads):
+        problems.append(Problem("must not be empty", field="leadId"))
+    return problems
+
+
+def opportunity_key(opportunity: OpportunityRecord) -> Hashable | None:
+    """What tells opportunities apart."""
+    return opportunity.id if isinstance(opportunity.id, int) else (opportunity.external_id or None)
+
+
+def _page(answer: Answer, *, page: int) -> Page[OpportunityRecord]:
+    content = read_reply(answer).content
+    records = [
+        record_from_wire(OpportunityRecord, _day_last(fields))
+        for container in children(content, "opportunities")
+        for fields in children(container, "opportunity")
+        if isinstance(fields, dict)
+    ]
+    return page_of(content, records, page)
+
+
+def _day_last(fields: dict[str, Any]) -> dict[str, Any]:
+    closed = fields.get("Date_Closed")
+    match = _DAY_FIRST.fullmatch(closed) if isinstance(closed, str) else None
+    return fields | {"Date_Closed": "{2}-{1}-{0}".format(*match.groups())} if match else fields

@@ -1,0 +1,58 @@
+"""Any method by its name, for what the documents leave open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+from publitrac_async.checks import refuse
+from publitrac_async.errors import Problem
+from publitrac_async.transport.operation import Answer, OperationClass
+from publitrac_async.v1.answers import read_reply
+from publitrac_async.v1.building import Request, request
+from publitrac_async.v1.operations import METHODS, method
+
+#: Elements that can come several times, so that code need not tell one from many.
+_REPEATED: Final = frozenset({"lead", "campaign", "opportunity", "error"})
+
+
+def call(
+    name: str,
+    parameters: Mapping[str, Any] | None,
+    xml: str | None,
+    *,
+    verb: Literal["GET", "POST"] | None,
+    repeat: bool,
+) -> Request[dict[str, Any]]:
+    """A call of any method."""
+    if not (name.isascii() and name.isalnum()):
+        refuse([Problem("letters and digits only", field="method", value=name)], None)
+    known = METHODS.get(name)
+    if verb is None:
+        verb = "POST" if xml is not None or (known is not None and known.verb == "POST") else "GET"
+    if known is not None:
+        kind = known.operation_class
+    else:
+        kind = OperationClass.READ if name.startswith("get") else OperationClass.APPEND
+    if repeat and kind is OperationClass.APPEND:
+        kind = OperationClass.UPSERT
+    sent = {key: str(value) for key, value in (parameters or {}).items()}
+    if xml is not None:
+        sent["query"] = xml
+    return request(method(name, verb, kind), _content, sent)
+
+
+def _content(answer: Answer) -> dict[str, Any]:
+    content: dict[str, Any] = _with_lists(read_reply(answer).content)
+    return content
+
+
+def _with_lists(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_with_lists(child) for child in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        name: child if name not in _REPEATED or isinstance(child, list) else [child]
+        for name, child in ((name, _with_lists(child)) for name, child in node.items())
+    }

@@ -1,0 +1,69 @@
+"""Between the records of v1 and the wire."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import attrs
+
+from publitrac_async.converters import FROM_WIRE, TO_WIRE, unwritable
+from publitrac_async.models import UNSET, vendor_name
+
+R = TypeVar("R")
+
+
+def record_from_wire(kind: Callable[..., R], fields: Mapping[str, Any]) -> R:
+    """A record from the fields of an answer.
+
+    Names are compared without case and underscores: the vendor spells one field ``Created_Date``, ``id``,
+    ``External_id``. What the record has no attribute for goes to its ``other_fields``, a value that does
+    not fit its type to ``unparsed``.
+    """
+    attributes = _attributes(kind)
+    values: dict[str, Any] = {}
+    unparsed: dict[str, str] = {}
+    other: dict[str, Any] = {}
+    for name, value in fields.items():
+        attribute = attributes.get(name.lower().replace("_", ""))
+        if attribute is None:
+            other[name] = value
+            continue
+        try:
+            values[attribute.name] = FROM_WIRE[attribute.type](value, None)
+        except (ValueError, TypeError):
+            unparsed[name] = str(value)
+            values[attribute.name] = None
+    return kind(**values, other_fields=other, unparsed=unparsed)
+
+
+def record_to_wire(record: Any, operation: str) -> dict[str, Any]:
+    """The fields of a record that are set, by the vendor's names, ready to be written.
+
+    Args:
+        record: attributes of other types than those of `publitrac_async.models` are left to the caller.
+        operation: named in errors.
+
+    Raises:
+        ValidationError: a value cannot be written; all such fields are named.
+    """
+    kind: Any = type(record)
+    writers = [
+        (vendor_name(attribute.name), getattr(record, attribute.name), TO_WIRE[attribute.type])
+        for attribute in _attributes(kind).values()
+    ]
+    try:
+        return {name: write(value) for name, value, write in writers if value is not UNSET}
+    except (ValueError, TypeError):
+        failure = unwritable(writers, operation)
+    raise failure
+
+
+@functools.cache
+def _attributes(kind: Any) -> dict[str, attrs.Attribute[Any]]:
+    return {
+        attribute.name.replace("_", ""): attribute
+        for attribute in attrs.fields(attrs.resolve_types(kind))
+        if attribute.type in FROM_WIRE
+    }

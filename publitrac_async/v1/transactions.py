@@ -1,0 +1,99 @@
+"""E-commerce transactions: not a method of the API, but a form with JSON in it at an address of its own."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Final
+
+import attrs
+import orjson
+
+from publitrac_async.checks import email_problem, refuse
+from publitrac_async.converters import decimal_text
+from publitrac_async.errors import Problem, UnexpectedContent
+from publitrac_async.models import UNSET
+from publitrac_async.transport.auth import Authorization, StaticCredentials
+from publitrac_async.transport.base import check_base_url
+from publitrac_async.transport.classify import error_for_status, is_html
+from publitrac_async.transport.operation import Answer, Call
+from publitrac_async.transport.secret import Secret
+from publitrac_async.v1.building import mandatory, text_problem
+from publitrac_async.v1.models import Amount, Transaction, TransactionItem
+from publitrac_async.v1.operations import ADD_TRANSACTION
+
+_ITEMS: Final = "items"
+
+
+def call(transaction: Transaction, *, url: str, token: Secret, email: str) -> Call[None]:
+    """The call, with the account's token in both places that the documents show: form field and JSON.
+
+    Raises:
+        ConfigurationError: `url` is not https (http on this machine), or holds credentials or a query.
+        ValidationError: an id, an address or a value is missing or cannot be sent.
+    """
+    address = check_base_url(url, allow_insecure_http=False, name="url")
+    slash = "/" if url.strip().endswith("/") else ""
+    content = _content(transaction)
+    problems = mandatory({"id": content.get("id")})
+    problems += [problem] if (problem := email_problem(email)) else []
+    problems += [problem for name, text in _texts(content) if (problem := text_problem(name, text))]
+    refuse(problems, ADD_TRANSACTION.name)
+    identity = {"token": token.reveal(), "email": email}
+    document = {"id": content.pop("id")} | identity | content
+    return Call(
+        operation=attrs.evolve(ADD_TRANSACTION, base_url=address, path=slash),
+        authenticator=StaticCredentials(Authorization(parameters=(("token", token),), placement="body")),
+        form=(("transaction", orjson.dumps(document).decode()), ("email", email)),
+        parse=_accepted,
+    )
+
+
+def _content(transaction: Transaction) -> dict[str, Any]:
+    content = _amounts(transaction)
+    if transaction.items:
+        content[_ITEMS] = [_amounts(item) for item in transaction.items]
+    return content
+
+
+def _amounts(record: Transaction | TransactionItem) -> dict[str, Any]:
+    fields = attrs.asdict(record, recurse=False, filter=lambda a, v: a.name != _ITEMS and v is not UNSET)
+    problems = []
+    texts: dict[str, Any] = {}
+    for name, value in fields.items():
+        try:
+            texts[name] = _amount_text(value)
+        except (ValueError, TypeError) as error:
+            problems.append(Problem(str(error), field=name, value=value))
+    refuse(problems, ADD_TRANSACTION.name)
+    return texts
+
+
+def _amount_text(value: Amount) -> str:
+    """Everything is text in the documents' example, numbers included."""
+    match value:
+        case None:
+            return ""
+        case str():
+            return value
+        case bool():
+            raise TypeError("must be text or a number, not bool")
+        case int():
+            return str(value)
+        case float() | Decimal():
+            return decimal_text(value)
+        case _:
+            raise TypeError(f"must be text or a number, not {type(value).__name__}")
+
+
+def _texts(content: dict[str, Any]) -> list[tuple[str, str]]:
+    records = [content, *content.get(_ITEMS, ())]
+    return [(name, text) for record in records for name, text in record.items() if name != _ITEMS]
+
+
+def _accepted(answer: Answer) -> None:
+    """The documents promise HTTP 200 and no body; a web page means that something else answered."""
+    failure = error_for_status(answer)
+    if failure is not None:
+        raise failure
+    if is_html(answer):
+        raise UnexpectedContent("a web page answered; check the url of the transactions", maybe_applied=True)
