@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from publitrac_async.config import RetryPolicy, Timeout
 from publitrac_async.errors import ConfigurationError
+from publitrac_async.transport.aiohttp_transport import AiohttpTransport
 from publitrac_async.transport.events import Hook
-from publitrac_async.transport.http import AiohttpTransport, Wire
+from publitrac_async.transport.http import Wire
 from publitrac_async.transport.limits import RateLimiter
 from publitrac_async.transport.pipeline import Transport
 

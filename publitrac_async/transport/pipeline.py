@@ -123,7 +123,7 @@ class Transport:
         finally:
             self._in_flight.discard(scope)
             if progress.attempt is not None:  # Cancelled, or out of time, in the middle of an attempt.
-                self._tell(call.operation.name, progress.attempt, failure or sys.exception())
+                self._tell(call.operation.name, progress.attempt, sys.exception() or failure)
         # An error of a log-in, or of closing, knows nothing of the attempts before it.
         failure.maybe_applied |= progress.maybe_applied
         if failure.operation is None:  # An error of the log-in names that operation.
