@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -24,6 +25,8 @@ KINDS: Final[Mapping[str, frozenset[str]]] = {
 }
 """Every kind of fault, with the variants it has."""
 
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _WITHOUT_CALL = frozenset({"status", "drop", "html", "redirect"})
 _ACTIONS = frozenset({"delay", "revoke_tokens"})
 
@@ -101,6 +104,16 @@ class Fault:
             raise ValueError(f"The fault {self.kind!r} has no variant {self.variant!r}.")
         if self.kind == "redirect" and self.location is None:
             raise ValueError("A redirect needs a location.")
+        values = [
+            self.content_type,
+            self.location,
+            str(self.retry_after),
+            *(value for _, value in self.headers),
+        ]
+        if not all(_HEADER_VALUE.fullmatch(value or "") for value in values) or not all(
+            _HEADER_NAME.fullmatch(name) for name, _ in self.headers
+        ):
+            raise ValueError("A header holds characters that HTTP cannot carry.")
 
     @property
     def applies(self) -> bool:

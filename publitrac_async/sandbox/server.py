@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from uvicorn import Config
-from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.server import ServerState
+try:
+    from uvicorn import Config
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+    from uvicorn.server import ServerState
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError("The sandbox needs uvicorn: pip install 'publitrac_async[sandbox]'") from error
 
 from .core import SandboxCore
 from .settings import SandboxOptions, SandboxSettings
@@ -20,6 +23,9 @@ _silent.disabled = True
 
 _MAX_HEAD_BYTES = 128 * 1024
 """Room for a getLeads query in the URL; h11's own default is 16 KiB."""
+
+_BACKLOG = 1024
+"""Connections that may wait to be accepted: a burst of hundreds must not run into TCP's retry timers."""
 
 
 class _Protocol(H11Protocol):
@@ -162,7 +168,10 @@ class Sandbox(SandboxCore):
         loop = asyncio.get_running_loop()
         try:
             self._server = await loop.create_server(
-                lambda: _Protocol(config, self._state, {}), self.settings.host, self.settings.port
+                lambda: _Protocol(config, self._state, {}),
+                self.settings.host,
+                self.settings.port,
+                backlog=_BACKLOG,
             )
         except BaseException:
             self.close()

@@ -29,6 +29,17 @@ async def test_seed_and_leads(http, sandbox):
         {"leads": [{"email": "a@example.com", "id": 1}, {"email": "b@example.com", "id": 1}]},
         {"leads": ["a@example.com"]},
         {"leads": 5},
+        {"lists": [{"name": "L", "leads": ["nobody@example.com"]}]},
+        {"lists": [{"leads": []}]},
+        {"lists": [{"name": "V"}], "views": [{"name": "V", "queries": []}]},
+        {"views": [{"name": "V", "queries": [{"field": "email", "operator": "is", "value": "x"}]}]},
+        {"views": [{"name": "V", "queries": [{"field": "email"}]}]},
+        {"views": [{"name": "V", "queries": []}, {"name": "v", "queries": []}]},
+        {"campaigns": [{"Name": "C", "nonsense": 1}]},
+        {"campaigns": [{"Name": "C", "id": 1}, {"Name": "D", "id": 1}]},
+        {"forms": [["F"]]},
+        {"opportunities": [{"Name": "O", "leads": ["nothing"]}]},
+        {"opportunities": [{"name": "O"}]},
         [],
     ],
 )
@@ -37,7 +48,8 @@ async def test_unusable_seeds_change_nothing(http, sandbox, document):
 
     assert response.status_code == 400
     assert "error" in response.json()
-    assert sandbox.leads() == []
+    contents = sandbox.contents()
+    assert not any(contents.values())
 
 
 async def test_python_seeds_are_checked_too(sandbox):
@@ -123,6 +135,8 @@ async def test_reset(http, sandbox, v1, v2):
     assert sandbox.faults.faults == []
     assert (await v2.sync(token, {"leadInfo": {}})).status_code == 401
     assert [arrival.sequence for arrival in sandbox.journal.arrivals] == [1]
+    sandbox.seed(leads=[{"email": "a@example.com"}])
+    assert sandbox.lead("a@example.com")["id"] == "1"
 
 
 @pytest.mark.parametrize(

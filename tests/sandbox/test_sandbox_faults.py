@@ -389,6 +389,10 @@ class TestRules:
             {"kind": "status", "times": "2"},
             {"kind": "status", "apply": "yes"},
             {"kind": "status", "headers": 5},
+            {"kind": "status", "headers": [["x", "a\r\nb"]]},
+            {"kind": "status", "headers": [["x y", "a"]]},
+            {"kind": "status", "retry_after": "\u2603"},
+            {"kind": "redirect", "location": "/a\nb"},
             {},
         ],
     )

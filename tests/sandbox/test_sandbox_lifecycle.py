@@ -108,6 +108,16 @@ def test_no_warning_in_development_mode(tmp_path):
     assert (run.returncode, run.stdout.strip(), run.stderr) == (0, "done", "")
 
 
+def test_the_missing_server_is_named():
+    script = "import sys; sys.modules['uvicorn'] = None; import publitrac_async.sandbox"
+    run = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert run.returncode == 1
+    assert run.stderr.strip().endswith("pip install 'publitrac_async[sandbox]'")
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.1", "example.com", ""])
 def test_only_loopback(host):
     with pytest.raises(ValueError, match="loopback"):

@@ -131,6 +131,12 @@ async def test_hostile_and_broken_xml_is_refused(sandbox, v1, errors, document):
     assert sandbox.leads() == []
 
 
+async def test_a_search_needs_queries(v1):
+    answer = await v1("getLeads", "<request/>")
+
+    assert answer.findtext("status") == "9011"
+
+
 async def test_missing_xml_is_refused(v1):
     for method in ("syncLead", "getLeads"):
         answer = await v1(method)

@@ -27,11 +27,6 @@ class Campaign:
     id: int
     fields: Mapping[str, str]
 
-    @property
-    def name(self) -> str:
-        """The campaign's name."""
-        return self.fields["Name"]
-
     def as_dict(self) -> dict[str, str]:
         """Return id and fields in the order of the answers."""
         return {"id": str(self.id), **self.fields}

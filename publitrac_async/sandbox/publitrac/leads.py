@@ -143,6 +143,8 @@ class LeadStore:
     def clear(self) -> None:
         """Remove every lead."""
         self._database.execute("DELETE FROM publitrac_leads")
+        # The first lead of the emptied account has id 1 again.
+        self._database.execute("DELETE FROM sqlite_sequence WHERE name = 'publitrac_leads'")
 
     def _select(self, condition: str, parameters: Sequence[Any]) -> list[Lead]:
         rows = self._database.execute(f"{_SELECT} WHERE {condition}", parameters)
