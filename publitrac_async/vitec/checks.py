@@ -117,21 +117,22 @@ def _broken_rules(lead: PersonLead) -> Iterator[Problem]:
     ):
         yield Problem("needs at least one e-mail address or telephone number", field="person")
     if lead.receiver is not None:
-        yield from _receiver_problems(lead.receiver)
+        yield from _receiver_problems(lead)
     for index, tag in enumerate(lead.marketing.utm_tags if lead.marketing else ()):
         if not tag.name.strip():
             yield Problem("is required", field=f"marketing.utmTags[{index}].name")
 
 
-def _receiver_problems(receiver: Receiver) -> Iterator[Problem]:
-    branches = {
-        codec.camel_case(name): branch
-        for name, branch in attrs.asdict(receiver, recurse=False).items()
-        if branch is not None
-    }
+def _receiver_problems(lead: PersonLead) -> Iterator[Problem]:
+    sent = codec.to_document(lead).get("receiver", {})
+    branches = [
+        codec.camel_case(name)
+        for name in attrs.fields_dict(Receiver)
+        if getattr(lead.receiver, name) is not None
+    ]
     if len(branches) != 1:
         yield Problem("must be exactly one of agent, user group and office", field="receiver")
-    for name, branch in branches.items():
-        if not any(attrs.astuple(branch, recurse=False)):
+    for name in branches:
+        if name not in sent:
             # It would be left out, and the lead would go somewhere else.
             yield Problem("is empty: give an id", field=f"receiver.{name}")
