@@ -6,9 +6,11 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import aiohttp
 import httpx
 
 from publitrac_async import Lead, PublitracClient, RetryPolicy, Timeout
+from publitrac_async.transport.aiohttp_transport import AiohttpTransport
 from publitrac_async.transport.classify import error_for_status
 from publitrac_async.transport.http import Wire
 from publitrac_async.transport.limits import Unlimited
@@ -44,6 +46,14 @@ def client(url: str, **options: Any) -> PublitracClient:
 async def opened(url: str, **options: Any) -> AsyncIterator[PublitracClient]:
     async with client(url, **options) as publitrac:
         yield publitrac
+
+
+def connector(publitrac: PublitracClient) -> aiohttp.TCPConnector:
+    """The pool of connections of a client with the default transport, after its first request."""
+    carrier = publitrac._transport._wire._transport
+    assert isinstance(carrier, AiohttpTransport)
+    assert carrier._connector is not None
+    return carrier._connector
 
 
 def transport(handler: Handler, **options: Any) -> Transport:

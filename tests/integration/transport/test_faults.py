@@ -21,7 +21,7 @@ from publitrac_async import (
     Timeout,
     UnexpectedContent,
 )
-from tests.support.clients import lead, opened
+from tests.support.clients import connector, lead, opened
 from tests.support.vendor import DONE, Vendor
 from tests.support.wire import Cut, FaultProxy, Peer, RawServer, Seen, http
 
@@ -199,8 +199,7 @@ async def test_cut_answers_of_unknown_length_are_no_success() -> None:
 
 async def drop_connections(publitrac: PublitracClient) -> None:
     """The next request opens a new connection."""
-    session = publitrac._transport._wire._transport._session  # type: ignore[attr-defined]
-    for protocols in list(session.connector._conns.values()):
+    for protocols in list(connector(publitrac)._conns.values()):
         for protocol, _ in protocols:
             protocol.close()
 
