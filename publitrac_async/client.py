@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from publitrac_async.config import BASE_URL, CALLS_PER_SECOND, CONCURRENCY, RetryPolicy, Timeout
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.transport.auth import Authorization, Placement, StaticCredentials, TokenStore
 from publitrac_async.transport.base import BaseClient
+from publitrac_async.transport.environment import read_variable
 from publitrac_async.transport.events import Hook
 from publitrac_async.transport.limits import RateLimiter, limiter_for
 from publitrac_async.transport.secret import Secret, seal
@@ -175,21 +175,4 @@ def read_environment(environment: Mapping[str, str], name: str) -> Secret | None
     Raises:
         ConfigurationError: the file cannot be read, or the value is unusable.
     """
-    variable = _ENVIRONMENT + name.upper()
-    value = environment.get(variable)
-    path = environment.get(f"{variable}_FILE")
-    if value is None and path is not None:
-        problem = None
-        try:
-            value = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            problem = f"the file that {variable}_FILE names cannot be read: {type(error).__name__}"
-        if problem is not None:
-            raise ConfigurationError(problem)
-    if value is None:
-        return None
-    secret = seal(value, variable)
-    del value
-    if isinstance(secret, ConfigurationError):
-        raise secret
-    return secret
+    return read_variable(environment, _ENVIRONMENT + name.upper())

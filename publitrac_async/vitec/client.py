@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from publitrac_async.config import (
     VITEC_BASE_URL,
@@ -15,6 +16,7 @@ from publitrac_async.config import (
 )
 from publitrac_async.errors import ConfigurationError, Problem, ValidationError
 from publitrac_async.transport.base import BaseClient
+from publitrac_async.transport.environment import read_variable
 from publitrac_async.transport.events import Hook
 from publitrac_async.transport.limits import RateLimiter, limiter_for
 from publitrac_async.transport.operation import Call
@@ -33,6 +35,7 @@ logger: Final = logging.getLogger("publitrac_async")
 
 _MEDIA_TYPES: Final = {"json": "application/json", "xml": "application/xml"}
 _EVERY_CUSTOMER: Final = ""
+_ENVIRONMENT: Final = "VITEC_"
 
 
 class VitecClient(BaseClient):
@@ -48,7 +51,8 @@ class VitecClient(BaseClient):
     Args:
         username: the partner's user name.
         password: the password of the function group for which you have leads. Vitec gives out one for each
-            customer: a mapping from customer id to password, or one password for every customer.
+            customer: a mapping from customer id to password (``""`` for all others), or one password for
+            every customer.
         base_url: the live host by default; ``publitrac_async.vitec.TEST_BASE_URL`` is the test host.
             Plain ``http`` is accepted for this machine only.
         rate_limit: calls a second; ``None`` for no limit. Vitec states none, the default is careful.
@@ -111,6 +115,32 @@ class VitecClient(BaseClient):
             if isinstance(user, Secret) and isinstance(secret, Secret)
         }
 
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str] | None = None, **options: Any) -> Self:
+        """A client with the credentials of the environment.
+
+        Reads ``VITEC_USERNAME``, ``VITEC_BASE_URL``, ``VITEC_PASSWORD``, and for single customers
+        ``VITEC_PASSWORD_M30011`` and the like; each also as ``..._FILE`` with the path of a file that holds
+        the value.
+
+        Args:
+            environment: in place of ``os.environ``.
+            **options: further arguments of the constructor; they come before the environment.
+
+        Raises:
+            ConfigurationError: a credential is missing, a file cannot be read, or a value is unusable.
+        """
+        variables = os.environ if environment is None else environment
+        for name in sorted({"username", "base_url"} - options.keys()):
+            secret = read_variable(variables, f"{_ENVIRONMENT}{name.upper()}")
+            if secret is not None:
+                options[name] = secret.reveal() if name == "base_url" else secret
+        if "password" not in options:
+            options["password"] = _passwords(variables)
+        if "username" not in options or not options["password"]:
+            raise ConfigurationError("the environment has no VITEC_USERNAME, or no VITEC_PASSWORD")
+        return cls(**options)
+
     async def create_person_lead(
         self,
         customer_id: str,
@@ -169,3 +199,14 @@ class VitecClient(BaseClient):
         if credentials is None:
             raise ConfigurationError(f"there is no password for customer {customer_id}", operation=NAME)
         return credentials
+
+
+def _passwords(variables: Mapping[str, str]) -> dict[str, Secret]:
+    """The passwords in the environment by customer id; that of every customer has an empty one."""
+    prefix = f"{_ENVIRONMENT}PASSWORD"
+    names = {name.removesuffix("_FILE") for name in variables if name.startswith(prefix)}
+    return {
+        name.removeprefix(prefix).removeprefix("_"): secret
+        for name in sorted(names)
+        if (secret := read_variable(variables, name)) is not None
+    }

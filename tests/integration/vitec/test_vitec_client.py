@@ -6,6 +6,7 @@ import base64
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -304,3 +305,33 @@ async def test_no_log_error_or_event_holds_a_secret_or_the_person(
     everything = "\n".join([*shown, *own])
     for hidden in (NUMBER, "anna@example.com", "Anna", "Åström", "password-of", pair, "LeadService"):
         assert hidden not in everything
+
+
+def test_the_environment(tmp_path: Path) -> None:
+    word = tmp_path / "word"
+    word.write_text("of-a-file\n", encoding="utf-8")
+    environment = {
+        "VITEC_USERNAME": "marketplace",
+        "VITEC_PASSWORD": "of-all-others",
+        "VITEC_PASSWORD_M30011_FILE": str(word),
+        "VITEC_PASSWORD_M30012": "of-M30012",
+        "VITEC_BASE_URL": TEST_BASE_URL,
+    }
+    vitec = VitecClient.from_env(environment)
+    assert repr(vitec) == f"VitecClient({TEST_BASE_URL})"
+    found = {key: found._password.reveal() for key, found in vitec._credentials.items()}
+    assert found == {"": "of-all-others", "M30011": "of-a-file", "M30012": "of-M30012"}
+    assert repr(VitecClient.from_env({}, username="a", password="b")) == f"VitecClient({BASE_URL})"
+
+
+@pytest.mark.parametrize("environment", [{}, {"VITEC_USERNAME": "a"}, {"VITEC_PASSWORD": "b"}])
+def test_an_environment_without_credentials(environment: dict[str, str]) -> None:
+    with pytest.raises(ConfigurationError, match="VITEC_USERNAME"):
+        VitecClient.from_env(environment)
+
+
+async def test_a_password_for_all_other_customers(sandbox: Sandbox) -> None:
+    words = {"M30011": "password-of-M30011", "": "password-of-M30012"}
+    async with client(sandbox.base_url, password=words) as vitec:
+        await vitec.create_person_lead("M30011", lead())
+        await vitec.create_person_lead("M30012", lead())
