@@ -18,7 +18,7 @@ author = "The publitrac_async authors"
 copyright = "2026, the publitrac_async authors"
 release = version = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "operations"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "operations", "command_help"]
 exclude_patterns = ["_build"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
@@ -42,10 +42,12 @@ nitpick_ignore_regex = [
     # Types of other packages: their pages are on the network, which a build does without.
     (
         r"py:.*",
-        r"(asyncio|collections|contextlib|datetime|enum|httpx|logging|pathlib|ssl|types|typing|uvicorn)(\..*)?",
+        r"(asyncio|collections|contextlib|datetime|decimal|enum|httpx|logging|pathlib|ssl|types|typing|uvicorn)(\..*)?",
     ),
-    # An alias of literals, and the keyword arguments of `Sandbox`: both are spelled out where they are used.
-    (r"py:class", r"Placement|publitrac_async\.sandbox\.settings\.SandboxOptions"),
+    # Aliases, and the keyword arguments of `Sandbox`: they are spelled out where they are used.
+    (r"py:class", r"Item|Listener|Placement|publitrac_async\.sandbox\.settings\.SandboxOptions"),
+    # What stands beside such an alias is shown as it is written.
+    (r"py:class", r"Path"),
     # Type variables.
     (r"py:.*", r"(.*\.)?[TR]"),
 ]

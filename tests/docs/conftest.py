@@ -7,23 +7,26 @@ import pytest
 from publitrac_async.sandbox import Sandbox
 
 #: What the account of the pages holds when a page begins.
-LEADS = [
-    {
-        "email": "ada@example.com",
-        "firstName": "Ada",
-        "lastName": "Lovelace",
-        "crmLeadId": "A-1",
-        "carColor": "Red",
-    },
-    {"email": "grace@example.com", "firstName": "Grace", "lastName": "Hopper", "crmLeadId": "A-2"},
-    {"email": "john@example.com", "firstName": "John", "lastName": "Smith", "crmLeadId": "A-3"},
-]
+ACCOUNT = {
+    "leads": [
+        {"email": "ada@example.com", "firstName": "Ada", "lastName": "Lovelace", "crmLeadId": "A-1"},
+        {"email": "grace@example.com", "firstName": "Grace", "lastName": "Hopper", "crmLeadId": "A-2"},
+        {"email": "john@example.com", "firstName": "John", "lastName": "Smith", "crmLeadId": "A-3"},
+        {"token": "_nl-example.com-1282527313351-84730", "isAnonymous": "1"},
+    ],
+    "lists": [{"name": "Newsletter", "leads": ["ada@example.com"]}],
+    "views": [
+        {"name": "Smiths", "queries": [{"field": "lastName", "operator": "like", "value": "Smith%"}]},
+    ],
+    "campaigns": ["Welcome"],
+    "forms": ["Registration Form"],
+}
 
 
 @pytest.fixture
 async def sandbox(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Sandbox]:
     async with Sandbox(processing_delay=0) as sandbox:
-        sandbox.seed(leads=LEADS)
+        sandbox.seed(**ACCOUNT)
         monkeypatch.setenv("PUBLITRAC_BASE_URL", sandbox.base_url)
         monkeypatch.setenv("PUBLITRAC_API_KEY", sandbox.api_key)
         monkeypatch.setenv("PUBLITRAC_USERNAME", sandbox.username)

@@ -1,0 +1,52 @@
+"""Bring a file of leads to PUBLITRAC. Run it again to send what has changed, or what is left of a killed run.
+
+Install publitrac_async, set PUBLITRAC_API_KEY, then `python bulk_sync.py leads.csv`. Ctrl-C lets calls in
+flight end. The exit status is 0 if all is well, 3 if rows were rejected, 1 or 130 if the run ended early.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+from publitrac_async import PublitracClient
+from publitrac_async.bulk import BulkError, Progress, Stop, read_leads, sync_leads
+from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT
+
+
+def show(progress: Progress) -> None:
+    """Print where the run stands."""
+    print(f"{progress.phase}: {progress.done} of {progress.total or '?'}, {progress.rate:.0f} rows a second")
+
+
+async def main(path: Path) -> int:
+    """Sync the leads of a file, and return the exit status."""
+    stop = Stop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.request)
+    async with PublitracClient.from_env(retry=BULK_RETRY, timeout=BULK_TIMEOUT) as publitrac:
+        report = await sync_leads(
+            read_leads(path),
+            publitrac.v2,
+            ledger=path.with_suffix(".sqlite"),  # remembers what was sent, for the next run
+            progress=show,
+            interval=5.0,
+            stop=stop,
+        )
+    for state, rows in report.counts.items():
+        print(f"{rows:>7} {state}")
+    for rejection in report.rejections:
+        print(f"line {rejection.line}: {rejection.reason}", file=sys.stderr)
+    if report.stopped:
+        print(f"ended early: {report.stopped}", file=sys.stderr)
+    print(f"every row is in {report.results_dir}")
+    return report.exit_code
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(asyncio.run(main(Path(sys.argv[1]))))
+    except BulkError as error:
+        sys.exit(f"{type(error).__name__}: {error.message}")

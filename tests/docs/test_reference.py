@@ -1,0 +1,27 @@
+"""The reference has a section, with an example, for everything there is."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import pytest
+
+from publitrac_async.v1 import V1
+from publitrac_async.v2 import V2
+
+from .snippets import ROOT
+
+
+def public_methods(facade: type) -> set[str]:
+    return {name for name, _ in inspect.getmembers(facade, inspect.isfunction) if not name.startswith("_")}
+
+
+@pytest.mark.parametrize(("page", "facade"), [("v1", V1), ("v2", V2)])
+def test_every_method_has_a_section_with_an_example(page: str, facade: type) -> None:
+    text = (ROOT / "docs" / "reference" / f"{page}.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^##+ `(\w+)`\n(.*?)(?=^##|\Z)", text, re.DOTALL | re.MULTILINE))
+    assert set(sections) == public_methods(facade) - {"aclose"}
+    for name, section in sections.items():
+        assert f".. automethod:: publitrac_async.{page}.{facade.__name__}.{name}\n" in section
+        assert f"publitrac.{page}.{name}(" in section.partition("```python")[2]
