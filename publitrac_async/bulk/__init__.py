@@ -1,0 +1,51 @@
+"""Bulk synchronization: sources, ledger, engine, report.
+
+::
+
+    report = await sync_leads(read_leads("leads.csv"), publitrac.v2, ledger="run.sqlite")
+"""
+
+from __future__ import annotations
+
+from publitrac_async.bulk.confirm import Confirm, Confirmation
+from publitrac_async.bulk.engine import Stop
+from publitrac_async.bulk.errors import BulkError, LedgerError, MappingError, SourceError
+from publitrac_async.bulk.mapping import ColumnMapping
+from publitrac_async.bulk.outcomes import ErrorBudget
+from publitrac_async.bulk.preparing import Preparer, examine
+from publitrac_async.bulk.progress import CallMeter, Phase, Progress
+from publitrac_async.bulk.report import Report
+from publitrac_async.bulk.rows import Row, State
+from publitrac_async.bulk.sinks import DelayedSync, LeadSink, Prepared, Sink, SyncLead, prepare_lead
+from publitrac_async.bulk.sources import read_leads, read_sql
+from publitrac_async.bulk.sync import Again, sync_leads
+
+__all__ = [
+    "Again",
+    "BulkError",
+    "CallMeter",
+    "ColumnMapping",
+    "Confirm",
+    "Confirmation",
+    "DelayedSync",
+    "ErrorBudget",
+    "LeadSink",
+    "LedgerError",
+    "MappingError",
+    "Phase",
+    "Prepared",
+    "Preparer",
+    "Progress",
+    "Report",
+    "Row",
+    "Sink",
+    "SourceError",
+    "State",
+    "Stop",
+    "SyncLead",
+    "examine",
+    "prepare_lead",
+    "read_leads",
+    "read_sql",
+    "sync_leads",
+]

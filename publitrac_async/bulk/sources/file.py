@@ -1,0 +1,99 @@
+"""What all files have in common: a name, a fingerprint, and opening them as text."""
+
+from __future__ import annotations
+
+import abc
+import codecs
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Final
+
+from publitrac_async.bulk.errors import SourceError
+from publitrac_async.bulk.rows import Row
+
+_PROBE: Final = 64 * 1024
+
+
+class FileSource(abc.ABC):
+    """A file of leads. Iterating over it reads it from the start.
+
+    Attributes:
+        path: of the file.
+        encoding: of a text file, ``None`` for others.
+        delimiter: between the cells of a text file, ``None`` for others.
+        tabular: all rows have the same columns.
+        columns: as the first line names them, once it was read; empty for other kinds of files.
+    """
+
+    tabular: bool = True
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.encoding: str | None = None
+        self.delimiter: str | None = None
+        self.columns: list[str] = []
+
+    @abc.abstractmethod
+    def __iter__(self) -> Iterator[Row]:
+        """The rows.
+
+        Raises:
+            SourceError: the file cannot be read, or not to its end.
+        """
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.path.name
+
+    def fingerprint(self) -> str:
+        """Something that is another one when the file was changed: from its size, its start and its end.
+
+        Raises:
+            SourceError: the file cannot be read.
+        """
+        digest = hashlib.blake2b(digest_size=16)
+        with self._open() as file:
+            size = file.seek(0, 2)
+            digest.update(str(size).encode())
+            for start in (0, max(0, size - _PROBE)):
+                file.seek(start)
+                digest.update(file.read(_PROBE))
+        return digest.hexdigest()
+
+    def _open(self) -> IO[bytes]:
+        try:
+            return self.path.open("rb")
+        except OSError as error:
+            raise SourceError(f"{self.name} cannot be read: {error.strerror}") from None
+
+
+class TextFile(FileSource):
+    """A file of text in a declared encoding.
+
+    Bytes that are none in this encoding do not end the reading: their rows are refused one by one.
+    """
+
+    def __init__(self, path: Path, *, encoding: str) -> None:
+        super().__init__(path)
+        try:
+            name = codecs.lookup(encoding).name
+        except LookupError:
+            raise SourceError(f"{encoding} is no encoding that Python knows") from None
+        # Spreadsheet programs put a byte order mark before UTF-8.
+        self._encoding = "utf-8-sig" if name == "utf-8" else name
+        self.encoding = self._encoding
+
+    def _open_text(self) -> IO[str]:
+        self._open().close()
+        errors = "strict" if self._encoding.startswith(("utf-16", "utf-32")) else "surrogateescape"
+        return self.path.open(encoding=self._encoding, errors=errors, newline="")
+
+    def _not_decoded(self) -> str:
+        return f"not {self._encoding.removesuffix('-sig')}: declare the file's encoding"
+
+
+def was_decoded(text: str) -> bool:
+    """Whether all bytes behind `text` were characters of the declared encoding."""
+    return text.isascii() or not any("\udc80" <= character <= "\udcff" for character in text)

@@ -1,0 +1,1 @@
+"""The command line, with the extra `cli`. Nothing else imports this room."""

@@ -1,0 +1,61 @@
+"""The progress bar on a terminal. The only importer of rich."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+from publitrac_async.bulk import Phase
+from publitrac_async.bulk import Progress as RunProgress
+from publitrac_async.cli.display import duration
+
+
+class Bar:
+    """Draws one bar for each phase of a run, on stderr."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description:<10}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[detail]}"),
+            console=Console(stderr=True),
+        )
+        self._tasks = {
+            phase: self._progress.add_task(str(phase), total=None, visible=False, detail="")
+            for phase in Phase
+        }
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def __call__(self, progress: RunProgress) -> None:
+        """Take note of the progress."""
+        if progress.phase is Phase.FINISHED:
+            return
+        detail = f"{progress.done:,}"
+        if progress.total is not None:
+            detail += f" of {progress.total:,}"
+        if progress.rate:
+            detail += f" · {progress.rate:.1f}/s"
+        if progress.remaining:
+            detail += f" · {duration(progress.remaining)} left"
+        self._progress.update(
+            self._tasks[progress.phase],
+            completed=progress.done,
+            total=progress.total,
+            visible=True,
+            detail=detail,
+        )

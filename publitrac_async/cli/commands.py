@@ -1,0 +1,185 @@
+"""The commands and their options. The only importer of click."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import click
+
+from publitrac_async.bulk import BulkError
+from publitrac_async.cli import doctor as doctor_report
+from publitrac_async.cli import lookup, sandbox_server
+from publitrac_async.cli.dry_run import show_dry_run
+from publitrac_async.cli.exits import CommandError, Exit
+from publitrac_async.cli.sync import SyncOptions, run_sync
+from publitrac_async.config import CALLS_PER_SECOND
+from publitrac_async.errors import ConfigurationError, PublitracError
+from publitrac_async.version import __version__
+
+_PATH = click.Path(path_type=Path)
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+SYNC_HELP = """Bring the leads of SOURCE (.csv, .tsv, .jsonl, .xlsx, .parquet) to PUBLITRAC, and account for
+every row.
+
+Credentials come from the environment, never from the command line: PUBLITRAC_API_KEY, and for v1
+PUBLITRAC_USERNAME and PUBLITRAC_PASSWORD; each also as ..._FILE with the path of a file. PUBLITRAC_BASE_URL
+names another environment.
+
+With --ledger, a run that was interrupted or killed is taken up by the same command, and rows that have not
+changed are not sent again.
+
+Ctrl-C lets the calls in flight end; a second one cancels them.
+
+\b
+Exit status:
+  0    every row is through; with --sandbox also when the demonstration's invalid rows were rejected
+  1    the run stopped before its last row, or what was read back is not what was sent
+  2    it could not begin: options, configuration, input or ledger
+  3    it went to its end, and some rows were rejected or have an unknown outcome
+  130  interrupted
+"""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="publitrac-async")
+def commands() -> None:
+    """PUBLITRAC from the command line."""
+
+
+@commands.command(help=SYNC_HELP, short_help="Bring a file of leads to PUBLITRAC.")
+@click.argument("source", type=_FILE)
+@click.option(
+    "--via",
+    type=click.Choice(["v2", "v1"]),
+    default="v2",
+    show_default=True,
+    help="v2 queues leads, v1 processes them before it answers.",
+)
+@click.option(
+    "--sandbox",
+    is_flag=True,
+    help="Send to an emulated PUBLITRAC inside this command, and read back from it. Nothing leaves "
+    "this machine, and the environment's credentials are not even looked at.",
+)
+@click.option("--ledger", type=_PATH, help="File that remembers what was sent; created if there is none.")
+@click.option("--full", is_flag=True, help="Send rows again that have not changed since they were sent.")
+@click.option("--retry-rejected", is_flag=True, help="Send rejected rows again that have not changed.")
+@click.option("--reset", is_flag=True, help="Forget what the ledger knows, then begin.")
+@click.option("--mapping", type=_FILE, help="TOML file that says which column is which field.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Send nothing: show the first rows as they would be sent, and every problem.",
+)
+@click.option("--encoding", default="utf-8", show_default=True, help="Encoding of a text file.")
+@click.option("--delimiter", help="Between the cells of a text file, such as ';'.")
+@click.option("--sheet", help="Sheet of a workbook; by default the first.")
+@click.option(
+    "--results",
+    type=_PATH,
+    help="Folder for the files of done, rejected and unprocessed rows, the summary and the report; "
+    "with a ledger LEDGER.results by default.",
+)
+@click.option(
+    "--confirm", is_flag=True, help="Read leads back through v1 and compare. --sandbox always does."
+)
+@click.option(
+    "--confirm-rate",
+    type=click.FloatRange(min=0, min_open=True),
+    default=10.0,
+    show_default=True,
+    help="Calls a second that reading back may take.",
+)
+@click.option(
+    "--confirm-wait",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    help="Seconds that leads get to arrive after all were sent.",
+)
+@click.option(
+    "--rate",
+    type=click.IntRange(min=1),
+    default=CALLS_PER_SECOND,
+    show_default=True,
+    help="Calls a second. --sandbox enforces the same limit.",
+)
+@click.option(
+    "--max-errors",
+    type=click.FloatRange(min=0, max=100),
+    default=50.0,
+    show_default=True,
+    help="Percentage of rows that may fail, from the 101st failure on, before the run stops.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Write JSON lines: progress, then the report.")
+def sync(**options: Any) -> None:
+    """Bring a file of leads to PUBLITRAC."""
+    dry_run = options.pop("dry_run")
+    chosen = SyncOptions(**options)
+    if dry_run:
+        sys.exit(show_dry_run(chosen))
+    _run(run_sync(chosen))
+
+
+@commands.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="TCP port; a free one by default.")
+@click.option(
+    "--rate",
+    type=click.IntRange(min=1),
+    default=CALLS_PER_SECOND,
+    show_default=True,
+    help="Calls a second that it allows.",
+)
+@click.option("--database", type=_PATH, help="File that keeps the leads; by default they are forgotten.")
+def sandbox(port: int, rate: int, database: Path | None) -> None:
+    """Run an emulated PUBLITRAC on this machine until Ctrl-C."""
+    _run(sandbox_server.serve(port=port, rate=rate, database=database))
+
+
+@commands.command()
+@click.argument("email")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
+def get(email: str, as_json: bool) -> None:
+    """Show the lead with the address EMAIL, read through v1."""
+    _run(lookup.show_lead(email, as_json=as_json))
+
+
+@commands.command()
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
+def doctor(as_json: bool) -> None:
+    """Show versions, limits and configuration, without any secret."""
+    sys.exit(doctor_report.show(as_json=as_json))
+
+
+@commands.command()
+def version() -> None:
+    """Show the version of this package."""
+    click.echo(__version__)
+
+
+def cli() -> None:
+    """Run the command line; errors that are foreseen end it with one line."""
+    try:
+        commands(prog_name="publitrac-async")
+    except CommandError as error:
+        _fail(str(error), error.status)
+    except (ConfigurationError, BulkError) as error:
+        _fail(error.message, Exit.USAGE)
+    except PublitracError as error:
+        _fail(f"{type(error).__name__}: {error}", Exit.ABORTED)
+    except KeyboardInterrupt:
+        _fail("interrupted", Exit.INTERRUPTED)
+
+
+def _run(command: Coroutine[Any, Any, int]) -> None:
+    sys.exit(asyncio.run(command))
+
+
+def _fail(message: str, status: Exit) -> None:
+    click.echo(f"publitrac-async: {message}", err=True)
+    sys.exit(status)

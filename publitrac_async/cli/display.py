@@ -1,0 +1,77 @@
+"""How progress is shown: a bar on a terminal, a line every few seconds elsewhere, JSON lines on request."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Final
+
+import attrs
+
+from publitrac_async.bulk import Phase, Progress
+from publitrac_async.cli.console import say, tell
+
+#: Seconds between lines.
+_PAUSE: Final = 5.0
+
+
+def display_for(*, as_json: bool) -> AbstractContextManager[Callable[[Progress], None]]:
+    """What is to be called with the progress of a run, while it goes on."""
+    if as_json:
+        return nullcontext(write_json)
+    if sys.stderr.isatty():
+        from publitrac_async.cli.bar import Bar  # noqa: PLC0415  (rich takes its time to load)
+
+        return Bar()
+    return nullcontext(Lines())
+
+
+def write_json(progress: Progress) -> None:
+    """Write the progress as one JSON object in one line."""
+    event: dict[str, Any] = {"event": "progress"} | attrs.asdict(progress)
+    for name in ("rate", "limiter_wait", "elapsed", "remaining"):
+        if event[name] is not None:
+            event[name] = round(event[name], 3)
+    say(json.dumps(event))
+
+
+class Lines:
+    """Writes a line to stderr every few seconds, and when the phase changes."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._last: tuple[Phase | None, float] = (None, 0.0)
+
+    def __call__(self, progress: Progress) -> None:
+        """Take note of the progress."""
+        phase, moment = self._last
+        ended = progress.total is not None and progress.done == progress.total
+        if progress.phase is phase and self._clock() - moment < _PAUSE and not ended:
+            return
+        self._last = progress.phase, self._clock()
+        if progress.phase is not Phase.FINISHED:
+            tell(describe(progress))
+
+
+def describe(progress: Progress) -> str:
+    """The progress in one line."""
+    if progress.total is None:
+        return f"{progress.phase}: {progress.done:,} rows"
+    parts = [f"{progress.phase}: {progress.done:,} of {progress.total:,}"]
+    if progress.rate:
+        parts.append(f"{progress.rate:.1f} a second")
+    if progress.limiter_wait is not None and progress.limiter_wait >= 0.001:
+        parts.append(f"{progress.limiter_wait:.2f} s of waiting for the limit")
+    if progress.remaining is not None and progress.done < progress.total:
+        parts.append(f"{duration(progress.remaining)} left")
+    return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as hours, minutes and seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

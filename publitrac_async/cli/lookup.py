@@ -1,0 +1,39 @@
+"""`get`: one lead."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from publitrac_async.cli.console import say
+from publitrac_async.cli.exits import Exit
+from publitrac_async.client import PublitracClient
+from publitrac_async.converters import NATIVE_FIELDS
+from publitrac_async.models import Lead
+
+
+async def show_lead(email: str, *, as_json: bool) -> int:
+    """Print the fields of a lead that have a value, by the vendor's names.
+
+    Raises:
+        PublitracError: there is no such lead, or the call failed.
+    """
+    async with PublitracClient.from_env() as publitrac:
+        lead = await publitrac.v1.get_lead(email)
+    fields = fields_of(lead)
+    if as_json:
+        say(json.dumps(fields, ensure_ascii=False, default=str))
+        return Exit.FINE
+    width = max(map(len, fields), default=0)
+    for name, value in fields.items():
+        text = str(value).replace("\n", "\n" + " " * (width + 2))
+        say(f"{name:<{width}}  {text}")
+    return Exit.FINE
+
+
+def fields_of(lead: Lead) -> dict[str, Any]:
+    """The fields of a lead that hold something, by the vendor's names, custom ones behind."""
+    values = lead.set_fields()
+    native = {name: values[attribute] for name, attribute in NATIVE_FIELDS.items() if attribute in values}
+    fields = native | lead.custom_fields | dict(lead.unparsed)
+    return {name: value for name, value in fields.items() if value is not None and value != ""}

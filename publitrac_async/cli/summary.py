@@ -1,0 +1,85 @@
+"""The report of a run in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from publitrac_async.bulk import Confirmation, Report
+from publitrac_async.cli.console import say
+from publitrac_async.cli.display import duration
+
+_SHOWN: Final = 20
+
+
+def write_report(report: Report, *, as_json: bool, sandbox: bool, ledger: Path | None) -> None:
+    """Write the report to stdout."""
+    if as_json:
+        say(json.dumps({"event": "report"} | report.as_dict(), ensure_ascii=False))
+        return
+    for line in lines_of(report, sandbox=sandbox, ledger=ledger):
+        say(line)
+
+
+def lines_of(report: Report, *, sandbox: bool, ledger: Path | None) -> Iterator[str]:
+    """The report, line by line."""
+    service = "the sandbox" if sandbox else "PUBLITRAC"
+    yield f"{report.source} to {service} by {report.sink}: {report.rows:,} rows in {duration(report.seconds)}"
+    for state, count in report.counts.items():
+        if count:
+            yield f"{count:>9,}  {state}{_remark(report, state)}"
+    yield f"{report.rows:>9,}  in all"
+    yield from _rows("Rejected:", report.rejected, [f"line {r.line}: {r.reason}" for r in report.rejections])
+    yield from _rows(
+        "Superseded by a later row with the same address:",
+        report.duplicates,
+        [f"line {each.line} by line {each.superseded_by}" for each in report.superseded],
+    )
+    if report.confirmation is not None:
+        yield from _confirmation(report.confirmation)
+    yield from _remarks(report, ledger)
+
+
+def _remarks(report: Report, ledger: Path | None) -> Iterator[str]:
+    if report.source_changed:
+        yield "The input is another one than last time: rows were compared one by one."
+    if report.stopped is not None:
+        yield f"Stopped before the last row: {report.stopped}."
+    if report.pending and ledger is not None:
+        yield "The same command takes the run up where it ended."
+    if report.results_dir is not None:
+        yield f"Rows by outcome, summary and report: {report.results_dir}"
+
+
+def _rows(title: str, count: int, rows: Sequence[str]) -> Iterator[str]:
+    if not count:
+        return
+    yield title
+    for row in rows[:_SHOWN]:
+        yield f"  {row}"
+    if count > _SHOWN:
+        yield f"  and {count - _SHOWN:,} more"
+
+
+def _remark(report: Report, state: str) -> str:
+    unchanged = report.skipped - report.duplicates
+    remarks = {
+        "accepted": " (queued by the service, which processes them a little later)",
+        "skipped": f" ({report.duplicates:,} superseded, {unchanged:,} unchanged since an earlier run)",
+        "unknown": " (may have been applied; the answer was lost)",
+        "pending": " (not sent)",
+    }
+    return remarks.get(state, "")
+
+
+def _confirmation(found: Confirmation) -> Iterator[str]:
+    yield (
+        f"Read back through v1: {found.read:,} leads. Of {found.checked:,} rows, "
+        f"{found.processed:,} are there as sent, {found.differs:,} differ, {found.missing:,} are not there."
+    )
+    for deviation in found.deviations[:_SHOWN]:
+        yield f"  line {deviation.line}: {', '.join(deviation.fields) or 'not there'}"
+    if found.stopped is not None:
+        yield f"Reading back ended early: {found.stopped}."
