@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import codecs
 import re
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
+from xml.etree import ElementTree as ET
 from xml.parsers import expat
 
 from publitrac_async.config import MAX_ATTRIBUTES, MAX_DEPTH, MAX_ELEMENTS, MAX_NAME, MAX_TEXT
@@ -29,86 +30,60 @@ _UTF8: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 _OTHER: Final = re.compile(r"iso[-_]?8859[-_]?\d{1,2}|latin[-_]?\d|windows[-_]?125\d|cp125\d")
 _ATTRIBUTE: Final = re.compile(rb"""=\s*["']""")
 _WHITE_SPACE: Final = " \t\r\n"
+#: A document type can only stand before the root, after comments and instructions. Nothing backtracks.
+_DOCTYPE: Final = re.compile(rb"\s*+(?:(?><\?.*?\?>)\s*+|(?><!--.*?-->)\s*+)*+<!DOCTYPE", re.DOTALL)
+
+Node: TypeAlias = "str | dict[str, Any]"
 
 
 class Malformed(Exception):
     """The document is not well-formed, or not one that is accepted here. The text quotes nothing of it."""
 
 
-class XmlReader:
-    """Expat handlers that build the nested dicts and enforce the caps."""
+def parse_xml(document: bytes) -> tuple[str, Node]:
+    """The root's name and content of a document in UTF-8.
 
-    def __init__(self) -> None:
-        self._stack: list[tuple[str, dict[str, Any], list[str]]] = []
-        self._text: list[str] = []
-        self.root: dict[str, Any] = {}
-        #: The children of the root that were closed.
-        self.closed_at_top: set[str] = set()
-        self._room = MAX_TEXT
-        self._elements = 0
-
-    @property
-    def depth(self) -> int:
-        """How many elements are open."""
-        return len(self._stack)
-
-    def read(self, document: bytes) -> None:
-        """Read a whole document in UTF-8.
-
-        Raises:
-            expat.ExpatError: it is not well-formed.
-            Malformed: it passes a cap or has a document type.
-        """
-        # Expat keeps all attributes of an element before it calls anybody, so they are counted beforehand.
-        if document.count(b"=") > MAX_ATTRIBUTES and len(_ATTRIBUTE.findall(document)) > MAX_ATTRIBUTES:
-            raise Malformed(f"it has more than {MAX_ATTRIBUTES} attributes")
-        parser = expat.ParserCreate("utf-8")
-        parser.buffer_text = True
-        parser.StartElementHandler = self._start
-        parser.EndElementHandler = self._end
-        parser.CharacterDataHandler = self._characters
-        parser.StartDoctypeDeclHandler = self._doctype
-        parser.Parse(document, True)
-
-    def _start(self, tag: str, attributes: dict[str, str]) -> None:
-        if len(self._stack) >= MAX_DEPTH:
-            raise Malformed(f"elements are nested more than {MAX_DEPTH} deep")
-        self._elements += 1
-        if self._elements > MAX_ELEMENTS:
-            raise Malformed(f"it has more than {MAX_ELEMENTS} elements")
-        if len(tag) > MAX_NAME or (attributes and max(map(len, attributes)) > MAX_NAME):
-            raise Malformed(f"a name is longer than {MAX_NAME} characters")
-        if attributes and max(map(len, attributes.values())) > MAX_TEXT:
-            raise Malformed(f"a text is longer than {MAX_TEXT} characters")
-        self._text = []
-        self._room = MAX_TEXT
-        self._stack.append((tag, {}, self._text))
-
-    def _end(self, tag: str) -> None:
-        _, children, text = self._stack.pop()
-        value: Any = children or "".join(text).strip(_WHITE_SPACE)
-        if self._stack:
-            siblings = self._stack[-1][1]
-            self._text = self._stack[-1][2]
-        else:
-            siblings = self.root
-        if tag not in siblings:
-            siblings[tag] = value
-        elif isinstance(siblings[tag], list):
-            siblings[tag].append(value)
-        else:
-            siblings[tag] = [siblings[tag], value]
-        if len(self._stack) == 1:
-            self.closed_at_top.add(tag)
-
-    def _characters(self, data: str) -> None:
-        self._room -= len(data)
-        if self._room < 0:
-            raise Malformed(f"a text is longer than {MAX_TEXT} characters")
-        self._text.append(data)
-
-    def _doctype(self, *_: object) -> None:
+    Raises:
+        ET.ParseError: it is not well-formed.
+        Malformed: it passes a cap or has a document type.
+    """
+    if _DOCTYPE.match(document):
         raise Malformed("it has a document type, which is never accepted")
+    # What would cost much memory is counted before the parser sees it; an element has at most two "<".
+    if document.count(b"<") > 2 * MAX_ELEMENTS:
+        raise Malformed(f"it has more than {MAX_ELEMENTS} elements")
+    if document.count(b"=") > MAX_ATTRIBUTES and len(_ATTRIBUTE.findall(document)) > MAX_ATTRIBUTES:
+        raise Malformed(f"it has more than {MAX_ATTRIBUTES} attributes")
+    parser = ET.XMLParser(encoding="utf-8")  # noqa: S314  (document types are refused and sizes capped above)
+    parser.feed(document)
+    root = parser.close()
+    return root.tag, _content(root, 1, long=len(document) > MAX_TEXT)
+
+
+def _content(element: ET.Element, depth: int, *, long: bool) -> Node:
+    if depth > MAX_DEPTH:
+        raise Malformed(f"elements are nested more than {MAX_DEPTH} deep")
+    if not len(element):
+        return (element.text or "").strip(_WHITE_SPACE)
+    content: dict[str, Any] = {}
+    for child in element:
+        if len(child):
+            value: Any = _content(child, depth + 1, long=long)
+        else:
+            text = child.text
+            value = text.strip(_WHITE_SPACE) if text else ""
+            if long and len(value) > MAX_TEXT:
+                raise Malformed(f"a text is longer than {MAX_TEXT} characters")
+        name = child.tag
+        if name not in content:
+            content[name] = value
+        elif isinstance(content[name], list):
+            content[name].append(value)
+        else:
+            content[name] = [content[name], value]
+    if max(map(len, content)) > MAX_NAME:
+        raise Malformed(f"a name is longer than {MAX_NAME} characters")
+    return content
 
 
 def read_document(body: bytes) -> tuple[str, str | dict[str, Any]]:
@@ -118,14 +93,12 @@ def read_document(body: bytes) -> tuple[str, str | dict[str, Any]]:
         Malformed: not well-formed, hostile, too deep, or in an unknown or broken encoding.
     """
     try:
-        reader = XmlReader()
-        reader.read(in_utf8(body))
-    except expat.ExpatError as error:
-        problem = f"{expat.errors.messages[error.code]}, line {error.lineno}"
+        name, content = parse_xml(in_utf8(body))
+    except ET.ParseError as error:
+        problem = where(error)
     except (UnicodeError, LookupError):
         problem = "its bytes do not fit the encoding it declares"
     else:
-        ((name, content),) = reader.root.items()
         return _local(name), _without_prefixes(content)
     raise Malformed(problem)
 
@@ -139,7 +112,12 @@ def _without_prefixes(content: Any) -> Any:
 
 
 def _local(name: str) -> str:
-    return name.rpartition(":")[2]
+    return name.rpartition("}")[2]
+
+
+def where(error: ET.ParseError) -> str:
+    """What is not well-formed, and in which line; nothing of the document is quoted."""
+    return f"{expat.errors.messages[error.code]}, line {error.position[0]}"
 
 
 def in_utf8(body: bytes) -> bytes:

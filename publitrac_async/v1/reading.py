@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, Final, TypeAlias, TypeVar
-from xml.parsers import expat
+from typing import Any, Final, TypeVar
+from xml.etree import ElementTree as ET
 
 from publitrac_async.errors import UnexpectedContent
 from publitrac_async.pagination import Page
-from publitrac_async.transport.xml import Malformed, XmlReader, in_utf8
+from publitrac_async.transport.xml import Malformed, Node, in_utf8, parse_xml, where
 
 T = TypeVar("T")
-Node: TypeAlias = "str | dict[str, Any]"
 
 _CLOSE: Final = b"</response>"
 _NUMBER: Final = re.compile(r"-?[0-9]{1,18}")
@@ -40,30 +39,33 @@ def read_response(body: bytes, *, framed: bool) -> dict[str, Any]:
     """
     cut = False
     try:
-        document = in_utf8(body)
-        reader = XmlReader()
-        try:
-            reader.read(document)
-        except expat.ExpatError:
-            complete = reader.depth == 1 and "status" in reader.closed_at_top
-            if not (framed and complete and document.rstrip().endswith(b">")):
-                raise
-            reader = XmlReader()
-            reader.read(document + _CLOSE)
-        root = reader.root.get("response")
-        if isinstance(root, dict):
-            return root
+        name, content = _mended(in_utf8(body), framed=framed)
+        if name == "response" and isinstance(content, dict):
+            return content
         problem = "the answer is XML without <response> and its content"
-    except expat.ExpatError as error:
+    except ET.ParseError as error:
         cut = True  # ... for all we know, and then it may be whole the next time.
-        problem = (
-            f"the answer is not well-formed XML: {expat.errors.messages[error.code]}, line {error.lineno}"
-        )
+        problem = f"the answer is not well-formed XML: {where(error)}"
     except Malformed as error:
         problem = f"the answer is XML that is not accepted: {error}"
     except (UnicodeError, LookupError):
         problem = "the answer's bytes do not fit the encoding it declares"
     raise UnexpectedContent(problem, retryable=cut)
+
+
+def _mended(document: bytes, *, framed: bool) -> tuple[str, Node]:
+    try:
+        return parse_xml(document)
+    except ET.ParseError:
+        if not framed or not document.rstrip().endswith(b">"):
+            raise
+        try:
+            name, content = parse_xml(document + _CLOSE)
+        except ET.ParseError:
+            content = ""
+        if "status" not in content or isinstance(content, str):
+            raise  # What failed first says more.
+        return name, content
 
 
 def children(node: Node | None, name: str) -> list[Any]:
