@@ -13,7 +13,7 @@ import xmltodict
 
 from publitrac_async.converters import NATIVE_FIELDS
 from publitrac_async.transport.operation import Answer
-from publitrac_async.v1.facade import _page_of_leads
+from publitrac_async.v1.leads import _page_of_leads
 
 VALUES = {
     "id": "470",
