@@ -49,8 +49,8 @@ def parse_xml(document: bytes) -> tuple[str, Node]:
     """
     if _DOCTYPE.match(document):
         raise Malformed("it has a document type, which is never accepted")
-    # What would cost much memory is counted before the parser sees it; an element has at most two "<".
-    if document.count(b"<") > 2 * MAX_ELEMENTS:
+    # What would cost much memory is counted before the parser sees it.
+    if document.count(b"<") - document.count(b"</") > MAX_ELEMENTS:
         raise Malformed(f"it has more than {MAX_ELEMENTS} elements")
     if document.count(b"=") > MAX_ATTRIBUTES and len(_ATTRIBUTE.findall(document)) > MAX_ATTRIBUTES:
         raise Malformed(f"it has more than {MAX_ATTRIBUTES} attributes")
