@@ -162,7 +162,11 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         key = (url.raw_scheme, url.raw_host, url.port)
         route = self._routes.get(key)
         if route is None:
-            proxy = proxy_from_environment(url.scheme, url.host) if self._trust_env else NO_PROXY
+            proxy = (
+                proxy_from_environment(url.scheme, url.netloc.decode("ascii"))
+                if self._trust_env
+                else NO_PROXY
+            )
             context = None
             if url.scheme == "https":
                 context = self._ssl_context or httpx.create_ssl_context(trust_env=self._trust_env)
@@ -263,7 +267,7 @@ class _BodyStream(httpx.AsyncByteStream):
 def _as_httpx(error: Exception) -> httpx.TransportError:
     kind = type(error).__name__
     match error:
-        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
+        case aiohttp.ClientConnectorCertificateError():
             return NotTrusted(kind)
         case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
             return httpx.ProxyError(kind)

@@ -181,11 +181,18 @@ class Cut:
 
 
 class FaultProxy:
-    """A TCP proxy that cuts its next connections as planned, and lets all others through."""
+    """A TCP proxy that cuts its next connections as planned, and lets all others through.
+
+    Attributes:
+        plan: what happens to the next connections.
+        hold: awaited with each connection, before its first byte is passed on.
+        returned: bytes that went back to clients.
+    """
 
     def __init__(self, port: int) -> None:
         self._target = port
         self.plan: list[Cut] = []
+        self.hold: Callable[[], Awaitable[None]] | None = None
         self.returned = 0
 
     async def __aenter__(self) -> Self:
@@ -210,6 +217,8 @@ class FaultProxy:
         assert task is not None
         self._tasks.add(task)
         cut = self.plan.pop(0) if self.plan else None
+        if self.hold is not None:
+            await self.hold()
         upstream_reader, upstream = await asyncio.open_connection("127.0.0.1", self._target)
         pipes = [
             asyncio.create_task(self._pipe(reader, upstream, cut, "request")),
