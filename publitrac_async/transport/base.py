@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import urllib.parse
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from publitrac_async.config import RetryPolicy, Timeout
 from publitrac_async.errors import ConfigurationError
@@ -18,6 +19,10 @@ from publitrac_async.transport.pipeline import Transport
 
 if TYPE_CHECKING:
     import httpx
+
+
+#: ASCII as it may stand in a URL; other hosts are written in their "xn--" form.
+_PRINTED: Final = re.compile(r"[!-~]+")
 
 
 class BaseClient:
@@ -105,14 +110,19 @@ def check_base_url(base_url: str, *, allow_insecure_http: bool, name: str = "bas
     Raises:
         ConfigurationError: it is no URL of scheme and host, or sends credentials in the clear.
     """
-    parts = urllib.parse.urlsplit(base_url.strip())
-    if parts.username or parts.password:
+    base_url = base_url.strip()
+    try:
+        parts = urllib.parse.urlsplit(base_url)
+        fits = parts.port != 0 and parts.scheme in ("http", "https") and parts.hostname is not None
+    except ValueError:  # A port that is no number, brackets around no IPv6 address.
+        fits = False
+    if fits and (parts.username or parts.password):
         raise ConfigurationError(f"{name} must not hold credentials")
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+    if not fits or not _PRINTED.fullmatch(base_url) or parts.query or parts.fragment:
         raise ConfigurationError(f"{name} must be https://host, optionally with a port and a path")
     if parts.scheme == "http" and not allow_insecure_http and not _is_loopback(parts.hostname):
         raise ConfigurationError(f"{name} must be https: http shows credentials to everybody on the way")
-    return base_url.strip().rstrip("/")
+    return base_url.rstrip("/")
 
 
 def _is_loopback(host: str) -> bool:

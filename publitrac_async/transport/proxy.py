@@ -9,6 +9,8 @@ from typing import Final
 
 from attrs import field, frozen
 
+from publitrac_async.errors import ConfigurationError
+
 
 @frozen
 class Proxy:
@@ -27,12 +29,36 @@ NO_PROXY: Final = Proxy()
 
 
 def proxy_from_environment(scheme: str, host: str) -> Proxy:
-    """The proxy that ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` name for a host."""
+    """The proxy that ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` name for a host.
+
+    Args:
+        scheme: of the URL to be reached.
+        host: its host, with the port if it has one: ``NO_PROXY`` may name both.
+
+    Raises:
+        ConfigurationError: what they name is no address of an HTTP proxy.
+    """
     proxies = urllib.request.getproxies()
     address = proxies.get(scheme) or proxies.get("all")
-    if not address or urllib.request.proxy_bypass(host):
+    names = {host, urllib.parse.urlsplit(f"//{host}").hostname or host}  # NO_PROXY has no [] around "::1".
+    if not address or any(map(urllib.request.proxy_bypass, names)):
         return NO_PROXY
-    parts = urllib.parse.urlsplit(address if "://" in address else f"http://{address}")
+    proxy = _parse(address if "://" in address else f"http://{address}")
+    if proxy is None:  # Raised out here: the text of the inner error may quote the password.
+        raise ConfigurationError(
+            f"the {scheme} proxy of the environment must be http://host:port or https://host:port"
+        )
+    return proxy
+
+
+def _parse(address: str) -> Proxy | None:
+    try:
+        parts = urllib.parse.urlsplit(address)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        return None
+    if not usable:
+        return None
     headers = None
     if parts.username or parts.password:
         # The password goes into a header for the proxy, not into the URL that errors quote.
