@@ -8,6 +8,7 @@ none belong.
 from __future__ import annotations
 
 import codecs
+import itertools
 import re
 from typing import Any, Final, TypeAlias
 from xml.etree import ElementTree as ET
@@ -67,6 +68,8 @@ def _content(element: ET.Element, depth: int, *, long: bool) -> Node:
         return (element.text or "").strip(_WHITE_SPACE)
     content: dict[str, Any] = {}
     for child in element:
+        if long and child.attrib and max(map(len, itertools.chain(*child.items()))) > MAX_TEXT:
+            raise Malformed(f"an attribute is longer than {MAX_TEXT} characters")
         if len(child):
             value: Any = _content(child, depth + 1, long=long)
         else:
@@ -125,6 +128,8 @@ def in_utf8(body: bytes) -> bytes:
     for mark, encoding in _BOMS:
         if body.startswith(mark):
             return _DECLARATION_TEXT.sub("", body.decode(encoding), count=1).encode()
+    if b"\x00" in body:  # Expat would detect UTF-16 by itself, past the look-out for a document type.
+        raise UnicodeError
     match = _DECLARATION.match(body[:256])
     encoding = match.group(1).decode("ascii").lower() if match else "utf-8"
     if encoding in _UTF8:
