@@ -68,7 +68,7 @@ class OperationFacts(SphinxDirective):
         kind = row.operation_class
         facts = [f"Vendor's method: `{row.name}`, {row.verb}. Class: *{kind.value}*."]
         if success := getattr(row, "success", None):
-            facts.append(f"Success in the documents: `{success}`.")
+            facts.append(f"Success in the documents: `{success.rstrip('.')}`.")
         if page_size := getattr(row, "page_size", None):
             facts.append(f"{page_size} on a page.")
         if limits := getattr(row, "limits", None):

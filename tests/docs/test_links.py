@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from .snippets import ROOT
+
+
+@pytest.mark.parametrize("page", ["README.md", "CHANGELOG.md"])
+def test_links_lead_somewhere(page: str) -> None:
+    """Sphinx checks those of the other pages."""
+    targets = re.findall(r"\]\(([^)#]+)", Path(ROOT, page).read_text(encoding="utf-8"))
+    assert targets
+    for target in targets:
+        assert target.startswith("https://") or (ROOT / target).exists(), target
+
+
+def test_the_two_commands_stand_in_the_first_screen() -> None:
+    """The test command is also what the CI runs."""
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:24]
+    commands = [line for line in lines if line.startswith("python3 -m venv .venv && ")]
+    assert len(commands) == 2
+    assert commands[0].endswith(" && .venv/bin/publitrac-async sync examples/leads.csv --sandbox")
+    assert commands[1] in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
