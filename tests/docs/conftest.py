@@ -31,4 +31,8 @@ async def sandbox(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Sandbox]:
         monkeypatch.setenv("PUBLITRAC_API_KEY", sandbox.api_key)
         monkeypatch.setenv("PUBLITRAC_USERNAME", sandbox.username)
         monkeypatch.setenv("PUBLITRAC_PASSWORD", sandbox.password)
+        monkeypatch.setenv("VITEC_BASE_URL", sandbox.base_url)
+        monkeypatch.setenv("VITEC_USERNAME", sandbox.settings.vitec_username)
+        for customer, groups in sandbox.settings.vitec_passwords.items():
+            monkeypatch.setenv(f"VITEC_PASSWORD_{customer}", groups["PublicAdvertising"])
         yield sandbox
