@@ -16,9 +16,11 @@ from publitrac_async.bulk.preparing import Preparer, examine
 from publitrac_async.bulk.progress import CallMeter, Phase, Progress
 from publitrac_async.bulk.report import Report
 from publitrac_async.bulk.rows import Row, State
+from publitrac_async.bulk.settling import Unsettled, settle, unsettled
 from publitrac_async.bulk.sinks import DelayedSync, LeadSink, Prepared, Sink, SyncLead, prepare_lead
 from publitrac_async.bulk.sources import read_leads, read_sql
 from publitrac_async.bulk.sync import Again, sync_leads
+from publitrac_async.bulk.vitec import VitecLeads, prepare_person_lead
 
 __all__ = [
     "Again",
@@ -43,9 +45,14 @@ __all__ = [
     "State",
     "Stop",
     "SyncLead",
+    "Unsettled",
+    "VitecLeads",
     "examine",
     "prepare_lead",
+    "prepare_person_lead",
     "read_leads",
     "read_sql",
+    "settle",
     "sync_leads",
+    "unsettled",
 ]

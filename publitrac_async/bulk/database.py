@@ -129,11 +129,12 @@ class Database:
             raise
 
     def _open(self, layout: str) -> None:
-        new = self._path is not None and not self._path.exists()
-        if new:
-            assert self._path is not None
+        if self._path is not None and not self._path.exists():
             # Ledgers hold addresses: they are for nobody else to read.
-            os.close(os.open(self._path, os.O_CREAT | os.O_WRONLY, 0o600))
+            try:
+                os.close(os.open(self._path, os.O_CREAT | os.O_WRONLY, 0o600))
+            except OSError as error:
+                raise LedgerError(f"the ledger cannot be created: {error.strerror}") from None
         self._connection = connection = sqlite3.connect(
             self._path or "", timeout=0, isolation_level=None, check_same_thread=False
         )

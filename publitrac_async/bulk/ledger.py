@@ -56,10 +56,10 @@ class Ledger:
     Args:
         path: of the SQLite file, created if there is none. Not on a network drive. Without it, nothing is
             remembered when the run ends.
-        destination: what the leads are sent to; a ledger is for one destination.
+        destination: what the leads are sent to; a ledger is for one destination. ``None`` sends nothing.
     """
 
-    def __init__(self, path: Path | None, *, destination: str) -> None:
+    def __init__(self, path: Path | None, *, destination: str | None) -> None:
         self.path = path
         self.database = Database(path)
         self._destination = destination
@@ -78,20 +78,21 @@ class Ledger:
             await self.database.open(f"{_TABLES}; {tables}")
             if reset:
                 await self.database.write(("DELETE FROM leads", [()]), ("DELETE FROM facts", [()]))
-            known = await self._facts()
-            if known.get("destination", self._destination) != self._destination:
-                raise LedgerError(
-                    f"the ledger belongs to {known['destination']}, not to {self._destination}: name another "
-                    "file, or reset it"
-                )
-            await self.database.write(
-                _fact("destination", self._destination),
-                ("UPDATE leads SET state = 'unknown' WHERE state = 'sending'", [()]),
-            )
+            if self._destination is not None:
+                await self._belong_to(self._destination)
+            await self.database.write(("UPDATE leads SET state = 'unknown' WHERE state = 'sending'", [()]))
         except BaseException:
             await self.database.aclose()
             raise
         return self
+
+    async def _belong_to(self, destination: str) -> None:
+        known = (await self._facts()).get("destination", destination)
+        if known != destination:
+            raise LedgerError(
+                f"the ledger belongs to {known}, not to {destination}: name another file, or reset it"
+            )
+        await self.database.write(_fact("destination", destination))
 
     async def aclose(self) -> None:
         """Close the ledger; everything posted is written first."""

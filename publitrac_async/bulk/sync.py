@@ -173,9 +173,18 @@ class _Run:
         report = evolve(
             report, source=name, source_changed=changed, stopped=engine.stopped, confirmation=confirmation
         )
-        if self.folder is not None:
-            await write_results(self.folder, spool, source)
+        return await self._written(report, spool)
+
+    async def _written(self, report: Report, spool: Spool) -> Report:
+        """The report, once the files are written: if they cannot be, it says so."""
+        if self.folder is None:
+            return report
+        try:
+            await write_results(self.folder, spool, self.source)
             write_summary(self.folder, report)
+        except OSError as error:
+            complaint = f"the result files cannot be written: {error.strerror}"
+            return evolve(report, stopped=report.stopped or complaint, results_dir=None)
         return report
 
     async def _send(self, engine: Engine, *, rejected: int, rows: int) -> None:
