@@ -1,0 +1,74 @@
+"""Sinks without a network, which keep a record of what reached them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from publitrac_async import Lead, PublitracError
+from publitrac_async.bulk import Prepared, State, prepare_lead
+
+Answer = Callable[[Lead], PublitracError | None]
+
+
+class RecordingSink:
+    """Takes leads, and answers what a test says."""
+
+    def __init__(
+        self,
+        answer: Answer = lambda lead: None,
+        *,
+        repeatable: bool = True,
+        batch_size: int = 1,
+        turns: int = 1,
+        destination: str = "test",
+    ) -> None:
+        self.name = "recording"
+        self.destination = destination
+        self.acknowledges = State.OK
+        self.repeatable = repeatable
+        self.batch_size = batch_size
+        self.arrived: list[Lead] = []
+        self.calls: list[list[str]] = []
+        self.in_flight: list[str] = []
+        self.most_in_flight = 0
+        self._answer = answer
+        self._turns = turns
+
+    def prepare(self, fields: Mapping[str, Any] | Lead) -> Prepared[Lead]:
+        return prepare_lead(fields)
+
+    async def send(self, records: Sequence[Lead]) -> Sequence[PublitracError | None]:
+        keys = [lead.email.casefold() for lead in records]
+        assert not set(keys) & set(self.in_flight), "two calls in flight for one address"
+        self.in_flight += keys
+        self.most_in_flight = max(self.most_in_flight, len(self.in_flight))
+        self.calls.append([lead.email for lead in records])
+        try:
+            for _ in range(self._turns):
+                await asyncio.sleep(0)
+            answers = [self._answer(lead) for lead in records]
+        finally:
+            for key in keys:
+                self.in_flight.remove(key)
+        self.arrived += [lead for lead, answer in zip(records, answers, strict=True) if answer is None]
+        return answers
+
+    @property
+    def emails(self) -> list[str]:
+        return [lead.email for lead in self.arrived]
+
+
+class RaisingSink(RecordingSink):
+    """Raises instead of answering for single records, as the sinks of PUBLITRAC do."""
+
+    async def send(self, records: Sequence[Lead]) -> Sequence[PublitracError | None]:
+        for answer in await super().send(records):
+            if answer is not None:
+                raise answer
+        return [None] * len(records)
+
+
+def rows(count: int, **fields: Any) -> list[dict[str, Any]]:
+    return [{"email": f"lead{number}@example.com", **fields} for number in range(count)]

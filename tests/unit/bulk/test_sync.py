@@ -1,0 +1,338 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from publitrac_async import (
+    AuthenticationError,
+    ConfigurationError,
+    Conflict,
+    Lead,
+    NotSent,
+    OutcomeUnknown,
+    PermissionDenied,
+    PublitracError,
+    QuotaExhausted,
+    ServerError,
+    UnexpectedContent,
+    ValidationError,
+)
+from publitrac_async.bulk import (
+    ErrorBudget,
+    Progress,
+    Report,
+    SourceError,
+    State,
+    Stop,
+    read_leads,
+    sync_leads,
+)
+
+from .sinks import RaisingSink, RecordingSink, rows
+
+GENEROUS = ErrorBudget(share=1, in_a_row=10_000)
+
+
+def accounted(report: Report) -> Report:
+    """Every row in exactly one state."""
+    assert sum(report.counts.values()) == report.rows
+    return report
+
+
+async def run(source: Any, sink: RecordingSink, **options: Any) -> Report:
+    return accounted(await sync_leads(source, sink, **{"budget": GENEROUS} | options))
+
+
+async def test_every_row_is_sent_once() -> None:
+    sink = RecordingSink(turns=3)
+    report = await run(rows(1000), sink, workers=8)
+    assert report.ok == 1000
+    assert sorted(sink.emails) == sorted(f"lead{number}@example.com" for number in range(1000))
+    assert 1 < sink.most_in_flight <= 8
+    assert report.exit_code == 0
+
+
+async def test_any_iterable_of_mappings_and_leads_will_do() -> None:
+    async def leads() -> AsyncIterator[Any]:
+        for number in range(3):
+            yield Lead(email=f"lead{number}@example.com", first_name=None)
+        yield {"email": "row@example.com", "carColor": "Red", "is_customer": "1"}
+
+    class Table:
+        def __iter__(self) -> Iterator[dict[str, Any]]:
+            return iter(rows(3))
+
+    for source, count in [(leads(), 4), (Table(), 3), (iter(rows(3)), 3), (tuple(rows(3)), 3), ([], 0)]:
+        sink = RecordingSink()
+        report = await run(source, sink)
+        assert report.ok == count
+    sink = RecordingSink()
+    await run(leads(), sink)
+    assert [lead for lead in sink.arrived if lead.email == "row@example.com"] == [
+        Lead(email="row@example.com", is_customer=True, custom_fields={"carColor": "Red"})
+    ]
+    # None is no unset: it is sent, and so it has to survive the spool.
+    assert [lead.first_name for lead in sink.arrived if lead.email == "lead0@example.com"] == [None]
+
+
+async def test_something_else_is_no_source() -> None:
+    with pytest.raises(TypeError, match="item 1 of the source is a str"):
+        await sync_leads(["lead@example.com"], RecordingSink())
+    with pytest.raises(ConfigurationError):
+        await sync_leads([], RecordingSink(), workers=0)
+
+
+async def test_the_last_of_duplicates_wins_and_all_are_reported() -> None:
+    source = [
+        {"email": "a@example.com", "city": "1"},
+        {"email": "b@example.com"},
+        {"email": "A@Example.com", "city": "3"},
+        {"email": "a@example.com", "city": "4"},
+        {"email": "a@example.com", "score": "not a number"},
+    ]
+    sink = RecordingSink()
+    report = await run(source, sink)
+    assert {lead.email: lead.city for lead in sink.arrived}["a@example.com"] == "4"
+    assert len(sink.arrived) == 2
+    assert (report.ok, report.skipped, report.duplicates, report.rejected) == (2, 2, 2, 1)
+    assert [(each.line, each.superseded_by) for each in report.superseded] == [(1, 4), (3, 4)]
+
+
+async def test_rows_that_cannot_be_accepted_are_reported_with_line_code_and_reason() -> None:
+    source = [
+        {"email": "a@example.com"},
+        {"email": "not-an-address"},
+        {"email": "c@example.com", "score": "x"},
+    ]
+    report = await run(source, RecordingSink())
+    assert [(each.line, each.code) for each in report.rejections] == [(2, "9002"), (3, "9006")]
+    assert report.rejections[0].reason == "email: not an e-mail address (code 9002)"
+    assert "not-an-address" not in json.dumps(report.as_dict())
+    assert report.exit_code == 3
+
+
+@pytest.mark.parametrize("kind", [RecordingSink, RaisingSink])
+@pytest.mark.parametrize(
+    ("error", "state", "ledger_state"),
+    [
+        (ValidationError("no"), State.REJECTED, State.REJECTED),
+        (Conflict("several"), State.REJECTED, State.REJECTED),
+        (OutcomeUnknown("lost"), State.UNKNOWN, State.UNKNOWN),
+        (UnexpectedContent("a web page"), State.UNKNOWN, State.UNKNOWN),
+        (ServerError("broken", maybe_applied=True), State.UNKNOWN, State.UNKNOWN),
+        (NotSent("refused"), State.PENDING, State.RETRY),
+        (ServerError("busy"), State.PENDING, State.RETRY),
+        (PublitracError("of another kind"), State.UNKNOWN, State.UNKNOWN),
+    ],
+)
+async def test_each_failure_has_its_state(
+    kind: type[RecordingSink], error: PublitracError, state: State, ledger_state: State, tmp_path: Path
+) -> None:
+    import sqlite3
+
+    sink = kind(lambda lead: error if lead.email == "lead3@example.com" else None)
+    report = await run(rows(10), sink, ledger=tmp_path / "ledger.sqlite")
+    assert report.counts[state] == 1
+    assert report.ok == 9
+    assert report.errors == {type(error).__name__: 1}
+    with sqlite3.connect(tmp_path / "ledger.sqlite") as connection:
+        found = connection.execute(
+            "SELECT state, error FROM leads WHERE key = 'lead3@example.com'"
+        ).fetchall()
+    connection.close()
+    assert found == [(ledger_state, error.message)]
+
+
+@pytest.mark.parametrize("kind", [AuthenticationError, PermissionDenied, QuotaExhausted, ConfigurationError])
+async def test_errors_that_concern_every_row_stop_the_run(kind: type[PublitracError]) -> None:
+    sink = RecordingSink(lambda lead: kind("no"), turns=2)
+    report = await run(rows(1000), sink, workers=4)
+    assert report.stopped == f"{kind.__name__}: no"
+    assert report.pending == 1000
+    assert len(sink.calls) <= 8
+    assert report.exit_code == 1
+
+
+async def test_an_outage_stops_the_run() -> None:
+    sink = RecordingSink(lambda lead: NotSent("refused"))
+    report = await run(rows(1000), sink, workers=4, budget=ErrorBudget(in_a_row=20))
+    assert report.stopped == "20 rows in a row got no usable answer: the service seems to be away"
+    assert report.pending == 1000
+    assert 20 <= len(sink.calls) <= 24
+
+
+async def test_single_failures_are_no_outage() -> None:
+    sink = RecordingSink(lambda lead: NotSent("refused") if "7" in lead.email else None)
+    report = await run(rows(200), sink, workers=1, budget=ErrorBudget(in_a_row=11))
+    assert report.stopped is None
+
+
+async def test_the_error_budget_stops_the_run() -> None:
+    sink = RecordingSink(lambda lead: ValidationError("no") if int(lead.email[4:-12]) % 2 else None)
+    report = await run(rows(1000), sink, workers=1, budget=ErrorBudget(failures=10, share=0.4))
+    assert report.stopped == "11 of 22 rows failed, more than the error budget allows"
+    assert (report.ok, report.rejected, report.pending) == (11, 11, 978)
+
+
+async def test_a_wrong_mapping_stops_the_run_before_its_first_call() -> None:
+    sink = RecordingSink()
+    source = [*rows(50), *({"email": f"wrong{number}"} for number in range(150))]
+    report = await run(source, sink, budget=ErrorBudget(failures=100, share=0.5))
+    assert report.stopped == "150 of 200 rows cannot be sent, more than the error budget allows"
+    assert (sink.calls, report.pending, report.rejected) == ([], 50, 150)
+
+
+async def test_a_sink_that_breaks_ends_the_run_and_loses_nothing(tmp_path: Path) -> None:
+    class Broken(RecordingSink):
+        async def send(self, records: Any) -> Any:
+            if len(self.calls) == 10:
+                raise ZeroDivisionError
+            return await super().send(records)
+
+    ledger = tmp_path / "ledger.sqlite"
+    broken = Broken()
+    with pytest.raises(ZeroDivisionError):
+        await sync_leads(rows(100), broken, ledger=ledger, workers=1)
+    sink = RecordingSink()
+    report = await run(rows(100), sink, ledger=ledger)
+    assert (report.skipped, report.ok) == (10, 90)
+    assert not set(sink.emails) & set(broken.emails)
+
+
+async def test_a_source_that_breaks_sends_nothing() -> None:
+    def source() -> Iterator[dict[str, str]]:
+        yield from rows(700)
+        raise OSError("the share went away")
+
+    sink = RecordingSink()
+    with pytest.raises(OSError, match="the share went away"):
+        await sync_leads(source(), sink)
+    assert sink.calls == []
+
+
+async def test_batches_are_filled_and_answered_one_by_one() -> None:
+    sink = RecordingSink(
+        lambda lead: Conflict("several") if lead.email == "lead5@example.com" else None, batch_size=300
+    )
+    report = await run([*rows(1000), *rows(3)], sink, workers=2)
+    assert (report.ok, report.rejected, report.duplicates) == (999, 1, 3)
+    assert sorted(map(len, sink.calls)) == [100, 300, 300, 300]
+
+
+async def test_the_first_request_drains_and_the_second_cancels(tmp_path: Path) -> None:
+    stop = Stop()
+
+    class Slow(RecordingSink):
+        async def send(self, records: Any) -> Any:
+            if len(self.calls) == 10:
+                stop.request()
+            return await super().send(records)
+
+    slow = Slow(turns=5)
+    report = await run(rows(100), slow, workers=4, stop=stop, ledger=tmp_path / "ledger.sqlite")
+    assert report.stopped == "interrupted"
+    assert report.exit_code == 130
+    assert report.ok == len(slow.arrived) < 20
+    assert report.unknown == 0
+    assert report.pending == 100 - report.ok
+
+    stop = Stop()
+    hanging = Hanging(stop)
+    report = await run(rows(100), hanging, workers=4, stop=stop, ledger=tmp_path / "ledger.sqlite")
+    assert report.stopped == "interrupted"
+    assert report.unknown == 4
+    assert report.skipped == len(slow.arrived)
+
+    sink = RecordingSink()
+    report = await run(rows(100), sink, ledger=tmp_path / "ledger.sqlite")
+    assert report.ok == 100 - len(slow.arrived)
+    assert set(hanging.emails_seen) <= set(sink.emails)
+
+
+class Hanging(RecordingSink):
+    """Asks twice for the end when all its calls hang."""
+
+    def __init__(self, stop: Stop) -> None:
+        super().__init__()
+        self.stop = stop
+        self.emails_seen: list[str] = []
+
+    async def send(self, records: Any) -> Any:
+        self.emails_seen += [lead.email for lead in records]
+        if len(self.emails_seen) == 4:
+            self.stop.request()
+            self.stop.request()
+        await asyncio.Event().wait()
+
+
+async def test_a_cancelled_task_leaves_a_ledger_that_knows(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.sqlite"
+    hanging = Hanging(Stop())
+    task = asyncio.create_task(sync_leads(rows(50), hanging, ledger=ledger, workers=3))
+    while len(hanging.emails_seen) < 3:
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    appending = RecordingSink(repeatable=False)
+    report = await run(rows(50), appending, ledger=ledger)
+    assert (report.unknown, report.ok) == (3, 47)
+    assert not set(appending.emails) & set(hanging.emails_seen)
+
+
+async def test_a_request_while_reading_ends_the_run_before_its_first_call() -> None:
+    stop = Stop()
+
+    def source() -> Iterator[dict[str, str]]:
+        for number, row in enumerate(rows(5000)):
+            if number == 1200:
+                stop.request()
+            yield row
+
+    sink = RecordingSink()
+    report = await run(source(), sink, stop=stop)
+    assert sink.calls == []
+    assert report.stopped == "interrupted"
+    assert report.pending == report.rows == 1500
+
+
+async def test_progress_tells_every_phase_and_adds_up() -> None:
+    seen: list[Progress] = []
+    report = await run([*rows(20), {"email": "x"}], RecordingSink(), progress=seen.append)
+    assert [each.phase for each in seen if each.done == 0] == ["reading", "sending"]
+    assert seen[-1].phase == "finished"
+    assert seen[-1].counts == report.counts
+    sending = [each for each in seen if each.phase == "sending"]
+    assert sending[0].total == 20
+    assert sending[-1].done == 20
+
+
+async def test_a_table_without_email_is_refused_as_a_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("E-post;Förnamn\na@example.com;Ada\n", encoding="utf-8")
+    with pytest.raises(SourceError, match=r"no column email; it has E-post;Förnamn.*delimiter"):
+        await sync_leads(read_leads(path), RecordingSink())
+    path.write_text("name\nAda\n", encoding="utf-8")
+    with pytest.raises(SourceError, match="no column email"):
+        await sync_leads(read_leads(path), RecordingSink())
+
+
+async def test_a_slow_loop_gets_its_turn_while_rows_are_read() -> None:
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(count())
+    await run(rows(2000), RecordingSink(), workers=1)
+    task.cancel()
+    assert turns > 2000
