@@ -46,7 +46,8 @@ class VitecLeads:
     mapping in the shape of Vitec's JSON is taken as it is.
 
     Every call makes another lead, so a row whose outcome is unknown is never sent again: the ledger keeps it
-    until `settle` says what became of it.
+    until `settle` says what became of it. Give `sync_leads` no more ``workers`` than the client has calls at
+    once (5): a row is in doubt from the moment a worker has taken it.
 
     Args:
         vitec: an open client.

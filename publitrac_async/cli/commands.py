@@ -15,8 +15,9 @@ from publitrac_async.cli import doctor as doctor_report
 from publitrac_async.cli import lookup, sandbox_server
 from publitrac_async.cli.dry_run import show_dry_run
 from publitrac_async.cli.exits import CommandError, Exit
+from publitrac_async.cli.settling import run_settle
 from publitrac_async.cli.sync import SyncOptions, run_sync
-from publitrac_async.config import CALLS_PER_SECOND
+from publitrac_async.config import CALLS_PER_SECOND, VITEC_CALLS_PER_SECOND
 from publitrac_async.errors import ConfigurationError, PublitracError
 from publitrac_async.version import __version__
 
@@ -28,10 +29,12 @@ every row.
 
 Credentials come from the environment, never from the command line: PUBLITRAC_API_KEY, and for v1
 PUBLITRAC_USERNAME and PUBLITRAC_PASSWORD; each also as ..._FILE with the path of a file. PUBLITRAC_BASE_URL
-names another environment.
+names another environment. For vitec they are VITEC_USERNAME and VITEC_PASSWORD; VITEC_BASE_URL can name the
+test host.
 
 With --ledger, a run that was interrupted or killed is taken up by the same command, and rows that have not
-changed are not sent again.
+changed are not sent again. Every call to vitec makes another lead, so rows that may have arrived are not sent
+again either: look them up, then use `settle`.
 
 Ctrl-C lets the calls in flight end; a second one cancels them.
 
@@ -55,10 +58,10 @@ def commands() -> None:
 @click.argument("source", type=_FILE)
 @click.option(
     "--via",
-    type=click.Choice(["v2", "v1"]),
+    type=click.Choice(["v2", "v1", "vitec"]),
     default="v2",
     show_default=True,
-    help="v2 queues leads, v1 processes them before it answers.",
+    help="v2 queues leads, v1 processes them before it answers, vitec hands them to an estate agent.",
 )
 @click.option(
     "--sandbox",
@@ -66,6 +69,8 @@ def commands() -> None:
     help="Send to an emulated PUBLITRAC inside this command, and read back from it. Nothing leaves "
     "this machine, and the environment's credentials are not even looked at.",
 )
+@click.option("--customer", help="With vitec: the customer who gets the leads, such as M30011.")
+@click.option("--lead-source", help="With vitec: where the leads come from; Vitec creates unknown names.")
 @click.option("--ledger", type=_PATH, help="File that remembers what was sent; created if there is none.")
 @click.option("--full", is_flag=True, help="Send rows again that have not changed since they were sent.")
 @click.option("--retry-rejected", is_flag=True, help="Send rejected rows again that have not changed.")
@@ -105,9 +110,8 @@ def commands() -> None:
 @click.option(
     "--rate",
     type=click.IntRange(min=1),
-    default=CALLS_PER_SECOND,
-    show_default=True,
-    help="Calls a second. --sandbox enforces the same limit.",
+    help=f"Calls a second; {CALLS_PER_SECOND} by default, with vitec {VITEC_CALLS_PER_SECOND}. The sandbox's "
+    "PUBLITRAC enforces the same limit.",
 )
 @click.option(
     "--max-errors",
@@ -120,10 +124,26 @@ def commands() -> None:
 def sync(**options: Any) -> None:
     """Bring a file of leads to PUBLITRAC."""
     dry_run = options.pop("dry_run")
+    if options["rate"] is None:
+        options["rate"] = VITEC_CALLS_PER_SECOND if options["via"] == "vitec" else CALLS_PER_SECOND
     chosen = SyncOptions(**options)
     if dry_run:
         sys.exit(show_dry_run(chosen))
     _run(run_sync(chosen))
+
+
+@commands.command()
+@click.argument("ledger", type=_FILE)
+@click.argument("keys", nargs=-1)
+@click.option("--arrived/--send-again", default=None, help="What is to be done with the rows of these KEYS.")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON lines.")
+def settle(ledger: Path, keys: tuple[str, ...], arrived: bool | None, as_json: bool) -> None:
+    """Settle rows that may have arrived, after a look at the service.
+
+    Without KEYS, show those that LEDGER holds, each with its key (the e-mail address); the exit status is 3
+    if there are any. With KEYS, say --arrived if the service has them, or have the next run send them again.
+    """
+    _run(run_settle(ledger, keys, arrived=arrived, as_json=as_json))
 
 
 @commands.command()

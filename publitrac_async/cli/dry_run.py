@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from publitrac_async.bulk import Preparer, examine, prepare_lead
+from publitrac_async.cli import vitec
 from publitrac_async.cli.console import say
 from publitrac_async.cli.exits import Exit
 from publitrac_async.cli.lookup import fields_of
@@ -27,9 +29,12 @@ def show_dry_run(options: SyncOptions) -> int:
         MappingError: the mapping does not fit it.
     """
     rows = rejected = 0
-    for each in examine(options.open_source(), Preparer(prepare_lead, options.load_mapping())):
+    to_vitec = options.via == "vitec"
+    prepare = partial(vitec.prepare, options) if to_vitec else prepare_lead
+    show = vitec.fields_of if to_vitec else fields_of
+    for each in examine(options.open_source(), Preparer(prepare, options.load_mapping())):
         rows += 1
-        fields = None if each.record is None else fields_of(each.record)
+        fields = None if each.record is None else show(each.record)
         if fields is not None and rows - rejected <= _SHOWN:
             _write(options, {"event": "row", "line": each.line, "fields": fields})
         rejected += fields is None

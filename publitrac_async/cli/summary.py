@@ -25,7 +25,7 @@ def write_report(report: Report, *, as_json: bool, sandbox: bool, ledger: Path |
 
 def lines_of(report: Report, *, sandbox: bool, ledger: Path | None) -> Iterator[str]:
     """The report, line by line."""
-    service = "the sandbox" if sandbox else "PUBLITRAC"
+    service = "the sandbox" if sandbox else "Vitec" if report.sink == "vitec" else "PUBLITRAC"
     yield f"{report.source} to {service} by {report.sink}: {report.rows:,} rows in {duration(report.seconds)}"
     for state, count in report.counts.items():
         if count:
@@ -49,6 +49,9 @@ def _remarks(report: Report, ledger: Path | None) -> Iterator[str]:
         yield f"Stopped before the last row: {report.stopped}."
     if report.pending and ledger is not None:
         yield "The same command takes the run up where it ended."
+    if report.unknown and report.sink == "vitec":
+        verb = "" if ledger is None else f", then `publitrac-async settle {ledger}`"
+        yield f"Rows that may have arrived are not sent again: look them up at Vitec{verb}."
     if report.results_dir is not None:
         yield f"Rows by outcome, summary and report: {report.results_dir}"
 

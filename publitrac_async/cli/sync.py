@@ -20,17 +20,19 @@ from publitrac_async.bulk import (
     DelayedSync,
     ErrorBudget,
     Report,
+    Sink,
     Stop,
     SyncLead,
     read_leads,
     sync_leads,
 )
+from publitrac_async.cli import vitec
 from publitrac_async.cli.display import display_for
 from publitrac_async.cli.exits import CommandError, Exit
 from publitrac_async.cli.sandbox_server import load_sandbox
 from publitrac_async.cli.summary import write_report
 from publitrac_async.client import PublitracClient, read_environment
-from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT
+from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT, CONCURRENCY, VITEC_CONCURRENCY
 
 
 @frozen(kw_only=True)
@@ -38,7 +40,7 @@ class SyncOptions:
     """The options of `sync`, as its help describes them."""
 
     source: Path
-    via: Literal["v1", "v2"]
+    via: Literal["v1", "v2", "vitec"]
     sandbox: bool
     ledger: Path | None
     full: bool
@@ -55,6 +57,8 @@ class SyncOptions:
     rate: int
     max_errors: float
     as_json: bool
+    customer: str | None = None
+    lead_source: str | None = None
 
     def open_source(self) -> Any:
         """The input file."""
@@ -75,18 +79,7 @@ async def run_sync(options: SyncOptions) -> int:
         raise CommandError("--full, --retry-rejected and --reset are about what a --ledger knows: name it")
     meter, stop = CallMeter(options.rate), Stop()
     async with AsyncExitStack() as stack:
-        client, destination = await _open_client(stack, options, meter)
-        confirm = None
-        if options.sandbox:
-            confirm = Confirm(v1=client.v1, calls_per_second=options.rate, patience=options.confirm_wait)
-        elif options.confirm:
-            rate = options.confirm_rate
-            confirm = Confirm(v1=client.v1, calls_per_second=rate, patience=options.confirm_wait)
-        sink = (
-            DelayedSync(client.v2, destination=destination)
-            if options.via == "v2"
-            else SyncLead(client.v1, destination=destination)
-        )
+        sink, confirm = await _open_sink(stack, options, meter)
         await stack.enter_async_context(_signals_go_to(stop))
         with display_for(as_json=options.as_json) as display:
             report = await sync_leads(
@@ -96,6 +89,8 @@ async def run_sync(options: SyncOptions) -> int:
                 again=Again(full=options.full, retry_rejected=options.retry_rejected, reset=options.reset),
                 mapping=options.load_mapping(),
                 confirm=confirm,
+                # More workers than calls at once would only put more rows in doubt when a run is killed.
+                workers=VITEC_CONCURRENCY if options.via == "vitec" else CONCURRENCY,
                 budget=ErrorBudget(share=options.max_errors / 100),
                 results_dir=options.results,
                 progress=display,
@@ -117,6 +112,23 @@ def exit_status(report: Report, *, sandbox: bool) -> int:
     if sandbox and report.exit_code == Exit.REJECTED and not report.unknown:
         return Exit.FINE
     return report.exit_code
+
+
+async def _open_sink(
+    stack: AsyncExitStack, options: SyncOptions, meter: CallMeter
+) -> tuple[Sink[Any], Confirm | None]:
+    if options.via == "vitec":
+        return await vitec.open_sink(stack, options, meter), None
+    client, destination = await _open_client(stack, options, meter)
+    confirm = None
+    if options.sandbox:
+        confirm = Confirm(v1=client.v1, calls_per_second=options.rate, patience=options.confirm_wait)
+    elif options.confirm:
+        rate = options.confirm_rate
+        confirm = Confirm(v1=client.v1, calls_per_second=rate, patience=options.confirm_wait)
+    if options.via == "v2":
+        return DelayedSync(client.v2, destination=destination), confirm
+    return SyncLead(client.v1, destination=destination), confirm
 
 
 async def _open_client(
