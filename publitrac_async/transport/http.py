@@ -30,6 +30,7 @@ from publitrac_async.transport.auth import Authorization
 from publitrac_async.transport.body import read_body
 from publitrac_async.transport.classify import parse_retry_after
 from publitrac_async.transport.operation import Answer, Call, Operation
+from publitrac_async.transport.secret import MASK
 from publitrac_async.version import USER_AGENT
 
 _BASE_HEADERS: Final = (("accept-encoding", "gzip"), ("user-agent", USER_AGENT))
@@ -47,6 +48,21 @@ _NEVER_SENT: Final = (
 _FAILURES: Final = (httpx.TransportError, httpx.StreamError, *FAILURES)
 
 _NOT_SENDABLE: Final = Problem("a parameter holds lone surrogates, or is too long for a URL")
+
+
+class _SealedValue(bytes):
+    """A header's value: who writes its bytes writes the credential, who reads it as text sees asterisks.
+
+    Instrumentation of httpx copies the headers it is shown into spans.
+    """
+
+    def decode(self, *_: object) -> str:  # type: ignore[override]  # whatever the encoding
+        return MASK
+
+    def __repr__(self) -> str:
+        return repr(MASK)
+
+    __str__ = __repr__
 
 
 @define
@@ -151,8 +167,10 @@ class Wire:
                 stream=httpx.ByteStream(content),
                 extensions=extensions,
             )
-        # httpx's own transport sends the target from the extension; others know only the URL.
-        if not isinstance(self._transport, httpx.AsyncHTTPTransport):
+        if isinstance(self._transport, httpx.AsyncHTTPTransport):
+            # It sends the target from the extension, and header values as the bytes they are.
+            secret_headers = [(name, _SealedValue(value)) for name, value in secret_headers]
+        else:
             url = url.copy_with(raw_path=target.encode("ascii"))
         return httpx.Request(
             operation.verb,

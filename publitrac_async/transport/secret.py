@@ -7,7 +7,8 @@ from typing import Final, NoReturn
 
 from publitrac_async.errors import ConfigurationError
 
-_MASK: Final = "**********"
+#: What is shown in place of a credential.
+MASK: Final = "**********"
 _MAX_LENGTH: Final = 4096
 
 
@@ -42,13 +43,13 @@ class Secret:
         return self._value
 
     def __repr__(self) -> str:
-        return f"Secret({_MASK!r})"
+        return f"Secret({MASK!r})"
 
     def __str__(self) -> str:
-        return _MASK
+        return MASK
 
     def __format__(self, format_spec: str) -> str:
-        return format(_MASK, format_spec)
+        return format(MASK, format_spec)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and other._value == self._value
