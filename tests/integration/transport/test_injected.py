@@ -1,0 +1,226 @@
+"""Whatever carries the requests, the results are the same."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+import respx
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from publitrac_async import (
+    AuthenticationError,
+    LeadNotFound,
+    NotSent,
+    OutcomeUnknown,
+    PublitracClient,
+    PublitracError,
+    RateLimited,
+    ServerError,
+    UnexpectedContent,
+)
+from publitrac_async.transport.aiohttp_transport import AiohttpTransport
+from tests.support.clients import lead, opened
+from tests.support.vendor import DONE, LEAD
+from tests.support.wire import Peer, RawServer, Seen
+
+Answered = tuple[int, dict[str, str], bytes]
+
+
+class Service:
+    """One service for all carriers: `fault` decides how it behaves."""
+
+    def __init__(self) -> None:
+        self.fault: Answered | None = None
+        self.seen: list[tuple[str, str, dict[str, str]]] = []
+
+    def __call__(self, method: str, path: str, query: dict[str, str], headers: dict[str, str]) -> Answered:
+        self.seen.append((method, path, query | {"Token": headers.get("token", "")}))
+        if path == "/v2/auth/getToken":
+            assert headers["authorization"] == "the-key"
+            return 200, {}, json.dumps({"token": "t", "ttl": "900"}).encode()
+        if self.fault is not None:
+            return self.fault
+        if path.startswith("/v2"):
+            assert headers["token"] == "t"
+            return 200, {}, json.dumps({"status": "success", "code": 201}).encode()
+        assert query["apikey"] == "the-key"
+        assert query["password"] == "the-password"
+        return 200, {}, (LEAD.format(email=query["email"]) if method == "GET" else DONE).encode()
+
+
+def answer(service: Service, request: httpx.Request) -> httpx.Response:
+    status, headers, body = service(
+        request.method, request.url.path, dict(request.url.params), dict(request.headers)
+    )
+    return httpx.Response(status, headers=headers, content=body)
+
+
+@asynccontextmanager
+async def mock(service: Service) -> AsyncIterator[tuple[str, httpx.AsyncBaseTransport]]:
+    yield "https://vendor.test", httpx.MockTransport(lambda request: answer(service, request))
+
+
+@asynccontextmanager
+async def asgi(service: Service) -> AsyncIterator[tuple[str, httpx.AsyncBaseTransport]]:
+    async def endpoint(request: Request) -> Response:
+        query, headers = dict(request.query_params), dict(request.headers)
+        status, fields, body = service(request.method, request.url.path, query, headers)
+        return Response(body, status, fields)
+
+    app = Starlette(routes=[Route("/{path:path}", endpoint, methods=["GET", "POST"])])
+    yield "https://vendor.test", httpx.ASGITransport(app)
+
+
+@asynccontextmanager
+async def respx_router(service: Service) -> AsyncIterator[tuple[str, httpx.AsyncBaseTransport]]:
+    router = respx.Router(assert_all_called=False)
+    router.route(host="vendor.test").mock(side_effect=lambda request: answer(service, request))
+    yield "https://vendor.test", httpx.MockTransport(router.async_handler)
+
+
+async def over_sockets(service: Service, stack: AsyncExitStack) -> str:
+    async def respond(seen: Seen, peer: Peer) -> bytes:
+        status, headers, body = service(seen.method, seen.path, seen.query, seen.headers)
+        fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        return f"HTTP/1.1 {status} X\r\n{fields}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+    server = await stack.enter_async_context(RawServer(respond))
+    return server.url
+
+
+@asynccontextmanager
+async def httpx_sockets(service: Service) -> AsyncIterator[tuple[str, httpx.AsyncBaseTransport]]:
+    async with AsyncExitStack() as stack:
+        yield await over_sockets(service, stack), httpx.AsyncHTTPTransport()
+
+
+@asynccontextmanager
+async def default(service: Service) -> AsyncIterator[tuple[str, httpx.AsyncBaseTransport]]:
+    async with AsyncExitStack() as stack:
+        yield await over_sockets(service, stack), AiohttpTransport()
+
+
+CARRIERS = [default, mock, asgi, respx_router, httpx_sockets]
+Carrier = Callable[[Service], Any]
+
+
+@asynccontextmanager
+async def through(carrier: Carrier) -> AsyncIterator[tuple[Service, PublitracClient]]:
+    service = Service()
+    async with carrier(service) as (url, transport), opened(url, transport=transport) as publitrac:
+        yield service, publitrac
+
+
+@pytest.mark.parametrize("carrier", CARRIERS, ids=lambda carrier: carrier.__name__)
+async def test_successes_are_the_same(carrier: Carrier) -> None:
+    async with through(carrier) as (service, publitrac):
+        assert (await publitrac.v1.get_lead("ada+x@example.com")).email == "ada+x@example.com"
+        await publitrac.v1.sync_lead(lead())
+        accepted = await asyncio.gather(*(publitrac.v2.delayed_sync(lead(number)) for number in range(20)))
+        assert {one.status for one in accepted} == {"success"}
+        assert [(method, path) for method, path, _ in service.seen] == [
+            ("GET", "/api"),
+            ("POST", "/api"),
+            ("GET", "/v2/auth/getToken"),
+            *[("POST", "/v2/lead/delayedSync")] * 20,
+        ]
+
+
+@pytest.mark.parametrize("carrier", CARRIERS, ids=lambda carrier: carrier.__name__)
+@pytest.mark.parametrize(
+    ("fault", "kind", "sent"),
+    [
+        ((500, {}, b"x"), ServerError, 4),
+        ((429, {"Retry-After": "0"}, b"x"), RateLimited, 4),
+        ((401, {}, b""), AuthenticationError, 1),
+        ((302, {"Location": "https://elsewhere.test/"}, b""), UnexpectedContent, 1),
+        ((200, {}, b"<html>"), UnexpectedContent, 1),
+        ((200, {}, b"<response>"), UnexpectedContent, 4),
+        ((200, {"Content-Encoding": "br"}, b"x"), UnexpectedContent, 1),
+        ((200, {}, b"<response><status>9015</status></response>"), LeadNotFound, 1),
+    ],
+    ids=lambda value: str(value[0]) if isinstance(value, tuple) else getattr(value, "__name__", str(value)),
+)
+async def test_failures_are_the_same(
+    carrier: Carrier, fault: Answered, kind: type[PublitracError], sent: int
+) -> None:
+    async with through(carrier) as (service, publitrac):
+        service.fault = fault
+        with pytest.raises(PublitracError) as caught:
+            await publitrac.v1.get_lead("a@example.com")
+        error = caught.value
+        assert type(error) is kind
+        assert (error.attempts, len(service.seen)) == (sent, sent)
+        assert error.status == fault[0]
+        assert error.operation == "getLead"
+        assert not error.maybe_applied
+
+
+async def test_respx_patches_what_httpx_would_send() -> None:
+    """respx cannot see the credentials, since it builds what it shows from what is shown to it."""
+    with respx.mock as router:
+        route = router.get(host="vendor.test", path="/api").mock(
+            return_value=httpx.Response(200, content=LEAD.format(email="a@example.com").encode())
+        )
+        async with opened("https://vendor.test", transport=httpx.AsyncHTTPTransport()) as publitrac:
+            assert (await publitrac.v1.get_lead("a@example.com")).email == "a@example.com"
+        assert route.call_count == 1
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind", "sent"),
+    [
+        (httpx.ConnectError("x"), NotSent, 4),
+        (httpx.ConnectTimeout("x"), NotSent, 4),
+        (httpx.PoolTimeout("x"), NotSent, 4),
+        (httpx.ReadError("x"), OutcomeUnknown, 1),
+        (httpx.ReadTimeout("x"), OutcomeUnknown, 1),
+        (httpx.RemoteProtocolError("x"), OutcomeUnknown, 1),
+        (httpx.StreamClosed(), OutcomeUnknown, 1),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+async def test_what_a_transport_raises(raised: Exception, kind: type[PublitracError], sent: int) -> None:
+    requests: list[httpx.Request] = []
+
+    def fails(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        raise raised
+
+    async with opened("https://vendor.test", transport=httpx.MockTransport(fails)) as publitrac:
+        with pytest.raises(PublitracError) as caught:
+            await publitrac.v1.call("addLead", xml="<request/>")
+    assert type(caught.value) is kind
+    assert len(requests) == sent
+    assert caught.value.__cause__ is caught.value.__context__ is None
+
+
+async def test_a_mistake_in_a_mock_is_not_dressed_up() -> None:
+    def wrong(request: httpx.Request) -> httpx.Response:
+        raise AssertionError("unexpected request")
+
+    async with opened("https://vendor.test", transport=httpx.MockTransport(wrong)) as publitrac:
+        with pytest.raises(AssertionError, match="unexpected request"):
+            await publitrac.v1.get_lead("a@example.com")
+
+
+async def test_an_injected_transport_is_closed_with_its_client() -> None:
+    class Closes(httpx.MockTransport):
+        closed = 0
+
+        async def aclose(self) -> None:
+            self.closed += 1
+
+    transport = Closes(lambda request: httpx.Response(500))
+    async with opened("https://vendor.test", transport=transport):
+        assert transport.closed == 0
+    assert transport.closed == 1
