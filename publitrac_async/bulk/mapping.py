@@ -96,17 +96,15 @@ class ColumnMapping:
                 raise MappingError(f"{name}: the name of a column must be text")
         if "email" not in columns:
             raise MappingError("the table fields must say which column is email")
-        options = tables["options"]
-        _check_names(options, _OPTIONS, "option")
-        other_columns = options.get("other_columns", "ignore")
-        if other_columns not in ("ignore", "custom"):
-            raise MappingError('other_columns must be "ignore" or "custom"')
+        _check_options(tables["options"])
+        for name, cells in tables["values"].items():
+            if not isinstance(cells, Mapping):
+                raise MappingError(f"values of {name} must be a table")
         return cls(
             columns=columns,
             constants={field_name(name): value for name, value in tables["constants"].items()},
             values={field_name(name): dict(cells) for name, cells in tables["values"].items()},
-            other_columns=other_columns,
-            dates=options.get("dates"),
+            **tables["options"],
         )
 
     def check(self, columns: Iterable[str]) -> None:
@@ -163,6 +161,14 @@ def _native(name: str) -> str:
             f"{name} is no native field of a lead: custom ones go into the table custom_fields"
         )
     return vendor
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    _check_names(options, _OPTIONS, "option")
+    if options.get("other_columns", "ignore") not in ("ignore", "custom"):
+        raise MappingError('other_columns must be "ignore" or "custom"')
+    if not isinstance(options.get("dates", ""), str):
+        raise MappingError("dates must be text")
 
 
 def _check_names(content: Mapping[str, Any], known: frozenset[str], kind: str) -> None:

@@ -178,7 +178,7 @@ class Course:
         calls, waited = (self._calls.calls, self._calls.waited) if self._calls else (0, 0.0)
         new_calls, new_waited = calls - self._metered[0], waited - self._metered[1]
         self._metered = calls, waited
-        if self._phase is Phase.SENDING and now > self._last:
+        if self._phase is Phase.SENDING and self._total and now > self._last:
             self._remember(Stretch(now - self._last, new_calls if self._calls else None, self._stretch))
             self._stretch = {}
         self._last = now

@@ -20,7 +20,7 @@ def load_sandbox() -> Any:
     try:
         return importlib.import_module("publitrac_async.sandbox")
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.startswith("publitrac_async"):
+        if error.name is not None and error.name.startswith("publitrac_async"):
             raise
         message = "the sandbox needs an extra: pip install 'publitrac_async[sandbox]'"
     raise CommandError(message)

@@ -1,0 +1,399 @@
+"""The commands as users run them: in a process of their own, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from publitrac_async.sandbox import Fault, Sandbox
+from publitrac_async.version import __version__
+
+ROOT = Path(__file__).parents[3]
+EXAMPLE = ROOT / "examples" / "leads.csv"
+CANARIES = ("canary-key-73", "canary-user-73", "canary-word-73")
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "publitrac_async", *map(str, arguments)]
+
+
+def environment(**variables: str) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), **variables}
+
+
+def run(*arguments: object, cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        command(*arguments),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env=environment(**variables),
+        cwd=cwd,
+        timeout=60,
+        check=False,
+    )
+    for canary in CANARIES:
+        assert canary not in done.stdout + done.stderr
+    return done
+
+
+def secrets() -> dict[str, str]:
+    names = ("PUBLITRAC_API_KEY", "PUBLITRAC_USERNAME", "PUBLITRAC_PASSWORD")
+    return dict(zip(names, CANARIES, strict=True))
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    key, user, word = CANARIES
+    async with Sandbox(
+        rate_limit=None, processing_delay=0, api_key=key, username=user, password=word
+    ) as sandbox:
+        yield sandbox
+
+
+async def run_beside(sandbox: Sandbox, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return await asyncio.to_thread(run, *arguments, **secrets(), PUBLITRAC_BASE_URL=sandbox.base_url)
+
+
+@pytest.fixture
+def few(tmp_path: Path) -> Path:
+    path = tmp_path / "few.csv"
+    path.write_text(
+        "email,firstName\na@example.com,Åsa\nnot-an-address,Bo\nb@example.com,Eva\n", encoding="utf-8"
+    )
+    return path
+
+
+def test_the_demonstration_accounts_for_every_row_and_touches_nothing_else(tmp_path: Path) -> None:
+    # The environment would lead to another service, with credentials of its own.
+    done = run(
+        *("sync", EXAMPLE, "--sandbox", "--rate", 500),
+        cwd=tmp_path,
+        PUBLITRAC_BASE_URL="http://127.0.0.1:1",
+        **secrets(),
+    )
+    assert done.returncode == 0, done.stderr
+    words = " ".join(done.stdout.split())
+    figures = {name: int(number) for number, name in re.findall(r"(\d+) (accepted|rejected|skipped)", words)}
+    assert figures == {"accepted": 995, "rejected": 3, "skipped": 2}
+    assert sum(figures.values()) == 1000
+    assert "1,000 in all" in words
+    for line in (300, 1115, 1891):
+        assert f"line {line}: email: not an e-mail address (code 9002)" in words
+    assert "line 73 by line 1963" in words
+    assert "995 are there as sent, 0 differ, 0 are not there" in words
+    assert list(tmp_path.iterdir()) == []
+    progress = done.stderr.splitlines()
+    assert 3 <= len(progress) < 20
+    assert all(re.match(r"(reading|sending|confirming): ", line) for line in progress)
+    assert "\x1b" not in done.stderr
+
+
+def test_json_lines(tmp_path: Path) -> None:
+    done = run("sync", EXAMPLE, "--sandbox", "--rate", 500, "--json", "--via", "v1", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {event["event"] for event in events[:-1]} == {"progress"}
+    report = events[-1]
+    assert report["event"] == "report"
+    assert (report["rows"], report["ok"], report["rejected"], report["skipped"]) == (1000, 995, 3, 2)
+    assert [each["line"] for each in report["rejections"]] == [300, 1115, 1891]
+    assert report["confirmation"]["processed"] == 995
+
+
+def test_a_terminal_gets_a_bar(tmp_path: Path, few: Path) -> None:
+    leader, follower = pty.openpty()
+    try:
+        done = subprocess.run(
+            command("sync", few, "--sandbox"),
+            stdout=subprocess.PIPE,
+            stderr=follower,
+            env=environment(TERM="xterm-256color", COLUMNS="100"),
+            timeout=60,
+            check=False,
+        )
+        shown = os.read(leader, 100_000).decode()
+    finally:
+        os.close(leader)
+        os.close(follower)
+    assert done.returncode == 0
+    assert "sending" in shown
+    assert "2 of 2" in shown
+    assert "\x1b[" in shown
+
+
+async def test_a_real_run_needs_the_environment_and_says_what_was_rejected(
+    sandbox: Sandbox, few: Path, tmp_path: Path
+) -> None:
+    ledger = tmp_path / "run.sqlite"
+    done = await run_beside(sandbox, "sync", few, "--ledger", ledger, "--confirm")
+    assert done.returncode == 3, done.stderr
+    assert "line 3: email: not an e-mail address" in done.stdout
+    assert "2 are there as sent" in done.stdout
+    results = tmp_path / "run.results"
+    assert {path.name for path in results.iterdir()} == {
+        *("done.csv", "rejected.csv", "unprocessed.csv", "summary.json", "report.html")
+    }
+    assert json.loads((results / "summary.json").read_text())["rejected"] == 1
+
+    few.write_text("email,firstName\na@example.com,Åsa\nb@example.com,Eve\n", encoding="utf-8")
+    done = await run_beside(sandbox, "sync", few, "--ledger", ledger)
+    assert done.returncode == 0
+    assert "1  skipped (0 superseded, 1 unchanged since an earlier run)" in done.stdout
+    assert "The input is another one than last time" in done.stdout
+    assert sandbox.journal.count(method="delayedSync") == 3
+    done = await run_beside(sandbox, "sync", few, "--ledger", ledger, "--full")
+    assert sandbox.journal.count(method="delayedSync") == 5
+
+
+async def test_wrong_credentials_stop_the_run_before_it_does_harm(sandbox: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / "many.csv"
+    path.write_text("email\n" + "".join(f"lead{number}@example.com\n" for number in range(2000)))
+    done = await asyncio.to_thread(
+        run, "sync", path, PUBLITRAC_API_KEY="another", PUBLITRAC_BASE_URL=sandbox.base_url
+    )
+    assert done.returncode == 1
+    assert "2,000  pending (not sent)" in done.stdout
+    assert "Stopped before the last row: AuthenticationError: " in done.stdout
+    assert sandbox.journal.count() < 70
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("sync", "missing.csv"), "does not exist"),
+        (("sync", "few.csv"), "neither PUBLITRAC_API_KEY nor PUBLITRAC_API_KEY_FILE"),
+        (("sync", "few.csv", "--full"), "name it"),
+        (("sync", "few.csv", "--sandbox", "--encoding", "utf-99"), "no encoding"),
+        (("sync", "few.csv", "--sandbox", "--delimiter", "|"), "no column email"),
+        (("sync", "few.csv", "--sandbox", "--mapping", "few.csv"), "few.csv is no TOML"),
+        (("sync", "few.csv", "--sandbox", "--ledger", "missing/run.sqlite"), "cannot be created"),
+        (("sync", "few.csv", "--api-key", "x"), "No such option"),
+        (("sync", "few.csv", "--rate", "0"), "--rate"),
+        (("get", "a@example.com"), "neither PUBLITRAC_API_KEY"),
+        (("unknown",), "No such command"),
+    ],
+)
+def test_what_cannot_begin_ends_with_2(few: Path, arguments: tuple[str, ...], words: str) -> None:
+    done = run(*arguments, cwd=few.parent)
+    assert done.returncode == 2
+    assert words in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_v1_without_user_name_is_refused_before_the_first_call(few: Path) -> None:
+    for arguments in (("--via", "v1"), ("--confirm",)):
+        done = run("sync", few, *arguments, PUBLITRAC_API_KEY=CANARIES[0])
+        assert done.returncode == 2
+        assert "PUBLITRAC_USERNAME" in done.stderr
+
+
+def test_a_dry_run_shows_rows_and_every_problem_and_sends_nothing(few: Path, tmp_path: Path) -> None:
+    done = run("sync", few, "--dry-run")
+    assert done.returncode == 3
+    assert '"firstName": "Åsa"' in done.stdout
+    assert "line 3, column email: not an e-mail address" in done.stdout
+    assert "3 rows: 2 can be sent, 1 would be rejected." in done.stdout
+    done = run("sync", few, "--dry-run", "--json")
+    assert [json.loads(line)["event"] for line in done.stdout.splitlines()] == [
+        *("row", "problem", "row", "dry run")
+    ]
+    mapping = tmp_path / "mapping.toml"
+    mapping.write_text('[fields]\nemail = "email"\nlast_name = "firstName"\n')
+    done = run("sync", few, "--dry-run", "--mapping", mapping)
+    assert '"lastName": "Åsa"' in done.stdout
+
+
+async def test_get_shows_a_lead(sandbox: Sandbox) -> None:
+    sandbox.seed(leads=[{"email": "a@example.com", "firstName": "Åsa", "carColor": "Red", "notes": "x\ny"}])
+    done = await run_beside(sandbox, "get", "a@example.com")
+    assert done.returncode == 0
+    assert re.search(r"^firstName +Åsa$", done.stdout, re.MULTILINE)
+    done = await run_beside(sandbox, "get", "a@example.com", "--json")
+    lead = json.loads(done.stdout)
+    assert (lead["firstName"], lead["carColor"], lead["notes"]) == ("Åsa", "Red", "x\ny")
+    done = await run_beside(sandbox, "get", "nobody@example.com")
+    assert done.returncode == 1
+    assert "LeadNotFound" in done.stderr
+    assert "nobody@example.com" not in done.stderr
+
+
+def test_the_sandbox_runs_until_it_is_interrupted(few: Path) -> None:
+    process = subprocess.Popen(
+        command("sandbox", "--rate", 200),
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment(PYTHONUNBUFFERED=""),
+    )
+    try:
+        assert process.stdout is not None
+        variables: dict[str, str] = {}
+        while len(variables) < 4:
+            variables |= re.findall(r"(PUBLITRAC_\w+)=(\S+)", process.stdout.readline())
+        done = run("sync", few, **variables)
+        assert done.returncode == 3
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+@pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
+async def test_the_first_signal_drains_and_the_next_run_goes_on(
+    sandbox: Sandbox, tmp_path: Path, name: signal.Signals
+) -> None:
+    sandbox.inject(Fault("delay", match="v2.delayedSync", seconds=0.2, times=None))
+    path, ledger = tmp_path / "leads.csv", tmp_path / "run.sqlite"
+    path.write_text("email\n" + "".join(f"lead{number}@example.com\n" for number in range(300)))
+    process = await asyncio.create_subprocess_exec(
+        *command("sync", path, "--ledger", ledger, "--json", "--rate", 10_000),
+        stdout=asyncio.subprocess.PIPE,
+        env=environment(**secrets(), PUBLITRAC_BASE_URL=sandbox.base_url),
+    )
+    while sandbox.journal.count(method="delayedSync") < 20:
+        await asyncio.sleep(0.005)
+    process.send_signal(name)
+    out, _ = await process.communicate()
+    assert process.returncode == 130
+    report = json.loads(out.splitlines()[-1])
+    assert report["stopped"] == "interrupted"
+    assert report["unknown"] == 0
+    assert report["accepted"] + report["pending"] == 300
+    sandbox.clear_faults()
+    done = await run_beside(sandbox, "sync", path, "--ledger", ledger, "--rate", 10_000)
+    assert done.returncode == 0
+    assert sandbox.journal.count(method="delayedSync", applied=True) == 300
+
+
+async def test_the_second_signal_cancels(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.inject(Fault("delay", match="v2.delayedSync", seconds=600, times=None))
+    path, ledger = tmp_path / "leads.csv", tmp_path / "run.sqlite"
+    path.write_text("email\n" + "".join(f"lead{number}@example.com\n" for number in range(300)))
+    process = await asyncio.create_subprocess_exec(
+        *command("sync", path, "--ledger", ledger, "--json", "--rate", 10_000),
+        stdout=asyncio.subprocess.PIPE,
+        env=environment(**secrets(), PUBLITRAC_BASE_URL=sandbox.base_url),
+    )
+    while sandbox.journal.count(method="delayedSync") < 32:
+        await asyncio.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    await asyncio.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, _ = await process.communicate()
+    assert process.returncode == 130
+    report = json.loads(out.splitlines()[-1])
+    assert (report["unknown"], report["pending"]) == (32, 268)
+
+
+def test_doctor_shows_no_secret(tmp_path: Path) -> None:
+    file = tmp_path / "word"
+    file.write_text(CANARIES[2])
+    done = run("doctor", "--json", PUBLITRAC_API_KEY=CANARIES[0], PUBLITRAC_PASSWORD_FILE=str(file))
+    assert done.returncode == 0
+    found: dict[str, Any] = json.loads(done.stdout)
+    assert found["configuration"] == {
+        "api_key": "set, by PUBLITRAC_API_KEY",
+        "username": "not set",
+        "password": "set, by the file that PUBLITRAC_PASSWORD_FILE names",
+        "base_url": "not set: https://app.publitrac.com",
+    }
+    versions = found["versions"]
+    assert versions["publitrac_async"] == __version__
+    for name in ("Python", "aiohttp", "httpx", "expat", "OpenSSL", "click", "SQLite"):
+        assert re.search(r"\d+\.\d+", versions[name]), name
+    assert found["limits"]["calls a second"] == 35
+    assert "aiohttp" in run("doctor").stdout
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"PUBLITRAC_API_KEY": "canary-key-73\ncanary-key-73"},
+        {"PUBLITRAC_BASE_URL": "http://example.com"},
+        {"PUBLITRAC_BASE_URL": "https://canary-user-73:canary-word-73@example.com"},
+        {"PUBLITRAC_USERNAME_FILE": "/nowhere"},
+    ],
+)
+def test_doctor_says_what_is_unusable(variables: dict[str, str]) -> None:
+    done = run("doctor", **variables)
+    assert done.returncode == 1
+    assert "unusable: " in done.stdout
+
+
+def test_version_and_help() -> None:
+    assert run("version").stdout == f"{__version__}\n"
+    assert __version__ in run("--version").stdout
+    text = run("sync", "--help").stdout
+    for status in ("0 ", "1 ", "2 ", "3 ", "130 "):
+        assert re.search(rf"^ +{status}", text, re.MULTILINE), status
+    for name in ("sync", "sandbox", "get", "doctor", "version"):
+        assert name in run("--help").stdout
+
+
+@pytest.fixture
+def without(tmp_path: Path) -> Any:
+    """Runs a command as if packages were not installed."""
+
+    def run_without(names: tuple[str, ...], *arguments: object) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "sitecustomize.py").write_text(
+            "import sys\n"
+            "class Missing:\n"
+            "    def find_spec(self, name, path=None, target=None):\n"
+            f"        if name.partition('.')[0] in {names!r}:\n"
+            "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+            "sys.meta_path.insert(0, Missing())\n"
+        )
+        return run(*arguments, PYTHONPATH=os.pathsep.join([str(tmp_path), str(ROOT)]))
+
+    return run_without
+
+
+def test_missing_extras_are_named_in_one_line(without: Any, tmp_path: Path) -> None:
+    for names in (("click",), ("rich", "click")):
+        done = without(names, "version")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == "The command line needs an extra: pip install 'publitrac_async[cli]'\n"
+    done = without(("uvicorn",), "sync", EXAMPLE, "--sandbox")
+    assert done.returncode == 2
+    assert (
+        done.stderr == "publitrac-async: the sandbox needs an extra: pip install 'publitrac_async[sandbox]'\n"
+    )
+    for name, extra in (("python_calamine", "xlsx"), ("duckdb", "parquet")):
+        path = tmp_path / f"leads.{extra}"
+        path.touch()
+        done = without((name,), "sync", path, "--sandbox")
+        assert done.returncode == 2
+        assert done.stderr == (
+            f"publitrac-async: reading .{extra} needs the extra: pip install 'publitrac_async[{extra}]'\n"
+        )
+
+
+def test_a_narrow_output_is_no_obstacle(few: Path) -> None:
+    done = run("sync", few, "--dry-run", PYTHONIOENCODING="ascii")
+    assert done.returncode == 3
+    assert "\\xc5sa" in done.stdout
+
+
+def test_what_a_command_does_not_need_is_not_loaded() -> None:
+    # httpx itself loads rich where that is installed.
+    names = ("uvicorn", "duckdb", "python_calamine")
+    code = f"import sys, publitrac_async.cli.commands; print([n for n in {names} if n in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment(), check=True
+    )
+    assert done.stdout == "[]\n"

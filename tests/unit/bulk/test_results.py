@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from publitrac_async import Conflict, Lead, NotSent, OutcomeUnknown, PublitracError
+from publitrac_async.bulk import CallMeter, Report, read_leads, sync_leads
+from publitrac_async.transport.events import RequestSent
+
+from .sinks import RecordingSink, rows
+from .test_sync import GENEROUS, run
+
+ROWS = [
+    ("done@example.com", "plain"),
+    ("conflict@example.com", 'a "quoted", cell\nof two lines'),
+    ("lost@example.com", "Ångström; 100 %"),
+    ("not-an-address", "<b>&amp;</b>"),
+    ("refused@example.com", ""),
+    ("twice@example.com", "old"),
+    ("twice@example.com", "new"),
+]
+EXPECTED = {
+    "done": ["done@example.com", "twice@example.com", "twice@example.com"],
+    "rejected": ["conflict@example.com", "not-an-address"],
+    "unprocessed": ["lost@example.com", "refused@example.com"],
+}
+
+
+def answer(lead: Lead) -> PublitracError | None:
+    return {
+        "conflict@example.com": Conflict("several match", code=9018),
+        "lost@example.com": OutcomeUnknown("lost"),
+        "refused@example.com": NotSent("refused"),
+    }.get(str(lead.email))
+
+
+def text_of(suffix: str, delimiter: str) -> str:
+    if suffix == ".jsonl":
+        return "".join(json.dumps({"email": email, "notes": notes}) + "\n" for email, notes in ROWS)
+    lines = (f'{email}{delimiter}"{notes.replace(chr(34), chr(34) * 2)}"\n' for email, notes in ROWS)
+    return f"email{delimiter}notes\n" + "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "delimiter", "encoding"),
+    [
+        (".csv", ",", "utf-8"),
+        (".csv", ";", "cp1252"),
+        (".tsv", "\t", "utf-16"),
+        (".jsonl", ",", "utf-8"),
+    ],
+)
+async def test_every_row_is_in_one_file_as_it_came_and_can_be_read_again(
+    tmp_path: Path, suffix: str, delimiter: str, encoding: str
+) -> None:
+    path = tmp_path / f"leads{suffix}"
+    path.write_bytes(text_of(suffix, delimiter).encode(encoding))
+    options = {} if suffix == ".jsonl" else {"delimiter": delimiter}
+    source = read_leads(path, encoding=encoding, **options)
+    originals = {row.line: row.fields for row in source}
+    report = await run(source, RecordingSink(answer), results_dir=tmp_path / "results")
+    assert report.results_dir == tmp_path / "results"
+    found = {}
+    for name, emails in EXPECTED.items():
+        file = tmp_path / "results" / f"{name}{suffix}"
+        result_encoding = "utf-8" if suffix == ".jsonl" else encoding
+        again = list(read_leads(file, encoding=result_encoding, **options))
+        assert [row.fields["email"] for row in again] == emails
+        found[name] = [row.fields for row in again]
+    merged = sorted(map(str, (row for fields in found.values() for row in fields)))
+    assert merged == sorted(map(str, originals.values()))
+    # What was rejected can be corrected and sent; what was not sent can be sent as it is.
+    retried = RecordingSink()
+    file = tmp_path / "results" / f"unprocessed{suffix}"
+    await run(read_leads(file, encoding=result_encoding, **options), retried)
+    assert retried.emails == EXPECTED["unprocessed"]
+
+
+async def test_line_state_code_and_reason_stand_beside_the_row(tmp_path: Path) -> None:
+    await run(rows_of(), RecordingSink(answer), results_dir=tmp_path)
+    records = [
+        json.loads(line)
+        for name in EXPECTED
+        for line in (tmp_path / f"{name}.jsonl").read_text("utf-8").splitlines()
+    ]
+    added = {
+        (each["publitrac_line"], each["publitrac_status"], each["publitrac_code"], each["publitrac_reason"])
+        for each in records
+    }
+    assert added == {
+        (1, "ok", "", ""),
+        (2, "rejected", "9018", "several match"),
+        (3, "unknown", "", "lost"),
+        (4, "rejected", "9002", "email: not an e-mail address (code 9002)"),
+        (5, "pending", "", "refused"),
+        (6, "skipped", "", "superseded by line 7"),
+        (7, "ok", "", ""),
+    }
+
+
+def rows_of() -> list[dict[str, str]]:
+    return [{"email": email, "notes": notes} for email, notes in ROWS]
+
+
+async def test_bytes_that_were_no_characters_come_back_as_they_were(tmp_path: Path) -> None:
+    path = tmp_path / "leads.csv"
+    path.write_bytes(b"email,city\na@example.com,G\xf6teborg\nb@example.com,b,too much\n")
+    await run(read_leads(path), RecordingSink(), results_dir=tmp_path / "results")
+    rejected = (tmp_path / "results" / "rejected.csv").read_bytes().splitlines()
+    assert rejected[1] == b"a@example.com,G\xf6teborg,2,rejected,,not utf-8: declare the file's encoding,"
+    assert rejected[2] == b"b@example.com,b,3,rejected,,3 cells for 2 columns,too much"
+    lines = tmp_path / "leads.jsonl"
+    lines.write_bytes(b'{"email": "\xf6@example.com"}\n')
+    await run(read_leads(lines), RecordingSink(), results_dir=tmp_path / "lines")
+    assert b"\xf6@example.com" in (tmp_path / "lines" / "rejected.jsonl").read_bytes()
+
+
+async def test_leads_are_written_as_rows(tmp_path: Path) -> None:
+    import datetime as dt
+
+    lead = Lead(email="x", date_of_birth=dt.date(2000, 1, 2), custom_fields={"carColor": "Red"})
+    await run([lead], RecordingSink(), results_dir=tmp_path)
+    (row,) = read_leads(tmp_path / "rejected.jsonl")
+    assert row.fields == {"email": "x", "date_of_birth": "2000-01-02", "carColor": "Red"}
+
+
+async def test_the_summary_is_the_report(tmp_path: Path) -> None:
+    report = await run(rows_of(), RecordingSink(answer), results_dir=tmp_path)
+    summary = json.loads((tmp_path / "summary.json").read_text("utf-8"))
+    assert summary == json.loads(json.dumps(report.as_dict()))
+    assert summary["rows"] == 7
+    assert summary["exit_code"] == 1
+    for email, _ in ROWS:
+        assert email not in json.dumps(summary)
+
+
+async def test_files_that_cannot_be_written_do_not_lose_the_report(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    report = await run(rows(3), RecordingSink(), results_dir=tmp_path / "file" / "results")
+    assert report.ok == 3
+    assert report.stopped == "the result files cannot be written: Not a directory"
+    assert report.exit_code == 1
+
+
+class Page(HTMLParser):
+    """What a page refers to, and its drawings."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.references: list[str] = []
+        self.feed(text)
+        self.drawings = [
+            ET.fromstring("<svg" + part.split("</svg>")[0] + "</svg>") for part in text.split("<svg")[1:]
+        ]
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.references += [str(value) for name, value in attrs if name in {"src", "href", "srcset"}]
+
+
+async def page_of(tmp_path: Path, report: Report) -> Page:
+    text = (tmp_path / "report.html").read_text("utf-8")
+    assert "url(" not in text
+    assert "@import" not in text
+    for email, _ in ROWS:
+        assert email not in text
+    return Page(text)
+
+
+async def test_the_page_has_three_charts_and_nothing_from_elsewhere(tmp_path: Path) -> None:
+    meter = CallMeter(35)
+
+    class Metered(RecordingSink):
+        async def send(self, records):  # type: ignore[no-untyped-def]
+            meter(RequestSent(operation="test", attempt=1, limiter_wait=0.1))
+            return await super().send(records)
+
+    sink = Metered(answer, turns=5)
+    report = await sync_leads(
+        [*rows_of(), *rows(500)],
+        sink,
+        results_dir=tmp_path,
+        budget=GENEROUS,
+        calls=meter,
+        interval=0.005,
+        workers=2,
+    )
+    page = await page_of(tmp_path, report)
+    assert page.references == []
+    assert not {"script", "link", "img", "iframe"} & set(page.tags)
+    rate, outcomes, errors = page.drawings
+    space = "{http://www.w3.org/2000/svg}"
+    bars = rate.findall(f"{space}rect")
+    assert len(bars) == len(report.course) > 1
+    assert "limit 35" in [text.text for text in rate.iter(f"{space}text")]
+    assert meter.calls == sum(stretch.calls or 0 for stretch in report.course) == 505
+    areas = {area.find(f"{space}title").text for area in outcomes.findall(f"{space}polygon")}  # type: ignore[union-attr]
+    assert areas == {"ok: 502", "rejected: 1", "unknown: 1", "pending: 1"}
+    texts = [text.text for text in errors.iter(f"{space}text")]
+    assert dict(zip(texts[::2], texts[1::2], strict=True)) == {
+        "Conflict": "1",
+        "NotSent": "1",
+        "OutcomeUnknown": "1",
+        "ValidationError": "1",
+    }
+
+
+async def test_an_empty_run_has_a_page_too(tmp_path: Path) -> None:
+    report = await run([], RecordingSink(), results_dir=tmp_path)
+    assert (await page_of(tmp_path, report)).drawings == []
