@@ -85,7 +85,9 @@ def run(*, rounds: int) -> dict[str, Any]:
     block = (time.process_time() - started) * 1e3
     return {
         "bytes": len(document),
-        "rows": [{"reader": name, "cpu_ms": median(times[name]), "min": min(times[name])} for name in READERS],
+        "rows": [
+            {"reader": name, "cpu_ms": median(times[name]), "min": min(times[name])} for name in READERS
+        ],
         "page_of_1000_ms": block,
     }
 
