@@ -121,7 +121,8 @@ class _Pages(Generic[T]):
             going_on = bool(fresh)
         else:
             going_on = number < page.pages
-            if going_on and number > self._furthest and not fresh:
+            repeats = going_on and not fresh and number > self._furthest
+            if repeats or (not page.items and number <= page.pages):
                 raise UnexpectedContent(
                     f"page {number} of {page.pages} has nothing new: "
                     "pages go in circles, or the total is wrong"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from typing import Any, Final
 
@@ -85,4 +85,10 @@ def _page(answer: Answer, *, page: int) -> Page[OpportunityRecord]:
 def _day_last(fields: dict[str, Any]) -> dict[str, Any]:
     closed = fields.get("Date_Closed")
     match = _DAY_FIRST.fullmatch(closed) if isinstance(closed, str) else None
-    return fields | {"Date_Closed": "{2}-{1}-{0}".format(*match.groups())} if match else fields
+    if match is None:
+        return fields
+    day, month, year = map(int, match.groups())
+    try:
+        return fields | {"Date_Closed": date(year, month, day).isoformat()}
+    except ValueError:  # The record keeps what is no date as it is.
+        return fields

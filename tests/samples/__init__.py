@@ -1,0 +1,1 @@
+"""The vendor's samples, and tests that hold the client against them."""

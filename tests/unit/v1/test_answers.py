@@ -1,0 +1,344 @@
+"""Which error an answer stands for: statuses, codes, error lines, HTTP statuses."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from publitrac_async import (
+    ApiError,
+    AuthenticationError,
+    Conflict,
+    LeadNotFound,
+    NotFound,
+    PermissionDenied,
+    PublitracError,
+    RateLimited,
+    ServerError,
+    UnexpectedContent,
+    ValidationError,
+)
+from publitrac_async.transport.operation import Answer
+from publitrac_async.v1.answers import read_reply
+from publitrac_async.v1.codes import Code
+from tests.support.v1 import response, sample
+
+
+def error_of(body: bytes, http_status: int = 200, **answer: object) -> PublitracError:
+    with pytest.raises(PublitracError) as caught:
+        read_reply(Answer(http_status, body, **answer))
+    return caught.value
+
+
+def refusal(*errors: str, status: int = 9018, message: str = "failed") -> ApiError:
+    error = error_of(response(status=status, message=message, errors=errors))
+    assert isinstance(error, ApiError)
+    return error
+
+
+class TestSuccess:
+    @pytest.mark.parametrize(
+        "status",
+        [
+            1100,
+            2001,
+            2002,
+            2003,
+            2004,
+            2005,
+            2006,
+            2007,
+            2008,
+            2009,
+            2010,
+            3001,
+            3002,
+            5001,
+            5002,
+            0,
+            1,
+            8999,
+        ],
+    )
+    def test_a_status_outside_9000_to_9999_is_success(self, status):
+        reply = read_reply(Answer(200, response("<lead/>", status=status, message="Done.")))
+        assert (reply.status, reply.message, reply.content["lead"]) == (status, "Done.", "")
+
+    @pytest.mark.parametrize(
+        "message", ["", "failed", "Leads synchronization successfull.", "lead not found"]
+    )
+    def test_the_message_decides_nothing(self, message):
+        assert read_reply(Answer(200, response(status=2001, message=message))).status == 2001
+        assert refusal(status=9018, message=message).code == 9018
+
+    @pytest.mark.parametrize("errors", ["<errors></errors>", "<errors/>", "<errors><error/></errors>"])
+    def test_empty_errors_are_none(self, errors):
+        body = f"<response><status>2006</status>{errors}</response>"
+        assert read_reply(Answer(200, body.encode())).status == 2006
+
+    def test_an_error_line_is_failure_whatever_the_status(self):
+        assert isinstance(refusal("9005 - Lead does not exist.", status=2006), LeadNotFound)
+        assert isinstance(refusal("something", status=2006), ApiError)
+
+
+class TestGrammar:
+    @pytest.mark.parametrize(
+        ("line", "code", "field", "value"),
+        [
+            ("9006 - Score (x) must be a valid integer for xml lead->email (a@b.c) ", 9006, "score", "x"),
+            (
+                "9006 -Revenue (1,5) must be a valid integer for (lead no email no crm id)",
+                9006,
+                "revenue",
+                "1,5",
+            ),
+            ("9006 -NbrEmployees () must be a valid integer for ...", 9006, "nbrEmployees", ""),
+            ("9006-Score(x)must be a valid integer", 9006, "score", "x"),
+            (
+                "  9007  -  DoNotCall (2) must be 0 or 1 for xml lead-&gt;email (a@b.c)  \n",
+                9007,
+                "doNotCall",
+                "2",
+            ),
+            (
+                "9007 - emailInvalid (a (b) c) must be 0 or 1 for (lead no email no crm id)",
+                9007,
+                "emailInvalid",
+                "a (b) c",
+            ),
+            ("9007 - isAnonymous (a\nb) must be 0 or 1 for xml lead->crmId (7)", 9007, "isAnonymous", "a\nb"),
+            ("9007 - SomethingNew (2) must be 0 or 1", 9007, "SomethingNew", "2"),
+            ("9007 - what is this", 9007, None, None),
+            ("9001 - Email is required for xml lead->crmId (77) ", 9001, "email", None),
+            ("9001 - Email is required for xml (lead no email no crm id)", 9001, "email", None),
+            ("9002 - Email address is invalid for xml lead->email (a(b)@c) ", 9002, "email", "a(b)@c"),
+            (
+                "9004 - Lead with email address a@b.c already exists, please use the updateLead() call.",
+                9004,
+                "email",
+                "a@b.c",
+            ),
+            ("9005 - (a@b.c) Leads not found.", 9005, "email", "a@b.c"),
+            ("9005 - Lead (a@b.c) does not exist.", 9005, "email", "a@b.c"),
+            ("9005 - Lead does not exist.", 9005, "email", None),
+            ("9009 - List (VIP (2024)) does not exist.", 9009, "listName", "VIP (2024)"),
+            ("9009 - List name is required", 9009, "listName", None),
+            ("9010 - View (x) does not exist", 9010, "viewName", "x"),
+            ("9012 - You are trying to insert a lead inside a filtered list", 9012, "listName", None),
+            ("9008 - unsupported (carColor)", 9008, None, None),
+            ("9099 - who knows (x)", 9099, None, None),
+            ("Tok Id is required", None, None, None),
+            ("12345 - five digits", None, None, None),
+            ("900 - three digits", None, None, None),
+            ("9005 no dash", None, None, None),
+        ],
+    )
+    def test_lines(self, line, code, field, value):
+        (problem,) = refusal(line).problems
+        assert (problem.code, problem.field, problem.value) == (code, field, value)
+
+    def test_the_vendors_words_are_kept_without_code_and_spaces(self):
+        (problem,) = refusal(
+            " 9006 -Score (x) must be a valid integer for xml lead-&gt;email (a@b.c)  "
+        ).problems
+        assert problem.text == "Score (x) must be a valid integer for xml lead->email (a@b.c)"
+
+    def test_no_personal_data_shows(self):
+        error = refusal("9004 - Lead with email address ada@example.com already exists, please use ...")
+        assert "ada" not in str(error) + repr(error) + repr(error.problems)
+        assert error.problems[0].value == "ada@example.com"
+
+    def test_errors_survive_pickling(self):
+        error = pickle.loads(pickle.dumps(refusal("9005 - (a@b.c) Leads not found.", status=9013)))
+        assert isinstance(error, LeadNotFound)
+        assert (error.problems[0].value, error.code) == ("a@b.c", 9005)
+
+
+class TestKinds:
+    @pytest.mark.parametrize(
+        ("lines", "kind", "code"),
+        [
+            (["9001 - Email is required for xml lead->crmId (7)"], ValidationError, 9001),
+            (["9002 - Email address is invalid for xml lead->email (x)"], ValidationError, 9002),
+            (["9003 - external id"], ValidationError, 9003),
+            (["9004 - Lead with email address a@b.c already exists"], Conflict, 9004),
+            (["9005 - Lead does not exist."], LeadNotFound, 9005),
+            (["9005 - Lead (a@b.c) does not exist."], LeadNotFound, 9005),
+            (["9005 - (a@b.c) Leads not found."], LeadNotFound, 9005),
+            (["9005 - lead not found"], LeadNotFound, 9005),
+            (["9005 - LEAD NOT FOUND"], LeadNotFound, 9005),
+            (["9005 - Lead email address is required"], ValidationError, 9005),
+            (["9005 - something else"], ValidationError, 9005),
+            (["9006 - Score (x) must be a valid integer"], ValidationError, 9006),
+            (["9007 - IsCustomer (x) must be 0 or 1"], ValidationError, 9007),
+            (["9008 - tag"], ValidationError, 9008),
+            (["9009 - List does not exist."], NotFound, 9009),
+            (["9009 - List (x) does not exist."], NotFound, 9009),
+            (["9009 - List name is required"], ValidationError, 9009),
+            (["9010 - View does not exist"], NotFound, 9010),
+            (["9010 - View name is required"], ValidationError, 9010),
+            (["9011 - XML"], ValidationError, 9011),
+            (["9012 - You are trying to insert a lead inside a filtered list"], ValidationError, 9012),
+            (["9099 - unknown"], ValidationError, 9099),
+            (["Tok Id is required"], ValidationError, 9018),
+            (["lead not found"], ValidationError, 9018),  # Without a code, words decide nothing.
+            (["9005 - Lead does not exist.", "9005 - Lead (b) does not exist."], LeadNotFound, 9005),
+            (["9009 - List does not exist.", "9005 - Lead does not exist."], NotFound, 9018),
+            (["9005 - Lead does not exist.", "9009 - List name is required"], ValidationError, 9018),
+            (["9005 - Lead does not exist.", "lead is required"], ValidationError, 9005),
+            (["9004 - Lead with email address x already exists", "9006 - Score (x) must be"], Conflict, 9018),
+        ],
+    )
+    def test_lines_decide(self, lines, kind, code):
+        error = refusal(*lines)
+        assert type(error) is kind
+        assert error.code == code
+        assert len(error.problems) == len(lines)
+        assert not error.retryable
+        assert not error.maybe_applied
+
+    @pytest.mark.parametrize(
+        ("status", "message", "kind"),
+        [
+            (9001, "Email is required", ValidationError),
+            (9004, "Lead with email address a@b.c already exists", Conflict),
+            (9005, "Lead does not exist.", LeadNotFound),
+            (9005, "Lead email address is required", ValidationError),
+            (9009, "List does not exist.", NotFound),
+            (9010, "", NotFound),
+            (9011, "Invalid XML", ValidationError),
+            (9013, "Add lead to list failed.", ApiError),
+            (9014, "Remove lead from list failed.", ApiError),
+            (9015, "getLeadByTokenId failed.", LeadNotFound),
+            (9016, "Create new lead have errors.", ApiError),
+            (9017, "Update Lead contain error", ApiError),
+            (9018, "failed", ApiError),
+            (9000, "Authentication failed", ApiError),
+            (9999, "", ApiError),
+        ],
+    )
+    def test_a_status_without_lines(self, status, message, kind):
+        error = refusal(status=status, message=message)
+        assert type(error) is kind
+        assert error.code == status
+
+    def test_an_unknown_status_with_lines_without_codes_is_a_refusal(self):
+        error = refusal("Authentication failed", status=9000)
+        assert type(error) is ApiError
+        assert error.problems[0].text == "Authentication failed"
+
+    def test_every_code_of_the_annex_is_known(self):
+        assert [code.value for code in Code] == list(range(9001, 9019))
+        assert Code.LEAD_DOES_NOT_HAVE_ORIGINAL_SOURCE is Code.INVALID_INTEGER
+        assert Code.LEAD_DOES_NOT_HAVE_ORIGINAL_SOURCE_TYPE is Code.INVALID_BOOLEAN
+        assert Code.LIST_INSIDE_FILTER_LIST is Code.LIST_IS_FILTERED
+
+
+class TestAnnex:
+    def test_add_lead(self):
+        error = error_of(sample("v1/add_lead_failed_answer.xml"))
+        assert isinstance(error, Conflict)
+        assert error.code == 9016
+        assert len(error.problems) == 36
+        fields = {problem.field for problem in error.problems if problem.code == 9007}
+        assert fields == {
+            *(
+                "doNotCall",
+                "unsubscribed",
+                "isCustomer",
+                "isAnonymous",
+                "emailInvalid",
+                "suspended",
+                "blacklisted",
+            )
+        }
+        numbers = [problem for problem in error.problems if problem.code == 9006]
+        assert {problem.field for problem in numbers} == {"score", "nbrEmployees", "revenue"}
+        assert {problem.value for problem in numbers} == {"$score", "$nbrEmployees", "$revenue"}
+        assert [problem.code for problem in error.problems[:3]] == [None, None, 9004]
+
+    def test_update_lead(self):
+        error = error_of(sample("v1/update_lead_failed_answer.xml"))
+        assert isinstance(error, ValidationError)
+        assert len(error.problems) == 10
+        assert all(problem.field and problem.value for problem in error.problems)
+
+    def test_add_lead_to_list(self):
+        error = error_of(sample("v1/add_lead_to_list_failed_answer.xml"))
+        assert isinstance(error, ValidationError)
+        assert [(p.code, p.field, p.value) for p in error.problems] == [
+            (9009, "listName", "$listName"),
+            (9012, "listName", None),
+            (9005, "email", "$emailAddress"),
+        ]
+
+    def test_remove_lead_from_list(self):
+        error = error_of(sample("v1/remove_lead_from_list_failed_answer.xml"))
+        assert [problem.reason for problem in error.problems] == [
+            "the list's name is missing",
+            "the list does not exist",
+            "the lead's e-mail address is missing",
+            "the lead does not exist",
+        ]
+
+    def test_get_lead_by_token_id(self):
+        error = error_of(sample("v1/get_lead_by_token_id_failed_answer.xml"))
+        assert isinstance(error, ValidationError)
+        assert [problem.code for problem in error.problems] == [None, None, 9005]
+
+
+class TestHttp:
+    @pytest.mark.parametrize(
+        ("status", "kind"),
+        [(401, AuthenticationError), (403, PermissionDenied), (429, RateLimited)],
+    )
+    def test_what_http_says_of_credentials_and_pace_comes_first(self, status, kind):
+        body = response(status=9018, errors=["9005 - Lead does not exist."])
+        assert type(error_of(body, status)) is kind
+
+    @pytest.mark.parametrize("status", [400, 404, 409, 422])
+    def test_other_refusals_are_told_by_the_xml_if_there_is_any(self, status):
+        error = error_of(response(status=9015, errors=["9005 - Lead does not exist."]), status)
+        assert isinstance(error, LeadNotFound)
+        assert (error.status, error.code) == (status, 9005)
+        assert type(error_of(b"nothing", 404)) is NotFound
+
+    def test_a_failing_service_may_still_say_what_is_wrong(self):
+        assert isinstance(
+            error_of(response(errors=["9006 - Score (x) must be"], status=9018), 500), ValidationError
+        )
+        error = error_of(response(status=9018), 503)
+        assert isinstance(error, ServerError)
+        assert error.maybe_applied
+        assert isinstance(error_of(response(errors=["oops"]), 500), ServerError)
+
+    def test_success_in_a_failed_answer_is_not_believed(self):
+        assert isinstance(error_of(response(status=2006), 500), ServerError)
+        assert isinstance(error_of(response(status=2006), 404), NotFound)
+
+    @pytest.mark.parametrize(
+        "page", [b"<!DOCTYPE html><html></html>", b"\xef\xbb\xbf \n<HTML><body>Login", b"<head></head>"]
+    )
+    def test_a_web_page_is_no_answer(self, page):
+        assert isinstance(error_of(page), UnexpectedContent)
+        assert isinstance(error_of(page, 503), ServerError)
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"<response></response>",
+            b"<response><message>Done.</message></response>",
+            b"<response><status></status></response>",
+            b"<response><status>fine</status></response>",
+            b"<response><status>\xc2\xb2</status></response>",
+            b"<response><status>--2001</status></response>",
+            b"<response><status>" + b"9" * 5000 + b"</status></response>",
+            b"<status>2001</status>",
+            b"",
+            b"OK",
+            b'{"status": "success"}',
+        ],
+    )
+    def test_without_a_status_there_is_no_success(self, body):
+        assert isinstance(error_of(body), UnexpectedContent)

@@ -1,0 +1,132 @@
+"""The raw call, for what has no function."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from publitrac_async import LeadNotFound, OutcomeUnknown, RetryPolicy, UnexpectedContent, ValidationError
+from tests.support.v1 import DONE, response, sample, v1
+
+
+async def test_the_content_comes_as_nested_dicts_with_lists_where_several_are_possible():
+    async with v1(sample("v1/get_leads_answer.xml"), sample("v1/get_campaigns_answer.xml"), DONE) as (
+        client,
+        service,
+    ):
+        content = await client.call("getLeads", xml="<request><queries></queries></request>")
+        assert content["leads"]["lead"][0]["firstName"] == "John"
+        assert content["paging"] == {"page": "1", "items": "1", "offset": "100", "total": "1"}
+        assert (content["status"], content["message"]) == ("2001", "Get leads success.")
+        campaigns = await client.call("getCampaigns", {"page": 2})
+        assert [campaign["id"] for campaign in campaigns["campaign"]] == ["2071", "2211"]
+        assert await client.call("deleteEverything") == {"status": "2000", "message": "Done."}
+    assert service.sent[1].parameters == {"page": "2"}
+
+
+async def test_one_of_many_is_a_list_too():
+    answers = [
+        response("<campaign><id>1</id></campaign>"),
+        response("<opportunities><opportunity>x</opportunity></opportunities>"),
+    ]
+    async with v1(*answers) as (client, _):
+        assert (await client.call("a"))["campaign"] == [{"id": "1"}]
+        assert (await client.call("a"))["opportunities"]["opportunity"] == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "xml", "verb", "sent"),
+    [
+        ("getLead", {"email": "a"}, None, None, "GET"),
+        ("newMethod", {"email": "a"}, None, None, "GET"),
+        ("newMethod", {}, "<request/>", None, "POST"),
+        ("removeLeadFromList", {"email": "a"}, None, None, "POST"),
+        ("newMethod", {"email": "a"}, None, "POST", "POST"),
+        ("addEmailCampaign", {}, "<request/>", "GET", "GET"),
+    ],
+)
+async def test_the_verb(method, params, xml, verb, sent):
+    async with v1() as (client, service):
+        await client.call(method, params, xml, verb=verb)
+    assert service.last.verb == sent
+    where = service.last.form if sent == "POST" else service.last.query
+    assert params.items() <= where.items()
+    assert xml is None or where["query"] == xml
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "repeated"),
+    [
+        ("getLead", {}, True),
+        ("getSomethingNew", {}, True),
+        ("deleteLead", {}, True),
+        ("addLead", {"xml": "<request/>"}, False),
+        ("addLead", {"params": {"query": "<request/>"}, "verb": "GET"}, False),
+        ("newMethod", {}, False),
+        ("newMethod", {"repeat": True}, True),
+        ("addLead", {"repeat": True}, True),
+    ],
+)
+async def test_what_may_be_repeated_after_a_lost_answer(method, options, repeated):
+    requests = []
+
+    def lose(request):
+        requests.append(request)
+        if len(requests) == 1:
+            raise httpx.ReadError("gone")
+        return httpx.Response(200, content=DONE)
+
+    async with v1(transport=httpx.MockTransport(lose), retry=RetryPolicy(base=0)) as (client, _):
+        if repeated:
+            await client.call(method, **options)
+        else:
+            with pytest.raises(OutcomeUnknown):
+                await client.call(method, **options)
+    assert len(requests) == (2 if repeated else 1)
+
+
+async def test_failures_are_typed():
+    async with v1(response(status=9015, errors=["9005 - lead not found"]), b"<html>") as (client, _):
+        with pytest.raises(LeadNotFound) as caught:
+            await client.call("getLead", {"email": "a@example.com"})
+        assert caught.value.operation == "getLead"
+        with pytest.raises(UnexpectedContent):
+            await client.call("getLead", {"email": "a@example.com"})
+
+
+async def test_an_answer_without_its_last_tag_is_read_all_the_same():
+    async with v1(sample("v1/get_list_answer.xml")) as (client, _):
+        content = await client.call("getList", {"listName": "x"})
+    assert content["leads"]["lead"][0]["id"] == "470"
+
+
+async def test_an_answer_in_another_encoding_is_read_all_the_same():
+    body = "<?xml version='1.0' encoding='iso-8859-1'?><response><a>é</a><status>1</status></response>"
+    async with v1(body.encode("latin-1"), ("\ufeff" + body).encode("utf-16-le")) as (client, _):
+        assert (await client.call("a"))["a"] == "é"
+        assert (await client.call("a"))["a"] == "é"
+
+
+@pytest.mark.parametrize("method", ["", "get lead", "getLead&method=deleteLead", "getLeäd", "a/b", "x\n"])
+async def test_only_letters_and_digits_are_a_method(method):
+    async with v1() as (client, service):
+        with pytest.raises(ValidationError):
+            await client.call(method)
+    assert service.sent == []
+
+
+@pytest.mark.parametrize(
+    "options", [{"params": {"a": "\x00"}}, {"params": {"a": "\ud800"}}, {"xml": "<a>\x01</a>"}]
+)
+async def test_what_cannot_be_sent_is_refused(options):
+    async with v1() as (client, service):
+        with pytest.raises(ValidationError):
+            await client.call("getLead", **options)
+    assert service.sent == []
+
+
+async def test_a_value_cannot_become_a_parameter():
+    async with v1() as (client, service):
+        await client.call("getLead", {"email": "a&password=x"})
+    assert service.last.query["password"] == "the-password"
+    assert service.last.query["email"] == "a&password=x"

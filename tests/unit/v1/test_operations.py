@@ -1,0 +1,175 @@
+"""The table against the vendor's page, and what it makes of a lost answer."""
+
+from __future__ import annotations
+
+import inspect
+
+import httpx
+import pytest
+from attrs import evolve
+
+from publitrac_async import (
+    ClickLink,
+    EmailCampaign,
+    FilledForm,
+    Lead,
+    Opportunity,
+    OutcomeUnknown,
+    RetryPolicy,
+    Transaction,
+    WebVisit,
+)
+from publitrac_async.v1 import V1
+from publitrac_async.v1.operations import METHODS
+from tests.support.v1 import DONE, response, v1
+
+#: Name, verb, class, page size, limits: what the page says (or, for annex and constant, what is inferred).
+PAGE = [
+    ("getLeads", "GET", "read", "page", 100, {}),
+    ("getLead", "GET", "read", "page", None, {}),
+    ("getLeadByExternalId", "GET", "read", "page", None, {}),
+    ("getLeadByTokenId", "GET", "read", "annex", None, {}),
+    ("addLead", "POST", "append", "annex", None, {}),
+    ("updateLead", "POST", "upsert", "annex", None, {}),
+    ("deleteLead", "POST", "upsert", "constant", None, {}),
+    ("syncLead", "POST", "upsert", "page", None, {}),
+    ("getView", "GET", "read", "page", 100, {}),
+    ("getList", "GET", "read", "page", 100, {}),
+    ("addLeadToList", "POST", "upsert", "annex", None, {"listName": 49}),
+    ("addLeadsToList", "POST", "upsert", "page", None, {"listName": 49}),
+    ("removeLeadFromList", "POST", "upsert", "annex", None, {}),
+    ("addWebVisitHistory", "POST", "append", "page", None, {"email": 49}),
+    ("addClickLinkHistory", "POST", "append", "page", None, {"email": 49}),
+    ("addFillFormHistory", "POST", "append", "page", None, {"email": 49}),
+    ("getCampaigns", "GET", "read", "page", None, {}),
+    ("executeCampaign", "POST", "append", "page", None, {}),
+    ("addEmailCampaign", "POST", "append", "page", None, {"name": 49, "leads": 50}),
+    ("getOpportunities", "GET", "read", "page", 200, {}),
+    ("syncOpportunity", "POST", "upsert", "page", None, {}),
+]
+
+
+def test_the_table():
+    rows = [
+        (row.name, row.verb, row.operation_class.value, row.source, row.page_size, dict(row.limits))
+        for row in METHODS.values()
+    ]
+    assert sorted(rows) == sorted(PAGE)
+    assert all(row.path == f"/api?method={name}" for name, row in METHODS.items())
+
+
+def test_every_method_has_a_function_and_every_function_says_what_it_is():
+    functions = {
+        name: function
+        for name, function in inspect.getmembers(V1, inspect.isfunction)
+        if not name.startswith("_")
+    }
+    vendor_names = {"".join(part.title() for part in name.split("_")).lower() for name in functions}
+    assert vendor_names - {"call", "addtransaction"} == {name.lower() for name in METHODS}
+    assert all(function.__doc__ for function in functions.values())
+
+
+EMAIL = "ada@example.com"
+LEAD = Lead(email=EMAIL)
+MAIL = EmailCampaign(name="n", from_name="f", from_email=EMAIL, subject="s", text="t")
+DEAL = Opportunity(id="1", name="n", sales_stage="Prospecting", amount=1, probability=1, leads=["a"])
+CALLS = {
+    "getLeads": lambda c: c.get_leads(),
+    "getLead": lambda c: c.get_lead(EMAIL),
+    "getLeadByExternalId": lambda c: c.get_lead_by_external_id("1"),
+    "getLeadByTokenId": lambda c: c.get_lead_by_token_id("1"),
+    "getView": lambda c: c.get_view("v"),
+    "getList": lambda c: c.get_list("l"),
+    "getCampaigns": lambda c: c.get_campaigns(),
+    "getOpportunities": lambda c: c.get_opportunities(),
+    "syncLead": lambda c: c.sync_lead(LEAD),
+    "updateLead": lambda c: c.update_lead(LEAD),
+    "deleteLead": lambda c: c.delete_lead(EMAIL),
+    "addLeadToList": lambda c: c.add_lead_to_list(EMAIL, "l"),
+    "addLeadsToList": lambda c: c.add_leads_to_list([EMAIL], "l"),
+    "removeLeadFromList": lambda c: c.remove_lead_from_list(EMAIL, "l"),
+    "syncOpportunity": lambda c: c.sync_opportunity(DEAL),
+    "addLead": lambda c: c.add_lead(LEAD),
+    "addWebVisitHistory": lambda c: c.add_web_visit_history(EMAIL, WebVisit()),
+    "addClickLinkHistory": lambda c: c.add_click_link_history(EMAIL, ClickLink()),
+    "addFillFormHistory": lambda c: c.add_fill_form_history(EMAIL, FilledForm(form_name="f")),
+    "executeCampaign": lambda c: c.execute_campaign(emails=[EMAIL], campaigns=["c"]),
+    "addEmailCampaign": lambda c: c.add_email_campaign(MAIL, [LEAD]),
+    "transaction": lambda c: c.add_transaction(
+        Transaction(id="1"), url="https://shop.example/t", token="t", email=EMAIL
+    ),
+}
+APPENDS = [row[0] for row in PAGE if row[2] == "append"] + ["transaction"]
+LEAD_ANSWER = response(f"<leads><lead><email>{EMAIL}</email></lead></leads>")
+
+
+class Lost(httpx.AsyncBaseTransport):
+    """Loses the answer of the first request, after the service has had it."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.requests += 1
+        if self.requests == 1:
+            raise httpx.ReadError("gone")
+        get_one = (
+            b"getLead&" in request.url.query or b"ById" in request.url.query or b"By" in request.url.query
+        )
+        return httpx.Response(200, content=LEAD_ANSWER if get_one else DONE)
+
+
+def test_all_methods_are_called_below():
+    assert set(CALLS) == set(METHODS) | {"transaction"}
+
+
+@pytest.mark.parametrize("name", CALLS)
+async def test_what_appends_is_not_sent_twice_after_a_lost_answer(name):
+    transport = Lost()
+    async with v1(transport=transport, retry=RetryPolicy(base=0)) as (client, _):
+        if name in APPENDS:
+            with pytest.raises(OutcomeUnknown) as caught:
+                await CALLS[name](client)
+            assert caught.value.maybe_applied
+            assert caught.value.operation == name
+        else:
+            await CALLS[name](client)
+    assert transport.requests == (1 if name in APPENDS else 2)
+
+
+@pytest.mark.parametrize("name", [name for name in CALLS if name != "transaction"])
+@pytest.mark.parametrize("auth_in", ["query", "body"])
+async def test_parameters_and_credentials_are_where_they_belong(name, auth_in):
+    async with v1(LEAD_ANSWER, auth_in=auth_in) as (client, service):
+        await CALLS[name](client)
+    sent = service.last
+    credentials = {"apikey": "the-key", "username": "the-user", "password": "the-password"}
+    assert sent.verb == METHODS[name].verb
+    assert sent.query["method"] == name
+    if sent.verb == "GET":
+        assert sent.form == {}
+        assert credentials.items() <= sent.query.items()
+    else:
+        place, other = (sent.form, sent.query) if auth_in == "body" else (sent.query, sent.form)
+        assert credentials.items() <= place.items()
+        assert not credentials.keys() & other.keys()
+        assert set(sent.query) <= {"method", *credentials}
+
+
+@pytest.mark.parametrize("name", [name for name in CALLS if name != "transaction"])
+async def test_the_key_can_be_spelt_in_both_ways_and_never_in_both_at_once(name):
+    async with v1(LEAD_ANSWER, api_key_param="apiKey") as (client, service):
+        await CALLS[name](client)
+    assert service.last.query["apiKey"] == "the-key"
+    assert "apikey" not in service.last.query
+
+
+async def test_the_path_of_a_base_url_is_kept():
+    async with v1(LEAD_ANSWER, base_url="https://gateway.example/publitrac/") as (client, service):
+        await client.get_lead(EMAIL)
+    assert (service.last.host, service.last.path) == ("gateway.example", "/publitrac/api")
+
+
+def test_rows_are_values():
+    row = METHODS["getLead"]
+    assert evolve(row, verb="POST") != row

@@ -1,0 +1,247 @@
+"""Reading XML: what is mended, which encodings are understood, what is refused."""
+
+from __future__ import annotations
+
+import codecs
+import socket
+import time
+
+import pytest
+
+from publitrac_async import UnexpectedContent
+from publitrac_async.v1.reading import children, number_of, read_response, text_of
+from tests.support.v1 import sample
+
+ANSWER = (
+    "<response><leads><lead><firstName>Zoë</firstName></lead></leads>"
+    "<status>2002</status><message>Fertig.</message></response>"
+)
+
+
+def first_name(body: bytes) -> str:
+    return read_response(body, framed=True)["leads"]["lead"]["firstName"]
+
+
+def refused(body: bytes, *, framed: bool = True) -> UnexpectedContent:
+    with pytest.raises(UnexpectedContent) as caught:
+        read_response(body, framed=framed)
+    return caught.value
+
+
+class TestShape:
+    def test_elements_become_text_dicts_and_lists(self):
+        content = read_response(
+            b"<response><a>1</a><b/><c></c><d>x</d><d>y</d><d><e> z </e></d>\n<f>\t 1 \r\n</f></response>",
+            framed=True,
+        )
+        assert content == {"a": "1", "b": "", "c": "", "d": ["x", "y", {"e": "z"}], "f": "1"}
+
+    def test_cdata_comments_and_entities(self):
+        content = read_response(
+            b"<response><a><![CDATA[<b>&amp;]]></a><b>x<!-- no -->y</b><c>&lt;&#233;&#xe9;</c>"
+            b"<?pi x?></response>",
+            framed=True,
+        )
+        assert content == {"a": "<b>&amp;", "b": "xy", "c": "<éé"}
+
+    def test_only_white_space_of_xml_is_stripped(self):
+        assert read_response("<response><a>\n\u00a0x\u2003 </a></response>".encode(), framed=True) == {
+            "a": "\u00a0x\u2003"
+        }
+
+    def test_none_one_and_many(self):
+        assert children({"a": "x"}, "b") == children("text", "a") == children(None, "a") == []
+        assert children({"a": "x"}, "a") == ["x"]
+        assert children({"a": ["x", {}]}, "a") == ["x", {}]
+        assert text_of({"a": [" x ", "y"]}, "a") == "x"
+        assert text_of({"a": {"b": ""}}, "a") == ""
+
+    @pytest.mark.parametrize(
+        ("text", "number"),
+        [
+            ("1", 1),
+            (" 1\n ", 1),
+            ("-1", -1),
+            ("", None),
+            ("²", None),
+            ("1_0", None),
+            ("--1", None),
+            ("9" * 19, None),
+        ],
+    )
+    def test_numbers(self, text, number):
+        assert number_of({"n": text}, "n") == number
+
+
+class TestMending:
+    def test_the_sample_of_get_list_is_mended(self):
+        body = sample("v1/get_list_answer.xml")
+        assert not body.rstrip().endswith(b"</response>")
+        assert read_response(body, framed=True)["leads"]["lead"]["email"] == "johnsmith@publipage.com"
+
+    def test_not_where_the_end_was_not_announced(self):
+        error = refused(sample("v1/get_list_answer.xml"), framed=False)
+        assert error.retryable
+
+    def test_only_the_closing_tag_may_be_missing(self):
+        whole = ANSWER.encode()
+        mended = []
+        for length in range(len(whole)):
+            try:
+                content = read_response(whole[:length], framed=True)
+            except UnexpectedContent:
+                continue
+            mended.append(length)
+            assert content["status"] == "2002"
+        # After </status> or </message> all that belongs to a success is there.
+        ends = [whole.index(b"</status>") + len(b"</status>"), len(whole) - len(b"</response>")]
+        assert mended == ends
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"<response><status>2001</status></wrong>",
+            b"<response><status>2001</status><a></b></response>",
+            b"<response><status>2001</status><a>",
+            b"<response><status>2001</status>&",
+            b"<response><status>2001</status></response",
+            b"<response><status>2001</status></response><again/>",
+            b"<response><leads></leads>",
+            b"<a><response><status>2001</status></response>",
+        ],
+    )
+    def test_nothing_else_is_mended(self, body):
+        refused(body)
+
+
+class TestEncodings:
+    @pytest.mark.parametrize(
+        ("declared", "encoding"),
+        [
+            (None, "utf-8"),
+            ("UTF-8", "utf-8"),
+            ("utf8", "utf-8"),
+            ("ISO-8859-1", "latin-1"),
+            ("iso-8859-15", "iso-8859-15"),
+            ("windows-1252", "cp1252"),
+            ("latin-1", "latin-1"),
+        ],
+    )
+    def test_declared(self, declared, encoding):
+        declaration = f"<?xml version='1.0' encoding='{declared}'?>\n" if declared else ""
+        assert first_name((declaration + ANSWER).encode(encoding)) == "Zoë"
+
+    @pytest.mark.parametrize(
+        ("mark", "encoding"),
+        [
+            (codecs.BOM_UTF8, "utf-8"),
+            (codecs.BOM_UTF16_LE, "utf-16-le"),
+            (codecs.BOM_UTF16_BE, "utf-16-be"),
+            (codecs.BOM_UTF32_LE, "utf-32-le"),
+        ],
+    )
+    @pytest.mark.parametrize("declaration", ["", '<?xml version="1.0" encoding="utf-16"?>'])
+    def test_a_byte_order_mark_is_believed(self, mark, encoding, declaration):
+        assert first_name(mark + (declaration + ANSWER).encode(encoding)) == "Zoë"
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            ANSWER.encode("latin-1"),
+            b"<?xml version='1.0' encoding='utf-8'?>" + ANSWER.encode("latin-1"),
+            b"<?xml version='1.0' encoding='us-ascii'?>" + ANSWER.encode("latin-1"),
+            b"<?xml version='1.0' encoding='klingon'?>" + ANSWER.encode(),
+            b"<?xml version='1.0' encoding='punycode'?>" + ANSWER.encode(),
+            b"<?xml version='1.0' encoding='unicode_escape'?>" + ANSWER.encode("unicode_escape"),
+            b"<?xml version='1.0' encoding='rot13'?>" + ANSWER.encode(),
+            b"<?xml version='1.0' encoding='utf-16'?>" + ANSWER.encode(),
+            ANSWER.encode("utf-16-le"),
+            ANSWER.encode("utf-16-be"),
+            codecs.BOM_UTF16_LE + ANSWER.encode("utf-16-le")[:-1],
+            codecs.BOM_UTF16_LE + b"\x00\xd8" * 4,
+            codecs.BOM_UTF8 + ANSWER.encode("latin-1"),
+            ANSWER.replace("Zoë", "Zo\x00").encode(),
+            ANSWER.replace("Zoë", "Zo\x01").encode(),
+            ANSWER.replace("Zoë", "Zo&#0;").encode(),
+            ANSWER.replace("Zoë", "Zo&#xd800;").encode(),
+            ANSWER.encode().replace(b"\xc3\xab", b"\xed\xa0\x80"),
+            ANSWER.encode().replace(b"\xc3\xab", b"\xc0\xaf"),
+            ANSWER.encode().replace(b"\xc3\xab", b"\xc3"),
+        ],
+    )
+    def test_bytes_that_fit_no_encoding_are_a_typed_error(self, body):
+        refused(body)
+
+
+def _nested(head: bytes, unit: bytes, count: int) -> bytes:
+    return b"<response>" + head + unit * count + b"<status>2001</status></response>"
+
+
+HOSTILE = {
+    "a document type": b'<!DOCTYPE response SYSTEM "http://127.0.0.1:9/x.dtd"><response><status>1</status></response>',
+    "an internal subset": b"<!DOCTYPE response [<!ELEMENT response ANY>]><response/>",
+    "billion laughs": b"<!DOCTYPE r [<!ENTITY a 'ha'>"
+    + b"".join(b"<!ENTITY a%d '%s'>" % (n, b"&a%d;" % (n - 1) * 10) for n in range(1, 10))
+    + b"]><response>&a9;</response>",
+    "an external entity": b'<!DOCTYPE r [<!ENTITY x SYSTEM "file:///etc/passwd">]><response>&x;</response>',
+    "a document type in UTF-16 without a mark": (
+        "<!DOCTYPE r [<!ENTITY a 'ha'>]><response>&a;</response>".encode("utf-16-le")
+    ),
+    "a document type in UTF-16": "\ufeff <!-- c --><?p?><!DOCTYPE r><response>&a;</response>".encode(
+        "utf-16-be"
+    ),
+    "a document type after a comment": b"<?xml version='1.0'?><!-- - -> -->\n<!DOCTYPE r []><response/>",
+    "an external parameter entity": b'<!DOCTYPE r [<!ENTITY % x SYSTEM "http://127.0.0.1:9/">%x;]><response/>',
+    "an undefined entity": b"<response>&nbsp;<status>2001</status></response>",
+    "depth": b"<response>" + b"<a>" * 1_000_000,
+    "depth that ends": b"<response>" + b"<a>" * 100_000 + b"</a>" * 100_000 + b"</response>",
+    "a long text": _nested(b"<a>", b"x", 4 * 2**20),
+    "a long text in pieces": _nested(b"<a>", b"x<!---->", 2 * 2**20),
+    "a long CDATA section": _nested(b"<a><![CDATA[", b"x", 4 * 2**20),
+    "a long attribute": _nested(b'<a x="', b"x", 4 * 2**20) + b'"/>',
+    "a long attribute that ends": b'<response><a x="'
+    + b"x" * 4 * 2**20
+    + b'"/><status>1</status></response>',
+    "a long name": b"<response><" + b"x" * 4 * 2**20 + b"/><status>1</status></response>",
+    "a long name of an attribute": b"<response><a "
+    + b"x" * 4 * 2**20
+    + b'="1"/><status>1</status></response>',
+    "many attributes": b"<response><a "
+    + b" ".join(b"a%d=''" % number for number in range(1_000_000))
+    + b"/><status>1</status></response>",
+    "many small attributes": b"<response>" + b"<a b='' c=''/>" * 100_000 + b"<status>1</status></response>",
+    "many elements": _nested(b"", b"<a/>", 8_000_000),
+    "a long declaration": b"<?xml " + b"a" * 4 * 2**20,
+    "nothing but spaces": b" " * 4 * 2**20,
+    "angle brackets": b"<response>" + b"<" * 4 * 2**20,
+    "namespaces": b'<response xmlns="' + b"x" * 4 * 2**20 + b'"><status>1</status></response>',
+}
+
+
+@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE.keys())
+def test_hostile_documents_are_refused_at_once(body, monkeypatch):
+    def touched(*_args, **_options):
+        raise AssertionError("a file or the network was touched")
+
+    monkeypatch.setattr("builtins.open", touched)
+    monkeypatch.setattr(socket, "socket", touched)
+    started = time.process_time()
+    error = refused(body)
+    assert time.process_time() - started < 0.5  # CPU of this process, not time on the wall.
+    assert len(str(error)) < 200
+    assert error.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"<response>\n" * 63, _nested(b"", b"<a>x</a>", 100_000), _nested(b"<a>", b"x", 2**20 - 10) + b""],
+)
+def test_what_is_large_is_not_therefore_hostile(body):
+    if body.endswith(b"<response>\n"):
+        body = body[: -len(b"\n")] + b"</response>" * 63
+        assert read_response(body, framed=True)
+    elif b"</a>" in body:
+        assert len(read_response(body, framed=True)["a"]) == 100_000
+    else:
+        whole = body.replace(b"<status>", b"</a><status>")
+        assert len(read_response(whole, framed=True)["a"]) == 2**20 - 10
