@@ -60,8 +60,9 @@ def lint(session: nox.Session) -> None:
     session.run("lint-imports")
     session.run("mypy")
     # Pyright, from a wheel that brings its own runtime.
-    session.run("basedpyright")
-    session.run("basedpyright", "--verifytypes", "publitrac_async", "--ignoreexternal")
+    python = str(Path(session.bin) / "python")
+    session.run("basedpyright", "--pythonpath", python)
+    session.run("basedpyright", "--pythonpath", python, "--verifytypes", "publitrac_async", "--ignoreexternal")
 
 
 @nox.session(python=PYTHONS)

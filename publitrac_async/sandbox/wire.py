@@ -75,10 +75,10 @@ def _unsent(transport: asyncio.Transport) -> int:
     """Return how many bytes are still on this side, in the transport or in the kernel."""
     waiting = transport.get_write_buffer_size()
     connection = transport.get_extra_info("socket")
-    if waiting or connection is None or sys.platform != "linux":
-        return waiting
-    in_kernel = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(4))
-    return int.from_bytes(in_kernel, sys.byteorder)
+    if sys.platform == "linux" and not waiting and connection is not None:
+        in_kernel = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(4))
+        return int.from_bytes(in_kernel, sys.byteorder)
+    return waiting
 
 
 def _cycle(send: Send) -> _Cycle:

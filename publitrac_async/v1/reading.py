@@ -62,7 +62,7 @@ def _mended(document: bytes, *, framed: bool) -> tuple[str, Node]:
         try:
             name, content = parse_xml(document + _CLOSE)
         except ET.ParseError:
-            content = ""
+            name, content = "", ""
         if "status" not in content or isinstance(content, str):
             raise  # What failed first says more.
         return name, content
