@@ -11,7 +11,20 @@ import attrs
 from publitrac_async.checks import not_sendable
 from publitrac_async.errors import Problem, ValidationError
 from publitrac_async.vitec import codec
-from publitrac_async.vitec.models import PersonLead, Receiver, UtmTag
+from publitrac_async.vitec.models import (
+    Address,
+    Agent,
+    Email,
+    LeadSource,
+    Marketing,
+    Office,
+    Person,
+    PersonLead,
+    Receiver,
+    Telephone,
+    UserGroup,
+    UtmTag,
+)
 from publitrac_async.vitec.operations import NAME
 
 #: Prefix and number: ``M`` a brokerage system, ``S`` sales support, ``G`` a group, ...
@@ -32,6 +45,15 @@ LENGTHS: Final[Mapping[str, int]] = {
     "person.telephone.work": 17,
     "person.telephone.cell": 17,
     "person.telephone.other": 17,
+}
+
+#: Every model, with the types that its fields declare.
+_TYPES: Final[Mapping[type, Mapping[str, Any]]] = {
+    model: get_type_hints(model)
+    for model in (
+        *(PersonLead, Person, Address, Email, Telephone, Receiver, Agent, UserGroup, Office),
+        *(LeadSource, Marketing, UtmTag),
+    )
 }
 
 
@@ -93,8 +115,8 @@ def _mistyped(value: object, expected: Any, path: str) -> Iterator[Problem]:
     elif isinstance(value, str):
         if not_sendable(value):
             yield Problem("must be text without control characters", field=path, value=value)
-    elif attrs.has(type(value)):
-        for name, kind in get_type_hints(type(value)).items():
+    elif type(value) in _TYPES:
+        for name, kind in _TYPES[type(value)].items():
             part = f"{path}.{codec.camel_case(name)}".removeprefix(".")
             yield from _mistyped(getattr(value, name), kind, part)
 
