@@ -113,14 +113,14 @@ def check_base_url(base_url: str, *, allow_insecure_http: bool, name: str = "bas
     base_url = base_url.strip()
     try:
         parts = urllib.parse.urlsplit(base_url)
-        fits = parts.port != 0 and parts.scheme in ("http", "https") and parts.hostname is not None
+        host = parts.hostname if parts.port != 0 and _PRINTED.fullmatch(base_url) else None
     except ValueError:  # A port that is no number, brackets around no IPv6 address.
-        fits = False
-    if fits and (parts.username or parts.password):
+        parts, host = urllib.parse.urlsplit(""), None
+    if parts.username or parts.password:
         raise ConfigurationError(f"{name} must not hold credentials")
-    if not fits or not _PRINTED.fullmatch(base_url) or parts.query or parts.fragment:
+    if host is None or parts.scheme not in ("http", "https") or parts.query or parts.fragment:
         raise ConfigurationError(f"{name} must be https://host, optionally with a port and a path")
-    if parts.scheme == "http" and not allow_insecure_http and not _is_loopback(parts.hostname):
+    if parts.scheme == "http" and not allow_insecure_http and not _is_loopback(host):
         raise ConfigurationError(f"{name} must be https: http shows credentials to everybody on the way")
     return base_url.rstrip("/")
 

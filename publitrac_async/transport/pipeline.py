@@ -8,7 +8,6 @@ import logging
 import math
 import os
 import random
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -108,7 +107,7 @@ class Transport:
         progress = _Progress(self._clock())
         total = self._timeout.total
         deadline = math.inf if total is None else progress.started + total
-        failure: PublitracError | None = None
+        failure: PublitracError
         scope = asyncio.timeout(total)
         self._in_flight.add(scope)
         try:
@@ -116,14 +115,14 @@ class Transport:
                 return await self._attempts(call, progress, deadline, limiter or self._limiter)
         except PublitracError as error:
             failure = error.with_traceback(None)
-        except TimeoutError:
-            if not scope.expired():
+        except BaseException as error:
+            if not (isinstance(error, TimeoutError) and scope.expired()):
+                self._tell_interrupted(call, progress, error)
                 raise
             failure = self._cut_short(call, progress)
+            self._tell_interrupted(call, progress, failure)
         finally:
             self._in_flight.discard(scope)
-            if progress.attempt is not None:  # Cancelled, or out of time, in the middle of an attempt.
-                self._tell(call.operation.name, progress.attempt, sys.exception() or failure)
         # An error of a log-in, or of closing, knows nothing of the attempts before it.
         failure.maybe_applied |= progress.maybe_applied
         if failure.operation is None:  # An error of the log-in names that operation.
@@ -269,6 +268,11 @@ class Transport:
             event.elapsed,
         )
         self.emit(event)
+
+    def _tell_interrupted(self, call: Call[Any], progress: _Progress, error: BaseException) -> None:
+        """Tell of the end of an attempt in whose middle the call was cancelled or ran out of time."""
+        if progress.attempt is not None:
+            self._tell(call.operation.name, progress.attempt, error)
 
     def _cut_short(self, call: Call[Any], progress: _Progress) -> PublitracError:
         """The error of a call that ran out of time, or that still waited when the client closed."""

@@ -613,12 +613,22 @@ async def test_every_request_that_left_has_an_end_for_the_hooks() -> None:
     events: list[Event] = []
     script = Script([1000.0, ok()])
     pipeline = transport(script, hooks=[events.append], timeout=Timeout(total=5))
-    with pytest.raises(DeadlineExceeded):
-        await pipeline.send(call())
+    try:
+        raise RuntimeError("of the caller, who tidies up meanwhile")
+    except RuntimeError:
+        with pytest.raises(DeadlineExceeded):
+            await pipeline.send(call())
     ended = events[-1]
     assert isinstance(ended, AttemptEnded)
     assert (ended.error, ended.attempt) == ("DeadlineExceeded", 1)
     assert ended.elapsed == pytest.approx(5, abs=0.001)
+    task = asyncio.create_task(pipeline.send(call()))
+    await asyncio.sleep(1)
+    task.cancel()
+    await asyncio.wait([task])
+    ended = events[-1]
+    assert isinstance(ended, AttemptEnded)
+    assert (ended.error, len(events)) == ("CancelledError", 4)
 
 
 @virtual
