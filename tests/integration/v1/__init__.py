@@ -1,0 +1,1 @@
+"""Client and sandbox speak v1 over a socket."""
