@@ -141,19 +141,13 @@ def decimal_text(value: float | Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def custom_to_wire(value: Any) -> str | list[str | None] | None:
-    """A custom field's value as the text that is sent, or as several for a field of several values.
+def custom_to_wire(value: Any) -> str | None:
+    """A custom field's value as the text that is sent.
 
     Raises:
         ValueError: it cannot be written.
         TypeError: it is of a kind that the vendor's documents do not know.
     """
-    if isinstance(value, (list, tuple)):
-        return [_scalar_to_wire(part) for part in value]
-    return _scalar_to_wire(value)
-
-
-def _scalar_to_wire(value: Any) -> str | None:
     match value:
         case None | str():
             return _text_to_wire(value)
@@ -167,6 +161,13 @@ def _scalar_to_wire(value: Any) -> str | None:
             return _date_to_wire(value)
         case _:
             raise TypeError(f"cannot be written from {type(value).__name__}")
+
+
+def _values_to_wire(value: Any) -> str | list[str | None] | None:
+    """The same, also for a field of several values."""
+    if isinstance(value, (list, tuple)):
+        return [custom_to_wire(part) for part in value]
+    return custom_to_wire(value)
 
 
 #: How a value of an answer becomes one of an attribute, by the attribute's type. Raises `ValueError` or
@@ -254,7 +255,7 @@ def lead_to_wire(lead: Lead, operation: str) -> tuple[dict[str, Any], dict[str, 
     try:
         native = _unstructure(lead)
         custom = {
-            name: custom_to_wire(value) for name, value in lead.custom_fields.items() if value is not UNSET
+            name: _values_to_wire(value) for name, value in lead.custom_fields.items() if value is not UNSET
         }
     except (ValueError, TypeError):
         native = None
@@ -263,7 +264,7 @@ def lead_to_wire(lead: Lead, operation: str) -> tuple[dict[str, Any], dict[str, 
             (name, getattr(lead, attribute), TO_WIRE[_TYPES[name]])
             for name, attribute in NATIVE_FIELDS.items()
         ]
-        writers += [(str(name), value, custom_to_wire) for name, value in lead.custom_fields.items()]
+        writers += [(str(name), value, _values_to_wire) for name, value in lead.custom_fields.items()]
         raise unwritable(writers, operation)
     for name in _RETURNED_ONLY & native.keys():
         del native[name]
