@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from publitrac_async.cli.commands import commands
 from publitrac_async.v1 import V1
 from publitrac_async.v2 import V2
 
@@ -25,3 +26,11 @@ def test_every_method_has_a_section_with_an_example(page: str, facade: type) -> 
     for name, section in sections.items():
         assert f".. automethod:: publitrac_async.{page}.{facade.__name__}.{name}\n" in section
         assert f"publitrac.{page}.{name}(" in section.partition("```python")[2]
+
+
+def test_every_command_has_a_section() -> None:
+    text = (ROOT / "docs" / "guides" / "command-line.md").read_text(encoding="utf-8")
+    assert re.findall(r"^```\{command-help\} (\w+)$", text, re.MULTILINE) == re.findall(
+        r"^## `(\w+)`$", text, re.MULTILINE
+    )
+    assert set(re.findall(r"^## `(\w+)`$", text, re.MULTILINE)) == set(commands.commands)
