@@ -96,7 +96,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                     self._write(connection, route, request, content)
                     message, payload = await _read_head(connection)
                 except BaseException:
-                    connection.close()
+                    _abort(connection)
                     raise
             except FAILURES as error:
                 failure = _as_httpx(error)
@@ -221,6 +221,14 @@ def _lines(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
     return b"".join(lines)
 
 
+def _abort(connection: Connection) -> None:
+    """Close at once; a mere close would first wait for a peer that does not read to take what is written."""
+    transport = connection.transport
+    connection.close()
+    if transport is not None:
+        transport.abort()
+
+
 def _is_stale(connection: Connection) -> bool:
     protocol = connection.protocol
     return protocol is None or not protocol.is_connected() or protocol.should_close
@@ -261,7 +269,7 @@ class _BodyStream(httpx.AsyncByteStream):
         if self._payload.is_eof() and self._payload.exception() is None:
             self._connection.release()
         else:
-            self._connection.close()
+            _abort(self._connection)
 
 
 def _as_httpx(error: Exception) -> httpx.TransportError:
