@@ -72,6 +72,11 @@ def text_problem(name: str, text: object) -> Problem | None:
     return Problem("must be text without control characters", field=name, value=text)
 
 
+def text_of_number(value: object) -> object:
+    """An integer as text. Anything else as it is, for the checks to find: ``None`` is not ``"None"``."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def mandatory(parameters: Mapping[str, object], codes: Mapping[str, int] | None = None) -> list[Problem]:
     """What of these is missing or holds nothing but spaces.
 

@@ -14,7 +14,7 @@ from publitrac_async.models import Lead
 from publitrac_async.pagination import Page
 from publitrac_async.transport.operation import Answer
 from publitrac_async.v1.answers import read_reply
-from publitrac_async.v1.building import Request, mandatory, request
+from publitrac_async.v1.building import Request, mandatory, request, text_of_number
 from publitrac_async.v1.operations import (
     DELETE_LEAD,
     GET_LEAD,
@@ -56,7 +56,7 @@ def by_email(email: str) -> Request[Lead]:
 
 def by_external_id(external_id: str | int) -> Request[Lead]:
     """The request of getLeadByExternalId."""
-    parameters = {"externalId": str(external_id)}
+    parameters = {"externalId": text_of_number(external_id)}
     refuse(mandatory(parameters, {"externalId": 9003}), GET_LEAD_BY_EXTERNAL_ID.name)
     return request(GET_LEAD_BY_EXTERNAL_ID, one_lead, parameters)
 

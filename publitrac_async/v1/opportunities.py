@@ -13,7 +13,7 @@ from publitrac_async.errors import Problem
 from publitrac_async.pagination import Page
 from publitrac_async.transport.operation import Answer
 from publitrac_async.v1.answers import read_reply
-from publitrac_async.v1.building import Request, mandatory, request
+from publitrac_async.v1.building import Request, mandatory, request, text_of_number, text_problem
 from publitrac_async.v1.leads import done
 from publitrac_async.v1.models import SALES_STAGES, Opportunity, OpportunityRecord
 from publitrac_async.v1.operations import GET_OPPORTUNITIES, SYNC_OPPORTUNITY
@@ -35,14 +35,14 @@ def sync(opportunity: Opportunity) -> Request[None]:
     """The request of syncOpportunity."""
     name = SYNC_OPPORTUNITY.name
     fields = record_to_wire(opportunity, name)
-    leads = [str(lead) for lead in opportunity.leads]
+    leads = [text_of_number(lead) for lead in opportunity.leads]
     refuse(_problems(opportunity, leads), name)
     if isinstance(opportunity.date_closed, datetime):
         fields["dateClosed"] = fields["dateClosed"][: len("yyyy-mm-dd")]
     return request(SYNC_OPPORTUNITY, done, document={"opportunity": fields | {"leads": {"leadId": leads}}})
 
 
-def _problems(opportunity: Opportunity, leads: list[str]) -> list[Problem]:
+def _problems(opportunity: Opportunity, leads: list[object]) -> list[Problem]:
     """What the annex forbids ("Objet opportunité", "Champs obligatoires")."""
     stage, probability = opportunity.sales_stage, opportunity.probability
     needed: dict[str, object] = {
@@ -61,8 +61,8 @@ def _problems(opportunity: Opportunity, leads: list[str]) -> list[Problem]:
         problems.append(Problem(reason, field="salesStage", value=stage))
     if isinstance(probability, int) and not 1 <= probability <= 100:
         problems.append(Problem("must be 1 to 100", field="probability", value=probability))
-    if any(not lead.strip() for lead in leads):
-        problems.append(Problem("must not be empty", field="leadId"))
+    problems += [problem for lead in leads for problem in mandatory({"leadId": lead})]
+    problems += [problem for lead in leads if lead and (problem := text_problem("leadId", lead))]
     return problems
 
 

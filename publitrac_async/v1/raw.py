@@ -9,7 +9,7 @@ from publitrac_async.checks import refuse
 from publitrac_async.errors import Problem
 from publitrac_async.transport.operation import Answer, OperationClass
 from publitrac_async.v1.answers import read_reply
-from publitrac_async.v1.building import Request, request
+from publitrac_async.v1.building import Request, request, text_of_number
 from publitrac_async.v1.operations import METHODS, method
 
 #: Elements that can come several times, so that code need not tell one from many.
@@ -36,7 +36,7 @@ def call(
         kind = OperationClass.READ if name.startswith("get") else OperationClass.APPEND
     if repeat and kind is OperationClass.APPEND:
         kind = OperationClass.UPSERT
-    sent = {key: str(value) for key, value in (parameters or {}).items()}
+    sent = {key: text_of_number(value) for key, value in (parameters or {}).items()}
     if xml is not None:
         sent["query"] = xml
     return request(method(name, verb, kind), _content, sent)

@@ -116,7 +116,14 @@ async def test_only_letters_and_digits_are_a_method(method):
 
 
 @pytest.mark.parametrize(
-    "options", [{"params": {"a": "\x00"}}, {"params": {"a": "\ud800"}}, {"xml": "<a>\x01</a>"}]
+    "options",
+    [
+        {"params": {"a": None}},
+        {"params": {"a": ["b"]}},
+        {"params": {"a": "\x00"}},
+        {"params": {"a": "\ud800"}},
+        {"xml": "<a>\x01</a>"},
+    ],
 )
 async def test_what_cannot_be_sent_is_refused(options):
     async with v1() as (client, service):

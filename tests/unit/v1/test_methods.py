@@ -81,7 +81,7 @@ class TestReadingLeads:
             assert (await client.get_lead_by_external_id(123)).id == 7
         assert service.last.parameters == {"externalId": "123"}
 
-    @pytest.mark.parametrize("external_id", ["", "  "])
+    @pytest.mark.parametrize("external_id", ["", "  ", None, UNSET])
     async def test_an_external_id_is_required(self, external_id):
         error = await refused("get_lead_by_external_id", external_id)
         assert [(p.field, p.code) for p in error.problems] == [("externalId", 9003)]
@@ -427,6 +427,10 @@ class TestOpportunities:
             ({"date_closed": "20/08/2012"}, "dateClosed"),
             ({"leads": []}, "leads"),
             ({"leads": ["a", ""]}, "leadId"),
+            ({"leads": ["a", None]}, "leadId"),
+            ({"leads": [UNSET, 2]}, "leadId"),
+            ({"leads": ["a", b"b"]}, "leadId"),
+            ({"leads": ["a\x00"]}, "leadId"),
         ],
     )
     async def test_rules(self, change, field_name):
