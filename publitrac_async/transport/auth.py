@@ -1,4 +1,4 @@
-"""Who we are: credentials in the query (v1), and a token that lives on with every use (v2)."""
+"""Who we are: credentials that stay the same, and tokens that are fetched, shared and renewed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Token:
 
     Attributes:
         value: the token itself.
-        ttl: seconds it lives after its last use.
+        ttl: seconds it lives, after its log-in or after its last use.
         expires_at: end of its life on the monotonic clock, as far as this client knows.
     """
 
@@ -132,8 +132,8 @@ class MemoryTokenStore:
             self._token = None
 
 
-class SlidingToken:
-    """A token whose life starts anew with every successful use.
+class SharedToken:
+    """A token that all calls share until its end.
 
     However many callers need a new token, one log-in runs. It is a task of its own, so a caller that is
     cancelled takes nobody down. A token that the service rejects is discarded only if it is still the
@@ -142,6 +142,7 @@ class SlidingToken:
     Args:
         log_in: brings a fresh token.
         header: header field in which the token travels.
+        scheme: the word before it, ``"Bearer"``.
         store: where the token is kept.
         clock: monotonic seconds. The service has the last word on a token's life; the clock only spares
             the attempts that would surely fail.
@@ -152,17 +153,19 @@ class SlidingToken:
         log_in: Callable[[], Awaitable[Token]],
         *,
         header: str,
+        scheme: str = "",
         store: TokenStore | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log_in = log_in
         self._header = header
+        self._prefix = f"{scheme} " if scheme else ""
         self._store: TokenStore = MemoryTokenStore() if store is None else store
         self._clock = clock
         self._renewal: asyncio.Task[Token] | None = None
 
     async def authorize(self) -> Authorization:
-        """The current token, renewed first if it is about to end.
+        """The current token, renewed first if its time has come.
 
         Raises:
             PublitracError: the log-in failed, and there is no token with some life left.
@@ -170,13 +173,13 @@ class SlidingToken:
         token = await self._store.load()
         if token is None or self._ends_soon(token):
             token = await self._renewed(token)
-        return Authorization(headers=((self._header, token.value),), token=token)
+        value = token.value
+        if self._prefix:
+            value = Secret(self._prefix + value.reveal(), self._header, header=True)
+        return Authorization(headers=((self._header, value),), token=token)
 
     async def accepted(self, authorization: Authorization, sent_at: float) -> None:
-        """Slide the token's life from the moment its request left."""
-        token = authorization.token
-        if token is not None:
-            await self._store.touch(token, sent_at + token.ttl)
+        """Nothing changes: use does not prolong the token's life."""
 
     async def rejected(self, authorization: Authorization) -> bool:
         """Discard the token, unless it was replaced already."""
@@ -185,7 +188,7 @@ class SlidingToken:
         return True
 
     async def token(self) -> Token:
-        """The current token, renewed if it is about to end."""
+        """The current token, renewed if its time has come."""
         authorization = await self.authorize()
         assert authorization.token is not None
         return authorization.token
@@ -226,10 +229,24 @@ class SlidingToken:
         return token
 
     def _ends_soon(self, token: Token) -> bool:
-        margin = min(TOKEN_MARGIN, token.ttl * TOKEN_MARGIN_PART)
-        return self._clock() >= token.expires_at - margin
+        # Not before its end: a service that is asked early hands out the same token again.
+        return self._clock() >= token.expires_at
 
     def _renewal_ended(self, renewal: asyncio.Task[Token]) -> None:
         self._renewal = None
         if not renewal.cancelled():
             renewal.exception()  # Nobody may be left to hear of it.
+
+
+class SlidingToken(SharedToken):
+    """A token whose life starts anew with every successful use. It is renewed a little before its end."""
+
+    async def accepted(self, authorization: Authorization, sent_at: float) -> None:
+        """Slide the token's life from the moment its request left."""
+        token = authorization.token
+        if token is not None:
+            await self._store.touch(token, sent_at + token.ttl)
+
+    def _ends_soon(self, token: Token) -> bool:
+        margin = min(TOKEN_MARGIN, token.ttl * TOKEN_MARGIN_PART)
+        return self._clock() >= token.expires_at - margin

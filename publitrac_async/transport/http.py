@@ -81,12 +81,8 @@ class Wire:
     def __init__(self, base_url: str, transport: httpx.AsyncBaseTransport, timeout: Timeout) -> None:
         self._base = base_url
         self._transport = transport
-        self._timeout = {
-            "connect": timeout.connect,
-            "read": timeout.read,
-            "write": timeout.read,
-            "pool": timeout.connect,
-        }
+        self._timeout = timeout
+        self._timeouts: dict[Timeout, dict[str, float]] = {}
         self._seals = isinstance(transport, AiohttpTransport)
         self._urls: dict[str, httpx.URL] = {}
         self._headers: dict[tuple[tuple[str, str], ...], httpx.Headers] = {}
@@ -153,10 +149,12 @@ class Wire:
         ]
         url = self._url(operation)
         target = url.raw_path.decode("ascii")
+        if call.path is not None:
+            target = urllib.parse.urlsplit(operation.base_url or self._base).path + call.path
         if parameters or query:
             joint = "&" if "?" in target else "?"
             target += joint + urllib.parse.urlencode(parameters + query, quote_via=urllib.parse.quote)
-        extensions: dict[str, Any] = {"timeout": self._timeout, TARGET: target.encode("ascii")}
+        extensions: dict[str, Any] = {"timeout": self._seconds(call.timeout), TARGET: target.encode("ascii")}
         if self._seals:
             extensions[SEALED_HEADERS] = secret_headers
             extensions[BEFORE_SEND] = leave
@@ -185,6 +183,18 @@ class Wire:
         if ready is None:
             ready = self._headers[headers] = httpx.Headers([*_BASE_HEADERS, *headers])
         return ready
+
+    def _seconds(self, timeout: Timeout | None) -> dict[str, float]:
+        settings = timeout or self._timeout
+        seconds = self._timeouts.get(settings)
+        if seconds is None:
+            seconds = self._timeouts[settings] = {
+                "connect": settings.connect,
+                "read": settings.read,
+                "write": settings.read,
+                "pool": settings.connect,
+            }
+        return seconds
 
     def _url(self, operation: Operation) -> httpx.URL:
         text = (operation.base_url or self._base) + operation.path

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from attrs import field, frozen
 
+from publitrac_async.config import Timeout
+
 if TYPE_CHECKING:
     from publitrac_async.transport.auth import Authenticator
 
@@ -62,6 +64,9 @@ class Call(Generic[T]):
     `query` and `form` may hold personal data: they travel, but show in no log, span, error or ``repr``.
 
     Attributes:
+        path: in place of the operation's, whose placeholders are filled in here; percent-encoded. Like the
+            query it joins the request at the last moment, so spans and logs show the operation's.
+        timeout: in place of the client's, for operations that the service gives another time.
         query: parameters of the query string.
         form: fields of a form-encoded body, or ``None``.
         content: a ready body, or ``None``; `content_type` belongs to it.
@@ -74,6 +79,8 @@ class Call(Generic[T]):
     operation: Operation
     parse: Callable[[Answer], T] = field(repr=False)
     authenticator: Authenticator | None = field(default=None, repr=False)
+    path: str | None = field(default=None, repr=False)
+    timeout: Timeout | None = None
     query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     form: tuple[tuple[str, str], ...] | None = field(default=None, repr=False)
     content: bytes | None = field(default=None, repr=False)

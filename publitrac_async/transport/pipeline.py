@@ -27,7 +27,7 @@ from publitrac_async.errors import (
 from publitrac_async.transport.auth import Authorization
 from publitrac_async.transport.events import AttemptEnded, Event, Hook, RequestSent, RetryScheduled
 from publitrac_async.transport.http import Attempt, Wire
-from publitrac_async.transport.limits import RateLimiter
+from publitrac_async.transport.limits import ConcurrencyGate, RateLimiter
 from publitrac_async.transport.operation import Call, Operation, OperationClass
 from publitrac_async.transport.retry import RetryBudget, next_wait
 
@@ -82,7 +82,7 @@ class Transport:
         self._retry = retry
         self._budget = RetryBudget(retry)
         self._timeout = timeout
-        self._gate = asyncio.Semaphore(concurrency)
+        self._gate = ConcurrencyGate(concurrency)
         self._hooks = tuple(hooks)
         self._clock = clock
         self._draw = draw
@@ -91,6 +91,11 @@ class Transport:
         self._closing = asyncio.Event()
         self._in_flight: set[asyncio.Timeout] = set()
         self._out_of_patience = False
+
+    @property
+    def gate(self) -> ConcurrencyGate:
+        """How many calls may be in flight at once."""
+        return self._gate
 
     async def send(self, call: Call[T], *, gated: bool = True, limiter: RateLimiter | None = None) -> T:
         """Carry out `call` and return what its ``parse`` makes of the answer.
@@ -105,7 +110,7 @@ class Transport:
         """
         self._check_usable()
         progress = _Progress(self._clock())
-        total = self._timeout.total
+        total = (call.timeout or self._timeout).total
         deadline = math.inf if total is None else progress.started + total
         failure: PublitracError
         scope = asyncio.timeout(total)
@@ -286,7 +291,7 @@ class Transport:
         if self._out_of_patience:
             return ClientStateError(f"the client was closed {where}", maybe_applied=maybe_applied)
         return DeadlineExceeded(
-            f"{self._timeout.total} s were not enough, {where}", maybe_applied=maybe_applied
+            f"{(call.timeout or self._timeout).total} s were not enough, {where}", maybe_applied=maybe_applied
         )
 
     def _check_usable(self) -> None:

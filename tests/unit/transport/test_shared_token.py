@@ -1,0 +1,97 @@
+"""A token that use does not prolong, a path and a time of a call's own."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+import pytest
+from attrs import evolve
+
+from publitrac_async import DeadlineExceeded, Timeout
+from publitrac_async.transport.auth import SharedToken, Token
+from publitrac_async.transport.secret import Secret
+from tests.support.clients import READ, call, transport
+from tests.support.clock import now, virtual
+
+
+class LogIn:
+    """Hands out a token that lives 100 seconds; asked early, the same one with what is left of its life."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.number = 0
+        self.end = 0.0
+
+    async def __call__(self) -> Token:
+        self.calls += 1
+        await asyncio.sleep(0)
+        if now() >= self.end:
+            self.number += 1
+            self.end = now() + 100
+        return Token(value=Secret(f"token-{self.number}"), ttl=self.end - now(), expires_at=self.end)
+
+
+@virtual
+async def test_the_token_is_kept_to_its_end_and_use_does_not_prolong_it() -> None:
+    log_in = LogIn()
+    token = SharedToken(log_in, header="Authorization", scheme="Bearer", clock=now)
+    for _ in range(99):
+        authorization = await token.authorize()
+        assert authorization.headers[0][1].reveal() == "Bearer token-1"
+        await token.accepted(authorization, now())
+        await asyncio.sleep(1)
+    assert log_in.calls == 1
+    await asyncio.sleep(2)
+    assert (await token.token()).value.reveal() == "token-2"
+    assert log_in.calls == 2
+
+
+@virtual
+async def test_a_token_with_a_second_left_is_used_for_that_second() -> None:
+    log_in = LogIn()
+    log_in.number, log_in.end = 1, now() + 1
+    token = SharedToken(log_in, header="Authorization", clock=now)
+    for _ in range(50):
+        assert (await token.token()).value.reveal() == "token-1"
+    assert log_in.calls == 1
+
+
+@virtual
+async def test_many_waiters_share_one_log_in() -> None:
+    log_in = LogIn()
+    token = SharedToken(log_in, header="Authorization", clock=now)
+    tokens = await asyncio.gather(*(token.token() for _ in range(50)))
+    assert len({each.value for each in tokens}) == 1
+    assert log_in.calls == 1
+
+
+@virtual
+async def test_the_path_of_a_call_replaces_the_operations() -> None:
+    seen = []
+
+    async def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(str(request.url))
+        return httpx.Response(200, content=b"")
+
+    operation = evolve(READ, path="/leads/{leadId}.json")
+    await transport(handler).send(call(operation, path="/leads/7.json", query=(("fields", "a b"),)))
+    assert seen == ["https://vendor.test/leads/7.json?fields=a%20b"]
+
+
+@virtual
+async def test_the_time_of_a_call_replaces_the_clients() -> None:
+    timeouts = []
+
+    async def handler(request: httpx.Request) -> httpx.Response:
+        timeouts.append(request.extensions["timeout"]["read"])
+        await asyncio.sleep(50)
+        return httpx.Response(200, content=b"")
+
+    client = transport(handler, timeout=Timeout(total=10))
+    started = now()
+    await client.send(call(READ, timeout=Timeout(total=60, read=55)))
+    assert now() - started == pytest.approx(50)
+    with pytest.raises(DeadlineExceeded, match=r"10\.0 s|10 s"):
+        await client.send(call(READ))
+    assert timeouts == [55, 20]
