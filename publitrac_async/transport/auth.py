@@ -11,7 +11,7 @@ from typing import Literal, Protocol, TypeAlias
 from attrs import frozen
 
 from publitrac_async.config import TOKEN_MARGIN, TOKEN_MARGIN_PART
-from publitrac_async.errors import ClientStateError, PublitracError
+from publitrac_async.errors import AuthenticationError, ClientStateError, PublitracError
 from publitrac_async.transport.secret import Secret
 
 Placement: TypeAlias = Literal["query", "body"]
@@ -52,6 +52,11 @@ class Authorization:
 class Authenticator(Protocol):
     """Gives credentials, and hears how they fared."""
 
+    @property
+    def doubted_after(self) -> tuple[type[PublitracError], ...]:
+        """Errors that stale credentials may be behind: then the call is repeated once with fresh ones."""
+        ...
+
     async def authorize(self) -> Authorization:
         """Credentials that are good now; may log in."""
         ...
@@ -60,17 +65,15 @@ class Authenticator(Protocol):
         """The service took them in a request that left at `sent_at` (monotonic seconds)."""
         ...
 
-    async def rejected(self, authorization: Authorization) -> bool:
-        """The service refused them. Returns whether `authorize` can bring others."""
-        ...
-
-    async def aclose(self) -> None:
-        """End what is still going on."""
+    async def rejected(self, authorization: Authorization) -> None:
+        """The service refused them with one of the errors `doubted_after`."""
         ...
 
 
 class StaticCredentials:
     """Credentials that are the same in every request: the key, user and password of v1, a key in a header."""
+
+    doubted_after: tuple[type[PublitracError], ...] = ()
 
     def __init__(self, authorization: Authorization) -> None:
         self._authorization = authorization
@@ -82,12 +85,8 @@ class StaticCredentials:
     async def accepted(self, authorization: Authorization, sent_at: float) -> None:
         """Nothing changes."""
 
-    async def rejected(self, authorization: Authorization) -> bool:  # noqa: ARG002  (there are no others)
+    async def rejected(self, authorization: Authorization) -> None:
         """There are no others."""
-        return False
-
-    async def aclose(self) -> None:
-        """Nothing is going on."""
 
 
 class TokenStore(Protocol):
@@ -144,6 +143,8 @@ class SharedToken:
         header: header field in which the token travels.
         scheme: the word before it, ``"Bearer"``.
         store: where the token is kept.
+        doubted_after: errors that a stale token may be behind; after one of them the call is repeated
+            once with a fresh token.
         clock: monotonic seconds. The service has the last word on a token's life; the clock only spares
             the attempts that would surely fail.
     """
@@ -155,8 +156,10 @@ class SharedToken:
         header: str,
         scheme: str = "",
         store: TokenStore | None = None,
+        doubted_after: tuple[type[PublitracError], ...] = (AuthenticationError,),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.doubted_after = doubted_after
         self._log_in = log_in
         self._header = header
         self._prefix = f"{scheme} " if scheme else ""
@@ -181,11 +184,10 @@ class SharedToken:
     async def accepted(self, authorization: Authorization, sent_at: float) -> None:
         """Nothing changes: use does not prolong the token's life."""
 
-    async def rejected(self, authorization: Authorization) -> bool:
+    async def rejected(self, authorization: Authorization) -> None:
         """Discard the token, unless it was replaced already."""
         if authorization.token is not None:
             await self._store.discard(authorization.token)
-        return True
 
     async def token(self) -> Token:
         """The current token, renewed if its time has come."""

@@ -17,7 +17,6 @@ from attrs import define
 
 from publitrac_async.config import CLOSE_PATIENCE, RetryPolicy, Timeout
 from publitrac_async.errors import (
-    AuthenticationError,
     ClientStateError,
     DeadlineExceeded,
     PublitracError,
@@ -191,12 +190,8 @@ class Transport:
                 return cast("T", result)
             if failure.status is None:
                 failure.status = attempt.status
-            if (
-                isinstance(failure, AuthenticationError)
-                and authenticator is not None
-                and not renewed
-                and await authenticator.rejected(authorization)
-            ):
+            if authenticator is not None and isinstance(failure, authenticator.doubted_after) and not renewed:
+                await authenticator.rejected(authorization)
                 renewed = True
                 continue
             await self._wait_or_give_up(call.operation, failure, progress, deadline, limiter)

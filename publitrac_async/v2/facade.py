@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from publitrac_async.errors import AuthenticationError, PermissionDenied
 from publitrac_async.models import Accepted, Lead
 from publitrac_async.transport.auth import Authorization, SlidingToken, StaticCredentials, Token, TokenStore
 from publitrac_async.transport.events import TokenRenewed
@@ -38,7 +39,14 @@ class V2:
         self._clock = clock
         # The bare key: no "Bearer", no "Basic" ("Authentification", header Authorization).
         self._api_key = StaticCredentials(Authorization(headers=(("Authorization", api_key),)))
-        self._token = SlidingToken(self._log_in, header="Token", store=token_store, clock=clock)
+        # The documents do not say how a stale token is answered: 401, 403, or either as code in the JSON.
+        self._token = SlidingToken(
+            self._log_in,
+            header="Token",
+            store=token_store,
+            doubted_after=(AuthenticationError, PermissionDenied),
+            clock=clock,
+        )
 
     async def delayed_sync(self, lead: Lead) -> Accepted:
         """Hand a lead over for processing ("Synchronize a lead", ``lead/delayedSync``).

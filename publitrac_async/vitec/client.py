@@ -15,6 +15,7 @@ from publitrac_async.config import (
     Timeout,
 )
 from publitrac_async.errors import ConfigurationError, Problem, ValidationError
+from publitrac_async.transport.auth import StaticCredentials
 from publitrac_async.transport.base import BaseClient
 from publitrac_async.transport.environment import read_variable
 from publitrac_async.transport.events import Hook
@@ -24,7 +25,7 @@ from publitrac_async.transport.secret import Secret, seal
 from publitrac_async.vitec import codec
 from publitrac_async.vitec.answers import read_lead_id
 from publitrac_async.vitec.checks import check_customer_id, check_person_lead, customer_id_note, length_notes
-from publitrac_async.vitec.credentials import BasicCredentials
+from publitrac_async.vitec.credentials import basic_credentials
 from publitrac_async.vitec.models import PersonLead
 from publitrac_async.vitec.operations import CREATE_PERSON_LEAD, NAME, for_customer
 
@@ -110,7 +111,7 @@ class VitecClient(BaseClient):
             allow_insecure_http=allow_insecure_http,
         )
         self._credentials = {
-            key: BasicCredentials(user, secret)
+            key: basic_credentials(user, secret)
             for key, secret in sealed.items()
             if isinstance(user, Secret) and isinstance(secret, Secret)
         }
@@ -194,7 +195,7 @@ class VitecClient(BaseClient):
         )
         return await self._transport.send(call)
 
-    def _credentials_for(self, customer_id: str) -> BasicCredentials:
+    def _credentials_for(self, customer_id: str) -> StaticCredentials:
         credentials = self._credentials.get(customer_id) or self._credentials.get(_EVERY_CUSTOMER)
         if credentials is None:
             raise ConfigurationError(f"there is no password for customer {customer_id}", operation=NAME)

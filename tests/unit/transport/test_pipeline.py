@@ -169,6 +169,7 @@ async def test_what_an_earlier_attempt_may_have_done_is_not_forgotten() -> None:
 @virtual
 async def test_what_an_earlier_attempt_may_have_done_is_not_forgotten_when_the_log_in_fails() -> None:
     class LosesHeart:
+        doubted_after = (AuthenticationError,)
         asked = 0
 
         async def authorize(self) -> Authorization:
@@ -179,10 +180,7 @@ async def test_what_an_earlier_attempt_may_have_done_is_not_forgotten_when_the_l
 
         async def accepted(self, authorization: Authorization, sent_at: float) -> None: ...
 
-        async def rejected(self, authorization: Authorization) -> bool:
-            return False
-
-        async def aclose(self) -> None: ...
+        async def rejected(self, authorization: Authorization) -> None: ...
 
     with pytest.raises(NotSent) as caught:
         await transport(Script(LOST)).send(call(authenticator=LosesHeart()))
@@ -273,6 +271,8 @@ async def test_after_an_outage_successes_fill_the_budget_again() -> None:
 class Always:
     """An authenticator that always has other credentials."""
 
+    doubted_after = (AuthenticationError,)
+
     def __init__(self) -> None:
         self.issued = 0
         self.accepted_at: list[float] = []
@@ -284,10 +284,7 @@ class Always:
     async def accepted(self, authorization: Authorization, sent_at: float) -> None:
         self.accepted_at.append(sent_at)
 
-    async def rejected(self, authorization: Authorization) -> bool:
-        return True
-
-    async def aclose(self) -> None: ...
+    async def rejected(self, authorization: Authorization) -> None: ...
 
 
 @pytest.mark.parametrize("attempts", [1, 4, 8])

@@ -109,10 +109,10 @@ async def test_a_late_rejection_of_an_old_token_causes_no_second_log_in() -> Non
     issuer = Issuer()
     token = sliding(issuer)
     old = await token.authorize()
-    assert await token.rejected(old)
+    await token.rejected(old)
     assert await value(token) == "token-2"
     for _ in range(10):
-        assert await token.rejected(old)
+        await token.rejected(old)
         assert await value(token) == "token-2"
     assert issuer.log_ins == 2
 
