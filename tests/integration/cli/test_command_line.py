@@ -153,6 +153,9 @@ async def test_a_real_run_needs_the_environment_and_says_what_was_rejected(
     assert "1  skipped (0 superseded, 1 unchanged since an earlier run)" in done.stdout
     assert "The input is another one than last time" in done.stdout
     assert sandbox.journal.count(method="delayedSync") == 3
+    written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert b"a@example.com" in written
+    assert not any(canary.encode() in written for canary in CANARIES)
     done = await run_beside(sandbox, "sync", few, "--ledger", ledger, "--full")
     assert sandbox.journal.count(method="delayedSync") == 5
 
