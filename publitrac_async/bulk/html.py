@@ -63,7 +63,7 @@ def render(report: Report) -> str:
         f"<p class=soft>{escape(facts)}</p>",
         "<h2>What became of the rows</h2>",
         _outcomes(report),
-        "<h2>Rate</h2>",
+        f"<h2>{_unit(report.course).capitalize()}</h2>",
         _rate_chart(report.course, report.rate_limit),
         "<h2>Outcomes over time</h2>",
         _outcome_chart(report.course),
@@ -118,10 +118,9 @@ def _confirmation(report: Report) -> list[str]:
 def _rate_chart(course: Sequence[Stretch], limit: int | None) -> str:
     if not course:
         return _nothing("Nothing was sent.")
-    metered = all(stretch.calls is not None for stretch in course)
-    what = "calls a second" if metered else "rows a second"
+    what = _unit(course)
     rates = [
-        ((stretch.calls or 0) if metered else sum(stretch.outcomes.values())) / stretch.seconds
+        (sum(stretch.outcomes.values()) if stretch.calls is None else stretch.calls) / stretch.seconds
         for stretch in course
     ]
     top = max([*rates, limit or 0, 1]) * 1.1
@@ -140,6 +139,11 @@ def _rate_chart(course: Sequence[Stretch], limit: int | None) -> str:
         bars.append(f'<line class="limit" x1="{_LEFT}" x2="{_WIDTH}" y1="{y:.1f}" y2="{y:.1f}"/>')
         bars.append(f'<text x="{_WIDTH}" y="{y - 4:.1f}" text-anchor="end">limit {limit}</text>')
     return _chart(f"{what} over time", bars, top, seconds)
+
+
+def _unit(course: Sequence[Stretch]) -> str:
+    metered = all(stretch.calls is not None for stretch in course)
+    return "calls a second" if metered else "rows a second"
 
 
 def _outcome_chart(course: Sequence[Stretch]) -> str:
