@@ -319,8 +319,15 @@ def test_the_environment(tmp_path: Path) -> None:
     }
     vitec = VitecClient.from_env(environment)
     assert repr(vitec) == f"VitecClient({TEST_BASE_URL})"
-    found = {key: found._password.reveal() for key, found in vitec._credentials.items()}
-    assert found == {"": "of-all-others", "M30011": "of-a-file", "M30012": "of-M30012"}
+    found = {
+        key: base64.b64decode(credentials._authorization.headers[0][1].reveal().removeprefix("Basic "))
+        for key, credentials in vitec._credentials.items()
+    }
+    assert found == {
+        "": b"marketplace:of-all-others",
+        "M30011": b"marketplace:of-a-file",
+        "M30012": b"marketplace:of-M30012",
+    }
     assert repr(VitecClient.from_env({}, username="a", password="b")) == f"VitecClient({BASE_URL})"
 
 
