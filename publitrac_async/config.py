@@ -114,3 +114,23 @@ VITEC_TEST_BASE_URL: Final = "https://connect-qa.maklare.vitec.net"
 #: Vitec states no limit; this is the pace that a public client keeps.
 VITEC_CALLS_PER_SECOND: Final = 10
 VITEC_CONCURRENCY: Final = 5
+
+#: Marketo Engage allows an instance, with all its integrations, 100 calls in 20 seconds and 10 at once, and
+#: advises an integration to keep to 50 and to 5 (Adobe, "Marketo Integration Best Practices").
+MARKETO_CALLS: Final = 50
+MARKETO_PERIOD: Final = 20.0
+MARKETO_CONCURRENCY: Final = 5
+#: Successes in a row after which one more call may be in flight again, up to the number set.
+MARKETO_RECOVERY: Final = 20
+#: Records in a call, on a page, and values of a filter (Marketo REST API, Leads).
+MARKETO_RECORDS: Final = 300
+#: Bytes of a body and of a URL: "1MB" and "8KB", taken as the smaller of what that may mean.
+MARKETO_BODY: Final = 1_000_000
+MARKETO_URL: Final = 8_000
+#: Leads merged into one by a call (code 1080 since 2026-03-31), fields created by a call.
+MARKETO_MERGED: Final = 25
+MARKETO_NEW_FIELDS: Final = 100
+#: Seconds added to the time after which Marketo itself gives up, before the client stops listening.
+MARKETO_PATIENCE: Final = 5.0
+#: Seconds of the shortest life of a token. Identity counts in whole seconds, so it may say 0.
+MARKETO_TOKEN_LIFE: Final = 1.0

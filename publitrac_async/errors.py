@@ -75,6 +75,7 @@ class PublitracError(Exception):
         retryable: repeating the same call later may succeed.
         maybe_applied: the call may have taken effect at the service.
         retry_after: seconds the service asked to wait, ``None`` if it did not.
+        done: results of the records before this error, in input order, where a call was split into several.
     """
 
     retryable: bool = False
@@ -98,6 +99,7 @@ class PublitracError(Exception):
         self.attempts = 0
         self.elapsed = 0.0
         self.retry_after = retry_after
+        self.done: tuple[Any, ...] = ()
         if retryable is not None:
             self.retryable = retryable
         if maybe_applied is not None:

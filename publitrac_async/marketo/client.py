@@ -1,0 +1,75 @@
+"""`MarketoClient`: the lead database of Marketo Engage."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Final, Self
+
+from publitrac_async.errors import ConfigurationError
+from publitrac_async.marketo.fields import FieldOperations
+from publitrac_async.marketo.leads import LeadOperations
+from publitrac_async.marketo.memberships import MembershipOperations
+from publitrac_async.transport.environment import read_variable
+
+_ENVIRONMENT: Final = "MARKETO_"
+
+
+class MarketoClient(LeadOperations, FieldOperations, MembershipOperations):
+    """A client of Marketo Engage's lead database (REST API, "Leads").
+
+    Open one for the life of your program and share it; it belongs to the event loop it is first used in.
+
+    ::
+
+        async with MarketoClient(base_url=..., client_id=..., client_secret=...) as marketo:
+            results = await marketo.sync_leads([{"email": "ada@example.com", "firstName": "Ada"}])
+
+    The token is fetched when it is first needed, kept while it lives, and renewed once for all callers.
+
+    Args:
+        base_url: address of your instance, ``https://123-ABC-456.mktorest.com``; with ``/rest`` behind it,
+            as Marketo shows it, it is the same. Plain ``http`` is accepted for this machine only.
+        client_id: of the custom service ("LaunchPoint").
+        client_secret: of the custom service.
+        rate_limit: calls in 20 seconds; ``None`` for no limit. Marketo allows 100 to all integrations of an
+            instance together and advises 50 for one.
+        retry: when a failed call is repeated.
+        timeout: how long things may take; a number is the total of a call in seconds. By default every
+            operation has the time that Marketo gives it, see the guide.
+        concurrency: calls in flight at once. Marketo allows 10 to all integrations together and advises 5.
+        transport: any ``httpx.AsyncBaseTransport``, in place of the one on aiohttp. The client closes it.
+        limiter: in place of the limiter that `rate_limit` describes.
+        token_store: in place of one in memory.
+        hooks: called with every event of `publitrac_async.transport.events`.
+        trust_env: take proxies and ``SSL_CERT_FILE`` from the environment.
+        allow_insecure_http: accept plain ``http`` to any host.
+
+    Raises:
+        ConfigurationError: a credential or setting is unusable.
+    """
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str] | None = None, **options: Any) -> Self:
+        """A client with the credentials of the environment.
+
+        Reads ``MARKETO_BASE_URL``, ``MARKETO_CLIENT_ID`` and ``MARKETO_CLIENT_SECRET``; each also as
+        ``..._FILE`` with the path of a file that holds the value.
+
+        Args:
+            environment: in place of ``os.environ``.
+            **options: further arguments of the constructor; they come before the environment.
+
+        Raises:
+            ConfigurationError: one is missing, a file cannot be read, or a value is unusable.
+        """
+        variables = os.environ if environment is None else environment
+        for name in ("base_url", "client_id", "client_secret"):
+            variable = f"{_ENVIRONMENT}{name.upper()}"
+            if name in options:
+                continue
+            secret = read_variable(variables, variable)
+            if secret is None:
+                raise ConfigurationError(f"the environment has neither {variable} nor {variable}_FILE")
+            options[name] = secret.reveal() if name == "base_url" else secret
+        return cls(**options)

@@ -1,0 +1,167 @@
+"""Marketo's error codes as a table ("Error Codes"): what a code means, and whether to come again.
+
+Errors come on three levels: HTTP (413, 414, and whatever a gateway says), the answer as a whole, and the
+single record. A code of the answer says that the call failed; 6xx also that it was not executed, so it may
+be repeated whatever it does. Codes of the 1000s are documented for records and come for answers as well.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any, Final
+
+from attrs import frozen
+
+from publitrac_async.config import MARKETO_PERIOD
+from publitrac_async.errors import (
+    ApiError,
+    AuthenticationError,
+    Conflict,
+    LeadNotFound,
+    NotFound,
+    PermissionDenied,
+    QuotaExhausted,
+    RateLimited,
+    ServerError,
+    ValidationError,
+)
+
+
+@frozen
+class Meaning:
+    """One row of the table.
+
+    Attributes:
+        kind: class of the error.
+        reason: what it says, in words that hold no value.
+        retryable: the same call may succeed later.
+        maybe_applied: it is not said that the call was not executed.
+        pause: seconds for which no call of the client should leave.
+    """
+
+    kind: type[ApiError]
+    reason: str
+    retryable: bool = False
+    maybe_applied: bool = False
+    pause: float | None = None
+
+
+UNKNOWN: Final = Meaning(ApiError, "refused with an unknown code")
+QUOTA: Final = Meaning(
+    QuotaExhausted, "the quota of the day is used up; it is reset at midnight, US Central Time"
+)
+
+#: HTTP statuses beside those that mean the same everywhere.
+STATUSES: Final = {
+    413: Meaning(ValidationError, "the body is larger than Marketo accepts"),
+    414: Meaning(ValidationError, "the URL is longer than Marketo accepts"),
+}
+
+CODES: Final = {
+    # The answer as a whole.
+    "500": Meaning(ServerError, "the service failed", retryable=True, maybe_applied=True),
+    "502": Meaning(ServerError, "bad gateway, likely a timeout", retryable=True, maybe_applied=True),
+    "600": Meaning(AuthenticationError, "the access token is empty"),
+    "601": Meaning(AuthenticationError, "the access token is invalid"),
+    "602": Meaning(AuthenticationError, "the access token has expired"),
+    "603": Meaning(PermissionDenied, "the API user may not do this, or its address is not on the allowlist"),
+    "604": Meaning(ServerError, "the request took too long", retryable=True),
+    "605": Meaning(ApiError, "the HTTP method is not supported"),
+    "606": Meaning(RateLimited, "too many calls in 20 seconds", retryable=True, pause=MARKETO_PERIOD),
+    "607": QUOTA,
+    "608": Meaning(ServerError, "the API is temporarily unavailable", retryable=True),
+    "609": Meaning(ValidationError, "the body is not valid JSON"),
+    "610": Meaning(NotFound, "the requested resource does not exist"),
+    "611": Meaning(ServerError, "system error", retryable=True),
+    "612": Meaning(ValidationError, "the content type is not accepted"),
+    "613": Meaning(ValidationError, "the multipart content is not accepted"),
+    "614": Meaning(ServerError, "the subscription cannot be reached", retryable=True),
+    "615": Meaning(RateLimited, "too many calls at once", retryable=True),
+    "616": Meaning(PermissionDenied, "the subscription is of another type"),
+    "701": Meaning(ValidationError, "a required value is blank"),
+    "702": Meaning(NotFound, "nothing was found"),
+    "703": Meaning(PermissionDenied, "the feature is not enabled for the subscription"),
+    "704": Meaning(ValidationError, "a date has the wrong format"),
+    "709": Meaning(ValidationError, "a business rule is violated"),
+    "710": Meaning(NotFound, "the parent folder does not exist"),
+    "711": Meaning(ValidationError, "the folder is of the wrong type"),
+    "712": Meaning(ValidationError, "person accounts of Salesforce must be merged in Salesforce"),
+    "713": Meaning(ServerError, "a resource is temporarily unavailable", retryable=True, maybe_applied=True),
+    "714": Meaning(NotFound, "the default record type was not found"),
+    "718": Meaning(NotFound, "the external sales person does not exist"),
+    "719": Meaning(ServerError, "waiting for a lock took too long", retryable=True, maybe_applied=True),
+    # A record, or the answer as a whole.
+    "1001": Meaning(ValidationError, "a value is of the wrong type"),
+    "1002": Meaning(ValidationError, "a required parameter is missing"),
+    "1003": Meaning(ValidationError, "the data does not fit the operation, or too many results match"),
+    "1004": Meaning(LeadNotFound, "the lead does not exist"),
+    "1005": Meaning(Conflict, "the lead exists already"),
+    "1006": Meaning(ValidationError, "a field does not exist"),
+    "1007": Meaning(Conflict, "several leads match"),
+    "1008": Meaning(PermissionDenied, "the API user may not access the partition"),
+    "1009": Meaning(ValidationError, "a partition must be named"),
+    "1010": Meaning(Conflict, "the lead is in another partition"),
+    "1011": Meaning(ValidationError, "the field cannot be used to look leads up"),
+    "1012": Meaning(ValidationError, "not a cookie value"),
+    "1013": Meaning(NotFound, "the object does not exist"),
+    "1014": Meaning(ApiError, "the object could not be created"),
+    "1015": Meaning(NotFound, "the lead is not in the list"),
+    "1016": Meaning(RateLimited, "too many imports are queued", retryable=True),
+    "1017": Meaning(Conflict, "the object exists already"),
+    "1018": Meaning(PermissionDenied, "not possible while a CRM is connected"),
+    "1019": Meaning(RateLimited, "an import into this list is running", retryable=True),
+    "1020": Meaning(QUOTA.kind, "no more programs can be cloned today"),
+    "1021": Meaning(ValidationError, "company fields cannot be updated through a lead"),
+    "1022": Meaning(Conflict, "the object is in use"),
+    "1025": Meaning(NotFound, "the program has no such status"),
+    "1026": Meaning(PermissionDenied, "custom objects are not enabled"),
+    "1027": Meaning(ApiError, "the subscription has all the activity types it may have"),
+    "1028": Meaning(ApiError, "the object has all the fields it may have"),
+    "1029": Meaning(RateLimited, "too many jobs are queued", retryable=True),
+    "1035": Meaning(ValidationError, "the filter is not supported"),
+    "1036": Meaning(ValidationError, "a key occurs twice in the input"),
+    "1037": Meaning(Conflict, "the lead is in or past this status already"),
+    "1042": Meaning(ValidationError, "the date is too far in the future"),
+    "1048": Meaning(ApiError, "the draft could not be discarded"),
+    "1049": Meaning(ValidationError, "the attributes are too long"),
+    "1076": Meaning(Conflict, "the CRM refused the merge: it would create a duplicate"),
+    "1077": Meaning(ValidationError, "the CRM refused the merge: a field is too long"),
+    "1078": Meaning(Conflict, "the CRM refused the merge"),
+    "1079": Meaning(Conflict, "the leads share a personalized URL: merge them in Marketo's own interface"),
+    "1080": Meaning(ValidationError, "more than 25 leads are to be merged"),
+}
+
+#: "Export daily quota exceeded" comes under the code of a full queue.
+_DAILY: Final = "daily quota"
+#: "12:00 AM CST". Where the vendor means the local time of summer, this is an hour late, never early.
+_CENTRAL: Final = timezone(timedelta(hours=-6))
+
+
+def meaning_of(code: str, message: str = "") -> Meaning:
+    """What a code means; its text matters only where the vendor has one code for two things."""
+    if _DAILY in message.lower():
+        return QUOTA
+    return CODES.get(code, UNKNOWN)
+
+
+def seconds_to_reset(now: float) -> float:
+    """Seconds until the quota of the day is reset.
+
+    Args:
+        now: seconds since the epoch.
+    """
+    moment = datetime.fromtimestamp(now, tz=UTC).astimezone(_CENTRAL)
+    midnight = (moment + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    return (midnight - moment).total_seconds()
+
+
+def make_error(meaning: Meaning, *, now: float, reason: str = "", **context: Any) -> ApiError:
+    """The error that a row of the table stands for."""
+    retry_after = seconds_to_reset(now) if issubclass(meaning.kind, QuotaExhausted) else meaning.pause
+    return meaning.kind(
+        reason or meaning.reason,
+        retryable=meaning.retryable,
+        maybe_applied=meaning.maybe_applied,
+        retry_after=retry_after,
+        **context,
+    )

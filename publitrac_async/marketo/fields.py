@@ -1,0 +1,124 @@
+"""Fields: what leads have, and how that is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+
+import orjson
+
+from publitrac_async.config import MARKETO_NEW_FIELDS
+from publitrac_async.errors import Problem
+from publitrac_async.marketo import answers, building
+from publitrac_async.marketo.models import (
+    FieldResult,
+    LeadAttribute,
+    LeadField,
+    LeadFieldUpdate,
+    LeadSchema,
+    NewLeadField,
+)
+from publitrac_async.marketo.operations import (
+    CREATE_LEAD_FIELDS,
+    DESCRIBE,
+    DESCRIBE2,
+    GET_LEAD_FIELD_BY_NAME,
+    GET_LEAD_FIELDS,
+    UPDATE_LEAD_FIELD,
+)
+from publitrac_async.marketo.paging import MarketoPager
+from publitrac_async.marketo.sending import MarketoBase
+from publitrac_async.marketo.structuring import structure
+
+
+class FieldOperations(MarketoBase):
+    """The operations about fields."""
+
+    async def describe(self) -> tuple[LeadAttribute, ...]:
+        """All fields of leads ("Describe Lead"). Marketo recommends `describe2` in its place.
+
+        The answer changes seldom: keep it for a day.
+        """
+        return await self._send(DESCRIBE, partial(answers.items, kind=LeadAttribute))
+
+    async def describe2(self) -> LeadSchema:
+        """All fields of leads, and which of them leads can be searched by ("Describe Lead2").
+
+        The answer changes seldom: keep it for a day.
+        """
+        return await self._send(DESCRIBE2, answers.schema)
+
+    async def get_lead_field_by_name(self, name: str) -> LeadField:
+        """One field ("Get Lead Field by Name").
+
+        Args:
+            name: its REST name.
+
+        Raises:
+            NotFound: there is none.
+            PermissionDenied: the role has neither Schema Standard Field nor Schema Custom Field.
+        """
+        building.name_of_field(name, GET_LEAD_FIELD_BY_NAME.name)
+        return await self._send(GET_LEAD_FIELD_BY_NAME, answers.one_field, path={"fieldApiName": name})
+
+    def get_lead_fields(
+        self, *, batch_size: int | None = None, next_page_token: str | None = None
+    ) -> MarketoPager[LeadField]:
+        """All fields with all their metadata, hidden ones included ("Get Lead Fields").
+
+        Args:
+            batch_size: fields on a page, at most (and by default) 300.
+            next_page_token: go on from here.
+
+        Raises:
+            PermissionDenied: the role has neither Schema Standard Field nor Schema Custom Field.
+        """
+        query = building.page_size(batch_size, GET_LEAD_FIELDS.name)
+        return self._pager(
+            GET_LEAD_FIELDS, partial(structure, kind=LeadField), start=next_page_token, query=query
+        )
+
+    async def create_lead_fields(self, fields: Iterable[NewLeadField]) -> list[FieldResult]:
+        """Create custom fields ("Create Lead Fields"). They can never be deleted again.
+
+        Args:
+            fields: at most 100; an instance takes no more through the API.
+
+        Returns:
+            What became of each, in input order.
+
+        Raises:
+            ValidationError: a name does not fit, or there are too many.
+            OutcomeUnknown: the answer is lost; the fields may exist.
+        """
+        name = CREATE_LEAD_FIELDS.name
+        inputs = [building.new_field(field) for field in fields]
+        if len(inputs) > MARKETO_NEW_FIELDS:
+            problem = Problem(f"must be {MARKETO_NEW_FIELDS} fields at most", field="input")
+            building.refuse([problem], name)
+        records = building.records(inputs, name, building.new_field_problems)
+        return await self._send_batches(CREATE_LEAD_FIELDS, FieldResult, building.bodies(records, {}, name))
+
+    async def update_lead_field(self, name: str, field: LeadFieldUpdate) -> FieldResult:
+        """Change a field ("Update Lead Field").
+
+        Args:
+            name: its REST name.
+            field: what is to change.
+
+        Raises:
+            ValidationError: nothing is to change, or the field does not allow it.
+            NotFound: there is no such field.
+        """
+        operation = UPDATE_LEAD_FIELD.name
+        building.name_of_field(name, operation)
+        update = building.field_update(field)
+        if not update:
+            building.refuse([Problem("nothing is to change", field="input")], operation)
+        results = await self._send(
+            UPDATE_LEAD_FIELD,
+            partial(answers.results, kind=FieldResult, count=1),
+            content=orjson.dumps({"input": [update]}),
+            path={"fieldApiName": name},
+        )
+        return results[0]

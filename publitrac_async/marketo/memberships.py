@@ -1,0 +1,182 @@
+"""Lists, programs and smart campaigns: which leads are in them, and which ones a lead is in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from functools import partial
+
+from publitrac_async.config import MARKETO_RECORDS
+from publitrac_async.errors import Problem
+from publitrac_async.marketo import building
+from publitrac_async.marketo.models import (
+    ListMembership,
+    MarketoLead,
+    ProgramMembership,
+    SmartCampaignMembership,
+)
+from publitrac_async.marketo.operations import (
+    GET_LEADS_BY_LIST_ID,
+    GET_LEADS_BY_PROGRAM_ID,
+    GET_LISTS_BY_LEAD_ID,
+    GET_PROGRAMS_BY_LEAD_ID,
+    GET_SMART_CAMPAIGNS_BY_LEAD_ID,
+)
+from publitrac_async.marketo.paging import MarketoPager
+from publitrac_async.marketo.sending import MarketoBase
+from publitrac_async.marketo.structuring import structure, structure_lead
+
+
+class MembershipOperations(MarketoBase):
+    """The operations about memberships."""
+
+    def get_leads_by_list_id(
+        self,
+        list_id: int,
+        *,
+        fields: Iterable[str] = (),
+        batch_size: int | None = None,
+        next_page_token: str | None = None,
+    ) -> MarketoPager[MarketoLead]:
+        """The leads of a static list ("Get Leads by List Id").
+
+        Args:
+            list_id: number of the list; the address of its page in Marketo ends in ``ST1001A1`` for 1001.
+            fields: REST names of what to return; id, e-mail, names and dates by default.
+            batch_size: leads on a page, at most (and by default) 300.
+            next_page_token: go on from here.
+
+        Raises:
+            NotFound: there is no such list.
+        """
+        name = GET_LEADS_BY_LIST_ID.name
+        return self._pager(
+            GET_LEADS_BY_LIST_ID,
+            structure_lead,
+            start=next_page_token,
+            query=building.names(fields, name) + building.page_size(batch_size, name),
+            path={"listId": building.lead_id(list_id, name, "listId")},
+        )
+
+    def get_lists_by_lead_id(
+        self, lead_id: int, *, batch_size: int | None = None, next_page_token: str | None = None
+    ) -> MarketoPager[ListMembership]:
+        """The static lists that a lead is in ("Get Lists by Lead Id").
+
+        Args:
+            lead_id: Marketo's number of the lead.
+            batch_size: lists on a page, at most (and by default) 300.
+            next_page_token: go on from here.
+
+        Raises:
+            LeadNotFound: there is no such lead.
+        """
+        name = GET_LISTS_BY_LEAD_ID.name
+        return self._pager(
+            GET_LISTS_BY_LEAD_ID,
+            partial(structure, kind=ListMembership),
+            start=next_page_token,
+            query=building.page_size(batch_size, name),
+            path={"leadId": building.lead_id(lead_id, name, "leadId")},
+        )
+
+    def get_leads_by_program_id(
+        self,
+        program_id: int,
+        *,
+        fields: Iterable[str] = (),
+        batch_size: int | None = None,
+        next_page_token: str | None = None,
+    ) -> MarketoPager[MarketoLead]:
+        """The leads of a program, each with its ``membership`` ("Get Leads by Program Id").
+
+        Args:
+            program_id: number of the program.
+            fields: REST names of what to return; id, e-mail, names and dates by default.
+            batch_size: leads on a page, at most (and by default) 300.
+            next_page_token: go on from here.
+
+        Raises:
+            NotFound: there is no such program.
+        """
+        name = GET_LEADS_BY_PROGRAM_ID.name
+        return self._pager(
+            GET_LEADS_BY_PROGRAM_ID,
+            structure_lead,
+            start=next_page_token,
+            query=building.names(fields, name) + building.page_size(batch_size, name),
+            path={"programId": building.lead_id(program_id, name, "programId")},
+        )
+
+    def get_programs_by_lead_id(
+        self,
+        lead_id: int,
+        *,
+        program_ids: Iterable[int] = (),
+        earliest_updated_at: datetime | None = None,
+        latest_updated_at: datetime | None = None,
+        batch_size: int | None = None,
+        next_page_token: str | None = None,
+    ) -> MarketoPager[ProgramMembership]:
+        """The programs that a lead is in ("Get Programs by Lead Id").
+
+        Args:
+            lead_id: Marketo's number of the lead.
+            program_ids: only these programs, at most 300 (``filterType=programId``).
+            earliest_updated_at: only memberships changed then or later; UTC unless it has a zone.
+            latest_updated_at: only memberships changed then or before; UTC unless it has a zone.
+            batch_size: programs on a page, at most (and by default) 300.
+            next_page_token: go on from here.
+
+        Raises:
+            LeadNotFound: there is no such lead.
+        """
+        name = GET_PROGRAMS_BY_LEAD_ID.name
+        wanted = [building.lead_id(each, name, "filterValues") for each in program_ids]
+        if len(wanted) > MARKETO_RECORDS:
+            problem = Problem(f"must be {MARKETO_RECORDS} values at most", field="filterValues")
+            building.refuse([problem], name)
+        query = building.page_size(batch_size, name)
+        if wanted:
+            query += (("filterType", "programId"), ("filterValues", ",".join(map(str, wanted))))
+        return self._pager(
+            GET_PROGRAMS_BY_LEAD_ID,
+            partial(structure, kind=ProgramMembership),
+            start=next_page_token,
+            query=query + _updated(earliest_updated_at, latest_updated_at),
+            path={"leadId": building.lead_id(lead_id, name, "leadId")},
+        )
+
+    def get_smart_campaigns_by_lead_id(
+        self,
+        lead_id: int,
+        *,
+        earliest_updated_at: datetime | None = None,
+        latest_updated_at: datetime | None = None,
+        batch_size: int | None = None,
+        next_page_token: str | None = None,
+    ) -> MarketoPager[SmartCampaignMembership]:
+        """The smart campaigns that a lead is in ("Get Smart Campaigns by Lead Id").
+
+        Args:
+            lead_id: Marketo's number of the lead.
+            earliest_updated_at: only memberships changed then or later; UTC unless it has a zone.
+            latest_updated_at: only memberships changed then or before; UTC unless it has a zone.
+            batch_size: campaigns on a page, at most (and by default) 300.
+            next_page_token: go on from here.
+
+        Raises:
+            LeadNotFound: there is no such lead.
+        """
+        name = GET_SMART_CAMPAIGNS_BY_LEAD_ID.name
+        return self._pager(
+            GET_SMART_CAMPAIGNS_BY_LEAD_ID,
+            partial(structure, kind=SmartCampaignMembership),
+            start=next_page_token,
+            query=building.page_size(batch_size, name) + _updated(earliest_updated_at, latest_updated_at),
+            path={"leadId": building.lead_id(lead_id, name, "leadId")},
+        )
+
+
+def _updated(earliest: datetime | None, latest: datetime | None) -> building.Query:
+    return building.moment("earliestUpdatedAt", earliest) + building.moment("latestUpdatedAt", latest)
