@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final
 
+from publitrac_async.bulk.formulas import defuse
 from publitrac_async.bulk.html import render
 from publitrac_async.bulk.report import Report
 from publitrac_async.bulk.rows import EXTRA, RESERVED, State
@@ -30,7 +31,7 @@ async def write_results(folder: Path, spool: Spool, source: object) -> None:
     """Write the three files: as delimited text if the source is, otherwise one JSON object a line.
 
     Rows stand there as they came, with columns beside them that begin with ``publitrac_``. Sources leave
-    these out, so each file can be synchronized again.
+    these out, so each file can be synchronized again. What a spreadsheet would run as a formula is defused.
     """
     _make(folder)
     table = source if isinstance(source, FileSource) and source.delimiter else None
@@ -49,7 +50,7 @@ async def write_results(folder: Path, spool: Spool, source: object) -> None:
                 if write is None:
                     file.write(json.dumps(_record(account), ensure_ascii=False, default=str) + "\n")
                 else:
-                    write(_record(account))
+                    write({column: defuse(cell) for column, cell in _record(account).items()})
 
 
 def write_summary(folder: Path, report: Report) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from publitrac_async.bulk.errors import SourceError
+from publitrac_async.bulk.formulas import restore
 from publitrac_async.bulk.rows import EXTRA, RESERVED, Row, without_reserved
 from publitrac_async.bulk.sources.file import TextFile, was_decoded
 
@@ -61,7 +62,7 @@ class DelimitedFile(TextFile):
         elif len(cells) > len(columns) and any(cells[len(columns) :]):
             problem = f"{len(cells)} cells for {len(columns)} columns"
         # Spreadsheet programs leave out empty cells at the end of a row.
-        fields = without_reserved(zip(columns, cells, strict=False))
+        fields = without_reserved(zip(columns, map(restore, cells), strict=False))
         if problem is not None and len(cells) > len(columns):
             fields[EXTRA] = self._delimiter.join(cells[len(columns) :])
         return Row(line, fields, problem)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from publitrac_async.bulk.errors import SourceError
+from publitrac_async.bulk.formulas import restore
 from publitrac_async.bulk.rows import Row, without_reserved
 from publitrac_async.bulk.sources.file import FileSource
 from publitrac_async.bulk.sources.values import plain
@@ -32,8 +33,8 @@ class XlsxFile(FileSource):
             if columns is None:
                 columns = [str(cell).strip() for cell in cells]
             else:
-                pairs = ((name, plain(cell)) for name, cell in zip(columns, cells, strict=False) if name)
-                yield Row(line, without_reserved(pairs))
+                pairs = zip(columns, map(restore, map(plain, cells)), strict=False)
+                yield Row(line, without_reserved((name, cell) for name, cell in pairs if name))
 
     def _read(self) -> Iterator[Sequence[object]]:
         self._open().close()
