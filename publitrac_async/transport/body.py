@@ -48,8 +48,8 @@ async def _read_compressed(chunks: AsyncIterable[bytes], max_body: int) -> bytes
     wire = size = 0
     async for chunk in chunks:
         wire += len(chunk)
-        data, more = chunk, False
-        while data or more:
+        data = chunk
+        while data:
             if inflater.eof:
                 # One member is what servers send; many small ones are an attack on the reader.
                 raise UnexpectedContent("the compressed answer has bytes after its end")
@@ -68,7 +68,6 @@ async def _read_compressed(chunks: AsyncIterable[bytes], max_body: int) -> bytes
                 )
             parts.append(part)
             data = inflater.unconsumed_tail or inflater.unused_data
-            more = len(part) == allowed and not inflater.eof
     if wire and not inflater.eof:
         raise UnexpectedContent("the compressed answer is incomplete", retryable=True)
     return b"".join(parts)
