@@ -340,9 +340,10 @@ STRANGE = {
     "bad status": b"HTTP/1.1 two hundred\r\n\r\n",
     "huge status": b"HTTP/1.1 99999 OK\r\n\r\n",
     "no colon": b"HTTP/1.1 200 OK\r\nno colon here\r\nContent-Length: 0\r\n\r\n",
-    "a header of 1 MiB": b"HTTP/1.1 200 OK\r\nX: " + b"x" * 2**20 + b"\r\nContent-Length: 0\r\n\r\n",
-    "a status line of 1 MiB": b"HTTP/1.1 200 " + b"x" * 2**20 + b"\r\nContent-Length: 0\r\n\r\n",
-    "100,000 headers": b"HTTP/1.1 200 OK\r\n" + b"X: 1\r\n" * 100_000 + b"Content-Length: 0\r\n\r\n",
+    # These would be successes if there were no caps.
+    "a header of 1 MiB": http(DONE.encode(), headers=f"X: {'x' * 2**20}\r\n"),
+    "a status line of 1 MiB": http(DONE.encode(), f"200 {'x' * 2**20}"),
+    "100,000 headers": http(DONE.encode(), headers="X: 1\r\n" * 100_000),
     "upgrade": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
     "cut gzip": http(b"\x1f\x8b\x08", headers="Content-Encoding: gzip\r\n"),
     "no gzip": http(b"<response/>", headers="Content-Encoding: gzip\r\n"),
