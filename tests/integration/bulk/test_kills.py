@@ -102,7 +102,7 @@ class Campaign:
 
     def run(self, **kill: Any) -> dict[str, Any]:
         self._number += 1
-        ended = self._runner.run(number=self._number, **self._options, **kill)
+        ended = self._runner.run(**{"number": self._number} | self._options | kill)
         assert ended["killed"] or ended["status"] == 0
         self.kills += ended["killed"]
         self._under_way[self._number] = self._look()
@@ -165,7 +165,7 @@ def test_random_kills(runner: Runner, tmp_path: Path, repeatable: bool, kills: i
     while campaign.kills < kills:
         campaign.run(after=chance.uniform(0, 0.8))
         assert campaign._number < kills * 2, f"seed {seed}: runs end before they are killed"
-    final = campaign.run()
+    final = campaign.run(pause=0)
     campaign.check(final["counts"])
 
 
