@@ -6,6 +6,7 @@ import asyncio
 import copy
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol, TypeAlias
 
 from attrs import frozen
@@ -90,7 +91,10 @@ class StaticCredentials:
 
 
 class TokenStore(Protocol):
-    """Where the token is kept. One in memory is the default; several processes may share one."""
+    """Where the token is kept. One in memory is the default; several processes may share one.
+
+    A store that has a method ``aclose()`` is closed with the client.
+    """
 
     async def load(self) -> Token | None:
         """The current token."""
@@ -104,12 +108,17 @@ class TokenStore(Protocol):
     async def discard(self, token: Token) -> None:
         """Forget `token`; ignored unless it is the current one."""
 
+    def lock(self) -> AbstractAsyncContextManager[None]:
+        """Entered for a log-in, so that all who share the store make one; they look again once inside."""
+        ...
+
 
 class MemoryTokenStore:
-    """A token for one client in one process."""
+    """A token for the clients of one event loop."""
 
     def __init__(self) -> None:
         self._token: Token | None = None
+        self._lock = asyncio.Lock()
 
     async def load(self) -> Token | None:
         """The current token."""
@@ -129,6 +138,10 @@ class MemoryTokenStore:
         """Forget the current token if it is this one."""
         if self._token is not None and self._token.value == token.value:
             self._token = None
+
+    def lock(self) -> AbstractAsyncContextManager[None]:
+        """One log-in at a time."""
+        return self._lock
 
 
 class SharedToken:
@@ -203,7 +216,7 @@ class SharedToken:
 
     async def _renewed(self, ending: Token | None) -> Token:
         if self._renewal is None:
-            self._renewal = asyncio.create_task(self._renew(ending), name="publitrac_async log-in")
+            self._renewal = asyncio.create_task(self._renew(), name="publitrac_async log-in")
             self._renewal.add_done_callback(self._renewal_ended)
         renewal = self._renewal
         failure: PublitracError
@@ -221,14 +234,15 @@ class SharedToken:
             failure = copy.copy(error)
         raise failure
 
-    async def _renew(self, ending: Token | None) -> Token:
-        current = await self._store.load()
-        another = current is not None and (ending is None or current.value != ending.value)
-        if current is not None and another and not self._ends_soon(current):
-            return current
-        token = await self._log_in()
-        await self._store.save(token)
-        return token
+    async def _renew(self) -> Token:
+        async with self._store.lock():
+            # Others may have logged in meanwhile; the service may have given them the same token, revived.
+            current = await self._store.load()
+            if current is not None and not self._ends_soon(current):
+                return current
+            token = await self._log_in()
+            await self._store.save(token)
+            return token
 
     def _ends_soon(self, token: Token) -> bool:
         # Not before its end: a service that is asked early hands out the same token again.

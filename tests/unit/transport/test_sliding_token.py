@@ -455,3 +455,34 @@ async def test_a_stalled_log_in_does_not_outlive_the_client() -> None:
     results = await asyncio.gather(*calls, return_exceptions=True)
     assert all(isinstance(result, ClientStateError) for result in results)
     assert all(result.maybe_applied is False for result in results)  # type: ignore[union-attr]
+
+
+@virtual
+async def test_two_who_share_a_store_make_one_log_in() -> None:
+    store, issuer = MemoryTokenStore(), Issuer(takes=10)
+    values = await asyncio.gather(*(value(sliding(issuer, store)) for _ in range(4)))
+    assert values == ["token-1"] * 4
+    assert issuer.log_ins == 1
+
+
+@virtual
+async def test_the_same_token_that_another_has_revived_is_taken() -> None:
+    """A service that is asked near the end of a token's life may hand out that token again."""
+    store, issuer = MemoryTokenStore(), Issuer()
+    token = sliding(issuer, store)
+    await token.authorize()
+    await asyncio.sleep(850)
+
+    class Reviving(MemoryTokenStore):
+        looks = 0
+
+        async def load(self) -> Token | None:
+            self.looks += 1
+            current = await store.load()
+            assert current is not None
+            if self.looks == 1:
+                return current
+            return Token(value=current.value, ttl=900, expires_at=now() + 900)
+
+    assert await value(sliding(issuer, Reviving())) == "token-1"
+    assert issuer.log_ins == 1
