@@ -7,6 +7,7 @@
     ├── ClientStateError          the client is closed, or belongs to another event loop or process
     ├── TransportError            no usable answer arrived
     │   ├── NotSent               nothing reached the service: repeating is safe
+    │   │   └── LimiterUnavailable  whoever grants permission to send cannot be asked
     │   ├── OutcomeUnknown        bytes may have left, the answer is lost
     │   └── DeadlineExceeded      the total time of the call ran out
     ├── ApiError                  the service (or a check before the wire) refused
@@ -143,6 +144,13 @@ class TransportError(PublitracError):
 
 class NotSent(TransportError):
     """Nothing reached the service (refused, unresolved, TLS not trusted): repeating is safe."""
+
+
+class LimiterUnavailable(NotSent):
+    """The limiter that several processes share cannot be asked, so nothing was sent.
+
+    ``retry_after`` has the seconds after which it is asked again.
+    """
 
 
 class OutcomeUnknown(TransportError):
