@@ -47,8 +47,9 @@ class PublitracClient(BaseClient):
         timeout: how long things may take; a number is the total of a call in seconds.
         concurrency: calls in flight at once.
         transport: any ``httpx.AsyncBaseTransport``, in place of the one on aiohttp. The client closes it.
-        limiter: in place of the limiter that `rate_limit` describes.
-        token_store: in place of one in memory.
+        limiter: in place of the limiter that `rate_limit` describes. One that has a method ``aclose()`` is
+            closed with the client.
+        token_store: in place of one in memory; closed likewise.
         hooks: called with every event of `publitrac_async.transport.events`.
         trust_env: take proxies and ``SSL_CERT_FILE`` from the environment.
         auth_in: where the v1 credentials of a POST go; a GET has them in the query in any case.
@@ -109,6 +110,7 @@ class PublitracClient(BaseClient):
             trust_env=trust_env,
             allow_insecure_http=allow_insecure_http,
         )
+        self._resources.append(token_store)
         credentials = Authorization(
             parameters=((api_key_param, key), ("username", user), ("password", word))
             if user and word

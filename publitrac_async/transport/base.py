@@ -30,7 +30,7 @@ class BaseClient:
 
     Args:
         base_url: scheme and host; plain ``http`` is accepted for this machine only.
-        limiter: asked before every request.
+        limiter: asked before every request. One that has a method ``aclose()`` is closed with the client.
         retry: when a failed call is repeated.
         timeout: how long things may take; a number is the total of a call in seconds.
         concurrency: calls in flight at once.
@@ -76,10 +76,16 @@ class BaseClient:
             concurrency=concurrency,
             hooks=hooks,
         )
+        #: What may hold connections of its own.
+        self._resources: list[object] = [limiter]
 
     async def aclose(self) -> None:
         """Close the client: new calls are refused, those in flight get half a second. Can be called again."""
         await self._transport.aclose()
+        # Last: calls that were in flight ask them to the end.
+        for resource in self._resources:
+            if (aclose := getattr(resource, "aclose", None)) is not None:
+                await aclose()
 
     async def __aenter__(self) -> Self:
         return self
