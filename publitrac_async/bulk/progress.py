@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -13,6 +14,8 @@ from attrs import define, field, frozen
 from publitrac_async.bulk.ledger import Outcome
 from publitrac_async.bulk.rows import State
 from publitrac_async.transport.events import Event, RequestSent
+
+logger: Final = logging.getLogger("publitrac_async")
 
 #: Seconds over which the current rate is taken.
 _RECENT: Final = 10.0
@@ -185,9 +188,21 @@ class Course:
         self._recent.append((now, self._done))
         while len(self._recent) > 2 and now - self._recent[0][0] > _RECENT:
             self._recent.popleft()
-        if self._listener is not None:
-            wait = new_waited / new_calls if self._calls and new_calls else None
-            self._listener(self._progress(wait))
+        self._tell(new_waited / new_calls if self._calls and new_calls else None)
+
+    def complete(self) -> None:
+        """Note that this phase is over, and tell the listener."""
+        self._total = self._done
+        self.tick()
+
+    def _tell(self, limiter_wait: float | None) -> None:
+        if self._listener is None:
+            return
+        try:
+            self._listener(self._progress(limiter_wait))
+        except Exception as error:  # noqa: BLE001  (a listener observes; what it raises must not end a run)
+            logger.warning("the progress listener raised %s and is not called again", type(error).__name__)
+            self._listener = None
 
     def _progress(self, limiter_wait: float | None) -> Progress:
         then, done = self._recent[0]

@@ -82,7 +82,8 @@ async def sync_leads(
         budget: how much may fail before the run stops.
         results_dir: folder for the result files, summary and report; with a ledger it is
             ``LEDGER.results`` by default.
-        progress: called about once in every `interval`, and at the start and end of each phase.
+        progress: called about once in every `interval`, and at the start and end of each phase. It must not
+            block; if it raises, it is not called again.
         calls: the hook of the client in use, to report what the rate limit costs.
         interval: seconds.
         stop: asks the run to end; see `Stop`.
@@ -152,7 +153,7 @@ class _Run:
         changed = await book.note_source(name, None if file is None else file.fingerprint())
         self.course.enter(Phase.READING, None)
         rows = await engine.read(source)
-        self.course.tick()
+        self.course.complete()
         if engine.stopped is None:
             await spool.plan(
                 full=self.again.full,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -40,8 +41,8 @@ Ctrl-C lets the calls in flight end; a second one cancels them.
 
 \b
 Exit status:
-  0    every row is through; with --sandbox also when the demonstration's invalid rows were rejected
-  1    the run stopped before its last row, or what was read back is not what was sent
+  0    every row is through; with --sandbox also if rows were rejected: nothing of yours is lost
+  1    the run stopped early, rows are left to be sent, or what was read back is not what was sent
   2    it could not begin: options, configuration, input or ledger
   3    it went to its end, and some rows were rejected or have an unknown outcome
   130  interrupted
@@ -192,6 +193,10 @@ def cli() -> None:
         _fail(error.message, Exit.USAGE)
     except PublitracError as error:
         _fail(f"{type(error).__name__}: {error}", Exit.ABORTED)
+    except BrokenPipeError:
+        # Whoever read the output has left; Python would complain once more when it flushes it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(Exit.ABORTED)
     except KeyboardInterrupt:
         _fail("interrupted", Exit.INTERRUPTED)
 

@@ -386,6 +386,23 @@ def test_missing_extras_are_named_in_one_line(without: Any, tmp_path: Path) -> N
         )
 
 
+def test_a_reader_that_leaves_is_no_obstacle(few: Path) -> None:
+    process = subprocess.Popen(
+        command("sync", few, "--sandbox", "--json"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    complaint = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(30) == 1
+    assert "Traceback" not in complaint
+
+
 def test_a_narrow_output_is_no_obstacle(few: Path) -> None:
     done = run("sync", few, "--dry-run", PYTHONIOENCODING="ascii")
     assert done.returncode == 3

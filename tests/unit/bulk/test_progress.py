@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from publitrac_async.bulk import CallMeter, ErrorBudget, Phase, Progress, State
 from publitrac_async.bulk.ledger import Outcome
 from publitrac_async.bulk.outcomes import Spending
@@ -56,6 +58,20 @@ def test_the_wait_for_the_limit_is_the_mean_of_the_last_calls() -> None:
     course.tick()
     course.tick()
     assert [each.limiter_wait for each in seen] == [0.5, None]
+
+
+def test_a_listener_that_raises_is_not_called_again(caplog: pytest.LogCaptureFixture) -> None:
+    seen: list[Progress] = []
+
+    def listen(progress: Progress) -> None:
+        seen.append(progress)
+        raise BrokenPipeError("lead@example.com")
+
+    course = Course(listen, clock=Clock())
+    course.tick()
+    course.tick()
+    assert len(seen) == 1
+    assert caplog.messages == ["the progress listener raised BrokenPipeError and is not called again"]
 
 
 def test_what_is_remembered_does_not_grow_and_loses_nothing() -> None:
