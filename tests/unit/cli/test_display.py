@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from publitrac_async.bulk import Confirmation, Phase, Progress, Report, State
+from publitrac_async.bulk.report import Duplicate, Rejection
+from publitrac_async.cli.display import Lines, describe, duration
+from publitrac_async.cli.exits import Exit
+from publitrac_async.cli.summary import lines_of
+from publitrac_async.cli.sync import exit_status
+
+
+def progress(**values: Any) -> Progress:
+    settings: dict[str, Any] = {
+        "phase": Phase.SENDING,
+        "done": 340,
+        "total": 1000,
+        "counts": {State.ACCEPTED: 340},
+        "rate": 34.0,
+        "limiter_wait": None,
+        "elapsed": 10.0,
+        "remaining": 19.4,
+    }
+    return Progress(**settings | values)
+
+
+def report(**values: Any) -> Report:
+    settings: dict[str, Any] = {
+        "source": "leads.csv",
+        "sink": "v2",
+        **dict.fromkeys(("ok", "accepted", "rejected", "skipped", "unknown", "pending", "duplicates"), 0),
+        "errors": {},
+        "rejections": (),
+        "superseded": (),
+        "results_dir": None,
+        "started_at": dt.datetime(2026, 11, 21, tzinfo=dt.UTC),
+        "seconds": 61.0,
+        "course": (),
+    }
+    settings |= values
+    rows = sum(settings[state] for state in ("ok", "accepted", "rejected", "skipped", "unknown", "pending"))
+    return Report(**{"rows": rows} | settings)
+
+
+def confirmation(**values: Any) -> Confirmation:
+    settings: dict[str, Any] = {"checked": 10, "processed": 10, "differs": 0, "missing": 0, "read": 10}
+    return Confirmation(**settings | {"deviations": ()} | values)
+
+
+def test_a_line_every_five_seconds_and_at_every_change(capsys: pytest.CaptureFixture[str]) -> None:
+    now = 0.0
+    lines = Lines(clock=lambda: now)
+    lines(progress(phase=Phase.READING, done=0, total=None))
+    for second in range(13):
+        now = float(second)
+        lines(progress(done=second, rate=0.0, remaining=None))
+    lines(progress(done=1000))
+    lines(progress(phase=Phase.FINISHED, done=1000))
+    written = capsys.readouterr()
+    assert written.out == ""
+    assert [line.split(",")[0] for line in written.err.splitlines()] == [
+        "reading: 0 rows",
+        "sending: 0 of 1",
+        "sending: 5 of 1",
+        "sending: 10 of 1",
+        "sending: 1",
+    ]
+
+
+def test_a_line_says_rate_wait_and_end() -> None:
+    assert describe(progress(limiter_wait=0.5)) == (
+        "sending: 340 of 1,000, 34.0 a second, 0.50 s of waiting for the limit, 0:19 left"
+    )
+    assert describe(progress(rate=0.0, remaining=None)) == "sending: 340 of 1,000"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (3599, "59:59"), (36061, "10:01:01")]
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("values", "sandbox", "status"),
+    [
+        ({"accepted": 5}, False, Exit.FINE),
+        ({"accepted": 5, "rejected": 1}, False, Exit.REJECTED),
+        ({"accepted": 5, "rejected": 1}, True, Exit.FINE),
+        ({"accepted": 5, "unknown": 1}, False, Exit.REJECTED),
+        ({"accepted": 5, "unknown": 1}, True, Exit.REJECTED),
+        ({"accepted": 5, "pending": 1}, False, Exit.ABORTED),
+        ({"accepted": 5, "pending": 1}, True, Exit.ABORTED),
+        ({"stopped": "AuthenticationError: no"}, True, Exit.ABORTED),
+        ({"stopped": "interrupted"}, False, Exit.INTERRUPTED),
+        ({"accepted": 5, "confirmation": confirmation()}, False, Exit.FINE),
+        ({"accepted": 5, "confirmation": confirmation(differs=1)}, True, Exit.ABORTED),
+        ({"accepted": 5, "confirmation": confirmation(missing=1)}, False, Exit.ABORTED),
+        ({"accepted": 5, "confirmation": confirmation(stopped="ServerError: no")}, True, Exit.ABORTED),
+    ],
+)
+def test_exit_statuses(values: dict[str, Any], sandbox: bool, status: int) -> None:
+    assert exit_status(report(**values), sandbox=sandbox) == status
+
+
+def test_the_summary_adds_up_and_cuts_long_lists() -> None:
+    rejections = tuple(Rejection(line=line, reason="bad", code=None) for line in range(2, 102))
+    superseded = tuple(Duplicate(line=line, superseded_by=900) for line in range(200, 230))
+    lines = list(
+        lines_of(
+            report(accepted=1000, rejected=150, skipped=40, duplicates=30, pending=7, stopped="interrupted",
+                   rejections=rejections, superseded=superseded),
+            sandbox=False,
+            ledger=None,
+        )
+    )  # fmt: skip
+    assert "    1,197  in all" in lines
+    assert "       40  skipped (30 superseded, 10 unchanged since an earlier run)" in lines
+    assert lines.count("  and 130 more") == 1
+    assert lines.count("  and 10 more") == 1
+    assert sum(line.startswith("  line ") for line in lines) == 40
+    assert "Stopped before the last row: interrupted." in lines
