@@ -13,9 +13,11 @@ import click
 
 from publitrac_async.bulk import BulkError
 from publitrac_async.cli import doctor as doctor_report
-from publitrac_async.cli import lookup, sandbox_server
+from publitrac_async.cli import lists as list_commands
+from publitrac_async.cli import lookup, records, sandbox_server
 from publitrac_async.cli.dry_run import show_dry_run
 from publitrac_async.cli.exits import CommandError, Exit
+from publitrac_async.cli.export import ExportOptions, run_export
 from publitrac_async.cli.settling import run_settle
 from publitrac_async.cli.sync import SyncOptions, run_sync
 from publitrac_async.config import CALLS_PER_SECOND, VITEC_CALLS_PER_SECOND
@@ -45,6 +47,27 @@ Exit status:
   1    the run stopped early, rows are left to be sent, or what was read back is not what was sent
   2    it could not begin: options, configuration, input or ledger
   3    it went to its end, and some rows were rejected or have an unknown outcome
+  130  interrupted
+"""
+
+EXPORT_HELP = """Write leads to FILE (.csv, .jsonl, .xlsx), or to standard output if it is -.
+
+They are read through v1: without --where, --view or --list all leads of the account. With several --where
+all have to hold.
+
+Cells that a spreadsheet would run as a formula get a quote in front, and `sync` takes it away again; phone
+numbers and negative numbers stay as they are. A CSV file or workbook has a column for every field that
+occurs.
+
+What was read before an error or Ctrl-C is kept in FILE with .part in its name, and the page to go on with is
+said.
+
+\b
+Exit status:
+  0    all leads are there
+  1    a page could not be read, or the file not be written
+  2    it could not begin: options, configuration or file
+  3    cells are empty because a workbook cannot hold their text
   130  interrupted
 """
 
@@ -168,6 +191,74 @@ def sandbox(port: int, rate: int, database: Path | None) -> None:
 def get(email: str, as_json: bool) -> None:
     """Show the lead with the address EMAIL, read through v1."""
     _run(lookup.show_lead(email, as_json=as_json))
+
+
+@commands.command(help=EXPORT_HELP, short_help="Write leads to a file.")
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
+@click.option(
+    "--where",
+    type=(str, str, str),
+    multiple=True,
+    metavar="FIELD OPERATOR VALUE",
+    help="Condition, such as lastName like smith%; can be repeated. PUBLITRAC documents the operator like, "
+    "with % for any text.",
+)
+@click.option("--view", help="Name of a filtered list.")
+@click.option("--list", "list_name", help="Name of a static list.")
+@click.option("--fields", help="Fields to write, such as email,lastName,carColor; by default all that occur.")
+@click.option(
+    "--format", type=click.Choice(["csv", "jsonl", "xlsx"]), help="By default as FILE is named; for - jsonl."
+)
+@click.option(
+    "--page",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Page of 100 leads to begin with, to go on after an interruption.",
+)
+def export(**options: Any) -> None:
+    """Write leads to a file."""
+    _run(run_export(ExportOptions(**options)))
+
+
+@commands.group()
+def lists() -> None:
+    """Put leads on a static list, or take one off."""
+
+
+@lists.command()
+@click.argument("name", metavar="LIST")
+@click.argument("emails", metavar="EMAIL...", nargs=-1)
+@click.option("--file", type=_FILE, help="Take them from the column email of a file that `sync` could read.")
+def add(name: str, emails: tuple[str, ...], file: Path | None) -> None:
+    """Put the leads with the addresses EMAIL on LIST, which is created if there is none.
+
+    Those that do not exist are named by their place; the exit status is 3 then, and the others are on the
+    list.
+    """
+    _run(list_commands.add_to_list(name, emails, file))
+
+
+@lists.command()
+@click.argument("name", metavar="LIST")
+@click.argument("email")
+def remove(name: str, email: str) -> None:
+    """Take the lead with the address EMAIL off LIST."""
+    _run(list_commands.remove_from_list(name, email))
+
+
+@commands.command()
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object a line, with every field.")
+def campaigns(as_json: bool) -> None:
+    """Show the follow-up campaigns, read through v1."""
+    _run(records.show_campaigns(as_json=as_json))
+
+
+@commands.command()
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object a line, with every field.")
+def opportunities(as_json: bool) -> None:
+    """Show the opportunities, read through v1."""
+    _run(records.show_opportunities(as_json=as_json))
 
 
 @commands.command()

@@ -1,0 +1,192 @@
+"""`export`: all leads, those that a search finds, or those of a view or list, to a file."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, Final
+
+from attrs import frozen
+
+from publitrac_async.bulk.mapping import field_name
+from publitrac_async.cli.console import say, tell
+from publitrac_async.cli.exits import CommandError, Exit
+from publitrac_async.cli.lookup import fields_of
+from publitrac_async.cli.tables import CsvTable, JsonLines, LeadWriter, Spooled
+from publitrac_async.cli.target import NewFile, StandardOutput, Target
+from publitrac_async.client import PublitracClient
+from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT
+from publitrac_async.errors import PublitracError
+from publitrac_async.models import Lead
+from publitrac_async.pagination import Page, Pager
+from publitrac_async.v1.facade import V1
+from publitrac_async.v1.query import Condition
+
+_KINDS: Final = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".xlsx": "xlsx"}
+#: Seconds between lines of progress.
+_PAUSE: Final = 5.0
+
+
+@frozen(kw_only=True)
+class ExportOptions:
+    """The options of `export`, as its help describes them."""
+
+    file: str
+    where: Sequence[tuple[str, str, str]] = ()
+    view: str | None = None
+    list_name: str | None = None
+    fields: str | None = None
+    format: str | None = None
+    page: int = 1
+
+    def kind(self) -> str:
+        """What to write: ``csv``, ``jsonl`` or ``xlsx``.
+
+        Raises:
+            CommandError: the file's name does not say it, or it cannot be written there.
+        """
+        to_stdout = self.file == "-"
+        kind = self.format or ("jsonl" if to_stdout else _KINDS.get(Path(self.file).suffix.lower()))
+        if kind is None:
+            raise CommandError(
+                f"{Path(self.file).name} is none of .csv, .jsonl and .xlsx; --format says which"
+            )
+        if to_stdout and kind == "xlsx":
+            raise CommandError("a workbook needs a file, standard output will not do")
+        return kind
+
+    def columns(self) -> list[str] | None:
+        """The fields to write by the vendor's names, ``None`` for all.
+
+        Raises:
+            CommandError: a name is empty or stands there twice.
+        """
+        if self.fields is None:
+            return None
+        names = [field_name(name.strip()) for name in self.fields.split(",")]
+        if not all(names) or len(set(names)) < len(names):
+            raise CommandError("--fields wants names between commas, each once, such as email,lastName")
+        return names
+
+    def leads(self, v1: V1) -> Pager[Lead]:
+        """The leads that are asked for.
+
+        Raises:
+            CommandError: more than one of query, view and list.
+        """
+        if sum((bool(self.where), self.view is not None, self.list_name is not None)) > 1:
+            raise CommandError("--where, --view and --list exclude each other: PUBLITRAC has no such search")
+        if self.view is not None:
+            return v1.get_view(self.view, page=self.page)
+        if self.list_name is not None:
+            return v1.get_list(self.list_name, page=self.page)
+        conditions = [Condition(field_name(name), operator, value) for name, operator, value in self.where]
+        return v1.get_leads(*conditions, page=self.page)
+
+
+async def run_export(options: ExportOptions) -> int:
+    """Write leads to a file, page after page.
+
+    Returns:
+        The exit status: 3 if cells were left empty because a workbook cannot hold them.
+
+    Raises:
+        CommandError: an option makes no sense, or the file cannot be written.
+        PublitracError: a page could not be read. What came before it is kept.
+    """
+    kind, columns = options.kind(), options.columns()
+    make = _writer_of(kind)
+    async with PublitracClient.from_env(retry=BULK_RETRY, timeout=BULK_TIMEOUT) as publitrac:
+        leads = options.leads(publitrac.v1)
+        target = StandardOutput() if options.file == "-" else NewFile(Path(options.file))
+        try:
+            table = make(target.file, columns)
+            return await _export(leads, table, target, options)
+        except BrokenPipeError:
+            target.discard()
+            raise CommandError("nobody reads the output any more", Exit.ABORTED) from None
+        except OSError as error:
+            target.discard()
+            message = f"{target.name} cannot be written: {error.strerror}"
+            raise CommandError(message, Exit.ABORTED) from None
+        except BaseException:
+            target.discard()
+            raise
+
+
+async def _export(leads: Pager[Lead], table: LeadWriter, target: Target, options: ExportOptions) -> int:
+    progress = _Progress(options.page)
+    try:
+        async for page in leads.pages():
+            if progress.count == 0 and options.kind() == "xlsx":
+                _check_rows(page)
+            for lead in page.items:
+                table.write(fields_of(lead))
+            target.file.flush()
+            progress.note(page)
+    except (PublitracError, asyncio.CancelledError):
+        if progress.next_page > options.page:
+            left_out = table.close()
+            kept = target.keep()
+            tell(f"{progress.count:,} leads, up to page {progress.next_page - 1}, went to {kept}.")
+            tell(f"--page {progress.next_page}, with another file, brings the rest.")
+            _tell_all(left_out)
+        raise
+    left_out = table.close()
+    target.finish()
+    (tell if options.file == "-" else say)(f"{progress.count:,} leads in {target.name}.")
+    _tell_all(left_out)
+    return Exit.REJECTED if left_out else Exit.FINE
+
+
+def _tell_all(lines: Sequence[str]) -> None:
+    for line in lines:
+        tell(line)
+
+
+class _Progress:
+    """Counts, and writes a line to stderr every few seconds."""
+
+    def __init__(self, page: int) -> None:
+        self.count = 0
+        self.next_page = page
+        self._told = time.monotonic()
+
+    def note(self, page: Page[Lead]) -> None:
+        self.count += len(page.items)
+        self.next_page = page.number + 1
+        if time.monotonic() - self._told >= _PAUSE:
+            self._told = time.monotonic()
+            pages = f" of {page.pages:,}" if page.pages is not None else ""
+            tell(f"page {page.number:,}{pages}: {self.count:,} leads")
+
+
+def _writer_of(kind: str) -> Callable[[IO[bytes], Sequence[str] | None], LeadWriter]:
+    if kind == "jsonl":
+        return JsonLines
+    table: Callable[[IO[bytes], Sequence[str]], LeadWriter] = CsvTable
+    if kind == "xlsx":
+        try:
+            from publitrac_async.cli.workbook import Workbook  # noqa: PLC0415  (a library of its own)
+        except ModuleNotFoundError as error:
+            if error.name != "xlsxwriter":
+                raise
+            message = "writing .xlsx needs the extra: pip install 'publitrac_async[xlsx]'"
+            raise CommandError(message) from None
+        table = Workbook
+
+    def make(file: IO[bytes], columns: Sequence[str] | None) -> LeadWriter:
+        if columns is not None:
+            return table(file, columns)
+        return Spooled(lambda found: table(file, found))
+
+    return make
+
+
+def _check_rows(page: Page[Lead]) -> None:
+    from publitrac_async.cli.workbook import check_rows  # noqa: PLC0415  (a library of its own)
+
+    if page.total is not None:
+        check_rows(page.total - (page.number - 1) * (page.size or 0))

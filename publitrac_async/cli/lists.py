@@ -1,0 +1,125 @@
+"""`lists`: put leads on a static list, and take one off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import frozen
+
+from publitrac_async.bulk import Preparer, read_leads
+from publitrac_async.bulk.mapping import field_name
+from publitrac_async.checks import email_problem
+from publitrac_async.cli.console import say, tell
+from publitrac_async.cli.exits import CommandError, Exit
+from publitrac_async.client import PublitracClient
+from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT
+from publitrac_async.errors import LeadNotFound, PublitracError
+from publitrac_async.v1.facade import V1
+
+#: Leads in a call. The documents set no limit to addLeadsToList; this is a page of the other methods.
+_TOGETHER: Final = 100
+
+
+@frozen
+class _Entry:
+    """An address, and where it was given, since addresses do not go into complaints."""
+
+    place: str
+    email: Any
+    problem: str | None = None
+
+
+async def add_to_list(list_name: str, emails: tuple[str, ...], file: Path | None) -> int:
+    """Put leads on a static list, which is created if there is none.
+
+    Returns:
+        The exit status: 3 if some addresses are none, or belong to no lead.
+
+    Raises:
+        CommandError: addresses and a file, or neither.
+        SourceError: the file cannot be read.
+        PublitracError: a call failed; what came before is on the list.
+    """
+    if bool(emails) == (file is not None):
+        raise CommandError("name the leads by their addresses, or a --file with the column email")
+    entries = iter(_given(emails)) if file is None else _read(file)
+    added = refused = 0
+    async with PublitracClient.from_env(retry=BULK_RETRY, timeout=BULK_TIMEOUT) as publitrac:
+        try:
+            while group := list(islice(entries, _TOGETHER)):
+                complaints = {entry.place: entry.problem for entry in group if entry.problem is not None}
+                good = [entry for entry in group if entry.problem is None]
+                complaints |= dict.fromkeys(
+                    await _add(publitrac.v1, list_name, good), "there is no such lead"
+                )
+                added += len(group) - len(complaints)
+                refused += len(complaints)
+                for place, complaint in complaints.items():
+                    tell(f"{place}: {complaint}")
+        except PublitracError:
+            if added:
+                tell(f"{added:,} were added before this; adding them again does no harm.")
+            raise
+    say(f"{added:,} added to the list, {refused:,} not.")
+    return Exit.REJECTED if refused else Exit.FINE
+
+
+async def remove_from_list(list_name: str, email: str) -> int:
+    """Take a lead off a static list.
+
+    Raises:
+        LeadNotFound: there is no such lead.
+        NotFound: there is no such list.
+    """
+    async with PublitracClient.from_env() as publitrac:
+        await publitrac.v1.remove_lead_from_list(email, list_name)
+    say("Removed from the list.")
+    return Exit.FINE
+
+
+async def _add(v1: V1, list_name: str, entries: list[_Entry]) -> list[str]:
+    """Add leads in one call; say where those stand that do not exist."""
+    missing: list[str] = []
+    while entries:
+        try:
+            await v1.add_leads_to_list([entry.email for entry in entries], list_name)
+        except LeadNotFound as error:
+            # Whether the others were added is not documented: they are sent again without these.
+            names = {str(problem.value).casefold() for problem in error.problems}
+            found = [entry for entry in entries if entry.email.casefold() not in names]
+            if len(found) == len(entries):
+                raise
+            missing += [entry.place for entry in entries if entry not in found]
+            entries = found
+        else:
+            break
+    return missing
+
+
+def _given(emails: tuple[str, ...]) -> Iterator[_Entry]:
+    for number, email in enumerate(emails, 1):
+        yield _entry(f"address {number}", email)
+
+
+def _read(file: Path) -> Iterator[_Entry]:
+    source = read_leads(file)
+    first = True
+    for row in source:
+        if first:
+            Preparer().check_columns(source, row)
+            first = False
+        place = f"line {row.line}"
+        if row.problem is not None or not isinstance(row.fields, dict):
+            yield _Entry(place, None, row.problem)
+            continue
+        cells = {field_name(column): value for column, value in row.fields.items()}
+        yield _entry(place, cells.get("email"))
+
+
+def _entry(place: str, email: Any) -> _Entry:
+    email = email.strip() if isinstance(email, str) else email
+    problem = email_problem(email)
+    return _Entry(place, email, None if problem is None else problem.reason)

@@ -1,0 +1,97 @@
+"""Excel workbooks to export to, with the extra `xlsx`. The only importer of XlsxWriter."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from typing import IO, Any, Final
+
+import xlsxwriter  # type: ignore[import-untyped]  # it has no py.typed
+from xlsxwriter.exceptions import XlsxWriterException  # type: ignore[import-untyped]  # as above
+
+from publitrac_async.cli.exits import CommandError, Exit
+from publitrac_async.cli.tables import cell
+
+#: Excel's own limits ("Excel specifications and limits"), one row being the header.
+ROWS: Final = 1_048_576 - 1
+_COLUMNS: Final = 16_384
+_TEXT: Final = 32_767
+#: Excel has numbers of 15 digits; longer ones stay text.
+_INTEGER: Final = 10**15
+#: Texts that XlsxWriter 3.3 does not write as they are when it streams: it takes the first for markup of its
+#: own, unescaped, and escapes only one of two that overlap in the second.
+_AMBIGUOUS: Final = re.compile(r"<r>.*</r>\Z|.*_x[0-9a-fA-F]{4}_x[0-9a-fA-F]{4}_", re.DOTALL)
+_NAMED: Final = 10
+
+
+class Workbook:
+    """A workbook of one sheet. Its rows go to a temporary file until it is closed."""
+
+    def __init__(self, file: IO[bytes], columns: Sequence[str]) -> None:
+        if len(columns) > _COLUMNS:
+            raise CommandError(f"a workbook holds {_COLUMNS:,} columns: choose some by --fields")
+        # A folder of its own: whatever happens, no rows are left behind.
+        self._folder = tempfile.TemporaryDirectory()
+        self._workbook = xlsxwriter.Workbook(file, {"constant_memory": True, "tmpdir": self._folder.name})
+        self._workbook.use_zip64()
+        self._sheet = self._workbook.add_worksheet("Leads")
+        self._sheet.freeze_panes(1, 0)
+        self._columns = columns
+        self._row = 0
+        self._left_out = 0
+        self._first_left_out: list[str] = []
+        for number, name in enumerate(columns):
+            self._sheet.write_string(0, number, name)
+
+    def write(self, fields: Mapping[str, Any]) -> None:
+        """Write a lead."""
+        self._row += 1
+        check_rows(self._row)
+        for number, name in enumerate(self._columns):
+            value = cell(fields.get(name))
+            if isinstance(value, int):
+                if abs(value) < _INTEGER:
+                    self._sheet.write_number(self._row, number, value)
+                    continue
+                value = str(value)
+            if _fits(value):
+                if value:
+                    self._sheet.write_string(self._row, number, value)
+            else:
+                # Empty, not cut off: who synchronizes the file again leaves the field as it is.
+                self._left_out += 1
+                if self._left_out <= _NAMED:
+                    self._first_left_out.append(f"row {self._row + 1}, column {name}")
+
+    def close(self) -> Sequence[str]:
+        """Put the workbook together."""
+        with self._folder:
+            try:
+                self._workbook.close()
+            except XlsxWriterException:
+                message = "the workbook could not be written: is the disk full?"
+                raise CommandError(message, Exit.ABORTED) from None
+        if not self._left_out:
+            return ()
+        words = (
+            f"{self._left_out:,} cells are empty, since no workbook can hold their text; .csv and .jsonl can:"
+        )
+        more = self._left_out - len(self._first_left_out)
+        return (words, *self._first_left_out, *([f"and {more:,} more"] if more else []))
+
+
+def check_rows(count: int) -> None:
+    """Refuse more leads than a sheet has rows.
+
+    Raises:
+        CommandError: there are more.
+    """
+    if count > ROWS:
+        raise CommandError(f"a workbook holds {ROWS:,} leads: export to .csv or .jsonl", Exit.ABORTED)
+
+
+def _fits(text: str) -> bool:
+    # Excel counts characters above U+FFFF twice.
+    length = len(text) + sum(character > "\uffff" for character in text) if len(text) > _TEXT // 2 else 0
+    return length <= _TEXT and not _AMBIGUOUS.match(text)
