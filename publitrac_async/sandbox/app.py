@@ -89,7 +89,8 @@ class SandboxApp:
             return
         struck = api is not None and api.name != CONTROL
         faults = self._faults.take(arrival.api, call.method) if struck else []
-        await self._answer(call, arrival, faults, send)
+        with call.slot:
+            await self._answer(call, arrival, faults, send)
 
     async def _answer(self, call: Call, arrival: Arrival, faults: list[Fault], send: wire.Send) -> None:
         decisive: Fault | None = None
@@ -129,6 +130,7 @@ class SandboxApp:
             _logger.exception("The sandbox failed to answer %s %s.", arrival.api, arrival.method)
             return _BUG
         arrival.applied = answer.applied
+        arrival.over_limit |= answer.over_limit
         return answer
 
     async def _send(self, send: wire.Send, answer: Answer, arrival: Arrival) -> None:

@@ -12,6 +12,7 @@ from .database import Database
 from .faults import Fault, FaultQueue
 from .journal import Journal
 from .limit import SlidingWindow
+from .marketo import Marketo, MarketoAccount, MarketoIdentity
 from .message import Api, Vendor
 from .publitrac.account import PublitracAccount
 from .publitrac_v1 import PublitracV1
@@ -35,13 +36,20 @@ class SandboxCore:
         self.database = Database(settings.database)
         self.publitrac = PublitracAccount(self.database, self.clock, settings)
         self.vitec = VitecAccount(self.database, self.clock, settings)
-        self.vendors: Mapping[str, Vendor] = {"publitrac": self.publitrac, "vitec": self.vitec}
+        self.marketo = MarketoAccount(self.database, self.clock, settings)
+        self.vendors: Mapping[str, Vendor] = {
+            "publitrac": self.publitrac,
+            "vitec": self.vitec,
+            "marketo": self.marketo,
+        }
         self._windows: list[SlidingWindow] = []
         window = self._window(settings.rate_limit)
         apis: list[Api] = [
             PublitracV1(self.publitrac, settings, window),
             PublitracV2(self.publitrac, settings, window),
             Vitec(self.vitec, settings),
+            MarketoIdentity(self.marketo, settings),
+            Marketo(self.marketo, settings, self._window(settings.marketo_rate_limit, 20.0)),
             Control(self),
         ]
         self.app = SandboxApp(
@@ -54,10 +62,10 @@ class SandboxCore:
             revoke_tokens=self.revoke_tokens,
         )
 
-    def _window(self, calls: int | None) -> SlidingWindow | None:
+    def _window(self, calls: int | None, seconds: float = 1.0) -> SlidingWindow | None:
         if calls is None:
             return None
-        self._windows.append(SlidingWindow(calls))
+        self._windows.append(SlidingWindow(calls, seconds))
         return self._windows[-1]
 
     def reset(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 from attrs import field, frozen
@@ -38,6 +39,8 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
     applied: bool = False
     """Whether making this answer changed what the service holds."""
+    over_limit: bool = False
+    """Whether the call was over a limit that its API counts itself."""
 
     @classmethod
     def json(cls, document: Any, status: int = 200, *, applied: bool = False) -> Answer:
@@ -56,6 +59,8 @@ class Call:
     """What the journal hashes; holds no credentials."""
     answer: Callable[[], Answer] = field(repr=False)
     """Applies the call and returns the answer; called at most once."""
+    slot: AbstractContextManager[None] = field(factory=nullcontext, repr=False)
+    """Entered while the call is handled, for APIs that count calls at once."""
 
 
 class Api(Protocol):

@@ -122,6 +122,23 @@ class SandboxSettings:
     vitec_error_names: VitecErrorNames = field(default="camel", validator=in_(("camel", "pascal")))
     """Whether Vitec's JSON errors say `message` or `Message`. Undocumented."""
 
+    marketo_client_id: str = field(default="client-id-of-the-custom-service", repr=False)
+    """Client id of Marketo's custom service."""
+    marketo_client_secret: str = field(default="client-secret-of-the-custom-service", repr=False)
+    """Client secret of Marketo's custom service."""
+    marketo_token_life: float = field(default=3600, validator=gt(0))
+    """Seconds Marketo's token lives after it was issued (Authentication)."""
+    marketo_rate_limit: int | None = field(default=100, validator=_require_positive_or_none)
+    """Calls Marketo allows in any 20 seconds; None for no limit (code 606)."""
+    marketo_concurrency: int | None = field(default=10, validator=_require_positive_or_none)
+    """Calls Marketo handles at once; None for no limit (code 615)."""
+    marketo_daily_quota: int | None = field(default=None, validator=_require_positive_or_none)
+    """Calls Marketo allows from midnight to midnight, Central Time; None for no limit (code 607)."""
+    marketo_url_bytes: int = field(default=8 * 1024, validator=gt(0))
+    """Longest path and query of a GET to Marketo; more is answered with HTTP 414."""
+    marketo_body_bytes: int = field(default=1024 * 1024, validator=gt(0))
+    """Largest body to Marketo; more is answered with HTTP 413."""
+
 
 class SandboxOptions(TypedDict, total=False):
     """The keyword arguments of `Sandbox`: the fields of `SandboxSettings`, all optional."""
@@ -157,3 +174,11 @@ class SandboxOptions(TypedDict, total=False):
     vitec_passwords: Mapping[str, Mapping[str, str]]
     vitec_marketplace: str
     vitec_error_names: VitecErrorNames
+    marketo_client_id: str
+    marketo_client_secret: str
+    marketo_token_life: float
+    marketo_rate_limit: int | None
+    marketo_concurrency: int | None
+    marketo_daily_quota: int | None
+    marketo_url_bytes: int
+    marketo_body_bytes: int

@@ -1,0 +1,131 @@
+"""The state behind the emulated instance, and what the control side does with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any, Final
+
+from publitrac_async.sandbox.clock import SandboxClock
+from publitrac_async.sandbox.database import Database
+from publitrac_async.sandbox.settings import SandboxSettings
+
+from .assets import AssetStore
+from .envelope import RecordRefusedError
+from .fields import FieldBook
+from .leads import DEFAULT_PARTITION, LeadStore
+from .tokens import TokenBook
+
+_PARTS: Final = frozenset(
+    {"leads", "fields", "lists", "programs", "campaigns", "forms", "partitions", "mktTokens"}
+)
+_CENTRAL: Final = timezone(timedelta(hours=-6))
+
+
+class MarketoAccount:
+    """Leads, fields, assets and tokens of one instance; also the vendor that the control side seeds."""
+
+    def __init__(self, database: Database, clock: SandboxClock, settings: SandboxSettings) -> None:
+        """Open the account.
+
+        Args:
+            database: Where it is kept.
+            clock: Tells the time.
+            settings: Life of tokens.
+        """
+        self._database = database
+        self._clock = clock
+        self.leads = LeadStore(database, clock)
+        self.fields = FieldBook(database)
+        self.assets = AssetStore(database)
+        self.tokens = TokenBook(clock, settings.marketo_token_life)
+        self._calls = 0
+        self._day = ""
+        self._ensure_partition()
+
+    def seed(self, document: Mapping[str, Any]) -> None:
+        """Add records in the vendor's own names.
+
+        Args:
+            document: `leads` by REST names; `fields` as Create Lead Fields takes them; `lists`, `programs`
+                and `campaigns` with `id`, `name` and `leads` (ids, or memberships with `leadId`);
+                `forms` with `id` and `fields`; `partitions` (names); `mktTokens` (lead id by token).
+
+        Raises:
+            ValueError: If a part is unknown or a record cannot be used.
+        """
+        unknown = set(document) - _PARTS
+        if unknown:
+            raise ValueError(f"Nothing called {', '.join(sorted(unknown))} can be seeded.")
+        with self._database.transaction():
+            for field in document.get("fields", ()):
+                self._seed_field(field)
+            for partition in document.get("partitions", ()):
+                self.assets.add("partition", partition, {"name": partition})
+            for lead in document.get("leads", ()):
+                values = dict(lead)
+                if "id" in values and self.leads.get(values["id"]) is not None:
+                    raise ValueError(f"A lead with id {values['id']} exists already.")
+                self.leads.insert(values, partition=values.pop("partitionName", DEFAULT_PARTITION))
+            for kind in ("list", "program", "campaign"):
+                for asset in document.get(f"{kind}s", ()):
+                    self._seed_asset(kind, asset)
+            for form in document.get("forms", ()):
+                self.assets.add(
+                    "form", form["id"], {"fields": list(form["fields"]), "program": form.get("program")}
+                )
+            for token, lead_id in document.get("mktTokens", {}).items():
+                self.assets.add("mktToken", token, {"leadId": lead_id})
+
+    def contents(self) -> dict[str, Any]:
+        """Return what there is now: leads and activities, oldest first, and custom fields."""
+        return {
+            "leads": self.leads.all(),
+            "activities": self.leads.activities(),
+            "fields": [name for name, field in self.fields.all().items() if field.custom],
+        }
+
+    def revoke_tokens(self) -> None:
+        """Make the token unknown."""
+        self.tokens.revoke()
+
+    def process_now(self) -> int:
+        """Do nothing: calls are processed at once."""
+        return 0
+
+    def reset(self) -> None:
+        """Forget everything."""
+        with self._database.transaction():
+            self.leads.clear()
+            self.fields.clear()
+            self.assets.clear()
+            self._ensure_partition()
+        self.tokens.revoke()
+        self._calls = 0
+
+    def count_call(self) -> int:
+        """Count a call and return how many there were since midnight, Central Time."""
+        day = datetime.fromtimestamp(self._clock.timestamp(), tz=UTC).astimezone(_CENTRAL).date().isoformat()
+        if day != self._day:
+            self._day, self._calls = day, 0
+        self._calls += 1
+        return self._calls
+
+    def _seed_field(self, field: Mapping[str, Any]) -> None:
+        try:
+            self.fields.create(field)
+        except RecordRefusedError as refused:
+            raise ValueError(f"A field cannot be used: {refused}.") from None
+
+    def _seed_asset(self, kind: str, asset: Mapping[str, Any]) -> None:
+        self.assets.add(kind, asset["id"], {"name": asset.get("name", ""), "type": asset.get("type", "")})
+        for member in asset.get("leads", ()):
+            content = dict(member) if isinstance(member, Mapping) else {"leadId": member}
+            lead = content.pop("leadId")
+            if self.leads.get(lead) is None:
+                raise ValueError(f"There is no lead {lead}.")
+            moment = self.leads.now()
+            self.assets.join(kind, asset["id"], lead, {"createdAt": moment, "updatedAt": moment, **content})
+
+    def _ensure_partition(self) -> None:
+        self.assets.add("partition", DEFAULT_PARTITION, {"name": DEFAULT_PARTITION})

@@ -1,0 +1,226 @@
+"""The REST API of the lead database: routes, tokens, limits (Marketo REST API, Leads)."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+from urllib.parse import parse_qsl, unquote
+
+from attrs import evolve, frozen
+
+from publitrac_async.sandbox.limit import SlidingWindow
+from publitrac_async.sandbox.message import Answer, Call, Request
+from publitrac_async.sandbox.settings import SandboxSettings
+
+from . import reads, schema, writes
+from .account import MarketoAccount
+from .call import MarketoCall, Run
+from .envelope import CallRefusedError, failure
+
+PREFIX: Final = "/rest/"
+WINDOW_SECONDS: Final = 20.0
+_FORM: Final = "application/x-www-form-urlencoded"
+
+
+@frozen
+class _Route:
+    method: str
+    verb: str
+    path: re.Pattern[str]
+    run: Run
+
+
+def _route(method: str, verb: str, path: str, run: Run) -> _Route:
+    pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", re.escape(path).replace(r"\{", "{").replace(r"\}", "}"))
+    return _Route(method, verb, re.compile(pattern), run)
+
+
+ROUTES: Final = (
+    _route("describe", "GET", "/rest/v1/leads/describe.json", schema.describe),
+    _route("describe2", "GET", "/rest/v1/leads/describe2.json", schema.describe2),
+    _route("getLeadById", "GET", "/rest/v1/lead/{leadId}.json", reads.get_lead_by_id),
+    _route("getLeadsByFilter", "GET", "/rest/v1/leads.json", reads.get_leads_by_filter),
+    _route("syncLead", "POST", "/rest/v1/leads.json", writes.sync_lead),
+    _route("getLeadFields", "GET", "/rest/v1/leads/schema/fields.json", schema.get_lead_fields),
+    _route("createLeadField", "POST", "/rest/v1/leads/schema/fields.json", schema.create_lead_field),
+    _route(
+        "getLeadFieldByName",
+        "GET",
+        "/rest/v1/leads/schema/fields/{fieldApiName}.json",
+        schema.get_lead_field_by_name,
+    ),
+    _route(
+        "updateLeadField",
+        "POST",
+        "/rest/v1/leads/schema/fields/{fieldApiName}.json",
+        schema.update_lead_field,
+    ),
+    _route("pushToMarketo", "POST", "/rest/v1/leads/push.json", writes.push_to_marketo),
+    _route("submitForm", "POST", "/rest/v1/leads/submitForm.json", writes.submit_form),
+    _route("mergeLeads", "POST", "/rest/v1/leads/{leadId}/merge.json", writes.merge_leads),
+    _route("associateLead", "POST", "/rest/v1/leads/{leadId}/associate.json", writes.associate_lead),
+    _route("getLeadsByListId", "GET", "/rest/v1/list/{listId}/leads.json", reads.get_leads_by_list_id),
+    _route("getLeadsByListId", "GET", "/rest/v1/lists/{listId}/leads.json", reads.get_leads_by_list_id),
+    _route(
+        "getListMembership", "GET", "/rest/v1/leads/{leadId}/listMembership.json", reads.get_list_membership
+    ),
+    _route(
+        "getLeadsByProgramId",
+        "GET",
+        "/rest/v1/leads/programs/{programId}.json",
+        reads.get_leads_by_program_id,
+    ),
+    _route(
+        "getProgramMembership",
+        "GET",
+        "/rest/v1/leads/{leadId}/programMembership.json",
+        reads.get_program_membership,
+    ),
+    _route(
+        "getSmartCampaignMembership",
+        "GET",
+        "/rest/v1/leads/{leadId}/smartCampaignMembership.json",
+        reads.get_smart_campaign_membership,
+    ),
+    _route("deleteLeads", "POST", "/rest/v1/leads/delete.json", writes.delete_leads),
+    _route("updatePartitions", "POST", "/rest/v1/leads/partitions.json", writes.update_partitions),
+)
+"""Every operation. A fixed path stands before one with a placeholder that would take it as well."""
+
+
+class Marketo:
+    """Answers calls from an account."""
+
+    name = "marketo"
+    window: SlidingWindow | None = None
+    """Rate and concurrency are refused in the vendor's own way, with HTTP 200, so they are counted here."""
+
+    def __init__(
+        self, account: MarketoAccount, settings: SandboxSettings, rate: SlidingWindow | None
+    ) -> None:
+        """Create the API.
+
+        Args:
+            account: What is read and written.
+            settings: Limits, and what happens to calls over them.
+            rate: Calls allowed in any 20 seconds.
+        """
+        self._account = account
+        self._settings = settings
+        self._rate = rate
+        self._running = 0
+
+    def claims(self, path: str) -> bool:
+        """Tell whether a path is the REST API's."""
+        return path.startswith(PREFIX)
+
+    def read(self, request: Request) -> Call:
+        """Read a call. A POST with `_method=GET` is a GET whose query is in the body."""
+        query = dict(parse_qsl(request.query.decode("latin-1"), keep_blank_values=True))
+        verb = request.verb
+        if verb == "POST" and query.get("_method") == "GET":
+            verb = "GET"
+            if request.headers.get("content-type", "").startswith(_FORM):
+                query |= dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
+        path = unquote(request.path)
+        matches = [(route, match) for route in ROUTES if (match := route.path.fullmatch(path))]
+        route, match = next(((r, m) for r, m in matches if r.verb == verb), (None, None))
+        arrived = time.monotonic_ns()
+        call = MarketoCall(self._account, request, query, match.groupdict() if match else {})
+        crowd: list[int] = []
+        return Call(
+            method=route.method if route else "",
+            key=_key(request, query, call.path),
+            payload=request.query + b"\n" + request.body,
+            answer=lambda: self._answer(call, route, known=bool(matches), arrived=arrived, crowd=crowd),
+            slot=self._slot(crowd),
+        )
+
+    @contextmanager
+    def _slot(self, crowd: list[int]) -> Iterator[None]:
+        self._running += 1
+        crowd.append(self._running)
+        try:
+            yield
+        finally:
+            self._running -= 1
+
+    def _answer(
+        self, call: MarketoCall, route: _Route | None, *, known: bool, arrived: int, crowd: list[int]
+    ) -> Answer:
+        settings = self._settings
+        request = call.request
+        if request.verb == "GET" and len(request.path) + len(request.query) > settings.marketo_url_bytes:
+            return Answer(b"Request-URI Too Long\n", 414)
+        if len(request.body) > settings.marketo_body_bytes:
+            return Answer(b"Request Entity Too Large\n", 413)
+        refused = self._refuse_token(request) or self._refuse_quota()
+        if refused is not None:
+            return refused
+        over = self._over_limit(arrived, crowd)
+        if over is not None and settings.over_limit == "reject":
+            return evolve(over, over_limit=True)
+        return evolve(_run(call, route, known=known), over_limit=over is not None)
+
+    def _refuse_token(self, request: Request) -> Answer | None:
+        # The parameter `access_token` is no longer accepted; only the header counts.
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            return failure("600", "Access token empty")
+        code = self._account.tokens.refuse(token)
+        if code is None:
+            return None
+        return failure(code, "Access token expired" if code == "602" else "Access token invalid")
+
+    def _refuse_quota(self) -> Answer | None:
+        quota = self._settings.marketo_daily_quota
+        if quota is not None and self._account.count_call() > quota:
+            return failure("607", "Daily quota reached")
+        return None
+
+    def _over_limit(self, arrived: int, crowd: list[int]) -> Answer | None:
+        settings = self._settings
+        count_refused = settings.over_limit == "count"
+        if self._rate is not None and self._rate.exceeded_by(arrived, count_refused=count_refused):
+            return failure(
+                "606", f"Max rate limit '{settings.marketo_rate_limit}' exceeded with in '20' secs"
+            )
+        most = settings.marketo_concurrency
+        if most is not None and crowd and crowd[0] > most:
+            return failure("615", "Concurrent access limit reached")
+        return None
+
+
+def _run(call: MarketoCall, route: _Route | None, *, known: bool) -> Answer:
+    if route is None:
+        if known:
+            return failure("605", "HTTP Method not supported")
+        return failure("610", "Requested resource not found")
+    try:
+        return route.run(call)
+    except CallRefusedError as refusal:
+        return failure(refusal.code, str(refusal))
+
+
+def _key(request: Request, query: Mapping[str, str], path: Mapping[str, str]) -> str | None:
+    """Return what a call is about: the records' e-mail addresses or ids, or what path or filter name."""
+    if path:
+        return next(iter(path.values()))
+    if "filterValues" in query:
+        return query["filterValues"]
+    try:
+        document = json.loads(request.body)
+        records = document["input"]
+        keys = [_key_of(record) for record in records]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    return ",".join(keys) or None
+
+
+def _key_of(record: Mapping[str, Any]) -> str:
+    fields = record.get("leadFormFields", record)
+    return str(fields.get("email", fields.get("id", fields.get("name", ""))))

@@ -1,0 +1,95 @@
+"""What leads can be in: static lists, programs, smart campaigns. Also forms, partitions, mail tokens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from publitrac_async.sandbox.database import Database
+
+KINDS: Final = ("list", "program", "campaign", "form", "partition", "mktToken")
+_TABLES: Final = ("marketo_assets", "marketo_memberships")
+
+
+class AssetStore:
+    """Assets by kind and key, and the leads in them."""
+
+    def __init__(self, database: Database) -> None:
+        """Create the tables if the database has none."""
+        self._database = database
+        database.execute(
+            "CREATE TABLE IF NOT EXISTS marketo_assets "
+            "(kind TEXT NOT NULL, key TEXT NOT NULL, document TEXT NOT NULL, PRIMARY KEY (kind, key))"
+        )
+        database.execute(
+            "CREATE TABLE IF NOT EXISTS marketo_memberships "
+            "(number INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, key TEXT NOT NULL, "
+            "lead INTEGER NOT NULL, document TEXT NOT NULL, UNIQUE (kind, key, lead))"
+        )
+        database.execute(
+            "CREATE INDEX IF NOT EXISTS marketo_memberships_lead ON marketo_memberships (lead, kind)"
+        )
+
+    def add(self, kind: str, key: int | str, document: Mapping[str, Any]) -> None:
+        """Add an asset, or replace it."""
+        self._database.execute(
+            "INSERT OR REPLACE INTO marketo_assets VALUES (?, ?, ?)",
+            [kind, str(key), json.dumps(document, ensure_ascii=False)],
+        )
+
+    def get(self, kind: str, key: int | str) -> dict[str, Any] | None:
+        """Return an asset, None if there is none."""
+        row = self._database.execute(
+            "SELECT document FROM marketo_assets WHERE kind = ? AND key = ?", [kind, str(key)]
+        ).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def named(self, kind: str, name: str) -> tuple[str, dict[str, Any]] | None:
+        """Return key and document of the asset with a name."""
+        for key, document in self._database.execute(
+            "SELECT key, document FROM marketo_assets WHERE kind = ? ORDER BY rowid", [kind]
+        ):
+            content = json.loads(document)
+            if content.get("name") == name:
+                return key, content
+        return None
+
+    def join(self, kind: str, key: int | str, lead: int, document: Mapping[str, Any]) -> None:
+        """Put a lead into an asset; one that is in it already stays as it is."""
+        self._database.execute(
+            "INSERT OR IGNORE INTO marketo_memberships (kind, key, lead, document) VALUES (?, ?, ?, ?)",
+            [kind, str(key), lead, json.dumps(document, ensure_ascii=False)],
+        )
+
+    def members(self, kind: str, key: int | str) -> list[tuple[int, dict[str, Any]]]:
+        """Return the leads in an asset with their memberships, oldest first."""
+        rows = self._database.execute(
+            "SELECT lead, document FROM marketo_memberships WHERE kind = ? AND key = ? ORDER BY number",
+            [kind, str(key)],
+        )
+        return [(lead, json.loads(document)) for lead, document in rows]
+
+    def memberships(self, kind: str, lead: int) -> list[tuple[int, dict[str, Any]]]:
+        """Return keys and documents of what a lead is in, oldest first."""
+        rows = self._database.execute(
+            "SELECT key, document FROM marketo_memberships WHERE kind = ? AND lead = ? ORDER BY number",
+            [kind, lead],
+        )
+        return [(int(key), json.loads(document)) for key, document in rows]
+
+    def merge(self, winner: int, loser: int) -> None:
+        """Put one lead wherever another one is, who leaves."""
+        self._database.execute(
+            "UPDATE OR IGNORE marketo_memberships SET lead = ? WHERE lead = ?", [winner, loser]
+        )
+        self.leave(loser)
+
+    def leave(self, lead: int) -> None:
+        """Take a lead out of everything."""
+        self._database.execute("DELETE FROM marketo_memberships WHERE lead = ?", [lead])
+
+    def clear(self) -> None:
+        """Forget everything."""
+        for table in _TABLES:
+            self._database.execute(f"DELETE FROM {table}")  # noqa: S608 - constant names

@@ -1,0 +1,97 @@
+"""One call as its operation sees it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from attrs import frozen
+
+from publitrac_async.sandbox.message import Answer, Request
+
+from .account import MarketoAccount
+from .envelope import CallRefusedError
+from .leads import Lead
+
+MOST_RECORDS = 300
+
+
+@frozen
+class MarketoCall:
+    """A request with a live token: parameters, path and body, and the account it is about."""
+
+    account: MarketoAccount
+    request: Request
+    query: Mapping[str, str]
+    path: Mapping[str, str]
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON object in the body.
+
+        Raises:
+            CallRefusedError: If the content type is another one (612), or the body is no object (609).
+        """
+        content_type = self.request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if content_type != "application/json":
+            raise CallRefusedError("612", "Invalid Content Type")
+        try:
+            document = json.loads(self.request.body)
+        except (ValueError, RecursionError):
+            raise CallRefusedError("609", "Invalid JSON") from None
+        if not isinstance(document, dict):
+            raise CallRefusedError("609", "Invalid JSON")
+        return document
+
+    def records(self, document: Mapping[str, Any], *, known: frozenset[str]) -> list[Any]:
+        """Return the records of a document, and refuse members that the operation does not have.
+
+        Raises:
+            CallRefusedError: If there are no records or too many, or a member is unknown.
+        """
+        unknown = set(document) - known - {"input"}
+        if unknown:
+            raise CallRefusedError("1003", f"Invalid data: '{min(unknown)}' is not a parameter")
+        records = document.get("input")
+        if not isinstance(records, list) or not records:
+            raise CallRefusedError("1002", "Missing value for the required parameter 'input'")
+        if len(records) > MOST_RECORDS:
+            raise CallRefusedError("1003", f"Invalid data: more than {MOST_RECORDS} records")
+        if not all(isinstance(record, dict) for record in records):
+            raise CallRefusedError("609", "Invalid JSON")
+        return records
+
+    def number(self, name: str) -> int:
+        """Return a number of the path.
+
+        Raises:
+            CallRefusedError: If it is none.
+        """
+        text = self.path[name]
+        if not text.isdecimal():
+            raise CallRefusedError("1001", f"Invalid value '{text}'. Required of type 'Long'")
+        return int(text)
+
+    def lead(self, name: str = "leadId") -> Lead:
+        """Return the lead that the path names.
+
+        Raises:
+            CallRefusedError: If there is none (1004).
+        """
+        lead = self.account.leads.get(self.number(name))
+        if lead is None:
+            raise CallRefusedError("1004", f"Lead '{self.path[name]}' not found")
+        return lead
+
+    def refuse_unknown(self, *known: str) -> None:
+        """Refuse parameters that the operation does not have.
+
+        Raises:
+            CallRefusedError: If there is one.
+        """
+        unknown = set(self.query) - set(known) - {"_method"}
+        if unknown:
+            raise CallRefusedError("1003", f"Invalid data: '{min(unknown)}' is not a parameter")
+
+
+Run: TypeAlias = Callable[[MarketoCall], Answer]

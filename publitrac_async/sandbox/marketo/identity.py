@@ -1,0 +1,64 @@
+"""Identity: the log-in with client credentials (Marketo REST API, Authentication)."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Final
+from urllib.parse import parse_qsl
+
+from publitrac_async.sandbox.limit import SlidingWindow
+from publitrac_async.sandbox.message import Answer, Call, Request
+from publitrac_async.sandbox.settings import SandboxSettings
+
+from .account import MarketoAccount
+
+PATH: Final = "/identity/oauth/token"
+
+
+class MarketoIdentity:
+    """Hands out the token. Its calls count towards no limit."""
+
+    name = "marketo-identity"
+
+    def __init__(self, account: MarketoAccount, settings: SandboxSettings) -> None:
+        """Create the API.
+
+        Args:
+            account: Holds the token.
+            settings: The credentials that are accepted.
+        """
+        self.window: SlidingWindow | None = None
+        self._account = account
+        self._settings = settings
+
+    def claims(self, path: str) -> bool:
+        """Tell whether a path is Identity's."""
+        return path.startswith("/identity/")
+
+    def read(self, request: Request) -> Call:
+        """Read a call."""
+        return Call("getToken", None, b"", lambda: self._answer(request))
+
+    def _answer(self, request: Request) -> Answer:
+        if request.path != PATH or request.verb not in ("GET", "POST"):
+            return Answer.json({"error": "not_found"}, 404)
+        sent = dict(parse_qsl(request.query.decode("latin-1")))
+        if request.verb == "POST":
+            sent |= dict(parse_qsl(request.body.decode("utf-8", "replace")))
+        if sent.get("grant_type") != "client_credentials":
+            document = {"error": "unsupported_grant_type", "error_description": "Unsupported grant type"}
+            return Answer.json(document, 400)
+        expected = {
+            "client_id": self._settings.marketo_client_id,
+            "client_secret": self._settings.marketo_client_secret,
+        }
+        if not all(
+            hmac.compare_digest(sent.get(name, "").encode(), value.encode())
+            for name, value in expected.items()
+        ):
+            document = {"error": "unauthorized", "error_description": "No client with requested id"}
+            return Answer.json(document, 401)
+        token, life = self._account.tokens.issue()
+        return Answer.json(
+            {"access_token": token, "token_type": "bearer", "expires_in": life, "scope": "api@example.com"}
+        )

@@ -1,0 +1,163 @@
+"""The operations that read leads: by id, by filter, by list, by program; and what a lead is in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from publitrac_async.sandbox.message import Answer
+
+from .call import MarketoCall
+from .envelope import CallRefusedError, page, success
+from .leads import Lead
+
+DEFAULT_FIELDS: Final = ("id", "email", "updatedAt", "createdAt", "firstName", "lastName")
+MOST_VALUES: Final = 300
+MOST_MATCHES: Final = 1000
+_PAGING: Final = ("batchSize", "nextPageToken")
+
+
+def get_lead_by_id(call: MarketoCall) -> Answer:
+    """Get Lead by Id."""
+    call.refuse_unknown("fields")
+    wanted = _wanted(call)
+    lead = call.account.leads.get(call.number("leadId"))
+    return success([] if lead is None else [_shown(lead, wanted)])
+
+
+def get_leads_by_filter(call: MarketoCall) -> Answer:
+    """Get Leads by Filter Type."""
+    call.refuse_unknown("filterType", "filterValues", "fields", *_PAGING)
+    filter_type = call.query.get("filterType", "")
+    for name in ("filterType", "filterValues"):
+        if not call.query.get(name):
+            raise CallRefusedError("1002", f"Missing value for the required parameter '{name}'")
+    field = call.account.fields.all().get(filter_type)
+    if filter_type != "cookies" and (field is None or not field.searchable):
+        raise CallRefusedError("1011", f"Field '{filter_type}' not supported")
+    # Values are told apart after decoding: a comma inside a value cannot be escaped.
+    values = [value.strip() for value in call.query["filterValues"].split(",")]
+    if len(values) > MOST_VALUES:
+        raise CallRefusedError("1003", f"Invalid data: more than {MOST_VALUES} filterValues")
+    found = call.account.leads.find(filter_type, values)
+    if len(found) > MOST_MATCHES:
+        raise CallRefusedError("1003", "Too many results match the filter")
+    wanted = _wanted(call)
+    return page([_shown(lead, wanted) for lead in found], call.query, style="more")
+
+
+def get_leads_by_list_id(call: MarketoCall) -> Answer:
+    """Get Leads by List Id."""
+    call.refuse_unknown("fields", *_PAGING)
+    members = _members(call, "list", "listId")
+    wanted = _wanted(call)
+    return page([_shown(lead, wanted) for lead, _ in members], call.query, style="token")
+
+
+def get_leads_by_program_id(call: MarketoCall) -> Answer:
+    """Get Leads by Program Id."""
+    call.refuse_unknown("fields", *_PAGING)
+    program = int(call.path["programId"]) if call.path["programId"].isdecimal() else 0
+    members = _members(call, "program", "programId")
+    wanted = _wanted(call)
+    items = [
+        {**_shown(lead, wanted), "membership": _program(program, membership)} for lead, membership in members
+    ]
+    return page(items, call.query, style="token")
+
+
+def get_list_membership(call: MarketoCall) -> Answer:
+    """Get Lists by Lead Id."""
+    call.refuse_unknown(*_PAGING)
+    lead = call.lead()
+    items = [
+        {"listId": key, "createdAt": membership["createdAt"], "updatedAt": membership["updatedAt"]}
+        for key, membership in call.account.assets.memberships("list", lead["id"])
+    ]
+    return page(items, call.query, style="both")
+
+
+def get_program_membership(call: MarketoCall) -> Answer:
+    """Get Programs by Lead Id."""
+    call.refuse_unknown("earliestUpdatedAt", "latestUpdatedAt", "filterType", "filterValues", *_PAGING)
+    lead = call.lead()
+    if call.query.get("filterType", "programId") != "programId":
+        raise CallRefusedError("1011", f"Field '{call.query['filterType']}' not supported")
+    values = call.query.get("filterValues")
+    wanted = None if values is None else set(values.split(","))
+    items = [
+        _program(key, membership)
+        for key, membership in call.account.assets.memberships("program", lead["id"])
+        if (wanted is None or str(key) in wanted) and _in_range(call, membership)
+    ]
+    return page(items, call.query, style="both")
+
+
+def get_smart_campaign_membership(call: MarketoCall) -> Answer:
+    """Get Smart Campaigns by Lead Id."""
+    call.refuse_unknown("earliestUpdatedAt", "latestUpdatedAt", *_PAGING)
+    lead = call.lead()
+    items = [
+        {
+            "smartCampaignId": key,
+            "createdAt": membership["createdAt"],
+            "updatedAt": membership["updatedAt"],
+        }
+        for key, membership in call.account.assets.memberships("campaign", lead["id"])
+        if _in_range(call, membership)
+    ]
+    return page(items, call.query, style="both")
+
+
+def _members(call: MarketoCall, kind: str, name: str) -> list[tuple[Lead, dict[str, Any]]]:
+    number = call.number(name)
+    if call.account.assets.get(kind, number) is None:
+        raise CallRefusedError("1013", f"Object '{number}' not found")
+    pairs = (
+        (call.account.leads.get(lead), content) for lead, content in call.account.assets.members(kind, number)
+    )
+    return [(lead, content) for lead, content in pairs if lead is not None]
+
+
+def _wanted(call: MarketoCall) -> tuple[str, ...]:
+    text = call.query.get("fields")
+    if not text:
+        return DEFAULT_FIELDS
+    names = tuple(dict.fromkeys(["id", *text.split(",")]))
+    known = call.account.fields.all()
+    for name in names:
+        if name not in known and name not in ("ecids", "cookies"):
+            raise CallRefusedError("1006", f"Field '{name}' not found")
+    return names
+
+
+def _shown(lead: Lead, names: Iterable[str]) -> dict[str, Any]:
+    return {name: lead.get(name) for name in names}
+
+
+def _program(key: int, membership: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a membership as it is shown; three members exist in engagement programs only."""
+    shown = {
+        "id": key,
+        "progressionStatus": membership.get("progressionStatus", "Member"),
+        "isExhausted": membership.get("isExhausted", False),
+        "acquiredBy": membership.get("acquiredBy", False),
+        "reachedSuccess": membership.get("reachedSuccess", False),
+        "membershipDate": membership.get("membershipDate", membership["createdAt"]),
+        "updatedAt": membership["updatedAt"],
+    }
+    optional = ("progressionStatusType", "stream", "nurtureCadence")
+    return shown | {name: membership[name] for name in optional if name in membership}
+
+
+def _in_range(call: MarketoCall, membership: Mapping[str, Any]) -> bool:
+    changed = _comparable(membership["updatedAt"])
+    earliest, latest = call.query.get("earliestUpdatedAt"), call.query.get("latestUpdatedAt")
+    return (earliest is None or changed >= _comparable(earliest)) and (
+        latest is None or changed <= _comparable(latest)
+    )
+
+
+def _comparable(text: str) -> str:
+    """Return a time in UTC in one form, so that texts compare as times do."""
+    return text.replace("+00:00", "Z").replace("+0000", "Z")

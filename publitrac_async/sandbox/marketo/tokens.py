@@ -1,0 +1,56 @@
+"""Access tokens: one at a time, alive for an hour from the log-in (Marketo REST API, Authentication)."""
+
+from __future__ import annotations
+
+import secrets
+
+from publitrac_async.sandbox.clock import SandboxClock
+
+INVALID = "601"
+EXPIRED = "602"
+
+
+class TokenBook:
+    """The token of the one custom service, and those before it."""
+
+    def __init__(self, clock: SandboxClock, life: float) -> None:
+        """Create an empty book.
+
+        Args:
+            clock: Tells the time.
+            life: Seconds a token lives after it was issued.
+        """
+        self._clock = clock
+        self._life = life
+        self._token: str | None = None
+        self._end = 0.0
+        self._expired: str | None = None
+
+    def issue(self) -> tuple[str, int]:
+        """Return the token and the whole seconds it has left: the same token until its end."""
+        self._expire()
+        if self._token is None:
+            self._token = f"{secrets.token_hex(16)}:sb"
+            self._end = self._clock.monotonic() + self._life
+        return self._token, int(self._end - self._clock.monotonic())
+
+    def refuse(self, token: str) -> str | None:
+        """Return the code that refuses a token, None if it is alive.
+
+        The first use after the end is told apart; after that the token is as unknown as any other.
+        """
+        self._expire()
+        if token == self._token:
+            return None
+        if token == self._expired:
+            self._expired = None
+            return EXPIRED
+        return INVALID
+
+    def revoke(self) -> None:
+        """Make the token unknown before its end."""
+        self._token = None
+
+    def _expire(self) -> None:
+        if self._token is not None and self._clock.monotonic() >= self._end:
+            self._expired, self._token = self._token, None
