@@ -98,7 +98,7 @@ class PublitracError(Exception):
         self.status = status
         self.code = code
         self.attempts = 0
-        self.elapsed = 0.0
+        self.elapsed: float = 0.0
         self.retry_after = retry_after
         self.done: tuple[Any, ...] = ()
         if retryable is not None:
@@ -173,7 +173,7 @@ class ApiError(PublitracError):
 
     def __init__(self, message: str, *, problems: Sequence[Problem] = (), **context: Any) -> None:
         super().__init__(message, **context)
-        self.problems = tuple(problems)
+        self.problems: tuple[Problem, ...] = tuple(problems)
 
 
 class AuthenticationError(ApiError):

@@ -15,7 +15,7 @@ class RetryBudget:
     def __init__(self, policy: RetryPolicy) -> None:
         self._capacity = policy.budget
         self._policy = policy
-        self.level = policy.budget
+        self.level: int = policy.budget
 
     def cost(self, failure: PublitracError) -> int:
         """What a retry after `failure` takes."""
