@@ -1,0 +1,46 @@
+"""An optional dependency is imported in one file, so that it is missed in one place only."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from pathlib import Path
+
+import publitrac_async
+
+PACKAGE = Path(publitrac_async.__file__).parent
+ONLY_IN = {
+    "click": {"cli/commands.py"},
+    "rich": {"cli/bar.py"},
+    "python_calamine": {"bulk/sources/xlsx.py"},
+    "xlsxwriter": {"cli/workbook.py"},
+    "duckdb": {"bulk/sources/parquet.py"},
+    "uvicorn": {"sandbox/server.py"},
+    "redis": {"redis/connection.py"},
+    "pyrate_limiter": {"redis/limiter.py"},
+    "aiohttp": {"transport/aiohttp_transport.py"},
+    "xmltodict": {"v1/building.py", "vitec/codec.py"},
+}
+
+
+def imported(path: Path) -> set[str]:
+    """The top packages that a file imports anywhere, but for type checking."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            node.body = []
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+def test_each_optional_dependency_is_imported_in_its_file_alone() -> None:
+    found: dict[str, set[str]] = defaultdict(set)
+    for path in PACKAGE.rglob("*.py"):
+        for name in imported(path) & ONLY_IN.keys():
+            found[name].add(path.relative_to(PACKAGE).as_posix())
+    assert {name: files for name, files in ONLY_IN.items() if name in found} == dict(found)
