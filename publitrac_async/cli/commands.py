@@ -288,12 +288,16 @@ def cli() -> None:
         # Whoever read the output has left; Python would complain once more when it flushes it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.ABORTED)
-    except KeyboardInterrupt:
-        _fail("interrupted", Exit.INTERRUPTED)
 
 
 def _run(command: Coroutine[Any, Any, int]) -> None:
-    sys.exit(asyncio.run(command))
+    try:
+        status = asyncio.run(command)
+    except KeyboardInterrupt:
+        # Here, since click would make it a status of 1.
+        _fail("interrupted", Exit.INTERRUPTED)
+    else:
+        sys.exit(status)
 
 
 def _fail(message: str, status: Exit) -> None:
