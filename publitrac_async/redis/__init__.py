@@ -1,0 +1,14 @@
+"""One limit and one token for many processes, in Redis or Valkey (extra ``redis``)."""
+
+from __future__ import annotations
+
+try:
+    from publitrac_async.redis.limiter import RedisRateLimiter
+    from publitrac_async.redis.state import SharedState, shared
+    from publitrac_async.redis.tokens import RedisTokenStore
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "sharing a limit needs an extra: pip install 'publitrac_async[redis]'", name=error.name
+    ) from error
+
+__all__ = ["RedisRateLimiter", "RedisTokenStore", "SharedState", "shared"]

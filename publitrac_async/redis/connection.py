@@ -1,0 +1,145 @@
+"""The way to Redis: the only file that imports its client."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import math
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as NoConnection
+from redis.exceptions import RedisError
+
+from publitrac_async.errors import ConfigurationError
+from publitrac_async.transport.secret import Secret
+
+T = TypeVar("T")
+
+logger: Final = logging.getLogger("publitrac_async.redis")
+
+#: Seconds for one answer of Redis, and for a connection to it. The URL may say otherwise.
+ANSWER_TIMEOUT: Final = 1.0
+#: Seconds after a failure in which Redis is not asked: calls that queue up fail at once instead of one
+#: after the other.
+ASK_AGAIN: Final = 1.0
+
+_FAILURES: Final = (RedisError, OSError)
+
+
+class Unavailable(Exception):
+    """Redis gave no answer. The argument names the error, whose own text may show the server's address."""
+
+
+class Connection:
+    """One Redis for the limiter and the token store of one account, and whether it answers.
+
+    Connections open when they are needed, also after `aclose`.
+
+    Args:
+        url: ``redis://``, ``rediss://`` or ``unix://``, as redis-py reads it.
+        account: what the keys are for. They hold a hash of it.
+        clock: monotonic seconds.
+
+    Raises:
+        ConfigurationError: no Redis URL, or no account.
+    """
+
+    def __init__(
+        self, url: str, account: str | Secret, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        sealed = Secret(account, "account")
+        client = _client(url)
+        # The frames of tracebacks may be recorded: from here on they hold neither a password nor an API key.
+        del url, account
+        if client is None:
+            raise ConfigurationError("url must be redis://, rediss:// or unix://, as redis-py reads it")
+        # The whole of it in braces: a cluster then keeps all keys of an account on one node.
+        self._prefix = f"publitrac:{{{_digest(sealed)}}}"
+        self.client = client
+        self._clock = clock
+        self._ask_at = -math.inf
+        self._in_outage = False
+        #: Outages so far, and when the last one ended.
+        self.outages = 0
+        self.answers_since = -math.inf
+
+    def key(self, name: str) -> str:
+        """The key of that name for this account."""
+        return f"{self._prefix}:{name}"
+
+    def script(self, text: str, *names: str) -> Callable[..., Awaitable[Any]]:
+        """A Lua script on the keys of these names, to be called with its arguments.
+
+        It is loaded again when the server has lost it.
+        """
+        registered = self.client.register_script(text)
+        keys = [self.key(name) for name in names]
+
+        def run(*arguments: float | str | memoryview) -> Awaitable[Any]:
+            return self.ask(lambda: registered(keys=keys, args=arguments))
+
+        return run
+
+    async def ask(self, question: Callable[[], Awaitable[T]]) -> T:
+        """The answer to a command.
+
+        Args:
+            question: sends the command. Not called in the second after a failure.
+
+        Raises:
+            Unavailable: there is none.
+        """
+        kind = "it failed a moment ago"
+        if self._clock() >= self._ask_at:
+            try:
+                answer = await question()
+            except _FAILURES as error:
+                kind = type(error).__name__
+            else:
+                self._answered()
+                return answer
+            self._failed(kind)
+        # Raised out here, without the context whose frames hold keys, tokens and passwords.
+        raise Unavailable(kind)
+
+    def _answered(self) -> None:
+        if self._in_outage:
+            self._in_outage = False
+            self.answers_since = self._clock()
+            logger.warning("Redis answers again")
+
+    def _failed(self, kind: str) -> None:
+        self._ask_at = self._clock() + ASK_AGAIN
+        if not self._in_outage:
+            self._in_outage = True
+            self.outages += 1
+            logger.warning("Redis does not answer (%s)", kind)
+
+    async def aclose(self) -> None:
+        """Close what is open."""
+        with contextlib.suppress(*_FAILURES):
+            await self.client.aclose()
+
+    def __repr__(self) -> str:
+        return f"Connection({self._prefix})"
+
+
+def _client(url: str) -> redis.asyncio.Redis | None:
+    # A connection that Redis closed while it was idle is replaced at once; silence is not waited for twice.
+    retry = Retry(NoBackoff(), 1, (NoConnection,))
+    try:
+        return redis.asyncio.Redis.from_url(
+            url, socket_timeout=ANSWER_TIMEOUT, socket_connect_timeout=ANSWER_TIMEOUT, retry=retry
+        )
+    except (ValueError, TypeError, AttributeError):  # The text may quote a part of the password.
+        return None
+
+
+def _digest(account: Secret) -> str:
+    return hashlib.blake2b(account.reveal().encode(), digest_size=12, person=b"publitrac_async").hexdigest()
