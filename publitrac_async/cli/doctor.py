@@ -21,7 +21,7 @@ from publitrac_async.transport.base import check_base_url
 from publitrac_async.version import __version__
 
 _NEEDED: Final = ("aiohttp", "httpx", "aiolimiter", "attrs", "cattrs", "orjson", "xmltodict")
-_OPTIONAL: Final = ("click", "rich", "starlette", "uvicorn", "python-calamine", "duckdb")
+_OPTIONAL: Final = ("click", "rich", "uvicorn", "python-calamine", "XlsxWriter", "duckdb", "redis")
 
 
 def show(*, as_json: bool, environment: Mapping[str, str] | None = None) -> int:

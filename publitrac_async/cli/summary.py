@@ -79,8 +79,8 @@ def _remark(report: Report, state: str) -> str:
 
 def _confirmation(found: Confirmation) -> Iterator[str]:
     yield (
-        f"Read back through v1: {found.read:,} leads. Of {found.checked:,} rows, "
-        f"{found.processed:,} are there as sent, {found.differs:,} differ, {found.missing:,} are not there."
+        f"Read back through v1: of {found.checked:,} rows, {found.processed:,} are there as sent, "
+        f"{found.differs:,} differ, {found.missing:,} are not there ({found.read:,} leads were read)."
     )
     for deviation in found.deviations[:_SHOWN]:
         yield f"  line {deviation.line}: {', '.join(deviation.fields) or 'not there'}"
