@@ -305,15 +305,17 @@ async def test_a_connection_closed_while_its_request_waits_for_the_limiter() -> 
 @pytest.mark.parametrize("when", ["with the answer", "later"])
 @pytest.mark.parametrize("stray", [http(b'{"status": "success", "code": 200}'), b"garbage", b"\r\n\r\n"])
 async def test_stray_bytes_are_nobodys_answer(stray: bytes, when: str) -> None:
-    vendor = Vendor()
+    vendor, strayed = Vendor(), asyncio.Event()
 
     async def respond(seen: Seen, peer: Peer) -> bytes | None:
         answer = await vendor(seen, peer)
         if when == "with the answer":
             return answer + stray
         await peer.write(answer)
-        await asyncio.sleep(0.01)
-        return stray
+        await asyncio.sleep(0.005)
+        await peer.write(stray)
+        strayed.set()
+        return None
 
     async with RawServer(respond) as server, opened(server.url, concurrency=1) as publitrac:
         for number in range(10):
@@ -323,7 +325,10 @@ async def test_stray_bytes_are_nobodys_answer(stray: bytes, when: str) -> None:
                 break
             assert isinstance(found, Lead)
             assert found.email == f"a{number}@example.com"
-            await asyncio.sleep(0.03 if when == "later" else 0)
+            if when == "later":
+                await strayed.wait()
+                strayed.clear()
+                await asyncio.sleep(0.02)  # The stray bytes arrive.
         else:
             assert len(server.seen) == 10
 
