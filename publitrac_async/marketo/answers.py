@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from publitrac_async.errors import (
     PublitracError,
     QuotaExhausted,
     UnexpectedContent,
+    ValidationError,
 )
 from publitrac_async.marketo.codes import STATUSES, make_error, meaning_of
 from publitrac_async.marketo.models import FieldResult, LeadField, LeadSchema, MarketoLead, RecordResult
@@ -33,6 +35,7 @@ from publitrac_async.transport.secret import Secret
 T = TypeVar("T")
 R = TypeVar("R", RecordResult, FieldResult)
 
+_NO_SUCH_FIELD: Final = "1006"
 _CODE: Final = re.compile(r"[A-Za-z0-9_.\-]{1,40}")
 #: Told with an error, since it is the first thing that Marketo's support asks for.
 _REQUEST_ID: Final = re.compile(r"[0-9A-Za-z#_\-]{1,64}")
@@ -93,17 +96,13 @@ def one_lead(answer: Answer) -> MarketoLead:
         LeadNotFound: there is none. What Marketo answers for an unknown id is not documented, so an empty
             result and each of its codes for "not found" mean it.
     """
-    missing: int | str | None
+    problem: int | str | None = None
     try:
         result = read(answer).result
-    except LeadNotFound:
-        raise
     except NotFound as error:
-        result, missing = [], error.code
-    else:
-        missing = None
+        result, problem = [], error.code
     if not result:
-        raise LeadNotFound("there is no lead with this id", status=answer.status, code=missing)
+        raise LeadNotFound("there is no lead with this id", status=answer.status, code=problem)
     return structure_lead(result[0])
 
 
@@ -134,9 +133,15 @@ def one_field(answer: Answer) -> LeadField:
     Raises:
         NotFound: there is none.
     """
-    result = read(answer).result
+    problem: int | str | None = None
+    try:
+        result = read(answer).result
+    except ValidationError as error:
+        if error.code != _NO_SUCH_FIELD:
+            raise
+        result, problem = [], error.code
     if not result:
-        raise NotFound("there is no field with this name", status=answer.status)
+        raise NotFound("there is no field with this name", status=answer.status, code=problem)
     return structure(result[0], LeadField)
 
 
@@ -178,7 +183,12 @@ def read_token(answer: Answer) -> tuple[Secret, float]:
 
 
 def _seconds(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) and 0 <= value < 1e9 else 0.0
+    """Seconds from a number or a text; 0 if it is neither."""
+    try:
+        seconds = float(str(value))
+    except ValueError:
+        return 0.0
+    return seconds if math.isfinite(seconds) else 0.0
 
 
 def _only(answer: Answer, kind: type[T]) -> T:

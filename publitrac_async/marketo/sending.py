@@ -97,8 +97,9 @@ class MarketoBase(BaseClient):
             )
         )
         self._uncounted = Unlimited()
+        self._clock = time.monotonic
         self._token = SharedToken(
-            self._log_in, header="Authorization", scheme="Bearer", store=token_store, clock=time.monotonic
+            self._log_in, header="Authorization", scheme="Bearer", store=token_store, clock=self._clock
         )
 
     async def aclose(self) -> None:
@@ -213,7 +214,7 @@ class MarketoBase(BaseClient):
             headers=_ACCEPT,
             parse=answers.read_token,
         )
-        asked = time.monotonic()
+        asked = self._clock()
         value, life = await self._transport.send(call, gated=False, limiter=self._uncounted)
         self._transport.emit(TokenRenewed(ttl=life))
         return Token(value=value, ttl=life, expires_at=asked + life)

@@ -1,0 +1,123 @@
+"""Where a walk over pages ends, and where it goes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from publitrac_async import RateLimited, UnexpectedContent
+from publitrac_async.marketo import MarketoPage
+from tests.support.clock import run_virtual, virtual
+from tests.support.marketo import refused, result, serving
+
+
+def page(*ids: int, **more: Any) -> dict[str, Any]:
+    return result(*({"id": number} for number in ids), **more)
+
+
+async def ids_of(*answers: Any) -> list[int]:
+    async with serving(*answers) as (marketo, _):
+        return [lead.id async for lead in marketo.get_leads_by_list_id(1)]
+
+
+@virtual
+async def test_a_token_alone_means_more() -> None:
+    assert await ids_of(page(1, nextPageToken="A="), page(2, nextPageToken="B="), page(3)) == [1, 2, 3]
+
+
+@virtual
+async def test_no_more_result_ends_the_walk_although_there_is_a_token() -> None:
+    assert await ids_of(page(1, nextPageToken="A=", moreResult=False), page(2)) == [1]
+
+
+@virtual
+async def test_more_result_without_a_token_cannot_go_on() -> None:
+    assert await ids_of(page(1, moreResult=True), page(2)) == [1]
+
+
+@virtual
+async def test_an_empty_page_is_not_the_end() -> None:
+    answers = [
+        page(nextPageToken="A=", moreResult=True),
+        page(nextPageToken="B="),
+        page(1, nextPageToken="C=", moreResult=True),
+        page(nextPageToken="D=", moreResult=True),
+        page(2, moreResult=False),
+    ]
+    assert await ids_of(*answers) == [1, 2]
+
+
+@virtual
+async def test_an_empty_list() -> None:
+    assert await ids_of(page()) == []
+
+
+@virtual
+async def test_pages_that_go_in_circles_are_noticed_after_they_were_read() -> None:
+    answers = [page(1, nextPageToken="A="), page(2, nextPageToken="B="), page(3, nextPageToken="A=")]
+    async with serving(*answers) as (marketo, service):
+        leads = aiter(marketo.get_leads_by_list_id(1))
+        seen = [(await anext(leads)).id for _ in range(3)]
+        with pytest.raises(UnexpectedContent, match="circles"):
+            await anext(leads)
+    assert seen == [1, 2, 3]
+    assert len(service.sent) == 3
+
+
+@virtual
+async def test_awaited_it_is_one_page_with_the_token_for_the_next() -> None:
+    async with serving(page(1, nextPageToken="A==")) as (marketo, service):
+        pager = marketo.get_leads_by_list_id(1)
+        assert not service.sent
+        first = await pager
+        assert first.next_page_token == "A=="
+        await marketo.get_leads_by_list_id(1, next_page_token=first.next_page_token)
+    assert [dict(sent.query) for sent in service.sent] == [{}, {"nextPageToken": "A=="}]
+    assert "A%3D%3D" in service.sent[1].target
+
+
+@virtual
+async def test_the_parameters_go_with_every_page() -> None:
+    async with serving(page(1, nextPageToken="A="), page(2)) as (marketo, service):
+        pager = marketo.get_leads_by_program_id(5, fields=["email"], batch_size=7)
+        assert [each.id async for each in pager] == [1, 2]
+        assert [each.id async for each in pager] == [2]  # A pager begins anew each time.
+    expected = {"fields": "email", "batchSize": "7"}
+    assert [dict(sent.query) for sent in service.sent] == [
+        expected,
+        expected | {"nextPageToken": "A="},
+        expected,
+    ]
+
+
+@virtual
+async def test_an_error_does_not_lose_the_place() -> None:
+    async with serving(page(1, nextPageToken="A="), *[refused("606")] * 4, page(2)) as (marketo, service):
+        pages = marketo.get_leads_by_list_id(1).pages()
+        first = await anext(pages)
+        with pytest.raises(RateLimited):
+            await anext(pages)
+        resumed = marketo.get_leads_by_list_id(1, next_page_token=first.next_page_token)
+        assert [lead.id async for lead in resumed] == [2]
+    assert {dict(sent.query)["nextPageToken"] for sent in service.sent[1:]} == {"A="}
+
+
+@given(st.lists(st.lists(st.integers(1, 9), max_size=3), min_size=1, max_size=8), st.booleans())
+def test_every_item_of_every_page_comes_once_and_in_order(pages: list[list[int]], says_more: bool) -> None:
+    last = len(pages) - 1
+    answers = [
+        page(
+            *ids,
+            **({"nextPageToken": f"{place}="} if place < last else {}),
+            **({"moreResult": place < last} if says_more else {}),
+        )
+        for place, ids in enumerate(pages)
+    ]
+    assert run_virtual(ids_of(*answers)) == [number for ids in pages for number in ids]
+
+
+def test_a_page_says_what_it_is() -> None:
+    assert repr(MarketoPage((1, 2), "A=")) == "MarketoPage(items=(1, 2), next_page_token='A=')"
