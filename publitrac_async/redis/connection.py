@@ -17,7 +17,7 @@ from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import RedisError
 
 from publitrac_async.errors import ConfigurationError
-from publitrac_async.transport.secret import Secret
+from publitrac_async.transport.secret import Secret, seal
 
 T = TypeVar("T")
 
@@ -53,10 +53,12 @@ class Connection:
     def __init__(
         self, url: str, account: str | Secret, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        sealed = Secret(account, "account")
+        sealed = seal(account, "account")
         client = _client(url)
         # The frames of tracebacks may be recorded: from here on they hold neither a password nor an API key.
         del url, account
+        if isinstance(sealed, ConfigurationError):
+            raise sealed
         if client is None:
             raise ConfigurationError("url must be redis://, rediss:// or unix://, as redis-py reads it")
         # The whole of it in braces: a cluster then keeps all keys of an account on one node.
@@ -64,6 +66,7 @@ class Connection:
         self.client = client
         self._clock = clock
         self._ask_at = -math.inf
+        self._failure = ""
         self._in_outage = False
         #: Outages so far, and when the last one ended.
         self.outages = 0
@@ -95,18 +98,16 @@ class Connection:
         Raises:
             Unavailable: there is none.
         """
-        kind = "it failed a moment ago"
         if self._clock() >= self._ask_at:
             try:
                 answer = await question()
             except _FAILURES as error:
-                kind = type(error).__name__
+                self._failed(type(error).__name__)
             else:
                 self._answered()
                 return answer
-            self._failed(kind)
         # Raised out here, without the context whose frames hold keys, tokens and passwords.
-        raise Unavailable(kind)
+        raise Unavailable(self._failure)
 
     def _answered(self) -> None:
         if self._in_outage:
@@ -116,6 +117,7 @@ class Connection:
 
     def _failed(self, kind: str) -> None:
         self._ask_at = self._clock() + ASK_AGAIN
+        self._failure = kind
         if not self._in_outage:
             self._in_outage = True
             self.outages += 1
@@ -128,6 +130,17 @@ class Connection:
 
     def __repr__(self) -> str:
         return f"Connection({self._prefix})"
+
+
+def connect(url: str, account: str | Secret) -> Connection | ConfigurationError:
+    """Make a `Connection`, or return the error instead of raising it.
+
+    For callers whose own arguments hold the bare credentials: they can drop them before they raise.
+    """
+    try:
+        return Connection(url, account)
+    except ConfigurationError as error:
+        return error.with_traceback(None)
 
 
 def _client(url: str) -> redis.asyncio.Redis | None:

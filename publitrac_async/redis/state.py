@@ -6,7 +6,7 @@ from typing import Literal, TypedDict
 
 from publitrac_async.config import CALLS_PER_SECOND
 from publitrac_async.errors import ConfigurationError
-from publitrac_async.redis.connection import Connection
+from publitrac_async.redis.connection import connect
 from publitrac_async.redis.limiter import RedisRateLimiter
 from publitrac_async.redis.tokens import RedisTokenStore
 from publitrac_async.transport.limits import WindowLimiter
@@ -57,9 +57,11 @@ def shared(
     Raises:
         ConfigurationError: a setting is unusable.
     """
-    connection = Connection(url, account)
+    connection = connect(url, account)
     # Tracebacks may be recorded with the locals of their frames.
     del url, account
+    if isinstance(connection, ConfigurationError):
+        raise connection
     if rate_limit < 1 or per <= 0:
         raise ConfigurationError(f"a rate of {rate_limit} calls in {per} s is none")
     if on_unavailable not in ("raise", "local"):

