@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -10,7 +9,7 @@ from publitrac_async.config import BASE_URL, CALLS_PER_SECOND, CONCURRENCY, Retr
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.transport.auth import Authorization, Placement, StaticCredentials, TokenStore
 from publitrac_async.transport.base import BaseClient
-from publitrac_async.transport.environment import read_variable
+from publitrac_async.transport.environment import read_variable, read_variables
 from publitrac_async.transport.events import Hook
 from publitrac_async.transport.limits import RateLimiter, limiter_for
 from publitrac_async.transport.secret import Secret, seal
@@ -145,15 +144,17 @@ class PublitracClient(BaseClient):
             ConfigurationError: there is no API key, a file cannot be read, or a value is unusable.
         """
         names = {"api_key", "username", "password", "base_url"}
-        for name in sorted(names - options.keys()):
-            secret = read_environment(os.environ if environment is None else environment, name)
-            if secret is not None:
-                options[name] = secret.reveal() if name == "base_url" else secret
-        if "api_key" not in options:
+        found = read_variables(environment, _ENVIRONMENT, sorted(names - options.keys()))
+        del environment
+        if isinstance(found, ConfigurationError):
+            raise found
+        if "api_key" not in options and "api_key" not in found:
             raise ConfigurationError(
                 "the environment has neither PUBLITRAC_API_KEY nor PUBLITRAC_API_KEY_FILE"
             )
-        return cls(**options)
+        if "base_url" in found:
+            options["base_url"] = found.pop("base_url").reveal()
+        return cls(**(options | found))
 
     @property
     def v1(self) -> V1:
@@ -177,4 +178,8 @@ def read_environment(environment: Mapping[str, str], name: str) -> Secret | None
     Raises:
         ConfigurationError: the file cannot be read, or the value is unusable.
     """
-    return read_variable(environment, _ENVIRONMENT + name.upper())
+    found = read_variable(environment, _ENVIRONMENT + name.upper())
+    del environment
+    if isinstance(found, ConfigurationError):
+        raise found
+    return found

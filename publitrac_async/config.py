@@ -46,6 +46,11 @@ MAX_NAME: Final = 256
 MAX_RETRY_AFTER: Final = 60.0
 
 
+def is_integer(value: object) -> bool:
+    """Whether a setting is a whole number; ``True`` is none."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 @frozen(kw_only=True)
 class Timeout:
     """How long things may take, in seconds.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any, Final, Self
 
@@ -10,7 +9,7 @@ from publitrac_async.errors import ConfigurationError
 from publitrac_async.marketo.fields import FieldOperations
 from publitrac_async.marketo.leads import LeadOperations
 from publitrac_async.marketo.memberships import MembershipOperations
-from publitrac_async.transport.environment import read_variable
+from publitrac_async.transport.environment import read_variables
 
 _ENVIRONMENT: Final = "MARKETO_"
 
@@ -63,13 +62,15 @@ class MarketoClient(LeadOperations, FieldOperations, MembershipOperations):
         Raises:
             ConfigurationError: one is missing, a file cannot be read, or a value is unusable.
         """
-        variables = os.environ if environment is None else environment
-        for name in ("base_url", "client_id", "client_secret"):
-            variable = f"{_ENVIRONMENT}{name.upper()}"
-            if name in options:
-                continue
-            secret = read_variable(variables, variable)
-            if secret is None:
+        names = [name for name in ("base_url", "client_id", "client_secret") if name not in options]
+        found = read_variables(environment, _ENVIRONMENT, names)
+        del environment
+        if isinstance(found, ConfigurationError):
+            raise found
+        for name in names:
+            if name not in found:
+                variable = f"{_ENVIRONMENT}{name.upper()}"
                 raise ConfigurationError(f"the environment has neither {variable} nor {variable}_FILE")
-            options[name] = secret.reveal() if name == "base_url" else secret
-        return cls(**options)
+        if "base_url" in found:
+            options["base_url"] = found.pop("base_url").reveal()
+        return cls(**(options | found))

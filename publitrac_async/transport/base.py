@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from publitrac_async.config import RetryPolicy, Timeout
+from publitrac_async.config import RetryPolicy, Timeout, is_integer
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.transport.aiohttp_transport import AiohttpTransport
 from publitrac_async.transport.events import Hook
@@ -60,12 +60,11 @@ class BaseClient:
         allow_insecure_http: bool,
     ) -> None:
         self._base_url = check_base_url(base_url, allow_insecure_http=allow_insecure_http)
-        if concurrency < 1:
-            raise ConfigurationError("concurrency must be at least 1")
-        if timeout is None:
-            settings = Timeout()
-        else:
-            settings = timeout if isinstance(timeout, Timeout) else Timeout(total=timeout)
+        if not is_integer(concurrency) or concurrency < 1:
+            raise ConfigurationError("concurrency must be an integer, at least 1")
+        if retry is not None and not isinstance(retry, RetryPolicy):
+            raise ConfigurationError("retry must be a RetryPolicy")
+        settings = _timeout(timeout)
         # One connection more than calls in flight, for the log-in that they may wait for.
         carrier = transport or AiohttpTransport(pool_size=concurrency + 1, trust_env=trust_env)
         self._transport = Transport(
@@ -105,6 +104,16 @@ class BaseClient:
         raise TypeError("a client does not pickle: build one where it is used")
 
 
+def _timeout(timeout: Timeout | float | None) -> Timeout:
+    if timeout is None:
+        return Timeout()
+    if isinstance(timeout, Timeout):
+        return timeout
+    if not is_integer(timeout) and not isinstance(timeout, float):
+        raise ConfigurationError("timeout must be a Timeout, or the total in seconds")
+    return Timeout(total=timeout)
+
+
 def check_base_url(base_url: str, *, allow_insecure_http: bool, name: str = "base_url") -> str:
     """`base_url` without a slash at its end.
 
@@ -116,7 +125,7 @@ def check_base_url(base_url: str, *, allow_insecure_http: bool, name: str = "bas
     Raises:
         ConfigurationError: it is no URL of scheme and host, or sends credentials in the clear.
     """
-    base_url = base_url.strip()
+    base_url = (base_url or "").strip()  # A setting from elsewhere may be missing.
     try:
         parts = urllib.parse.urlsplit(base_url)
         host = parts.hostname if parts.port != 0 and _PRINTED.fullmatch(base_url) else None

@@ -1,34 +1,56 @@
-"""Credentials and settings from the environment, or from the files it names."""
+"""Credentials and settings from the environment, or from the files it names.
+
+Nothing here raises: the environment is full of credentials, and tracebacks may be recorded with the locals of
+their frames. Callers drop it first and raise then.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.transport.secret import Secret, seal
 
 
-def read_variable(environment: Mapping[str, str], variable: str) -> Secret | None:
+def read_variable(environment: Mapping[str, str] | None, variable: str) -> Secret | ConfigurationError | None:
     """The value of `variable`, or of the file that `variable` with ``_FILE`` names; ``None`` without both.
 
-    Raises:
-        ConfigurationError: the file cannot be read, or the value is unusable.
+    Args:
+        environment: in place of ``os.environ``.
+        variable: its name.
+
+    Returns:
+        The value, or the error if the file cannot be read or the value is unusable.
     """
-    value = environment.get(variable)
-    path = environment.get(f"{variable}_FILE")
+    variables = os.environ if environment is None else environment
+    value = variables.get(variable)
+    path = variables.get(f"{variable}_FILE")
     if value is None and path is not None:
-        problem = None
         try:
             value = Path(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            problem = f"the file that {variable}_FILE names cannot be read: {type(error).__name__}"
-        if problem is not None:
-            raise ConfigurationError(problem)
-    if value is None:
-        return None
-    secret = seal(value, variable)
-    del value
-    if isinstance(secret, ConfigurationError):
-        raise secret
-    return secret
+            kind = type(error).__name__
+            return ConfigurationError(f"the file that {variable}_FILE names cannot be read: {kind}")
+    return None if value is None else seal(value, variable)
+
+
+def read_variables(
+    environment: Mapping[str, str] | None, prefix: str, names: Iterable[str]
+) -> dict[str, Secret] | ConfigurationError:
+    """What the environment has of several options, by their names; the error if one of them is unusable.
+
+    Args:
+        environment: in place of ``os.environ``.
+        prefix: ``"PUBLITRAC_"``.
+        names: options, in lower case.
+    """
+    found: dict[str, Secret] = {}
+    for name in names:
+        value = read_variable(environment, prefix + name.upper())
+        if isinstance(value, ConfigurationError):
+            return value
+        if value is not None:
+            found[name] = value
+    return found

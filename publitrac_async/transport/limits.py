@@ -10,7 +10,7 @@ from typing import Final, Protocol, runtime_checkable
 
 from aiolimiter import AsyncLimiter
 
-from publitrac_async.config import RATE_GUARD
+from publitrac_async.config import RATE_GUARD, is_integer
 from publitrac_async.errors import ConfigurationError
 
 #: Part of the allowance that may leave at once after a quiet time; the rest follows evenly spaced.
@@ -67,7 +67,9 @@ class WindowLimiter(_Pausable):
         guard: float = RATE_GUARD,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if calls < 1 or per <= 0 or guard < 0:
+        if not is_integer(calls):
+            raise ConfigurationError("a rate limit is a whole number of calls")
+        if calls < 1 or not per > 0 or not guard >= 0:
             raise ConfigurationError(f"a rate of {calls} calls in {per} s with a guard of {guard} s is none")
         super().__init__(clock)
         self._window = per + guard

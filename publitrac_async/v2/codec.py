@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import math
 import re
 from typing import Any, Final
@@ -31,10 +30,12 @@ from publitrac_async.v2.operations import DELAYED_SYNC
 
 #: The documents show an answer with single quotes, which is no JSON. Only this flat form is understood.
 _SINGLE_QUOTED: Final = re.compile(
-    r"\{\s*'\w+'\s*:\s*(?:'[^'\\]*'|\d+)(?:\s*,\s*'\w+'\s*:\s*(?:'[^'\\]*'|\d+))*\s*\}"
+    r"""\{\s*'\w+'\s*:\s*(?:'[^'"\\]*'|\d+)(?:\s*,\s*'\w+'\s*:\s*(?:'[^'"\\]*'|\d+))*\s*\}"""
 )
 #: ... and one of getToken without its comma.
 _MISSING_COMMA: Final = re.compile(r'("(?:[^"\\]|\\.)*")\s+(?="\w+"\s*:)')
+
+_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 
 _BY_CODE: Final[dict[int, type[ApiError]]] = {
     400: ValidationError,
@@ -110,8 +111,8 @@ def _read(answer: Answer, *, success: bool = True) -> dict[str, Any]:
         return content
     if status == "success" and code is not None and 200 <= code < 300:
         return content | {"code": code}
-    if status is None and code is None:
-        raise UnexpectedContent("the answer has neither status nor code", retryable=True)
+    if code is None and status in (None, "success"):
+        raise UnexpectedContent("the answer has no code that can be read", retryable=True)
     raise _refusal(code, answer)
 
 
@@ -125,7 +126,7 @@ def _refusal(code: int | None, answer: Answer) -> PublitracError:
 
 def _code(value: Any) -> int | None:
     text = str(value).strip()
-    return int(text) if text.isdigit() else None
+    return int(text) if _NUMBER.fullmatch(text) else None
 
 
 def _parse(body: bytes) -> dict[str, Any] | None:
@@ -143,7 +144,7 @@ def _parse_as_documented(body: bytes) -> Any:
         return None
     text = body.decode("utf-8", "replace").strip()
     if _SINGLE_QUOTED.fullmatch(text):
-        return ast.literal_eval(text)
+        text = text.replace("'", '"')
     try:
         return orjson.loads(_MISSING_COMMA.sub(r"\1, ", text))
     except orjson.JSONDecodeError:

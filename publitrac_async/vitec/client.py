@@ -17,7 +17,7 @@ from publitrac_async.config import (
 from publitrac_async.errors import ConfigurationError, Problem, ValidationError
 from publitrac_async.transport.auth import StaticCredentials
 from publitrac_async.transport.base import BaseClient
-from publitrac_async.transport.environment import read_variable
+from publitrac_async.transport.environment import read_variable, read_variables
 from publitrac_async.transport.events import Hook
 from publitrac_async.transport.limits import RateLimiter, limiter_for
 from publitrac_async.transport.operation import Call
@@ -131,13 +131,16 @@ class VitecClient(BaseClient):
         Raises:
             ConfigurationError: a credential is missing, a file cannot be read, or a value is unusable.
         """
-        variables = os.environ if environment is None else environment
-        for name in sorted({"username", "base_url"} - options.keys()):
-            secret = read_variable(variables, f"{_ENVIRONMENT}{name.upper()}")
-            if secret is not None:
-                options[name] = secret.reveal() if name == "base_url" else secret
-        if "password" not in options:
-            options["password"] = _passwords(variables)
+        found = read_variables(environment, _ENVIRONMENT, sorted({"username", "base_url"} - options.keys()))
+        passwords = options.pop("password", None) or _passwords(environment)
+        del environment
+        if isinstance(found, ConfigurationError):
+            raise found
+        if isinstance(passwords, ConfigurationError):
+            raise passwords
+        if "base_url" in found:
+            options["base_url"] = found.pop("base_url").reveal()
+        options |= {**found, "password": passwords}
         if "username" not in options or not options["password"]:
             raise ConfigurationError("the environment has no VITEC_USERNAME, or no VITEC_PASSWORD")
         return cls(**options)
@@ -202,12 +205,15 @@ class VitecClient(BaseClient):
         return credentials
 
 
-def _passwords(variables: Mapping[str, str]) -> dict[str, Secret]:
+def _passwords(environment: Mapping[str, str] | None) -> dict[str, Secret] | ConfigurationError:
     """The passwords in the environment by customer id; that of every customer has an empty one."""
     prefix = f"{_ENVIRONMENT}PASSWORD"
-    names = {name.removesuffix("_FILE") for name in variables if name.startswith(prefix)}
-    return {
-        name.removeprefix(prefix).removeprefix("_"): secret
-        for name in sorted(names)
-        if (secret := read_variable(variables, name)) is not None
-    }
+    variables = os.environ if environment is None else environment
+    passwords: dict[str, Secret] = {}
+    for name in sorted({name.removesuffix("_FILE") for name in variables if name.startswith(prefix)}):
+        secret = read_variable(variables, name)
+        if isinstance(secret, ConfigurationError):
+            return secret
+        if secret is not None:
+            passwords[name.removeprefix(prefix).removeprefix("_")] = secret
+    return passwords

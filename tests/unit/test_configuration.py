@@ -1,0 +1,111 @@
+"""Settings and credentials that are unusable are told at construction, and nothing secret with them."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from publitrac_async import ConfigurationError, PublitracClient, RetryPolicy, Timeout, WindowLimiter
+from publitrac_async.marketo import MarketoClient
+from publitrac_async.vitec import VitecClient
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"timeout": "30"},
+        {"timeout": True},
+        {"timeout": 0},
+        {"timeout": float("nan")},
+        {"concurrency": "3"},
+        {"concurrency": 0},
+        {"concurrency": 2.0},
+        {"rate_limit": 1.5},
+        {"rate_limit": 0},
+        {"rate_limit": True},
+        {"retry": 3},
+        {"base_url": None},
+        {"base_url": ""},
+        {"base_url": "http://example.com"},
+        {"auth_in": "header"},
+        {"username": "user"},
+        {"password": "word"},
+    ],
+    ids=str,
+)
+def test_an_unusable_setting_is_a_configuration_error(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        PublitracClient(**{"api_key": "key", **settings})
+
+
+@pytest.mark.parametrize("figures", [{"attempts": 0}, {"base": -1.0}, {"budget": -1}])
+def test_a_retry_policy_without_sense_is_refused(figures: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        RetryPolicy(**figures)
+
+
+@pytest.mark.parametrize("seconds", [{"total": 0}, {"connect": -1}, {"read": 0.0}])
+def test_a_timeout_without_sense_is_refused(seconds: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        Timeout(**seconds)
+
+
+@pytest.mark.parametrize("rate", [(0, 1.0), (35, 0.0), (35, float("nan"))])
+def test_a_rate_without_sense_is_refused(rate: tuple[int, float]) -> None:
+    with pytest.raises(ConfigurationError):
+        WindowLimiter(*rate)
+
+
+BAD = "bad\nsecret-9f1c"
+GOOD = "other-secret-77aa"
+
+
+def recorded(error: BaseException) -> str:
+    """What a tool that records the locals of all frames but the caller's would see."""
+    frames = traceback.TracebackException.from_exception(error, capture_locals=True).stack[1:]
+    return "\n".join(f"{frame.line} {frame.locals}" for frame in frames)
+
+
+@pytest.mark.parametrize(
+    ("client", "environment"),
+    [
+        (PublitracClient, {"PUBLITRAC_API_KEY": GOOD, "PUBLITRAC_USERNAME": "u", "PUBLITRAC_PASSWORD": BAD}),
+        (PublitracClient, {"PUBLITRAC_USERNAME": "u", "PUBLITRAC_PASSWORD": GOOD}),
+        (VitecClient, {"VITEC_USERNAME": "u", "VITEC_PASSWORD": GOOD, "VITEC_PASSWORD_M1": BAD}),
+        (VitecClient, {"VITEC_PASSWORD": GOOD}),
+        (
+            MarketoClient,
+            {
+                "MARKETO_BASE_URL": "https://example.mktorest.com",
+                "MARKETO_CLIENT_ID": GOOD,
+                "MARKETO_CLIENT_SECRET": BAD,
+            },
+        ),
+        (MarketoClient, {"MARKETO_CLIENT_SECRET": GOOD}),
+    ],
+)
+def test_a_bad_environment_shows_no_credential(client: Any, environment: dict[str, str]) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        client.from_env(environment)
+    shown = f"{caught.value} {caught.value!r} {recorded(caught.value)}"
+    assert "secret-9f1c" not in shown
+    assert GOOD not in shown
+
+
+def test_a_file_that_cannot_be_read_is_named_by_its_variable(tmp_path: Path) -> None:
+    missing = tmp_path / "nowhere"
+    with pytest.raises(ConfigurationError, match="PUBLITRAC_API_KEY_FILE") as caught:
+        PublitracClient.from_env({"PUBLITRAC_API_KEY_FILE": str(missing)})
+    assert str(missing) not in str(caught.value)
+
+
+def test_files_hold_credentials_and_line_breaks_at_their_end_do_not_matter(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("the-key\n", encoding="utf-8")
+    client = PublitracClient.from_env(
+        {"PUBLITRAC_API_KEY_FILE": str(key), "PUBLITRAC_BASE_URL": "http://127.0.0.1:9"}
+    )
+    assert repr(client) == "PublitracClient(http://127.0.0.1:9)"
