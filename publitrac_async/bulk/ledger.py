@@ -61,7 +61,7 @@ class Ledger:
 
     def __init__(self, path: Path | None, *, destination: str | None) -> None:
         self.path = path
-        self.database = Database(path)
+        self.database: Database = Database(path)
         self._destination = destination
 
     async def open(self, tables: str, *, reset: bool = False) -> Self:

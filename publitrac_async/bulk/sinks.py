@@ -84,7 +84,7 @@ class LeadSink(abc.ABC):
     _operation: str
 
     def __init__(self, destination: str | None = None) -> None:
-        self.destination = f"{self.name} {destination or 'PUBLITRAC'}"
+        self.destination: str = f"{self.name} {destination or 'PUBLITRAC'}"
 
     def prepare(self, fields: Mapping[str, Any] | Lead) -> Prepared[Lead]:
         """Make a row into a lead, and check what the operation requires.

@@ -74,7 +74,7 @@ class VitecLeads:
         destination: str | None = None,
     ) -> None:
         check_customer_id(customer_id)
-        self.destination = f"vitec, customer {customer_id} {destination or ''}".rstrip()
+        self.destination: str = f"vitec, customer {customer_id} {destination or ''}".rstrip()
         self._vitec = vitec
         self._customer_id = customer_id
         self._lead_source = lead_source

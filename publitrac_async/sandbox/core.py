@@ -30,13 +30,13 @@ class SandboxCore:
     def __init__(self, settings: SandboxSettings) -> None:
         """Open the database and assemble the parts."""
         self.settings = settings
-        self.clock = SandboxClock()
-        self.journal = Journal()
-        self.faults = FaultQueue()
-        self.database = Database(settings.database)
-        self.publitrac = PublitracAccount(self.database, self.clock, settings)
-        self.vitec = VitecAccount(self.database, self.clock, settings)
-        self.marketo = MarketoAccount(self.database, self.clock, settings)
+        self.clock: SandboxClock = SandboxClock()
+        self.journal: Journal = Journal()
+        self.faults: FaultQueue = FaultQueue()
+        self.database: Database = Database(settings.database)
+        self.publitrac: PublitracAccount = PublitracAccount(self.database, self.clock, settings)
+        self.vitec: VitecAccount = VitecAccount(self.database, self.clock, settings)
+        self.marketo: MarketoAccount = MarketoAccount(self.database, self.clock, settings)
         self.vendors: Mapping[str, Vendor] = {
             "publitrac": self.publitrac,
             "vitec": self.vitec,
@@ -52,7 +52,7 @@ class SandboxCore:
             Marketo(self.marketo, settings, self._window(settings.marketo_rate_limit, 20.0)),
             Control(self),
         ]
-        self.app = SandboxApp(
+        self.app: SandboxApp = SandboxApp(
             apis=apis,
             settings=settings,
             clock=self.clock,

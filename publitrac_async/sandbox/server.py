@@ -12,8 +12,8 @@ try:
     from uvicorn import Config
     from uvicorn.protocols.http.h11_impl import H11Protocol
     from uvicorn.server import ServerState
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError("The sandbox needs uvicorn: pip install 'publitrac_async[sandbox]'") from error
+except ModuleNotFoundError as _error:
+    raise ModuleNotFoundError("The sandbox needs uvicorn: pip install 'publitrac_async[sandbox]'") from _error
 
 from .core import SandboxCore
 from .settings import SandboxOptions, SandboxSettings

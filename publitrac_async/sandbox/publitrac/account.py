@@ -37,27 +37,27 @@ class PublitracAccount:
         """
         self._database = database
         self.clock = clock
-        self.leads = LeadStore(database, clock)
-        self.lists = ListStore(database)
-        self.history = HistoryStore(database, clock)
-        self.campaigns = CampaignStore(database, clock)
-        self.opportunities = OpportunityStore(database, clock)
-        self.transactions = TransactionStore(database, clock)
-        self.sync = LeadSync(
+        self.leads: LeadStore = LeadStore(database, clock)
+        self.lists: ListStore = ListStore(database)
+        self.history: HistoryStore = HistoryStore(database, clock)
+        self.campaigns: CampaignStore = CampaignStore(database, clock)
+        self.opportunities: OpportunityStore = OpportunityStore(database, clock)
+        self.transactions: TransactionStore = TransactionStore(database, clock)
+        self.sync: LeadSync = LeadSync(
             self.leads,
             database,
             custom_fields=settings.custom_fields,
             empty_clears=settings.empty_tag_clears,
             move_history=self.history.move,
         )
-        self.queue = DelayedQueue(
+        self.queue: DelayedQueue = DelayedQueue(
             database,
             clock,
             self.sync,
             delay=settings.processing_delay,
             ignore_case=settings.match_v2_names_ignoring_case,
         )
-        self.tokens = TokenBook(clock, settings.token_ttl)
+        self.tokens: TokenBook = TokenBook(clock, settings.token_ttl)
 
     def transaction(self) -> AbstractContextManager[None]:
         """Return a context in which either everything is applied or nothing."""

@@ -37,7 +37,7 @@ class FailedError(Exception):
         super().__init__(status)
         self.status = status
         self.message = message
-        self.errors = tuple(errors)
+        self.errors: tuple[str, ...] = tuple(errors)
         self.applied = applied
 
     def answer(self, http_status: int) -> Answer:
