@@ -40,7 +40,7 @@ class StandardOutput(Target):
     name = "standard output"
 
     def __init__(self) -> None:
-        self.file = sys.stdout.buffer
+        self.file: IO[bytes] = sys.stdout.buffer
 
     def finish(self) -> None:
         """Write what is still held back."""
@@ -59,13 +59,13 @@ class NewFile(Target):
     """A file that takes the place of an old one only when it is whole; until then it is ``NAME.part.csv``."""
 
     def __init__(self, path: Path) -> None:
-        self.name = path.name
+        self.name: str = path.name
         self._path = path
         self._settled = False
         self._part = path.with_name(f"{path.stem}.part{path.suffix}")
         try:
             # It holds personal data: it is for nobody else to read.
-            self.file = open(self._part, "xb", opener=_private)  # noqa: SIM115  (closed by the caller's verdict)
+            self.file: IO[bytes] = open(self._part, "xb", opener=_private)  # noqa: SIM115  (closed by the caller's verdict)
         except FileExistsError:
             message = f"{self._part.name} is there from an export that did not end: move or remove it"
             raise CommandError(message) from None

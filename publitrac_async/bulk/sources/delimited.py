@@ -19,7 +19,8 @@ class DelimitedFile(TextFile):
         super().__init__(path, encoding=encoding)
         if len(delimiter) != 1 or delimiter in '"\r\n':
             raise SourceError("a delimiter is one character, and neither a quote nor a line break")
-        self.delimiter = self._delimiter = delimiter
+        self.delimiter: str | None = delimiter
+        self._delimiter = delimiter
 
     def __iter__(self) -> Iterator[Row]:
         with self._open_text() as file:
@@ -34,7 +35,7 @@ class DelimitedFile(TextFile):
                         continue
                     if columns is None:
                         columns = self._read_header(cells)
-                        self.columns = [name for name in columns if not name.startswith(RESERVED)]
+                        self.columns: list[str] = [name for name in columns if not name.startswith(RESERVED)]
                     else:
                         yield self._row(start, columns, cells)
             except csv.Error as error:

@@ -83,7 +83,7 @@ class TextFile(FileSource):
             raise SourceError(f"{encoding} is no encoding that Python knows") from None
         # Spreadsheet programs put a byte order mark before UTF-8.
         self._encoding = "utf-8-sig" if name == "utf-8" else name
-        self.encoding = self._encoding
+        self.encoding: str | None = self._encoding
 
     def _open_text(self) -> IO[str]:
         self._open().close()
