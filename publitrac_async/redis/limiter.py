@@ -12,7 +12,7 @@ from typing import Final
 from pyrate_limiter import GCRA, Rate
 
 from publitrac_async.errors import LimiterUnavailable
-from publitrac_async.redis.connection import ASK_AGAIN, Connection, Unavailable
+from publitrac_async.redis.connection import ANSWER_TIMEOUT, ASK_AGAIN, Connection, Unavailable
 from publitrac_async.transport.limits import RateLimiter
 
 #: GCRA counts in units: a request takes 4, and 5 may be at hand, so that a request that left late (the way
@@ -24,6 +24,9 @@ _AT_HAND: Final = 5
 _GUARD: Final = 28
 #: A permit that took so many seconds longer than usual is let go, so the guard suffices.
 _LATE: Final = 0.02
+#: Seconds until every process has noticed that Redis is back: one may be waiting for an answer in vain, will
+#: then not ask for a while, and may just be waiting for a departure of its own share.
+_SETTLING: Final = ANSWER_TIMEOUT + ASK_AGAIN + 0.5
 
 #: Stands before pyrate-limiter's own script, whose first argument is the time. A key that outlives its life
 #: was left behind by a clock that has been set back since.
@@ -132,8 +135,8 @@ class RedisRateLimiter:
         refused_by, wait = await self._gcra(*self._arguments)
         took = self._clock() - asked
         if self._local is not None:
-            # Others may still live on their share: they notice within a second that Redis is back.
-            settling = self._connection.answers_since + ASK_AGAIN - self._clock()
+            # Others may still live on their shares, and have to notice first that Redis is back.
+            settling = self._connection.answers_since + _SETTLING - self._clock()
             if settling > 0:
                 return settling
         if int(refused_by) >= 0:

@@ -27,7 +27,8 @@ class Server:
         return f"redis://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        self._server.start()
+        if not self._server.is_running():
+            self._server.start()
 
     def stop(self) -> None:
         if self._server.is_running():
