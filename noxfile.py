@@ -62,7 +62,7 @@ def lint(session: nox.Session) -> None:
     # Pyright, from a wheel that brings its own runtime.
     python = str(Path(session.bin) / "python")
     session.run("basedpyright", "--pythonpath", python)
-    session.run("basedpyright", "--pythonpath", python, "--verifytypes", "publitrac_async", "--ignoreexternal")
+    session.run("basedpyright", "--verifytypes", "publitrac_async", "--ignoreexternal")
 
 
 @nox.session(python=PYTHONS)

@@ -154,7 +154,8 @@ class PublitracClient(BaseClient):
             )
         if "base_url" in found:
             options["base_url"] = found.pop("base_url").reveal()
-        return cls(**(options | found))
+        options.update(found)
+        return cls(**options)
 
     @property
     def v1(self) -> V1:

@@ -73,4 +73,5 @@ class MarketoClient(LeadOperations, FieldOperations, MembershipOperations):
                 raise ConfigurationError(f"the environment has neither {variable} nor {variable}_FILE")
         if "base_url" in found:
             options["base_url"] = found.pop("base_url").reveal()
-        return cls(**(options | found))
+        options.update(found)
+        return cls(**options)

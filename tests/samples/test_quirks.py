@@ -448,7 +448,7 @@ def test_38_always_accepted_is_not_taken_on_trust(status, body):
 
 
 def test_39_and_40_the_keys_of_v2():
-    """Shown: "LeadCustomFields" in the text, `leadCustomField` in the samples. A known client sends `Email`."""
+    """ "LeadCustomFields" in the text, `leadCustomField` in the samples. A known client sends `Email`."""
     body = orjson.loads(codec.lead_body(Lead(email=EMAIL, custom_fields={"a": "1"})))
     assert body == {"leadInfo": {"email": EMAIL}, "leadCustomField": {"a": "1"}}
 
