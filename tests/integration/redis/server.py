@@ -21,18 +21,21 @@ class Server:
             found.bind(("127.0.0.1", 0))
             self.port = found.getsockname()[1]
         self._server = ValkeyServer(port=self.port, data_dir=folder, persist=True, config={"save": ""})
+        self._runs = False
 
     @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        if not self._server.is_running():
+        if not self._runs:
             self._server.start()
+            self._runs = True
 
     def stop(self) -> None:
-        if self._server.is_running():
+        if self._runs:
             self._server.stop()
+            self._runs = False
 
     def client(self) -> redis.asyncio.Redis:
         """A client for the test's own questions."""
@@ -47,8 +50,8 @@ class Server:
 
     async def restart(self) -> None:
         """Everything it knew is lost."""
-        await asyncio.to_thread(self._server.stop)
-        await asyncio.to_thread(self._server.start)
+        await asyncio.to_thread(self.stop)
+        await asyncio.to_thread(self.start)
 
     async def stall(self, seconds: float) -> None:
         """It accepts connections and questions, and says nothing."""

@@ -6,10 +6,23 @@ import asyncio
 import collections
 import json
 import sys
+import time
 from typing import Any
 
 from publitrac_async import Lead, PublitracClient, PublitracError
 from publitrac_async.redis import shared
+
+
+async def longest_stall() -> float:
+    """The longest time, in seconds, for which this process was kept from running, until cancelled."""
+    longest = 0.0
+    try:
+        while True:
+            asleep = time.monotonic()
+            await asyncio.sleep(0.002)
+            longest = max(longest, time.monotonic() - asleep - 0.002)
+    except asyncio.CancelledError:
+        return longest
 
 
 async def main(number: int, base_url: str, tasks: int, state: dict[str, Any]) -> None:
@@ -29,12 +42,14 @@ async def main(number: int, base_url: str, tasks: int, state: dict[str, Any]) ->
 
     print("ready", flush=True)  # noqa: T201  (the test waits for it)
     await asyncio.to_thread(sys.stdin.readline)
+    stalls = asyncio.create_task(longest_stall())
     running = [asyncio.create_task(sync(task)) for task in range(tasks)]
     await asyncio.to_thread(sys.stdin.readline)
     stopped.set()
     await asyncio.gather(*running)
     await publitrac.aclose()
-    print(json.dumps(outcomes), flush=True)  # noqa: T201  (the test reads it)
+    stalls.cancel()
+    print(json.dumps({"stall": await stalls, "outcomes": outcomes}), flush=True)  # noqa: T201  (the test reads it)
 
 
 if __name__ == "__main__":
