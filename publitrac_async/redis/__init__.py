@@ -6,9 +6,9 @@ try:
     from publitrac_async.redis.limiter import RedisRateLimiter
     from publitrac_async.redis.state import SharedState, shared
     from publitrac_async.redis.tokens import RedisTokenStore
-except ModuleNotFoundError as error:
+except ModuleNotFoundError as _error:
     raise ModuleNotFoundError(
-        "sharing a limit needs an extra: pip install 'publitrac_async[redis]'", name=error.name
-    ) from error
+        "sharing a limit needs an extra: pip install 'publitrac_async[redis]'", name=_error.name
+    ) from _error
 
 __all__ = ["RedisRateLimiter", "RedisTokenStore", "SharedState", "shared"]

@@ -63,14 +63,14 @@ class Connection:
             raise ConfigurationError("url must be redis://, rediss:// or unix://, as redis-py reads it")
         # The whole of it in braces: a cluster then keeps all keys of an account on one node.
         self._prefix = f"publitrac:{{{_digest(sealed)}}}"
-        self.client = client
+        self.client: redis.asyncio.Redis = client
         self._clock = clock
         self._ask_at = -math.inf
         self._failure = ""
         self._in_outage = False
         #: Outages so far, and when the last one ended.
-        self.outages = 0
-        self.answers_since = -math.inf
+        self.outages: int = 0
+        self.answers_since: float = -math.inf
 
     def key(self, name: str) -> str:
         """The key of that name for this account."""
