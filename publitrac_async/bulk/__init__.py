@@ -11,6 +11,7 @@ from publitrac_async.bulk.confirm import Confirm, Confirmation
 from publitrac_async.bulk.engine import Stop
 from publitrac_async.bulk.errors import BulkError, LedgerError, MappingError, SourceError
 from publitrac_async.bulk.mapping import ColumnMapping
+from publitrac_async.bulk.marketo import MarketoLeads, prepare_marketo_lead
 from publitrac_async.bulk.outcomes import ErrorBudget
 from publitrac_async.bulk.preparing import Preparer, examine
 from publitrac_async.bulk.progress import CallMeter, Phase, Progress
@@ -34,6 +35,7 @@ __all__ = [
     "LeadSink",
     "LedgerError",
     "MappingError",
+    "MarketoLeads",
     "Phase",
     "Prepared",
     "Preparer",
@@ -49,6 +51,7 @@ __all__ = [
     "VitecLeads",
     "examine",
     "prepare_lead",
+    "prepare_marketo_lead",
     "prepare_person_lead",
     "read_leads",
     "read_sql",

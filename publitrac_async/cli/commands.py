@@ -20,7 +20,7 @@ from publitrac_async.cli.exits import CommandError, Exit
 from publitrac_async.cli.export import ExportOptions, run_export
 from publitrac_async.cli.settling import run_settle
 from publitrac_async.cli.sync import SyncOptions, run_sync
-from publitrac_async.config import CALLS_PER_SECOND, VITEC_CALLS_PER_SECOND
+from publitrac_async.config import CALLS_PER_SECOND, MARKETO_CALLS, VITEC_CALLS_PER_SECOND
 from publitrac_async.errors import ConfigurationError, PublitracError
 from publitrac_async.version import __version__
 
@@ -33,7 +33,7 @@ every row.
 Credentials come from the environment, never from the command line: PUBLITRAC_API_KEY, and for v1
 PUBLITRAC_USERNAME and PUBLITRAC_PASSWORD; each also as ..._FILE with the path of a file. PUBLITRAC_BASE_URL
 names another environment. For vitec they are VITEC_USERNAME and VITEC_PASSWORD; VITEC_BASE_URL can name the
-test host.
+test host. For marketo they are MARKETO_BASE_URL, MARKETO_CLIENT_ID and MARKETO_CLIENT_SECRET.
 
 With --ledger, a run that was interrupted or killed is taken up by the same command, and rows that have not
 changed are not sent again. Every call to vitec makes another lead, so rows that may have arrived are not sent
@@ -82,10 +82,11 @@ def commands() -> None:
 @click.argument("source", type=_FILE)
 @click.option(
     "--via",
-    type=click.Choice(["v2", "v1", "vitec"]),
+    type=click.Choice(["v2", "v1", "vitec", "marketo"]),
     default="v2",
     show_default=True,
-    help="v2 queues leads, v1 processes them before it answers, vitec hands them to an estate agent.",
+    help="v2 queues leads, v1 processes them before it answers, vitec hands them to an estate agent, marketo "
+    "brings them to the lead database of Marketo Engage.",
 )
 @click.option(
     "--sandbox",
@@ -134,8 +135,9 @@ def commands() -> None:
 @click.option(
     "--rate",
     type=click.IntRange(min=1),
-    help=f"Calls a second; {CALLS_PER_SECOND} by default, with vitec {VITEC_CALLS_PER_SECOND}. The sandbox's "
-    "PUBLITRAC enforces the same limit.",
+    help=f"Calls a second; {CALLS_PER_SECOND} by default, with vitec {VITEC_CALLS_PER_SECOND}; with "
+    f"marketo calls in 20 seconds, {MARKETO_CALLS} by default. The sandbox's PUBLITRAC enforces the same "
+    "limit.",
 )
 @click.option(
     "--max-errors",
@@ -149,7 +151,8 @@ def sync(**options: Any) -> None:
     """Bring a file of leads to PUBLITRAC."""
     dry_run = options.pop("dry_run")
     if options["rate"] is None:
-        options["rate"] = VITEC_CALLS_PER_SECOND if options["via"] == "vitec" else CALLS_PER_SECOND
+        rates = {"vitec": VITEC_CALLS_PER_SECOND, "marketo": MARKETO_CALLS}
+        options["rate"] = rates.get(options["via"], CALLS_PER_SECOND)
     chosen = SyncOptions(**options)
     if dry_run:
         sys.exit(show_dry_run(chosen))

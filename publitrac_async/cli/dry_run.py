@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from publitrac_async.bulk import Preparer, examine, prepare_lead
+from publitrac_async.bulk import Prepared, Preparer, examine, prepare_lead, prepare_marketo_lead
 from publitrac_async.cli import vitec
 from publitrac_async.cli.console import say
 from publitrac_async.cli.exits import Exit
@@ -29,9 +30,7 @@ def show_dry_run(options: SyncOptions) -> int:
         MappingError: the mapping does not fit it.
     """
     rows = rejected = 0
-    to_vitec = options.via == "vitec"
-    prepare = partial(vitec.prepare, options) if to_vitec else prepare_lead
-    show = vitec.fields_of if to_vitec else fields_of
+    prepare, show = _way(options)
     for each in examine(options.open_source(), Preparer(prepare, options.load_mapping())):
         rows += 1
         fields = None if each.record is None else show(each.record)
@@ -54,6 +53,17 @@ def show_dry_run(options: SyncOptions) -> int:
         say(f"{rows:,} rows: {rows - rejected:,} can be sent, {rejected:,} would be rejected.")
         say("Nothing was sent.")
     return Exit.REJECTED if rejected else Exit.FINE
+
+
+def _way(options: SyncOptions) -> tuple[Callable[[Any], Prepared[Any]], Callable[[Any], dict[str, Any]]]:
+    """How rows become records, and how these are shown."""
+    match options.via:
+        case "vitec":
+            return partial(vitec.prepare, options), vitec.fields_of
+        case "marketo":
+            return prepare_marketo_lead, dict
+        case _:
+            return prepare_lead, fields_of
 
 
 def _write(options: SyncOptions, event: dict[str, object]) -> None:

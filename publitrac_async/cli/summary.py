@@ -12,6 +12,7 @@ from publitrac_async.cli.console import say
 from publitrac_async.cli.display import duration
 
 _SHOWN: Final = 20
+_SERVICES: Final = {"vitec": "Vitec", "marketo": "Marketo"}
 
 
 def write_report(report: Report, *, as_json: bool, sandbox: bool, ledger: Path | None) -> None:
@@ -25,7 +26,7 @@ def write_report(report: Report, *, as_json: bool, sandbox: bool, ledger: Path |
 
 def lines_of(report: Report, *, sandbox: bool, ledger: Path | None) -> Iterator[str]:
     """The report, line by line."""
-    service = "the sandbox" if sandbox else "Vitec" if report.sink == "vitec" else "PUBLITRAC"
+    service = "the sandbox" if sandbox else _SERVICES.get(report.sink, "PUBLITRAC")
     yield f"{report.source} to {service} by {report.sink}: {report.rows:,} rows in {duration(report.seconds)}"
     for state, count in report.counts.items():
         if count:

@@ -8,7 +8,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from attrs import frozen
 
@@ -26,13 +26,21 @@ from publitrac_async.bulk import (
     read_leads,
     sync_leads,
 )
-from publitrac_async.cli import vitec
+from publitrac_async.cli import marketo, vitec
 from publitrac_async.cli.display import display_for
 from publitrac_async.cli.exits import CommandError, Exit
 from publitrac_async.cli.sandbox_server import load_sandbox
 from publitrac_async.cli.summary import write_report
 from publitrac_async.client import PublitracClient, read_environment
-from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT, CONCURRENCY, VITEC_CONCURRENCY
+from publitrac_async.config import (
+    BULK_RETRY,
+    BULK_TIMEOUT,
+    CONCURRENCY,
+    MARKETO_CONCURRENCY,
+    VITEC_CONCURRENCY,
+)
+
+_WORKERS: Final = {"vitec": VITEC_CONCURRENCY, "marketo": MARKETO_CONCURRENCY}
 
 
 @frozen(kw_only=True)
@@ -40,7 +48,7 @@ class SyncOptions:
     """The options of `sync`, as its help describes them."""
 
     source: Path
-    via: Literal["v1", "v2", "vitec"]
+    via: Literal["v1", "v2", "vitec", "marketo"]
     sandbox: bool
     ledger: Path | None
     full: bool
@@ -77,7 +85,8 @@ async def run_sync(options: SyncOptions) -> int:
     """
     if options.ledger is None and (options.full or options.retry_rejected or options.reset):
         raise CommandError("--full, --retry-rejected and --reset are about what a --ledger knows: name it")
-    meter, stop = CallMeter(options.rate), Stop()
+    # A call to Marketo has hundreds of rows: its rate is none of rows.
+    meter, stop = CallMeter(None if options.via == "marketo" else options.rate), Stop()
     async with AsyncExitStack() as stack:
         sink, confirm = await _open_sink(stack, options, meter)
         await stack.enter_async_context(_signals_go_to(stop))
@@ -90,7 +99,7 @@ async def run_sync(options: SyncOptions) -> int:
                 mapping=options.load_mapping(),
                 confirm=confirm,
                 # More workers than calls at once would only put more rows in doubt when a run is killed.
-                workers=VITEC_CONCURRENCY if options.via == "vitec" else CONCURRENCY,
+                workers=_WORKERS.get(options.via, CONCURRENCY),
                 budget=ErrorBudget(share=options.max_errors / 100),
                 results_dir=options.results,
                 progress=display,
@@ -119,6 +128,8 @@ async def _open_sink(
 ) -> tuple[Sink[Any], Confirm | None]:
     if options.via == "vitec":
         return await vitec.open_sink(stack, options, meter), None
+    if options.via == "marketo":
+        return await marketo.open_sink(stack, options, meter), None
     client, destination = await _open_client(stack, options, meter)
     confirm = None
     if options.sandbox:

@@ -60,11 +60,15 @@ def records(
         found = [*_value_problems(record), *check(record)]
         if not found:
             bodies.append(_dump(dict(record)) or b"")
-            if not bodies[-1]:
-                found = [Problem("holds text or a number that JSON cannot carry")]
         problems += [_at(place, problem) for problem in found]
     refuse(problems, operation)
     return bodies
+
+
+def record_problems(record: Mapping[str, Any], action: str) -> Iterator[Problem]:
+    """What is wrong with one record of Sync Leads."""
+    yield from _value_problems(record)
+    yield from sync_problems(action)(record)
 
 
 def _at(place: int, problem: Problem) -> Problem:
@@ -80,6 +84,8 @@ def _value_problems(record: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem("must be a finite number", field=name)
         elif not (value is None or isinstance(value, str | int | float | date)):
             yield Problem(f"cannot be written from {type(value).__name__}", field=name)
+        elif _dump({name: value}) is None:
+            yield Problem("holds text or a number that JSON cannot carry", field=name)
 
 
 def _dump(content: Any) -> bytes | None:

@@ -39,20 +39,28 @@ STANDARD_FIELDS: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-def to_marketo(lead: Lead, mapping: Mapping[str, str] = STANDARD_FIELDS) -> dict[str, Any]:
+def to_marketo(
+    lead: Lead, mapping: Mapping[str, str] = STANDARD_FIELDS, *, empty: bool = False
+) -> dict[str, Any]:
     """The record for `MarketoClient.sync_leads`.
 
     Args:
         lead: only its fields that are set are taken.
         mapping: Marketo's REST name by the name of the lead's field; custom fields by their own name. What
             is not in it is left out.
+        empty: take ``None`` and ``""`` over too, which empties the field in Marketo. A lead that was read
+            from PUBLITRAC has ``""`` in every field without a value.
 
     Raises:
         ValidationError: nothing is left to be sent.
     """
     values = lead.set_fields()
     values |= values.pop("custom_fields", {})
-    record = {target: _written(name, values[name]) for name, target in mapping.items() if name in values}
+    record = {
+        target: _written(name, value)
+        for name, target in mapping.items()
+        if name in values and ((value := values[name]) not in (None, "") or empty)
+    }
     if not record:
         raise ValidationError("no field of the lead is in the mapping", problems=[Problem("is empty")])
     return record

@@ -1,0 +1,260 @@
+"""`sync --via marketo` and its sink: batches of 300, each key once, an outcome for each row."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from publitrac_async import Lead, QuotaExhausted, ValidationError
+from publitrac_async.bulk import (
+    Again,
+    ErrorBudget,
+    MarketoLeads,
+    State,
+    prepare_marketo_lead,
+    read_leads,
+    sync_leads,
+    unsettled,
+)
+from publitrac_async.marketo import STANDARD_FIELDS, MarketoClient
+from publitrac_async.sandbox import Fault, Sandbox
+from tests.integration.marketo.conftest import client
+
+ROOT = Path(__file__).parents[3]
+
+
+def rows(count: int) -> list[dict[str, str]]:
+    return [{"email": f"p{n}@example.com", "firstName": f"P{n}", "leadScore": "7"} for n in range(count)]
+
+
+def keys(sandbox: Sandbox) -> Counter[str]:
+    arrivals = [each for each in sandbox.journal.arrivals if each.method == "syncLead"]
+    return Counter(key for each in arrivals for key in (each.key or "").split(","))
+
+
+def stored(sandbox: Sandbox) -> list[dict[str, Any]]:
+    leads: list[dict[str, Any]] = sandbox.contents("marketo")["leads"]
+    return leads
+
+
+async def test_batches_of_300_and_each_key_once(
+    marketo: MarketoClient, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    source = [*rows(1000), {"email": "P3@example.com", "firstName": "newer"}]
+    sink = MarketoLeads(marketo)
+    report = await sync_leads(source, sink, ledger=tmp_path / "run.sqlite", workers=5)
+    assert (report.ok, report.skipped, report.sink) == (1000, 1, "marketo")
+    assert sandbox.journal.count(method="syncLead") == 4
+    assert set(keys(sandbox).values()) == {1}
+    assert len(stored(sandbox)) == 1000
+    assert [lead["firstName"] for lead in stored(sandbox) if lead["email"].lower() == "p3@example.com"] == [
+        "newer"
+    ]
+    again = await sync_leads(source, sink, ledger=tmp_path / "run.sqlite")
+    assert (again.ok, again.skipped) == (0, 1001)
+    assert sandbox.journal.count(method="syncLead") == 4
+
+
+async def test_every_row_has_its_own_outcome(
+    marketo: MarketoClient, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    sandbox.marketo.seed({"leads": [{"email": "p2@example.com"}, {"email": "p2@example.com"}]})
+    source: list[dict[str, Any]] = rows(5)
+    source[1]["leadScore"] = "many"
+    source[3]["nothing"] = "x"
+    source += [{"email": "no address"}, {"email": "é@example.com"}, {"firstName": "Nobody"}]
+    report = await sync_leads(source, MarketoLeads(marketo), ledger=tmp_path / "run.sqlite")
+    assert (report.ok, report.rejected) == (2, 6)
+    reasons = {each.line: (each.reason, each.code) for each in report.rejections}
+    assert reasons[2] == ("a value is of the wrong type", "1001")
+    assert reasons[3] == ("several leads match", "1007")
+    assert reasons[4] == ("a field does not exist", "1006")
+    assert "not an e-mail address" in reasons[6][0]
+    assert "must be ASCII" in reasons[7][0]
+    assert "e-mail address is required" in reasons[8][0]
+    assert sandbox.journal.count(method="syncLead") == 1
+
+
+async def test_a_lost_answer_to_upserts_is_repeated_and_harms_nothing(
+    marketo: MarketoClient, sandbox: Sandbox
+) -> None:
+    sandbox.inject(Fault("drop", match="marketo.syncLead", apply=True, probability=0.5, times=4))
+    report = await sync_leads(rows(1000), MarketoLeads(marketo), workers=5)
+    assert report.ok == 1000
+    assert len(stored(sandbox)) == 1000
+
+
+async def test_new_leads_in_doubt_wait_to_be_settled(
+    marketo: MarketoClient, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    sandbox.inject(Fault("drop", match="marketo.syncLead", apply=True))
+    sink = MarketoLeads(marketo, action="createDuplicate")
+    assert not sink.repeatable
+    ledger = tmp_path / "run.sqlite"
+    report = await sync_leads(
+        rows(400), sink, ledger=ledger, workers=1, budget=ErrorBudget(in_a_row=1000, share=1)
+    )
+    assert (report.ok, report.unknown) == (100, 300)
+    again = await sync_leads(rows(400), sink, ledger=ledger, again=Again(retry_rejected=True))
+    assert (again.ok, again.unknown) == (0, 300)
+    assert len(stored(sandbox)) == 400
+    assert len(await unsettled(ledger)) == 300
+
+
+async def test_the_quota_of_the_day_ends_the_run_and_the_next_day_goes_on(tmp_path: Path) -> None:
+    async with Sandbox(marketo_rate_limit=None, marketo_daily_quota=2) as sandbox, client(sandbox) as marketo:
+        sink = MarketoLeads(marketo)
+        report = await sync_leads(rows(1000), sink, ledger=tmp_path / "run.sqlite", workers=1)
+        assert report.ok == 600
+        assert report.pending == 400
+        assert report.stopped is not None
+        assert report.stopped.startswith(QuotaExhausted.__name__)
+        sandbox.advance(24 * 3600)
+        report = await sync_leads(rows(1000), sink, ledger=tmp_path / "run.sqlite", workers=1)
+        assert (report.ok, report.skipped) == (400, 600)
+        assert len(stored(sandbox)) == 1000
+
+
+async def test_an_error_between_two_parts_of_a_batch(marketo: MarketoClient, sandbox: Sandbox) -> None:
+    sandbox.inject(Fault("status", match="marketo.syncLead", status=400, after=1, times=None))
+    records = [MarketoLeads(marketo).prepare(row | {"city": "x" * 9000}).record for row in rows(200)]
+    outcomes = await MarketoLeads(marketo).send(records)
+    assert outcomes[:100] == [None] * 100
+    assert outcomes.count(None) < 200
+    assert isinstance(outcomes[-1], ValidationError)
+    assert outcomes[-1].maybe_applied
+
+
+# Preparing.
+
+
+def test_what_a_row_becomes() -> None:
+    row = {
+        "email": "Ada@example.com",
+        "first_name": "Ada",
+        "jobTitle": "Countess",
+        "dateOfBirth": "1815-12-10 10:00:00",
+        "unsubscribed": "1",
+        "title": "Lady",
+        "company": "Acme",
+        "phone": "",
+        "id": "7",
+    }
+    prepared = prepare_marketo_lead({name: value for name, value in row.items() if name != "jobTitle"})
+    assert prepared.key == "ada@example.com"
+    record = {name: str(value) for name, value in prepared.record.items()}
+    assert record == {
+        "email": "Ada@example.com",
+        "firstName": "Ada",
+        "dateOfBirth": "1815-12-10",
+        "unsubscribed": "True",
+        "title": "Lady",
+    }
+    assert prepare_marketo_lead({"email": "a@x.com", "jobTitle": "Countess"}).record["title"] == "Countess"
+
+
+def test_of_a_lead_only_what_the_mapping_names_is_sent() -> None:
+    lead = Lead(email="a@x.com", city="Oslo", notes="secret", custom_fields={"carColor": "Red", "other": 1})
+    mapping = {**STANDARD_FIELDS, "carColor": "color__c"}
+    prepared = prepare_marketo_lead(lead, mapping=mapping)
+    assert prepared.record == {"email": "a@x.com", "city": "Oslo", "color__c": "Red"}
+
+
+def test_another_key() -> None:
+    mapping = {**STANDARD_FIELDS, "crm_lead_id": "externalId"}
+    prepared = prepare_marketo_lead(
+        {"email": "a@x.com", "crmLeadId": "A-7"}, mapping=mapping, lookup_field="externalId"
+    )
+    assert (prepared.key, prepared.record["externalId"]) == ("a-7", "A-7")
+    with pytest.raises(ValidationError, match="crmLeadId: is required, since leads are looked up by it"):
+        prepare_marketo_lead({"email": "a@x.com"}, mapping=mapping, lookup_field="externalId")
+
+
+def test_the_payload_depends_on_what_is_asked_for() -> None:
+    row = {"email": "a@x.com"}
+    digests = {
+        prepare_marketo_lead(row).payload,
+        prepare_marketo_lead(row, action="updateOnly").payload,
+        prepare_marketo_lead(row | {"city": "Oslo"}).payload,
+    }
+    assert len(digests) == 3
+
+
+# The command.
+
+
+async def command(sandbox: Sandbox, folder: Path, *arguments: str) -> tuple[int | None, str, str]:
+    environment = {
+        "MARKETO_BASE_URL": sandbox.base_url,
+        "MARKETO_CLIENT_ID": sandbox.settings.marketo_client_id,
+        "MARKETO_CLIENT_SECRET": sandbox.settings.marketo_client_secret,
+        "PYTHONPATH": str(ROOT),
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "publitrac_async", *arguments),
+        env={**os.environ, **environment},
+        cwd=folder,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
+
+
+def write(path: Path, count: int) -> Path:
+    lines = [f"p{n}@example.com,Åsa,7" for n in range(count)]
+    path.write_text("\n".join(["email,firstName,leadScore", *lines, "no address,Bo,1"]), encoding="utf-8")
+    return path
+
+
+async def test_the_command(sandbox: Sandbox, tmp_path: Path) -> None:
+    source = write(tmp_path / "leads.csv", 700)
+    arguments = ("sync", "leads.csv", "--via", "marketo", "--ledger", "run.sqlite")
+    code, out, _ = await command(sandbox, tmp_path, *arguments)
+    assert code == 3
+    assert out.startswith("leads.csv to Marketo by marketo: 701 rows")
+    assert "700  ok" in out
+    assert sandbox.journal.count(method="syncLead") == 3
+    assert len(stored(sandbox)) == 700
+    code, out, _ = await command(sandbox, tmp_path, *arguments, "--json")
+    report = json.loads(out.splitlines()[-1])
+    assert (report["skipped"], report["rejected"]) == (700, 1)
+    assert sandbox.journal.count(method="syncLead") == 3
+    assert [row.fields["email"] for row in list(read_leads(source))[:1]] == ["p0@example.com"]
+
+
+async def test_the_command_with_its_own_sandbox(sandbox: Sandbox, tmp_path: Path) -> None:
+    write(tmp_path / "leads.csv", 20)
+    code, out, _ = await command(sandbox, tmp_path, "sync", "leads.csv", "--via", "marketo", "--sandbox")
+    assert code == 0
+    assert "20  ok" in out
+    assert not stored(sandbox)
+
+
+async def test_what_the_command_refuses(sandbox: Sandbox, tmp_path: Path) -> None:
+    write(tmp_path / "leads.csv", 1)
+    code, _, err = await command(sandbox, tmp_path, "sync", "leads.csv", "--via", "marketo", "--confirm")
+    assert code == 2
+    assert "--confirm reads leads back from PUBLITRAC" in err
+
+
+async def test_a_dry_run_shows_the_records(sandbox: Sandbox, tmp_path: Path) -> None:
+    write(tmp_path / "leads.csv", 1)
+    arguments = ("sync", "leads.csv", "--via", "marketo", "--dry-run", "--json")
+    code, out, _ = await command(sandbox, tmp_path, *arguments)
+    assert code == 3
+    first = json.loads(out.splitlines()[0])
+    assert first["fields"] == {"email": "p0@example.com", "firstName": "Åsa", "leadScore": "7"}
+    assert not sandbox.journal.arrivals
+
+
+def test_a_success_is_final() -> None:
+    assert MarketoLeads.acknowledges is State.OK
+    assert MarketoLeads.batch_size == 300
