@@ -76,9 +76,9 @@ def tests(session: nox.Session) -> None:
         session.run(*python, "pytest", "-q", *(session.posargs or quick))
         return
     session.run("coverage", "erase")
-    session.run(*python, "coverage", "run", "-m", "pytest", "-q", *quick)
+    session.run("coverage", "run", "-m", "pytest", "-q", *quick)
     # Hundreds of processes that are killed have nothing to tell of coverage.
-    session.run(*python, "pytest", "-q", "-m", "slow", "--ignore=tests/packaging")
+    session.run("pytest", "-q", "-m", "slow", "--ignore=tests/packaging")
     session.run("coverage", "combine", "-q")
     session.run("coverage", "report")
 

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 
 _PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy", "ws_proxy", "wss_proxy"}
 _TRUST = {"SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE", "NETRC"}
 
+# A shell that starts a job in the background has it ignore Ctrl-C, and so would every program that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No credential, proxy or certificate of the machine reaches a test."""
     for name in list(os.environ):
-        if name.startswith("PUBLITRAC_") or name.lower() in _PROXIES or name in _TRUST:
+        if (
+            name.startswith(("PUBLITRAC_", "VITEC_", "MARKETO_"))
+            or name.lower() in _PROXIES
+            or name in _TRUST
+        ):
             monkeypatch.delenv(name)
