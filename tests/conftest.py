@@ -10,7 +10,7 @@ import pytest
 _PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy", "ws_proxy", "wss_proxy"}
 _TRUST = {"SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE", "NETRC"}
 
-# A shell that starts a job in the background has it ignore Ctrl-C, and so would every program that tests start.
+# A shell has its background jobs ignore Ctrl-C, and so would every program that tests start there.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
