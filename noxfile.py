@@ -77,9 +77,7 @@ def tests(session: nox.Session) -> None:
         return
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", "pytest", "-q", *quick)
-    # Hundreds of processes that are killed have nothing to tell of coverage.
     session.run("pytest", "-q", "-m", "slow", "--ignore=tests/packaging")
-    session.run("coverage", "combine", "-q")
     session.run("coverage", "report")
 
 
