@@ -21,6 +21,19 @@ ACCOUNT = {
     "campaigns": ["Welcome"],
     "forms": ["Registration Form"],
 }
+#: What the Marketo instance of the pages holds.
+MARKETO = {
+    "leads": [
+        {"email": "ada@example.com", "firstName": "Ada", "lastName": "Lovelace"},
+        {"email": "grace@example.com", "firstName": "Grace", "lastName": "Hopper"},
+        {"email": "john@example.com", "firstName": "John", "lastName": "Smith"},
+    ],
+    "lists": [{"id": 1001, "name": "Newsletter", "leads": [1, 2]}],
+    "programs": [{"id": 1044, "name": "Webinar", "leads": [1]}],
+    "campaigns": [{"id": 3746, "name": "Welcome", "leads": [1]}],
+    "forms": [{"id": 1029, "fields": ["email", "firstName", "lastName"]}],
+    "partitions": ["Europe"],
+}
 
 
 @pytest.fixture
@@ -35,4 +48,8 @@ async def sandbox(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Sandbox]:
         monkeypatch.setenv("VITEC_USERNAME", sandbox.settings.vitec_username)
         for customer, groups in sandbox.settings.vitec_passwords.items():
             monkeypatch.setenv(f"VITEC_PASSWORD_{customer}", groups["PublicAdvertising"])
+        sandbox.marketo.seed(MARKETO)
+        monkeypatch.setenv("MARKETO_BASE_URL", f"{sandbox.base_url}/rest")
+        monkeypatch.setenv("MARKETO_CLIENT_ID", sandbox.settings.marketo_client_id)
+        monkeypatch.setenv("MARKETO_CLIENT_SECRET", sandbox.settings.marketo_client_secret)
         yield sandbox
