@@ -1,0 +1,103 @@
+"""Whatever comes back: a result of the right type, or a typed error that shows nothing of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from publitrac_async import PublitracError
+from publitrac_async.marketo import (
+    FieldResult,
+    LeadAttribute,
+    LeadField,
+    ListMembership,
+    ProgramMembership,
+    RecordResult,
+)
+from publitrac_async.marketo import answers as reading
+from publitrac_async.marketo.structuring import structure, structure_lead
+from publitrac_async.transport.operation import Answer
+
+CANARY = "canary@example.com"
+
+SCALARS = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=9), st.just(CANARY)
+)
+NAMES = st.sampled_from(
+    [
+        "id",
+        "status",
+        "reasons",
+        "code",
+        "message",
+        "name",
+        "listId",
+        "rest",
+        "membership",
+        "createdAt",
+        "fields",
+    ]
+) | st.text(max_size=5)
+JSON = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=12,
+)
+MEMBERS = {
+    "success": st.sampled_from([True, False, None, "true"]),
+    "errors": JSON | st.lists(st.fixed_dictionaries({"code": JSON, "message": JSON}), max_size=3),
+    "result": JSON | st.lists(JSON, max_size=3),
+    "requestId": JSON,
+    "nextPageToken": JSON,
+    "moreResult": JSON,
+    "access_token": JSON,
+    "expires_in": JSON,
+}
+ENVELOPES = st.fixed_dictionaries({}, optional=MEMBERS) | JSON
+
+PARSERS: dict[str, Callable[[Answer], Any]] = {
+    "done": reading.done,
+    "one lead": reading.one_lead,
+    "leads": partial(reading.page, item=structure_lead),
+    "lists": partial(reading.page, item=partial(structure, kind=ListMembership)),
+    "programs": partial(reading.page, item=partial(structure, kind=ProgramMembership)),
+    "fields": partial(reading.page, item=partial(structure, kind=LeadField)),
+    "describe": partial(reading.items, kind=LeadAttribute),
+    "describe2": reading.schema,
+    "one field": reading.one_field,
+    "results": partial(reading.results, kind=RecordResult, count=1),
+    "field results": partial(reading.results, kind=FieldResult, count=1),
+    "token": reading.read_token,
+}
+
+
+@pytest.mark.parametrize("parse", PARSERS.values(), ids=PARSERS)
+@given(document=ENVELOPES, status=st.sampled_from([200, 200, 200, 400, 401, 413, 500, 503, 302, 599]))
+def test_any_json_is_a_result_or_a_typed_error(
+    parse: Callable[[Answer], Any], document: Any, status: int
+) -> None:
+    failure = None
+    try:
+        parse(Answer(status, json.dumps(document).encode()))
+    except PublitracError as error:
+        failure = error
+    shown = [str(failure), repr(failure), repr(getattr(failure, "problems", ()))]
+    assert not any(CANARY in text for text in shown)
+
+
+@pytest.mark.parametrize("parse", PARSERS.values(), ids=PARSERS)
+@given(body=st.binary(max_size=60))
+def test_any_bytes_are_a_typed_error(parse: Callable[[Answer], Any], body: bytes) -> None:
+    with pytest.raises(PublitracError):
+        parse(Answer(200, body))
+
+
+def test_json_that_is_nested_too_deep() -> None:
+    with pytest.raises(PublitracError):
+        reading.read(Answer(200, b'{"result":' * 5000))
