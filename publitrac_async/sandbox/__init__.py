@@ -1,6 +1,6 @@
-"""Emulated vendors for tests and trials: PUBLITRAC v1 and v2 over SQLite.
+"""Emulated vendors for tests and trials: PUBLITRAC v1 and v2, Marketo and Vitec, over SQLite.
 
-Needs the extra `sandbox`. Written from the vendor's documents alone: it shares no code with the client, so
+Needs the extra `sandbox`. Written from the vendors' documents alone: it shares no code with the client, so
 that neither can hide the other's mistakes.
 """
 

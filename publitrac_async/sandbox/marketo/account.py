@@ -35,10 +35,10 @@ class MarketoAccount:
         """
         self._database = database
         self._clock = clock
-        self.leads = LeadStore(database, clock)
-        self.fields = FieldBook(database)
-        self.assets = AssetStore(database)
-        self.tokens = TokenBook(clock, settings.marketo_token_life)
+        self.leads: LeadStore = LeadStore(database, clock)
+        self.fields: FieldBook = FieldBook(database)
+        self.assets: AssetStore = AssetStore(database)
+        self.tokens: TokenBook = TokenBook(clock, settings.marketo_token_life)
         self._calls = 0
         self._day = ""
         self._ensure_partition()
