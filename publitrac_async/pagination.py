@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Hashable
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from attrs import frozen
 
 from publitrac_async.errors import UnexpectedContent
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 #: Keys remembered to recognise an item that comes twice. Items move between neighbouring pages when
 #: others are added or removed meanwhile, so the last ones are enough and memory stays bounded.
@@ -76,7 +77,7 @@ class Pager(Generic[T]):
         return self._fetch(self._start).__await__()
 
     def __aiter__(self) -> AsyncIterator[T]:
-        return _Items(self.pages())
+        return Items(self.pages())
 
     def pages(self) -> AsyncIterator[Page[T]]:
         """The pages, each with only the items that were not on an earlier one."""
@@ -166,15 +167,24 @@ def _holds_more_than_announced(page: Page[Any]) -> bool:
     return page.total is not None and (page.number - 1) * (page.size or 0) + len(page.items) > page.total
 
 
-class _Items(Generic[T]):
-    """The items, page after page."""
+class HasItems(Protocol[T_co]):
+    """A page, of whatever vendor."""
 
-    def __init__(self, pages: AsyncIterator[Page[T]]) -> None:
+    @property
+    def items(self) -> tuple[T_co, ...]:
+        """What is on it."""
+        ...
+
+
+class Items(Generic[T]):
+    """The items of pages, one after the other."""
+
+    def __init__(self, pages: AsyncIterator[HasItems[T]]) -> None:
         self._pages = pages
         self._items: tuple[T, ...] = ()
         self._position = 0
 
-    def __aiter__(self) -> _Items[T]:
+    def __aiter__(self) -> Items[T]:
         return self
 
     async def __anext__(self) -> T:

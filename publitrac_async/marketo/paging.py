@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 from attrs import frozen
 
 from publitrac_async.errors import UnexpectedContent
+from publitrac_async.pagination import Items
 
 T = TypeVar("T")
 
@@ -46,7 +47,7 @@ class MarketoPager(Generic[T]):
         return self._fetch(self._start).__await__()
 
     def __aiter__(self) -> AsyncIterator[T]:
-        return _Items(self.pages())
+        return Items(self.pages())
 
     def pages(self) -> AsyncIterator[MarketoPage[T]]:
         """The pages."""
@@ -76,23 +77,3 @@ class _Pages(Generic[T]):
         self._next = page.next_page_token
         self._ended = self._next is None
         return page
-
-
-class _Items(Generic[T]):
-    """The items, page after page."""
-
-    def __init__(self, pages: AsyncIterator[MarketoPage[T]]) -> None:
-        self._pages = pages
-        self._items: tuple[T, ...] = ()
-        self._position = 0
-
-    def __aiter__(self) -> _Items[T]:
-        return self
-
-    async def __anext__(self) -> T:
-        while self._position >= len(self._items):
-            self._items = (await anext(self._pages)).items
-            self._position = 0
-        item = self._items[self._position]
-        self._position += 1
-        return item
