@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from attrs import evolve
 
+from publitrac_async.bulk.errors import MappingError
+from publitrac_async.bulk.mapping import ColumnMapping
 from publitrac_async.bulk.rows import State
 from publitrac_async.bulk.sinks import Prepared, digest
 from publitrac_async.checks import email_problem
 from publitrac_async.config import MARKETO_RECORDS
-from publitrac_async.converters import lead_from_mapping
+from publitrac_async.converters import NATIVE_FIELDS, lead_from_mapping
 from publitrac_async.errors import Problem, PublitracError, ValidationError
 from publitrac_async.marketo import STANDARD_FIELDS, Action, MarketoClient, RecordResult, to_marketo
 from publitrac_async.marketo.building import record_problems
@@ -124,3 +127,31 @@ def prepare_marketo_lead(
         problems = [evolve(each, field=names.get(each.field or "", each.field)) for each in problems]
         raise ValidationError("; ".join(map(str, problems)), problems=problems)
     return Prepared(str(key).casefold(), digest([action, lookup_field, record]), record)
+
+
+def load_marketo_fields(path: str | Path) -> dict[str, str]:
+    """Read a mapping file that says what the fields of a lead are called in Marketo.
+
+    It has the tables ``fields`` and ``custom_fields`` of a `ColumnMapping`, with Marketo's REST names in
+    place of columns. What it does not name is not sent.
+
+    Returns:
+        What `MarketoLeads` takes as `fields`.
+
+    Raises:
+        MappingError: it cannot be read, is not as described, or e-mail addresses, by which leads are looked
+            up, would not arrive as Marketo's ``email``.
+    """
+    mapping = ColumnMapping.load(path)
+    columns = mapping.columns
+    if mapping != ColumnMapping(columns=columns):
+        raise MappingError("a mapping to Marketo's fields has the tables fields and custom_fields only")
+    targets = list(columns.values())
+    twice = sorted({target for target in targets if targets.count(target) > 1})
+    if twice:
+        raise MappingError(f"{', '.join(twice)}: a field of Marketo can come from one field only")
+    if not all(targets):
+        raise MappingError("the name of a field of Marketo is empty")
+    if columns["email"] != "email":
+        raise MappingError('the table fields must have email = "email": leads are looked up by it')
+    return {NATIVE_FIELDS.get(name, name): target for name, target in columns.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from publitrac_async.bulk import BulkError
 from publitrac_async.cli import doctor as doctor_report
 from publitrac_async.cli import lists as list_commands
 from publitrac_async.cli import lookup, records, sandbox_server
+from publitrac_async.cli.copying import CopyOptions, run_copy
 from publitrac_async.cli.dry_run import show_dry_run
 from publitrac_async.cli.exits import CommandError, Exit
 from publitrac_async.cli.export import ExportOptions, run_export
@@ -71,6 +72,74 @@ Exit status:
   130  interrupted
 """
 
+COPY_HELP = """Copy leads from PUBLITRAC to Marketo, and account for every one.
+
+They are read through v1: without --where, --view or --list all leads of the account. With several --where
+all have to hold. Fields that are empty in PUBLITRAC stay as they are in Marketo.
+
+Credentials come from the environment, never from the command line: PUBLITRAC_API_KEY, PUBLITRAC_USERNAME and
+PUBLITRAC_PASSWORD, and MARKETO_BASE_URL, MARKETO_CLIENT_ID and MARKETO_CLIENT_SECRET; each also as ..._FILE
+with the path of a file.
+
+With --ledger, a run that was interrupted or killed is taken up by the same command, and leads that have not
+changed are not sent again. All leads are read before the first is sent.
+
+\b
+Exit status:
+  0    every lead is through
+  1    the leads could not be read, or the run stopped early and some are left to be sent
+  2    it could not begin: options, configuration, mapping or ledger
+  3    it went to its end, and some leads were rejected or have an unknown outcome
+  130  interrupted
+"""
+
+
+def _together(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Options that several commands share, as one decorator."""
+
+    def decorate(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+_selection = _together(
+    click.option(
+        "--where",
+        type=(str, str, str),
+        multiple=True,
+        metavar="FIELD OPERATOR VALUE",
+        help="Condition, such as lastName like smith%; can be repeated. PUBLITRAC documents the operator "
+        "like, with % for any text.",
+    ),
+    click.option("--view", help="Name of a filtered list."),
+    click.option("--list", "list_name", help="Name of a static list."),
+)
+_memory = _together(
+    click.option("--ledger", type=_PATH, help="File that remembers what was sent; created if there is none."),
+    click.option("--full", is_flag=True, help="Send rows again that have not changed since they were sent."),
+    click.option("--retry-rejected", is_flag=True, help="Send rejected rows again that have not changed."),
+    click.option("--reset", is_flag=True, help="Forget what the ledger knows, then begin."),
+)
+_results = click.option(
+    "--results",
+    type=_PATH,
+    help="Folder for the files of done, rejected and unprocessed rows, the summary and the report; "
+    "with a ledger LEDGER.results by default.",
+)
+_max_errors = click.option(
+    "--max-errors",
+    type=click.FloatRange(min=0, max=100),
+    default=50.0,
+    show_default=True,
+    help="Percentage of rows that may fail, from the 101st failure on, before the run stops.",
+)
+_report_as_json = click.option(
+    "--json", "as_json", is_flag=True, help="Write JSON lines: progress, then the report."
+)
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="publitrac-async")
@@ -96,10 +165,7 @@ def commands() -> None:
 )
 @click.option("--customer", help="With vitec: the customer who gets the leads, such as M30011.")
 @click.option("--lead-source", help="With vitec: where the leads come from; Vitec creates unknown names.")
-@click.option("--ledger", type=_PATH, help="File that remembers what was sent; created if there is none.")
-@click.option("--full", is_flag=True, help="Send rows again that have not changed since they were sent.")
-@click.option("--retry-rejected", is_flag=True, help="Send rejected rows again that have not changed.")
-@click.option("--reset", is_flag=True, help="Forget what the ledger knows, then begin.")
+@_memory
 @click.option("--mapping", type=_FILE, help="TOML file that says which column is which field.")
 @click.option(
     "--dry-run",
@@ -109,12 +175,7 @@ def commands() -> None:
 @click.option("--encoding", default="utf-8", show_default=True, help="Encoding of a text file.")
 @click.option("--delimiter", help="Between the cells of a text file, such as ';'.")
 @click.option("--sheet", help="Sheet of a workbook; by default the first.")
-@click.option(
-    "--results",
-    type=_PATH,
-    help="Folder for the files of done, rejected and unprocessed rows, the summary and the report; "
-    "with a ledger LEDGER.results by default.",
-)
+@_results
 @click.option(
     "--confirm", is_flag=True, help="Read leads back through v1 and compare. --sandbox always does."
 )
@@ -139,14 +200,8 @@ def commands() -> None:
     f"marketo calls in 20 seconds, {MARKETO_CALLS} by default. The sandbox's PUBLITRAC enforces the same "
     "limit.",
 )
-@click.option(
-    "--max-errors",
-    type=click.FloatRange(min=0, max=100),
-    default=50.0,
-    show_default=True,
-    help="Percentage of rows that may fail, from the 101st failure on, before the run stops.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Write JSON lines: progress, then the report.")
+@_max_errors
+@_report_as_json
 def sync(**options: Any) -> None:
     """Bring a file of leads to PUBLITRAC."""
     dry_run = options.pop("dry_run")
@@ -198,16 +253,7 @@ def get(email: str, as_json: bool) -> None:
 
 @commands.command(help=EXPORT_HELP, short_help="Write leads to a file.")
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
-@click.option(
-    "--where",
-    type=(str, str, str),
-    multiple=True,
-    metavar="FIELD OPERATOR VALUE",
-    help="Condition, such as lastName like smith%; can be repeated. PUBLITRAC documents the operator like, "
-    "with % for any text.",
-)
-@click.option("--view", help="Name of a filtered list.")
-@click.option("--list", "list_name", help="Name of a static list.")
+@_selection
 @click.option("--fields", help="Fields to write, such as email,lastName,carColor; by default all that occur.")
 @click.option(
     "--format", type=click.Choice(["csv", "jsonl", "xlsx"]), help="By default as FILE is named; for - jsonl."
@@ -222,6 +268,22 @@ def get(email: str, as_json: bool) -> None:
 def export(**options: Any) -> None:
     """Write leads to a file."""
     _run(run_export(ExportOptions(**options)))
+
+
+@commands.command("copy-to-marketo", help=COPY_HELP, short_help="Copy leads to Marketo.")
+@_selection
+@click.option(
+    "--mapping",
+    type=_FILE,
+    help="TOML file that says what the fields are called in Marketo; by default those that both have.",
+)
+@_memory
+@_results
+@_max_errors
+@_report_as_json
+def copy_to_marketo(**options: Any) -> None:
+    """Copy leads to Marketo."""
+    _run(run_copy(CopyOptions(**options)))
 
 
 @commands.group()

@@ -76,14 +76,30 @@ class ExportOptions:
         Raises:
             CommandError: more than one of query, view and list.
         """
-        if sum((bool(self.where), self.view is not None, self.list_name is not None)) > 1:
-            raise CommandError("--where, --view and --list exclude each other: PUBLITRAC has no such search")
-        if self.view is not None:
-            return v1.get_view(self.view, page=self.page)
-        if self.list_name is not None:
-            return v1.get_list(self.list_name, page=self.page)
-        conditions = [Condition(field_name(name), operator, value) for name, operator, value in self.where]
-        return v1.get_leads(*conditions, page=self.page)
+        return select_leads(v1, where=self.where, view=self.view, list_name=self.list_name, page=self.page)
+
+
+def select_leads(
+    v1: V1,
+    *,
+    where: Sequence[tuple[str, str, str]],
+    view: str | None,
+    list_name: str | None,
+    page: int = 1,
+) -> Pager[Lead]:
+    """The leads that a search finds, or those of a view or list; all without any of them.
+
+    Raises:
+        CommandError: more than one of query, view and list.
+    """
+    if sum((bool(where), view is not None, list_name is not None)) > 1:
+        raise CommandError("--where, --view and --list exclude each other: PUBLITRAC has no such search")
+    if view is not None:
+        return v1.get_view(view, page=page)
+    if list_name is not None:
+        return v1.get_list(list_name, page=page)
+    conditions = [Condition(field_name(name), operator, value) for name, operator, value in where]
+    return v1.get_leads(*conditions, page=page)
 
 
 async def run_export(options: ExportOptions) -> int:

@@ -83,13 +83,12 @@ async def run_sync(options: SyncOptions) -> int:
     Returns:
         The exit status.
     """
-    if options.ledger is None and (options.full or options.retry_rejected or options.reset):
-        raise CommandError("--full, --retry-rejected and --reset are about what a --ledger knows: name it")
+    check_ledger_options(options.ledger, options.full, options.retry_rejected, options.reset)
     # A call to Marketo has hundreds of rows: its rate is none of rows.
     meter, stop = CallMeter(None if options.via == "marketo" else options.rate), Stop()
     async with AsyncExitStack() as stack:
         sink, confirm = await _open_sink(stack, options, meter)
-        await stack.enter_async_context(_signals_go_to(stop))
+        await stack.enter_async_context(signals_go_to(stop))
         with display_for(as_json=options.as_json) as display:
             report = await sync_leads(
                 options.open_source(),
@@ -108,6 +107,16 @@ async def run_sync(options: SyncOptions) -> int:
             )
     write_report(report, as_json=options.as_json, sandbox=options.sandbox, ledger=options.ledger)
     return Exit.INTERRUPTED if stop.requested else exit_status(report, sandbox=options.sandbox)
+
+
+def check_ledger_options(ledger: Path | None, *about_ledger: bool) -> None:
+    """Check that there is a ledger for the options that are about one.
+
+    Raises:
+        CommandError: one of them was given without.
+    """
+    if ledger is None and any(about_ledger):
+        raise CommandError("--full, --retry-rejected and --reset are about what a --ledger knows: name it")
 
 
 def exit_status(report: Report, *, sandbox: bool) -> int:
@@ -170,7 +179,7 @@ async def _open_client(
 
 
 @asynccontextmanager
-async def _signals_go_to(stop: Stop) -> AsyncIterator[None]:
+async def signals_go_to(stop: Stop) -> AsyncIterator[None]:
     """While this is open, Ctrl-C and a polite kill ask the run to end."""
     loop = asyncio.get_running_loop()
     names = (signal.SIGINT, signal.SIGTERM)
