@@ -30,7 +30,7 @@ def test_every_method_has_a_section_with_an_example(page: str, facade: type) -> 
 
 def test_every_command_has_a_section() -> None:
     text = (ROOT / "docs" / "guides" / "command-line.md").read_text(encoding="utf-8")
-    assert re.findall(r"^```\{command-help\} (\w+)$", text, re.MULTILINE) == re.findall(
-        r"^## `(\w+)`$", text, re.MULTILINE
+    assert re.findall(r"^```\{command-help\} ([\w-]+)$", text, re.MULTILINE) == re.findall(
+        r"^## `([\w-]+)`$", text, re.MULTILINE
     )
-    assert set(re.findall(r"^## `(\w+)`$", text, re.MULTILINE)) == set(commands.commands)
+    assert set(re.findall(r"^## `([\w-]+)`$", text, re.MULTILINE)) == set(commands.commands)
