@@ -50,6 +50,7 @@ def throughput_charts(rows: Iterable[dict[str, Any]]) -> str:
 
 def render(results: dict[str, Any]) -> str:
     limits, reading, start = results["limits"], results["reading"], results["start"]
+    bulk = results["bulk"]
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8><title>publitrac_async: benchmarks</title>",
@@ -69,6 +70,9 @@ def render(results: dict[str, Any]) -> str:
             [(r["limiter"], r["busiest_second"]) for r in limits["rows"]],
         ),
         bars("Share of 35 a second used", "", [(r["limiter"], r["used"]) for r in limits["rows"]]),
+        "<h2>Bulk run with a ledger, through a transport that answers at once</h2>",
+        bars("Rows a second", "", [(f"{r['rows']:,} rows", r["rows_per_second"]) for r in bulk["runs"]]),
+        bars("Peak memory", "MB", [(f"{r['rows']:,} rows", r["peak_mb"]) for r in bulk["runs"]]),
         "<h2>Start</h2>",
         bars(
             "Wall time",

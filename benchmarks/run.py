@@ -14,6 +14,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
+import bulk
 import limits
 import page
 import reading
@@ -33,6 +34,7 @@ def main() -> None:
         "throughput": throughput.run(rounds=1 if quick else 5, requests=1000 if quick else 5000),
         "reading": reading.run(rounds=3 if quick else 9),
         "limits": limits.run(seconds=2 if quick else 10),
+        "bulk": bulk.run(sizes=[1_000, 10_000] if quick else [100_000, 1_000_000]),
         "start": start.run(rounds=3 if quick else 9),
     }
     folder = Path(__file__).parent / "results"
