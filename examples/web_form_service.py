@@ -59,9 +59,9 @@ class Outbox:
 
     def move(self, number: int, state: str, note: str = "", *, only_from: str | None = None) -> bool:
         """Note how far a form has come. A delivered one is nobody's business here any more."""
-        update = """UPDATE outbox SET state = ?1, note = ?2, form = iif(?1 = 'delivered', '{}', form)
-            WHERE number = ?3 AND state = coalesce(?4, state)"""
-        return self._database.execute(update, [state, note, number, only_from]).rowcount == 1
+        update = """UPDATE outbox SET state = ?, note = ?, form = iif(? = 'delivered', '{}', form)
+            WHERE number = ? AND state = coalesce(?, state)"""
+        return self._database.execute(update, [state, note, state, number, only_from]).rowcount == 1
 
     def close(self) -> None:
         """Close the database."""

@@ -134,11 +134,11 @@ def intent(leads: Sequence[tuple[str, bytes]]) -> Statement:
 def settlement(leads: Sequence[tuple[str, Outcome]]) -> Statement:
     """The statement to be committed when a call has ended."""
     sql = (
-        "UPDATE leads SET state = ?1, code = ?2, error = ?3, changed_at = ?4, acknowledged ="
-        " CASE WHEN ?1 IN ('ok', 'accepted') THEN payload ELSE acknowledged END WHERE key = ?5"
+        "UPDATE leads SET state = ?, code = ?, error = ?, changed_at = ?, acknowledged ="
+        " CASE WHEN ? IN ('ok', 'accepted') THEN payload ELSE acknowledged END WHERE key = ?"
     )
     now = _now()
-    return sql, [(str(each.state), each.code, each.reason, now, key) for key, each in leads]
+    return sql, [(str(each.state), each.code, each.reason, now, str(each.state), key) for key, each in leads]
 
 
 def _fact(name: str, value: Any) -> Statement:

@@ -95,7 +95,7 @@ class Connection:
             "INSERT INTO spool.rows": "stage",
             "INSERT INTO spool.latest": "plan",
             "UPDATE leads SET state = 'sending'": "intent",
-            "UPDATE leads SET state = ?1": "outcome",
+            "UPDATE leads SET state = ?": "outcome",
         }
         self._kind = next((kind for start, kind in kinds.items() if sql.startswith(start)), self._kind)
         return self._connection.executemany(sql, parameters)
