@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
 import attrs
@@ -40,9 +39,6 @@ Integer: TypeAlias = int | Unset | None
 Flag: TypeAlias = bool | Unset | None
 Date: TypeAlias = date | Unset | None
 DateTime: TypeAlias = datetime | Unset | None
-
-#: What a custom field can hold. Written as text: 0/1, plain decimals, ``yyyy-mm-dd[ hh:mm:ss]``.
-CustomValue: TypeAlias = str | int | float | Decimal | bool | date | None
 
 
 @define(kw_only=True)
@@ -101,9 +97,10 @@ class Lead:
         id: PUBLITRAC's own number. Returned only.
         created_date: returned only.
         last_updated: changes with every action of the lead, visits included. Returned only.
-        custom_fields: custom fields by name. They have to exist in the account. A field that comes with
-            several values is a list; how the service wants such a list is not documented, it is sent the
-            way it came.
+        custom_fields: custom fields by name. They have to exist in the account. Text, numbers, flags, dates
+            and ``None`` are written as text: plain decimals, 0/1, ``yyyy-mm-dd[ hh:mm:ss]``. One that
+            comes with several values is a list; how the service wants such a list is not documented, it
+            is sent the way it came.
         unparsed: fields of an answer whose value does not fit their type, as the service sent them; the
             field itself is ``None`` then. Never sent.
     """

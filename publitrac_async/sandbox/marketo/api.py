@@ -22,7 +22,6 @@ from .call import MarketoCall, Run
 from .envelope import CallRefusedError, failure
 
 PREFIX: Final = "/rest/"
-WINDOW_SECONDS: Final = 20.0
 _FORM: Final = "application/x-www-form-urlencoded"
 
 
