@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from publitrac_async.config import RetryPolicy, Timeout, is_integer
 from publitrac_async.errors import ConfigurationError
-from publitrac_async.transport.aiohttp_transport import AiohttpTransport
 from publitrac_async.transport.events import Hook
-from publitrac_async.transport.http import Wire
 from publitrac_async.transport.limits import RateLimiter
 from publitrac_async.transport.pipeline import Transport
 
@@ -65,6 +63,11 @@ class BaseClient:
         if retry is not None and not isinstance(retry, RetryPolicy):
             raise ConfigurationError("retry must be a RetryPolicy")
         settings = _timeout(timeout)
+        # Not before somebody opens a client: these two bring aiohttp and httpx, which take longer to load
+        # than all the rest. httpx also loads click and rich where they are installed.
+        from publitrac_async.transport.aiohttp_transport import AiohttpTransport  # noqa: PLC0415
+        from publitrac_async.transport.http import Wire  # noqa: PLC0415
+
         # One connection more than calls in flight, for the log-in that they may wait for.
         carrier = transport or AiohttpTransport(pool_size=concurrency + 1, trust_env=trust_env)
         self._transport = Transport(

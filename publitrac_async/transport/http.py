@@ -10,10 +10,9 @@ from __future__ import annotations
 import ssl
 import urllib.parse
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import httpx
-from attrs import define
 
 from publitrac_async.config import Timeout
 from publitrac_async.errors import NotSent, OutcomeUnknown, Problem, PublitracError, ValidationError
@@ -32,6 +31,9 @@ from publitrac_async.transport.classify import parse_retry_after
 from publitrac_async.transport.operation import Answer, Call, Operation
 from publitrac_async.transport.secret import MASK
 from publitrac_async.version import USER_AGENT
+
+if TYPE_CHECKING:
+    from publitrac_async.transport.pipeline import Attempt
 
 _BASE_HEADERS: Final = (("accept-encoding", "gzip"), ("user-agent", USER_AGENT))
 _FORM: Final = "application/x-www-form-urlencoded; charset=utf-8"
@@ -63,16 +65,6 @@ class _SealedValue(bytes):
         return repr(MASK)
 
     __str__ = __repr__
-
-
-@define
-class Attempt:
-    """What is known of one request while it is under way: whether bytes may have left, and when."""
-
-    number: int
-    started: float
-    sent_at: float | None = None
-    status: int | None = None
 
 
 class Wire:

@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from typing import Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from attrs import define
 
@@ -25,16 +25,28 @@ from publitrac_async.errors import (
 )
 from publitrac_async.transport.auth import Authorization
 from publitrac_async.transport.events import AttemptEnded, Event, Hook, RequestSent, RetryScheduled
-from publitrac_async.transport.http import Attempt, Wire
 from publitrac_async.transport.limits import ConcurrencyGate, RateLimiter
 from publitrac_async.transport.operation import Call, Operation, OperationClass
 from publitrac_async.transport.retry import RetryBudget, next_wait
+
+if TYPE_CHECKING:
+    from publitrac_async.transport.http import Wire
 
 T = TypeVar("T")
 
 logger: Final = logging.getLogger("publitrac_async")
 
 _NO_CREDENTIALS: Final = Authorization()
+
+
+@define
+class Attempt:
+    """What is known of one request while it is under way: whether bytes may have left, and when."""
+
+    number: int
+    started: float
+    sent_at: float | None = None
+    status: int | None = None
 
 
 @define

@@ -13,6 +13,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {
+    "aiohttp",
+    "httpx",
     "click",
     "rich",
     "starlette",
@@ -25,6 +27,7 @@ HEAVY = {
     "publitrac_async.cli",
     "publitrac_async.sandbox",
     "publitrac_async.bulk",
+    "publitrac_async.redis",
     "publitrac_async.marketo",
     "publitrac_async.vitec",
 }

@@ -410,8 +410,7 @@ def test_a_narrow_output_is_no_obstacle(few: Path) -> None:
 
 
 def test_what_a_command_does_not_need_is_not_loaded() -> None:
-    # httpx itself loads rich where that is installed.
-    names = ("uvicorn", "duckdb", "python_calamine")
+    names = ("httpx", "aiohttp", "rich", "redis", "uvicorn", "duckdb", "python_calamine", "xlsxwriter")
     code = f"import sys, publitrac_async.cli.commands; print([n for n in {names} if n in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment(), check=True

@@ -1,0 +1,87 @@
+"""What an import loads, and what the first client loads after it, in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+#: What `import publitrac_async` is allowed to load besides the standard library.
+LIGHT = {
+    "aiolimiter",
+    "attr",
+    "attrs",
+    "cattrs",
+    "orjson",
+    "publitrac_async",
+    "typing_extensions",
+    "xmltodict",
+}
+ROOMS = {"bulk", "cli", "marketo", "redis", "sandbox", "vitec"}
+#: What no client needs. click and rich are not among them: httpx loads them where they are installed.
+NEVER = {"duckdb", "fastapi", "lxml", "pyrate_limiter", "python_calamine", "redis", "starlette", "uvicorn"}
+
+
+def loaded(program: str) -> tuple[set[str], set[str]]:
+    """What `program` loads: packages that are not of the standard library, and modules of this one."""
+    lines = (
+        "import json, sys",
+        "before = set(sys.modules)",
+        program,
+        "print(json.dumps(sorted(set(sys.modules) - before)))",
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], check=True, capture_output=True, text=True, timeout=60
+    )
+    modules = set(json.loads(done.stdout))
+    packages = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names
+    return packages, {name for name in modules if name.startswith("publitrac_async.")}
+
+
+def rooms(modules: set[str]) -> set[str]:
+    return {name.split(".")[1] for name in modules} & ROOMS
+
+
+def test_the_package_loads_neither_httpx_nor_aiohttp_nor_an_extra() -> None:
+    packages, modules = loaded("import publitrac_async")
+    assert packages - LIGHT == set()
+    assert rooms(modules) == set()
+    assert "publitrac_async.transport.pipeline" in modules
+
+
+@pytest.mark.parametrize(
+    ("room", "others"),
+    [("marketo", set()), ("vitec", set()), ("bulk", {"marketo", "vitec"})],
+)
+def test_a_room_loads_no_more_than_it_needs(room: str, others: set[str]) -> None:
+    packages, modules = loaded(f"import publitrac_async.{room}")
+    assert packages - LIGHT == set()
+    assert rooms(modules) == {room} | others
+
+
+def test_leads_do_without_a_transport() -> None:
+    packages, _ = loaded("from publitrac_async import *\nLead(email='a@example.com')")
+    assert packages - LIGHT == set()
+
+
+def test_the_first_client_loads_httpx_and_aiohttp() -> None:
+    packages, modules = loaded("import publitrac_async\npublitrac_async.PublitracClient(api_key='key')")
+    assert packages >= {"aiohttp", "httpx"}
+    assert packages & NEVER == set()
+    assert rooms(modules) == set()
+
+
+def test_a_setting_that_is_unusable_is_refused_before() -> None:
+    program = (
+        "import publitrac_async as p\n"
+        "try:\n"
+        "    p.PublitracClient(api_key='key', concurrency=0)\n"
+        "except p.ConfigurationError:\n"
+        "    pass\n"
+        "else:\n"
+        "    raise AssertionError"
+    )
+    packages, _ = loaded(program)
+    assert packages - LIGHT == set()
