@@ -8,19 +8,21 @@
 from __future__ import annotations
 
 from publitrac_async.bulk.confirm import Confirm, Confirmation
-from publitrac_async.bulk.engine import Stop
 from publitrac_async.bulk.errors import BulkError, LedgerError, MappingError, SourceError
+from publitrac_async.bulk.ledger import Ledger, Unsettled
 from publitrac_async.bulk.mapping import ColumnMapping
 from publitrac_async.bulk.marketo import MarketoLeads, prepare_marketo_lead
 from publitrac_async.bulk.outcomes import ErrorBudget
+from publitrac_async.bulk.planning import Again
 from publitrac_async.bulk.preparing import Preparer, examine
 from publitrac_async.bulk.progress import CallMeter, Phase, Progress
 from publitrac_async.bulk.report import Report
 from publitrac_async.bulk.rows import Row, State
-from publitrac_async.bulk.settling import Unsettled, settle, unsettled
+from publitrac_async.bulk.settling import settle, unsettled
 from publitrac_async.bulk.sinks import DelayedSync, LeadSink, Prepared, Sink, SyncLead, prepare_lead
 from publitrac_async.bulk.sources import read_leads, read_sql
-from publitrac_async.bulk.sync import Again, sync_leads
+from publitrac_async.bulk.stopping import Stop
+from publitrac_async.bulk.sync import sync_leads
 from publitrac_async.bulk.vitec import VitecLeads, prepare_person_lead
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "DelayedSync",
     "ErrorBudget",
     "LeadSink",
+    "Ledger",
     "LedgerError",
     "MappingError",
     "MarketoLeads",

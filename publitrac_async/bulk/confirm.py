@@ -10,10 +10,9 @@ from typing import Any, Final
 from aiolimiter import AsyncLimiter
 from attrs import define, field, frozen
 
-from publitrac_async.bulk.database import Database
 from publitrac_async.bulk.preparing import Preparer
 from publitrac_async.bulk.progress import Course
-from publitrac_async.bulk.spool import Unconfirmed, confirmation, confirmed, unconfirmed, unconfirmed_by_key
+from publitrac_async.bulk.spool import Spool, Unconfirmed
 from publitrac_async.converters import lead_to_wire
 from publitrac_async.errors import ConfigurationError, LeadNotFound, PublitracError
 from publitrac_async.models import Lead
@@ -89,7 +88,7 @@ class Confirmation:
 
 async def read_back(
     settings: Confirm,
-    database: Database,
+    spool: Spool,
     prepare: Preparer,
     course: Course,
     *,
@@ -100,29 +99,29 @@ async def read_back(
 
     Args:
         settings: façade, share and patience.
-        database: with the rows of the run.
+        spool: with the rows of the run.
         prepare: makes a row into the lead that was sent.
         course: told of the progress.
         clock: monotonic seconds.
         sleep: waits between rounds.
     """
-    reader = _Reader(settings, database, prepare, course)
+    reader = _Reader(settings, spool, prepare, course)
     stopped: str | None = None
     try:
         await reader.round()
         deadline, wait = clock() + settings.patience, _FIRST_WAIT
-        while await reader.left() and clock() + wait <= deadline:
+        while await spool.left() and clock() + wait <= deadline:
             await sleep(wait)
             wait = min(wait * 2, _LONGEST_WAIT)
             await reader.round()
     except PublitracError as error:
         stopped = f"{type(error).__name__}: {error.message}"
-    return await confirmation_of(database, read=reader.read, stopped=stopped)
+    return await confirmation_of(spool, read=reader.read, stopped=stopped)
 
 
-async def confirmation_of(database: Database, *, read: int = 0, stopped: str | None = None) -> Confirmation:
+async def confirmation_of(spool: Spool, *, read: int = 0, stopped: str | None = None) -> Confirmation:
     """What is known of the rows that were looked for so far."""
-    counts, deviations = await confirmation(database)
+    counts, deviations = await spool.confirmation()
     processed, differs = counts.get(PROCESSED, 0), counts.get(DIFFERS, 0)
     checked = sum(counts.values())
     return Confirmation(
@@ -139,7 +138,7 @@ async def confirmation_of(database: Database, *, read: int = 0, stopped: str | N
 @define
 class _Reader:
     settings: Confirm
-    database: Database
+    spool: Spool
     prepare: Preparer
     course: Course
     read: int = 0
@@ -149,17 +148,9 @@ class _Reader:
         # One at a time: a bucket would let its whole content through at once.
         self._limiter = AsyncLimiter(1, 1 / self.settings.calls_per_second)
 
-    async def left(self) -> int:
-        """Rows that were not found as they were sent."""
-        rows = await self.database.read(
-            "SELECT count(*) FROM spool.rows"
-            " WHERE state IN ('ok', 'accepted') AND confirmed IS NOT 'processed'"
-        )
-        return int(rows[0][0])
-
     async def round(self) -> None:
         """Look once for all rows that are left, in the way that takes fewer calls."""
-        left = await self.left()
+        left = await self.spool.left()
         if not left:
             return
         pages = aiter(self.settings.v1.get_leads().pages())
@@ -179,12 +170,12 @@ class _Reader:
 
     async def _compare_page(self, leads: Sequence[Lead]) -> None:
         found = {lead.email.casefold(): lead for lead in leads if isinstance(lead.email, str)}
-        rows = await unconfirmed_by_key(self.database, list(found))
+        rows = await self.spool.unconfirmed_by_key(list(found))
         await self._note([(row, found[row.key]) for row in rows])
 
     async def _one_by_one(self) -> None:
         after = 0
-        while rows := await unconfirmed(self.database, after):
+        while rows := await self.spool.unconfirmed(after):
             for start in range(0, len(rows), _IN_FLIGHT):
                 group = rows[start : start + _IN_FLIGHT]
                 found = await asyncio.gather(*map(self._find, group))
@@ -209,13 +200,10 @@ class _Reader:
             state = MISSING if lead is None else DIFFERS if names else PROCESSED
             self.course.advance(state == PROCESSED)
             notes.append((row.number, state, names))
-        await self.database.write(confirmed(notes))
+        await self.spool.confirm(notes)
 
     def _sent(self, row: Unconfirmed) -> Lead:
-        record = self.prepare(row.fields).record
-        if not isinstance(record, Lead):
-            raise ConfigurationError("only leads that go to PUBLITRAC can be confirmed")
-        return record
+        return self.prepare.lead(row.fields)
 
 
 def differing_fields(sent: Lead, found: Lead) -> tuple[str, ...]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import itertools
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
@@ -16,6 +18,9 @@ T = TypeVar("T")
 
 #: A statement and its parameters, once or many times.
 Statement: TypeAlias = tuple[str, Iterable[Sequence[Any]]]
+#: Makes what was posted to it since the last commit into statements. One statement for many posts is best:
+#: SQLite lets go of Python's lock at each, and has to wait for it again.
+Writer: TypeAlias = Callable[[list[Any]], Iterable[Statement]]
 
 #: Marks the file as a ledger ("PTrL"), and tells its layout.
 _APPLICATION: Final = 0x5054724C
@@ -38,7 +43,8 @@ class Database:
         self._path = path
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="publitrac-ledger")
         self._connection: sqlite3.Connection | None = None
-        self._waiting: list[tuple[Sequence[Statement], asyncio.Future[None]]] = []
+        self._waiting: dict[Writer, list[Any]] = {}
+        self._futures: list[asyncio.Future[Any]] = []
         self._committer: asyncio.Task[None] | None = None
 
     async def open(self, layout: str) -> None:
@@ -64,12 +70,21 @@ class Database:
         Raises:
             LedgerError: the disk is full or failing; nothing was written.
         """
-        await asyncio.shield(self.post(*statements))
+        await self.post(_as_they_are, statements)
 
-    def post(self, *statements: Statement) -> asyncio.Future[None]:
-        """Have statements committed, behind those that wait already, without waiting for it."""
+    def post(self, writer: Writer, item: Any) -> asyncio.Future[Any]:
+        """Have something committed, together with all else that waits.
+
+        Args:
+            writer: is given all items that were posted to it since the last commit.
+            item: for it.
+
+        Returns:
+            Done, with ``True``, when it is committed. Nobody needs to wait for it.
+        """
         future = asyncio.get_running_loop().create_future()
-        self._waiting.append((statements, future))
+        self._waiting.setdefault(writer, []).append(item)
+        self._futures.append(future)
         if self._committer is None:
             self._committer = asyncio.create_task(self._commit_waiting())
         return future
@@ -101,23 +116,24 @@ class Database:
     async def _commit_waiting(self) -> None:
         try:
             while self._waiting:
-                batch, self._waiting = self._waiting, []
+                waiting, self._waiting = self._waiting, {}
+                futures, self._futures = self._futures, []
                 failure: BaseException | None = None
                 try:
-                    statements = [statement for waiting, _ in batch for statement in waiting]
-                    await self._run(lambda statements=statements: self._commit(statements))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+                    await self._run(functools.partial(self._commit, waiting))
                 except BaseException as error:
                     failure = error
                     if not isinstance(error, LedgerError):
                         raise
                 finally:
-                    for _, future in batch:
+                    for future in futures:
                         _resolve(future, failure)
         finally:
             self._committer = None
 
-    def _commit(self, statements: Sequence[Statement]) -> None:
+    def _commit(self, waiting: Mapping[Writer, list[Any]]) -> None:
         connection = self._connected
+        statements = [statement for writer, items in waiting.items() for statement in writer(items)]
         connection.execute("BEGIN IMMEDIATE")
         try:
             for sql, parameters in statements:
@@ -174,11 +190,15 @@ class Database:
         )
 
 
-def _resolve(future: asyncio.Future[None], failure: BaseException | None) -> None:
+def _as_they_are(items: list[Sequence[Statement]]) -> Iterable[Statement]:
+    return itertools.chain.from_iterable(items)
+
+
+def _resolve(future: asyncio.Future[Any], failure: BaseException | None) -> None:
     if future.done():
         return
     if failure is None:
-        future.set_result(None)
+        future.set_result(True)
     else:
         future.set_exception(
             failure if isinstance(failure, LedgerError) else LedgerError("the run was ended")

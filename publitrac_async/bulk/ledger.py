@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Final, Self
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
 
 from attrs import frozen
 
-from publitrac_async.bulk.database import Database, Statement
-from publitrac_async.bulk.errors import LedgerError
 from publitrac_async.bulk.rows import State
 
-_TABLES: Final = """
-CREATE TABLE IF NOT EXISTS main.facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS main.leads (
-    key TEXT PRIMARY KEY,     -- of the business: the e-mail address in lower case
-    state TEXT NOT NULL CHECK
-        (state IN ('pending', 'sending', 'ok', 'accepted', 'rejected', 'retry', 'unknown')),
-    payload BLOB,             -- digest of what was sent last
-    acknowledged BLOB,        -- digest of what the service took last
-    attempts INTEGER NOT NULL DEFAULT 0,
-    code TEXT,                -- of the service, when it refused
-    error TEXT,               -- why, in words without personal data
-    changed_at TEXT           -- UTC
-) WITHOUT ROWID
-"""
 
-
-@frozen
+@frozen(cache_hash=True)
 class Outcome:
     """How the sending of a row ended.
 
@@ -46,57 +28,60 @@ class Outcome:
     code: str | None = None
 
 
-class Ledger:
-    """The durable part of a run: one row for each business key.
+@frozen
+class Entry:
+    """What a ledger knows of a lead.
 
-    A lead is written down as `State.SENDING` before its call begins, and with its outcome when the call has
-    ended. What a killed run left as `State.SENDING` may or may not have been applied: it is `State.UNKNOWN`
-    from then on.
-
-    Args:
-        path: of the SQLite file, created if there is none. Not on a network drive. Without it, nothing is
-            remembered when the run ends.
-        destination: what the leads are sent to; a ledger is for one destination. ``None`` sends nothing.
+    Attributes:
+        outcome: of the last call, or where it stands.
+        payload: digest of what was sent last, or is to be sent.
+        acknowledged: digest of what the service took last, ``None`` if it took nothing or nobody knows.
     """
 
-    def __init__(self, path: Path | None, *, destination: str | None) -> None:
-        self.path = path
-        self.database: Database = Database(path)
-        self._destination = destination
+    outcome: Outcome
+    payload: bytes | None
+    acknowledged: bytes | None
 
-    async def open(self, tables: str, *, reset: bool = False) -> Self:
-        """Open the ledger for this process alone.
+
+@frozen
+class Unsettled:
+    """A row that may have been applied.
+
+    Attributes:
+        key: the business key, usually the e-mail address; ledgers that several hosts share show a hash.
+        reason: why nobody knows, ``None`` if the run was killed during the call.
+        since: when that was, UTC.
+    """
+
+    key: str
+    reason: str | None
+    since: str
+
+
+class Ledger(Protocol):
+    """The durable part of a run: an entry for each business key.
+
+    A lead is entered as `State.PENDING` when it is clear that it will be sent, written down as
+    `State.SENDING` before its call begins, and with its outcome when the call has ended. What a killed run
+    left as `State.SENDING` may or may not have been applied: it is `State.UNKNOWN` from then on.
+
+    What a method was given is durable when it returns, or when the future it returned is done. All raise
+    `LedgerError` if that cannot be achieved.
+    """
+
+    async def open(self, destination: str | None, *, run: str = "", reset: bool = False) -> None:
+        """Open the ledger for one run alone.
 
         Args:
-            tables: further tables, of the temporary kind.
+            destination: what the leads are sent to; a ledger is for one destination. ``None`` sends nothing.
+            run: stands for source, mapping and settings of the run. Where workers elsewhere go on when the
+                process that began a run is gone, beginning the same one again joins it.
             reset: forget everything.
 
         Raises:
-            LedgerError: it cannot be used.
+            LedgerError: it is in use, belongs to another destination, or cannot be used.
         """
-        try:
-            await self.database.open(f"{_TABLES}; {tables}")
-            if reset:
-                await self.database.write(("DELETE FROM leads", [()]), ("DELETE FROM facts", [()]))
-            if self._destination is not None:
-                await self._belong_to(self._destination)
-            await self.database.write(("UPDATE leads SET state = 'unknown' WHERE state = 'sending'", [()]))
-        except BaseException:
-            await self.database.aclose()
-            raise
-        return self
-
-    async def _belong_to(self, destination: str) -> None:
-        known = (await self._facts()).get("destination", destination)
-        if known != destination:
-            raise LedgerError(
-                f"the ledger belongs to {known}, not to {destination}: name another file, or reset it"
-            )
-        await self.database.write(_fact("destination", destination))
-
-    async def aclose(self) -> None:
-        """Close the ledger; everything posted is written first."""
-        await self.database.aclose()
+        ...
 
     async def note_source(self, name: str, fingerprint: str | None) -> bool | None:
         """Note which source this run reads.
@@ -104,46 +89,34 @@ class Ledger:
         Returns:
             Whether it is another one than the last run's, ``None`` if that cannot be told.
         """
-        known = (await self._facts()).get("fingerprint")
-        await self.database.write(_fact("source", name), _fact("fingerprint", fingerprint or ""))
-        return known != fingerprint if known and fingerprint else None
+        ...
 
-    async def counts(self) -> Mapping[State, int]:
-        """How many leads are in each state."""
-        rows = await self.database.read("SELECT state, count(*) FROM leads GROUP BY state")
-        return {State(state): count for state, count in rows}
+    async def recall(self, keys: Sequence[str]) -> list[Entry | None]:
+        """What is known of leads, in the order of `keys`."""
+        ...
 
-    async def _facts(self) -> dict[str, str]:
-        return {str(name): str(value) for name, value in await self.database.read("SELECT * FROM facts")}
+    async def enter(self, leads: Sequence[tuple[str, bytes]]) -> None:
+        """Note that leads will be sent: key, and digest of what will be sent."""
+        ...
 
+    def intend(self, keys: Sequence[str]) -> asyncio.Future[bool]:
+        """Note that a call with these leads is about to begin.
 
-def intent(leads: Sequence[tuple[str, bytes]]) -> Statement:
-    """The statement to be committed before a call.
+        It is written down even if nobody waits for it.
 
-    Args:
-        leads: key, and digest of what will be sent.
-    """
-    sql = (
-        "UPDATE leads SET state = 'sending', payload = ?, attempts = attempts + 1, code = NULL, error = NULL,"
-        " changed_at = ? WHERE key = ?"
-    )
-    now = _now()
-    return sql, [(payload, now, key) for key, payload in leads]
+        Returns:
+            Whether the call may begin; if not, the run was stopped from elsewhere.
+        """
+        ...
 
+    def settle(self, leads: Sequence[tuple[str, Outcome]]) -> asyncio.Future[None]:
+        """Note how a call ended. It is written down even if nobody waits for it."""
+        ...
 
-def settlement(leads: Sequence[tuple[str, Outcome]]) -> Statement:
-    """The statement to be committed when a call has ended."""
-    sql = (
-        "UPDATE leads SET state = ?, code = ?, error = ?, changed_at = ?, acknowledged ="
-        " CASE WHEN ? IN ('ok', 'accepted') THEN payload ELSE acknowledged END WHERE key = ?"
-    )
-    now = _now()
-    return sql, [(str(each.state), each.code, each.reason, now, str(each.state), key) for key, each in leads]
+    async def unsettled(self) -> list[Unsettled]:
+        """The leads with an unknown outcome."""
+        ...
 
-
-def _fact(name: str, value: Any) -> Statement:
-    return "INSERT OR REPLACE INTO facts VALUES (?, ?)", [(name, value)]
-
-
-def _now() -> str:
-    return dt.datetime.now(dt.UTC).isoformat(sep=" ", timespec="seconds")
+    async def aclose(self) -> None:
+        """Close the ledger; what was noted is written first."""
+        ...

@@ -31,6 +31,9 @@ _STOPPING: Final = (
 )
 
 
+_TAKEN: Final = {state: Outcome(state) for state in (State.OK, State.ACCEPTED)}
+
+
 def stops(error: PublitracError) -> bool:
     """Whether `error` ends the run."""
     return isinstance(error, _STOPPING)
@@ -44,7 +47,7 @@ def judge(error: PublitracError | None, success: State) -> Outcome:
         success: what a success means to the sink.
     """
     if error is None:
-        return Outcome(success)
+        return _TAKEN[success]
     return Outcome(_state(error), type(error).__name__, error.message, code_of(error))
 
 
@@ -79,6 +82,12 @@ class ErrorBudget:
     failures: int = 100
     share: float = 0.5
     in_a_row: int = 50
+
+    def refuses(self, rejected: int, rows: int) -> str | None:
+        """Why a run does not even begin: too many rows were rejected on reading, so the mapping is wrong."""
+        if rejected > self.failures and rejected > self.share * rows:
+            return f"{rejected} of {rows} rows cannot be sent, more than the error budget allows"
+        return None
 
 
 @define

@@ -10,7 +10,7 @@ from attrs import frozen
 from publitrac_async.bulk.errors import SourceError
 from publitrac_async.bulk.mapping import ColumnMapping, field_name
 from publitrac_async.bulk.rows import Item, Row, as_row
-from publitrac_async.bulk.sinks import Prepared, prepare_lead
+from publitrac_async.bulk.sinks import Prepared, as_lead, prepare_lead
 from publitrac_async.bulk.sources.file import FileSource
 from publitrac_async.errors import ValidationError
 from publitrac_async.models import Lead
@@ -34,9 +34,18 @@ class Preparer:
         Raises:
             ValidationError: it cannot be accepted.
         """
-        if self.mapping is not None and not isinstance(fields, Lead):
-            fields = self.mapping.apply(fields)
-        return self.prepare(fields)
+        return self.prepare(self._mapped(fields))
+
+    def lead(self, fields: Mapping[str, Any] | Lead) -> Lead:
+        """The lead of a row.
+
+        Raises:
+            ValidationError: values do not fit their field.
+        """
+        return as_lead(self._mapped(fields))
+
+    def _mapped(self, fields: Mapping[str, Any] | Lead) -> Mapping[str, Any] | Lead:
+        return fields if self.mapping is None or isinstance(fields, Lead) else self.mapping.apply(fields)
 
     def check_columns(self, source: object, first: Row) -> None:
         """Check the columns of a table by its first row, so that a wrong file is refused as a whole.

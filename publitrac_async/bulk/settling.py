@@ -6,27 +6,10 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from attrs import frozen
-
 from publitrac_async.bulk.errors import LedgerError
-from publitrac_async.bulk.ledger import Ledger, Outcome, settlement
+from publitrac_async.bulk.file_ledger import FileLedger
+from publitrac_async.bulk.ledger import Outcome, Unsettled
 from publitrac_async.bulk.rows import State
-from publitrac_async.bulk.spool import TABLES
-
-
-@frozen
-class Unsettled:
-    """A row that may have been applied.
-
-    Attributes:
-        key: the business key, usually the e-mail address.
-        reason: why nobody knows, ``None`` if the run was killed during the call.
-        since: when that was, UTC.
-    """
-
-    key: str
-    reason: str | None
-    since: str
 
 
 async def unsettled(ledger: str | Path) -> list[Unsettled]:
@@ -36,7 +19,7 @@ async def unsettled(ledger: str | Path) -> list[Unsettled]:
         LedgerError: there is no such ledger, or a run is using it.
     """
     async with _opened(ledger) as book:
-        return await _unsettled(book)
+        return await book.unsettled()
 
 
 async def settle(ledger: str | Path, keys: Iterable[str], *, arrived: bool) -> int:
@@ -56,29 +39,23 @@ async def settle(ledger: str | Path, keys: Iterable[str], *, arrived: bool) -> i
     """
     wanted = dict.fromkeys(key.strip().casefold() for key in keys)
     async with _opened(ledger) as book:
-        waiting = {each.key for each in await _unsettled(book)}
+        waiting = {each.key for each in await book.unsettled()}
         missing = [key for key in wanted if key not in waiting]
         if missing:
             raise LedgerError(f"{len(missing)} of {len(wanted)} rows are not waiting to be settled")
         outcome = Outcome(State.OK if arrived else State.RETRY)
-        await book.database.write(settlement([(key, outcome) for key in wanted]))
+        await book.settle([(key, outcome) for key in wanted])
     return len(wanted)
 
 
 @asynccontextmanager
-async def _opened(path: str | Path) -> AsyncIterator[Ledger]:
+async def _opened(path: str | Path) -> AsyncIterator[FileLedger]:
     path = Path(path)
     if not path.is_file():
         raise LedgerError(f"there is no ledger {path.name}")
-    book = await Ledger(path, destination=None).open(TABLES)
+    book = FileLedger(path)
+    await book.open(None)
     try:
         yield book
     finally:
         await book.aclose()
-
-
-async def _unsettled(book: Ledger) -> list[Unsettled]:
-    rows = await book.database.read(
-        "SELECT key, error, changed_at FROM main.leads WHERE state = 'unknown' ORDER BY changed_at, key"
-    )
-    return [Unsettled(key, reason, since) for key, reason, since in rows]

@@ -16,7 +16,7 @@ from publitrac_async.converters import lead_from_mapping, lead_to_wire
 from publitrac_async.errors import PublitracError
 from publitrac_async.models import Lead
 from publitrac_async.v1 import V1
-from publitrac_async.v2 import V2
+from publitrac_async.v2 import V2, PreparedLead
 
 R = TypeVar("R")
 
@@ -28,7 +28,7 @@ class Prepared(Generic[R]):
     Attributes:
         key: the business key: rows with the same one mean the same lead, and the last of them counts.
         payload: digest of everything that will be sent, to tell whether it has changed.
-        record: what `Sink.send` takes.
+        record: what `Sink.send` takes. It is pickled in between.
     """
 
     key: str
@@ -74,38 +74,37 @@ class Sink(Protocol[R]):
         ...
 
 
-class LeadSink(abc.ABC):
-    """What the sinks of PUBLITRAC share: their records are leads, their key is the e-mail address."""
+class LeadSink(abc.ABC, Generic[R]):
+    """What the sinks of PUBLITRAC share: their key is the e-mail address, and a call takes one lead."""
 
     name: str
     acknowledges: State
     repeatable = True
     batch_size = 1
-    _operation: str
 
     def __init__(self, destination: str | None = None) -> None:
         self.destination: str = f"{self.name} {destination or 'PUBLITRAC'}"
 
-    def prepare(self, fields: Mapping[str, Any] | Lead) -> Prepared[Lead]:
+    @abc.abstractmethod
+    def prepare(self, fields: Mapping[str, Any] | Lead) -> Prepared[R]:
         """Make a row into a lead, and check what the operation requires.
 
         Raises:
             ValidationError: with every problem found.
         """
-        return prepare_lead(fields, self._operation)
 
-    async def send(self, records: Sequence[Lead]) -> Sequence[PublitracError | None]:
+    async def send(self, records: Sequence[R]) -> Sequence[PublitracError | None]:
         """Send one lead."""
         for lead in records:
             await self._send(lead)
         return [None] * len(records)
 
     @abc.abstractmethod
-    async def _send(self, lead: Lead) -> None:
+    async def _send(self, record: R) -> None:
         """Send a lead, or raise the reason why it was not taken."""
 
 
-class DelayedSync(LeadSink):
+class DelayedSync(LeadSink[PreparedLead]):
     """``v2.delayed_sync``: the service queues the lead and processes it a little later.
 
     Args:
@@ -115,17 +114,26 @@ class DelayedSync(LeadSink):
 
     name = "v2"
     acknowledges = State.ACCEPTED
-    _operation = "delayedSync"
 
     def __init__(self, v2: V2, *, destination: str | None = None) -> None:
         super().__init__(destination)
         self._v2 = v2
 
-    async def _send(self, lead: Lead) -> None:
-        await self._v2.delayed_sync(lead)
+    def prepare(self, fields: Mapping[str, Any] | Lead) -> Prepared[PreparedLead]:
+        """Make a row into a lead as it is sent, and check what the operation requires.
+
+        Raises:
+            ValidationError: with every problem found.
+        """
+        lead = as_lead(fields)
+        prepared = self._v2.prepare(lead)
+        return Prepared(_key(lead), _hash(prepared.body), prepared)
+
+    async def _send(self, record: PreparedLead) -> None:
+        await self._v2.delayed_sync(record)
 
 
-class SyncLead(LeadSink):
+class SyncLead(LeadSink[Lead]):
     """``v1.sync_lead``: the service processes the lead before it answers.
 
     Args:
@@ -135,14 +143,21 @@ class SyncLead(LeadSink):
 
     name = "v1"
     acknowledges = State.OK
-    _operation = "syncLead"
 
     def __init__(self, v1: V1, *, destination: str | None = None) -> None:
         super().__init__(destination)
         self._v1 = v1
 
-    async def _send(self, lead: Lead) -> None:
-        await self._v1.sync_lead(lead)
+    def prepare(self, fields: Mapping[str, Any] | Lead) -> Prepared[Lead]:
+        """Make a row into a lead, and check what the operation requires.
+
+        Raises:
+            ValidationError: with every problem found.
+        """
+        return prepare_lead(fields, "syncLead")
+
+    async def _send(self, record: Lead) -> None:
+        await self._v1.sync_lead(record)
 
 
 def prepare_lead(fields: Mapping[str, Any] | Lead, operation: str = "delayedSync") -> Prepared[Lead]:
@@ -151,12 +166,18 @@ def prepare_lead(fields: Mapping[str, Any] | Lead, operation: str = "delayedSync
     Raises:
         ValidationError: with every problem found.
     """
-    lead = fields if isinstance(fields, Lead) else lead_from_mapping(fields)
+    lead = as_lead(fields)
     check_lead(lead, operation)
-    content = lead_to_wire(lead, operation)
-    assert isinstance(lead.email, str)
-    # PUBLITRAC compares addresses without regard to case, as mail servers do.
-    return Prepared(lead.email.casefold(), digest(content), lead)
+    return Prepared(_key(lead), digest(lead_to_wire(lead, operation)), lead)
+
+
+def as_lead(fields: Mapping[str, Any] | Lead) -> Lead:
+    """The lead that a row stands for.
+
+    Raises:
+        ValidationError: values that do not fit their field.
+    """
+    return fields if isinstance(fields, Lead) else lead_from_mapping(fields)
 
 
 def as_sink(sink: Sink[Any] | V1 | V2) -> Sink[Any]:
@@ -173,4 +194,14 @@ def as_sink(sink: Sink[Any] | V1 | V2) -> Sink[Any]:
 def digest(content: Any) -> bytes:
     """16 bytes that stand for `content`, whatever the order of its names."""
     canonical = orjson.dumps(content, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
-    return hashlib.blake2b(canonical, digest_size=16).digest()
+    return _hash(canonical)
+
+
+def _key(lead: Lead) -> str:
+    assert isinstance(lead.email, str)
+    # PUBLITRAC compares addresses without regard to case, as mail servers do.
+    return lead.email.casefold()
+
+
+def _hash(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=16).digest()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import pickle
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Final
 
 from attrs import frozen
@@ -12,35 +14,36 @@ from publitrac_async.bulk.database import Database, Statement
 from publitrac_async.bulk.ledger import Outcome
 from publitrac_async.bulk.rows import FINAL, Row, State
 
-#: In the temporary database that `Database` attaches: nothing of it outlives the process.
+#: In the temporary database that `Database` attaches: nothing of it outlives the process. What rows hold
+#: stands apart, so that they are looked through quickly.
 TABLES: Final = """
 CREATE TABLE spool.rows (
     number INTEGER PRIMARY KEY, line INTEGER NOT NULL, state TEXT NOT NULL, key TEXT, payload BLOB,
-    code TEXT, reason TEXT, kind TEXT, confirmed TEXT, differing TEXT,
-    fields BLOB NOT NULL
+    code TEXT, reason TEXT, kind TEXT, confirmed TEXT, differing TEXT
 );
-CREATE TABLE spool.latest (key TEXT PRIMARY KEY, number INTEGER, line INTEGER) WITHOUT ROWID
+CREATE TABLE spool.contents (number INTEGER PRIMARY KEY, record BLOB, fields BLOB NOT NULL)
 """
-_PAGE: Final = 256
+_PAGE: Final = 512
+_PLANNED_AT_ONCE: Final = 5000
+_TO_SEND: Final = Outcome(State.PENDING)
 SUPERSEDED: Final = "superseded by line "
 _STAGE: Final = (
-    "INSERT INTO spool.rows (number, line, state, key, payload, code, reason, kind, fields)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO spool.rows (number, line, state, key, payload, code, reason, kind)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_FIND_LATEST: Final = (
-    "INSERT INTO spool.latest SELECT key, max(number), line FROM spool.rows"
-    " WHERE state = 'pending' GROUP BY key"
-)
+_STAGE_CONTENT: Final = "INSERT INTO spool.contents VALUES (?, ?, ?)"
+_INDEX: Final = "CREATE INDEX IF NOT EXISTS spool.by_key ON rows (key, number, line) WHERE key IS NOT NULL"
 _SKIP_SUPERSEDED: Final = (
-    "UPDATE spool.rows SET state = 'skipped', reason = ? || latest.line FROM spool.latest"
-    " WHERE latest.key = rows.key AND rows.number < latest.number AND rows.state = 'pending'"
+    "UPDATE spool.rows SET state = 'skipped', reason = ? || latest.line FROM"
+    " (SELECT key, max(number) AS number, line FROM spool.rows WHERE key IS NOT NULL"
+    " GROUP BY key HAVING count(*) > 1) AS latest"
+    " WHERE latest.key = rows.key AND rows.key IS NOT NULL AND rows.number < latest.number"
 )
-_ENTER_NEW: Final = (
-    "INSERT OR IGNORE INTO main.leads (key, state)"
-    " SELECT key, 'pending' FROM spool.rows WHERE state = 'pending'"
+_TO_CONFIRM: Final = "state IN ('ok', 'accepted') AND confirmed IS NOT 'processed'"
+_NOTE: Final = (
+    "UPDATE spool.rows SET state = ?, code = ?, reason = ?, kind = ?"
+    " WHERE number IN (SELECT value FROM json_each(?))"
 )
-_MAYBE_SENT: Final = "an earlier run may have sent it: look it up before you send it by hand"
-UNCHANGED: Final = "unchanged since the service took it"
 
 
 @frozen
@@ -52,6 +55,7 @@ class Staged:
         row: as it was read.
         key: business key, ``None`` if the row is rejected.
         payload: digest of what would be sent, ``None`` if the row is rejected.
+        record: what would be sent, ``None`` if the row is rejected.
         outcome: why it is rejected without a call, ``None`` otherwise.
     """
 
@@ -59,7 +63,17 @@ class Staged:
     row: Row
     key: str | None = None
     payload: bytes | None = None
+    record: Any = None
     outcome: Outcome | None = None
+
+
+@frozen
+class Pending:
+    """A row that is to be sent."""
+
+    number: int
+    key: str
+    record: Any
 
 
 @frozen
@@ -96,52 +110,36 @@ class Spool:
 
     async def stage(self, rows: Sequence[Staged]) -> None:
         """Take rows in."""
-        await self._database.write((_STAGE, [_staged(each) for each in rows]))
+        contents = [(each.number, _dump(each.record), _dump(each.row.fields)) for each in rows]
+        await self._database.write((_STAGE, map(_staged, rows)), (_STAGE_CONTENT, contents))
 
-    async def plan(self, *, full: bool, retry_rejected: bool, repeatable: bool) -> None:
-        """Decide about every row, by the other rows and by what the ledger knows.
+    async def supersede(self) -> None:
+        """Skip rows behind which another one with the same key comes."""
+        await self._database.write((_INDEX, [()]), (_SKIP_SUPERSEDED, [(SUPERSEDED,)]))
 
-        Args:
-            full: send rows again that have not changed.
-            retry_rejected: send rows again that were rejected and have not changed.
-            repeatable: rows whose earlier outcome is unknown may be sent again.
-        """
-        statements: list[Statement] = [(_FIND_LATEST, [()]), (_SKIP_SUPERSEDED, [(SUPERSEDED,)])]
-        if not repeatable:
-            statements.append(
-                _by_ledger(
-                    f"state = 'unknown', reason = '{_MAYBE_SENT}', kind = 'OutcomeUnknown'",
-                    "leads.state = 'unknown'",
-                )
-            )
-        if not full:
-            statements.append(
-                _by_ledger(
-                    f"state = 'skipped', reason = '{UNCHANGED}'",
-                    "leads.acknowledged = rows.payload AND leads.state <> 'unknown'",
-                )
-            )
-        if not (full or retry_rejected):
-            statements.append(
-                _by_ledger(
-                    "state = 'rejected', code = leads.code, reason = leads.error, kind = 'rejected earlier'",
-                    "leads.state = 'rejected' AND leads.payload = rows.payload",
-                )
-            )
-        statements.append((_ENTER_NEW, [()]))
-        await self._database.write(*statements)
+    async def planned(self) -> AsyncIterator[list[tuple[int, str, bytes]]]:
+        """Number, key and payload of all rows that are pending, in portions."""
+        after = 0
+        while portion := await self._database.read(
+            "SELECT number, key, payload FROM spool.rows WHERE number > ? AND state = 'pending'"
+            " ORDER BY number LIMIT ?",
+            (after, _PLANNED_AT_ONCE),
+        ):
+            yield portion
+            after = portion[-1][0]
 
-    async def pending(self, after: int) -> list[Staged]:
+    def note(self, rows: Sequence[tuple[int, Outcome]]) -> asyncio.Future[None]:
+        """Note what became of rows. It is written even if nobody waits for it."""
+        return self._database.post(_notes, rows)
+
+    async def pending(self, after: int) -> list[Pending]:
         """The next rows to be sent, behind number `after`; none when there are no more."""
         rows = await self._database.read(
-            "SELECT number, line, fields, key, payload FROM spool.rows WHERE number > ? AND state = 'pending'"
-            " ORDER BY number LIMIT ?",
+            "SELECT number, key, record FROM spool.rows JOIN spool.contents USING (number)"
+            " WHERE number > ? AND state = 'pending' ORDER BY number LIMIT ?",
             (after, _PAGE),
         )
-        return [
-            Staged(number, Row(line, _load(fields)), key, payload)
-            for number, line, fields, key, payload in rows
-        ]
+        return [Pending(number, key, _load(record)) for number, key, record in rows]
 
     async def counts(self) -> dict[State, int]:
         """How many rows are in each state."""
@@ -173,10 +171,54 @@ class Spool:
                 yield account
             after = page[-1].number
 
+    async def unconfirmed(self, after: int) -> list[Unconfirmed]:
+        """The next rows to be looked for at the service, behind number `after`."""
+        rows = await self._database.read(
+            "SELECT number, key, fields FROM spool.rows JOIN spool.contents USING (number)"  # noqa: S608  (constant)
+            f" WHERE number > ? AND {_TO_CONFIRM} ORDER BY number LIMIT ?",
+            (after, _PAGE),
+        )
+        return [Unconfirmed(number, key, _load(fields)) for number, key, fields in rows]
+
+    async def unconfirmed_by_key(self, keys: Sequence[str]) -> list[Unconfirmed]:
+        """The rows to be looked for that have one of `keys`."""
+        rows = await self._database.read(
+            "SELECT number, key, fields FROM spool.rows JOIN spool.contents USING (number)"  # noqa: S608  (constant)
+            f" WHERE key IN (SELECT value FROM json_each(?)) AND key IS NOT NULL AND {_TO_CONFIRM}",
+            (json.dumps(keys),),
+        )
+        return [Unconfirmed(number, key, _load(fields)) for number, key, fields in rows]
+
+    async def left(self) -> int:
+        """Rows that were not found as they were sent."""
+        rows = await self._database.read(f"SELECT count(*) FROM spool.rows WHERE {_TO_CONFIRM}")  # noqa: S608  (constant)
+        return int(rows[0][0])
+
+    async def confirm(self, rows: Sequence[tuple[int, str, Sequence[str]]]) -> None:
+        """Note how rows were found: number, state and fields that differ."""
+        await self._database.write(
+            (
+                "UPDATE spool.rows SET confirmed = ?, differing = ? WHERE number = ?",
+                [(state, " ".join(names), number) for number, state, names in rows],
+            )
+        )
+
+    async def confirmation(self) -> tuple[dict[str, int], list[tuple[int, tuple[str, ...]]]]:
+        """Rows by how they were found, and the first not found as they were sent: line and fields."""
+        counts = await self._database.read(
+            "SELECT coalesce(confirmed, 'missing'), count(*) FROM spool.rows"
+            " WHERE state IN ('ok', 'accepted') GROUP BY 1"
+        )
+        deviations = await self._database.read(
+            f"SELECT line, coalesce(differing, '') FROM spool.rows WHERE {_TO_CONFIRM}"  # noqa: S608  (constant)
+            " ORDER BY number LIMIT 100"
+        )
+        return dict(counts), [(line, tuple(names.split())) for line, names in deviations]
+
     async def _accounts(self, condition: str, parameters: Sequence[Any], limit: int) -> list[Account]:
         rows = await self._database.read(
-            "SELECT number, line, fields, state, key, code, reason FROM spool.rows"  # noqa: S608  (constants and marks)
-            f" WHERE {condition} ORDER BY number LIMIT ?",
+            "SELECT number, line, fields, state, key, code, reason"  # noqa: S608  (constants and marks)
+            f" FROM spool.rows JOIN spool.contents USING (number) WHERE {condition} ORDER BY number LIMIT ?",
             (*parameters, limit),
         )
         return [
@@ -189,80 +231,28 @@ def _in(after: int, states: Sequence[State]) -> tuple[str, tuple[Any, ...]]:
     return f"number > ? AND state IN ({', '.join('?' * len(states))})", (after, *states)
 
 
-def row_settlement(rows: Sequence[tuple[int, Outcome]]) -> Statement:
-    """The statement that notes how the sending of rows ended."""
-    return (
-        "UPDATE spool.rows SET state = ?, code = ?, reason = ?, kind = ? WHERE number = ?",
-        [(_reported(each.state), each.code, each.reason, each.kind, number) for number, each in rows],
-    )
-
-
-_TO_CONFIRM: Final = "rows.state IN ('ok', 'accepted') AND rows.confirmed IS NOT 'processed'"
-
-
-async def unconfirmed(database: Database, after: int) -> list[Unconfirmed]:
-    """The next rows to be looked for, behind number `after`."""
-    rows = await database.read(
-        f"SELECT number, key, fields FROM spool.rows WHERE number > ? AND {_TO_CONFIRM}"  # noqa: S608  (constant)
-        " ORDER BY number LIMIT ?",
-        (after, _PAGE),
-    )
-    return [Unconfirmed(number, key, _load(fields)) for number, key, fields in rows]
-
-
-async def unconfirmed_by_key(database: Database, keys: Sequence[str]) -> list[Unconfirmed]:
-    """The rows to be looked for that have one of `keys`."""
-    marks = ", ".join("?" * len(keys))
-    rows = await database.read(
-        "SELECT rows.number, rows.key, rows.fields FROM spool.latest"  # noqa: S608  (marks and a constant)
-        f" JOIN spool.rows ON rows.number = latest.number WHERE latest.key IN ({marks}) AND {_TO_CONFIRM}",
-        keys,
-    )
-    return [Unconfirmed(number, key, _load(fields)) for number, key, fields in rows]
-
-
-def confirmed(rows: Sequence[tuple[int, str, Sequence[str]]]) -> Statement:
-    """The statement that notes how rows were found: number, state and fields that differ."""
-    return (
-        "UPDATE spool.rows SET confirmed = ?, differing = ? WHERE number = ?",
-        [(state, " ".join(names), number) for number, state, names in rows],
-    )
-
-
-async def confirmation(database: Database) -> tuple[dict[str, int], list[tuple[int, tuple[str, ...]]]]:
-    """Rows by how they were found, and the first that were not found as they were sent: line and fields."""
-    counts = await database.read(
-        "SELECT coalesce(confirmed, 'missing'), count(*) FROM spool.rows"
-        " WHERE state IN ('ok', 'accepted') GROUP BY 1"
-    )
-    deviations = await database.read(
-        f"SELECT line, coalesce(differing, '') FROM spool.rows WHERE {_TO_CONFIRM}"  # noqa: S608  (constant)
-        " ORDER BY number LIMIT 100"
-    )
-    return dict(counts), [(line, tuple(names.split())) for line, names in deviations]
-
-
-def _reported(state: State) -> State:
-    return State.PENDING if state is State.RETRY else state
+def _notes(posts: list[Sequence[tuple[int, Outcome]]]) -> Iterable[Statement]:
+    by_outcome: dict[Outcome, list[int]] = {}
+    for rows in posts:
+        for number, outcome in rows:
+            by_outcome.setdefault(outcome, []).append(number)
+    for each, numbers in by_outcome.items():
+        state = State.PENDING if each.state is State.RETRY else each.state
+        yield _NOTE, [(str(state), each.code, each.reason, each.kind, json.dumps(numbers))]
 
 
 def _staged(each: Staged) -> tuple[Any, ...]:
-    outcome = each.outcome or Outcome(State.PENDING)
-    fields = pickle.dumps(each.row.fields, pickle.HIGHEST_PROTOCOL)
+    outcome = each.outcome or _TO_SEND
     return (
-        *(each.number, each.row.line, outcome.state, each.key, each.payload),
-        *(outcome.code, outcome.reason, outcome.kind, fields),
+        *(each.number, each.row.line, str(outcome.state), each.key, each.payload),
+        *(outcome.code, outcome.reason, outcome.kind),
     )
 
 
-def _load(fields: bytes) -> Any:
+def _dump(value: Any) -> bytes:
+    return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+
+
+def _load(value: bytes) -> Any:
     # Written by this process into a file that no other can open.
-    return pickle.loads(fields)  # noqa: S301
-
-
-def _by_ledger(change: str, condition: str) -> Statement:
-    sql = (
-        f"UPDATE spool.rows SET {change} FROM main.leads"  # noqa: S608  (constant texts of this file)
-        f" WHERE leads.key = rows.key AND rows.state = 'pending' AND {condition}"
-    )
-    return sql, [()]
+    return pickle.loads(value)  # noqa: S301

@@ -5,25 +5,32 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import AsyncIterable, Iterable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 from attrs import evolve, field, frozen
 
 from publitrac_async.bulk.confirm import Confirm, Confirmation, confirmation_of, read_back
-from publitrac_async.bulk.engine import Engine, Stop, cancelled
+from publitrac_async.bulk.database import Database
+from publitrac_async.bulk.engines.local import LocalEngine
+from publitrac_async.bulk.engines.work import Engine, Work
 from publitrac_async.bulk.errors import LedgerError
+from publitrac_async.bulk.file_ledger import FileLedger
 from publitrac_async.bulk.ledger import Ledger
 from publitrac_async.bulk.mapping import ColumnMapping
 from publitrac_async.bulk.outcomes import ErrorBudget
+from publitrac_async.bulk.planning import Again, plan
 from publitrac_async.bulk.preparing import Preparer
 from publitrac_async.bulk.progress import CallMeter, Course, Listener, Phase
+from publitrac_async.bulk.reading import read
 from publitrac_async.bulk.report import Duplicate, Rejection, Report
 from publitrac_async.bulk.results import write_results, write_summary
 from publitrac_async.bulk.rows import Item, State
-from publitrac_async.bulk.sinks import Sink, as_sink
+from publitrac_async.bulk.sinks import LeadSink, Sink, as_sink, digest
 from publitrac_async.bulk.sources.file import FileSource
 from publitrac_async.bulk.spool import SUPERSEDED, TABLES, Spool
+from publitrac_async.bulk.stopping import Stop, cancelled
 from publitrac_async.config import CONCURRENCY
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.v1 import V1
@@ -32,30 +39,16 @@ from publitrac_async.v2 import V2
 _SHOWN = 100
 
 
-@frozen(kw_only=True)
-class Again:
-    """What a run does with rows that an earlier run with the same ledger has dealt with.
-
-    Attributes:
-        full: send rows again that have not changed.
-        retry_rejected: send rows again that were rejected and have not changed.
-        reset: forget everything the ledger knows, also which rows may have been sent.
-    """
-
-    full: bool = False
-    retry_rejected: bool = False
-    reset: bool = False
-
-
 async def sync_leads(
     source: Iterable[Item] | AsyncIterable[Item],
     sink: Sink[Any] | V1 | V2,
     *,
-    ledger: str | Path | None = None,
+    ledger: str | Path | Ledger | None = None,
     again: Again | None = None,
     mapping: ColumnMapping | None = None,
     confirm: Confirm | None = None,
     workers: int = CONCURRENCY,
+    engine: Engine | None = None,
     budget: ErrorBudget | None = None,
     results_dir: str | Path | None = None,
     progress: Listener | None = None,
@@ -73,12 +66,14 @@ async def sync_leads(
         source: what `read_leads` or `read_sql` returns, or any iterable, awaitable or not, of mappings or
             leads. It has to end.
         sink: ``publitrac.v2`` (leads are queued) or ``publitrac.v1`` (leads are processed), or any other.
-        ledger: path of the file that remembers what was sent; created if there is none.
+        ledger: remembers what was sent: path of a file, created if there is none, or a ledger that several
+            hosts share.
         again: what to do with rows that the ledger knows.
         mapping: which column is which field; by default columns are named like fields, and all others are
             custom fields.
         confirm: read leads back through v1 when they were sent.
-        workers: calls in flight at once.
+        workers: calls in flight at once, of this process.
+        engine: sends the rows from elsewhere instead.
         budget: how much may fail before the run stops.
         results_dir: folder for the result files, summary and report; with a ledger it is
             ``LEDGER.results`` by default.
@@ -93,129 +88,139 @@ async def sync_leads(
         credentials, a spent error budget, a full disk, an interruption.
 
     Raises:
+        ConfigurationError: a setting cannot be used.
         SourceError: the source cannot be read to its end; nothing was sent.
         MappingError: the mapping does not fit the source; nothing was sent.
         LedgerError: the ledger cannot be opened; nothing was sent.
     """
-    if workers < 1:
-        raise ConfigurationError("workers must be at least 1")
-    path = None if ledger is None else Path(ledger)
+    path = Path(ledger) if isinstance(ledger, str | Path) else None
     folder = results_dir or (None if path is None else path.with_suffix(".results"))
     target = as_sink(sink)
+    if confirm is not None and not isinstance(target, LeadSink):
+        raise ConfigurationError("only leads that go to PUBLITRAC can be confirmed")
+    file = source if isinstance(source, FileSource) else None
+    fingerprint = None if file is None else file.fingerprint()
+    book: Ledger
+    if ledger is None or path is not None:
+        book = in_file = FileLedger(path, TABLES)
+        database = in_file.database
+    else:
+        assert not isinstance(ledger, str | Path)
+        book, database = ledger, Database(None)
     run = _Run(
-        source=source,
-        sink=target,
-        prepare=Preparer(target.prepare, mapping),
+        name=type(source).__name__ if file is None else file.name,
+        fingerprint=fingerprint,
+        engine=engine or LocalEngine(workers),
+        work=Work(
+            source=source,
+            sink=target,
+            prepare=Preparer(target.prepare, mapping),
+            spool=Spool(database),
+            ledger=book,
+            budget=budget or ErrorBudget(),
+            course=Course(progress, calls),
+            stop=stop or Stop(),
+        ),
         again=again or Again(),
         confirm=confirm,
         folder=None if folder is None else Path(folder),
-        course=Course(progress, calls),
-        stop=stop or Stop(),
     )
-    ticker: asyncio.Task[None] | None = None
-    book = Ledger(path, destination=target.destination)
-    await book.open(TABLES, reset=run.again.reset)
-    try:
-        ticker = asyncio.create_task(_tick(run.course, interval))
-        engine = Engine(
-            target,
-            run.prepare,
-            book.database,
-            workers=workers,
-            budget=budget or ErrorBudget(),
-            course=run.course,
-            stop=run.stop,
-        )
-        return await run.carry_out(book, engine)
-    finally:
-        if ticker is not None:
-            ticker.cancel()
-        await asyncio.shield(book.aclose())
+    async with AsyncExitStack() as stack:
+        await book.open(target.destination, run=run.meaning(), reset=run.again.reset)
+        stack.push_async_callback(_closed, book)
+        if book is ledger:
+            stack.push_async_callback(_closed, database)
+            await database.open(TABLES)
+        ticker = asyncio.create_task(_tick(run.work.course, interval))
+        stack.callback(ticker.cancel)
+        return await run.carry_out()
+
+
+async def _closed(what: Ledger | Database) -> None:
+    await asyncio.shield(what.aclose())
 
 
 @frozen(kw_only=True)
 class _Run:
-    source: Iterable[Item] | AsyncIterable[Item]
-    sink: Sink[Any]
-    prepare: Preparer
+    name: str
+    fingerprint: str | None
+    engine: Engine
+    work: Work
     again: Again
     confirm: Confirm | None
     folder: Path | None
-    course: Course
-    stop: Stop
     started_at: dt.datetime = field(factory=lambda: dt.datetime.now(dt.UTC))
 
-    async def carry_out(self, book: Ledger, engine: Engine) -> Report:
-        spool = Spool(book.database)
-        source = self.source
-        file = source if isinstance(source, FileSource) else None
-        name = type(source).__name__ if file is None else file.name
-        changed = await book.note_source(name, None if file is None else file.fingerprint())
-        self.course.enter(Phase.READING, None)
-        rows = await engine.read(source)
-        self.course.complete()
-        if engine.stopped is None:
-            await spool.plan(
-                full=self.again.full,
-                retry_rejected=self.again.retry_rejected,
-                repeatable=self.sink.repeatable,
-            )
-            counts = await spool.counts()
+    def meaning(self) -> str:
+        """Stands for what this run is about to do: the same in a run that is to take it up."""
+        mapping = self.work.prepare.mapping
+        parts = (self.name, self.fingerprint, self.work.sink.destination, self.again, mapping)
+        return digest([repr(part) for part in parts]).hex()
+
+    async def carry_out(self) -> Report:
+        """Read, plan, send, read back, report."""
+        work = self.work
+        changed = await work.ledger.note_source(self.name, self.fingerprint)
+        work.course.enter(Phase.READING, None)
+        rows = await read(work.source, work.spool, work.prepare, work.course, work.stop)
+        work.course.complete()
+        stopped = "interrupted" if work.stop.requested else None
+        if stopped is None:
+            await plan(work.spool, work.ledger, self.again, repeatable=work.sink.repeatable)
+            counts = await work.spool.counts()
             pending = counts.pop(State.PENDING)
-            self.course.enter(Phase.SENDING, pending, counts)
-            await self._send(engine, rejected=counts[State.REJECTED], rows=rows)
+            work.course.enter(Phase.SENDING, pending, counts)
+            stopped = work.budget.refuses(counts[State.REJECTED], rows) or await self._send()
+            work.course.tick()
         confirmation = None
-        if self.confirm is not None and engine.stopped is None:
-            confirmation = await self._read_back(self.confirm, book, spool)
-            self.course.tick()
-        counts = await spool.counts()
-        self.course.enter(Phase.FINISHED, rows, counts)
-        report = await self._report(spool, counts)
-        report = evolve(
-            report, source=name, source_changed=changed, stopped=engine.stopped, confirmation=confirmation
-        )
-        return await self._written(report, spool)
+        if self.confirm is not None and stopped is None:
+            confirmation = await self._read_back(self.confirm)
+            work.course.tick()
+        counts = await work.spool.counts()
+        work.course.enter(Phase.FINISHED, rows, counts)
+        report = await self._report(counts)
+        report = evolve(report, source_changed=changed, stopped=stopped, confirmation=confirmation)
+        return await self._written(report)
 
-    async def _written(self, report: Report, spool: Spool) -> Report:
-        """The report, once the files are written: if they cannot be, it says so."""
-        if self.folder is None:
-            return report
+    async def _send(self) -> str | None:
         try:
-            await write_results(self.folder, spool, self.source)
-            write_summary(self.folder, report)
-        except OSError as error:
-            complaint = f"the result files cannot be written: {error.strerror}"
-            return evolve(report, stopped=report.stopped or complaint, results_dir=None)
-        return report
-
-    async def _send(self, engine: Engine, *, rejected: int, rows: int) -> None:
-        engine.check_reading(rejected, rows)
-        if engine.stopped is not None:
-            return
-        try:
-            await engine.send()
+            return await self.engine.send(self.work)
         except LedgerError as error:
-            engine.stopped = f"LedgerError: {error.message}"
-        self.course.tick()
+            return f"LedgerError: {error.message}"
 
-    async def _read_back(self, confirm: Confirm, book: Ledger, spool: Spool) -> Confirmation:
-        counts = await spool.counts()
-        self.course.enter(Phase.CONFIRMING, counts[State.OK] + counts[State.ACCEPTED], counts)
-        reading = asyncio.create_task(read_back(confirm, book.database, self.prepare, self.course))
-        asked = asyncio.create_task(self.stop.wait(1))
+    async def _read_back(self, confirm: Confirm) -> Confirmation:
+        work = self.work
+        counts = await work.spool.counts()
+        work.course.enter(Phase.CONFIRMING, counts[State.OK] + counts[State.ACCEPTED], counts)
+        reading = asyncio.create_task(read_back(confirm, work.spool, work.prepare, work.course))
+        asked = asyncio.create_task(work.stop.wait(1))
         try:
             await asyncio.wait([reading, asked], return_when=asyncio.FIRST_COMPLETED)
             if reading.done():
                 return reading.result()
         finally:
             await cancelled(reading, asked)
-        return await confirmation_of(book.database, stopped="interrupted")
+        return await confirmation_of(work.spool, stopped="interrupted")
 
-    async def _report(self, spool: Spool, counts: dict[State, int]) -> Report:
+    async def _written(self, report: Report) -> Report:
+        """The report, once the files are written: if they cannot be, it says so."""
+        if self.folder is None:
+            return report
+        try:
+            await write_results(self.folder, self.work.spool, self.work.source)
+            write_summary(self.folder, report)
+        except OSError as error:
+            complaint = f"the result files cannot be written: {error.strerror}"
+            return evolve(report, stopped=report.stopped or complaint, results_dir=None)
+        return report
+
+    async def _report(self, counts: dict[State, int]) -> Report:
+        spool, course = self.work.spool, self.work.course
         rejected = await spool.first(State.REJECTED, limit=_SHOWN)
         duplicates, superseded = await spool.superseded(limit=_SHOWN)
         return Report(
-            sink=self.sink.name,
+            source=self.name,
+            sink=self.work.sink.name,
             rows=sum(counts.values()),
             ok=counts[State.OK],
             accepted=counts[State.ACCEPTED],
@@ -234,9 +239,9 @@ class _Run:
             ),
             results_dir=self.folder,
             started_at=self.started_at,
-            seconds=self.course.elapsed,
-            rate_limit=self.course.rate_limit,
-            course=tuple(self.course.stretches),
+            seconds=course.elapsed,
+            rate_limit=course.rate_limit,
+            course=tuple(course.stretches),
         )
 
 

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from publitrac_async.v2.facade import V2
+from publitrac_async.v2.prepared import PreparedLead
 
-__all__ = ["V2"]
+__all__ = ["V2", "PreparedLead"]

@@ -47,7 +47,7 @@ _BY_CODE: Final[dict[int, type[ApiError]]] = {
 
 
 def lead_body(lead: Lead) -> bytes:
-    """The body of delayedSync.
+    """The body of delayedSync; the same for the same lead, whatever the order of its custom fields.
 
     Raises:
         ValidationError: the e-mail address or another value is missing or cannot be written.
@@ -58,7 +58,7 @@ def lead_body(lead: Lead) -> bytes:
     body: dict[str, Any] = {"leadInfo": native}
     if custom:
         body["leadCustomField"] = custom
-    return orjson.dumps(body)
+    return orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
 
 
 def read_accepted(answer: Answer) -> Accepted:

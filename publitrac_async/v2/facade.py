@@ -15,6 +15,7 @@ from publitrac_async.transport.pipeline import Transport
 from publitrac_async.transport.secret import Secret
 from publitrac_async.v2 import codec
 from publitrac_async.v2.operations import DELAYED_SYNC, GET_TOKEN
+from publitrac_async.v2.prepared import PreparedLead
 
 _ACCEPT = (("accept", "application/json"),)
 
@@ -48,7 +49,18 @@ class V2:
             clock=clock,
         )
 
-    async def delayed_sync(self, lead: Lead) -> Accepted:
+    def prepare(self, lead: Lead) -> PreparedLead:
+        """Check a lead and write it as `delayed_sync` sends it, without sending it.
+
+        Args:
+            lead: with an e-mail address, which identifies it.
+
+        Raises:
+            ValidationError: the e-mail address or another value is missing or cannot be written.
+        """
+        return PreparedLead(codec.lead_body(lead))
+
+    async def delayed_sync(self, lead: Lead | PreparedLead) -> Accepted:
         """Hand a lead over for processing ("Synchronize a lead", ``lead/delayedSync``).
 
         The service creates the lead or updates the one with this e-mail address, a little later. Its
@@ -56,16 +68,17 @@ class V2:
         `v1.get_lead` to know. Only fields that are set are sent.
 
         Args:
-            lead: with an e-mail address, which identifies it.
+            lead: with an e-mail address, which identifies it; or what `prepare` has made of it.
 
         Raises:
             ValidationError: the e-mail address or another value is missing or cannot be written.
             AuthenticationError: the API key is refused, or a fresh token is.
         """
+        prepared = lead if isinstance(lead, PreparedLead) else self.prepare(lead)
         call = Call(
             operation=DELAYED_SYNC,
             authenticator=self._token,
-            content=codec.lead_body(lead),
+            content=prepared.body,
             content_type="application/json",
             headers=_ACCEPT,
             parse=codec.read_accepted,

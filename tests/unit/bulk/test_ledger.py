@@ -224,14 +224,15 @@ async def test_an_outcome_that_cannot_be_written_is_unknown(
     commit = Database._commit
     settled = 0
 
-    def failing(self: Database, statements: Any) -> None:
+    def failing(self: Database, waiting: Any) -> None:
         nonlocal settled
-        settled += sum("CASE WHEN" in sql for sql, _ in statements)
-        if settled > 10 and any("main.leads" in sql or "UPDATE leads" in sql for sql, _ in statements):
+        names = {writer.__name__ for writer in waiting}
+        settled += "_settlements" in names
+        if settled > 10 and names & {"_settlements", "_intents"}:
             error = sqlite3.OperationalError("database or disk is full")
             error.sqlite_errorcode = sqlite3.SQLITE_FULL
             raise error
-        commit(self, statements)
+        commit(self, waiting)
 
     sink = RecordingSink()
     with monkeypatch.context() as patch:

@@ -1,0 +1,1 @@
+"""Engines: what brings the rows of a run to their sink."""
