@@ -7,14 +7,14 @@ import hashlib
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
 
 import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as NoConnection
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.transport.secret import Secret, seal
@@ -32,18 +32,23 @@ ASK_AGAIN: Final = 1.0
 _FAILURES: Final = (RedisError, OSError)
 
 
+class NotOnDisk(RedisError):
+    """Redis could not write to its disk in time."""
+
+
 class Unavailable(Exception):
     """Redis gave no answer. The argument names the error, whose own text may show the server's address."""
 
 
 class Connection:
-    """One Redis for the limiter and the token store of one account, and whether it answers.
+    """One Redis for the limiter, the token store and the ledger of one account, and whether it answers.
 
     Connections open when they are needed, also after `aclose`.
 
     Args:
         url: ``redis://``, ``rediss://`` or ``unix://``, as redis-py reads it.
         account: what the keys are for. They hold a hash of it.
+        answer_timeout: seconds for one answer, unless the URL says otherwise.
         clock: monotonic seconds.
 
     Raises:
@@ -51,10 +56,15 @@ class Connection:
     """
 
     def __init__(
-        self, url: str, account: str | Secret, *, clock: Callable[[], float] = time.monotonic
+        self,
+        url: str,
+        account: str | Secret,
+        *,
+        answer_timeout: float = ANSWER_TIMEOUT,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         sealed = seal(account, "account")
-        client = _client(url)
+        client = _client(url, answer_timeout)
         # The frames of tracebacks may be recorded: from here on they hold neither a password nor an API key.
         del url, account
         if isinstance(sealed, ConfigurationError):
@@ -63,6 +73,7 @@ class Connection:
             raise ConfigurationError("url must be redis://, rediss:// or unix://, as redis-py reads it")
         # The whole of it in braces: a cluster then keeps all keys of an account on one node.
         self._prefix = f"publitrac:{{{_digest(sealed)}}}"
+        self._hash = hashlib.blake2b(key=_hash_key(sealed), digest_size=16)
         self.client: redis.asyncio.Redis = client
         self._clock = clock
         self._ask_at = -math.inf
@@ -76,6 +87,12 @@ class Connection:
         """The key of that name for this account."""
         return f"{self._prefix}:{name}"
 
+    def hashed(self, text: str) -> bytes:
+        """A hash of `text` that nobody can compute, or check a guess with, who does not know the account."""
+        copy = self._hash.copy()
+        copy.update(text.encode())
+        return copy.digest()
+
     def script(self, text: str, *names: str) -> Callable[..., Awaitable[Any]]:
         """A Lua script on the keys of these names, to be called with its arguments.
 
@@ -84,10 +101,48 @@ class Connection:
         registered = self.client.register_script(text)
         keys = [self.key(name) for name in names]
 
-        def run(*arguments: float | str | memoryview) -> Awaitable[Any]:
+        def run(*arguments: float | str | bytes | memoryview) -> Awaitable[Any]:
             return self.ask(lambda: registered(keys=keys, args=arguments))
 
         return run
+
+    def durable_script(self, text: str, *names: str) -> Callable[..., Awaitable[Any]]:
+        """The same; what it writes is on the server's disk when it returns."""
+        keys = [self.key(name) for name in names]
+        # Most of the time for an answer: the server's word that it could not is better than none.
+        patience = int(800 * self.client.connection_pool.connection_kwargs["socket_timeout"])
+
+        async def question(arguments: Sequence[float | str | bytes | memoryview]) -> Any:
+            # WAITAOF is about what its own connection wrote, so script and question travel together. A
+            # connection that opens again repeats both: alone, WAITAOF would find nothing to wait for.
+            async with self.client.pipeline(transaction=False) as pipeline:
+                pipeline.eval(text, len(keys), *keys, *arguments)
+                pipeline.waitaof(1, 0, patience)
+                answer, (on_disk, _) = await pipeline.execute()
+            if not on_disk:
+                raise NotOnDisk
+            return answer
+
+        def run(*arguments: float | str | bytes | memoryview) -> Awaitable[Any]:
+            return self.ask(lambda: question(arguments))
+
+        return run
+
+    async def can_be_durable(self) -> bool:
+        """Whether the server can say that something is on its disk: append-only file, WAITAOF (Redis 7.2).
+
+        Raises:
+            Unavailable: it does not answer.
+        """
+
+        async def question() -> bool:
+            try:
+                await self.client.waitaof(1, 0, 1)
+            except ResponseError:
+                return False
+            return True
+
+        return await self.ask(question)
 
     async def ask(self, question: Callable[[], Awaitable[T]]) -> T:
         """The answer to a command.
@@ -132,27 +187,36 @@ class Connection:
         return f"Connection({self._prefix})"
 
 
-def connect(url: str, account: str | Secret) -> Connection | ConfigurationError:
+def connect(
+    url: str, account: str | Secret, *, answer_timeout: float = ANSWER_TIMEOUT
+) -> Connection | ConfigurationError:
     """Make a `Connection`, or return the error instead of raising it.
 
     For callers whose own arguments hold the bare credentials: they can drop them before they raise.
     """
     try:
-        return Connection(url, account)
+        return Connection(url, account, answer_timeout=answer_timeout)
     except ConfigurationError as error:
         return error.with_traceback(None)
 
 
-def _client(url: str) -> redis.asyncio.Redis | None:
+def _client(url: str, answer_timeout: float) -> redis.asyncio.Redis | None:
     # A connection that Redis closed while it was idle is replaced at once; silence is not waited for twice.
     retry = Retry(NoBackoff(), 1, (NoConnection,))
     try:
-        return redis.asyncio.Redis.from_url(
-            url, socket_timeout=ANSWER_TIMEOUT, socket_connect_timeout=ANSWER_TIMEOUT, retry=retry
+        client = redis.asyncio.Redis.from_url(
+            url, socket_timeout=answer_timeout, socket_connect_timeout=ANSWER_TIMEOUT, retry=retry
         )
     except (ValueError, TypeError, AttributeError):  # The text may quote a part of the password.
         return None
+    # What the URL says of it does not suit digests.
+    client.connection_pool.connection_kwargs.pop("decode_responses", None)
+    return client
 
 
 def _digest(account: Secret) -> str:
     return hashlib.blake2b(account.reveal().encode(), digest_size=12, person=b"publitrac_async").hexdigest()
+
+
+def _hash_key(account: Secret) -> bytes:
+    return hashlib.blake2b(account.reveal().encode(), person=b"publitrac ledger").digest()
