@@ -58,15 +58,34 @@ class Unsettled:
     since: str
 
 
-class Ledger(Protocol):
+class Journal(Protocol):
+    """Where calls are written down, before and after.
+
+    What a method was given is durable when the future it returned is done. It is written down even if nobody
+    waits for it. The future fails with `LedgerError` if that cannot be achieved.
+    """
+
+    def intend(self, keys: Sequence[str]) -> asyncio.Future[bool]:
+        """Note that a call with these leads is about to begin.
+
+        Returns:
+            Whether the call may begin; if not, the run was stopped from elsewhere.
+        """
+        ...
+
+    def settle(self, leads: Sequence[tuple[str, Outcome]]) -> asyncio.Future[None]:
+        """Note how a call ended."""
+        ...
+
+
+class Ledger(Journal, Protocol):
     """The durable part of a run: an entry for each business key.
 
     A lead is entered as `State.PENDING` when it is clear that it will be sent, written down as
     `State.SENDING` before its call begins, and with its outcome when the call has ended. What a killed run
     left as `State.SENDING` may or may not have been applied: it is `State.UNKNOWN` from then on.
 
-    What a method was given is durable when it returns, or when the future it returned is done. All raise
-    `LedgerError` if that cannot be achieved.
+    What a method was given is durable when it returns. All raise `LedgerError` if that cannot be achieved.
     """
 
     async def open(self, destination: str | None, *, run: str = "", reset: bool = False) -> None:
@@ -97,20 +116,6 @@ class Ledger(Protocol):
 
     async def enter(self, leads: Sequence[tuple[str, bytes]]) -> None:
         """Note that leads will be sent: key, and digest of what will be sent."""
-        ...
-
-    def intend(self, keys: Sequence[str]) -> asyncio.Future[bool]:
-        """Note that a call with these leads is about to begin.
-
-        It is written down even if nobody waits for it.
-
-        Returns:
-            Whether the call may begin; if not, the run was stopped from elsewhere.
-        """
-        ...
-
-    def settle(self, leads: Sequence[tuple[str, Outcome]]) -> asyncio.Future[None]:
-        """Note how a call ended. It is written down even if nobody waits for it."""
         ...
 
     async def unsettled(self) -> list[Unsettled]:

@@ -19,7 +19,7 @@ from publitrac_async.bulk.rows import FINAL, Row, State
 TABLES: Final = """
 CREATE TABLE spool.rows (
     number INTEGER PRIMARY KEY, line INTEGER NOT NULL, state TEXT NOT NULL, key TEXT, payload BLOB,
-    code TEXT, reason TEXT, kind TEXT, confirmed TEXT, differing TEXT
+    code TEXT, reason TEXT, kind TEXT, confirmed TEXT, differing TEXT, position
 );
 CREATE TABLE spool.contents (number INTEGER PRIMARY KEY, record BLOB, fields BLOB NOT NULL)
 """
@@ -28,8 +28,8 @@ _PLANNED_AT_ONCE: Final = 5000
 _TO_SEND: Final = Outcome(State.PENDING)
 SUPERSEDED: Final = "superseded by line "
 _STAGE: Final = (
-    "INSERT INTO spool.rows (number, line, state, key, payload, code, reason, kind)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO spool.rows (number, line, state, key, payload, code, reason, kind, position)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _STAGE_CONTENT: Final = "INSERT INTO spool.contents VALUES (?, ?, ?)"
 _INDEX: Final = "CREATE INDEX IF NOT EXISTS spool.by_key ON rows (key, number, line) WHERE key IS NOT NULL"
@@ -65,6 +65,18 @@ class Staged:
     payload: bytes | None = None
     record: Any = None
     outcome: Outcome | None = None
+
+
+@frozen
+class Planned:
+    """A row of which it is known what is to be done with it."""
+
+    number: int
+    line: int
+    position: int | str | None
+    state: State
+    key: str | None
+    payload: bytes | None
 
 
 @frozen
@@ -140,6 +152,18 @@ class Spool:
             (after, _PAGE),
         )
         return [Pending(number, key, _load(record)) for number, key, record in rows]
+
+    async def planned_between(self, first: int, last: int) -> list[Planned]:
+        """The rows from number `first` to `last`, without what they hold."""
+        rows = await self._database.read(
+            "SELECT number, line, position, state, key, payload FROM spool.rows WHERE number BETWEEN ? AND ?"
+            " ORDER BY number",
+            (first, last),
+        )
+        return [
+            Planned(number, line, position, State(state), key, payload)
+            for number, line, position, state, key, payload in rows
+        ]
 
     async def counts(self) -> dict[State, int]:
         """How many rows are in each state."""
@@ -245,7 +269,7 @@ def _staged(each: Staged) -> tuple[Any, ...]:
     outcome = each.outcome or _TO_SEND
     return (
         *(each.number, each.row.line, str(outcome.state), each.key, each.payload),
-        *(outcome.code, outcome.reason, outcome.kind),
+        *(outcome.code, outcome.reason, outcome.kind, each.row.position),
     )
 
 

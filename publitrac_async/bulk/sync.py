@@ -29,6 +29,7 @@ from publitrac_async.bulk.results import write_results, write_summary
 from publitrac_async.bulk.rows import Item, State
 from publitrac_async.bulk.sinks import LeadSink, Sink, as_sink, digest
 from publitrac_async.bulk.sources.file import FileSource
+from publitrac_async.bulk.sources.reference import NamedSource
 from publitrac_async.bulk.spool import SUPERSEDED, TABLES, Spool
 from publitrac_async.bulk.stopping import Stop, cancelled
 from publitrac_async.config import CONCURRENCY
@@ -108,7 +109,7 @@ async def sync_leads(
         assert not isinstance(ledger, str | Path)
         book, database = ledger, Database(None)
     run = _Run(
-        name=type(source).__name__ if file is None else file.name,
+        name=source.name if isinstance(source, FileSource | NamedSource) else type(source).__name__,
         fingerprint=fingerprint,
         engine=engine or LocalEngine(workers),
         work=Work(
@@ -125,6 +126,7 @@ async def sync_leads(
         confirm=confirm,
         folder=None if folder is None else Path(folder),
     )
+    run.engine.check(run.work)
     async with AsyncExitStack() as stack:
         await book.open(target.destination, run=run.meaning(), reset=run.again.reset)
         stack.push_async_callback(_closed, book)
@@ -152,9 +154,18 @@ class _Run:
     started_at: dt.datetime = field(factory=lambda: dt.datetime.now(dt.UTC))
 
     def meaning(self) -> str:
-        """Stands for what this run is about to do: the same in a run that is to take it up."""
+        """Stands for what this run is about to do, if a run that does the same can join it."""
+        if self.engine.chunk_rows is None:
+            return ""
         mapping = self.work.prepare.mapping
-        parts = (self.name, self.fingerprint, self.work.sink.destination, self.again, mapping)
+        parts = (
+            self.name,
+            self.fingerprint,
+            self.work.sink.destination,
+            self.again,
+            mapping,
+            self.engine.chunk_rows,
+        )
         return digest([repr(part) for part in parts]).hex()
 
     async def carry_out(self) -> Report:

@@ -8,17 +8,19 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from publitrac_async.bulk.engines.work import Work
 from publitrac_async.bulk.errors import LedgerError
-from publitrac_async.bulk.ledger import Outcome
-from publitrac_async.bulk.outcomes import Spending, judge, stops
+from publitrac_async.bulk.ledger import Journal, Outcome
+from publitrac_async.bulk.outcomes import ErrorBudget, Spending, judge, stops
+from publitrac_async.bulk.progress import Course
 from publitrac_async.bulk.rows import State
+from publitrac_async.bulk.sinks import Sink
 from publitrac_async.bulk.spool import Pending
-from publitrac_async.bulk.stopping import cancelled
+from publitrac_async.bulk.stopping import Stop, cancelled
 from publitrac_async.config import CONCURRENCY
 from publitrac_async.errors import ConfigurationError, PublitracError
 
@@ -34,20 +36,68 @@ class LocalEngine:
     """
 
     workers: int = CONCURRENCY
+    chunk_rows: None = field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         if self.workers < 1:
             raise ConfigurationError("workers must be at least 1")
 
+    def check(self, work: Work) -> None:
+        """It can do any work."""
+
     async def send(self, work: Work) -> str | None:
         """Send all rows that are pending, unless the run is stopped before."""
-        return await _Sending(work).by(self.workers)
+        sending = Sending(
+            rows=work.spool,
+            sink=work.sink,
+            journal=work.ledger,
+            budget=work.budget,
+            course=work.course,
+            stop=work.stop,
+        )
+        return await sending.by(self.workers)
 
 
-class _Sending:
-    def __init__(self, work: Work) -> None:
-        self._work = work
-        self._spending = Spending(work.budget)
+class Rows(Protocol):
+    """Rows that are to be sent."""
+
+    async def pending(self, after: int) -> Sequence[Pending]:
+        """The next ones behind number `after`; none when there are no more."""
+        ...
+
+    def note(self, rows: Sequence[tuple[int, Outcome]]) -> object:
+        """Note what became of rows."""
+        ...
+
+
+class Sending:
+    """Brings rows to a sink.
+
+    Args:
+        rows: which.
+        sink: where they go.
+        journal: is told of every call, before and after.
+        budget: how much may fail.
+        course: told what happens.
+        stop: how the run is asked to end.
+    """
+
+    def __init__(
+        self,
+        *,
+        rows: Rows,
+        sink: Sink[Any],
+        journal: Journal,
+        budget: ErrorBudget,
+        course: Course,
+        stop: Stop,
+    ) -> None:
+        self._rows = rows
+        self._sink = sink
+        self._journal = journal
+        self._course = course
+        self._stop = stop
+        self._spending = Spending(budget)
         self._turn = asyncio.Lock()
         self._page: list[Pending] = []
         self._behind = 0
@@ -55,9 +105,19 @@ class _Sending:
         self._stopped: str | None = None
 
     async def by(self, workers: int) -> str | None:
-        """Send, with so many calls at once."""
+        """Send all rows, unless the run is stopped before.
+
+        Args:
+            workers: calls in flight at once.
+
+        Returns:
+            Why it ended before the last row, ``None`` if it did not.
+
+        Raises:
+            LedgerError: the journal failed.
+        """
         tasks = [asyncio.create_task(self._send_batches()) for _ in range(workers)]
-        watch = asyncio.create_task(self._work.stop.wait(2))
+        watch = asyncio.create_task(self._stop.wait(2))
         try:
             while running := [task for task in tasks if not task.done()]:
                 await asyncio.wait([*running, watch], return_when=asyncio.FIRST_COMPLETED)
@@ -73,11 +133,10 @@ class _Sending:
         return self._stopped
 
     async def _send_batches(self) -> None:
-        ledger = self._work.ledger
         last: asyncio.Future[None] | None = None
         while batch := await self._next():
             try:
-                begin = await ledger.intend([each.key for each in batch])
+                begin = await self._journal.intend([each.key for each in batch])
                 # What is known of the last call is durable before the next begins: a kill leaves no more
                 # rows in doubt than there are workers.
                 if last is not None:
@@ -98,7 +157,7 @@ class _Sending:
     async def _next(self) -> list[Pending]:
         """The rows of the next call; none when the run is over."""
         batch: list[Pending] = []
-        while len(batch) < self._work.sink.batch_size:
+        while len(batch) < self._sink.batch_size:
             if self._interrupted():
                 return []
             if not self._page and not await self._turn_page():
@@ -110,23 +169,22 @@ class _Sending:
         """Whether there are more rows."""
         async with self._turn:
             if not self._page and not self._exhausted:
-                page = await self._work.spool.pending(self._behind)
+                page = await self._rows.pending(self._behind)
                 self._exhausted = not page
                 if page:
                     self._behind = page[-1].number
-                    self._page = page[::-1]
+                    self._page = [*reversed(page)]
             return bool(self._page)
 
     def _interrupted(self) -> bool:
-        if self._work.stop.requested and self._stopped is None:
+        if self._stop.requested and self._stopped is None:
             self._stopped = "interrupted"
         return self._stopped is not None
 
     async def _call(self, batch: Sequence[Pending]) -> asyncio.Future[None]:
-        sink = self._work.sink
         errors: Sequence[PublitracError | None]
         try:
-            errors = await sink.send([each.record for each in batch])
+            errors = await self._sink.send([each.record for each in batch])
         except PublitracError as error:
             errors = [error] * len(batch)
         except BaseException as error:
@@ -134,18 +192,17 @@ class _Sending:
             reason = "the run was ended while the call was under way"
             self._settle(batch, [Outcome(State.UNKNOWN, type(error).__name__, reason)] * len(batch))
             raise
-        settled = self._settle(batch, [judge(error, sink.acknowledges) for error in errors])
+        settled = self._settle(batch, [judge(error, self._sink.acknowledges) for error in errors])
         self._examine(errors)
         return settled
 
     def _settle(self, batch: Sequence[Pending], outcomes: Sequence[Outcome]) -> asyncio.Future[None]:
-        work = self._work
         for outcome in outcomes:
-            work.course.settled(outcome)
+            self._course.settled(outcome)
             self._spending.add(outcome)
         rows = [(each.number, outcome) for each, outcome in zip(batch, outcomes, strict=True)]
-        work.spool.note(rows)
-        settled = work.ledger.settle(
+        self._rows.note(rows)
+        settled = self._journal.settle(
             [(each.key, outcome) for each, outcome in zip(batch, outcomes, strict=True)]
         )
         settled.add_done_callback(functools.partial(self._unrecorded, rows))
@@ -154,7 +211,7 @@ class _Sending:
     def _unrecorded(self, rows: Sequence[tuple[int, Outcome]], settled: asyncio.Future[None]) -> None:
         """When the ledger could not take an outcome, the next run will find it unknown: so it is here."""
         if settled.cancelled() or settled.exception() is not None:
-            self._work.spool.note([(number, evolve(each, state=State.UNKNOWN)) for number, each in rows])
+            self._rows.note([(number, evolve(each, state=State.UNKNOWN)) for number, each in rows])
 
     def _examine(self, errors: Sequence[PublitracError | None]) -> None:
         for error in errors:

@@ -19,13 +19,13 @@ from publitrac_async.bulk.stopping import Stop
 
 @frozen(kw_only=True)
 class Work:
-    """A run whose rows are read and planned.
+    """A run.
 
     Attributes:
-        source: where the rows came from.
+        source: where its rows come from.
         sink: where they go.
         prepare: makes rows into records.
-        spool: holds the rows; those to be sent are pending.
+        spool: holds the rows, once they are read; when they are planned, those to be sent are pending.
         ledger: is told of every call, before and after.
         budget: how much may fail.
         course: told what happens.
@@ -44,6 +44,22 @@ class Work:
 
 class Engine(Protocol):
     """Brings the pending rows of a run to their sink."""
+
+    @property
+    def chunk_rows(self) -> int | None:
+        """How many rows it hands out together to other processes; ``None`` if it hands out none.
+
+        The others go on when the process that began the run is gone, so that the run can be joined.
+        """
+        ...
+
+    def check(self, work: Work) -> None:
+        """Check that this engine can do the work, before anything is read.
+
+        Raises:
+            PublitracError: it cannot.
+        """
+        ...
 
     async def send(self, work: Work) -> str | None:
         """Send all rows that are pending, unless the run is stopped before.

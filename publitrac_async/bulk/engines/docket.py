@@ -1,0 +1,276 @@
+"""The engine of many hosts, on docket (extra ``docket``). The only file that imports it.
+
+The process that calls `sync_leads` reads and plans the run and cuts it into chunks; processes in `serve`
+send them. docket hands a chunk whose worker was killed to another one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from itertools import count
+from typing import Any, Final
+
+from attrs import field, frozen
+
+from publitrac_async.bulk.engines.chunks import ChunkOrder, ChunkWorker, digest_of
+from publitrac_async.bulk.engines.shared import SharedLedger
+from publitrac_async.bulk.engines.work import Work
+from publitrac_async.bulk.outcomes import Spending
+from publitrac_async.bulk.rows import State
+from publitrac_async.bulk.sinks import Sink
+from publitrac_async.bulk.sources import Chunk, reference_of
+from publitrac_async.bulk.sources.reference import NamedSources
+from publitrac_async.bulk.stopping import Stop, cancelled
+from publitrac_async.config import CONCURRENCY
+from publitrac_async.errors import ConfigurationError
+
+try:
+    from docket import Docket, Retry, Worker
+except ModuleNotFoundError as _error:
+    raise ModuleNotFoundError(
+        "carrying out a run on several hosts needs an extra: pip install 'publitrac_async[docket]'",
+        name=_error.name,
+    ) from _error
+
+logger: Final = logging.getLogger("publitrac_async.docket")
+
+_TASK: Final = "send_chunk"
+#: Seconds between two looks at what workers have done.
+_LOOK: Final = 0.25
+#: Looks without any sign of a worker after which orders are given again. One that is known adds nothing.
+_LOOKS: Final = 120
+#: Seconds before a chunk is begun again whose ledger did not answer.
+_AGAIN: Final = timedelta(seconds=5)
+
+
+@frozen
+class DocketEngine:
+    """Hands out the rows of a run to the workers of an account, in chunks.
+
+    ::
+
+        ledger = RedisLedger(url, account=api_key)
+        await sync_leads(read_leads(path), publitrac.v2, ledger=ledger, engine=DocketEngine(url))
+
+    The ledger has to be one that hosts share, the source one that others can open (`NamedSource`, or a file
+    that lies at the same path everywhere). If this process is killed, the workers go on; beginning the same
+    run again joins it.
+
+    Attributes:
+        url: of Redis or Valkey, as `publitrac_async.redis.RedisLedger` takes it.
+        chunk_rows: rows in a chunk. At 35 calls a second 200 rows take six seconds.
+    """
+
+    url: str = field(repr=False)
+    chunk_rows: int = 200
+
+    def __attrs_post_init__(self) -> None:
+        if self.chunk_rows < 1:
+            raise ConfigurationError("chunk_rows must be at least 1")
+
+    def check(self, work: Work) -> None:
+        """Check that others can get at ledger and source.
+
+        Raises:
+            ConfigurationError: the ledger is for this process alone.
+            SourceError: others cannot open the source.
+        """
+        if not isinstance(work.ledger, SharedLedger):
+            raise ConfigurationError("several hosts need a ledger that they share: give a RedisLedger")
+        reference_of(work.source)
+
+    async def send(self, work: Work) -> str | None:
+        """Hand out all rows that are pending, and wait until they have an outcome."""
+        assert isinstance(work.ledger, SharedLedger)
+        async with _docket(self.url, work.ledger) as docket:
+            return await _Submission(work, work.ledger, docket, self.chunk_rows).carry_out()
+
+
+class _Submission:
+    def __init__(self, work: Work, ledger: SharedLedger, docket: Docket, chunk_rows: int) -> None:
+        self._work = work
+        self._ledger = ledger
+        self._docket = docket
+        self._chunk_rows = chunk_rows
+        self._spending = Spending(work.budget)
+        self._open: set[int] = set()
+
+    async def carry_out(self) -> str | None:
+        """Why it ended before the last row, ``None`` if it did not."""
+        self._open = {number async for number in self._chunks()}
+        asked = asyncio.create_task(self._work.stop.wait(1))
+        at_once = asyncio.create_task(self._work.stop.wait(2))
+        try:
+            stopped = await self._watch(asked, at_once)
+        finally:
+            await cancelled(asked, at_once)
+        if stopped is None:
+            await self._ledger.finish()
+        return stopped
+
+    async def _watch(self, asked: asyncio.Task[None], at_once: asyncio.Task[None]) -> str | None:
+        known = 0
+        since_sign = _LOOKS
+        while self._open:
+            if since_sign >= _LOOKS:
+                # Also in mid-run: a worker that was only stalled may have taken an order with it.
+                await self._order(sorted(self._open))
+                since_sign = 0
+            ended = await self._ledger.ended(known)
+            known += len(ended)
+            for chunk in ended:
+                await self._take_over(chunk.number)
+            stopped = self._spending.exceeded or ("interrupted" if asked.done() else None)
+            if stopped is not None:
+                await self._ledger.stop(stopped)
+            stopped = await self._ledger.stopped()
+            running = await self._ledger.running()
+            if stopped is not None and (at_once.done() or not running):
+                for number in sorted(self._open):
+                    await self._take_over(number)
+                return stopped
+            since_sign = 0 if ended or running else since_sign + 1
+            if since_sign == _LOOKS:
+                logger.warning("no worker takes the chunks of this run: start some")
+            await asyncio.wait([at_once], timeout=_LOOK)
+        return None
+
+    async def _chunks(self) -> AsyncIterator[int]:
+        """The numbers of chunks in which a row is pending."""
+        for number in count():
+            rows = await self._work.spool.planned_between(*self._bounds(number))
+            if not rows:
+                return
+            if any(row.state is State.PENDING for row in rows):
+                yield number
+
+    def _bounds(self, number: int) -> tuple[int, int]:
+        return number * self._chunk_rows + 1, (number + 1) * self._chunk_rows
+
+    async def _order(self, numbers: Sequence[int]) -> None:
+        """Give orders. Those that are known to the queue already add nothing."""
+        for start in range(0, len(numbers), 500):
+            orders = [await self._order_for(number) for number in numbers[start : start + 500]]
+            await self._docket.add_many(
+                self._docket.call(_TASK, key=f"{order.job}:{order.number}")(order.to_json())
+                for order in orders
+            )
+
+    async def _order_for(self, number: int) -> ChunkOrder:
+        work = self._work
+        rows = await work.spool.planned_between(*self._bounds(number))
+        return ChunkOrder(
+            job=self._ledger.job or "",
+            number=number,
+            source=reference_of(work.source),
+            chunk=Chunk(number=rows[0].number, line=rows[0].line, position=rows[0].position, count=len(rows)),
+            left_out=tuple(row.number for row in rows if row.state is not State.PENDING),
+            digest=digest_of(row.payload for row in rows),
+            destination=work.sink.destination,
+            mapping=work.prepare.mapping,
+            budget=work.budget,
+        )
+
+    async def _take_over(self, number: int) -> None:
+        """Note what became of the rows of a chunk that has ended."""
+        if number not in self._open:
+            return
+        self._open.discard(number)
+        rows = [
+            row
+            for row in await self._work.spool.planned_between(*self._bounds(number))
+            if row.state is State.PENDING
+        ]
+        entries = await self._ledger.recall([row.key or "" for row in rows])
+        noted = []
+        for row, entry in zip(rows, entries, strict=True):
+            if entry is not None and entry.outcome.state is not State.PENDING:
+                noted.append((row.number, entry.outcome))
+                self._work.course.settled(entry.outcome)
+                self._spending.add(entry.outcome)
+        if noted:
+            await self._work.spool.note(noted)
+
+
+async def serve(
+    url: str,
+    sink: Sink[Any],
+    ledger: SharedLedger,
+    *,
+    sources: NamedSources | None = None,
+    workers: int = CONCURRENCY,
+    chunks: int = 2,
+    redelivery: float = 30.0,
+    stop: Stop | None = None,
+) -> None:
+    """Send the chunks of runs that other processes begin, until asked to end.
+
+    ::
+
+        async with PublitracClient(api_key=key, **shared(url, account=key)) as publitrac:
+            await serve(url, DelayedSync(publitrac.v2), RedisLedger(url, account=key))
+
+    A worker that is asked to end finishes the calls it has begun; what is left of its chunks others send.
+
+    Args:
+        url: of Redis or Valkey, the same as for `DocketEngine`.
+        sink: of an open client. It has to share its limit with all others of the account.
+        ledger: of the same account and name as that of the run. It is closed at the end.
+        sources: those that a `NamedSource` names: functions that open them.
+        workers: calls of one chunk in flight at once.
+        chunks: in hand at once. With two, the next is read while the last calls of one are under way.
+        redelivery: seconds of silence after which the chunks of a worker are given to another one.
+        stop: asks it to end.
+
+    Raises:
+        ConfigurationError: a setting cannot be used.
+    """
+    if workers < 1 or chunks < 1 or redelivery <= 0:
+        raise ConfigurationError("workers and chunks must be at least 1, redelivery above 0 s")
+    stop = stop or Stop()
+    worker = ChunkWorker(sink, ledger, sources=sources, workers=workers, stop=stop)
+
+    async def send_chunk(order: str, retry: Retry = Retry.forever(delay=_AGAIN)) -> None:  # noqa: ARG001, B008  (docket reads the default)
+        await worker.carry_out(ChunkOrder.from_json(order))
+
+    try:
+        async with _docket(url, ledger, {_TASK: send_chunk}) as docket:
+            await _run(docket, chunks, redelivery, stop)
+    finally:
+        await asyncio.shield(ledger.aclose())
+
+
+async def _run(docket: Docket, chunks: int, redelivery: float, stop: Stop) -> None:
+    async with Worker(
+        docket,
+        concurrency=chunks,
+        redelivery_timeout=timedelta(seconds=redelivery),
+        schedule_automatic_tasks=False,
+    ) as queue:
+        running = asyncio.create_task(queue.run_forever())
+        asked = asyncio.create_task(stop.wait(1))
+        try:
+            await asyncio.wait([running, asked], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            # Waits for the chunks in hand, which end by themselves now.
+            await cancelled(asked, running)
+        if not running.cancelled() and (error := running.exception()) is not None:
+            raise error
+
+
+@asynccontextmanager
+async def _docket(
+    url: str, ledger: SharedLedger, tasks: Mapping[str, Any] | None = None
+) -> AsyncIterator[Docket]:
+    async with Docket(name=ledger.queue, url=url, execution_ttl=timedelta(0)) as docket:
+        for name, task in (tasks or {_TASK: _carried_out_elsewhere}).items():
+            docket.register(task, names=[name])
+        yield docket
+
+
+async def _carried_out_elsewhere(order: str) -> None:
+    """Stands for the task in the process that gives the orders."""
