@@ -11,10 +11,11 @@ from typing import Final, Self
 from publitrac_async.bulk.errors import LedgerError
 from publitrac_async.bulk.ledger import Entry, Outcome
 from publitrac_async.redis.entries import Entries
-from publitrac_async.redis.scripts import END, KEEP_RUNNING, LEAVE, WORKER_RECALL, WORKER_WRITE, Store
+from publitrac_async.redis.scripts import END, KEEP_RUNNING, LEAVE, STOP, WORKER_RECALL, WORKER_WRITE, Store
 
 _TAKEN_OVER: Final = (
-    "the outcome was not noted: another worker has taken over this chunk, or another run has begun since"
+    "the outcome was not noted: another worker has taken over this chunk, another run has begun since, or "
+    "Redis lost its data"
 )
 
 
@@ -84,6 +85,7 @@ class Chunk:
         keep = store.script(KEEP_RUNNING, patient=False)
         self._leave = store.script(LEAVE, patient=False)
         self._end = store.script(END)
+        self._stop = store.script(STOP)
         self._member = member
 
         async def renew() -> bool:
@@ -116,6 +118,17 @@ class Chunk:
         await self._entries.drain()
         text = f"{self.number} {stopped or ''}".rstrip()
         return bool(await self._end(self.job, self.number, self.attempt, text))
+
+    async def stop(self, reason: str) -> bool:
+        """Have no more calls of the whole job begin.
+
+        Args:
+            reason: in words without personal data. The first one counts.
+
+        Returns:
+            Whether it still is the job.
+        """
+        return bool(await self._stop(self.job, reason))
 
     async def aclose(self) -> None:
         """Let go of the chunk; what was noted is written first."""

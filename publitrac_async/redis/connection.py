@@ -93,6 +93,19 @@ class Connection:
         copy.update(text.encode())
         return copy.digest()
 
+    async def command(self, command: str, name: str, *arguments: str | int) -> Any:
+        """The answer to a plain command on the key of that name.
+
+        Raises:
+            Unavailable: there is none.
+        """
+
+        async def question() -> Any:
+            send: Callable[..., Awaitable[Any]] = self.client.execute_command
+            return await send(command, self.key(name), *arguments)
+
+        return await self.ask(question)
+
     def script(self, text: str, *names: str) -> Callable[..., Awaitable[Any]]:
         """A Lua script on the keys of these names, to be called with its arguments.
 

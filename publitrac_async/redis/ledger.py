@@ -80,6 +80,7 @@ class RedisLedger:
         lease: float = LEASE,
         patience: float = PATIENCE,
     ) -> None:
+        self._name = name
         connection = connect(url, account, answer_timeout=_DISK_TIMEOUT if durable else ANSWER_TIMEOUT)
         # Tracebacks may be recorded with the locals of their frames.
         del url, account
@@ -89,7 +90,6 @@ class RedisLedger:
             raise ConfigurationError("lease must be more than 0 s")
         self._connection = connection
         self._store = store = Store(connection, name, patience=patience)
-        self._name = name
         self._durable = durable
         self._checked = False
         self._life = lease
@@ -102,6 +102,8 @@ class RedisLedger:
         self._stop = store.script(scripts.STOP)
         self._running = store.script(scripts.RUNNING)
         self._take = store.script(scripts.TAKE, durable=durable)
+        #: For the queue of its chunks.
+        self.queue: str = f"{connection.key(name)}:queue"
         #: Id of the job, once the ledger is open for a run.
         self.job: str | None = None
 
@@ -122,9 +124,23 @@ class RedisLedger:
         if self._session:
             raise LedgerError("this ledger is open already: close it first")
         await self._check_disk(patient=False)
-        session = secrets.token_urlsafe(9)
+        self._session = session = secrets.token_urlsafe(9)
+        self._entries = self._entries_of(session)
+        try:
+            self.job = await self._hold(destination, run, reset=reset)
+            self._lease = Lease(self._life, self._renew)
+            if self.job is not None:
+                await self._wait_for_other_jobs()
+            if reset:
+                self._check(await self._store.script(scripts.RESET)(session, destination or ""))
+        except BaseException:
+            await self._release()
+            raise
+
+    async def _hold(self, destination: str | None, run: str, *, reset: bool) -> str | None:
+        """Take the ledger, if it is free and the right one, and say which job that is for."""
         answer, *details = await self._store.script(scripts.OPEN, patient=False)(
-            session,
+            self._session,
             round(self._life * 1000),
             destination or "",
             self._connection.hashed(run).hex() if run else "",
@@ -142,18 +158,7 @@ class RedisLedger:
                 f"the ledger belongs to {details[0].decode()}, not to {destination}: name another one, "
                 "or reset it"
             )
-        self._session = session
-        self._entries = self._entries_of(session)
-        self._lease = Lease(self._life, self._renew)
-        try:
-            if destination is not None or reset:
-                self.job = details[0].decode()
-                await self._wait_for_other_jobs()
-            if reset:
-                self._check(await self._store.script(scripts.RESET)(session, destination or ""))
-        except BaseException:
-            await self._release()
-            raise
+        return None if destination is None and not reset else str(details[0].decode())
 
     async def note_source(self, name: str, fingerprint: str | None) -> bool | None:  # noqa: ARG002  (Redis need not know)
         """Note which source this run reads; its name is not kept."""
@@ -281,6 +286,7 @@ class RedisLedger:
     async def _release(self) -> None:
         if self._lease is not None:
             await self._lease.end()
+        if self._session:
             with contextlib.suppress(LedgerError):  # It lapses by itself.
                 await self._store.script(scripts.RELEASE, patient=False)(self._session)
         self._lease, self._session, self.job = None, "", None

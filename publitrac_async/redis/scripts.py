@@ -315,9 +315,7 @@ class Store:
 
     async def read(self, command: str, name: str, *arguments: str | int) -> Any:
         """The answer to a plain command on one of the keys; see `ask`."""
-        key = self.connection.key(self._names[name])
-        send: Callable[..., Awaitable[Any]] = self.connection.client.execute_command
-        return await self.ask(lambda: self.connection.ask(lambda: send(command, key, *arguments)))
+        return await self.ask(lambda: self.connection.command(command, self._names[name], *arguments))
 
     async def ask(self, question: Callable[[], Awaitable[T]], *, patient: bool = True) -> T:
         """The answer to a question that `Connection.ask` or one of its scripts puts.
@@ -336,7 +334,7 @@ class Store:
             await asyncio.sleep(POLL)
         # Raised out here, without the context whose frames hold more than an error may show.
         raise LedgerError(
-            f"the ledger in Redis does not answer ({kind}): see that Redis runs and has memory and disk "
-            "left, then run it again",
+            f"the ledger in Redis does not answer ({kind}): check its URL, and that Redis runs and has "
+            "memory and disk left, then run it again",
             retryable=True,
         )

