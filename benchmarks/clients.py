@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import statistics
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+
+from machine import pin
 
 Post = Callable[[], Awaitable[object]]
 BODY = (
@@ -131,13 +132,16 @@ async def floor(base: str, concurrency: int) -> AsyncIterator[Post]:
         connection.transport.close()
 
 
-CLIENTS = {
+Client = Callable[[str, int], contextlib.AbstractAsyncContextManager[Post]]
+CLIENTS: dict[str, Client] = {
     "floor": floor,
     "bare aiohttp": bare_aiohttp,
     "publitrac_async": sdk,
     "httpx + httpx-aiohttp": httpx_aiohttp,
     "httpx": httpx_default,
 }
+#: What a client needs beside the package itself.
+NEEDS = {"httpx + httpx-aiohttp": "httpx_aiohttp"}
 
 
 async def measure(name: str, port: int, concurrency: int, requests: int) -> dict[str, float]:
@@ -173,8 +177,7 @@ async def measure(name: str, port: int, concurrency: int, requests: int) -> dict
 
 def main() -> None:
     name, port, concurrency, requests, *rest = sys.argv[1:]
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {0})
+    pin(0)
     run = asyncio.run
     if rest:
         import uvloop

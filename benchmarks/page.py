@@ -1,83 +1,216 @@
-"""The page of results: tables and bars, one self-contained file."""
+"""The page of results: what was promised and measured, then every benchmark; one self-contained file.
+
+``python page.py RESULTS.json PAGE.html`` draws the page of results that are there already.
+"""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Sequence
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
+from charts import Bar, bar, chart, number, table
+
+Rows = list[dict[str, Any]]
+
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; color: #222 }
-h2 { margin-top: 2.5rem } .note { color: #555 } svg text { font: 12px system-ui, sans-serif }
+body { font: 15px/1.5 system-ui, sans-serif; color: #222 }
+body { max-width: 62rem; margin: 2rem auto; padding: 0 1rem }
+h2 { margin-top: 3rem; border-top: 1px solid #ddd; padding-top: 1rem } .note { color: #555 }
+figure { margin: 1.5rem 0 } figcaption { font-weight: 600; margin-bottom: .3rem }
+svg { width: 100%; height: auto } svg text { font: 12px system-ui, sans-serif; fill: #222 }
 .own { fill: #2563a8 } .other { fill: #b8bec6 }
+.whisker { stroke: #111; stroke-width: 1.5 } .bound { stroke: #b3261e; stroke-dasharray: 4 3 }
+table { border-collapse: collapse; margin: 1rem 0 }
+th, td { padding: .2rem .7rem; border-bottom: 1px solid #ddd }
+th { text-align: left } .number { text-align: right; font-variant-numeric: tabular-nums }
+.kept { color: #1b6e3c } .missed { color: #b3261e; font-weight: 600 }
 """
 
 
-def bars(title: str, unit: str, rows: Sequence[tuple[str, float]]) -> str:
-    """One bar a row; those of this package stand out."""
-    widest = max((value for _, value in rows), default=1.0) or 1.0
-    lines = []
-    for position, (name, value) in enumerate(rows):
-        top = position * 26
-        kind = "own" if "publitrac_async" in name else "other"
-        width = 420 * value / widest
-        lines.append(
-            f'<text x="255" y="{top + 16}" text-anchor="end">{html.escape(name)}</text>'
-            f'<rect class="{kind}" x="265" y="{top + 3}" width="{width:.1f}" height="18" rx="2"/>'
-            f'<text x="{270 + width:.1f}" y="{top + 16}">{value:,.4g} {html.escape(unit)}</text>'
-        )
-    height = len(rows) * 26 + 4
-    return (
-        f"<h3>{html.escape(title)}</h3>"
-        f'<svg viewBox="0 0 800 {height}" width="100%" role="img" aria-label="{html.escape(title)}">'
-        f"{''.join(lines)}</svg>"
-    )
-
-
-def throughput_charts(rows: Iterable[dict[str, Any]]) -> str:
-    groups: dict[tuple[str, int], list[dict[str, Any]]] = {}
+def grouped(rows: Iterable[dict[str, Any]], *keys: str) -> dict[tuple[Any, ...], Rows]:
+    """Rows by the values of some keys, in the order in which they come."""
+    groups: dict[tuple[Any, ...], Rows] = {}
     for row in rows:
-        groups.setdefault((row["loop"], row["concurrency"]), []).append(row)
-    return "".join(
-        bars(
-            f"CPU a request, {loop}, {concurrency} in flight",
-            "µs",
-            [(row["client"], row["cpu_us"]) for row in group],
+        groups.setdefault(tuple(row[key] for key in keys), []).append(row)
+    return groups
+
+
+def promises(rows: Rows) -> str:
+    lines = ["<table><tr><th>target</th><th>bound</th><th>measured</th><th></th></tr>"]
+    for row in rows:
+        value = row["measured"]
+        measured = "not measured" if value is None else f"{number(value)} {row['unit']}".strip()
+        verdict = "" if value is None else '<span class="kept">kept</span>'
+        if value is not None and not row["holds"]:
+            verdict = '<span class="missed">missed</span>'
+        lines.append(
+            f"<tr><td>{html.escape(row['target'])}</td><td>{html.escape(row['bound'])}</td>"
+            f"<td class=number>{html.escape(measured)}</td><td>{verdict}</td></tr>"
         )
-        for (loop, concurrency), group in groups.items()
+    return "\n".join([*lines, "</table>"])
+
+
+def throughput(section: dict[str, Any]) -> str:
+    parts = []
+    for (loop, concurrency), rows in grouped(section["rows"], "loop", "concurrency").items():
+        title = f"{loop}, {concurrency} in flight"
+        speed = [bar(row["client"], row, "requests_per_second") for row in rows]
+        cpu = [bar(row["client"], row, "cpu_us") for row in rows]
+        parts.append(f"<h3>{html.escape(title)}</h3>")
+        parts.append(chart(f"Requests a second, {title}", "", speed))
+        parts.append(chart(f"CPU of a request, {title}", "µs", cpu))
+        columns = ("client", "p50 ms", "p99 ms", "p99 / p50", "publitrac_async is so many times as fast")
+        figures = ("client", "p50_ms", "p99_ms", "p99_over_p50", "own_speed_ratio")
+        parts.append(table(columns, ([row[figure] for figure in figures] for row in rows)))
+    return "".join(parts)
+
+
+def cancelling(section: dict[str, Any]) -> str:
+    done = [row for row in section["rows"] if "speed_after" in row]
+    return (
+        chart(
+            "Speed after a tenth of the calls was cancelled (1 is the speed before)",
+            "",
+            [bar(row["client"], row, "speed_after") for row in done],
+            line=0.95,
+        )
+        + chart(
+            "Speed while a tenth is being cancelled; each one costs a connection",
+            "",
+            [bar(row["client"], row, "speed_during") for row in done],
+        )
+        + table(
+            ("client", "every run came to its end", "pool whole after every run"),
+            ([row["client"], row["finished"], row["pool_whole"]] for row in section["rows"]),
+        )
     )
+
+
+def rate(section: dict[str, Any]) -> str:
+    own = [row for row in section["rows"] if row["limiter"].startswith("publitrac_async")]
+    parts = [
+        chart(
+            "publitrac_async: requests in the busiest second at the server",
+            "",
+            [Bar(f"{row['scenario']} (publitrac_async)", row["busiest_second"]) for row in own],
+            line=section["allowed"],
+        ),
+        table(
+            ("scenario", "busiest second", "share used", "requests", "log-ins", "refused with 503"),
+            (
+                [
+                    row[figure]
+                    for figure in ("scenario", "busiest_second", "used", "requests", "log_ins", "errors")
+                ]
+                for row in own
+            ),
+        ),
+    ]
+    for (scenario,), rows in grouped(section["rows"], "scenario").items():
+        if len(rows) > 1:
+            busiest = [Bar(row["limiter"], row["busiest_second"]) for row in rows]
+            used = [Bar(row["limiter"], row["used"]) for row in rows]
+            title = f"All limiters, {scenario}"
+            parts.append(
+                chart(f"{title}: requests in the busiest second", "", busiest, line=section["allowed"])
+            )
+            parts.append(chart(f"{title}: share of 35 a second used", "", used, line=1.0))
+    return "".join(parts)
+
+
+def limiter_cost(section: dict[str, Any]) -> str:
+    return "".join(
+        chart(
+            f"CPU of a permit at {section['rate']} a second, {waiters:,} callers waiting",
+            "µs",
+            [bar(row["limiter"], row, "cpu_us") for row in rows],
+        )
+        for (waiters,), rows in grouped(section["rows"], "waiters").items()
+    )
+
+
+def marketo(section: dict[str, Any]) -> str:
+    titles = {"sync": "a batch of 300 leads written", "read": "a page of 300 leads read"}
+    return "".join(
+        chart(f"CPU of {titles[operation]}", "ms", [bar(row["client"], row, "cpu_ms") for row in rows])
+        + chart("Calls a second", "", [bar(row["client"], row, "calls_per_second") for row in rows])
+        for (operation,), rows in grouped(section["rows"], "operation").items()
+    )
+
+
+def reading(section: dict[str, Any]) -> str:
+    rows = [Bar(row["reader"], row["cpu_ms"]) for row in section["rows"]]
+    return chart("CPU of a page of 100 leads", "ms", rows) + rest(section)
+
+
+def bulk(section: dict[str, Any]) -> str:
+    runs = [(f"{row['rows']:,} rows (publitrac_async)", row) for row in section["runs"]]
+    return (
+        chart("Rows a second", "", [Bar(name, row["rows_per_second"]) for name, row in runs])
+        + chart("Peak memory", "MB", [Bar(name, row["peak_mb"]) for name, row in runs])
+        + rest(section)
+    )
+
+
+def start(section: dict[str, Any]) -> str:
+    return rest(section)
+
+
+def rest(section: dict[str, Any]) -> str:
+    """Single figures as one table, and lists of rows as a table each."""
+    single = [(name, value) for name, value in section.items() if not isinstance(value, list | dict)]
+    parts = [table(("figure", "value"), ([name, value] for name, value in single))] if single else []
+    for name, value in section.items():
+        if isinstance(value, dict):
+            parts.append(f"<h3>{html.escape(name)}</h3>")
+            parts.append(table(("figure", "value"), ([key, str(figure)] for key, figure in value.items())))
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            columns = list(value[0])
+            parts.append(f"<h3>{html.escape(name)}</h3>")
+            parts.append(table(columns, ([row.get(column) for column in columns] for row in value)))
+    return "".join(parts)
+
+
+SECTIONS = {
+    "rate": ("The rate limit, counted at the server", rate),
+    "limiter_cost": ("What asking a limiter costs", limiter_cost),
+    "throughput": ("Posting a lead", throughput),
+    "cancelling": ("Cancelled calls", cancelling),
+    "marketo": ("Marketo beside the released client", marketo),
+    "reading": ("Reading a page of leads", reading),
+    "bulk": ("Bulk run with a ledger, through a transport that answers at once", bulk),
+    "start": ("Start", start),
+}
 
 
 def render(results: dict[str, Any]) -> str:
-    limits, reading, start = results["limits"], results["reading"], results["start"]
-    bulk = results["bulk"]
-    versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
+    """The page of a run."""
+    machine = results["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     parts = [
-        "<!doctype html><html lang=en><meta charset=utf-8><title>publitrac_async: benchmarks</title>",
-        f"<style>{STYLE}</style><h1>publitrac_async: benchmarks</h1>",
-        f'<p class="note">Python {results["python"]}, {html.escape(versions)}.',
-        f"Medians of {results['throughput']['rounds']} interleaved rounds. Only ratios within one run carry",
-        "to",
-        "another machine; <code>benchmarks/README.md</code> says what each figure means.</p>",
-        "<h2>Posting a lead</h2>",
-        throughput_charts(results["throughput"]["rows"]),
-        "<h2>Reading a page of 100 leads</h2>",
-        bars("CPU a page", "ms", [(row["reader"], row["cpu_ms"]) for row in reading["rows"]]),
-        "<h2>Limiters</h2>",
-        bars(
-            "Most grants in any second (35 allowed)",
-            "",
-            [(r["limiter"], r["busiest_second"]) for r in limits["rows"]],
-        ),
-        bars("Share of 35 a second used", "", [(r["limiter"], r["used"]) for r in limits["rows"]]),
-        "<h2>Bulk run with a ledger, through a transport that answers at once</h2>",
-        bars("Rows a second", "", [(f"{r['rows']:,} rows", r["rows_per_second"]) for r in bulk["runs"]]),
-        bars("Peak memory", "MB", [(f"{r['rows']:,} rows", r["peak_mb"]) for r in bulk["runs"]]),
-        "<h2>Start</h2>",
-        bars(
-            "Wall time",
-            "ms",
-            [("import", start["import_ms"]), ("log-in and first call", start["log_in_and_first_call_ms"])],
-        ),
+        "<!doctype html>\n<html lang=en><meta charset=utf-8>",
+        "<meta name=viewport content='width=device-width'>",
+        f"<title>publitrac_async: benchmarks</title><style>{STYLE}</style>",
+        "<h1>publitrac_async: benchmarks</h1>",
+        f'<p class="note">{machine["date"]}, {html.escape(machine["processor"])},',
+        f"{machine['cores']} cores, Python {machine['python']}. {html.escape(versions)}.</p>",
+        '<p class="note">Bars are medians of rounds in which all took turns, whiskers the least and the',
+        "greatest round. Only ratios within one run carry to another machine.",
+        "<code>benchmarks/README.md</code> says what each figure means.</p>",
     ]
-    return "\n".join(parts) + "\n"
+    if results["quick"]:
+        parts.append('<p class="missed">A quick run: a look, no evidence.</p>')
+    parts += ["<h2>Targets</h2>", promises(results["targets"])]
+    for name, (title, draw) in SECTIONS.items():
+        if name in results:
+            parts += [f"<h2>{html.escape(title)}</h2>", draw(results[name])]
+    return "\n".join(parts) + "\n</html>\n"
+
+
+if __name__ == "__main__":
+    given, page = map(Path, sys.argv[1:])
+    page.write_text(render(json.loads(given.read_text(encoding="utf-8"))), encoding="utf-8")

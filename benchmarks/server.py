@@ -1,15 +1,30 @@
 """A server that costs as little as Python allows: it answers every request with fixed bytes.
 
 Run as a process of its own, it prints its port and serves until its standard input is closed.
+``GET /hold/N`` makes it keep all answers back until N requests wait for one: so many were in flight at once.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 
-SUCCESS = b'{"status": "success", "code": 200}'
-TOKEN = b'{"token": "djs4fdn4dJTer489!", "ttl": "900"}'
+PAGE_OF_MARKETO = 300
+LEAD = {
+    "email": "john.doe@provider.com",
+    "firstName": "John",
+    "lastName": "Doe",
+    "company": "Example & Sons",
+    "phone": "+1 555 555 2149",
+    "title": "Awesome Programmer",
+    "city": "Montréal",
+    "country": "Canada",
+    "leadScore": 12,
+    "unsubscribed": False,
+    "createdAt": "2015-08-23T01:35:13Z",
+    "updatedAt": "2015-10-25T02:20:06Z",
+}
 
 
 def answer(body: bytes) -> bytes:
@@ -17,16 +32,42 @@ def answer(body: bytes) -> bytes:
     return head.encode() + body
 
 
-ANSWER = answer(SUCCESS)
-TOKEN_ANSWER = answer(TOKEN)
+def from_marketo(result: list[dict[str, object]]) -> bytes:
+    return answer(json.dumps({"requestId": "a9ae#148add1e53d", "success": True, "result": result}).encode())
+
+
+ANSWER = answer(b'{"status": "success", "code": 200}')
+TOKEN_ANSWER = answer(b'{"token": "djs4fdn4dJTer489!", "ttl": "900"}')
+MARKETO_TOKEN = answer(
+    b'{"access_token": "cdf01657-110d-4155-99a7-f986b2ff13a0:int", "token_type": "bearer", '
+    b'"expires_in": 3599, "scope": "api@example.com"}'
+)
+NUMBERS = range(1, PAGE_OF_MARKETO + 1)
+SYNCED = from_marketo([{"id": number, "status": "updated"} for number in NUMBERS])
+PAGE = from_marketo([{"id": number, **LEAD} for number in NUMBERS])
+
+
+def answer_to(head: bytes, body: bytes) -> bytes:
+    """The answer by the first line of a head in lower case."""
+    if b"/lead/" in head[:64]:
+        return ANSWER
+    if b"gettoken" in head[:64]:
+        return TOKEN_ANSWER
+    if b"/oauth/" in head[:64]:
+        return MARKETO_TOKEN
+    # The released client reads with POST, and says in the form that GET is meant.
+    return PAGE if head.startswith(b"get") or b"_method=GET" in body else SYNCED
 
 
 class Connection(asyncio.Protocol):
     """One keep-alive connection; requests are cut out by their Content-Length."""
 
+    hold = 0
+    held: list[tuple[Connection, bytes]] = []  # noqa: RUF012  (shared by all connections, as `hold` is)
+
     def __init__(self) -> None:
         self.buffer = b""
-        self.transport: asyncio.Transport | None = None
+        self.transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]  # a TCP server's transports can write
@@ -40,14 +81,31 @@ class Connection(asyncio.Protocol):
                 length = int(head[at + 15 :].split(b"\r\n", 1)[0])
             if len(self.buffer) < end + 4 + length:
                 return
+            body = self.buffer[end + 4 : end + 4 + length]
             self.buffer = self.buffer[end + 4 + length :]
-            assert self.transport is not None
-            self.transport.write(TOKEN_ANSWER if b"gettoken" in head[:64] else ANSWER)
+            if head.startswith(b"get /hold/"):
+                Connection.hold = int(head[10:].split(b" ", 1)[0])
+                self.transport.write(ANSWER)
+            elif Connection.hold:
+                self.keep_back(answer_to(head, body))
+            else:
+                self.transport.write(answer_to(head, body))
+
+    def keep_back(self, data: bytes) -> None:
+        self.held.append((self, data))
+        if len(self.held) >= Connection.hold:
+            Connection.hold = 0
+            for connection, waiting in self.held:
+                connection.transport.write(waiting)
+            self.held.clear()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  (asyncio's signature)
+        self.held[:] = [pair for pair in self.held if pair[0] is not self]
 
 
 async def main() -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(Connection, "127.0.0.1", 0)
+    server = await loop.create_server(Connection, "127.0.0.1", 0, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
     server.close()

@@ -1,75 +1,82 @@
 """Posting leads: the SDK beside bare aiohttp, httpx and a bare protocol, one server, one core each.
 
-Clients take turns, round after round, so that a slow moment of the machine meets all of them.
+Clients take turns, round after round, so that a slow moment of the machine meets all of them; ratios are
+taken within a round.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
-from clients import CLIENTS
+from clients import CLIENTS, NEEDS
+from machine import installed, measured, serving, spread
 
-HERE = Path(__file__).parent
+__all__ = ["run", "serving"]
 
-
-@contextlib.contextmanager
-def serving() -> Iterator[int]:
-    """The port of a server in a process of its own, on the second core."""
-    server = subprocess.Popen(
-        [sys.executable, HERE / "server.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert server.stdin is not None
-    assert server.stdout is not None
-    if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > 1:
-        os.sched_setaffinity(server.pid, {1})
-    try:
-        yield int(server.stdout.readline())
-    finally:
-        server.stdin.close()
-        server.wait(timeout=10)
+OWN = "publitrac_async"
+#: httpx slows down so much with concurrency that it gets fewer requests; this many at least.
+FEW = 400
 
 
-def one(name: str, port: int, concurrency: int, requests: int, *, uvloop: bool) -> dict[str, float]:
-    command = [sys.executable, HERE / "clients.py", name, str(port), str(concurrency), str(requests)]
-    done = subprocess.run(
-        [*command, *(["uvloop"] if uvloop else [])], check=True, capture_output=True, text=True, timeout=300
-    )
-    return json.loads(done.stdout)
-
-
-def run(*, rounds: int, requests: int) -> dict[str, Any]:
-    """Medians by client, concurrency and event loop; CPU in microseconds a request."""
+def run(
+    *,
+    rounds: int,
+    requests: int,
+    concurrencies: Sequence[int] = (1, 32, 256),
+    loops: Sequence[str] = ("asyncio", "uvloop"),
+) -> dict[str, Any]:
+    """A row for each client, number of calls in flight and event loop; microseconds are CPU of a request."""
+    names = [name for name in CLIENTS if installed(NEEDS.get(name, "httpx"))]
     rows = []
     with serving() as port:
-        for uvloop in (False, True):
-            for concurrency in (1, 32, 256):
-                results: dict[str, list[dict[str, float]]] = {name: [] for name in CLIENTS}
-                for _ in range(rounds):
-                    for name in CLIENTS:
-                        # httpx slows down so much with concurrency that it gets fewer requests.
-                        count = requests // 10 if name == "httpx" and concurrency > 1 else requests
-                        results[name].append(one(name, port, concurrency, count, uvloop=uvloop))
-                for name, measured in results.items():
-                    cpu = [result["cpu"] / result["requests"] * 1e6 for result in measured]
-                    rows.append(
-                        {
-                            "client": name,
-                            "loop": "uvloop" if uvloop else "asyncio",
-                            "concurrency": concurrency,
-                            "requests_per_second": median(r["requests"] / r["wall"] for r in measured),
-                            "cpu_us": median(cpu),
-                            "cpu_us_min": min(cpu),
-                            "cpu_us_max": max(cpu),
-                            "p50_ms": median(r["p50"] for r in measured) * 1e3,
-                            "p99_ms": median(r["p99"] for r in measured) * 1e3,
-                        }
-                    )
+        for loop in loops:
+            if loop == "uvloop" and not installed("uvloop"):
+                continue
+            for concurrency in concurrencies:
+                results: dict[str, list[dict[str, float]]] = {name: [] for name in names}
+                for number in range(rounds):
+                    # Every round begins with another client.
+                    for name in names[number % len(names) :] + names[: number % len(names)]:
+                        fewer = name == "httpx" and concurrency > 1
+                        count = max(requests // 10, min(requests, FEW)) if fewer else requests
+                        arguments = [name, port, concurrency, count]
+                        if loop == "uvloop":
+                            arguments.append("uvloop")
+                        results[name].append(measured("clients.py", *arguments))
+                rows += [_row(name, loop, concurrency, results) for name in names]
     return {"rounds": rounds, "requests": requests, "rows": rows}
+
+
+def _row(
+    name: str, loop: str, concurrency: int, results: dict[str, list[dict[str, float]]]
+) -> dict[str, Any]:
+    mine, own = results[name], results[OWN]
+    return {
+        "client": name,
+        "loop": loop,
+        "concurrency": concurrency,
+        **spread("requests_per_second", [_speed(result) for result in mine]),
+        **spread("cpu_us", [_cpu(result) for result in mine]),
+        "p50_ms": median(result["p50"] for result in mine) * 1e3,
+        "p99_ms": median(result["p99"] for result in mine) * 1e3,
+        "p99_over_p50": median(result["p99"] / result["p50"] for result in mine),
+        # What the SDK is to this client, in the same round.
+        **spread("own_speed_ratio", [_speed(a) / _speed(b) for a, b in zip(own, mine, strict=True)]),
+        **spread("own_cpu_us_more", [_cpu(a) - _cpu(b) for a, b in zip(own, mine, strict=True)]),
+        **spread("own_cpu_ratio", [_cpu(b) / _cpu(a) for a, b in zip(own, mine, strict=True)]),
+    }
+
+
+def _speed(result: dict[str, float]) -> float:
+    return result["requests"] / result["wall"]
+
+
+def _cpu(result: dict[str, float]) -> float:
+    return result["cpu"] / result["requests"] * 1e6
+
+
+if __name__ == "__main__":
+    for row in run(rounds=3, requests=3000)["rows"]:
+        print(row)

@@ -1,0 +1,120 @@
+"""Marketo: batches of 300 leads written and pages of 300 read, beside the released sync client.
+
+`marketorestpython` keeps itself to 5 calls a second and opens a connection for each; its pause is taken out
+here, or nothing but the pause would be seen. The limiter of this package is off for the same reason. Both get
+the same fixed answers from the same server. ``python marketo.py CLIENT OPERATION PORT CALLS`` is one process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
+from typing import Any
+
+from machine import installed, measured, pin, serving, spread
+from server import PAGE_OF_MARKETO
+
+LEADS = [
+    {
+        "email": f"lead{number}@example.com",
+        "firstName": "Zoé",
+        "lastName": f"Smith {number}",
+        "company": "Example & Sons",
+        "phone": "+1 555 555 2149",
+        "leadScore": number,
+        "unsubscribed": False,
+    }
+    for number in range(PAGE_OF_MARKETO)
+]
+EMAILS = [f"lead{number}@example.com" for number in range(10)]
+#: Calls in flight of this package, in the variant that its users get by default; the peer can only do one.
+AT_ONCE = 5
+CLIENTS = {"publitrac_async, 5 at once": AT_ONCE, "publitrac_async, one at a time": 1, "marketorestpython": 1}
+
+
+async def own(operation: str, port: int, calls: int, at_once: int) -> dict[str, float]:
+    """The client of this package; pages become `MarketoLead`s, outcomes `RecordResult`s."""
+    from publitrac_async.marketo import MarketoClient
+
+    async with MarketoClient(
+        base_url=f"http://127.0.0.1:{port}", client_id="id", client_secret="secret", rate_limit=None
+    ) as marketo:
+
+        async def sync() -> int:
+            return len(await marketo.sync_leads(LEADS))
+
+        async def read() -> int:
+            return len((await marketo.get_leads_by_filter_type("email", EMAILS)).items)
+
+        call: Callable[[], Awaitable[int]] = sync if operation == "sync" else read
+        assert await call() == PAGE_OF_MARKETO
+        todo = iter(range(calls))
+
+        async def work() -> None:
+            for _ in todo:
+                await call()
+
+        wall, cpu = time.perf_counter(), time.process_time()
+        await asyncio.gather(*(work() for _ in range(at_once)))
+        return {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+
+
+def released(operation: str, port: int, calls: int) -> dict[str, float]:
+    """The released client; both operations return lists of dicts."""
+    from marketorestpython.client import MarketoClient
+    from marketorestpython.helper import http_lib
+
+    # Its own pause between calls, the only use of this name there.
+    http_lib.time = SimpleNamespace(time=time.time, sleep=lambda _: None)
+    client = MarketoClient("000-AAA-000", "id", "secret")
+    client.host = f"http://127.0.0.1:{port}"
+
+    def call() -> int:
+        if operation == "sync":
+            return len(client.create_update_leads(LEADS))
+        return len(client.get_multiple_leads_by_filter_type("email", EMAILS))
+
+    assert call() == PAGE_OF_MARKETO
+    wall, cpu = time.perf_counter(), time.process_time()
+    for _ in range(calls):
+        call()
+    return {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+
+
+def run(*, rounds: int, calls: int) -> dict[str, Any]:
+    """A row for each client and operation: CPU milliseconds a call of 300 leads, and calls a second."""
+    names = [name for name in CLIENTS if "publitrac" in name or installed("marketorestpython")]
+    rows = []
+    with serving() as port:
+        for operation in ("sync", "read"):
+            results: dict[str, list[dict[str, float]]] = {name: [] for name in names}
+            for _ in range(rounds):
+                for name in names:
+                    results[name].append(measured("marketo.py", name, operation, port, calls))
+            rows += [
+                {
+                    "client": name,
+                    "operation": operation,
+                    **spread("cpu_ms", [result["cpu"] / calls * 1e3 for result in mine]),
+                    **spread("calls_per_second", [calls / result["wall"] for result in mine]),
+                }
+                for name, mine in results.items()
+            ]
+    return {"rounds": rounds, "calls": calls, "leads_in_a_call": PAGE_OF_MARKETO, "rows": rows}
+
+
+def main() -> None:
+    name, operation, port, calls = sys.argv[1:]
+    pin(0)
+    if name == "marketorestpython":
+        print(json.dumps(released(operation, int(port), int(calls))))
+    else:
+        print(json.dumps(asyncio.run(own(operation, int(port), int(calls), CLIENTS[name]))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,210 @@
+"""The rate limit over real sockets: how many requests reach the server in its busiest second?
+
+Each scenario is a program of its own with a server of its own, in another process; the server notes when
+requests arrive. All calls of a scenario are wanted at once. The scenarios run side by side: 35 calls a second
+are little work.
+
+``python rate.py SCENARIO SECONDS LIMITER`` is one such program; it begins when it gets a line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from limiters import LIMITERS, OWN, present
+from machine import HERE
+
+RATE = 35
+
+
+@dataclass
+class Scenario:
+    """What a program and its service are up to.
+
+    Attributes:
+        server: how the service behaves, see `rate_server.Behaviour`.
+        concurrency: calls in flight, and connections, at most.
+        read: seconds of silence after which a request is given up.
+        stall: the program blocks its event loop so many seconds in every one.
+        idle: seconds without calls, in the middle.
+        v2: part of the calls that go to v2 and need a token; the others go to v1.
+    """
+
+    server: dict[str, Any] = field(default_factory=dict)
+    concurrency: int = 32
+    read: float = 20.0
+    stall: float = 0.0
+    idle: float = 0.0
+    v2: float = 0.5
+
+
+SCENARIOS = {
+    "burst": Scenario(),
+    "after idle": Scenario(idle=2.0),
+    "jitter of 0 to 50 ms": Scenario({"jitter": 0.05}),
+    "stalls of 200 ms": Scenario(stall=0.2),
+    "pool of 4": Scenario({"answer_after": (0.02, 0.06), "hold": (3.0, 4.0)}, concurrency=4),
+    "retries and log-ins": Scenario({"error_every": 7, "silent_every": 50, "token_life": 1.0}, read=0.5),
+    "slow answers": Scenario({"answer_after": (0.5, 1.5)}, concurrency=64),
+    "everything at once": Scenario(
+        {"jitter": 0.05, "answer_after": (0.0, 1.0), "error_every": 7, "silent_every": 50, "token_life": 1.0},
+        read=2.0,
+        stall=0.2,
+        concurrency=64,
+    ),
+}
+
+
+def busiest_second(arrivals: Sequence[float]) -> int:
+    """The most moments in any sliding second; the one that is a second later is no longer in it."""
+    moments = sorted(arrivals)
+    first = busiest = 0
+    for position, moment in enumerate(moments):
+        while moment - moments[first] >= 1.0:
+            first += 1
+        busiest = max(busiest, position - first + 1)
+    return busiest
+
+
+async def stalling(seconds: float) -> None:
+    """Block the event loop, every second."""
+    while True:
+        await asyncio.sleep(1.0 - seconds)
+        time.sleep(seconds)  # noqa: ASYNC251  (that is the point)
+
+
+async def calls(scenario: Scenario, seconds: float, limiter: str, port: int) -> None:
+    """Ask at once for all that the limit allows in so many seconds, and stop when the time is up."""
+    from publitrac_async import Lead, PublitracClient, PublitracError, RetryPolicy, Timeout
+
+    async with contextlib.AsyncExitStack() as stack:
+        publitrac = await stack.enter_async_context(
+            PublitracClient(
+                api_key="key",
+                username="user",
+                password="password",
+                base_url=f"http://127.0.0.1:{port}",
+                limiter=LIMITERS[limiter][0](RATE),
+                concurrency=scenario.concurrency,
+                timeout=Timeout(total=None, read=scenario.read),
+                retry=RetryPolicy(budget=100_000),
+            )
+        )
+
+        async def call(number: int) -> None:
+            lead = Lead(email=f"lead{number}@example.com")
+            facade = publitrac.v2.delayed_sync if number % 10 < scenario.v2 * 10 else publitrac.v1.sync_lead
+            # What comes of a call is the business of tests.
+            with contextlib.suppress(PublitracError):
+                await facade(lead)  # type: ignore[operator]  # two methods that take a lead
+
+        async def burst(count: int) -> None:
+            async with asyncio.TaskGroup() as group:
+                for number in range(count):
+                    group.create_task(call(number))
+
+        stalls = asyncio.create_task(stalling(scenario.stall)) if scenario.stall else None
+        # The server counts from the first arrival, which is somewhat later.
+        end = asyncio.get_running_loop().time() + seconds + 0.5
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(end):
+                if scenario.idle:
+                    await burst(int(RATE * (seconds - scenario.idle) / 2))
+                    await asyncio.sleep(scenario.idle)
+                await burst(int(RATE * seconds))
+        if stalls:
+            stalls.cancel()
+
+
+@contextlib.contextmanager
+def counting(behaviour: dict[str, Any]) -> Iterator[tuple[int, subprocess.Popen[str]]]:
+    """The port of a counting server, and the server."""
+    server = subprocess.Popen(
+        [sys.executable, HERE / "rate_server.py", json.dumps(behaviour)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield int(_pipe(server.stdout).readline()), server
+    finally:
+        if server.poll() is None:
+            server.kill()
+        server.communicate()
+
+
+def _pipe(stream: IO[str] | None) -> IO[str]:
+    assert stream is not None
+    return stream
+
+
+def one(name: str, seconds: float, limiter: str) -> dict[str, Any]:
+    """Run a scenario now that the parent says so."""
+    scenario = SCENARIOS[name]
+    with counting(scenario.server) as (port, server):
+        import publitrac_async.v1  # noqa: F401  (not while the clock is running)
+
+        print("ready", flush=True)
+        sys.stdin.readline()
+        cpu = time.process_time()
+        asyncio.run(calls(scenario, seconds, limiter, port))
+        cpu = time.process_time() - cpu
+        seen = json.loads(server.communicate("", timeout=30)[0])
+    arrivals = seen["arrivals"]
+    counted = [moment for moment in arrivals if moment < arrivals[0] + seconds]
+    return {
+        "scenario": name,
+        "limiter": limiter,
+        "busiest_second": busiest_second(arrivals),
+        "used": len(counted) / (RATE * (seconds - scenario.idle)),
+        "requests": len(arrivals),
+        "log_ins": seen["log_ins"],
+        "errors": seen["errors"],
+        "cpu_ms_per_s": cpu / seconds * 1e3,
+    }
+
+
+def side_by_side(jobs: Sequence[tuple[str, str]], seconds: float) -> list[dict[str, Any]]:
+    """Start programs, let them begin together, collect what they found."""
+    programs = [
+        subprocess.Popen(
+            [sys.executable, __file__, scenario, str(seconds), limiter],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for scenario, limiter in jobs
+    ]
+    try:
+        for program in programs:
+            assert _pipe(program.stdout).readline() == "ready\n"
+        for program in programs:
+            _pipe(program.stdin).write("go\n")
+            _pipe(program.stdin).flush()
+        return [json.loads(program.communicate(timeout=seconds + 60)[0]) for program in programs]
+    finally:
+        for program in programs:
+            if program.poll() is None:
+                program.kill()
+                program.communicate()
+
+
+def run(*, seconds: float, scenarios: Sequence[str] = tuple(SCENARIOS), peers: bool = True) -> dict[str, Any]:
+    """Every scenario with the limiter of this package; the burst and the stalls with the others too."""
+    rows = side_by_side([(name, OWN) for name in scenarios], seconds)
+    others = [name for name in present() if name != OWN] if peers else []
+    for scenario in ("burst", "stalls of 200 ms"):
+        rows += side_by_side([(scenario, name) for name in others], seconds)
+    return {"seconds": seconds, "allowed": RATE, "rows": rows}
+
+
+if __name__ == "__main__":
+    print(json.dumps(one(sys.argv[1], float(sys.argv[2]), sys.argv[3])))

@@ -1,0 +1,110 @@
+"""A PUBLITRAC of few words that notes when each request arrived, and misbehaves as told.
+
+``python rate_server.py OPTIONS`` (JSON, see `Behaviour`) prints its port, serves until its standard input is
+closed, and then prints what it saw.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import random
+import sys
+import time
+from dataclasses import dataclass, field
+
+DONE = (
+    b'<?xml version="1.0" encoding="utf-8"?>\n<response><status>2006</status>'
+    b"<message>Leads synchronization successfull.</message></response>"
+)
+
+
+@dataclass
+class Behaviour:
+    """How the service and the way to it behave.
+
+    Attributes:
+        jitter: a request is under way for up to so many seconds before it arrives.
+        answer_after: least and greatest seconds that an answer takes.
+        hold: between these seconds after the first request no answer leaves.
+        error_every: each so-many-th request is answered with 503.
+        silent_every: each so-many-th request gets no answer at all.
+        token_life: seconds after which tokens are refused.
+    """
+
+    jitter: float = 0.0
+    answer_after: tuple[float, float] = (0.0, 0.0)
+    hold: tuple[float, float] = (0.0, 0.0)
+    error_every: int = 0
+    silent_every: int = 0
+    token_life: float = 900.0
+    arrivals: list[float] = field(default_factory=list)
+    log_ins: int = 0
+    errors: int = 0
+
+    def __post_init__(self) -> None:
+        self._chance = random.Random(35)
+        self._numbers = itertools.count(1)
+        self._issued: dict[bytes, float] = {}
+
+    async def answer(self, head: bytes) -> bytes | None:
+        """Let a request arrive, note it, and answer it, or not."""
+        if self.jitter:
+            await asyncio.sleep(self._chance.uniform(0, self.jitter))
+        now, number = time.monotonic(), next(self._numbers)
+        self.arrivals.append(now)
+        after, (opens, closes) = now - self.arrivals[0], self.hold
+        if opens <= after < closes:
+            await asyncio.sleep(closes - after)
+        await asyncio.sleep(self._chance.uniform(*self.answer_after))
+        if b"/auth/" in head:
+            self.log_ins += 1
+            token = b"token-%d" % number
+            self._issued[token] = now
+            return _answer(b'{"token": "%s", "ttl": "900"}' % token)
+        if self.silent_every and number % self.silent_every == 0:
+            return None
+        if self.error_every and number % self.error_every == 0:
+            self.errors += 1
+            return _answer(b"busy", b"503 Service Unavailable")
+        if b"/v2/" not in head:
+            return _answer(DONE, kind=b"text/xml")
+        token = head.lower().partition(b"\r\ntoken:")[2].partition(b"\r\n")[0].strip()
+        if now - self._issued.get(token, 0.0) > self.token_life:
+            return _answer(b'{"status": "error", "code": 401}', b"401 Unauthorized")
+        return _answer(b'{"status": "success", "code": 201}')
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection."""
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+                await reader.readexactly(int(length or 0))
+                if (answer := await self.answer(head)) is not None:
+                    writer.write(answer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        except asyncio.CancelledError:
+            pass  # The server ends; asyncio's streams would report a cancelled handler.
+        finally:
+            writer.close()
+
+
+def _answer(body: bytes, status: bytes = b"200 OK", kind: bytes = b"application/json") -> bytes:
+    head = b"HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n"
+    return head % (status, kind, len(body)) + body
+
+
+async def main() -> None:
+    behaviour = Behaviour(**json.loads(sys.argv[1]))
+    server = await asyncio.start_server(behaviour.serve, "127.0.0.1", 0, backlog=1024)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    seen = {"arrivals": behaviour.arrivals, "log_ins": behaviour.log_ins, "errors": behaviour.errors}
+    print(json.dumps(seen), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
