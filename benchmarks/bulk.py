@@ -1,32 +1,56 @@
-"""A bulk run through a transport that answers at once: rows a second, CPU a row, peak memory.
+"""A bulk run: CSV, mapping, ledger, a transport that answers at once; rows a second, CPU, peak memory.
 
-Each size runs in a process of its own, with a ledger, so that the peaks can be compared: memory must not
-grow with the number of rows. ``python bulk.py COUNT FOLDER`` is one such process.
+Each size runs in a process of its own, on one core, so that the peaks can be compared: memory must not grow
+with the number of rows. All checks stay on; only the network is missing. ``python bulk.py COUNT FOLDER`` is
+one such process, ``python bulk.py stages COUNT`` measures single stages.
 """
 
 from __future__ import annotations
 
 import asyncio
+import csv
 import json
+import os
+import pickle
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from publitrac_async import PublitracClient
+from publitrac_async.bulk import ColumnMapping, DelayedSync, Phase, Progress, read_leads, sync_leads
+from publitrac_async.transport.aiohttp_transport import BEFORE_SEND, AiohttpTransport
+
 SUCCESS = b'{"status": "success", "code": 200}'
 TOKEN = b'{"token": "djs4fdn4dJTer489!", "ttl": "900"}'
+MAPPING = ColumnMapping.from_dict(
+    {
+        "fields": {
+            "email": "E-mail",
+            "firstName": "First name",
+            "lastName": "Last name",
+            "phone": "Telephone",
+            "company": "Company",
+            "score": "Score",
+        },
+        "custom_fields": {"carColor": "Colour of car"},
+    }
+)
+#: Calls in flight. Rows wait for the disk twice, so more of them share a wait.
+WORKERS = 256
 
 
-class NullTransport(httpx.AsyncBaseTransport):
-    """Takes every request and says yes."""
+class NullTransport(AiohttpTransport):
+    """The default transport without its network: takes every request and says yes."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await request.extensions[BEFORE_SEND]()
         body = TOKEN if request.method == "GET" else SUCCESS
         headers = [(b"content-length", b"%d" % len(body))]
         return httpx.Response(200, headers=headers, stream=httpx.ByteStream(body))
@@ -35,45 +59,124 @@ class NullTransport(httpx.AsyncBaseTransport):
 def rows(count: int) -> Iterator[dict[str, str]]:
     for number in range(count):
         yield {
-            "email": f"lead{number}@example.com",
-            "firstName": "Zoé",
-            "lastName": f"Smith {number}",
-            "phone": "+1 555 555 2149",
-            "company": "Example & Sons",
-            "score": str(number % 100),
-            "carColor": "Red",
+            "E-mail": f"lead{number}@example.com",
+            "First name": "Zoé",
+            "Last name": f"Smith {number}",
+            "Telephone": "+1 555 555 2149",
+            "Company": "Example & Sons",
+            "Score": str(number % 100),
+            "Colour of car": "Red",
         }
 
 
-async def one(count: int, folder: Path) -> dict[str, float]:
-    from publitrac_async import PublitracClient
-    from publitrac_async.bulk import sync_leads
+def write_csv(path: Path, count: int) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, next(rows(1)).keys())
+        writer.writeheader()
+        writer.writerows(rows(count))
 
+
+def client() -> PublitracClient:
+    return PublitracClient(
+        api_key="key", transport=NullTransport(pool_size=1), rate_limit=None, concurrency=WORKERS
+    )
+
+
+class Phases:
+    """CPU time by phase."""
+
+    def __init__(self) -> None:
+        self.at: dict[Phase, float] = {}
+
+    def __call__(self, progress: Progress) -> None:
+        self.at.setdefault(progress.phase, time.process_time())
+
+
+async def one(count: int, folder: Path) -> dict[str, Any]:
+    source = folder / "leads.csv"
+    phases = Phases()
     wall, cpu = time.perf_counter(), time.process_time()
-    async with PublitracClient(api_key="key", transport=NullTransport(), rate_limit=None) as publitrac:
-        report = await sync_leads(rows(count), publitrac.v2, ledger=folder / "run.sqlite")
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    async with client() as publitrac:
+        report = await sync_leads(
+            read_leads(source),
+            publitrac.v2,
+            ledger=folder / "run.sqlite",
+            mapping=MAPPING,
+            workers=WORKERS,
+            progress=phases,
+        )
+    end = time.process_time()
+    wall = time.perf_counter() - wall
     assert report.accepted == count, report
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    marks = [*phases.at.values(), end]
     return {
         "rows": count,
         "rows_per_second": count / wall,
-        "cpu_us_per_row": cpu / count * 1e6,
+        "rows_per_cpu_second": count / (end - cpu),
+        "cpu_us_per_row": (end - cpu) / count * 1e6,
+        "cpu_us_per_row_by_phase": {
+            phase: (after - before) / count * 1e6
+            for phase, before, after in zip(phases.at, marks, marks[1:], strict=False)
+        },
         "peak_mb": peak / (1024 if sys.platform == "linux" else 1024 * 1024),
     }
 
 
+async def stages(count: int) -> dict[str, float]:
+    """CPU microseconds a row of single stages, each alone."""
+    measured: dict[str, float] = {}
+
+    def note(name: str, work: Callable[[], Any]) -> Any:
+        start = time.process_time()
+        result = work()
+        measured[name] = (time.process_time() - start) / count * 1e6
+        return result
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "leads.csv"
+        write_csv(path, count)
+        source = note("read the file", lambda: [row.fields for row in read_leads(path)])
+    mapped = note("map", lambda: [MAPPING.apply(fields) for fields in source])
+    async with client() as publitrac:
+        sink = DelayedSync(publitrac.v2)
+        prepared = note("check and write as JSON", lambda: [sink.prepare(fields) for fields in mapped])
+        note("pickle for the spool", lambda: [pickle.dumps((fields, 1), 5) for fields in source])
+        records = iter([each.record for each in prepared])
+
+        async def send() -> None:
+            for record in records:
+                await publitrac.v2.delayed_sync(record)
+
+        start = time.process_time()
+        await asyncio.gather(*(send() for _ in range(WORKERS)))
+        measured["call, without network"] = (time.process_time() - start) / count * 1e6
+    return measured
+
+
 def run(*, sizes: list[int]) -> dict[str, Any]:
-    """Each size in turn."""
-    measured = []
-    for size in sizes:
-        with tempfile.TemporaryDirectory() as folder:
-            done = subprocess.run(
-                [sys.executable, __file__, str(size), folder], check=True, capture_output=True, text=True
-            )
-            measured.append(json.loads(done.stdout))
-    return {"runs": measured}
+    """Each size in turn, and the stages."""
+    measured = [_one_process(size) for size in sizes]
+    done = subprocess.run(
+        [sys.executable, __file__, "stages", str(min(sizes))], check=True, capture_output=True, text=True
+    )
+    return {"workers": WORKERS, "runs": measured, "stages_us_per_row": json.loads(done.stdout)}
+
+
+def _one_process(size: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        write_csv(Path(folder) / "leads.csv", size)
+        done = subprocess.run(
+            [sys.executable, __file__, str(size), folder], check=True, capture_output=True, text=True
+        )
+        result: dict[str, Any] = json.loads(done.stdout)
+        return result
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(one(int(sys.argv[1]), Path(sys.argv[2])))))
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    if sys.argv[1] == "stages":
+        print(json.dumps(asyncio.run(stages(int(sys.argv[2])))))
+    else:
+        print(json.dumps(asyncio.run(one(int(sys.argv[1]), Path(sys.argv[2])))))

@@ -32,6 +32,7 @@ def restore(cell: T) -> T | str:
 
 
 def _runs(text: str) -> bool:
-    if not _RUNNABLE.match(text):
+    # Most cells begin with a letter or digit, and no formula does.
+    if text[:1].isalnum() or not _RUNNABLE.match(text):
         return False
     return not (_PHONE.fullmatch(text) or _NUMBER.fullmatch(text))
