@@ -160,7 +160,7 @@ class Wire:
         if isinstance(self._transport, httpx.AsyncHTTPTransport):
             # It sends the target from the extension, and header values as the bytes they are.
             secret_headers = [(name, _SealedValue(value)) for name, value in secret_headers]
-        else:
+        elif target != url.raw_path.decode("ascii"):
             url = url.copy_with(raw_path=target.encode("ascii"))
         return httpx.Request(
             operation.verb,
