@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
@@ -16,8 +17,7 @@ from publitrac_async.checks import not_sendable
 from publitrac_async.errors import Problem, ValidationError
 from publitrac_async.models import UNSET, Date, DateTime, Flag, Integer, Lead, Text, vendor_name
 
-_TRUE: Final = frozenset({"1", "true"})
-_FALSE: Final = frozenset({"0", "false"})
+_FLAGS: Final[dict[str, bool | None]] = {"1": True, "true": True, "0": False, "false": False, "": None}
 _ZERO_DATE: Final = "0000-00-00"
 _MAX_INTEGER: Final = 10**18
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}")
@@ -44,8 +44,10 @@ def _text_from_wire(value: Any, _: object = None) -> str | None:
 
 
 def _plain(value: Any) -> str:
+    if isinstance(value, str):
+        return value.strip()
     text = _text_from_wire(value)
-    return "" if text is None else text.strip()
+    return "" if text is None else text
 
 
 def _integer_from_wire(value: Any, _: object = None) -> int | None:
@@ -57,11 +59,9 @@ def _integer_from_wire(value: Any, _: object = None) -> int | None:
 
 def _flag_from_wire(value: Any, _: object = None) -> bool | None:
     text = _plain(value).lower()
-    if text in _TRUE or text in _FALSE:
-        return text in _TRUE
-    if text:
+    if text not in _FLAGS:
         raise ValueError("neither 0 nor 1")
-    return None
+    return _FLAGS[text]
 
 
 def _datetime_from_wire(value: Any, _: object = None) -> datetime | None:
@@ -239,6 +239,18 @@ def lead_from_wire(fields: Mapping[str, Any]) -> Lead:
     lead.custom_fields = custom
     lead.unparsed = unparsed
     return lead
+
+
+@functools.cache
+def native_hooks() -> Mapping[str, tuple[str, Callable[[Any, Any], Any] | None]]:
+    """Attribute and hook of each native field of a lead, by the vendor's name.
+
+    A hook is ``None`` where text stays what it is. The others make ``None`` of ``""``.
+    """
+    return {
+        name: (attribute, None if _TYPES[name] == Text else _converter.get_structure_hook(_TYPES[name]))
+        for name, attribute in NATIVE_FIELDS.items()
+    }
 
 
 def lead_to_wire(lead: Lead, operation: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from attrs import field, frozen
 
 from publitrac_async.config import Timeout
+from publitrac_async.transport.steps import Steps
 
 if TYPE_CHECKING:
     from publitrac_async.transport.auth import Authenticator
@@ -72,12 +73,12 @@ class Call(Generic[T]):
         content: a ready body, or ``None``; `content_type` belongs to it.
         headers: further headers, none of them secret.
         authenticator: adds the credentials at the last moment, or ``None``.
-        parse: turns the answer into the result, or raises the typed error that it stands for. Runs
-            inside the retry loop.
+        parse: turns the answer into the result, at once or in steps, or raises the typed error that it
+            stands for. Runs inside the retry loop.
     """
 
     operation: Operation
-    parse: Callable[[Answer], T] = field(repr=False)
+    parse: Callable[[Answer], T | Steps[T]] = field(repr=False)
     authenticator: Authenticator | None = field(default=None, repr=False)
     path: str | None = field(default=None, repr=False)
     timeout: Timeout | None = None

@@ -9,7 +9,7 @@ import math
 import os
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
@@ -28,6 +28,7 @@ from publitrac_async.transport.events import AttemptEnded, Event, Hook, RequestS
 from publitrac_async.transport.limits import ConcurrencyGate, RateLimiter
 from publitrac_async.transport.operation import Call, Operation, OperationClass
 from publitrac_async.transport.retry import RetryBudget, next_wait
+from publitrac_async.transport.steps import in_turns
 
 if TYPE_CHECKING:
     from publitrac_async.transport.http import Wire
@@ -190,7 +191,8 @@ class Transport:
             try:
                 leave = functools.partial(self._leave, call.operation.name, attempt, limiter)
                 answer = await self._wire.exchange(call, authorization, attempt, leave)
-                result = call.parse(answer)
+                parsed = call.parse(answer)
+                result = await in_turns(parsed) if isinstance(parsed, Generator) else parsed
             except PublitracError as error:
                 failure = error.with_traceback(None)
             progress.attempt = None

@@ -3,6 +3,10 @@
 An element with children is a dict, one without is its text, repeated siblings are a list; attributes are
 left out. Text is stripped of XML's white space: the vendors' samples have line breaks and spaces where
 none belong.
+
+A document is fed to the parser in small pieces. What is whole after a piece is turned into its content and
+let go, so that there is never a tree of the document: the same memory serves again and again, which makes it
+faster, and the event loop can have a turn in between.
 """
 
 from __future__ import annotations
@@ -10,11 +14,13 @@ from __future__ import annotations
 import codecs
 import itertools
 import re
+from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 from xml.etree import ElementTree as ET
 from xml.parsers import expat
 
 from publitrac_async.config import MAX_ATTRIBUTES, MAX_DEPTH, MAX_ELEMENTS, MAX_NAME, MAX_TEXT
+from publitrac_async.transport.steps import Steps, at_once
 
 _DECLARATION: Final = re.compile(rb"""^\s*<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._\-]+)["'][^>]*\?>""")
 _DECLARATION_TEXT: Final = re.compile(r"^\s*<\?xml[^>]*\?>")
@@ -29,12 +35,24 @@ _UTF8: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 #: What may be declared besides. Python knows more, but "unicode_escape" or "punycode" are no one's encoding
 #: of an answer, and some of them take quadratic time.
 _OTHER: Final = re.compile(r"iso[-_]?8859[-_]?\d{1,2}|latin[-_]?\d|windows[-_]?125\d|cp125\d")
-_ATTRIBUTE: Final = re.compile(rb"""=\s*["']""")
+_START: Final = re.compile(rb"<(?!/)")
+_VALUE: Final = re.compile(rb"""=\s*["']""")
+#: Bytes of the shortest element and attribute.
+_ELEMENT: Final = len("<a/>")
+_ATTRIBUTE: Final = len(" a=''")
 _WHITE_SPACE: Final = " \t\r\n"
 #: A document type can only stand before the root, after comments and instructions. Nothing backtracks.
 _DOCTYPE: Final = re.compile(rb"\s*+(?:(?><\?.*?\?>)\s*+|(?><!--.*?-->)\s*+)*+<!DOCTYPE", re.DOTALL)
 
+#: Bytes fed to the parser at once, and bytes after which the event loop may do something else: a
+#: millisecond's work.
+_PIECE: Final = 8 * 1024
+_STEP: Final = 64 * 1024
+
 Node: TypeAlias = "str | dict[str, Any]"
+#: Makes what is to stand in the content for an element below a child of the root, or ``None`` for the
+#: element's content. It is given the child's name and the element, and only where no text can be too long.
+Convert: TypeAlias = Callable[[str, ET.Element], Any]
 
 
 class Malformed(Exception):
@@ -48,43 +66,137 @@ def parse_xml(document: bytes) -> tuple[str, Node]:
         ET.ParseError: it is not well-formed.
         Malformed: it passes a cap or has a document type.
     """
+    return at_once(parse_in_steps(document))
+
+
+def parse_in_steps(document: bytes, convert: Convert | None = None) -> Steps[tuple[str, Node]]:
+    """The same in steps; a document that is not large is read in one.
+
+    Args:
+        document: in UTF-8.
+        convert: given the elements below the children of the root.
+    """
     if _DOCTYPE.match(document):
         raise Malformed("it has a document type, which is never accepted")
-    # What would cost much memory is counted before the parser sees it.
-    if document.count(b"<") - document.count(b"</") > MAX_ELEMENTS:
+    # What would cost much memory is counted before the parser sees it, where there is room for so much.
+    if len(document) > MAX_ELEMENTS * _ELEMENT and _is_over(MAX_ELEMENTS, document, b"<", _START):
         raise Malformed(f"it has more than {MAX_ELEMENTS} elements")
-    if document.count(b"=") > MAX_ATTRIBUTES and len(_ATTRIBUTE.findall(document)) > MAX_ATTRIBUTES:
+    if len(document) > MAX_ATTRIBUTES * _ATTRIBUTE and _is_over(MAX_ATTRIBUTES, document, b"=", _VALUE):
         raise Malformed(f"it has more than {MAX_ATTRIBUTES} attributes")
-    parser = ET.XMLParser(encoding="utf-8")  # noqa: S314  (document types are refused and sizes capped above)
-    parser.feed(document)
-    root = parser.close()
-    return root.tag, _content(root, 1, long=len(document) > MAX_TEXT)
+    growing = _Growing(convert, long=len(document) > MAX_TEXT)
+    # What was not whole when the last piece ended began behind `begin`.
+    size, begin, end = _PIECE, 0, 0
+    pause = 0 if len(document) > _STEP else _STEP
+    while end < len(document):
+        if end >= pause:
+            yield
+            pause = end + _STEP
+        start, end = end, end + size
+        growing.parser.feed(document[start:end])
+        if growing.harvest(long=end - begin > MAX_TEXT):
+            begin, size = start, _PIECE
+        else:
+            # Expat reads a token that is not whole from its beginning each time.
+            size *= 2
+    growing.parser.close()
+    return growing.finish(long=end - begin > MAX_TEXT)
 
 
-def _content(element: ET.Element, depth: int, *, long: bool) -> Node:
+def _is_over(most: int, document: bytes, sign: bytes, pattern: re.Pattern[bytes]) -> bool:
+    if document.count(sign) <= most:  # Nothing is faster.
+        return False
+    return next(itertools.islice(pattern.finditer(document), most, None), None) is not None
+
+
+class _Growing:
+    """The tree of a document that is being parsed, as far as it is not yet content.
+
+    Args:
+        convert: as above.
+        long: a text or attribute may be too long.
+    """
+
+    def __init__(self, convert: Convert | None, *, long: bool) -> None:
+        self._convert = convert
+        self._long = long
+        builder = ET.TreeBuilder()
+        #: Has the root as its child as soon as there is one.
+        self._above: ET.Element = builder.start("", {})
+        self.parser = ET.XMLParser(target=builder, encoding="utf-8")  # noqa: S314  (caps: `parse_in_steps`)
+        #: Of the root, and of the first of its children that are still in the tree.
+        self._content: dict[str, Any] = {}
+        self._inner: dict[str, Any] = {}
+
+    def harvest(self, *, long: bool, closed: bool = False) -> bool:
+        """Turn what is whole into content.
+
+        Args:
+            long: a text or attribute below a child of the root may be too long.
+            closed: all of it is whole. Otherwise the last of each level may still grow.
+
+        Returns:
+            Whether there was anything.
+        """
+        if not len(self._above):
+            return False
+        root = self._above[0]
+        whole = len(root) if closed else len(root) - 1
+        some = whole > 0
+        convert = None if long else self._convert
+        for position, child in enumerate(root):
+            name = child.tag
+            elements = child[:] if position < whole else child[:-1]
+            for element in elements:
+                value = None if convert is None else convert(name, element)
+                if value is None:
+                    value = _value(element, 3, long=long)
+                _add(self._inner, element.tag, value)
+            if elements:
+                some = True
+                del child[: len(elements)]
+            if position < whole:
+                text = _value(child, 2, long=self._long)  # Its children are gone.
+                _add(self._content, name, _named(self._inner) or text)
+                self._inner = {}
+        del root[: max(whole, 0)]
+        return some
+
+    def finish(self, *, long: bool) -> tuple[str, Node]:
+        """The root's name and content."""
+        self.harvest(long=long, closed=True)
+        root = self._above[0]
+        text = _value(root, 1, long=self._long)
+        return root.tag, _named(self._content) or text
+
+
+def _value(element: ET.Element, depth: int, *, long: bool) -> Node:
+    if long and max(map(len, itertools.chain(*element.items())), default=0) > MAX_TEXT:
+        raise Malformed(f"an attribute is longer than {MAX_TEXT} characters")
+    if not len(element):
+        text = element.text
+        text = text.strip(_WHITE_SPACE) if text else ""
+        if long and len(text) > MAX_TEXT:
+            raise Malformed(f"a text is longer than {MAX_TEXT} characters")
+        return text
     if depth > MAX_DEPTH:
         raise Malformed(f"elements are nested more than {MAX_DEPTH} deep")
-    if not len(element):
-        return (element.text or "").strip(_WHITE_SPACE)
     content: dict[str, Any] = {}
     for child in element:
-        if long and child.attrib and max(map(len, itertools.chain(*child.items()))) > MAX_TEXT:
-            raise Malformed(f"an attribute is longer than {MAX_TEXT} characters")
-        if len(child):
-            value: Any = _content(child, depth + 1, long=long)
-        else:
-            text = child.text
-            value = text.strip(_WHITE_SPACE) if text else ""
-            if long and len(value) > MAX_TEXT:
-                raise Malformed(f"a text is longer than {MAX_TEXT} characters")
-        name = child.tag
-        if name not in content:
-            content[name] = value
-        elif isinstance(content[name], list):
-            content[name].append(value)
-        else:
-            content[name] = [content[name], value]
-    if max(map(len, content)) > MAX_NAME:
+        _add(content, child.tag, _value(child, depth + 1, long=long))
+    return _named(content)
+
+
+def _add(content: dict[str, Any], name: str, value: Any) -> None:
+    if name not in content:
+        content[name] = value
+    elif isinstance(content[name], list):
+        content[name].append(value)
+    else:
+        content[name] = [content[name], value]
+
+
+def _named(content: dict[str, Any]) -> dict[str, Any]:
+    if max(map(len, content), default=0) > MAX_NAME:
         raise Malformed(f"a name is longer than {MAX_NAME} characters")
     return content
 

@@ -24,8 +24,10 @@ from publitrac_async.errors import (
 )
 from publitrac_async.transport.classify import error_for_status, is_html
 from publitrac_async.transport.operation import Answer
+from publitrac_async.transport.steps import Steps, at_once
+from publitrac_async.transport.xml import Convert
 from publitrac_async.v1.codes import METHOD_FAILED, MISSING_ARGUMENT, REASONS, Code
-from publitrac_async.v1.reading import children, number_of, read_response, text_of
+from publitrac_async.v1.reading import children, number_of, read_in_steps, text_of
 
 #: `<error>` := [code "-"] text, with or without the spaces.
 _ERROR: Final = re.compile(r"\s*(?:(\d{4})\s*-\s*)?(.*?)\s*", re.DOTALL)
@@ -70,6 +72,11 @@ def read_reply(answer: Answer) -> Reply:
     Raises:
         PublitracError: the error that the answer stands for.
     """
+    return at_once(read_reply_in_steps(answer))
+
+
+def read_reply_in_steps(answer: Answer, convert: Convert | None = None) -> Steps[Reply]:
+    """The same in steps, for answers that may be large; `convert` as in `publitrac_async.transport.xml`."""
     failure = error_for_status(answer)
     # The documents say nothing of HTTP statuses. These say more than a vendor's code could.
     if isinstance(failure, (AuthenticationError, PermissionDenied, RateLimited)):
@@ -77,7 +84,7 @@ def read_reply(answer: Answer) -> Reply:
     if is_html(answer):
         raise failure or UnexpectedContent("the service answered with a web page instead of XML")
     try:
-        content = read_response(answer.body, framed=answer.framed)
+        content = yield from read_in_steps(answer.body, framed=answer.framed, convert=convert)
     except UnexpectedContent as error:
         raise failure or error.with_traceback(None) from None
     status = number_of(content, "status")

@@ -11,6 +11,7 @@ from attrs import field, frozen
 from publitrac_async.checks import not_sendable, refuse
 from publitrac_async.errors import Problem
 from publitrac_async.transport.operation import Answer
+from publitrac_async.transport.steps import Steps
 from publitrac_async.v1.operations import Method
 
 T = TypeVar("T")
@@ -23,17 +24,18 @@ class Request(Generic[T]):
     Attributes:
         method: row of the table.
         parameters: those of the method, in the order in which they are sent.
-        parse: turns the answer into the result, or raises the error that it stands for.
+        parse: turns the answer into the result, at once or in steps, or raises the error that it stands
+            for.
     """
 
     method: Method
     parameters: tuple[tuple[str, str], ...] = field(repr=False)
-    parse: Callable[[Answer], T] = field(repr=False)
+    parse: Callable[[Answer], T | Steps[T]] = field(repr=False)
 
 
 def request(
     method: Method,
-    parse: Callable[[Answer], T],
+    parse: Callable[[Answer], T | Steps[T]],
     parameters: Mapping[str, Any] | None = None,
     document: Mapping[str, Any] | None = None,
 ) -> Request[T]:

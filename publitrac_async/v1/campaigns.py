@@ -13,7 +13,8 @@ from publitrac_async.checks import email_problem, lead_problems, refuse
 from publitrac_async.models import Lead
 from publitrac_async.pagination import Page
 from publitrac_async.transport.operation import Answer
-from publitrac_async.v1.answers import read_reply
+from publitrac_async.transport.steps import Steps
+from publitrac_async.v1.answers import read_reply_in_steps
 from publitrac_async.v1.building import Request, mandatory, request, too_long
 from publitrac_async.v1.leads import done, lead_element
 from publitrac_async.v1.models import Campaign, EmailCampaign
@@ -90,8 +91,8 @@ def campaign_key(campaign: Campaign) -> Hashable | None:
     return campaign.id if isinstance(campaign.id, int) else (campaign.token or campaign.name or None)
 
 
-def _page(answer: Answer, *, page: int) -> Page[Campaign]:
-    content = read_reply(answer).content
+def _page(answer: Answer, *, page: int) -> Steps[Page[Campaign]]:
+    content = (yield from read_reply_in_steps(answer)).content
     # The sample has no element around them; a list named like others of the vendor is understood as well.
     places = [content, *children(content, "campaigns")]
     records = [

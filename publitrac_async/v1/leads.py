@@ -13,8 +13,10 @@ from publitrac_async.errors import LeadNotFound, Problem, UnexpectedContent
 from publitrac_async.models import Lead
 from publitrac_async.pagination import Page
 from publitrac_async.transport.operation import Answer
-from publitrac_async.v1.answers import read_reply
+from publitrac_async.transport.steps import Steps
+from publitrac_async.v1.answers import read_reply, read_reply_in_steps
 from publitrac_async.v1.building import Request, mandatory, request, text_of_number
+from publitrac_async.v1.elements import lead_of_element
 from publitrac_async.v1.operations import (
     DELETE_LEAD,
     GET_LEAD,
@@ -125,9 +127,9 @@ def lead_key(lead: Lead) -> Hashable | None:
     return lead.id if isinstance(lead.id, int) else (lead.email or None)
 
 
-def one_lead(answer: Answer) -> Lead:
+def one_lead(answer: Answer) -> Steps[Lead]:
     """The lead of an answer. "None" may come as an error or as an empty list: the documents do not say."""
-    reply = read_reply(answer)
+    reply = yield from read_reply_in_steps(answer, lead_of_element)
     leads = _leads(reply.content)
     if not leads:
         raise LeadNotFound("no lead matches", status=answer.status, code=reply.status)
@@ -145,15 +147,15 @@ def _is_empty(value: object) -> bool:
     return value is None or value == [] or (isinstance(value, str) and not value.strip())
 
 
-def _page_of_leads(answer: Answer, *, page: int) -> Page[Lead]:
-    content = read_reply(answer).content
+def _page_of_leads(answer: Answer, *, page: int) -> Steps[Page[Lead]]:
+    content = (yield from read_reply_in_steps(answer, lead_of_element)).content
     return page_of(content, _leads(content), page)
 
 
 def _leads(content: dict[str, Any]) -> list[Lead]:
     return [
-        lead_from_wire(fields)
+        found if isinstance(found, Lead) else lead_from_wire(found)
         for container in children(content, "leads")
-        for fields in children(container, "lead")
-        if isinstance(fields, dict)
+        for found in children(container, "lead")
+        if not isinstance(found, str)
     ]

@@ -12,7 +12,8 @@ from publitrac_async.checks import refuse
 from publitrac_async.errors import Problem
 from publitrac_async.pagination import Page
 from publitrac_async.transport.operation import Answer
-from publitrac_async.v1.answers import read_reply
+from publitrac_async.transport.steps import Steps
+from publitrac_async.v1.answers import read_reply_in_steps
 from publitrac_async.v1.building import Request, mandatory, request, text_of_number, text_problem
 from publitrac_async.v1.leads import done
 from publitrac_async.v1.models import SALES_STAGES, Opportunity, OpportunityRecord
@@ -71,8 +72,8 @@ def opportunity_key(opportunity: OpportunityRecord) -> Hashable | None:
     return opportunity.id if isinstance(opportunity.id, int) else (opportunity.external_id or None)
 
 
-def _page(answer: Answer, *, page: int) -> Page[OpportunityRecord]:
-    content = read_reply(answer).content
+def _page(answer: Answer, *, page: int) -> Steps[Page[OpportunityRecord]]:
+    content = (yield from read_reply_in_steps(answer)).content
     records = [
         record_from_wire(OpportunityRecord, _day_last(fields))
         for container in children(content, "opportunities")

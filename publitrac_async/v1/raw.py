@@ -8,7 +8,8 @@ from typing import Any, Final, Literal
 from publitrac_async.checks import refuse
 from publitrac_async.errors import Problem
 from publitrac_async.transport.operation import Answer, OperationClass
-from publitrac_async.v1.answers import read_reply
+from publitrac_async.transport.steps import Steps
+from publitrac_async.v1.answers import read_reply_in_steps
 from publitrac_async.v1.building import Request, request, text_of_number
 from publitrac_async.v1.operations import METHODS, method
 
@@ -42,17 +43,16 @@ def call(
     return request(method(name, verb, kind), _content, sent)
 
 
-def _content(answer: Answer) -> dict[str, Any]:
-    content: dict[str, Any] = _with_lists(read_reply(answer).content)
-    return content
+def _content(answer: Answer) -> Steps[dict[str, Any]]:
+    reply = yield from read_reply_in_steps(answer)
+    _make_lists(reply.content)
+    return reply.content
 
 
-def _with_lists(node: Any) -> Any:
-    if isinstance(node, list):
-        return [_with_lists(child) for child in node]
-    if not isinstance(node, dict):
-        return node
-    return {
-        name: child if name not in _REPEATED or isinstance(child, list) else [child]
-        for name, child in ((name, _with_lists(child)) for name, child in node.items())
-    }
+def _make_lists(node: dict[str, Any]) -> None:
+    for name, value in node.items():
+        for child in value if isinstance(value, list) else (value,):
+            if isinstance(child, dict):
+                _make_lists(child)
+        if name in _REPEATED and not isinstance(value, list):
+            node[name] = [value]

@@ -14,7 +14,8 @@ from xml.etree import ElementTree as ET
 
 from publitrac_async.errors import UnexpectedContent
 from publitrac_async.pagination import Page
-from publitrac_async.transport.xml import Malformed, Node, in_utf8, parse_xml, where
+from publitrac_async.transport.steps import Steps, at_once
+from publitrac_async.transport.xml import Convert, Malformed, Node, in_utf8, parse_in_steps, where
 
 T = TypeVar("T")
 
@@ -37,9 +38,14 @@ def read_response(body: bytes, *, framed: bool) -> dict[str, Any]:
         UnexpectedContent: not XML, cut, mis-nested, hostile, too deep, in an unknown or broken encoding,
             or without `<response>`.
     """
+    return at_once(read_in_steps(body, framed=framed))
+
+
+def read_in_steps(body: bytes, *, framed: bool, convert: Convert | None = None) -> Steps[dict[str, Any]]:
+    """The same in steps; `convert` is that of `publitrac_async.transport.xml`."""
     cut = False
     try:
-        name, content = _mended(in_utf8(body), framed=framed)
+        name, content = yield from _mended(in_utf8(body), convert, framed=framed)
         if name == "response" and isinstance(content, dict):
             return content
         problem = "the answer is XML without <response> and its content"
@@ -53,14 +59,14 @@ def read_response(body: bytes, *, framed: bool) -> dict[str, Any]:
     raise UnexpectedContent(problem, retryable=cut)
 
 
-def _mended(document: bytes, *, framed: bool) -> tuple[str, Node]:
+def _mended(document: bytes, convert: Convert | None, *, framed: bool) -> Steps[tuple[str, Node]]:
     try:
-        return parse_xml(document)
+        return (yield from parse_in_steps(document, convert))
     except ET.ParseError:
         if not framed or not document.rstrip().endswith(b">"):
             raise
         try:
-            name, content = parse_xml(document + _CLOSE)
+            name, content = yield from parse_in_steps(document + _CLOSE, convert)
         except ET.ParseError:
             name, content = "", ""
         if "status" not in content or isinstance(content, str):

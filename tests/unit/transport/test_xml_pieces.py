@@ -1,0 +1,166 @@
+"""XML read in pieces is what it would be in one; large documents are read in turns with other tasks."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from publitrac_async.transport import xml
+from publitrac_async.transport.steps import at_once
+from publitrac_async.transport.xml import Malformed, parse_in_steps, parse_xml
+
+NAMES = st.sampled_from(["leads", "lead", "email", "status", "n"])
+TEXTS = st.sampled_from(
+    ["", " ", "x", " ü ", "<![CDATA[<b> ]]>", "&amp;&#233;", "<!-- c -->", "a<!-- > -->b"]
+)
+
+
+def written(name: str, children: list[str], text: str) -> str:
+    return f'<{name} a="&gt;">{text}{text.join(children)}</{name}>'
+
+
+ELEMENTS = st.recursive(
+    st.builds(written, NAMES, st.just([]), TEXTS),
+    lambda inner: st.builds(written, NAMES, st.lists(inner, max_size=4), TEXTS),
+    max_leaves=30,
+)
+
+
+def content(element: ET.Element) -> Any:
+    """What an element is to become, the plain way."""
+    if not len(element):
+        return (element.text or "").strip(" \t\r\n")
+    found: dict[str, list[Any]] = {}
+    for child in element:
+        found.setdefault(child.tag, []).append(content(child))
+    return {name: values if len(values) > 1 else values[0] for name, values in found.items()}
+
+
+@given(document=ELEMENTS, piece=st.integers(1, 50))
+def test_pieces_of_any_size_give_the_same_content(document: str, piece: int) -> None:
+    body = document.encode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(xml, "_PIECE", piece)
+        assert parse_xml(body) == (ET.fromstring(document).tag, content(ET.fromstring(document)))
+
+
+@given(document=ELEMENTS, piece=st.integers(1, 50), end=st.integers(0, 200))
+def test_a_cut_document_is_an_error_in_pieces_of_any_size(document: str, piece: int, end: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(xml, "_PIECE", piece)
+        with pytest.raises(ET.ParseError):
+            parse_xml(document.encode()[: min(end, len(document.encode()) - 1)])
+
+
+@given(document=ELEMENTS, piece=st.integers(1, 50))
+def test_only_elements_below_children_of_the_root_are_converted_and_each_once(
+    document: str, piece: int
+) -> None:
+    seen: list[tuple[str, str, Any]] = []
+
+    def convert(container: str, element: ET.Element) -> None:
+        seen.append((container, element.tag, content(element)))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(xml, "_PIECE", piece)
+        assert at_once(parse_in_steps(document.encode(), convert)) == parse_xml(document.encode())
+    root = ET.fromstring(document)
+    assert seen == [(child.tag, element.tag, content(element)) for child in root for element in child]
+
+
+def test_what_convert_returns_stands_in_the_content() -> None:
+    body = b"<r><as><a>1</a><b/><a>2</a></as><a>3</a></r>"
+    steps = parse_in_steps(body, lambda container, element: element.text and (container, int(element.text)))
+    assert at_once(steps) == ("r", {"as": {"a": [("as", 1), ("as", 2)], "b": ""}, "a": "3"})
+
+
+def fed(monkeypatch: pytest.MonkeyPatch, body: bytes) -> list[int]:
+    """Sizes of the pieces that the parser is given."""
+    sizes: list[int] = []
+
+    class Parser(ET.XMLParser):
+        def feed(self, data: Any, /) -> None:
+            sizes.append(len(data))
+            super().feed(data)
+
+    monkeypatch.setattr(xml.ET, "XMLParser", Parser)
+    with contextlib.suppress(Malformed):
+        parse_xml(body)
+    return sizes
+
+
+RECORDS = b"<r><list>" + b"<a><b>x</b></a>" * 50_000 + b"</list></r>"
+
+
+def test_records_are_read_in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = fed(monkeypatch, RECORDS)
+    assert max(sizes) <= xml._PIECE * 2
+    assert sum(sizes) == len(RECORDS)
+
+
+@pytest.mark.parametrize(
+    "token", [b"<!-- > %s -->", b"<?p > %s ?>", b"<a b='> %s'/>", b"<a %s=''/>"], ids=lambda token: token[:3]
+)
+def test_a_long_token_is_not_read_again_and_again(monkeypatch: pytest.MonkeyPatch, token: bytes) -> None:
+    """Expat begins anew with each piece while a token is not whole: in small pieces that is quadratic."""
+    body = b"<r>" + token % (b"x" * 8_000_000) + b"</r>"
+    sizes = fed(monkeypatch, body)
+    assert sum(sizes) == len(body)
+    assert len(sizes) <= 12
+
+
+class TestTurns:
+    def test_what_is_not_large_is_read_without_a_pause(self) -> None:
+        body = b"<r><list>" + b"<a>x</a>" * (xml._STEP // 8 - 10) + b"</list></r>"
+        assert len(body) <= xml._STEP
+        assert len(list(parse_in_steps(body))) == 0
+
+    def test_what_is_large_pauses_before_each_step(self) -> None:
+        pauses = len(list(parse_in_steps(RECORDS)))
+        assert pauses == -(-len(RECORDS) // xml._STEP)
+
+
+class TestCaps:
+    """They hold in what is taken out of the growing tree, wherever its pieces end."""
+
+    @pytest.mark.parametrize(
+        "field",
+        [
+            b"<b>" + b"x" * (xml.MAX_TEXT + 1) + b"</b>",
+            b"<b>" + (b"x" * 1024 + b"<!-- -->") * (xml.MAX_TEXT // 1024) + b"x</b>",
+            b"<b c='" + b"x" * (xml.MAX_TEXT + 1) + b"'/>",
+            b"<b " + b"c" * (xml.MAX_TEXT + 1) + b"=''/>",
+            b"<b><c c='" + b"x" * (xml.MAX_TEXT + 1) + b"'/></b>",
+            b"<" + b"b" * (xml.MAX_NAME + 1) + b"/>",
+            b"<b>" * (xml.MAX_DEPTH + 1) + b"</b>" * (xml.MAX_DEPTH + 1),
+        ],
+        ids=["text", "text in pieces", "value", "attribute", "deeper", "name", "depth"],
+    )
+    @pytest.mark.parametrize("before", [0, 5, 5000])
+    @pytest.mark.parametrize("levels", [0, 1, 2])
+    def test_one_over_a_cap_is_refused(self, field: bytes, before: int, levels: int) -> None:
+        record = b"<a>x</a>"
+        body = b"<r>" + b"<l>" * levels + record * before + field + record * 5 + b"</l>" * levels + b"</r>"
+        with pytest.raises(Malformed, match=r"longer than|nested"):
+            parse_xml(body)
+
+    def test_the_longest_text_is_not_refused(self) -> None:
+        text = "x" * xml.MAX_TEXT
+        _, found = parse_xml(f"<r><l><a>y</a><a>{text}</a></l><l>{text}</l></r>".encode())
+        assert found == {"l": [{"a": ["y", text]}, text]}
+
+    @pytest.mark.parametrize("element", [b"<a/>", b"<a></a>"])
+    def test_elements_are_counted_without_their_ends(self, element: bytes) -> None:
+        assert parse_xml(b"<r>" + element * (xml.MAX_ELEMENTS - 1) + b"</r>")
+        with pytest.raises(Malformed, match="elements"):
+            parse_xml(b"<r>" + element * xml.MAX_ELEMENTS + b"</r>")
+
+    def test_attributes_are_counted(self) -> None:
+        assert parse_xml(b"<r>" + b"<a b=''/>" * xml.MAX_ATTRIBUTES + b"=" * 10 + b"</r>")
+        with pytest.raises(Malformed, match="attributes"):
+            parse_xml(b"<r>" + b"<a b=''/>" * (xml.MAX_ATTRIBUTES + 1) + b"</r>")
