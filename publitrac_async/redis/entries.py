@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import json
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
@@ -32,7 +33,7 @@ _LETTERS: Final = {
     State.RETRY: "t",
     State.UNKNOWN: "u",
 }
-_STATES: Final = {letter.encode(): state for state, letter in _LETTERS.items()}
+_STATES: Final = {letter: state for state, letter in _LETTERS.items()}
 
 Argument: TypeAlias = "str | bytes | float"
 
@@ -84,13 +85,14 @@ class Entries:
         """What is known of leads."""
         found: list[Entry | None] = []
         async for _, answer in self.look_up(map(self._hashed, keys)):
-            found.append(None if answer is None else _entry(answer))
+            found.append(_entry(answer) if answer else None)
         return found
 
     async def look_up(self, hashes: Iterable[bytes]) -> AsyncIterator[tuple[bytes, Any]]:
-        """What the script says of leads."""
+        """What the script says of leads; bytes are there as characters."""
         for some in portions(list(hashes)):
-            for each, answer in zip(some, await self._recall(*self._holder, *some), strict=True):
+            answers = json.loads((await self._recall(*self._holder, *some)).decode("latin-1"))
+            for each, answer in zip(some, answers, strict=True):
                 yield each, answer
 
     def intend(self, keys: Sequence[str]) -> asyncio.Future[bool]:
@@ -170,14 +172,15 @@ def portions(items: Sequence[Any]) -> Iterable[Sequence[Any]]:
 
 def state_and_reason(answer: Any) -> tuple[State, str | None, str]:
     """Of an answer of the script: state, reason, and since when (UTC)."""
-    since = dt.datetime.fromtimestamp(answer[6] or 0, dt.UTC).replace(tzinfo=None)
-    return _STATES[answer[0]], _text(answer[4]), since.isoformat(sep=" ", timespec="seconds") + "+00:00"
+    since = dt.datetime.fromtimestamp(answer[6] or 0, dt.UTC)
+    return _STATES[answer[0]], _text(answer[4]), since.isoformat(sep=" ", timespec="seconds")
 
 
 def _entry(answer: Any) -> Entry:
     state, payload, acknowledged, kind, reason, code, _ = answer
-    return Entry(Outcome(_STATES[state], _text(kind), _text(reason), _text(code)), payload, acknowledged)
+    outcome = Outcome(_STATES[state], _text(kind), _text(reason), _text(code))
+    return Entry(outcome, payload.encode("latin-1"), acknowledged.encode("latin-1") if acknowledged else None)
 
 
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode()
+def _text(value: str) -> str | None:
+    return value.encode("latin-1").decode() if value else None

@@ -198,7 +198,7 @@ class RedisLedger:
                 break
         found = []
         async for each, answer in self._entries.look_up(hashes):
-            if answer is not None:
+            if answer:
                 state, reason, since = state_and_reason(answer)
                 if state is State.UNKNOWN:
                     found.append(Unsettled(each.hex(), reason, since))

@@ -93,6 +93,7 @@ end
 """
 
 #: A worker that took over writes down what its predecessor left unknown, so the predecessor cannot any more.
+#: One long answer, because redis-py takes a while for each short one. JSON lets the bytes of digests through.
 _RECALL: Final = """
 local found = {}
 for i = first, #ARGV do
@@ -109,7 +110,7 @@ for i = first, #ARGV do
     found[#found + 1] = false
   end
 end
-return found
+return cjson.encode(found)
 """
 
 #: What the service has after a call with an unknown outcome nobody knows, so that no payload can be called

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from .ledgers import Ledgers
 from .server import Server
 
 
@@ -20,3 +21,29 @@ async def server(one_server: Server) -> Server:
     one_server.start()
     await one_server.ask("FLUSHALL")
     return one_server
+
+
+@pytest.fixture
+async def ledgers(server: Server) -> AsyncIterator[Ledgers]:
+    ledgers = Ledgers(server)
+    yield ledgers
+    await ledgers.aclose()
+
+
+@pytest.fixture(scope="session")
+def keeping_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that keeps what it knows when it is restarted."""
+    server = Server(tmp_path_factory.mktemp("keeping"), appendonly="yes", appendfsync="always")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def keeping(keeping_server: Server) -> AsyncIterator[Ledgers]:
+    keeping_server.start()
+    await keeping_server.ask("CONFIG", "SET", "appendonly", "yes", "appendfsync", "always")
+    await keeping_server.ask("FLUSHALL")
+    ledgers = Ledgers(keeping_server)
+    yield ledgers
+    await ledgers.aclose()

@@ -16,13 +16,11 @@ from publitrac_async.bulk.ledger import Entry, Ledger, Outcome
 from publitrac_async.bulk.rows import State
 from publitrac_async.redis import RedisLedger
 
+from .ledgers import ADA, BEN, EVE, FIRST, OK, SECOND, known
 from .server import Server
 
 Ledgers: TypeAlias = Callable[[], Ledger]
 
-ADA, BEN, EVE = "ada@example.test", "ben@example.test", "eve@example.test"
-FIRST, SECOND = b"first digest....", b"\x00\xff second ......"
-OK = Outcome(State.OK)
 LOST = Outcome(State.UNKNOWN, "OutcomeUnknown", "the answer was lost")
 
 
@@ -50,12 +48,6 @@ async def opened(ledgers: Ledgers, destination: str | None = "here", **options: 
     ledger = ledgers()
     await ledger.open(destination, **options)
     return ledger
-
-
-async def known(ledger: Ledger, key: str = ADA) -> Entry:
-    (entry,) = await ledger.recall([key])
-    assert entry is not None
-    return entry
 
 
 async def send(ledger: Ledger, key: str, outcome: Outcome, payload: bytes = FIRST) -> None:
