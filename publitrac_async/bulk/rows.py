@@ -6,7 +6,7 @@ import enum
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
-from attrs import frozen
+from attrs import field, frozen
 
 from publitrac_async.models import Lead
 
@@ -46,11 +46,15 @@ class Row:
         line: where it stands: the line of a file on which it begins, or its number, from 1.
         fields: its cells by column, or a ready lead.
         problem: why it cannot be used, if that shows before its fields are looked at.
+        position: where the source has to begin reading for this row to come first, ``None`` if it cannot
+            say. It means something to its source only, can be written as JSON and tells nothing about the
+            lead. Rows that differ in nothing else are equal.
     """
 
     line: int
     fields: Mapping[str, Any] | Lead
     problem: str | None = None
+    position: int | str | None = field(default=None, eq=False)
 
 
 def as_row(item: Item, number: int) -> Row:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import abc
 import codecs
 import hashlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, ClassVar, Final
 
 from publitrac_async.bulk.errors import SourceError
 from publitrac_async.bulk.rows import Row
+from publitrac_async.bulk.sources.lines import has_byte_lines
 
 _PROBE: Final = 64 * 1024
+#: What Python's "surrogateescape" makes of bytes that cannot be decoded.
+_ESCAPED: Final = re.compile("[\udc80-\udcff]")
 
 
 class FileSource(abc.ABC):
@@ -27,6 +31,8 @@ class FileSource(abc.ABC):
     """
 
     tabular: bool = True
+    #: How `reference` calls this kind of file; ``None`` if another process could not open it by that.
+    kind: ClassVar[str | None] = None
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -46,6 +52,24 @@ class FileSource(abc.ABC):
     def name(self) -> str:
         """The file's name."""
         return self.path.name
+
+    def reference(self) -> dict[str, Any]:
+        """How another process opens this file: its path and kind, as JSON; for `open_source`.
+
+        Raises:
+            SourceError: there is no such file, or it is none that can be read again, like a pipe.
+        """
+        if self.kind is None:
+            raise SourceError(
+                f"other processes cannot open a {type(self).__name__}: name it as a NamedSource"
+            )
+        if not self.path.is_file():
+            raise SourceError(f"{self.name} is no file that other processes could open and read as well")
+        return {"kind": self.kind, "path": str(self.path.absolute()), **self._options()}
+
+    def _options(self) -> dict[str, Any]:
+        """What the class is built with, beside the path."""
+        return {}
 
     def fingerprint(self) -> str:
         """Something that is another one when the file was changed: from its size, its start and its end.
@@ -84,8 +108,15 @@ class TextFile(FileSource):
         # Spreadsheet programs put a byte order mark before UTF-8.
         self._encoding = "utf-8-sig" if name == "utf-8" else name
         self.encoding: str | None = self._encoding
+        self._has_byte_lines = has_byte_lines(self._encoding)
 
-    def _open_text(self) -> IO[str]:
+    def _options(self) -> dict[str, Any]:
+        return {"encoding": self._encoding}
+
+    def _open_lines(self) -> IO[Any]:
+        """The file as bytes if its lines can be found in them, as text otherwise."""
+        if self._has_byte_lines:
+            return self._open()
         self._open().close()
         errors = "strict" if self._encoding.startswith(("utf-16", "utf-32")) else "surrogateescape"
         return self.path.open(encoding=self._encoding, errors=errors, newline="")
@@ -96,4 +127,4 @@ class TextFile(FileSource):
 
 def was_decoded(text: str) -> bool:
     """Whether all bytes behind `text` were characters of the declared encoding."""
-    return text.isascii() or not any("\udc80" <= character <= "\udcff" for character in text)
+    return text.isascii() or _ESCAPED.search(text) is None

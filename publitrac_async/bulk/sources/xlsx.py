@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, ClassVar
 
 from publitrac_async.bulk.errors import SourceError
 from publitrac_async.bulk.formulas import restore
@@ -19,11 +20,16 @@ except ModuleNotFoundError:
 
 
 class XlsxFile(FileSource):
-    """A sheet of a workbook, which is held in memory whole: about 1 kB a row."""
+    """A sheet of a workbook, which is held in memory whole: about 1 kB a row. Rows have no position."""
+
+    kind: ClassVar[str | None] = "workbook"
 
     def __init__(self, path: Path, *, sheet: str | None = None) -> None:
         super().__init__(path)
         self.sheet = sheet
+
+    def _options(self) -> dict[str, Any]:
+        return {"sheet": self.sheet}
 
     def __iter__(self) -> Iterator[Row]:
         columns: list[str] | None = None

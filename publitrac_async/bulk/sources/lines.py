@@ -1,0 +1,144 @@
+"""The lines of a text file, and the byte at which each begins."""
+
+from __future__ import annotations
+
+import abc
+import re
+import sys
+from collections.abc import Callable, Iterator
+from itertools import accumulate, chain, pairwise
+from typing import IO, Final
+
+#: More does not make reading faster, and who reads a chunk of a file reads at most this much too far.
+_BLOCK: Final = 16 * 1024
+#: Encodings, as Python names them, in which each byte is a character, and those of ASCII are themselves.
+_ONE_BYTE: Final = re.compile(r"ascii|iso8859-\d+|cp125\d|cp437|cp85[0-8]|cp86\d|koi8-\w|mac-roman")
+
+
+def has_byte_lines(encoding: str) -> bool:
+    """Whether lines end where the bytes of a line break are, and each can be decoded without the others."""
+    return encoding in ("utf-8", "utf-8-sig") or _ONE_BYTE.fullmatch(encoding) is not None
+
+
+def blocks(file: IO[bytes]) -> Iterator[bytes]:
+    """What is left of `file`, in pieces of some kilobytes that end where a line ends.
+
+    A line ends with LF, CRLF or a CR alone, as everywhere in Python.
+    """
+    pieces: list[bytes] = []
+    while piece := file.read(_BLOCK):
+        # A CR that comes last may be the first half of a CRLF.
+        end = max(piece.rfind(b"\n"), piece.rfind(b"\r", 0, -1)) + 1
+        if end:
+            yield b"".join((*pieces, piece[:end]))
+            pieces = [piece[end:]]
+        else:
+            pieces.append(piece)
+    if rest := b"".join(pieces):
+        yield rest
+
+
+class Lines(abc.ABC):
+    """The lines of an open text file, with their line breaks. To be iterated over once.
+
+    Attributes:
+        first: number of the first line.
+        careful: number of the last line up to which cells have to be looked at one by one. It grows while
+            lines are read.
+    """
+
+    first: int = 1
+    careful: int = 0
+
+    @abc.abstractmethod
+    def __iter__(self) -> Iterator[str]:
+        """The lines."""
+
+    @abc.abstractmethod
+    def position(self, line: int) -> int | None:
+        """The byte at which `line` begins, which is the one behind the line that was read last.
+
+        ``None`` if that is not known.
+        """
+
+
+class TextLines(Lines):
+    """Lines whose encoding does not say where they end until all before them is decoded."""
+
+    careful = sys.maxsize
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+
+    def __iter__(self) -> Iterator[str]:
+        return self._file
+
+    def position(self, line: int) -> int | None:  # noqa: ARG002  (others know it)
+        """Not known."""
+        return None
+
+
+class ByteLines(Lines):
+    """Lines that are found as bytes.
+
+    Args:
+        file: is read from where it stands.
+        encoding: one that `has_byte_lines`.
+        position: the byte at which it stands.
+        first: number of the line there.
+        suspicious: whether cells of a block have to be looked at one by one. They also are where bytes are
+            none in this encoding: these become what `was_decoded` finds.
+    """
+
+    def __init__(
+        self,
+        file: IO[bytes],
+        encoding: str,
+        *,
+        position: int,
+        first: int,
+        suspicious: Callable[[bytes], bool],
+    ) -> None:
+        self.first = first
+        self._file = file
+        self._encoding = encoding
+        self._suspicious = suspicious
+        self._block_line = first
+        self._positions = [position]
+
+    def __iter__(self) -> Iterator[str]:
+        return chain.from_iterable(self._decoded())
+
+    def position(self, line: int) -> int:
+        """The byte at which `line` begins, which is the one behind the line that was read last."""
+        return self._positions[line - self._block_line]
+
+    def _decoded(self) -> Iterator[list[str]]:
+        line, end = self.first, self._positions[0]
+        for block in blocks(self._file):
+            lines = block.splitlines(keepends=True)
+            positions = [*accumulate(map(len, lines), initial=end)]
+            try:
+                texts = self._decode(block, lines, "strict")
+                careful = self._suspicious(block)
+            except UnicodeDecodeError:
+                texts = self._decode(block, lines, "surrogateescape")
+                careful = True
+            if end == 0 and self._encoding == "utf-8-sig":
+                texts[0] = texts[0].removeprefix("\ufeff")
+            self._block_line, self._positions = line, positions
+            line, end = line + len(lines), positions[-1]
+            if careful:
+                self.careful = line - 1
+            yield texts
+
+    def _decode(self, block: bytes, lines: list[bytes], errors: str) -> list[str]:
+        if self._encoding.startswith("utf-8"):
+            return (
+                [*map(bytes.decode, lines)]
+                if errors == "strict"
+                else [x.decode(errors=errors) for x in lines]
+            )
+        # One call for all is faster, and characters are as many as bytes.
+        text = block.decode(self._encoding, errors)
+        return [text[start:end] for start, end in pairwise(accumulate(map(len, lines), initial=0))]
