@@ -12,28 +12,19 @@ NAMES, WIDTH, ROW = 300, 380, 24
 
 @dataclass
 class Bar:
-    """One bar. `low` and `high` are drawn as a whisker."""
+    """One bar. `low` and `high` are drawn as a whisker; those of this package stand out."""
 
     name: str
     value: float
     low: float | None = None
     high: float | None = None
-
-    @property
-    def own(self) -> bool:
-        """Those of this package stand out."""
-        return "publitrac_async" in self.name
+    own: bool = False
 
 
-def bar(name: str, row: dict[str, Any], figure: str, *, factor: float = 1.0) -> Bar:
-    """A bar of a figure that `machine.spread` wrote."""
+def bar(name: str, row: dict[str, Any], figure: str, *, own: bool = False) -> Bar:
+    """A bar of a figure of a row, with its spread where `machine.spread` wrote one."""
     low, high = row.get(f"{figure}_min"), row.get(f"{figure}_max")
-    return Bar(
-        name,
-        row[figure] * factor,
-        None if low is None else low * factor,
-        None if high is None else high * factor,
-    )
+    return Bar(name, row[figure], low, high, own=own or "publitrac_async" in name)
 
 
 def number(value: float) -> str:
@@ -51,8 +42,11 @@ def chart(title: str, unit: str, rows: Sequence[Bar], *, line: float | None = No
         top = position * ROW
         width = row.value * scale
         text = f"{number(row.value)} {unit}".strip()
-        # Beside the bar and its whisker.
-        at = NAMES + max(width, (row.high or 0.0) * scale) + 8
+        # Beside the bar, its whisker, and a bound that it ends near to.
+        end = max(width, (row.high or 0.0) * scale)
+        if line is not None and 0 <= line * scale - end < 60:
+            end = line * scale
+        at = NAMES + end + 8
         parts.append(
             f'<text x="{NAMES - 8}" y="{top + 16}" text-anchor="end">{html.escape(row.name)}</text>'
             f'<rect class="{"own" if row.own else "other"}" x="{NAMES}" y="{top + 4}" '

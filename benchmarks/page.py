@@ -63,8 +63,8 @@ def throughput(section: dict[str, Any]) -> str:
         parts.append(f"<h3>{html.escape(title)}</h3>")
         parts.append(chart(f"Requests a second, {title}", "", speed))
         parts.append(chart(f"CPU of a request, {title}", "µs", cpu))
-        columns = ("client", "p50 ms", "p99 ms", "p99 / p50", "publitrac_async is so many times as fast")
-        figures = ("client", "p50_ms", "p99_ms", "p99_over_p50", "own_speed_ratio")
+        columns = ("client", "p50 ms", "p99 ms", "p99 / p50", "own speed, times this", "this CPU, times own")
+        figures = ("client", "p50_ms", "p99_ms", "p99_over_p50", "own_speed_ratio", "own_cpu_ratio")
         parts.append(table(columns, ([row[figure] for figure in figures] for row in rows)))
     return "".join(parts)
 
@@ -96,7 +96,7 @@ def rate(section: dict[str, Any]) -> str:
         chart(
             "publitrac_async: requests in the busiest second at the server",
             "",
-            [Bar(f"{row['scenario']} (publitrac_async)", row["busiest_second"]) for row in own],
+            [bar(row["scenario"], row, "busiest_second", own=True) for row in own],
             line=section["allowed"],
         ),
         table(
@@ -112,8 +112,8 @@ def rate(section: dict[str, Any]) -> str:
     ]
     for (scenario,), rows in grouped(section["rows"], "scenario").items():
         if len(rows) > 1:
-            busiest = [Bar(row["limiter"], row["busiest_second"]) for row in rows]
-            used = [Bar(row["limiter"], row["used"]) for row in rows]
+            busiest = [bar(row["limiter"], row, "busiest_second") for row in rows]
+            used = [bar(row["limiter"], row, "used") for row in rows]
             title = f"All limiters, {scenario}"
             parts.append(
                 chart(f"{title}: requests in the busiest second", "", busiest, line=section["allowed"])
@@ -143,36 +143,41 @@ def marketo(section: dict[str, Any]) -> str:
 
 
 def reading(section: dict[str, Any]) -> str:
-    rows = [Bar(row["reader"], row["cpu_ms"]) for row in section["rows"]]
-    return chart("CPU of a page of 100 leads", "ms", rows) + rest(section)
+    return "".join(
+        chart(
+            f"CPU of a page of 100 leads, {what}", "ms", [bar(row["reader"], row, "cpu_ms") for row in rows]
+        )
+        for what, rows in (("most fields empty", section["rows"]), ("all filled", section["filled"]))
+    ) + single(section)
 
 
 def bulk(section: dict[str, Any]) -> str:
-    runs = [(f"{row['rows']:,} rows (publitrac_async)", row) for row in section["runs"]]
+    runs = [(f"{row['rows']:,} rows", row) for row in section["runs"]]
+    stages = [Bar(name, value, own=True) for name, value in section["stages_us_per_row"].items()]
     return (
-        chart("Rows a second", "", [Bar(name, row["rows_per_second"]) for name, row in runs])
-        + chart("Peak memory", "MB", [Bar(name, row["peak_mb"]) for name, row in runs])
-        + rest(section)
+        chart("Rows a second", "", [bar(name, row, "rows_per_second", own=True) for name, row in runs])
+        + chart("CPU of a row", "µs", [bar(name, row, "cpu_us_per_row", own=True) for name, row in runs])
+        + chart("Peak memory", "MB", [bar(name, row, "peak_mb", own=True) for name, row in runs], line=80)
+        + chart("CPU of single stages, for a row", "µs", stages)
     )
 
 
 def start(section: dict[str, Any]) -> str:
-    return rest(section)
+    rows = section["rows"]
+    answered = [row for row in rows if row["first_answer_ms"] is not None]
+    return (
+        chart("Import", "ms", [bar(row["program"], row, "import_ms") for row in rows])
+        + chart(
+            "First answer after it", "ms", [bar(row["program"], row, "first_answer_ms") for row in answered]
+        )
+        + single(section)
+    )
 
 
-def rest(section: dict[str, Any]) -> str:
-    """Single figures as one table, and lists of rows as a table each."""
-    single = [(name, value) for name, value in section.items() if not isinstance(value, list | dict)]
-    parts = [table(("figure", "value"), ([name, value] for name, value in single))] if single else []
-    for name, value in section.items():
-        if isinstance(value, dict):
-            parts.append(f"<h3>{html.escape(name)}</h3>")
-            parts.append(table(("figure", "value"), ([key, str(figure)] for key, figure in value.items())))
-        elif isinstance(value, list) and value and isinstance(value[0], dict):
-            columns = list(value[0])
-            parts.append(f"<h3>{html.escape(name)}</h3>")
-            parts.append(table(columns, ([row.get(column) for column in columns] for row in value)))
-    return "".join(parts)
+def single(section: dict[str, Any]) -> str:
+    """The figures that stand alone."""
+    rows = [(name, value) for name, value in section.items() if not isinstance(value, list | dict)]
+    return table(("figure", "value"), rows)
 
 
 SECTIONS = {

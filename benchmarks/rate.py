@@ -198,10 +198,10 @@ def side_by_side(jobs: Sequence[tuple[str, str]], seconds: float) -> list[dict[s
 
 
 def run(*, seconds: float, scenarios: Sequence[str] = tuple(SCENARIOS), peers: bool = True) -> dict[str, Any]:
-    """Every scenario with the limiter of this package; the burst and the stalls with the others too."""
+    """Every scenario with the limiter of this package; the burst and the jitter with the others too."""
     rows = side_by_side([(name, OWN) for name in scenarios], seconds)
     others = [name for name in present() if name != OWN] if peers else []
-    for scenario in ("burst", "stalls of 200 ms"):
+    for scenario in ("burst", "jitter of 0 to 50 ms"):
         rows += side_by_side([(scenario, name) for name in others], seconds)
     return {"seconds": seconds, "allowed": RATE, "rows": rows}
 

@@ -68,12 +68,9 @@ def _tail(section: Results) -> float:
     return max(row["p99_over_p50"] for row in _rows(section, client=OWN, concurrency=256))
 
 
-def _reader(section: Results, start: str) -> Results:
-    return next(row for row in section["rows"] if row["reader"].startswith(start))
-
-
 def _reading(section: Results) -> float:
-    return _reader(section, OWN)["cpu_ms"] / _reader(section, "lxml")["cpu_ms"]
+    rows = [*section["rows"], *section["filled"]]
+    return max(row["times_lxml"] for row in rows if row["reader"].startswith(OWN))
 
 
 def _growth(section: Results) -> float:
@@ -135,12 +132,18 @@ TARGETS = (
         lambda section: float(_rows(section, client=OWN)[0]["pool_whole"]),
         least=1,
     ),
-    Target("Page of 100 leads to typed leads, times lxml to dicts", "reading", _reading, most=2),
-    Target("Longest piece of a page of 1,000", "reading", lambda s: s["page_of_1000_ms"], most=10, unit="ms"),
+    Target("CPU of a page of 100 leads, typed, times lxml to dicts", "reading", _reading, most=2),
     Target(
-        "Rows a second of a bulk run with a ledger",
+        "Longest time that a page of 1,000 holds the event loop",
+        "reading",
+        lambda s: s["page_of_1000_ms"],
+        most=10,
+        unit="ms",
+    ),
+    Target(
+        "Rows a second of a bulk run with a ledger, the longest one",
         "bulk",
-        lambda section: min(row["rows_per_second"] for row in section["runs"]),
+        lambda section: max(section["runs"], key=lambda row: row["rows"])["rows_per_second"],
         least=10_000,
     ),
     Target("Peak memory of it", "bulk", lambda s: max(r["peak_mb"] for r in s["runs"]), most=80, unit="MB"),
