@@ -49,10 +49,13 @@ def _content(answer: Answer) -> Steps[dict[str, Any]]:
     return reply.content
 
 
-def _make_lists(node: dict[str, Any]) -> None:
-    for name, value in node.items():
-        for child in value if isinstance(value, list) else (value,):
-            if isinstance(child, dict):
-                _make_lists(child)
-        if name in _REPEATED and not isinstance(value, list):
-            node[name] = [value]
+def _make_lists(node: Any) -> None:
+    if isinstance(node, list):
+        for child in node:
+            _make_lists(child)
+    elif isinstance(node, dict):
+        for name, value in node.items():
+            if not isinstance(value, str):
+                _make_lists(value)
+            if name in _REPEATED and not isinstance(value, list):
+                node[name] = [value]

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from xml.sax.saxutils import escape
 
+import attrs
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -76,6 +77,16 @@ def test_plain_leads_take_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None
     (lead,) = read(page([("email", "a@example.com"), ("score", "x"), ("carColor", " Red ")]))
     assert (lead.email, lead.score, lead.custom_fields) == ("a@example.com", None, {"carColor": "Red"})
     assert lead.unparsed == {"score": "x"}
+
+
+def test_the_constructor_does_nothing_that_leads_of_elements_would_miss() -> None:
+    assert not any(attribute.validator or attribute.converter for attribute in attrs.fields(Lead))
+    assert not hasattr(Lead, "__attrs_post_init__")
+    assert not hasattr(Lead, "__attrs_pre_init__")
+    (lead,) = read(page([("id", "1")]))
+    assert {attribute.name: getattr(lead, attribute.name) for attribute in attrs.fields(Lead)} == {
+        attribute.name: getattr(Lead(id=1), attribute.name) for attribute in attrs.fields(Lead)
+    }
 
 
 def test_leads_of_several_containers_keep_their_order() -> None:
