@@ -122,8 +122,8 @@ class Connection:
     def durable_script(self, text: str, *names: str) -> Callable[..., Awaitable[Any]]:
         """The same; what it writes is on the server's disk when it returns."""
         keys = [self.key(name) for name in names]
-        # Most of the time for an answer: the server's word that it could not is better than none.
-        patience = int(800 * self.client.connection_pool.connection_kwargs["socket_timeout"])
+        # Half of the time for an answer: the server's word that it could not is better than none.
+        patience = int(500 * self.client.connection_pool.connection_kwargs["socket_timeout"])
 
         async def question(arguments: Sequence[float | str | bytes | memoryview]) -> Any:
             # WAITAOF is about what its own connection wrote, so script and question travel together. A

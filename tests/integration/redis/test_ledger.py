@@ -138,6 +138,20 @@ async def test_an_intent_may_be_noted_twice(ledgers: Ledgers) -> None:
     assert await known(ledger) == Entry(Outcome(State.SENDING), SECOND, FIRST)
 
 
+@pytest.mark.parametrize(("leads", "notes", "most", "least"), [(1, 300, 3, 1), (300, 10, 12, 10)])
+async def test_notes_that_come_together_are_written_together_but_never_too_many(
+    ledgers: Ledgers, server: Server, leads: int, notes: int, most: int, least: int
+) -> None:
+    ledger = await ledgers.opened()
+    keys = [f"{number}@example.test" for number in range(leads)]
+    await ledger.enter([(key, FIRST) for key in keys])
+    await ledger.intend(keys)
+    await server.ask("CONFIG", "RESETSTAT")
+    await asyncio.gather(*(ledger.intend(keys) for _ in range(notes)))
+    calls = (await server.ask("INFO", "commandstats"))["cmdstat_evalsha"]["calls"]
+    assert least <= calls <= most
+
+
 async def test_only_what_is_in_doubt_is_listed_as_such(ledgers: Ledgers, server: Server) -> None:
     ledger = await ledgers.opened()
     await ledger.enter([(ADA, FIRST)])
@@ -149,12 +163,24 @@ async def test_only_what_is_in_doubt_is_listed_as_such(ledgers: Ledgers, server:
     assert ledgers.key("doubtful") not in await server.keys()
 
 
-async def test_reset_gives_the_memory_back(ledgers: Ledgers, server: Server) -> None:
-    ledger = await ledgers.opened()
+async def test_reset_gives_the_memory_back_and_joins_nothing(ledgers: Ledgers, server: Server) -> None:
+    ledger = await ledgers.opened(run="one")
+    before = job_of(ledger)
     await ledger.enter([(f"{number}@example.test", FIRST) for number in range(3000)])
     await ledger.aclose()
-    await ledger.open("here", reset=True)
+    await ledger.open("here", run="one", reset=True)
     assert ledgers.key("leads") not in await server.keys()
+    assert job_of(ledger) != before
+
+
+async def test_options_of_the_url_do_not_garble_digests(server: Server) -> None:
+    ledger = RedisLedger(f"{server.url}?decode_responses=true&protocol=2", account="the-key")
+    await ledger.open("here")
+    await ledger.enter([(ADA, SECOND)])
+    await ledger.settle([(ADA, Outcome(State.UNKNOWN, reason="é"))])
+    assert await known(ledger) == Entry(Outcome(State.UNKNOWN, reason="é"), SECOND, None)
+    assert [each.reason for each in await ledger.unsettled()] == ["é"]
+    await ledger.aclose()
 
 
 @pytest.mark.parametrize(

@@ -285,6 +285,17 @@ async def test_settling_by_hand_leaves_the_job_alone(ledgers: Ledgers) -> None:
     await chunk.aclose()
 
 
+async def test_nothing_is_left_running_when_all_is_closed(ledgers: Ledgers) -> None:
+    opener = await job(ledgers, ADA)
+    chunk = await ledgers().take(job_of(opener), 1)
+    assert chunk is not None
+    async with chunk:
+        intent = chunk.intend([ADA])
+    assert intent.done()
+    await ledgers.aclose()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
 async def test_a_chunk_tells_what_it_is(ledgers: Ledgers) -> None:
     opener = await job(ledgers)
     assert repr(opener) == "RedisLedger(default)"

@@ -156,6 +156,17 @@ async def test_a_durable_intent_waits_for_the_disk(keeping: Ledgers) -> None:
     await ledger.settle([(ADA, OK), (BEN, OK)])
 
 
+async def test_a_durable_intent_does_not_pass_for_written_when_time_is_up(keeping: Ledgers) -> None:
+    url = f"{keeping.server.url}?socket_timeout=1"
+    ledger = RedisLedger(url, account="the-key", durable=True, patience=0.0)
+    await ledger.open("here")
+    await ledger.enter([(ADA, FIRST)])
+    await keeping.server.ask("CONFIG", "SET", "appendfsync", "no")
+    with pytest.raises(LedgerError, match="NotOnDisk"):
+        await ledger.intend([ADA])
+    await ledger.aclose()
+
+
 async def test_what_was_not_asked_to_be_durable_does_not_wait(keeping: Ledgers) -> None:
     ledger = await keeping.opened()
     await ledger.enter([(ADA, FIRST)])
