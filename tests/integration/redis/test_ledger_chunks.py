@@ -285,6 +285,15 @@ async def test_settling_by_hand_leaves_the_job_alone(ledgers: Ledgers) -> None:
     await chunk.aclose()
 
 
+async def test_a_chunk_ends_when_all_its_outcomes_are_noted(ledgers: Ledgers) -> None:
+    keys = [f"{number}@example.test" for number in range(300)]
+    opener = await job(ledgers, *keys)
+    async with await ledgers().take(job_of(opener), 1) as chunk:  # type: ignore[union-attr]
+        outcomes = [chunk.settle([(key, OK) for key in keys]) for _ in range(20)]
+        await chunk.end()
+        assert all(each.done() for each in outcomes)
+
+
 async def test_nothing_is_left_running_when_all_is_closed(ledgers: Ledgers) -> None:
     opener = await job(ledgers, ADA)
     chunk = await ledgers().take(job_of(opener), 1)
