@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 try:
-    from publitrac_async.redis.chunks import Chunk
-    from publitrac_async.redis.ledger import EndedChunk, RedisLedger
     from publitrac_async.redis.limiter import RedisRateLimiter
     from publitrac_async.redis.state import SharedState, shared
     from publitrac_async.redis.tokens import RedisTokenStore
@@ -12,6 +13,10 @@ except ModuleNotFoundError as _error:
     raise ModuleNotFoundError(
         "sharing a limit needs an extra: pip install 'publitrac_async[redis]'", name=_error.name
     ) from _error
+
+if TYPE_CHECKING:
+    from publitrac_async.redis.chunks import Chunk
+    from publitrac_async.redis.ledger import EndedChunk, RedisLedger
 
 __all__ = [
     "Chunk",
@@ -22,3 +27,12 @@ __all__ = [
     "SharedState",
     "shared",
 ]
+
+#: Loaded when it is asked for: who shares a limit only needs nothing of `publitrac_async.bulk`.
+_LATER = {"Chunk": "chunks", "EndedChunk": "ledger", "RedisLedger": "ledger"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -63,8 +63,9 @@ async def test_a_worker_that_was_taken_for_dead_can_write_nothing(ledgers: Ledge
     assert successor.attempt == 2
     assert await zombie.intend([BEN]) is False
     assert await state(successor) is State.UNKNOWN
-    with pytest.raises(LedgerError, match="another worker has taken over this chunk"):
+    with pytest.raises(LedgerError, match="another worker has taken over this chunk") as caught:
         await zombie.settle([(ADA, OK)])
+    assert not caught.value.retryable
     assert not await zombie.end()
     assert await state(successor) is State.UNKNOWN
     assert await state(opener) is State.UNKNOWN
