@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import traceback
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Any, Final
@@ -15,7 +17,7 @@ from typing import Any, Final
 import attrs
 from attrs import frozen
 
-from publitrac_async.bulk.engines.local import Sending
+from publitrac_async.bulk.engines.local import ELSEWHERE, Sending
 from publitrac_async.bulk.engines.shared import HeldChunk, SharedLedger
 from publitrac_async.bulk.errors import LedgerError
 from publitrac_async.bulk.ledger import Outcome
@@ -33,10 +35,12 @@ from publitrac_async.bulk.spool import Pending, Staged
 from publitrac_async.bulk.stopping import Stop
 from publitrac_async.errors import PublitracError
 
+logger: Final = logging.getLogger("publitrac_async.docket")
+
 #: Workers that a chunk may bring down, or that may lose it, before it is given up.
 _ATTEMPTS: Final = 20
-#: Sources of which a worker keeps the place where it was reading.
-_SOURCES: Final = 4
+#: Jobs of which a worker keeps the place where it was reading.
+_JOBS: Final = 4
 
 
 @frozen(kw_only=True)
@@ -124,7 +128,7 @@ class ChunkWorker:
         """Send the rows of a chunk that have no outcome yet.
 
         Raises:
-            LedgerError: the ledger failed; somebody has to carry out the chunk again.
+            LedgerError: the ledger does not answer; somebody has to carry out the chunk again.
             CancelledError: this process was asked to end; somebody else has to carry out the chunk.
         """
         held = await self._ledger.take(order.job, order.number)
@@ -133,17 +137,29 @@ class ChunkWorker:
         async with held:
             try:
                 stopped = await self._send(order, held)
-            except LedgerError:
-                raise
+            except LedgerError as error:
+                if error.retryable:
+                    raise
+                logger.warning("chunk %d was left to others: %s", order.number, error.message)
+                return
             except PublitracError as error:
                 stopped = f"{type(error).__name__}: {error.message}"
             except Exception as error:  # noqa: BLE001  (a chunk that always fails must not come back for ever)
-                stopped = f"{type(error).__name__} in chunk {order.number}"
-            if self._stop.requested:
+                stopped = f"{type(error).__name__} in chunk {order.number}: see the logs of the workers"
+                # Without the text of the error, which may quote a lead.
+                place = "".join(traceback.format_tb(error.__traceback__))
+                logger.error("%s in chunk %d\n%s", type(error).__name__, order.number, place)  # noqa: TRY400
+            if stopped is not None and self._stop.requested:
                 raise asyncio.CancelledError
-            if stopped is not None:
+            if stopped is not None and stopped != ELSEWHERE:
                 await held.stop(stopped)
             await held.end(stopped)
+
+    async def aclose(self) -> None:
+        """Leave the sources."""
+        for reader in self._readers.values():
+            await reader.aclose()
+        self._readers.clear()
 
     async def _send(self, order: ChunkOrder, held: HeldChunk) -> str | None:
         """Why it ended before its last row, ``None`` if it did not."""
@@ -152,7 +168,8 @@ class ChunkWorker:
         if order.destination != self._sink.destination:
             return f"a worker sends to {self._sink.destination}, not to {order.destination}"
         prepare = Preparer(self._sink.prepare, order.mapping)
-        rows = await self._reader(order).read(order.chunk)
+        reader = await self._reader(order)
+        rows = await reader.read(order.chunk)
         staged = [stage(number, row, prepare) for number, row in enumerate(rows, order.chunk.number)]
         if digest_of(each.payload for each in staged) != order.digest:
             return (
@@ -169,12 +186,12 @@ class ChunkWorker:
         )
         return await sending.by(self._workers)
 
-    def _reader(self, order: ChunkOrder) -> ChunkReader:
-        name = json.dumps(order.source, sort_keys=True)
-        reader = self._readers.pop(name, None) or ChunkReader(open_source(order.source, self._sources))
-        self._readers[name] = reader
-        while len(self._readers) > _SOURCES:
-            del self._readers[next(iter(self._readers))]
+    async def _reader(self, order: ChunkOrder) -> ChunkReader:
+        # One for each job: the next may find other rows in the same place.
+        reader = self._readers.pop(order.job, None) or ChunkReader(open_source(order.source, self._sources))
+        self._readers[order.job] = reader
+        while len(self._readers) > _JOBS:
+            await self._readers.pop(next(iter(self._readers))).aclose()
         return reader
 
     async def _left(self, order: ChunkOrder, held: HeldChunk, staged: Sequence[Staged]) -> _ChunkRows:

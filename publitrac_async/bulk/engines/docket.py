@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from publitrac_async.bulk.engines.chunks import ChunkOrder, ChunkWorker, digest_of
 from publitrac_async.bulk.engines.shared import SharedLedger
 from publitrac_async.bulk.engines.work import Work
+from publitrac_async.bulk.errors import LedgerError
+from publitrac_async.bulk.ledger import Outcome
 from publitrac_async.bulk.outcomes import Spending
 from publitrac_async.bulk.rows import State
 from publitrac_async.bulk.sinks import Sink
@@ -26,7 +28,7 @@ from publitrac_async.bulk.sources import Chunk, reference_of
 from publitrac_async.bulk.sources.reference import NamedSources
 from publitrac_async.bulk.stopping import Stop, cancelled
 from publitrac_async.config import CONCURRENCY
-from publitrac_async.errors import ConfigurationError
+from publitrac_async.errors import ConfigurationError, PublitracError
 
 try:
     from docket import Docket, Retry, Worker
@@ -35,6 +37,8 @@ except ModuleNotFoundError as _error:
         "carrying out a run on several hosts needs an extra: pip install 'publitrac_async[docket]'",
         name=_error.name,
     ) from _error
+
+T = TypeVar("T")
 
 logger: Final = logging.getLogger("publitrac_async.docket")
 
@@ -84,7 +88,11 @@ class DocketEngine:
         reference_of(work.source)
 
     async def send(self, work: Work) -> str | None:
-        """Hand out all rows that are pending, and wait until they have an outcome."""
+        """Hand out all rows that are pending, and wait until they have an outcome.
+
+        Raises:
+            LedgerError: Redis does not answer; workers may go on. The same run again joins it.
+        """
         assert isinstance(work.ledger, SharedLedger)
         async with _docket(self.url, work.ledger) as docket:
             return await _Submission(work, work.ledger, docket, self.chunk_rows).carry_out()
@@ -115,7 +123,8 @@ class _Submission:
     async def _watch(self, asked: asyncio.Task[None], at_once: asyncio.Task[None]) -> str | None:
         known = 0
         since_sign = _LOOKS
-        while self._open:
+        told = False
+        while True:
             if since_sign >= _LOOKS:
                 # Also in mid-run: a worker that was only stalled may have taken an order with it.
                 await self._order(sorted(self._open))
@@ -128,16 +137,18 @@ class _Submission:
             if stopped is not None:
                 await self._ledger.stop(stopped)
             stopped = await self._ledger.stopped()
+            if not self._open:
+                return stopped
             running = await self._ledger.running()
             if stopped is not None and (at_once.done() or not running):
                 for number in sorted(self._open):
                     await self._take_over(number)
                 return stopped
             since_sign = 0 if ended or running else since_sign + 1
-            if since_sign == _LOOKS:
+            if since_sign >= _LOOKS and not told:
+                told = True
                 logger.warning("no worker takes the chunks of this run: start some")
             await asyncio.wait([at_once], timeout=_LOOK)
-        return None
 
     async def _chunks(self) -> AsyncIterator[int]:
         """The numbers of chunks in which a row is pending."""
@@ -155,10 +166,15 @@ class _Submission:
         """Give orders. Those that are known to the queue already add nothing."""
         for start in range(0, len(numbers), 500):
             orders = [await self._order_for(number) for number in numbers[start : start + 500]]
-            await self._docket.add_many(
-                self._docket.call(_TASK, key=f"{order.job}:{order.number}")(order.to_json())
-                for order in orders
-            )
+            await _reached(self._give(orders))
+
+    async def _give(self, orders: Sequence[ChunkOrder]) -> None:
+        given = await self._docket.add_many(
+            self._docket.call(_TASK, key=f"{order.job}:{order.number}")(order.to_json()) for order in orders
+        )
+        for each in given:
+            if each.schedule_exception is not None:
+                raise each.schedule_exception
 
     async def _order_for(self, number: int) -> ChunkOrder:
         work = self._work
@@ -188,12 +204,21 @@ class _Submission:
         entries = await self._ledger.recall([row.key or "" for row in rows])
         noted = []
         for row, entry in zip(rows, entries, strict=True):
-            if entry is not None and entry.outcome.state is not State.PENDING:
-                noted.append((row.number, entry.outcome))
-                self._work.course.settled(entry.outcome)
-                self._spending.add(entry.outcome)
+            outcome = None if entry is None else _ended(entry.outcome)
+            if outcome is not None:
+                noted.append((row.number, outcome))
+                self._work.course.settled(outcome)
+                self._spending.add(outcome)
         if noted:
             await self._work.spool.note(noted)
+
+
+def _ended(outcome: Outcome) -> Outcome | None:
+    """How the last call of a row ended, ``None`` if there was none."""
+    if outcome.state is not State.PENDING:
+        return outcome
+    # To the ledger, a row whose last call failed is as pending as one that had none.
+    return None if outcome.kind is None else evolve(outcome, state=State.RETRY)
 
 
 async def serve(
@@ -214,7 +239,8 @@ async def serve(
         async with PublitracClient(api_key=key, **shared(url, account=key)) as publitrac:
             await serve(url, DelayedSync(publitrac.v2), RedisLedger(url, account=key))
 
-    A worker that is asked to end finishes the calls it has begun; what is left of its chunks others send.
+    A worker that is asked to end, or cancelled, finishes the calls it has begun; what is left of its chunks
+    others send, after `redelivery`.
 
     Args:
         url: of Redis or Valkey, the same as for `DocketEngine`.
@@ -228,23 +254,30 @@ async def serve(
 
     Raises:
         ConfigurationError: a setting cannot be used.
+        LedgerError: Redis does not answer when it begins. Later it is waited for.
     """
     if workers < 1 or chunks < 1 or redelivery <= 0:
         raise ConfigurationError("workers and chunks must be at least 1, redelivery above 0 s")
     stop = stop or Stop()
     worker = ChunkWorker(sink, ledger, sources=sources, workers=workers, stop=stop)
+    leaving = asyncio.Event()
 
     async def send_chunk(order: str, retry: Retry = Retry.forever(delay=_AGAIN)) -> None:  # noqa: ARG001, B008  (docket reads the default)
-        await worker.carry_out(ChunkOrder.from_json(order))
+        try:
+            await worker.carry_out(ChunkOrder.from_json(order))
+        except asyncio.CancelledError:
+            # Until docket knows that this process ends, it takes this for the end of the chunk.
+            await leaving.wait()
+            raise
 
     try:
         async with _docket(url, ledger, {_TASK: send_chunk}) as docket:
-            await _run(docket, chunks, redelivery, stop)
+            await _run(docket, chunks, redelivery, stop, leaving)
     finally:
-        await asyncio.shield(ledger.aclose())
+        await asyncio.shield(_closed(worker, ledger))
 
 
-async def _run(docket: Docket, chunks: int, redelivery: float, stop: Stop) -> None:
+async def _run(docket: Docket, chunks: int, redelivery: float, stop: Stop, leaving: asyncio.Event) -> None:
     async with Worker(
         docket,
         concurrency=chunks,
@@ -256,20 +289,51 @@ async def _run(docket: Docket, chunks: int, redelivery: float, stop: Stop) -> No
         try:
             await asyncio.wait([running, asked], return_when=asyncio.FIRST_COMPLETED)
         finally:
+            if not stop.requested:
+                stop.request()
+            running.cancel()
+            leaving.set()
             # Waits for the chunks in hand, which end by themselves now.
             await cancelled(asked, running)
         if not running.cancelled() and (error := running.exception()) is not None:
             raise error
 
 
+async def _closed(worker: ChunkWorker, ledger: SharedLedger) -> None:
+    await worker.aclose()
+    await ledger.aclose()
+
+
 @asynccontextmanager
 async def _docket(
     url: str, ledger: SharedLedger, tasks: Mapping[str, Any] | None = None
 ) -> AsyncIterator[Docket]:
-    async with Docket(name=ledger.queue, url=url, execution_ttl=timedelta(0)) as docket:
+    async with AsyncExitStack() as stack:
+        docket = await _reached(_entered(stack, ledger.queue, url))
         for name, task in (tasks or {_TASK: _carried_out_elsewhere}).items():
             docket.register(task, names=[name])
         yield docket
+
+
+async def _entered(stack: AsyncExitStack, name: str, url: str) -> Docket:
+    return await stack.enter_async_context(Docket(name=name, url=url, execution_ttl=timedelta(0)))
+
+
+async def _reached(asking: Coroutine[Any, Any, T]) -> T:
+    """What docket and its Redis client answer; their errors as ours."""
+    failure: PublitracError
+    try:
+        return await asking
+    except (ValueError, TypeError, AttributeError):
+        failure = ConfigurationError("url must be redis://, rediss:// or unix://, as redis-py reads it")
+    except Exception as error:  # noqa: BLE001  (the errors of Redis clients have no root that is known here)
+        failure = LedgerError(
+            f"the queue in Redis does not answer ({type(error).__name__}): check its URL, and that Redis runs"
+            " and has memory and disk left, then run it again",
+            retryable=True,
+        )
+    # Raised out here, without the context whose text and frames may show the URL.
+    raise failure
 
 
 async def _carried_out_elsewhere(order: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from attrs import evolve, field, frozen
 
@@ -24,7 +24,10 @@ from publitrac_async.bulk.stopping import Stop, cancelled
 from publitrac_async.config import CONCURRENCY
 from publitrac_async.errors import ConfigurationError, PublitracError
 
-_NOT_CALLED = Outcome(State.RETRY)
+#: Why rows were not sent when the journal let no more calls begin.
+ELSEWHERE: Final = "stopped by another process"
+
+_NOT_CALLED: Final = Outcome(State.RETRY)
 
 
 @frozen
@@ -55,7 +58,11 @@ class LocalEngine:
             course=work.course,
             stop=work.stop,
         )
-        return await sending.by(self.workers)
+        try:
+            return await sending.by(self.workers)
+        finally:
+            # The ledger may be elsewhere, and know already what the spool is still about to write.
+            await work.spool.note([])
 
 
 class Rows(Protocol):
@@ -148,7 +155,7 @@ class Sending:
                 self._settle(batch, [_NOT_CALLED] * len(batch))
                 raise
             if not begin:
-                self._stopped = self._stopped or "stopped by another process"
+                self._stopped = self._stopped or ELSEWHERE
                 break
             last = await self._call(batch)
         if last is not None:

@@ -26,7 +26,8 @@ class EndedChunk(Protocol):
 class HeldChunk(Journal, Protocol):
     """The part of a ledger that a worker sees while it holds a chunk.
 
-    Calls may not begin, nor outcomes be noted, when another worker has taken over.
+    Calls may not begin, nor outcomes be noted, when another worker has taken over. What then fails with
+    `LedgerError` is not ``retryable``.
 
     Attributes:
         attempt: 1 for the first worker that took it.

@@ -1,0 +1,123 @@
+"""The same run on every engine: what a test needs around it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import csv
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from publitrac_async import PublitracClient
+from publitrac_async.bulk import DelayedSync, ErrorBudget, LocalEngine, Report, Stop, SyncLead, sync_leads
+from publitrac_async.bulk.engines.docket import DocketEngine, serve
+from publitrac_async.bulk.sources import FileSource, read_leads
+from publitrac_async.redis import RedisLedger
+from publitrac_async.sandbox import Sandbox
+from tests.integration.redis.server import Server
+from tests.support.clients import client
+
+ACCOUNT = "the-key"
+#: Few, so that small tests have many chunks.
+CHUNK_ROWS = 10
+#: Calls in flight at once, of one chunk or of a local run.
+CALLS = 3
+CHUNKS = 2
+WORKERS = 2
+GENEROUS = ErrorBudget(share=1, in_a_row=10_000)
+
+
+class Setup:
+    """An engine with its ledger, a service, and everybody who works for it.
+
+    Args:
+        kind: ``"file"`` and ``"redis"`` are ledgers of the local engine.
+        folder: for files.
+        sandbox: the service.
+        server: Redis.
+    """
+
+    def __init__(self, kind: str, folder: Path, sandbox: Sandbox, server: Server) -> None:
+        self.kind = kind
+        self.folder = folder
+        self.sandbox = sandbox
+        self.server = server
+        self.results = folder / "results"
+
+    @property
+    def in_flight(self) -> int:
+        """Calls in flight at most."""
+        return WORKERS * CHUNKS * CALLS if self.kind == "docket" else CALLS
+
+    def ledger(self, **options: Any) -> Any:
+        """The ledger, as another process would open it."""
+        if self.kind == "file":
+            return self.folder / "run.sqlite"
+        return RedisLedger(self.server.url, account=ACCOUNT, **{"lease": 2} | options)
+
+    def engine(self, **options: Any) -> Any:
+        if self.kind == "docket":
+            return DocketEngine(self.server.url, **{"chunk_rows": CHUNK_ROWS} | options)
+        return LocalEngine(CALLS)
+
+    def client(self, **options: Any) -> PublitracClient:
+        return client(
+            self.sandbox.base_url,
+            **{
+                "api_key": self.sandbox.api_key,
+                "username": self.sandbox.username,
+                "password": self.sandbox.password,
+            }
+            | options,
+        )
+
+    async def sync(self, source: Any, sink: Any = None, **options: Any) -> Report:
+        """A run, in which every row ends in exactly one state."""
+        settings = {"results_dir": self.results, "interval": 60, "budget": GENEROUS} | options
+        sources = settings.pop("sources", None)
+        async with contextlib.AsyncExitStack() as stack:
+            if sink is None:
+                sink = DelayedSync((await stack.enter_async_context(self.client())).v2)
+            if self.kind == "docket":
+                for _ in range(WORKERS):
+                    await stack.enter_async_context(self.worker(sink, sources=sources))
+            report = await sync_leads(source, sink, ledger=self.ledger(), engine=self.engine(), **settings)
+        assert sum(report.counts.values()) == report.rows
+        return report
+
+    @contextlib.asynccontextmanager
+    async def worker(self, sink: Any, **options: Any) -> AsyncIterator[Stop]:
+        """A process in `serve`, but for the process."""
+        stop = Stop()
+        settings = {"workers": CALLS, "chunks": CHUNKS, "redelivery": 1.0, "stop": stop} | options
+        serving = asyncio.create_task(serve(self.server.url, sink, self.ledger(), **settings))
+        try:
+            yield stop
+        finally:
+            settings["stop"].request()
+            await serving
+
+    def table(self, rows: Iterable[Mapping[str, Any]], name: str = "leads.csv") -> FileSource:
+        """A file with rows."""
+        path = self.folder / name
+        rows = list(rows)
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)))
+            writer.writeheader()
+            writer.writerows(rows)
+        return read_leads(path)
+
+    def v1(self, publitrac: PublitracClient) -> SyncLead:
+        return SyncLead(publitrac.v1)
+
+    def arrivals(self, method: str = "delayedSync") -> list[str]:
+        """The e-mail addresses of the calls that arrived, in order."""
+        return [each.key or "" for each in self.sandbox.journal.arrivals if each.method == method]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that comes by itself."""
+    async with asyncio.timeout(30):
+        while not condition():
+            await asyncio.sleep(0.01)
