@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from publitrac_async.bulk.errors import LedgerError
 from publitrac_async.bulk.file_ledger import FileLedger
-from publitrac_async.bulk.ledger import Outcome, Unsettled
+from publitrac_async.bulk.ledger import Ledger, Outcome, Unsettled
 from publitrac_async.bulk.rows import State
 
 
-async def unsettled(ledger: str | Path) -> list[Unsettled]:
+async def unsettled(ledger: str | Path | Ledger) -> list[Unsettled]:
     """What a ledger holds with an unknown outcome.
+
+    Args:
+        ledger: path of the file, or a ledger that several hosts share, which is closed at the end.
 
     Raises:
         LedgerError: there is no such ledger, or a run is using it.
@@ -22,12 +26,12 @@ async def unsettled(ledger: str | Path) -> list[Unsettled]:
         return await book.unsettled()
 
 
-async def settle(ledger: str | Path, keys: Iterable[str], *, arrived: bool) -> int:
+async def settle(ledger: str | Path | Ledger, keys: Iterable[str], *, arrived: bool) -> int:
     """Note what became of rows with an unknown outcome.
 
     Args:
-        ledger: path of the file.
-        keys: business keys, as `unsettled` shows them.
+        ledger: path of the file, or a ledger that several hosts share, which is closed at the end.
+        keys: business keys, usually e-mail addresses.
         arrived: the service has them: they count as done. Otherwise the next run sends them again.
 
     Returns:
@@ -39,23 +43,26 @@ async def settle(ledger: str | Path, keys: Iterable[str], *, arrived: bool) -> i
     """
     wanted = dict.fromkeys(key.strip().casefold() for key in keys)
     async with _opened(ledger) as book:
-        waiting = {each.key for each in await book.unsettled()}
-        missing = [key for key in wanted if key not in waiting]
+        entries = await book.recall(list(wanted))
+        missing = sum(entry is None or entry.outcome.state is not State.UNKNOWN for entry in entries)
         if missing:
-            raise LedgerError(f"{len(missing)} of {len(wanted)} rows are not waiting to be settled")
+            raise LedgerError(f"{missing} of {len(wanted)} rows are not waiting to be settled")
         outcome = Outcome(State.OK if arrived else State.RETRY)
         await book.settle([(key, outcome) for key in wanted])
     return len(wanted)
 
 
 @asynccontextmanager
-async def _opened(path: str | Path) -> AsyncIterator[FileLedger]:
-    path = Path(path)
-    if not path.is_file():
-        raise LedgerError(f"there is no ledger {path.name}")
-    book = FileLedger(path)
-    await book.open(None)
+async def _opened(ledger: str | Path | Ledger) -> AsyncIterator[Ledger]:
+    book = _file(Path(ledger)) if isinstance(ledger, str | Path) else ledger
     try:
+        await book.open(None)
         yield book
     finally:
-        await book.aclose()
+        await asyncio.shield(book.aclose())
+
+
+def _file(path: Path) -> FileLedger:
+    if not path.is_file():
+        raise LedgerError(f"there is no ledger {path.name}")
+    return FileLedger(path)

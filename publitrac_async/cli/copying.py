@@ -7,15 +7,24 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
-from attrs import evolve, frozen
+from attrs import frozen
 
-from publitrac_async.bulk import Again, CallMeter, ErrorBudget, MarketoLeads, Stop, sync_leads
-from publitrac_async.bulk.marketo import load_marketo_fields
+from publitrac_async.bulk import (
+    Again,
+    CallMeter,
+    ErrorBudget,
+    MarketoLeads,
+    NamedSource,
+    Stop,
+    load_marketo_fields,
+    sync_leads,
+)
 from publitrac_async.cli.display import display_for
 from publitrac_async.cli.exits import Exit
 from publitrac_async.cli.export import select_leads
+from publitrac_async.cli.signals import signals_go_to
 from publitrac_async.cli.summary import write_report
-from publitrac_async.cli.sync import check_ledger_options, exit_status, signals_go_to
+from publitrac_async.cli.sync import check_ledger_options, exit_status
 from publitrac_async.client import PublitracClient
 from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT, MARKETO_CONCURRENCY
 from publitrac_async.marketo import STANDARD_FIELDS, MarketoClient
@@ -67,7 +76,7 @@ async def run_copy(options: CopyOptions) -> int:
         await stack.enter_async_context(signals_go_to(stop))
         with display_for(as_json=options.as_json) as display:
             report = await sync_leads(
-                leads,
+                NamedSource(_SOURCE, lambda: leads),
                 MarketoLeads(marketo, fields=fields, destination=f"of {marketo!r}"),
                 ledger=options.ledger,
                 again=Again(full=options.full, retry_rejected=options.retry_rejected, reset=options.reset),
@@ -78,7 +87,6 @@ async def run_copy(options: CopyOptions) -> int:
                 calls=meter,
                 stop=stop,
             )
-    # A pager has no name that would mean anything to who reads this.
-    report = evolve(report, source=_SOURCE)
-    write_report(report, as_json=options.as_json, sandbox=False, ledger=options.ledger)
+    ledger = None if options.ledger is None else str(options.ledger)
+    write_report(report, as_json=options.as_json, sandbox=False, ledger=ledger)
     return Exit.INTERRUPTED if stop.requested else exit_status(report, sandbox=False)

@@ -15,24 +15,37 @@ from typing import Any, Final
 from publitrac_async import config
 from publitrac_async.cli.console import say
 from publitrac_async.cli.exits import Exit
-from publitrac_async.client import read_environment
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.transport.base import check_base_url
+from publitrac_async.transport.environment import read_variable
 from publitrac_async.version import __version__
 
 _NEEDED: Final = ("aiohttp", "httpx", "aiolimiter", "attrs", "cattrs", "orjson", "xmltodict")
-_OPTIONAL: Final = ("click", "rich", "uvicorn", "python-calamine", "XlsxWriter", "duckdb", "redis")
+_OPTIONAL: Final = (
+    "click",
+    "rich",
+    "uvicorn",
+    "python-calamine",
+    "XlsxWriter",
+    "duckdb",
+    "redis",
+    "pydocket",
+)
 
 
-def show(*, as_json: bool, environment: Mapping[str, str] | None = None) -> int:
-    """Print versions, limits and configuration.
+async def show(*, as_json: bool, environment: Mapping[str, str] | None = None) -> int:
+    """Print versions, limits and configuration, and whether Redis answers if there is one.
 
     Returns:
         The exit status: 1 if a setting is unusable.
     """
     environment = os.environ if environment is None else environment
-    settings = {name: _setting(environment, name) for name in ("api_key", "username", "password", "base_url")}
-    sections: dict[str, dict[str, Any]] = {
+    settings = {
+        "configuration": _settings(environment, "PUBLITRAC", "api_key", "username", "password"),
+        "Marketo": _settings(environment, "MARKETO", "client_id", "client_secret"),
+        "Redis": await _redis(environment),
+    }
+    sections: dict[str, Mapping[str, Any]] = {
         "versions": _versions(),
         "limits": {
             "calls a second": config.CALLS_PER_SECOND,
@@ -44,7 +57,7 @@ def show(*, as_json: bool, environment: Mapping[str, str] | None = None) -> int:
             "attempts of a call of sync": config.BULK_RETRY.attempts,
             "bytes of an answer": config.MAX_BODY,
         },
-        "configuration": settings,
+        **settings,
     }
     if as_json:
         say(json.dumps(sections, ensure_ascii=False))
@@ -54,7 +67,8 @@ def show(*, as_json: bool, environment: Mapping[str, str] | None = None) -> int:
             width = max(map(len, facts))
             for name, value in facts.items():
                 say(f"  {name:<{width}}  {value}")
-    return Exit.ABORTED if any(value.startswith("unusable") for value in settings.values()) else Exit.FINE
+    unusable = any(value.startswith("unusable") for facts in settings.values() for value in facts.values())
+    return Exit.ABORTED if unusable else Exit.FINE
 
 
 def _versions() -> dict[str, str]:
@@ -75,16 +89,65 @@ def _version(name: str) -> str:
         return "not installed"
 
 
-def _setting(environment: Mapping[str, str], name: str) -> str:
-    """Whether a setting is there and where from; never its value, but for the host that is spoken to."""
-    variable = f"PUBLITRAC_{name.upper()}"
+def _settings(environment: Mapping[str, str], service: str, *secrets: str) -> dict[str, str]:
+    default = config.BASE_URL if service == "PUBLITRAC" else None
+    return {
+        **{name: _setting(environment, f"{service}_{name.upper()}") for name in secrets},
+        "base_url": _base_url(environment, f"{service}_BASE_URL", default),
+    }
+
+
+def _setting(environment: Mapping[str, str], variable: str) -> str:
+    """Whether a setting is there and where from; never its value."""
+    found = read_variable(environment, variable)
+    if isinstance(found, ConfigurationError):
+        return f"unusable: {found.message}"
+    return "not set" if found is None else f"set, by {_origin(environment, variable)}"
+
+
+def _base_url(environment: Mapping[str, str], variable: str, default: str | None) -> str:
+    """The host that is spoken to."""
+    found = read_variable(environment, variable)
     try:
-        secret = read_environment(environment, name)
-        if secret is None:
-            return "not set" if name != "base_url" else f"not set: {config.BASE_URL}"
-        source = variable if variable in environment else f"the file that {variable}_FILE names"
-        if name != "base_url":
-            return f"set, by {source}"
-        return f"{check_base_url(secret.reveal(), allow_insecure_http=False)}, by {source}"
+        if isinstance(found, ConfigurationError):
+            raise found
+        if found is None:
+            return "not set" if default is None else f"not set: {default}"
+        url = check_base_url(found.reveal(), allow_insecure_http=False)
+        return f"{url}, by {_origin(environment, variable)}"
     except ConfigurationError as error:
         return f"unusable: {error.message}"
+
+
+def _origin(environment: Mapping[str, str], variable: str) -> str:
+    return variable if variable in environment else f"the file that {variable}_FILE names"
+
+
+async def _redis(environment: Mapping[str, str]) -> dict[str, str]:
+    """Whether Redis answers and keeps what it is told. Never its URL, which may hold a password."""
+    variable = "PUBLITRAC_REDIS_URL"
+    url = read_variable(environment, variable)
+    setting = {"url": _setting(environment, variable)}
+    if url is None or isinstance(url, ConfigurationError):
+        return setting
+    try:
+        from publitrac_async.redis.connection import Connection, Unavailable  # noqa: PLC0415  (extra)
+    except ModuleNotFoundError as error:
+        return setting | {"answers": f"unusable: {error}"}
+    try:
+        # No key is read or written: the account does not matter.
+        connection = Connection(url.reveal(), "doctor")
+    except ConfigurationError as error:
+        return {"url": f"unusable: {error.message}"}
+    try:
+        facts = await connection.ask(connection.client.info)
+    except Unavailable as error:
+        return setting | {"answers": f"unusable: Redis does not answer ({error})"}
+    finally:
+        await connection.aclose()
+    name = facts.get("server_name", "redis")
+    return setting | {
+        "answers": f"{name} {facts.get(f'{name}_version', facts.get('redis_version'))}",
+        "append-only file": "yes" if facts.get("aof_enabled") else "no: a restart forgets ledgers and queues",
+        "when its memory is full": str(facts.get("maxmemory_policy")),
+    }

@@ -5,17 +5,16 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
-from publitrac_async.bulk import CallMeter, MarketoLeads
+from publitrac_async.bulk import MarketoLeads
 from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.sandbox_server import load_sandbox
-from publitrac_async.config import BULK_RETRY
 from publitrac_async.marketo import MarketoClient
 
 if TYPE_CHECKING:
-    from publitrac_async.cli.sync import SyncOptions
+    from publitrac_async.cli.sinks import SinkOptions
 
 
-async def open_sink(stack: AsyncExitStack, options: SyncOptions, meter: CallMeter) -> MarketoLeads:
+async def open_sink(stack: AsyncExitStack, options: SinkOptions, settings: dict[str, Any]) -> MarketoLeads:
     """The sink, with a client that `stack` closes.
 
     Raises:
@@ -25,7 +24,6 @@ async def open_sink(stack: AsyncExitStack, options: SyncOptions, meter: CallMete
     if options.confirm:
         raise CommandError("--confirm reads leads back from PUBLITRAC: with --via marketo it cannot be used")
     # Every operation keeps the time that Marketo gives it.
-    settings: dict[str, Any] = {"rate_limit": options.rate, "retry": BULK_RETRY, "hooks": [meter]}
     if options.sandbox:
         sandbox = await stack.enter_async_context(load_sandbox().Sandbox())
         settings["base_url"] = sandbox.base_url

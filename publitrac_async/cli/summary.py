@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Final
 
 from publitrac_async.bulk import Confirmation, Report
@@ -15,7 +14,7 @@ _SHOWN: Final = 20
 _SERVICES: Final = {"vitec": "Vitec", "marketo": "Marketo"}
 
 
-def write_report(report: Report, *, as_json: bool, sandbox: bool, ledger: Path | None) -> None:
+def write_report(report: Report, *, as_json: bool, sandbox: bool, ledger: str | None) -> None:
     """Write the report to stdout."""
     if as_json:
         say(json.dumps({"event": "report"} | report.as_dict(), ensure_ascii=False))
@@ -24,7 +23,7 @@ def write_report(report: Report, *, as_json: bool, sandbox: bool, ledger: Path |
         say(line)
 
 
-def lines_of(report: Report, *, sandbox: bool, ledger: Path | None) -> Iterator[str]:
+def lines_of(report: Report, *, sandbox: bool, ledger: str | None) -> Iterator[str]:
     """The report, line by line."""
     service = "the sandbox" if sandbox else _SERVICES.get(report.sink, "PUBLITRAC")
     yield f"{report.source} to {service} by {report.sink}: {report.rows:,} rows in {duration(report.seconds)}"
@@ -43,7 +42,7 @@ def lines_of(report: Report, *, sandbox: bool, ledger: Path | None) -> Iterator[
     yield from _remarks(report, ledger)
 
 
-def _remarks(report: Report, ledger: Path | None) -> Iterator[str]:
+def _remarks(report: Report, ledger: str | None) -> Iterator[str]:
     if report.source_changed:
         yield "The input is another one than last time: rows were compared one by one."
     if report.stopped is not None:

@@ -6,17 +6,17 @@ import json
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
-from publitrac_async.bulk import CallMeter, Prepared, VitecLeads, prepare_person_lead
+from publitrac_async.bulk import Prepared, VitecLeads, prepare_person_lead
 from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.sandbox_server import load_sandbox
-from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT
+from publitrac_async.config import BULK_TIMEOUT
 from publitrac_async.vitec import LeadSource, PersonLead, VitecClient, to_json
 
 if TYPE_CHECKING:
-    from publitrac_async.cli.sync import SyncOptions
+    from publitrac_async.cli.sinks import SinkOptions
 
 
-async def open_sink(stack: AsyncExitStack, options: SyncOptions, meter: CallMeter) -> VitecLeads:
+async def open_sink(stack: AsyncExitStack, options: SinkOptions, settings: dict[str, Any]) -> VitecLeads:
     """The sink, with a client that `stack` closes.
 
     Raises:
@@ -26,12 +26,7 @@ async def open_sink(stack: AsyncExitStack, options: SyncOptions, meter: CallMete
     lead_source = _lead_source(options)
     if options.confirm:
         raise CommandError("--confirm reads leads back from PUBLITRAC: with --via vitec it cannot be used")
-    settings: dict[str, Any] = {
-        "rate_limit": options.rate,
-        "retry": BULK_RETRY,
-        "timeout": BULK_TIMEOUT,
-        "hooks": [meter],
-    }
+    settings["timeout"] = BULK_TIMEOUT
     customer = options.customer
     if options.sandbox:
         sandbox = await stack.enter_async_context(load_sandbox().Sandbox())
@@ -47,7 +42,7 @@ async def open_sink(stack: AsyncExitStack, options: SyncOptions, meter: CallMete
     return VitecLeads(client, customer, lead_source=lead_source, destination=destination)
 
 
-def prepare(options: SyncOptions, fields: Any) -> Prepared[PersonLead]:
+def prepare(options: SinkOptions, fields: Any) -> Prepared[PersonLead]:
     """Make a row into a lead as the sink would.
 
     Raises:
@@ -62,7 +57,7 @@ def fields_of(lead: PersonLead) -> dict[str, Any]:
     return document
 
 
-def _lead_source(options: SyncOptions) -> LeadSource:
+def _lead_source(options: SinkOptions) -> LeadSource:
     name = options.lead_source or ("Demonstration" if options.sandbox else None)
     if name is None:
         raise CommandError("--via vitec needs --lead-source: a name that stays the same from run to run")

@@ -1,0 +1,301 @@
+"""`worker` and `sync --engine docket` in processes of their own, over a real Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from publitrac_async import PublitracClient
+from publitrac_async.bulk import Again, DelayedSync, NamedSource, Report, sync_leads
+from publitrac_async.bulk.engines.docket import DocketEngine
+from publitrac_async.redis import RedisLedger
+from publitrac_async.sandbox import Fault, Sandbox
+from tests.integration.cli.test_command_line import CANARIES, command, environment, secrets
+from tests.integration.cli.test_command_line import run as run_alone
+from tests.integration.redis.server import Server
+
+QUICK = ("--rate", 10_000)
+CUSTOMER = "M30011"
+
+
+@pytest.fixture(scope="module")
+def durable_server(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    server = Server(tmp_path_factory.mktemp("server"), appendonly="yes")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def server(durable_server: Server) -> Server:
+    await durable_server.ask("FLUSHALL")
+    return durable_server
+
+
+class Hosts:
+    """Starts commands that share an account, and sees to it that none outlives the test."""
+
+    def __init__(self, sandbox: Sandbox, server: Server, folder: Path, stack: AsyncExitStack) -> None:
+        self.url = server.url
+        settings = sandbox.settings
+        self._variables = {
+            **secrets(),
+            "PUBLITRAC_BASE_URL": sandbox.base_url,
+            "PUBLITRAC_REDIS_URL": self.url,
+            "MARKETO_BASE_URL": f"{sandbox.base_url}/rest",
+            "MARKETO_CLIENT_ID": settings.marketo_client_id,
+            "MARKETO_CLIENT_SECRET": settings.marketo_client_secret,
+            "VITEC_BASE_URL": sandbox.base_url,
+            "VITEC_USERNAME": settings.vitec_username,
+            "VITEC_PASSWORD": settings.vitec_passwords[CUSTOMER]["PublicAdvertising"],
+            "PYTHONUNBUFFERED": "1",
+        }
+        self._folder = folder
+        self._stack = stack
+
+    async def start(self, *arguments: object) -> asyncio.subprocess.Process:
+        process = await asyncio.create_subprocess_exec(
+            *command(*arguments),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=environment(**self._variables),
+            cwd=self._folder,
+        )
+        self._stack.push_async_callback(ended, process)
+        return process
+
+    async def worker(self, *arguments: object) -> asyncio.subprocess.Process:
+        process = await self.start("worker", *QUICK, *arguments)
+        assert process.stdout is not None
+        line = await process.stdout.readline()
+        assert line.startswith(b"Worker for ledger default: sends to "), await output(process)
+        return process
+
+    async def run(self, *arguments: object) -> tuple[int | None, str, str]:
+        process = await self.start(*arguments)
+        out, err = await output(process)
+        return process.returncode, out, err
+
+    async def sync(self, *arguments: object) -> tuple[int | None, dict[str, Any]]:
+        process = await self.start("sync", *arguments, "--engine", "docket", "--json", *QUICK)
+        out, err = await output(process)
+        assert out, err
+        return process.returncode, json.loads(out.splitlines()[-1])
+
+
+async def ended(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.kill()
+    await process.communicate()
+
+
+async def output(process: asyncio.subprocess.Process) -> tuple[str, str]:
+    out, err = await process.communicate()
+    text = out.decode(), err.decode()
+    assert not any(canary in part for canary in CANARIES for part in text)
+    return text
+
+
+async def asked_to_end(process: asyncio.subprocess.Process, name: signal.Signals = signal.SIGTERM) -> None:
+    process.send_signal(name)
+    out, err = await output(process)
+    assert (process.returncode, out, err) == (0, "", "")
+
+
+@pytest.fixture
+async def hosts(sandbox: Sandbox, server: Server, tmp_path: Path) -> AsyncIterator[Hosts]:
+    async with AsyncExitStack() as stack:
+        yield Hosts(sandbox, server, tmp_path, stack)
+
+
+def write(path: Path, count: int) -> Path:
+    rows = (f"lead{number}@example.com,Åsa,Ek\n" for number in range(count))
+    path.write_text("email,firstName,lastName\n" + "".join(rows), encoding="utf-8")
+    return path
+
+
+async def test_two_workers_carry_out_a_run(hosts: Hosts, sandbox: Sandbox, tmp_path: Path) -> None:
+    path = write(tmp_path / "leads.csv", 1_000)
+    with path.open("a") as file:
+        file.write("no address,Bo,Ek\nLEAD7@example.com,Eva,Ek\n")
+    workers = [await hosts.worker("--workers", 1, "--chunks", 1) for _ in range(2)]
+    code, report = await hosts.sync(path, "--results", tmp_path / "results", "--confirm")
+    assert code == 3
+    assert (report["rows"], report["accepted"], report["rejected"], report["skipped"]) == (1002, 1000, 1, 1)
+    assert report["confirmation"]["processed"] == 1000
+    assert sandbox.lead("lead7@example.com")["firstName"] == "Eva"
+    assert sandbox.journal.count(method="delayedSync", applied=True) == 1000
+    assert sandbox.journal.count(method="getToken") == 1
+    # One call at a time and process: as many connections as workers that took part.
+    assert len({each.connection for each in sandbox.journal.arrivals if each.method == "delayedSync"}) == 2
+    assert (tmp_path / "results" / "rejected.csv").read_text(encoding="utf-8").count("\n") == 2
+
+    code, report = await hosts.sync(path)
+    assert (code, report["skipped"]) == (3, 1001)
+    assert sandbox.journal.count(method="delayedSync") == 1000
+    await asked_to_end(workers[0])
+    await asked_to_end(workers[1], signal.SIGINT)
+
+
+@pytest.mark.slow  # 30 seconds until others take over what it left
+async def test_a_worker_that_leaves_loses_nothing(hosts: Hosts, sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.inject(Fault("delay", match="v2.delayedSync", seconds=0.05, times=None))
+    path = write(tmp_path / "leads.csv", 1_000)
+    leaving, _ = [await hosts.worker("--workers", 4) for _ in range(2)]
+    running = asyncio.create_task(hosts.sync(path))
+    while sandbox.journal.count(method="delayedSync") < 100:
+        await asyncio.sleep(0.01)
+    await asked_to_end(leaving)
+    assert sandbox.journal.count(method="delayedSync") < 1_000
+    code, report = await running
+    assert (code, report["accepted"]) == (0, 1_000)
+    # Its calls ended before it did, so none was repeated.
+    assert sandbox.journal.count(method="delayedSync") == 1_000
+
+
+async def test_an_interrupted_run_is_taken_up_again(hosts: Hosts, sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.inject(Fault("delay", match="v2.delayedSync", seconds=0.1, times=None))
+    path = write(tmp_path / "leads.csv", 600)
+    await hosts.worker("--workers", 4)
+    process = await hosts.start("sync", path, "--engine", "docket", "--json", *QUICK)
+    while sandbox.journal.count(method="delayedSync") < 20:
+        await asyncio.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, _ = await output(process)
+    assert process.returncode == 130
+    report = json.loads(out.splitlines()[-1])
+    assert (report["stopped"], report["unknown"]) == ("interrupted", 0)
+    assert 20 <= report["accepted"] < 600
+    sent = sandbox.journal.count(method="delayedSync")
+    assert report["accepted"] == sent
+
+    sandbox.clear_faults()
+    code, report = await hosts.sync(path)
+    assert (code, report["accepted"], report["skipped"]) == (0, 600 - sent, sent)
+    assert sandbox.journal.count(method="delayedSync") == 600
+
+
+async def test_marketo(hosts: Hosts, sandbox: Sandbox, tmp_path: Path) -> None:
+    path = write(tmp_path / "leads.csv", 700)
+    await hosts.worker("--via", "marketo")
+    code, report = await hosts.sync(path, "--via", "marketo")
+    assert (code, report["ok"]) == (0, 700)
+    assert len(sandbox.contents("marketo")["leads"]) == 700
+
+
+async def test_what_may_have_arrived_is_settled_by_address(
+    hosts: Hosts, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    sandbox.inject(Fault("drop", match="vitec", apply=True, after=2))
+    path = write(tmp_path / "leads.csv", 6)
+    way = ("--via", "vitec", "--customer", CUSTOMER)
+    await hosts.worker(*way, "--lead-source", "Fair", "--workers", 1, "--chunks", 1)
+    code, report = await hosts.sync(path, *way, "--lead-source", "Fair")
+    assert (code, report["ok"], report["unknown"]) == (3, 5, 1)
+
+    code, out, _ = await hosts.run("settle", "default", *way)
+    assert code == 3
+    assert "1 wait to be settled." in out
+    assert "@" not in out
+    code, _, err = await hosts.run("settle", "default", "lead3@example.com", "--arrived", *way)
+    assert code == 2
+    assert "1 of 1 rows are not waiting to be settled" in err
+    code, out, err = await hosts.run("settle", "default", "Lead2@example.com", "--arrived", *way)
+    assert (code, out) == (0, "1 settled: done.\n"), err
+    assert await hosts.run("settle", "default", *way) == (0, "0 wait to be settled.\n", "")
+    code, report = await hosts.sync(path, *way, "--lead-source", "Fair")
+    assert (code, report["skipped"]) == (0, 6)
+    assert len(sandbox.contents("vitec")["leads"]) == 6
+
+
+async def test_a_program_hands_out_a_source_by_name(hosts: Hosts, sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "sources.py").write_text(
+        "def customers():\n"
+        "    for number in range(500):\n"
+        "        yield {'email': f'lead{number}@example.com'}\n"
+    )
+    await hosts.worker("--source", "crm=sources:customers")
+
+    def customers() -> Iterator[dict[str, str]]:
+        return ({"email": f"lead{number}@example.com"} for number in range(500))
+
+    key = CANARIES[0]
+    async with PublitracClient(api_key=key, base_url=sandbox.base_url) as publitrac:
+
+        async def hand_out(destination: str | None) -> Report:
+            return await sync_leads(
+                NamedSource("crm", customers),
+                DelayedSync(publitrac.v2, destination=destination),
+                ledger=RedisLedger(hosts.url, account=key, name="default"),
+                again=Again(reset=True),
+                engine=DocketEngine(hosts.url, chunk_rows=100),
+            )
+
+        report = await hand_out("elsewhere")
+        assert report.stopped is not None
+        assert "not to v2 elsewhere" in report.stopped
+        report = await hand_out(f"of {publitrac!r}")
+    assert (report.accepted, report.stopped) == (500, None)
+    assert sandbox.journal.count(method="delayedSync") == 500
+
+
+async def test_a_source_that_cannot_be_had(hosts: Hosts) -> None:
+    code, _, err = await hosts.run("worker", "--source", "crm=nowhere:customers")
+    assert code == 2
+    assert "nowhere cannot be imported" in err
+
+
+async def test_redis_that_does_not_answer(hosts: Hosts, tmp_path: Path) -> None:
+    path = write(tmp_path / "leads.csv", 2)
+    code, out, err = await hosts.run(
+        "sync", path, "--engine", "docket", "--redis", f"redis://:{CANARIES[2]}@127.0.0.1:1"
+    )
+    assert (code, out) == (2, "")
+    assert "the ledger in Redis does not answer (ConnectionError)" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("worker",), "say in PUBLITRAC_REDIS_URL, or by --redis"),
+        (("sync", "few.csv", "--engine", "docket"), "say in PUBLITRAC_REDIS_URL, or by --redis"),
+        (("sync", "few.csv", "--engine", "docket", "--sandbox"), "cannot reach a sandbox"),
+        (("settle", "default", "--via", "v2"), "say in PUBLITRAC_REDIS_URL, or by --redis"),
+        (("settle", "default"), "there is no ledger default"),
+        (("worker", "--redis", "http://127.0.0.1"), "url must be redis://"),
+        (("worker", "--redis", "redis://127.0.0.1", "--via", "marketo"), "neither MARKETO_CLIENT_SECRET"),
+        (("worker", "--redis", "redis://127.0.0.1", "--via", "vitec"), "neither VITEC_PASSWORD"),
+        (("worker", "--source", "crm"), "NAME=MODULE:FUNCTION"),
+        (("worker", "--source", "crm=os:nothing"), "os has no function nothing"),
+    ],
+)
+def test_what_cannot_begin_ends_with_2(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
+    write(tmp_path / "few.csv", 2)
+    done = run_alone(*arguments, cwd=tmp_path, **secrets())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+async def test_doctor_asks_redis(hosts: Hosts, server: Server) -> None:
+    code, out, _ = await hosts.run("doctor", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["Redis"]["url"] == "set, by PUBLITRAC_REDIS_URL"
+    assert found["Redis"]["answers"].startswith("valkey ")
+    assert found["Redis"]["append-only file"] == "yes"
+    assert found["Redis"]["when its memory is full"] == "noeviction"
+    assert found["Marketo"]["client_secret"] == "set, by MARKETO_CLIENT_SECRET"
+
+
+def test_doctor_says_when_redis_does_not_answer() -> None:
+    done = run_alone("doctor", PUBLITRAC_REDIS_URL=f"redis://:{CANARIES[2]}@127.0.0.1:1")
+    assert done.returncode == 1
+    assert "unusable: Redis does not answer (ConnectionError)" in done.stdout
