@@ -27,7 +27,8 @@ class LeadStore:
             "(id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT COLLATE NOCASE, changed INTEGER NOT NULL, "
             "document TEXT NOT NULL)"
         )
-        database.execute("CREATE INDEX IF NOT EXISTS marketo_leads_email ON marketo_leads (email)")
+        for column in ("email", "changed"):
+            database.execute(f"CREATE INDEX IF NOT EXISTS marketo_leads_{column} ON marketo_leads ({column})")
         database.execute(
             "CREATE TABLE IF NOT EXISTS marketo_cookies (cookie TEXT PRIMARY KEY, lead INTEGER NOT NULL)"
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from publitrac_async.sandbox.clock import SandboxClock
@@ -36,6 +36,15 @@ class VitecAccount:
                 f"CREATE TABLE IF NOT EXISTS {table} "
                 "(id INTEGER PRIMARY KEY AUTOINCREMENT, customer TEXT NOT NULL, document TEXT NOT NULL)"
             )
+        # An index that outlives nothing: with tens of thousands of contacts, nobody wants to read them all.
+        database.execute(
+            "CREATE TEMP TABLE vitec_known (customer TEXT, key TEXT, contact INTEGER NOT NULL, "
+            "PRIMARY KEY (customer, key)) WITHOUT ROWID"
+        )
+        for row_id, customer, document in database.execute(
+            "SELECT id, customer, document FROM vitec_contacts ORDER BY id"
+        ):
+            self._know(row_id, customer, _keys(json.loads(document)))
 
     def seed(self, document: Mapping[str, Any]) -> None:
         """Add records.
@@ -80,7 +89,7 @@ class VitecAccount:
     def reset(self) -> None:
         """Forget everything."""
         with self._database.transaction():
-            for table in _TABLES:
+            for table in (*_TABLES, "vitec_known"):
                 self._database.execute(f"DELETE FROM {table}")  # noqa: S608 - constant names
 
     def create_lead(self, customer: str, lead: Mapping[str, Any]) -> str:
@@ -102,10 +111,21 @@ class VitecAccount:
     def _contact(self, customer: str, person: Mapping[str, Any]) -> str:
         """Find the person by personal number or e-mail address, else by name and a telephone; or add it."""
         keys = _keys(person)
-        for known in self._all("vitec_contacts", customer):
-            if keys & _keys(known):
-                return str(known["id"])
-        return f"C{self._insert('vitec_contacts', customer, dict(person))}"
+        marks = ", ".join("?" * len(keys))
+        oldest = self._database.execute(
+            f"SELECT min(contact) FROM vitec_known WHERE customer = ? AND key IN ({marks})",  # noqa: S608 - question marks
+            [customer, *keys],
+        ).fetchone()[0]
+        if oldest is None:
+            oldest = self._insert("vitec_contacts", customer, dict(person))
+            self._know(oldest, customer, keys)
+        return f"C{oldest}"
+
+    def _know(self, contact: int, customer: str, keys: Iterable[str]) -> None:
+        for key in keys:
+            self._database.execute(
+                "INSERT OR IGNORE INTO vitec_known VALUES (?, ?, ?)", [customer, key, contact]
+            )
 
     def _source(self, customer: str, lead_type: str, name: str) -> str:
         full_name = f"{self._marketplace} {name}"
@@ -154,7 +174,7 @@ class VitecAccount:
         ]
 
 
-def _keys(person: Mapping[str, Any]) -> set[tuple[str, ...]]:
+def _keys(person: Mapping[str, Any]) -> list[str]:
     """What makes two persons one."""
     names = tuple(value(person, (name,)).strip().casefold() for name in ("firstName", "lastName"))
     keys: set[tuple[str, ...]] = set()
@@ -170,7 +190,7 @@ def _keys(person: Mapping[str, Any]) -> set[tuple[str, ...]]:
         for name in ("home", "work", "cell")
         if (digits := "".join(filter(str.isdigit, value(person, ("telephone", name)))))
     }
-    return keys
+    return [json.dumps(key) for key in keys]
 
 
 def _covers(office: Mapping[str, Any], address: Mapping[str, Any]) -> bool:

@@ -313,6 +313,21 @@ async def test_two_people_can_share_a_telephone(vitec: Caller) -> None:
     assert [lead["contactId"] for lead in vitec.contents["leads"]] == ["C1", "C2", "C1"]
 
 
+def test_the_person_is_found_again_by_the_next_sandbox(tmp_path: Path) -> None:
+    for leads in (1, 2):
+        with Sandbox(database=str(tmp_path / "kept.sqlite")) as sandbox:
+            sandbox.vitec.create_lead(CUSTOMER, LEAD)
+            assert [lead["contactId"] for lead in sandbox.contents("vitec")["leads"]] == ["C1"] * leads
+
+
+def test_a_forgotten_person_is_another_one() -> None:
+    with Sandbox() as sandbox:
+        for _ in range(2):
+            sandbox.vitec.create_lead(CUSTOMER, LEAD)
+            assert len(sandbox.contents("vitec")["contacts"]) == 1
+            sandbox.reset()
+
+
 async def test_customers_share_nothing(vitec: Caller) -> None:
     await vitec.post(LEAD)
     await vitec.post(LEAD, customer="M30012")
