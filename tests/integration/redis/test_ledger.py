@@ -152,6 +152,19 @@ async def test_notes_that_come_together_are_written_together_but_never_too_many(
     assert least <= calls <= most
 
 
+async def test_many_leads_in_doubt_are_listed_page_by_page(ledgers: Ledgers) -> None:
+    ledger = await ledgers.opened()
+    keys = [f"{number}@example.test" for number in range(1700)]
+    await ledger.enter([(key, FIRST) for key in keys])
+    await ledger.settle([(key, Outcome(State.UNKNOWN, reason=key)) for key in keys])
+    assert {each.reason for each in await ledger.unsettled()} == set(keys)
+
+
+async def test_a_lease_has_a_length() -> None:
+    with pytest.raises(ConfigurationError, match="lease must be more than 0 s"):
+        RedisLedger("redis://localhost", account="the-key", lease=0)
+
+
 async def test_only_what_is_in_doubt_is_listed_as_such(ledgers: Ledgers, server: Server) -> None:
     ledger = await ledgers.opened()
     await ledger.enter([(ADA, FIRST)])

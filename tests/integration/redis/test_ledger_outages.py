@@ -48,6 +48,26 @@ async def test_a_run_outlives_a_restart_of_redis(keeping: Ledgers, caplog: pytes
     assert "example.test" not in caplog.text
 
 
+async def test_leases_are_renewed_after_an_outage(keeping: Ledgers) -> None:
+    opener = await keeping.opened(run="one", lease=0.6)
+    chunk = await keeping(lease=0.6).take(job_of(opener), 1)
+    assert chunk is not None
+
+    async def ends() -> list[float]:
+        (member,) = await keeping.server.ask("ZRANGE", keeping.key("running"), 0, -1)
+        until = await keeping.server.ask("HGET", keeping.key("lease"), "until")
+        return [float(until), float(await keeping.server.ask("ZSCORE", keeping.key("running"), member))]
+
+    await asyncio.to_thread(keeping.server.stop)
+    while opener._connection.outages == 0 or chunk._lease._task.done():
+        await asyncio.sleep(0.01)
+    await asyncio.to_thread(keeping.server.start)
+    before = await ends()
+    while any(now <= then for now, then in zip(await ends(), before, strict=True)):
+        await asyncio.sleep(0.01)
+    await chunk.aclose()
+
+
 async def test_an_outcome_waits_for_redis_and_its_waiter_need_not(keeping: Ledgers) -> None:
     ledger = await job(keeping, ADA)
     await ledger.intend([ADA])
