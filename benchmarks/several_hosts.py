@@ -1,0 +1,171 @@
+"""Ten million rows and a hundred workers: what does a run on several hosts cost Redis, does the limit hold?
+
+    python benchmarks/several_hosts.py [--leads 1000000] [--chunks 50000] [--seconds 300]
+
+The first part counts on a real server (Valkey, from the wheel of the tests), the second is a simulation in
+virtual time with the limiter as it is. Both are quoted in the guide on several hosts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from hashlib import blake2b
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from publitrac_async import PublitracClient
+from publitrac_async.bulk import ColumnMapping, DelayedSync, ErrorBudget, State, Stop
+from publitrac_async.bulk.engines.chunks import ChunkOrder
+from publitrac_async.bulk.engines.docket import _TASK, _docket, serve
+from publitrac_async.bulk.ledger import Outcome
+from publitrac_async.bulk.sources import Chunk
+from publitrac_async.redis import RedisLedger, shared
+from tests.integration.redis.server import Server
+from tests.support.clock import run_virtual
+from tests.support.many_hosts import Setting, described, simulate
+
+KEY = "an-api-key-of-the-usual-length-0123456789"
+CHUNK_ROWS = 200
+
+
+async def fill(server: Server, leads: int) -> None:
+    """Leads as they are in the ledger when all were sent."""
+    ledger = RedisLedger(server.url, account=KEY)
+    await ledger.open("v2 of PublitracClient(https://app.publitrac.com)", run="a run")
+    before = await used_memory(server)
+    start = time.perf_counter()
+    for first in range(0, leads, 5_000):
+        keys = [f"lead{number}@example.com" for number in range(first, min(first + 5_000, leads))]
+        await ledger.enter([(key, blake2b(key.encode(), digest_size=16).digest()) for key in keys])
+    entered = time.perf_counter() - start
+    start = time.perf_counter()
+    job = ledger.job or ""
+    for number, first in enumerate(range(0, leads, CHUNK_ROWS)):
+        keys = [f"lead{number}@example.com" for number in range(first, min(first + CHUNK_ROWS, leads))]
+        chunk = await ledger.take(job, number)
+        assert chunk is not None
+        async with chunk:
+            assert all(await asyncio.gather(*(chunk.intend([key]) for key in keys)))
+            await asyncio.gather(*(chunk.settle([(key, Outcome(State.ACCEPTED))]) for key in keys))
+            await chunk.end()
+    settled = time.perf_counter() - start
+    name = next(key for key in await server.keys() if key.endswith(":leads"))
+    in_hash = await server.ask("MEMORY", "USAGE", name, "SAMPLES", 1000)
+    memory = await used_memory(server) - before
+    print(
+        f"{leads:,} leads: {in_hash / leads:.0f} bytes each in the ledger, {memory / leads:.0f} with all else"
+    )
+    print(f"  entered at {leads / entered:,.0f} a second, sent and noted at {leads / settled:,.0f} a second")
+    print(f"  {memory * 10_000_000 / leads / 2**30:.1f} GiB for ten million, at this size")
+    on_disk = (await server.ask("INFO", "persistence"))["aof_current_size"]
+    print(f"  {on_disk / leads:.0f} bytes each in the append-only file, before Redis rewrites it")
+    await ledger.aclose()
+
+
+async def used_memory(server: Server) -> int:
+    """Bytes."""
+    return int((await server.ask("INFO", "memory"))["used_memory"])
+
+
+def order(number: int) -> ChunkOrder:
+    """As a run over a file gives it."""
+    return ChunkOrder(
+        job="AbCdEfGh",
+        number=number,
+        source={
+            "kind": "delimited",
+            "path": "/srv/leads/customers-2026-11.csv",
+            "encoding": "utf-8-sig",
+            "delimiter": ",",
+        },
+        chunk=Chunk(
+            number=number * CHUNK_ROWS + 1,
+            line=number * CHUNK_ROWS + 2,
+            position=number * CHUNK_ROWS * 120 + 60,
+            count=CHUNK_ROWS,
+        ),
+        left_out=(number * CHUNK_ROWS + 17,),
+        digest="0" * 32,
+        destination="v2 of PublitracClient(https://app.publitrac.com)",
+        mapping=ColumnMapping(columns={"email": "E-post", "first_name": "Förnamn", "last_name": "Efternamn"}),
+        budget=ErrorBudget(),
+    )
+
+
+async def submit(server: Server, chunks: int) -> None:
+    """All orders of a run, given twice."""
+    ledger = RedisLedger(server.url, account=KEY)
+    before = await used_memory(server)
+    async with _docket(server.url, ledger) as docket:
+        for turn in ("given", "given again, which adds nothing"):
+            start = time.perf_counter()
+            for first in range(0, chunks, 500):
+                orders = [order(number) for number in range(first, min(first + 500, chunks))]
+                await docket.add_many(
+                    docket.call(_TASK, key=f"{each.job}:{each.number}")(each.to_json()) for each in orders
+                )
+            print(f"{chunks:,} orders {turn}: {time.perf_counter() - start:.1f} s")
+    memory = await used_memory(server) - before
+    print(f"  {memory / chunks:,.0f} bytes each, {memory / 2**20:.0f} MiB in all")
+    await ledger.aclose()
+
+
+async def idle(server: Server, seconds: float) -> None:
+    """What a worker without work asks of Redis."""
+    stop = Stop()
+    async with PublitracClient(
+        api_key=KEY, base_url="http://127.0.0.1:1", **shared(server.url, account=KEY)
+    ) as publitrac:
+        ledger = RedisLedger(server.url, account=KEY)
+        serving = asyncio.create_task(serve(server.url, DelayedSync(publitrac.v2), ledger, stop=stop))
+        await asyncio.sleep(3.0)
+        before = (await server.ask("INFO", "stats"))["total_commands_processed"]
+        await asyncio.sleep(seconds)
+        after = (await server.ask("INFO", "stats"))["total_commands_processed"]
+        stop.request()
+        await serving
+    print(f"a worker without work asks Redis {(after - before) / seconds:.0f} times a second")
+
+
+async def count(leads: int, chunks: int) -> None:
+    """On a real server."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = Server(Path(folder), appendonly="yes")
+        await asyncio.to_thread(server.start)
+        try:
+            await idle(server, 10.0)
+            await submit(server, chunks)
+            await server.ask("FLUSHALL", "SYNC")
+            await fill(server, leads)
+        finally:
+            await asyncio.to_thread(server.stop)
+
+
+def main() -> None:
+    """Count, then simulate."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--leads", type=int, default=1_000_000)
+    parser.add_argument("--chunks", type=int, default=50_000)
+    parser.add_argument("--seconds", type=float, default=300.0)
+    options = parser.parse_args()
+    asyncio.run(count(options.leads, options.chunks))
+    for setting in (
+        Setting(workers=2, seconds=options.seconds),
+        Setting(workers=4, seconds=options.seconds),
+        Setting(workers=20, seconds=options.seconds),
+        Setting(workers=100, calls=4, seconds=options.seconds),
+        Setting(workers=100, calls=32, seconds=options.seconds),
+        Setting(workers=100, calls=64, seconds=2 * options.seconds),
+        Setting(workers=100, calls=4, seconds=options.seconds, to_redis=(0.0002, 0.020)),
+        Setting(workers=100, calls=4, seconds=options.seconds, to_redis=(0.0002, 0.060)),
+    ):
+        print(*described(run_virtual(simulate(setting))), sep="\n  ")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""A FastAPI service that begins runs and says how they go; workers send the rows. Put a log-in before it.
+
+Install publitrac_async[docket] and fastapi, set the variables that common.py names and LEADS_FOLDER, a folder
+that the workers see at the same path, then `uvicorn service:app`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+from common import SOURCES, client, ledger, redis_url
+from fastapi import Depends, FastAPI, HTTPException, Request
+
+from publitrac_async import PublitracClient, PublitracError
+from publitrac_async.bulk import NamedSource, Progress, read_leads, sync_leads
+from publitrac_async.bulk.engines.docket import DocketEngine
+from publitrac_async.bulk.sources import FileSource
+
+
+class Runs:
+    """One run at a time, in the background."""
+
+    def __init__(self, publitrac: PublitracClient) -> None:
+        self._publitrac = publitrac
+        self._task: asyncio.Task[None] | None = None
+        self.state: dict[str, Any] = {"phase": "none yet"}
+
+    def begin(self, source: FileSource | NamedSource) -> None:
+        """Begin a run, or join the workers that still carry out the same one."""
+        if self._task is not None and not self._task.done():
+            raise HTTPException(409, "a run is going on")
+        self.state = {"phase": "beginning"}
+        self._task = asyncio.create_task(self._carry_out(source))
+
+    async def _carry_out(self, source: FileSource | NamedSource) -> None:
+        try:
+            report = await sync_leads(
+                source,
+                self._publitrac.v2,
+                ledger=ledger(),
+                engine=DocketEngine(redis_url()),
+                progress=self._note,
+            )
+        except PublitracError as error:  # The ledger is in use elsewhere, Redis is down, the file is none.
+            self.state = {"phase": "failed", "error": error.message}
+        else:
+            self.state = {"phase": "ended", "stopped": report.stopped, "rows": report.counts}
+
+    def _note(self, progress: Progress) -> None:
+        self.state = {"phase": progress.phase, "done": progress.done, "of": progress.total}
+
+    async def aclose(self) -> None:
+        """Leave the run to the workers: they go on. Beginning the same one again joins it."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+
+@asynccontextmanager
+async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Runs]]:
+    """One client for the life of the service."""
+    async with client() as publitrac:
+        runs = Runs(publitrac)
+        yield {"runs": runs}
+        await runs.aclose()
+
+
+def runs_of(request: Request) -> Runs:
+    """The runs, as a dependency."""
+    runs: Runs = request.state.runs
+    return runs
+
+
+app = FastAPI(lifespan=lifespan)
+Current = Annotated[Runs, Depends(runs_of)]
+
+
+@app.post("/runs/{name}", status_code=202)
+async def begin_from_source(name: str, runs: Current) -> None:
+    """Begin a run over a source that the workers know by name."""
+    if name not in SOURCES:
+        raise HTTPException(404)
+    runs.begin(NamedSource(name, SOURCES[name]))
+
+
+@app.put("/runs", status_code=202)
+async def begin_from_upload(request: Request, runs: Current) -> None:
+    """Begin a run over the CSV file in the body. The same file again is the same run."""
+    runs.begin(read_leads(await asyncio.to_thread(store, await request.body())))
+
+
+def store(content: bytes) -> Path:
+    """Write a file where workers find it; it is whole when it has its name."""
+    path = Path(os.environ["LEADS_FOLDER"], f"{hashlib.sha256(content).hexdigest()}.csv")
+    part = path.with_suffix(".part")
+    part.write_bytes(content)
+    return part.replace(path)
+
+
+@app.get("/runs")
+async def progress(runs: Current) -> dict[str, Any]:
+    """How the run goes."""
+    return runs.state
