@@ -80,7 +80,7 @@ def facts() -> dict[str, Any]:
         "machine": platform.machine(),
         "processor": _processor(),
         "cores": os.cpu_count(),
-        "load_at_start": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "load_at_start": os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0,
         "versions": versions,
     }
 

@@ -90,6 +90,9 @@ def cancelling(section: dict[str, Any]) -> str:
     )
 
 
+RATE_FIGURES = ("scenario", "busiest_second", "used", "requests", "log_ins", "errors", "server_late_ms")
+
+
 def rate(section: dict[str, Any]) -> str:
     own = [row for row in section["rows"] if row["limiter"].startswith("publitrac_async")]
     parts = [
@@ -100,14 +103,8 @@ def rate(section: dict[str, Any]) -> str:
             line=section["allowed"],
         ),
         table(
-            ("scenario", "busiest second", "share used", "requests", "log-ins", "refused with 503"),
-            (
-                [
-                    row[figure]
-                    for figure in ("scenario", "busiest_second", "used", "requests", "log_ins", "errors")
-                ]
-                for row in own
-            ),
+            ("scenario", "busiest second", "share used", "requests", "log-ins", "503s", "server late by ms"),
+            ([row[figure] for figure in RATE_FIGURES] for row in own),
         ),
     ]
     for (scenario,), rows in grouped(section["rows"], "scenario").items():
@@ -202,7 +199,8 @@ def render(results: dict[str, Any]) -> str:
         f"<title>publitrac_async: benchmarks</title><style>{STYLE}</style>",
         "<h1>publitrac_async: benchmarks</h1>",
         f'<p class="note">{machine["date"]}, {html.escape(machine["processor"])},',
-        f"{machine['cores']} cores, Python {machine['python']}. {html.escape(versions)}.</p>",
+        f"{machine['cores']} cores, load {machine['load_at_start']:.2g} at the start,",
+        f"Python {machine['python']}. {html.escape(versions)}.</p>",
         '<p class="note">Bars are medians of rounds in which all took turns, whiskers the least and the',
         "greatest round. Only ratios within one run carry to another machine.",
         "<code>benchmarks/README.md</code> says what each figure means.</p>",

@@ -168,6 +168,7 @@ def one(name: str, seconds: float, limiter: str) -> dict[str, Any]:
         "requests": len(arrivals),
         "log_ins": seen["log_ins"],
         "errors": seen["errors"],
+        "server_late_ms": seen["late"] * 1e3,
         "cpu_ms_per_s": cpu / seconds * 1e3,
     }
 

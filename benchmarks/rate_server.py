@@ -7,8 +7,10 @@ closed, and then prints what it saw.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
+import os
 import random
 import sys
 import time
@@ -42,6 +44,7 @@ class Behaviour:
     arrivals: list[float] = field(default_factory=list)
     log_ins: int = 0
     errors: int = 0
+    late: float = 0.0
 
     def __post_init__(self) -> None:
         self._chance = random.Random(35)
@@ -97,13 +100,30 @@ def _answer(body: bytes, status: bytes = b"200 OK", kind: bytes = b"application/
     return head % (status, kind, len(body)) + body
 
 
+def come_first() -> None:
+    """Run before other programs, where the system lets it: who counts late counts wrong."""
+    with contextlib.suppress(AttributeError, OSError):
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+
+
+async def watch(behaviour: Behaviour) -> None:
+    """Note how late this program itself is, all the time."""
+    while True:
+        due = time.monotonic() + 0.005
+        await asyncio.sleep(0.005)
+        behaviour.late = max(behaviour.late, time.monotonic() - due)
+
+
 async def main() -> None:
+    come_first()
     behaviour = Behaviour(**json.loads(sys.argv[1]))
     server = await asyncio.start_server(behaviour.serve, "127.0.0.1", 0, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
+    watching = asyncio.create_task(watch(behaviour))
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-    seen = {"arrivals": behaviour.arrivals, "log_ins": behaviour.log_ins, "errors": behaviour.errors}
-    print(json.dumps(seen), flush=True)
+    watching.cancel()
+    seen = ("arrivals", "log_ins", "errors", "late")
+    print(json.dumps({name: getattr(behaviour, name) for name in seen}), flush=True)
 
 
 if __name__ == "__main__":
