@@ -1,34 +1,77 @@
 """Runs bulk syncs in forks of this small process, and kills them. Started by `test_kills`.
 
 One JSON object a line comes in and describes a run; one goes out and tells how it ended. Forking a process
-that has everything loaded takes some milliseconds, starting one takes half a second.
+that has everything loaded takes some milliseconds, starting one takes half a second. Clients and event loops
+are made in the forks only: nothing here has a thread or an open connection that a fork would inherit.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import json
 import os
 import signal
 import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from publitrac_async import Lead, PublitracError
-from publitrac_async.bulk import Prepared, Report, State, prepare_lead, results, sync_leads
+from publitrac_async import PublitracClient, PublitracError
+from publitrac_async.bulk import (
+    DelayedSync,
+    MarketoLeads,
+    Prepared,
+    Report,
+    Sink,
+    VitecLeads,
+    prepare_lead,
+    prepare_marketo_lead,
+    prepare_person_lead,
+    results,
+    sync_leads,
+)
 from publitrac_async.bulk.database import Database
+from publitrac_async.marketo import MarketoClient
+from publitrac_async.transport.aiohttp_transport import AiohttpTransport
+from publitrac_async.vitec import LeadSource, VitecClient
 
 WORKERS = 8
+LEAD_SOURCE = LeadSource(name="Web")
+ACTION: Final = "createDuplicate"
+
+PREPARE: Mapping[str, Callable[[Mapping[str, Any]], Prepared[Any]]] = {
+    "v2": prepare_lead,
+    "vitec": functools.partial(prepare_person_lead, lead_source=LEAD_SOURCE),
+    "marketo": functools.partial(prepare_marketo_lead, action=ACTION),
+}
+#: What a transaction is for, by its statements; it can be for several things.
+KINDS = {
+    "stage": "INSERT INTO spool.rows",
+    "plan": "INSERT INTO main.leads",
+    "intent": "UPDATE main.leads SET state = 'sending'",
+    "outcome": "UPDATE main.leads SET state = ?",
+}
 
 
+@functools.cache
 def source(count: int) -> list[dict[str, str]]:
     """Some leads come twice; the later row counts."""
-    rows = [{"email": f"lead{number}@example.com", "city": "first"} for number in range(count)]
-    rows += [{"email": f"lead{number}@example.com", "city": "last"} for number in range(0, count, 97)]
+    names = {"firstName": "Ada", "lastName": "Ek"}
+    rows = [{"email": f"lead{number}@example.com", "city": "first"} | names for number in range(count)]
+    rows += [row | {"city": "last"} for row in rows[::97]]
     return rows
+
+
+@functools.cache
+def records(service: str, count: int) -> dict[tuple[str, str], Prepared[Any]]:
+    """What the sink makes of the rows, by e-mail address and city."""
+    return {(row["email"], row["city"]): PREPARE[service](row) for row in source(count)}
 
 
 class Bomb:
@@ -45,30 +88,34 @@ class Bomb:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-class JournalSink:
-    """Notes every arrival in a file before it answers, as a service that applies a call would."""
+class Watched:
+    """A sink that passes the bomb around each call, and tells when so many have begun.
 
-    name = destination = "journal"
-    acknowledges = State.OK
+    It finds its records ready: making 20,000 of them in each of 300 runs would take most of the time.
+    """
 
-    def __init__(self, run: Mapping[str, Any], bomb: Bomb) -> None:
-        self.repeatable = bool(run["repeatable"])
-        self.batch_size = int(run["batch"])
-        self._number = run["number"]
-        self._pause = run["pause"]
+    def __init__(self, sink: Sink[Any], run: Mapping[str, Any], bomb: Bomb, tell: Callable[[], Any]) -> None:
+        self.batch_size = run["batch"]
+        self._sink = sink
+        self._records = records(run["service"], run["count"])
         self._bomb = bomb
-        self._journal = os.open(run["journal"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        self._calls = run.get("calls", 0)
+        self._tell = tell
 
-    def prepare(self, fields: Mapping[str, Any] | Lead) -> Prepared[Lead]:
-        return prepare_lead(fields)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sink, name)
 
-    async def send(self, records: Sequence[Lead]) -> Sequence[PublitracError | None]:
-        self._bomb("send: before arrival")
-        lines = "".join(f"{self._number} {lead.email} {lead.city}\n" for lead in records)
-        os.write(self._journal, lines.encode())
-        self._bomb("send: after arrival")
-        await asyncio.sleep(self._pause)
-        return [None] * len(records)
+    def prepare(self, fields: Mapping[str, Any]) -> Prepared[Any]:
+        return self._records[fields["email"], fields["city"]]
+
+    async def send(self, batch: Sequence[Any]) -> Sequence[PublitracError | None]:
+        self._calls -= 1
+        if self._calls == 0:
+            self._tell()
+        self._bomb("call: before")
+        answers = await self._sink.send(batch)
+        self._bomb("call: answered")
+        return answers
 
 
 class Connection:
@@ -77,7 +124,7 @@ class Connection:
     def __init__(self, connection: Any, bomb: Bomb) -> None:
         self._connection = connection
         self._bomb = bomb
-        self._kind = ""
+        self._kinds: set[str] = set()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
@@ -85,19 +132,16 @@ class Connection:
     def execute(self, sql: str, *parameters: Any) -> Any:
         if sql != "COMMIT":
             return self._connection.execute(sql, *parameters)
-        self._bomb(f"{self._kind}: before commit")
+        for kind in self._kinds:
+            self._bomb(f"{kind}: before commit")
         result = self._connection.execute(sql)
-        self._bomb(f"{self._kind}: after commit")
+        for kind in self._kinds:
+            self._bomb(f"{kind}: after commit")
+        self._kinds.clear()
         return result
 
     def executemany(self, sql: str, parameters: Any) -> Any:
-        kinds = {
-            "INSERT INTO spool.rows": "stage",
-            "INSERT INTO spool.latest": "plan",
-            "UPDATE leads SET state = 'sending'": "intent",
-            "UPDATE leads SET state = ?": "outcome",
-        }
-        self._kind = next((kind for start, kind in kinds.items() if sql.startswith(start)), self._kind)
+        self._kinds.update(kind for kind, start in KINDS.items() if sql.startswith(start))
         return self._connection.executemany(sql, parameters)
 
     def close(self) -> None:
@@ -106,7 +150,7 @@ class Connection:
 
 
 def plant(bomb: Bomb) -> None:
-    open_file, record = Database._open, results._record
+    open_file, record, write = Database._open, results._record, AiohttpTransport._write
 
     def opened(self: Database, layout: str) -> None:
         open_file(self, layout)
@@ -117,18 +161,41 @@ def plant(bomb: Bomb) -> None:
         bomb("results")
         return record(account)
 
+    def written(self: AiohttpTransport, connection: Any, route: Any, request: Any, content: bytes) -> None:
+        write(self, connection, route, request, content)
+        if request.method == "POST":  # Log-ins are GETs.
+            bomb("call: sent")
+
     Database._open = opened  # type: ignore[method-assign]
     results._record = recorded
+    AiohttpTransport._write = written  # type: ignore[method-assign]
 
 
-async def sync(run: Mapping[str, Any], bomb: Bomb) -> Report:
-    return await sync_leads(
-        source(run["count"]), JournalSink(run, bomb), ledger=Path(run["ledger"]), workers=WORKERS
-    )
+@asynccontextmanager
+async def sink(service: str, **options: Any) -> AsyncIterator[Sink[Any]]:
+    """The sink of a service, over a client of its own."""
+    options |= {"rate_limit": None, "concurrency": WORKERS}
+    if service == "v2":
+        async with PublitracClient(**options) as publitrac:
+            yield DelayedSync(publitrac.v2)
+    elif service == "vitec":
+        async with VitecClient(**options) as vitec:
+            yield VitecLeads(vitec, "M30011", lead_source=LEAD_SOURCE)
+    else:
+        async with MarketoClient(**options) as marketo:
+            yield MarketoLeads(marketo, action=ACTION)
+
+
+async def sync(run: Mapping[str, Any], bomb: Bomb, tell: Callable[[], Any]) -> Report:
+    async with sink(run["service"], **run["client"]) as target:
+        watched: Any = Watched(target, run, bomb, tell)
+        return await sync_leads(source(run["count"]), watched, ledger=Path(run["ledger"]), workers=WORKERS)
 
 
 def fork(run: Mapping[str, Any]) -> dict[str, Any]:
     """One run in a process of its own."""
+    records(run["service"], run["count"])  # Made once, for all forks.
+    assert threading.active_count() == 1
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -137,12 +204,16 @@ def fork(run: Mapping[str, Any]) -> dict[str, Any]:
         try:
             bomb = Bomb(run.get("point"), run.get("times", 0))
             plant(bomb)
-            report = asyncio.run(sync(run, bomb))
-            os.write(writing, json.dumps(counts(report)).encode())
+            report = asyncio.run(sync(run, bomb, functools.partial(os.write, writing, b"\n")))
+            os.write(writing, b"\n" + json.dumps(counts(report)).encode())
             status = 0
+        except BaseException:  # noqa: BLE001  (shown, and the fork ends here)
+            traceback.print_exc()
         finally:
             os._exit(status)
     os.close(writing)
+    if run.get("calls"):
+        os.read(reading, 1)
     if run.get("after") is not None:
         time.sleep(run["after"])
         os.kill(child, signal.SIGKILL)
@@ -150,7 +221,7 @@ def fork(run: Mapping[str, Any]) -> dict[str, Any]:
         text = pipe.read()
     _, status = os.waitpid(child, 0)
     ended = {"killed": os.WIFSIGNALED(status), "status": os.waitstatus_to_exitcode(status)}
-    return ended | {"counts": json.loads(text) if text else None}
+    return ended | {"counts": json.loads(text) if text.strip() else None}
 
 
 def counts(report: Report) -> dict[str, int]:
