@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final, Protocol, runtime_checkable
 
 from aiolimiter import AsyncLimiter
+from attrs import define
 
 from publitrac_async.config import RATE_GUARD, is_integer
 from publitrac_async.errors import ConfigurationError
@@ -38,6 +39,11 @@ class _Pausable:
     def pause(self, seconds: float) -> None:
         """Let nothing leave for so many seconds."""
         self._paused_until = max(self._paused_until, self._clock() + seconds)
+
+
+@define
+class _Departure:
+    at: float
 
 
 class WindowLimiter(_Pausable):
@@ -73,7 +79,7 @@ class WindowLimiter(_Pausable):
             raise ConfigurationError(f"a rate of {calls} calls in {per} s with a guard of {guard} s is none")
         super().__init__(clock)
         self._window = per + guard
-        self._departures: deque[float] = deque(maxlen=calls)
+        self._departures: deque[_Departure] = deque(maxlen=calls)
         burst = max(1, calls // _BURST_PART)
         self._pacer = AsyncLimiter(burst, burst * per / calls)
         self._turn = asyncio.Lock()
@@ -85,13 +91,20 @@ class WindowLimiter(_Pausable):
             while (wait := self._wait()) > 0:
                 # Some event loops end a shorter sleep at once, and would spin.
                 await asyncio.sleep(max(wait, 0.001))
-            self._departures.append(self._clock())
+            departure = _Departure(self._clock())
+            self._departures.append(departure)
+            # The caller writes in this turn of the event loop, after hooks, and on a machine that may be busy
+            # with others: what counts is when it has written.
+            asyncio.get_running_loop().call_soon(self._has_left, departure)
+
+    def _has_left(self, departure: _Departure) -> None:
+        departure.at = self._clock()
 
     def _wait(self) -> float:
         now = self._clock()
         wait = self._paused_until - now
         if len(self._departures) == self._departures.maxlen:
-            wait = max(wait, self._departures[0] + self._window - now)
+            wait = max(wait, self._departures[0].at + self._window - now)
         return wait
 
     def __repr__(self) -> str:

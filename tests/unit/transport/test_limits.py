@@ -165,6 +165,21 @@ async def test_a_clock_that_stood_still_gives_no_more_than_the_allowance() -> No
 
 
 @virtual
+async def test_what_counts_is_when_the_caller_has_written() -> None:
+    """Between permit and write come hooks, and other programs that want the processor."""
+    limiter, log = WindowLimiter(35, clock=now), list[float]()
+
+    async def depart_late() -> None:
+        await limiter.acquire()
+        jump(0.3)  # Nothing else runs meanwhile: the event loop is not asked.
+        log.append(now())
+
+    await depart_late()
+    await asyncio.gather(*(depart(limiter, log) for _ in range(100)))
+    assert most_in_window(log, WINDOW) <= 35
+
+
+@virtual
 async def test_unlimited_lets_all_through_but_pauses() -> None:
     limiter, log = Unlimited(clock=now), list[float]()
     started = now()
