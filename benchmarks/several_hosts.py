@@ -63,7 +63,7 @@ async def fill(server: Server, leads: int) -> None:
     print(f"  entered at {leads / entered:,.0f} a second, sent and noted at {leads / settled:,.0f} a second")
     print(f"  {memory * 10_000_000 / leads / 2**30:.1f} GiB for ten million, at this size")
     on_disk = (await server.ask("INFO", "persistence"))["aof_current_size"]
-    print(f"  {on_disk / leads:.0f} bytes each in the append-only file, before Redis rewrites it")
+    print(f"  {on_disk / leads:.0f} bytes each in the append-only file, which Redis rewrites now and then")
     await ledger.aclose()
 
 
