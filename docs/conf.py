@@ -52,7 +52,10 @@ nitpick_ignore_regex = [
         r"(_?asyncio|collections|contextlib|datetime|decimal|enum|httpx|logging|pathlib|ssl|types|typing|uvicorn)(\..*)?",
     ),
     # Aliases, and the keyword arguments of `Sandbox`: they are spelled out where they are used.
-    (r"py:class", r"Items?|NamedSources|Listener|Placement|publitrac_async\.sandbox\.settings\.SandboxOptions"),
+    (
+        r"py:class",
+        r"Items?|NamedSources|Listener|Placement|publitrac_async\.sandbox\.settings\.SandboxOptions",
+    ),
     # What stands beside such an alias is shown as it is written.
     (r"py:class", r"Path"),
     # Type variables.

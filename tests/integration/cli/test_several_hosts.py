@@ -246,6 +246,22 @@ async def test_a_program_hands_out_a_source_by_name(hosts: Hosts, sandbox: Sandb
     assert sandbox.journal.count(method="delayedSync") == 500
 
 
+async def test_a_run_of_one_process_shares_limit_and_token(
+    hosts: Hosts, server: Server, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "leads.csv", 5)
+    for _ in range(2):
+        code, out, err = await hosts.run("sync", path)
+        assert (code, "5  accepted" in out) == (0, True), err
+    assert sandbox.journal.count(method="delayedSync") == 10
+    assert sandbox.journal.count(method="getToken") == 1
+    keys = {key.rpartition(":")[2] for key in await server.keys()}
+    assert {"token"} <= keys <= {"token", "rate"}
+    # The sandbox of the command is nobody else's.
+    code, _, err = await hosts.run("sync", path, "--sandbox", "--redis", "redis://127.0.0.1:1")
+    assert code == 0, err
+
+
 async def test_a_source_that_cannot_be_had(hosts: Hosts) -> None:
     code, _, err = await hosts.run("worker", "--source", "crm=nowhere:customers")
     assert code == 2
