@@ -20,8 +20,8 @@ from publitrac_async.transport.limits import RateLimiter
 #: 4 * calls + 4 units; 5 are at hand, the others come in no less than the whole time plus the guard.
 _UNITS: Final = 4
 _AT_HAND: Final = 5
-#: Milliseconds added to the time, for permits that travel longer than others.
-_GUARD: Final = 28
+#: Seconds added to the time, for permits that travel longer than others.
+GUARD: Final = 0.028
 #: A permit that took so many seconds longer than usual is let go, so the guard suffices.
 _LATE: Final = 0.02
 #: Seconds until every process has noticed that Redis is back: one may be waiting for an answer in vain, will
@@ -60,6 +60,8 @@ class RedisRateLimiter:
         connection: the account's Redis.
         calls: requests allowed to all processes together.
         per: seconds in which they are allowed.
+        guard: seconds added to `per`: by so much the way from Redis may be longer for one host than for
+            another. The default suits hosts in one place.
         local: asked instead while Redis does not answer; without it calls then fail.
         clock: monotonic seconds.
     """
@@ -70,13 +72,14 @@ class RedisRateLimiter:
         calls: int,
         per: float = 1.0,
         *,
+        guard: float = GUARD,
         local: RateLimiter | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connection = connection
         self._calls, self._per = calls, per
         algorithm = GCRA()
-        rate = Rate(_UNITS * calls - 1, round(per * 1000) + _GUARD, burst=_AT_HAND)
+        rate = Rate(_UNITS * calls - 1, round((per + guard) * 1000), burst=_AT_HAND)
         life = math.ceil(2 * _AT_HAND * rate.interval / rate.limit)
         #: The time (filled in by the script), units asked for, life of the key, number of rates, the rate.
         self._arguments = (0, _UNITS, life, 1, *algorithm.redis_args([rate]))

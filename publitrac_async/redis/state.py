@@ -7,7 +7,7 @@ from typing import Literal, TypedDict
 from publitrac_async.config import CALLS_PER_SECOND
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.redis.connection import connect
-from publitrac_async.redis.limiter import RedisRateLimiter
+from publitrac_async.redis.limiter import GUARD, RedisRateLimiter
 from publitrac_async.redis.tokens import RedisTokenStore
 from publitrac_async.transport.limits import WindowLimiter
 from publitrac_async.transport.secret import Secret
@@ -31,6 +31,7 @@ def shared(
     account: str | Secret,
     rate_limit: int = CALLS_PER_SECOND,
     per: float = 1.0,
+    guard: float = GUARD,
     on_unavailable: Literal["raise", "local"] = "raise",
     processes: int | None = None,
 ) -> SharedState:
@@ -50,6 +51,8 @@ def shared(
             up: two accounts under one name would use each other's token. Redis gets to see a hash only.
         rate_limit: calls that all processes may make together ...
         per: ... in so many seconds.
+        guard: seconds added to `per`: by so much the way from Redis may be longer for one process than for
+            another. The default suits hosts in one place; each 0.01 costs 1 % of the limit.
         on_unavailable: without Redis, calls fail with `LimiterUnavailable` (``"raise"``), or every process
             goes on by itself with its part of `rate_limit` (``"local"``).
         processes: how many processes share the limit, at most; needed for ``"local"``.
@@ -62,8 +65,8 @@ def shared(
     del url, account
     if isinstance(connection, ConfigurationError):
         raise connection
-    if rate_limit < 1 or per <= 0:
-        raise ConfigurationError(f"a rate of {rate_limit} calls in {per} s is none")
+    if rate_limit < 1 or per <= 0 or guard < 0:
+        raise ConfigurationError(f"a rate of {rate_limit} calls in {per} s with a guard of {guard} s is none")
     if on_unavailable not in ("raise", "local"):
         raise ConfigurationError('on_unavailable must be "raise" or "local"')
     local = None
@@ -72,7 +75,7 @@ def shared(
             raise ConfigurationError('on_unavailable="local" needs to know how many processes there are')
         local = _share(rate_limit, per, processes)
     return SharedState(
-        limiter=RedisRateLimiter(connection, rate_limit, per, local=local),
+        limiter=RedisRateLimiter(connection, rate_limit, per, guard=guard, local=local),
         token_store=RedisTokenStore(connection),
     )
 

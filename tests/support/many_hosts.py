@@ -16,6 +16,7 @@ from typing import Any, cast
 from attrs import define, field, frozen
 
 from publitrac_async.redis import RedisRateLimiter
+from publitrac_async.redis.limiter import GUARD
 from publitrac_async.redis.connection import Connection
 from tests.support.clock import now
 
@@ -29,6 +30,7 @@ class Setting:
         calls: that each of them has in flight, or waiting, at any time.
         seconds: of virtual time.
         limit: calls a second.
+        guard: as the limiter has it.
         to_redis: one way, the least and the most that a host is away.
         to_service: likewise.
         jitter: mean of what every way takes besides.
@@ -40,6 +42,7 @@ class Setting:
     calls: int = 32
     seconds: float = 60.0
     limit: int = 35
+    guard: float = GUARD
     to_redis: tuple[float, float] = (0.0002, 0.002)
     to_service: tuple[float, float] = (0.010, 0.015)
     jitter: float = 0.0003
@@ -179,7 +182,7 @@ async def simulate(setting: Setting) -> Outcome:
     tasks = []
     for worker in range(setting.workers):
         connection = cast(Connection, _Connection(redis, way(setting.to_redis)))
-        limiter = RedisRateLimiter(connection, setting.limit, clock=now)
+        limiter = RedisRateLimiter(connection, setting.limit, guard=setting.guard, clock=now)
         to_service = way(setting.to_service)
         tasks += [asyncio.create_task(call(worker, limiter, to_service)) for _ in range(setting.calls)]
     await asyncio.sleep(setting.seconds)

@@ -29,6 +29,13 @@ def test_the_limit_is_kept_used_and_divided_evenly(setting: Setting) -> None:
     check(run_virtual(simulate(setting)))
 
 
+@virtual
+async def test_hosts_in_several_places_need_a_wider_guard() -> None:
+    ways = {"workers": 10, "to_redis": (0.0, 0.06), "seconds": 60}
+    assert (await simulate(Setting(**ways))).busiest_second > 35
+    assert (await simulate(Setting(**ways, guard=0.07))).busiest_second <= 35
+
+
 @pytest.mark.slow
 @virtual
 async def test_a_hundred_workers() -> None:
