@@ -16,8 +16,8 @@ from typing import Any, cast
 from attrs import define, field, frozen
 
 from publitrac_async.redis import RedisRateLimiter
-from publitrac_async.redis.limiter import GUARD
 from publitrac_async.redis.connection import Connection
+from publitrac_async.redis.limiter import GUARD
 from tests.support.clock import now
 
 
