@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Final, TypeAlias
@@ -122,9 +121,10 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         opening = self._opening.get(seconds)
         if opening is None:
             opening = self._opening[seconds] = aiohttp.ClientTimeout(sock_connect=seconds)
-        connection = None
-        with contextlib.suppress(TimeoutError):
+        try:
             connection = await self._connector.connect(route.request(), [], opening)
+        except TimeoutError:
+            connection = None
         if connection is None:
             raise httpx.ConnectTimeout("ConnectTimeout")
         protocol = connection.protocol

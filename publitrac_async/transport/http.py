@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ssl
 import urllib.parse
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
@@ -108,7 +107,7 @@ class Wire:
                 attempt.status = response.status_code
                 return await _read(response)
             finally:
-                await response.aclose()
+                await _body(response).aclose()
         except _FAILURES as error:
             failure = _name(error, sent=attempt.sent_at is not None)
         # Raised out here, so that no exception with a URL or a header in its frames hangs on to it.
@@ -207,15 +206,15 @@ async def _read(response: httpx.Response) -> Answer:
                 encoding = value.decode("latin-1")
             case b"retry-after":
                 retry_after.append(value.decode("latin-1"))
-    body = await read_body(_chunks(response), encoding)
+    body = await read_body(_body(response), encoding)
     wait = parse_retry_after(retry_after) if retry_after else None
     return Answer(response.status_code, body, framed, wait)
 
 
-def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:
+def _body(response: httpx.Response) -> httpx.AsyncByteStream:
     stream = response.stream
     assert isinstance(stream, httpx.AsyncByteStream)
-    return aiter(stream)
+    return stream
 
 
 def _name(error: Exception, *, sent: bool) -> PublitracError:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import trustme
 
 from publitrac_async import WindowLimiter
+from publitrac_async.transport.aiohttp_transport import AiohttpTransport
 from tests.integration.transport.test_tls import server_context, trusting
 from tests.support.clients import lead, opened
 from tests.support.vendor import Vendor
@@ -38,6 +40,37 @@ async def test_calls_that_wait_for_their_connection_have_no_permit_yet() -> None
             await asyncio.gather(*tasks)
         assert min(each.at for each in limiter._departures) >= released
         assert len(server.seen) == 50
+
+
+async def test_a_request_is_written_in_the_turn_of_the_event_loop_in_which_it_was_let_through() -> None:
+    permits = 0
+    permits_at_writes = list[int]()
+
+    class OneTurn:
+        async def acquire(self) -> None:
+            nonlocal permits
+            permits += 1
+            asyncio.get_running_loop().call_soon(self.end)
+
+        def end(self) -> None:
+            nonlocal permits
+            permits -= 1
+
+        def pause(self, seconds: float) -> None:
+            raise AssertionError(seconds)
+
+    class Noting(AiohttpTransport):
+        def _write(self, *parts: Any) -> None:
+            permits_at_writes.append(permits)
+            super()._write(*parts)
+
+    async with (
+        RawServer(Vendor()) as server,
+        opened(server.url, limiter=OneTurn(), transport=Noting()) as publitrac,
+    ):
+        await asyncio.gather(*(publitrac.v2.delayed_sync(lead(number % 10)) for number in range(60)))
+    assert len(permits_at_writes) == len(server.seen) == 61
+    assert min(permits_at_writes) >= 1
 
 
 async def test_no_more_than_35_leave_in_any_second_log_ins_and_retries_included() -> None:
