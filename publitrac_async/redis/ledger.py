@@ -123,10 +123,10 @@ class RedisLedger:
         """
         if self._session:
             raise LedgerError("this ledger is open already: close it first")
-        await self._check_disk(patient=False)
         self._session = session = secrets.token_urlsafe(9)
         self._entries = self._entries_of(session)
         try:
+            await self._check_disk(patient=False)
             self.job = await self._hold(destination, run, reset=reset)
             self._lease = Lease(self._life, self._renew)
             if self.job is not None:
@@ -134,7 +134,7 @@ class RedisLedger:
             if reset:
                 self._check(await self._store.script(scripts.RESET)(session, destination or ""))
         except BaseException:
-            await self._release()
+            await self.aclose()
             raise
 
     async def _hold(self, destination: str | None, run: str, *, reset: bool) -> str | None:
@@ -250,9 +250,15 @@ class RedisLedger:
         return bool(await self._stop(self.job or "", reason))
 
     async def stopped(self) -> str | None:
-        """Why the job was stopped, ``None`` if it was not."""
-        answer = await self._store.read("HGET", "job", "stopped")
-        return None if answer is None else str(answer.decode())
+        """Why the job was stopped, ``None`` if it was not.
+
+        Raises:
+            LedgerError: it is not the job that this ledger was opened for any more; or Redis does not answer.
+        """
+        job, reason = await self._store.read("HMGET", "job", "id", "stopped")
+        if self.job is not None and job != self.job.encode():
+            raise LedgerError(LOST)
+        return None if reason is None else str(reason.decode())
 
     async def running(self) -> int:
         """How many chunks of the job workers have in hand; those of a killed worker until its lease ends."""
@@ -263,6 +269,7 @@ class RedisLedger:
         """Forget the job, whose rows are all done. What is known of leads stays."""
         await self._entries.drain()
         self._check(await self._finish(self._session))
+        self.job = None
 
     async def aclose(self) -> None:
         """Close the ledger; what was noted is written first."""

@@ -55,10 +55,10 @@ local function mine(entry)
   return not (entry[OWNER] == id and entry[STATE] == 's')
 end
 -- As the run sees it: what belongs to this job may be in somebody's hands, also when it is being sent. What
--- was being sent for another one has been abandoned.
+-- was being sent for another one has been abandoned, or for a job that was stopped, which nobody resumes.
 local function seen(entry)
   local state = entry[STATE]
-  if entry[OWNER] == id and (state == 'p' or state == 's' or state == 't') then
+  if entry[OWNER] == id and (state == 'p' or state == 't' or (state == 's' and not stopped)) then
     return 'p'
   elseif state == 's' and entry[OWNER] ~= session then
     return 'u'
@@ -114,7 +114,7 @@ return cjson.encode(found)
 """
 
 #: What the service has after a call with an unknown outcome nobody knows, so that no payload can be called
-#: unchanged. What workers of this job may have in hand is left alone.
+#: unchanged. What workers of this job may have in hand, or have sent already as it is, is left alone.
 _ENTER: Final = """
 if not id then
   return false
@@ -123,7 +123,8 @@ for i = first, #ARGV, 2 do
   local key, payload = ARGV[i], ARGV[i + 1]
   local entry = load(key) or {'p', id, 0, payload, false, 0, false, false, false, false}
   local state = entry[STATE]
-  if entry[OWNER] ~= id or not (state == 'p' or state == 's' or state == 't') then
+  local done = (state == 'o' or state == 'a' or state == 'r') and entry[PAYLOAD] == payload
+  if entry[OWNER] ~= id or not (state == 'p' or state == 's' or state == 't' or done) then
     local taken = state ~= 's' and state ~= 'u' and entry[TAKEN]
     entry = {'p', id, 0, payload, taken, entry[ATTEMPTS], entry[CHANGED], false, false, false}
     redis.call('SREM', doubtful, key)

@@ -316,7 +316,11 @@ async def _docket(
 
 
 async def _entered(stack: AsyncExitStack, name: str, url: str) -> Docket:
-    return await stack.enter_async_context(Docket(name=name, url=url, execution_ttl=timedelta(0)))
+    docket = await stack.enter_async_context(Docket(name=name, url=url, execution_ttl=timedelta(0)))
+    # docket itself would wait for ever, also for a Redis that is not there.
+    async with docket.redis() as redis:
+        await redis.xlen(docket.stream_key)
+    return docket
 
 
 async def _reached(asking: Coroutine[Any, Any, T]) -> T:

@@ -360,19 +360,17 @@ def _parquet(folder: Path) -> Any:
     return read_leads(path)
 
 
-def _named_list(folder: Path) -> Any:  # noqa: ARG001  (one of several)
+def _named_list(folder: Path) -> Any:
     return NamedSource("crm", lambda: rows(25, city="Malmö"))
 
 
 def _named_sql(folder: Path) -> Any:
     path = folder / "crm.sqlite"
+    cells = [tuple(row.values()) for row in rows(25, city="Malmö")]
     with sqlite3.connect(path) as connection:
         connection.execute("DROP TABLE IF EXISTS leads")
         connection.execute("CREATE TABLE leads (id INTEGER PRIMARY KEY, email, city)")
-        connection.executemany(
-            "INSERT INTO leads (email, city) VALUES (?, ?)",
-            [tuple(row.values()) for row in rows(25, city="Malmö")],
-        )
+        connection.executemany("INSERT INTO leads (email, city) VALUES (?, ?)", cells)
     connection.close()
     query = "SELECT id, email, city FROM leads WHERE id > :after ORDER BY id LIMIT :limit"
     mapping = read_sql(lambda: sqlite3.connect(path), query, key="id", page_size=7)
