@@ -216,9 +216,10 @@ def _lines(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
         httpx.LocalProtocolError: a field holds a line break or NUL.
     """
     lines = [b"%b: %b\r\n" % field for field in fields]
-    if any(line.count(b"\r") != 1 or line.count(b"\n") != 1 or b"\0" in line for line in lines):
+    text = b"".join(lines)
+    if not text.count(b"\r") == text.count(b"\n") == len(lines) or b"\0" in text:
         raise httpx.LocalProtocolError("a header field holds characters that cannot be sent")
-    return b"".join(lines)
+    return text
 
 
 def _abort(connection: Connection) -> None:

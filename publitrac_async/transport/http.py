@@ -72,10 +72,9 @@ class Wire:
     def __init__(self, base_url: str, transport: httpx.AsyncBaseTransport, timeout: Timeout) -> None:
         self._base = base_url
         self._transport = transport
-        self._timeout = timeout
-        self._timeouts: dict[Timeout, dict[str, float]] = {}
+        self._seconds = _seconds(timeout)
         self._seals = isinstance(transport, AiohttpTransport)
-        self._urls: dict[str, httpx.URL] = {}
+        self._urls: dict[str, tuple[httpx.URL, str]] = {}
         self._headers: dict[tuple[tuple[str, str], ...], httpx.Headers] = {}
 
     async def exchange(
@@ -138,14 +137,15 @@ class Wire:
         secret_headers = [
             (name.encode("ascii"), secret.reveal().encode("ascii")) for name, secret in authorization.headers
         ]
-        url = self._url(operation)
-        target = url.raw_path.decode("ascii")
+        url, path = self._url(operation)
+        target = path
         if call.path is not None:
             target = urllib.parse.urlsplit(operation.base_url or self._base).path + call.path
         if parameters or query:
             joint = "&" if "?" in target else "?"
             target += joint + urllib.parse.urlencode(parameters + query, quote_via=urllib.parse.quote)
-        extensions: dict[str, Any] = {"timeout": self._seconds(call.timeout), TARGET: target.encode("ascii")}
+        seconds = self._seconds if call.timeout is None else _seconds(call.timeout)
+        extensions: dict[str, Any] = {"timeout": seconds, TARGET: target.encode("ascii")}
         if self._seals:
             extensions[SEALED_HEADERS] = secret_headers
             extensions[BEFORE_SEND] = leave
@@ -159,7 +159,7 @@ class Wire:
         if isinstance(self._transport, httpx.AsyncHTTPTransport):
             # It sends the target from the extension, and header values as the bytes they are.
             secret_headers = [(name, _SealedValue(value)) for name, value in secret_headers]
-        elif target != url.raw_path.decode("ascii"):
+        elif target != path:
             url = url.copy_with(raw_path=target.encode("ascii"))
         return httpx.Request(
             operation.verb,
@@ -175,24 +175,24 @@ class Wire:
             ready = self._headers[headers] = httpx.Headers([*_BASE_HEADERS, *headers])
         return ready
 
-    def _seconds(self, timeout: Timeout | None) -> dict[str, float]:
-        settings = timeout or self._timeout
-        seconds = self._timeouts.get(settings)
-        if seconds is None:
-            seconds = self._timeouts[settings] = {
-                "connect": settings.connect,
-                "read": settings.read,
-                "write": settings.read,
-                "pool": settings.connect,
-            }
-        return seconds
-
-    def _url(self, operation: Operation) -> httpx.URL:
+    def _url(self, operation: Operation) -> tuple[httpx.URL, str]:
+        """The URL of an operation, and the target of its request line."""
         text = (operation.base_url or self._base) + operation.path
-        url = self._urls.get(text)
-        if url is None:
-            url = self._urls[text] = httpx.URL(text)
-        return url
+        ready = self._urls.get(text)
+        if ready is None:
+            url = httpx.URL(text)
+            ready = self._urls[text] = (url, url.raw_path.decode("ascii"))
+        return ready
+
+
+def _seconds(timeout: Timeout) -> dict[str, float]:
+    """`timeout` as httpx's transports want it."""
+    return {
+        "connect": timeout.connect,
+        "read": timeout.read,
+        "write": timeout.read,
+        "pool": timeout.connect,
+    }
 
 
 async def _read(response: httpx.Response) -> Answer:

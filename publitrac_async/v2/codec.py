@@ -99,11 +99,11 @@ def _ttl(value: Any) -> float:
 
 def _read(answer: Answer, *, success: bool = True) -> dict[str, Any]:
     failure = error_for_status(answer)
-    if failure is None and is_html(answer):
-        failure = UnexpectedContent("the service answered with a web page instead of JSON")
     if failure is not None:
         raise failure
     content = _parse(answer.body)
+    if content is None and is_html(answer):
+        raise UnexpectedContent("the service answered with a web page instead of JSON")
     if content is None:
         raise UnexpectedContent("the answer is not the JSON object that the documents show", retryable=True)
     status, code = content.get("status"), _code(content.get("code"))
