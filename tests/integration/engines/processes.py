@@ -8,6 +8,7 @@ milliseconds.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import logging
@@ -15,14 +16,22 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import httpx
 
 from publitrac_async import Lead, PublitracError
-from publitrac_async.bulk import DelayedSync, Prepared, State, prepare_lead, read_leads, sync_leads
+from publitrac_async.bulk import (
+    DelayedSync,
+    LedgerError,
+    Prepared,
+    State,
+    prepare_lead,
+    read_leads,
+    sync_leads,
+)
 from publitrac_async.bulk.engines.docket import DocketEngine, serve
 from publitrac_async.redis import RedisLedger
 from publitrac_async.sandbox import Sandbox, serve_forever
@@ -82,6 +91,23 @@ async def submit(settings: Mapping[str, Any]) -> dict[str, int]:
     return {str(state): count for state, count in report.counts.items()}
 
 
+async def take_turns(settings: Mapping[str, Any]) -> None:
+    """Carry out a run alone, as soon as nobody else does."""
+    sink = JournalSink(settings["journal"], settings["pause"])
+    while True:
+        with contextlib.suppress(LedgerError):
+            await sync_leads(
+                read_leads(settings["source"]), sink, ledger=ledger(settings), workers=settings["calls"]
+            )
+        await asyncio.sleep(0.05)
+
+
+def program(settings: Mapping[str, Any]) -> Coroutine[Any, Any, Any]:
+    if not settings.get("source"):
+        return work(settings)
+    return take_turns(settings) if settings.get("journal") else submit(settings)
+
+
 def fork(settings: Mapping[str, Any]) -> int:
     child = os.fork()
     if child:
@@ -89,7 +115,7 @@ def fork(settings: Mapping[str, Any]) -> int:
     try:
         os.dup2(os.open(settings["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT), 2)
         logging.basicConfig(level=logging.INFO)
-        asyncio.run(submit(settings) if settings.get("source") else work(settings))
+        asyncio.run(program(settings))
     finally:
         os._exit(1)
 

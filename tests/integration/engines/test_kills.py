@@ -216,3 +216,35 @@ async def test_appends(redis: Server, tmp_path: Path, leads: int, kills: int, tr
         assert 0 < len(unknown) <= kills * IN_FLIGHT
     else:
         assert len(unknown) <= (kills + 2 * 4) * IN_FLIGHT
+
+
+async def test_processes_that_take_over_a_local_run(redis: Server, tmp_path: Path) -> None:
+    path, wanted = table(tmp_path, FEWER)
+    journal = tmp_path / "journal"
+    journal.touch()
+    more = {"journal": str(journal), "pause": 0.005, "source": str(path), "lease": 0.5}
+    chance = random.Random(20261123)
+    with Workers(settings(redis, tmp_path, **more)) as workers:
+        for _ in range(2):
+            workers.start()
+        for _ in range(20):
+            await asyncio.sleep(chance.uniform(0.2, 1))
+            workers.kill(chance.choice(workers.running))
+            workers.start()
+        for number in [*workers.running]:
+            workers.kill(number)
+    before = journal.read_text().count("\n")
+    ledger = RedisLedger(redis.url, account=ACCOUNT, lease=0.5)
+    await asyncio.sleep(1)
+    sink = JournalSink(str(journal), 0)
+    report = await sync_leads(read_leads(path), sink, ledger=ledger, budget=PATIENT)
+    arrived = Counter(tuple(line.split()) for line in journal.read_text().splitlines())
+    missing = wanted.keys() - {email for email, _ in arrived}
+    tell("local", report, workers, arrivals=arrived.total(), before=before, missing=len(missing))
+    assert set(arrived) <= wanted.items()
+    assert max(arrived.values()) == 1, "sent twice"
+    assert len(missing) <= report.unknown <= workers.kills * CALLS
+    assert report.ok + report.unknown + report.skipped == report.rows
+    assert len(arrived) + len(missing) == len(wanted)
+    # Several of them got their turn, or this would prove nothing.
+    assert report.unknown > CALLS
