@@ -7,6 +7,7 @@ tells whether they are the same.
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import json
 import logging
 import traceback
@@ -33,6 +34,7 @@ from publitrac_async.bulk.sources import Chunk, ChunkReader, open_source
 from publitrac_async.bulk.sources.reference import NamedSources
 from publitrac_async.bulk.spool import Pending, Staged
 from publitrac_async.bulk.stopping import Stop
+from publitrac_async.converters import custom_to_wire
 from publitrac_async.errors import PublitracError
 
 logger: Final = logging.getLogger("publitrac_async.docket")
@@ -71,7 +73,7 @@ class ChunkOrder:
 
     def to_json(self) -> str:
         """As text. Dates in a mapping become text as well, which means the same to a lead."""
-        return json.dumps(attrs.asdict(self), default=str)
+        return json.dumps(attrs.asdict(self), default=_text)
 
     @classmethod
     def from_json(cls, text: str) -> ChunkOrder:
@@ -87,6 +89,10 @@ class ChunkOrder:
                 "budget": ErrorBudget(**content["budget"]),
             }
         )
+
+
+def _text(value: object) -> str | None:
+    return custom_to_wire(value) if isinstance(value, dt.date) else str(value)
 
 
 def digest_of(payloads: Iterable[bytes | None]) -> str:
