@@ -24,6 +24,7 @@ from publitrac_async.errors import (
     UnexpectedContent,
 )
 from publitrac_async.transport.auth import Authorization
+from publitrac_async.transport.deadline import Deadline
 from publitrac_async.transport.events import AttemptEnded, Event, Hook, RequestSent, RetryScheduled
 from publitrac_async.transport.limits import ConcurrencyGate, RateLimiter
 from publitrac_async.transport.operation import Call, Operation, OperationClass
@@ -115,7 +116,7 @@ class Transport:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._forks = _Process.forks
         self._closing = asyncio.Event()
-        self._in_flight: set[asyncio.Timeout] = set()
+        self._in_flight: set[Deadline] = set()
         self._out_of_patience = False
 
     @property
@@ -140,15 +141,16 @@ class Transport:
         total = (call.timeout or self._timeout).total
         deadline = math.inf if total is None else progress.started + total
         failure: PublitracError
-        scope = asyncio.timeout(total)
+        scope = Deadline(total)
         self._in_flight.add(scope)
         try:
-            async with scope, self._gate if gated else nullcontext():
-                return await self._attempts(call, progress, deadline, limiter or self._limiter)
+            with scope:
+                async with self._gate if gated else nullcontext():
+                    return await self._attempts(call, progress, deadline, limiter or self._limiter)
         except PublitracError as error:
             failure = error.with_traceback(None)
         except BaseException as error:
-            if not (isinstance(error, TimeoutError) and scope.expired()):
+            if not (isinstance(error, TimeoutError) and scope.expired):
                 self._tell_interrupted(call, progress, error)
                 raise
             failure = self._cut_short(call, progress)
@@ -175,8 +177,7 @@ class Transport:
         await self._wait_for_calls()
         self._out_of_patience = True
         for scope in self._in_flight:
-            if not scope.expired():
-                scope.reschedule(asyncio.get_running_loop().time())
+            scope.expire()
         await self._wait_for_calls()
         await self._wire.aclose()
 

@@ -1,0 +1,122 @@
+"""The end of a call's time does what `asyncio.timeout` does. In virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+
+from publitrac_async.transport.deadline import Deadline
+from tests.support.clock import now, virtual
+
+
+@virtual
+async def test_the_time_is_up() -> None:
+    started = now()
+    with pytest.raises(TimeoutError), Deadline(3.0) as deadline:
+        await asyncio.sleep(10.0)
+    assert deadline.expired
+    assert now() == pytest.approx(started + 3.0)
+    assert asyncio.current_task().cancelling() == 0  # type: ignore[union-attr]  # there is one
+    await asyncio.sleep(1.0)  # Nothing is left that would cancel.
+
+
+@pytest.mark.parametrize("seconds", [5.0, None])
+@virtual
+async def test_what_is_done_in_time_is_left_alone(seconds: float | None) -> None:
+    with Deadline(seconds) as deadline:
+        await asyncio.sleep(3.0)
+    await asyncio.sleep(10.0)
+    assert not deadline.expired
+
+
+@virtual
+async def test_it_can_be_now() -> None:
+    started = now()
+    deadline = Deadline(None)
+    for _ in range(2):
+        asyncio.get_running_loop().call_later(2.0, deadline.expire)
+    with pytest.raises(TimeoutError), deadline:
+        await asyncio.sleep(10.0)
+    assert now() == pytest.approx(started + 2.0)
+    assert asyncio.current_task().cancelling() == 0  # type: ignore[union-attr]  # there is one
+
+
+@pytest.mark.parametrize("cancelled_at", [2.0, 3.0])
+@virtual
+async def test_the_cancellation_of_others_stays_one(cancelled_at: float) -> None:
+    """Also when it comes in the very moment in which the time is up."""
+
+    async def work() -> None:
+        with Deadline(3.0):
+            await asyncio.sleep(10.0)
+
+    task = asyncio.create_task(work())
+    asyncio.get_running_loop().call_at(asyncio.get_running_loop().time() + cancelled_at, task.cancel)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert task.cancelled()
+
+
+@virtual
+async def test_an_earlier_cancellation_does_not_count() -> None:
+    """A task that is being cancelled makes a last call."""
+    started = now()
+
+    async def work() -> str:
+        try:
+            await asyncio.sleep(10.0)
+        except asyncio.CancelledError:
+            with contextlib.suppress(TimeoutError), Deadline(3.0):
+                await asyncio.sleep(10.0)
+            return "told in time"
+        return "not cancelled"
+
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    task.cancel()
+    assert await task == "told in time"
+    assert now() == pytest.approx(started + 3.0)
+
+
+async def _cancelled_into(error: Exception) -> None:
+    try:
+        await asyncio.sleep(10.0)
+    except asyncio.CancelledError:
+        raise error from None
+
+
+@virtual
+async def test_errors_pass_through() -> None:
+    with pytest.raises(TimeoutError, match="of somebody else"), Deadline(3.0) as deadline:
+        raise TimeoutError("of somebody else")
+    assert not deadline.expired
+    with pytest.raises(KeyError), Deadline(3.0):
+        await _cancelled_into(KeyError())
+    assert asyncio.current_task().cancelling() == 0  # type: ignore[union-attr]  # there is one
+
+
+@virtual
+async def test_the_shorter_of_two_ends_first() -> None:
+    with Deadline(5.0) as longer:
+        with pytest.raises(TimeoutError), Deadline(3.0):
+            await asyncio.sleep(10.0)
+        await asyncio.sleep(1.0)
+    assert not longer.expired
+
+
+def test_it_needs_a_task() -> None:
+    failed: list[RuntimeError] = []
+
+    def outside() -> None:
+        try:
+            Deadline(1.0)
+        except RuntimeError as error:
+            failed.append(error)
+
+    loop = asyncio.new_event_loop()
+    loop.call_soon(outside)
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    assert len(failed) == 1
