@@ -7,6 +7,7 @@ import re
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
+from types import NoneType
 from typing import Any, Final
 
 import attrs
@@ -22,6 +23,8 @@ from publitrac_async.models import Unset, vendor_name
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: "Begins with a letter, and only letters, digits or underscores" (Create Lead Fields).
 _NEW_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+#: Values that fields can have.
+_WRITABLE: Final = (str, int, float, date, NoneType)
 
 Query = tuple[tuple[str, str], ...]
 
@@ -57,17 +60,19 @@ def records(
     problems: list[Problem] = []
     bodies: list[bytes] = []
     for place, record in enumerate(inputs):
-        found = [*_value_problems(record), *check(record)]
-        if not found:
-            bodies.append(_dump(dict(record)) or b"")
+        body = _dump(dict(record))
+        found = [*_value_problems(record, body), *check(record)]
         problems += [_at(place, problem) for problem in found]
+        if not found:
+            assert body is not None
+            bodies.append(body)
     refuse(problems, operation)
     return bodies
 
 
 def record_problems(record: Mapping[str, Any], action: str) -> Iterator[Problem]:
     """What is wrong with one record of Sync Leads."""
-    yield from _value_problems(record)
+    yield from _value_problems(record, _dump(dict(record)))
     yield from sync_problems(action)(record)
 
 
@@ -76,15 +81,16 @@ def _at(place: int, problem: Problem) -> Problem:
     return attrs.evolve(problem, field=f"{where}.{problem.field}" if problem.field else where)
 
 
-def _value_problems(record: Mapping[str, Any]) -> Iterator[Problem]:
+def _value_problems(record: Mapping[str, Any], body: bytes | None) -> Iterator[Problem]:
+    """What is wrong with the values of a record, whose JSON is `body`, if it has one."""
     if not record:
         yield Problem("has no fields")
     for name, value in record.items():
         if isinstance(value, float) and not math.isfinite(value):
             yield Problem("must be a finite number", field=name)
-        elif not (value is None or isinstance(value, str | int | float | date)):
+        elif not isinstance(value, _WRITABLE):
             yield Problem(f"cannot be written from {type(value).__name__}", field=name)
-        elif _dump({name: value}) is None:
+        elif body is None and _dump({name: value}) is None:
             yield Problem("holds text or a number that JSON cannot carry", field=name)
 
 
@@ -212,7 +218,7 @@ def form_record(
         for name, value in fields.items()
         if value is None
     ]
-    problems += [*_value_problems(fields), *ascii_problem(fields)]
+    problems += [*_value_problems(fields, _dump(dict(fields))), *ascii_problem(fields)]
     refuse(problems, operation)
     record: dict[str, Any] = {"leadFormFields": dict(fields)}
     if visitor is not None:
