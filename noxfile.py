@@ -12,6 +12,11 @@ import nox
 PROJECT = nox.project.load_toml("pyproject.toml")
 VERSIONS = nox.project.python_versions(PROJECT)
 
+#: Two tests at a time.
+TWO_AT_ONCE = ("-n", "2")
+#: Likewise in development mode, but not for the programs that tests start: it has them print to stderr.
+TWO_IN_DEVELOPMENT_MODE = ("--dist", "load", "--tx", "2*popen//python=python -X dev")
+
 nox.options.reuse_venv = "yes"
 nox.options.error_on_missing_interpreters = False
 
@@ -69,15 +74,15 @@ def lint(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The test suite: on the oldest Python whole and with coverage, on the others without the slow tests."""
     session.install("-e", ".[all]", *_group("test"))
-    # Development mode for the tests, but not for the programs they start: it has them print to stderr.
-    python = ("python", "-X", "dev", "-m")
-    quick = ["-m", "not slow", "--ignore=tests/packaging"]
-    if session.python != PYTHONS[0] or session.posargs:
-        session.run(*python, "pytest", "-q", *(session.posargs or quick))
+    quick = ("-m", "not slow", "--ignore=tests/packaging")
+    if session.posargs:
+        session.run("python", "-X", "dev", "-m", "pytest", "-q", *session.posargs)
         return
-    session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", "-q", *quick)
-    session.run("pytest", "-q", "-m", "slow", "--ignore=tests/packaging")
+    if session.python != PYTHONS[0]:
+        session.run("pytest", "-q", *TWO_IN_DEVELOPMENT_MODE, *quick)
+        return
+    session.run("pytest", "-q", *TWO_AT_ONCE, *quick, "--cov", "--cov-report=")
+    session.run("pytest", "-q", *TWO_AT_ONCE, "-m", "slow", "--ignore=tests/packaging")
     session.run("coverage", "report")
 
 
