@@ -67,7 +67,9 @@ def test_not_compressed_at_all(data: bytes) -> None:
         read(data, "gzip")
 
 
-@pytest.mark.parametrize("tail", [gzip.compress(b""), gzip.compress(b"more"), b"x"])
+@pytest.mark.parametrize(
+    "tail", [gzip.compress(b""), gzip.compress(b"more"), b"x"], ids=["empty", "more", "x"]
+)
 def test_only_one_member(tail: bytes) -> None:
     with pytest.raises(UnexpectedContent, match="after its end"):
         read(gzip.compress(b"one") + tail, "gzip")

@@ -227,7 +227,8 @@ def test_hostile_documents_are_refused_at_once(body, monkeypatch):
     monkeypatch.setattr(socket, "socket", touched)
     started = time.process_time()
     error = refused(body)
-    assert time.process_time() - started < 0.5  # CPU of this process, not time on the wall.
+    # CPU of this process, not time on the wall. A collection of all garbage may fall into it.
+    assert time.process_time() - started < 2
     assert len(str(error)) < 200
     assert error.__cause__ is None
 
