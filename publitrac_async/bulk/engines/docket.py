@@ -271,6 +271,8 @@ async def serve(
             raise
 
     try:
+        # A Redis that is just being restarted is waited for, as long as the ledger is patient.
+        await ledger.running()
         async with _docket(url, ledger, {_TASK: send_chunk}) as docket:
             await _run(docket, chunks, redelivery, stop, leaving)
     finally:

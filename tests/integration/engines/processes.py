@@ -16,6 +16,7 @@ import os
 import signal
 import subprocess
 import sys
+import traceback
 from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -116,6 +117,8 @@ def fork(settings: Mapping[str, Any]) -> int:
         os.dup2(os.open(settings["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT), 2)
         logging.basicConfig(level=logging.INFO)
         asyncio.run(program(settings))
+    except BaseException:  # noqa: BLE001  (whatever it is, the log is the only place to say so)
+        traceback.print_exc()
     finally:
         os._exit(1)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import csv
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from publitrac_async import PublitracClient
 from publitrac_async.bulk import DelayedSync, ErrorBudget, LocalEngine, Report, Stop, SyncLead, sync_leads
@@ -114,6 +116,15 @@ class Setup:
     def arrivals(self, method: str = "delayedSync") -> list[str]:
         """The e-mail addresses of the calls that arrived, in order."""
         return [each.key or "" for each in self.sandbox.journal.arrivals if each.method == method]
+
+
+def write_workbook(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """A workbook with rows, all of which have the columns of the first."""
+    xlsxwriter = pytest.importorskip("xlsxwriter", reason="needs the extra xlsx")
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet()
+        for number, cells in enumerate([[*rows[0]], *([*row.values()] for row in rows)]):
+            sheet.write_row(number, 0, cells)
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -38,7 +38,7 @@ from publitrac_async.bulk import (
 from publitrac_async.sandbox import Fault
 from tests.unit.bulk.sinks import RecordingSink, rows
 
-from .setups import Setup
+from .setups import Setup, write_workbook
 
 LEADS = 55
 
@@ -340,12 +340,7 @@ def _utf_16(folder: Path) -> Any:
 
 
 def _xlsx(folder: Path) -> Any:
-    openpyxl = pytest.importorskip("openpyxl", reason="writes the workbook")
-    book = openpyxl.Workbook()
-    book.active.append(["email", "city"])
-    for row in rows(25, city="Malmö"):
-        book.active.append([*row.values()])
-    book.save(folder / "leads.xlsx")
+    write_workbook(folder / "leads.xlsx", rows(25, city="Malmö"))
     return read_leads(folder / "leads.xlsx")
 
 

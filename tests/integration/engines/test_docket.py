@@ -30,7 +30,7 @@ from publitrac_async.sandbox import Fault
 from tests.support.clients import client
 from tests.unit.bulk.sinks import RecordingSink, rows
 
-from .setups import ACCOUNT, CALLS, CHUNK_ROWS, CHUNKS, GENEROUS, Setup, until
+from .setups import ACCOUNT, CALLS, CHUNK_ROWS, CHUNKS, GENEROUS, Setup, until, write_workbook
 
 
 class Submission:
@@ -211,7 +211,6 @@ async def test_a_ledger_is_for_one_run_at_a_time(hosts: Setup) -> None:
 
 @pytest.mark.parametrize("kind", ["csv", "xlsx"])
 async def test_a_worker_lives_on_while_files_change(hosts: Setup, kind: str) -> None:
-    openpyxl = pytest.importorskip("openpyxl", reason="writes the workbook")
     sink = RecordingSink()
     first, more = rows(CHUNK_ROWS, city="Lund"), rows(25, city="Lund")
     other = [{"city": "Ystad", "email": row["email"]} for row in more]
@@ -220,10 +219,7 @@ async def test_a_worker_lives_on_while_files_change(hosts: Setup, kind: str) -> 
         for table, sent in ((first, CHUNK_ROWS), (more, 25 - CHUNK_ROWS), (other, 25)):
             source = hosts.table(table)
             if kind == "xlsx":
-                book = openpyxl.Workbook()
-                for cells in ([*table[0]], *([*row.values()] for row in table)):
-                    book.active.append(cells)
-                book.save(path := hosts.folder / "leads.xlsx")
+                write_workbook(path := hosts.folder / "leads.xlsx", table)
                 source = read_leads(path)
             report = await Submission(hosts, source, sink).report()
             assert (report.ok, report.stopped) == (sent, None)

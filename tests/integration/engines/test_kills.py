@@ -139,6 +139,13 @@ async def submit(
     return report
 
 
+def check_log(folder: Path, *secrets: str) -> None:
+    """Neither personal data nor credentials stand there, whatever went wrong."""
+    text = (folder / "workers.log").read_text()
+    assert "send_chunk" in text
+    assert [each for each in ("@example.com", ACCOUNT, *secrets) if each in text] == []
+
+
 def tell(what: str, report: Report, workers: Workers, **figures: Any) -> None:
     found = ", ".join(f"{name} {value}" for name, value in figures.items())
     print(f"{what}: {report.rows} rows, {workers.kills} kills, {found}, {report.seconds:.0f} s")  # noqa: T201  (shown by -s)
@@ -173,6 +180,7 @@ async def test_upserts(redis: Server, tmp_path: Path, leads: int, kills: int, tr
                 for email, city in wanted.items()
             }
         arrivals = service.arrivals()
+    check_log(tmp_path, service.place["api_key"])
     counted = Counter(each["key"] for each in arrivals)
     repeated = sum(counted.values()) - len(counted)
     tell("upserts", report, workers, arrivals=len(arrivals), repeated=repeated)
@@ -201,6 +209,7 @@ async def test_appends(redis: Server, tmp_path: Path, leads: int, kills: int, tr
         killer = Killer(workers, kills, leads, seed=20261122)
         sink = JournalSink(str(journal), 0)
         report = await submit(redis, path, sink, killer, trouble, results_dir=tmp_path / "results")
+    check_log(tmp_path)
     arrived = Counter(tuple(line.split()) for line in journal.read_text().splitlines())
     with (tmp_path / "results" / "unprocessed.csv").open(newline="", encoding="utf-8-sig") as file:
         unknown = {row["email"] for row in csv.DictReader(file)}
