@@ -16,7 +16,7 @@ T = TypeVar("T")
 _SIGNS: Final = "=+\\-@＝＋－＠"  # noqa: RUF001  (wide on purpose)
 #: Blanks before the sign do not make it safe, and a tabulator or line break moves to another cell. Quotes
 #: in front belong to the pattern: without that, a text that came with one would lose it on the way back.
-_RUNNABLE: Final = re.compile(f"'*(?:[\\x00\\t\\r\\n]|\\s*[{_SIGNS}])")
+_RUNNABLE: Final = re.compile(f"'*\\s*?[\\x00\\t\\r\\n{_SIGNS}]")
 _NUMBER: Final = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _PHONE: Final = re.compile(r"\+\(?[0-9][0-9 \u00a0().\-/]{2,40}")
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import click
 
 from publitrac_async.cli.sinks import RATES
+
+Decorator: TypeAlias = Callable[[Any], Any]
 
 #: Ways to a service, the usual one first.
 SERVICES = ("v2", "v1", "vitec", "marketo")
@@ -16,7 +18,7 @@ PATH = click.Path(path_type=Path)
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
-def together(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def together(*options: Decorator) -> Decorator:
     """Options that several commands share, as one decorator."""
 
     def decorate(command: Any) -> Any:
@@ -27,7 +29,7 @@ def together(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return decorate
 
 
-selection = together(
+selection: Decorator = together(
     click.option(
         "--where",
         type=(str, str, str),
@@ -39,30 +41,30 @@ selection = together(
     click.option("--view", help="Name of a filtered list."),
     click.option("--list", "list_name", help="Name of a static list."),
 )
-memory = together(
+memory: Decorator = together(
     click.option("--ledger", type=PATH, help="File that remembers what was sent; created if there is none."),
     click.option("--full", is_flag=True, help="Send rows again that have not changed since they were sent."),
     click.option("--retry-rejected", is_flag=True, help="Send rejected rows again that have not changed."),
     click.option("--reset", is_flag=True, help="Forget what the ledger knows, then begin."),
 )
-results = click.option(
+results: Decorator = click.option(
     "--results",
     type=PATH,
     help="Folder for the files of done, rejected and unprocessed rows, the summary and the report; "
     "with a ledger LEDGER.results by default.",
 )
-max_errors = click.option(
+max_errors: Decorator = click.option(
     "--max-errors",
     type=click.FloatRange(min=0, max=100),
     default=50.0,
     show_default=True,
     help="Percentage of rows that may fail, from the 101st failure on, before the run stops.",
 )
-report_as_json = click.option(
+report_as_json: Decorator = click.option(
     "--json", "as_json", is_flag=True, help="Write JSON lines: progress, then the report."
 )
 
-via = click.option(
+via: Decorator = click.option(
     "--via",
     type=click.Choice(SERVICES),
     default="v2",
@@ -70,17 +72,17 @@ via = click.option(
     help="v2 queues leads, v1 processes them before it answers, vitec hands them to an estate agent, marketo "
     "brings them to the lead database of Marketo Engage.",
 )
-vitec = together(
+vitec: Decorator = together(
     click.option("--customer", help="With vitec: the customer who gets the leads, such as M30011."),
     click.option("--lead-source", help="With vitec: where the leads come from; Vitec creates unknown names."),
 )
-redis = click.option(
+redis: Decorator = click.option(
     "--redis",
     metavar="URL",
     help="Redis or Valkey that the account's processes share. Better in PUBLITRAC_REDIS_URL: a URL may hold "
     "a password, and other users of a machine can see command lines.",
 )
-rate = click.option(
+rate: Decorator = click.option(
     "--rate",
     type=click.IntRange(min=1),
     help=f"Calls a second, the same for all that share a Redis; {RATES['v2']} by default, with vitec "

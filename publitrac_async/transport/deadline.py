@@ -25,7 +25,7 @@ class Deadline:
         self._task: asyncio.Task[Any] = task
         self._cancelled_before = task.cancelling()
         #: Whether the time was up before the task left.
-        self.expired = False
+        self.expired: bool = False
         self._timer = None if seconds is None else loop.call_later(seconds, self.expire)
 
     def expire(self) -> None:

@@ -65,7 +65,7 @@ class Lines(abc.ABC):
 class TextLines(Lines):
     """Lines whose encoding does not say where they end until all before them is decoded."""
 
-    careful = sys.maxsize
+    careful: int = sys.maxsize
 
     def __init__(self, file: IO[str]) -> None:
         self._file = file
@@ -129,7 +129,7 @@ class ByteLines(Lines):
             self._block_line, self._positions = line, positions
             line, end = line + len(lines), positions[-1]
             if careful:
-                self.careful = line - 1
+                self.careful: int = line - 1
             yield texts
 
     def _decode(self, block: bytes, lines: list[bytes], errors: str) -> list[str]:

@@ -32,6 +32,8 @@ def test_every_text_comes_back(text: str) -> None:
 
 
 @given(texts)
+@example(" \n")
+@example(" \x00")
 def test_what_is_written_begins_with_no_sign_of_a_formula(text: str) -> None:
     written = defuse(text)
     assert written in (text, f"'{text}")
