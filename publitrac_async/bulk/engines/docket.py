@@ -166,7 +166,12 @@ class _Submission:
         """Give orders. Those that are known to the queue already add nothing."""
         for start in range(0, len(numbers), 500):
             orders = [await self._order_for(number) for number in numbers[start : start + 500]]
-            await _reached(self._give(orders))
+            try:
+                await _reached(self._give(orders))
+            except LedgerError:
+                # The ledger is patient with a Redis that is just being restarted, docket is not.
+                await self._ledger.running()
+                await _reached(self._give(orders))
 
     async def _give(self, orders: Sequence[ChunkOrder]) -> None:
         given = await self._docket.add_many(
@@ -254,7 +259,8 @@ async def serve(
 
     Raises:
         ConfigurationError: a setting cannot be used.
-        LedgerError: Redis does not answer when it begins. Later it is waited for.
+        LedgerError: Redis does not answer when it begins, for as long as `ledger` is patient. Later it is
+            waited for.
     """
     if workers < 1 or chunks < 1 or redelivery <= 0:
         raise ConfigurationError("workers and chunks must be at least 1, redelivery above 0 s")
@@ -271,7 +277,7 @@ async def serve(
             raise
 
     try:
-        # A Redis that is just being restarted is waited for, as long as the ledger is patient.
+        # docket waits for ever for a Redis that is not there; the ledger has only so much patience.
         await ledger.running()
         async with _docket(url, ledger, {_TASK: send_chunk}) as docket:
             await _run(docket, chunks, redelivery, stop, leaving)
@@ -318,11 +324,7 @@ async def _docket(
 
 
 async def _entered(stack: AsyncExitStack, name: str, url: str) -> Docket:
-    docket = await stack.enter_async_context(Docket(name=name, url=url, execution_ttl=timedelta(0)))
-    # docket itself would wait for ever, also for a Redis that is not there.
-    async with docket.redis() as redis:
-        await redis.xlen(docket.stream_key)
-    return docket
+    return await stack.enter_async_context(Docket(name=name, url=url, execution_ttl=timedelta(0)))
 
 
 async def _reached(asking: Coroutine[Any, Any, T]) -> T:

@@ -189,13 +189,19 @@ class Workers(Process):
         return number
 
     def kill(self, number: int) -> None:
+        """Kill one.
+
+        Raises:
+            ProcessLookupError: it has ended by itself; its log says why.
+        """
         os.kill(number, signal.SIGKILL)
         self.running.remove(number)
         self.kills += 1
 
     def __exit__(self, *error: object) -> None:
         for number in self.running:
-            os.kill(number, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
         super().__exit__(*error)
 
 

@@ -107,16 +107,38 @@ async def test_settings_that_cannot_be_used(hosts: Setup) -> None:
         DocketEngine(hosts.server.url, chunk_rows=0)
 
 
-@pytest.mark.parametrize(
-    ("url", "error"),
-    [("http://:secret@127.0.0.1", ConfigurationError), ("redis://:secret@127.0.0.1:1", LedgerError)],
-)
-async def test_a_queue_that_cannot_be_reached(hosts: Setup, url: str, error: type[Exception]) -> None:
-    with pytest.raises(error) as caught:
-        await serve(url, RecordingSink(), hosts.ledger())
+async def test_a_queue_that_cannot_be_reached(hosts: Setup) -> None:
+    url = "redis://:secret@127.0.0.1:1"
+    with pytest.raises(LedgerError, match="does not answer") as caught:
+        await serve(url, RecordingSink(), RedisLedger(url, account=ACCOUNT, patience=0))
     assert "secret" not in str(caught.value)
     assert caught.value.__context__ is None
     assert "secret" not in repr(DocketEngine(url))
+    with pytest.raises(ConfigurationError, match="url must be") as refused:
+        await serve("http://:secret@127.0.0.1", RecordingSink(), hosts.ledger())
+    assert "secret" not in str(refused.value)
+    assert refused.value.__context__ is None
+
+
+async def test_orders_are_given_again_when_redis_breaks_the_connection(
+    hosts: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give, failures = docket.Docket.add_many, [ConnectionResetError()]
+
+    async def add_many(self: Any, calls: Any, **options: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return await give(self, calls, **options)
+
+    monkeypatch.setattr(docket.Docket, "add_many", add_many)
+    report = await hosts.sync(hosts.table(rows(25)), RecordingSink())
+    assert (report.ok, report.stopped) == (25, None)
+    failures += [ConnectionResetError(), ConnectionResetError()]
+    report = await hosts.sync(hosts.table(rows(30)), sink := RecordingSink())
+    assert report.stopped is not None
+    assert report.stopped.startswith("LedgerError: the queue in Redis does not answer (ConnectionResetError)")
+    assert (report.pending, sink.calls) == (5, [])
+    assert (await hosts.sync(hosts.table(rows(30)), sink)).ok == 5
 
 
 # Workers that do not fit.

@@ -88,22 +88,17 @@ class Killer:
         self._done = 0
         for _ in range(2):
             workers.start()
-        self._task = asyncio.create_task(self._go_on())
 
     def told(self, progress: Progress) -> None:
         if progress.phase is Phase.SENDING:
             self._done = progress.done
-
-    async def end(self) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
 
     async def reached(self, done: int) -> None:
         """Wait until so many leads are through."""
         while self._done < done:
             await asyncio.sleep(0.01)
 
-    async def _go_on(self) -> None:
+    async def go_on(self) -> None:
         for done in self._after:
             await self.reached(done)
             await asyncio.sleep(self._chance.uniform(0, 0.1))
@@ -119,8 +114,9 @@ def settings(redis: Server, folder: Path, **more: Any) -> dict[str, Any]:
 async def submit(
     redis: Server, path: Path, sink: Any, killer: Killer, trouble: Trouble, **options: Any
 ) -> Report:
-    disturbing = asyncio.create_task(trouble(redis, killer))
-    try:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(killer.go_on())
+        group.create_task(trouble(redis, killer))
         report = await sync_leads(
             read_leads(path),
             sink,
@@ -131,9 +127,6 @@ async def submit(
             interval=0.05,
             **options,
         )
-        await disturbing
-    finally:
-        await killer.end()
     assert report.stopped is None
     assert sum(report.counts.values()) == report.rows
     return report
