@@ -19,6 +19,7 @@ from publitrac_async.redis import RedisLedger
 from publitrac_async.sandbox import Sandbox
 from tests.integration.redis.server import Server
 from tests.support.clients import client
+from tests.unit.bulk.sinks import RecordingSink
 
 ACCOUNT = "the-key"
 #: Few, so that small tests have many chunks.
@@ -116,6 +117,43 @@ class Setup:
     def arrivals(self, method: str = "delayedSync") -> list[str]:
         """The e-mail addresses of the calls that arrived, in order."""
         return [each.key or "" for each in self.sandbox.journal.arrivals if each.method == method]
+
+
+class Submission:
+    """A run that goes on beside the test."""
+
+    def __init__(self, hosts: Setup, source: Any, sink: Any, **options: Any) -> None:
+        self.ledger = hosts.ledger()
+        settings = {"engine": hosts.engine(), "budget": GENEROUS, "results_dir": hosts.results} | options
+        self.task = asyncio.create_task(sync_leads(source, sink, ledger=self.ledger, **settings))
+        self._hosts = hosts
+
+    async def given(self, orders: int) -> None:
+        """Wait until the orders for so many chunks lie in the queue."""
+        async with asyncio.timeout(20):
+            while not self.ledger.job or await self.waiting() < orders:
+                await asyncio.sleep(0.01)
+
+    async def waiting(self) -> int:
+        return int(await self._hosts.server.ask("XLEN", f"{self.ledger.queue}:stream"))
+
+    async def report(self) -> Report:
+        async with asyncio.timeout(30):
+            return await self.task
+
+
+class Gate(RecordingSink):
+    """Lets calls begin, and none end until it is opened."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = 0
+        self.open = asyncio.Event()
+
+    async def send(self, records: Any) -> Any:
+        self.begun += 1
+        await self.open.wait()
+        return await super().send(records)
 
 
 def write_workbook(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
