@@ -47,10 +47,10 @@ class JournalSink:
 
     name = destination = "journal"
     acknowledges = State.OK
-    repeatable = False
     batch_size = 1
 
-    def __init__(self, journal: str, pause: float) -> None:
+    def __init__(self, journal: str, pause: float, *, repeatable: bool = False) -> None:
+        self.repeatable = repeatable
         self._journal = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         self._pause = pause
 
@@ -94,7 +94,7 @@ async def submit(settings: Mapping[str, Any]) -> dict[str, int]:
 
 async def take_turns(settings: Mapping[str, Any]) -> None:
     """Carry out a run alone, as soon as nobody else does."""
-    sink = JournalSink(settings["journal"], settings["pause"])
+    sink = JournalSink(settings["journal"], settings["pause"], repeatable=settings["repeatable"])
     while True:
         with contextlib.suppress(LedgerError):
             await sync_leads(
