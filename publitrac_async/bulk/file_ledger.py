@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -118,11 +118,6 @@ class FileLedger:
             "SELECT key, error, changed_at FROM main.leads WHERE state = 'unknown' ORDER BY changed_at, key"
         )
         return [Unsettled(key, reason, since) for key, reason, since in rows]
-
-    async def counts(self) -> Mapping[State, int]:
-        """How many leads are in each state."""
-        rows = await self.database.read("SELECT state, count(*) FROM leads GROUP BY state")
-        return {State(state): count for state, count in rows}
 
     async def aclose(self) -> None:
         """Close the file; what was noted is written first."""
