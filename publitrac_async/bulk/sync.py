@@ -92,7 +92,7 @@ async def sync_leads(
         ConfigurationError: a setting cannot be used.
         SourceError: the source cannot be read to its end; nothing was sent.
         MappingError: the mapping does not fit the source; nothing was sent.
-        LedgerError: the ledger cannot be opened; nothing was sent.
+        LedgerError: the ledger cannot be opened, or fails before the first call; nothing was sent.
     """
     path = Path(ledger) if isinstance(ledger, str | Path) else None
     folder = results_dir or (None if path is None else path.with_suffix(".results"))
