@@ -4,9 +4,9 @@ Needs the extra `sandbox`. Written from the vendors' documents alone: it shares 
 that neither can hide the other's mistakes.
 """
 
-from .faults import Fault
-from .journal import Arrival, Journal
-from .server import Sandbox, serve_forever
-from .settings import SandboxSettings
+from publitrac_async.sandbox.faults import Fault
+from publitrac_async.sandbox.journal import Arrival, Journal
+from publitrac_async.sandbox.server import Sandbox, serve_forever
+from publitrac_async.sandbox.settings import SandboxSettings
 
 __all__ = ["Arrival", "Fault", "Journal", "Sandbox", "SandboxSettings", "serve_forever"]

@@ -1,4 +1,4 @@
-"""The ASGI application: receives a request, records it, lets an API answer, sends the answer."""
+"""The ASGI application: receives a request, records it, lets an API respond, sends the response."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from email.utils import formatdate
 from typing import Any, Final
 
-from . import wire
-from .clock import SandboxClock
-from .database import Database
-from .faults import Fault, FaultQueue
-from .journal import CONTROL, Arrival, Journal
-from .message import Answer, Api, Call, Request
-from .settings import SandboxSettings
-from .spoil import replacement, spoiled
+from publitrac_async.sandbox import wire
+from publitrac_async.sandbox.clock import SandboxClock
+from publitrac_async.sandbox.database import Database
+from publitrac_async.sandbox.faults import Fault, FaultQueue
+from publitrac_async.sandbox.journal import CONTROL, Arrival, Journal
+from publitrac_async.sandbox.message import Api, Call, Request, Response
+from publitrac_async.sandbox.settings import SandboxSettings
+from publitrac_async.sandbox.spoil import replacement, spoiled
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 _logger = logging.getLogger(__name__)
 
-_NO_API: Final = Answer(b"Nothing is served at this path.\n", 404)
-_TOO_LARGE: Final = Answer(b"The request is too large.\n", 413)
-_OVER_LIMIT: Final = Answer(b"Too many calls.\n", 429, headers=(("retry-after", "1"),))
-_BUG: Final = Answer(b"The sandbox failed; see its log.\n", 500)
+_NO_API: Final = Response(b"Nothing is served at this path.\n", 404)
+_TOO_LARGE: Final = Response(b"The request is too large.\n", 413)
+_OVER_LIMIT: Final = Response(b"Too many calls.\n", 429, headers=(("retry-after", "1"),))
+_BUG: Final = Response(b"The sandbox failed; see its log.\n", 500)
 
 
 class SandboxApp:
@@ -90,12 +90,12 @@ class SandboxApp:
         struck = api is not None and api.name != CONTROL
         faults = self._faults.take(arrival.api, call.method) if struck else []
         with call.slot:
-            await self._answer(call, arrival, faults, send)
+            await self._respond(call, arrival, faults, send)
 
-    async def _answer(self, call: Call, arrival: Arrival, faults: list[Fault], send: wire.Send) -> None:
+    async def _respond(self, call: Call, arrival: Arrival, faults: list[Fault], send: wire.Send) -> None:
         decisive: Fault | None = None
         for fault in faults:
-            if fault.decides_answer:
+            if fault.decides_response:
                 decisive = fault
             elif fault.kind == "delay":
                 arrival.fault = fault.kind
@@ -107,54 +107,54 @@ class SandboxApp:
             await self._send(send, self._apply(call, arrival), arrival)
             return
         arrival.fault = decisive.kind
-        answer = self._apply(call, arrival) if decisive.applies else Answer()
+        response = self._apply(call, arrival) if decisive.applies else Response()
         if decisive.kind == "drop":
             await wire.drop(send, reset=decisive.resets)
         elif decisive.kind == "cut":
-            arrival.status = answer.status
+            arrival.status = response.status
             await wire.cut(
                 send,
-                status=answer.status,
-                headers=self._headers(answer, chunked=decisive.chunked),
-                body=answer.body[: decisive.cut_after],
+                status=response.status,
+                headers=self._headers(response, chunked=decisive.chunked),
+                body=response.body[: decisive.cut_after],
                 reset=decisive.resets,
             )
         else:
-            await self._send(send, replacement(decisive) or spoiled(answer, decisive), arrival)
+            await self._send(send, replacement(decisive) or spoiled(response, decisive), arrival)
 
-    def _apply(self, call: Call, arrival: Arrival) -> Answer:
+    def _apply(self, call: Call, arrival: Arrival) -> Response:
         try:
             with self._database.transaction():
-                answer = call.answer()
+                response = call.respond()
         except Exception:
-            _logger.exception("The sandbox failed to answer %s %s.", arrival.api, arrival.method)
+            _logger.exception("The sandbox failed to respond to %s %s.", arrival.api, arrival.method)
             return _BUG
-        arrival.applied = answer.applied
-        arrival.over_limit |= answer.over_limit
-        return answer
+        arrival.applied = response.applied
+        arrival.over_limit |= response.over_limit
+        return response
 
-    async def _send(self, send: wire.Send, answer: Answer, arrival: Arrival) -> None:
-        # Set first: a client that has read the answer finds it in the journal.
-        arrival.status = answer.status
+    async def _send(self, send: wire.Send, response: Response, arrival: Arrival) -> None:
+        # Set first: a client that has read the response finds it in the journal.
+        arrival.status = response.status
         await send(
             {
                 "type": "http.response.start",
-                "status": answer.status,
-                "headers": self._headers(answer, chunked=False),
+                "status": response.status,
+                "headers": self._headers(response, chunked=False),
             }
         )
-        await send({"type": "http.response.body", "body": answer.body})
+        await send({"type": "http.response.body", "body": response.body})
 
-    def _headers(self, answer: Answer, *, chunked: bool) -> list[tuple[bytes, bytes]]:
+    def _headers(self, response: Response, *, chunked: bool) -> list[tuple[bytes, bytes]]:
         headers = [
             ("date", formatdate(self._clock.timestamp(), usegmt=True)),
             ("server", "publitrac-sandbox"),
-            *answer.headers,
+            *response.headers,
         ]
-        if answer.content_type is not None:
-            headers.append(("content-type", answer.content_type))
+        if response.content_type is not None:
+            headers.append(("content-type", response.content_type))
         if not chunked:
-            headers.append(("content-length", str(len(answer.body))))
+            headers.append(("content-length", str(len(response.body))))
         return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
 
     async def _body(self, receive: Receive) -> bytes | None:

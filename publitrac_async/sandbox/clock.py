@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 class SandboxClock:
     """Time as the emulated service sees it.
 
-    Token life, the delay of `delayedSync` and every date in an answer come from here.
+    Token life, the delay of `delayedSync` and every date in a response come from here.
     The rate limit does not: it counts real arrivals.
     """
 

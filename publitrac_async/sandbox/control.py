@@ -9,7 +9,7 @@
 - `GET /_sandbox/contents`
 - `POST /_sandbox/process`, `POST /_sandbox/revoke_tokens`
 
-`seed` and `contents` take `?vendor=NAME`; without it they mean PUBLITRAC. Answers are JSON.
+`seed` and `contents` take `?vendor=NAME`; without it they mean PUBLITRAC. Responses are JSON.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from urllib.parse import parse_qs
 
 from attrs import asdict
 
-from .faults import Fault
-from .journal import CONTROL
-from .message import Answer, Call, Request
+from publitrac_async.sandbox.faults import Fault
+from publitrac_async.sandbox.journal import CONTROL
+from publitrac_async.sandbox.message import Call, Request, Response
 
 if TYPE_CHECKING:
-    from .core import SandboxCore
+    from publitrac_async.sandbox.core import SandboxCore
 
 PREFIX: Final = "/_sandbox/"
 _DONE: Final[Mapping[str, Any]] = {"done": True}
@@ -63,20 +63,20 @@ class Control:
     def read(self, request: Request) -> Call:
         """Read a call."""
         operation = request.path.removeprefix(PREFIX)
-        return Call(operation, None, b"", lambda: self._answer(operation, request))
+        return Call(operation, None, b"", lambda: self._respond(operation, request))
 
-    def _answer(self, operation: str, request: Request) -> Answer:
+    def _respond(self, operation: str, request: Request) -> Response:
         run = self._routes.get((request.verb, operation))
         if run is None:
-            return Answer.json({"error": f"There is no {request.verb} {PREFIX}{operation}."}, status=404)
+            return Response.json({"error": f"There is no {request.verb} {PREFIX}{operation}."}, status=404)
         options = {name: values[-1] for name, values in parse_qs(request.query.decode("latin-1")).items()}
         try:
             document = json.loads(request.body) if request.body else {}
             if not isinstance(document, dict):
                 raise TypeError("The body must be a JSON object.")
-            return Answer.json(run(document, options))
+            return Response.json(run(document, options))
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            return Answer.json({"error": f"{type(error).__name__}: {error}"}, status=400)
+            return Response.json({"error": f"{type(error).__name__}: {error}"}, status=400)
 
     def _reset(self, _document: Any, _options: Mapping[str, str]) -> Any:
         self._core.reset()

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .app import SandboxApp
-from .clock import SandboxClock
-from .control import Control
-from .database import Database
-from .faults import Fault, FaultQueue
-from .journal import Journal
-from .limit import SlidingWindow
-from .marketo import Marketo, MarketoAccount, MarketoIdentity
-from .message import Api, Vendor
-from .publitrac.account import PublitracAccount
-from .publitrac_v1 import PublitracV1
-from .publitrac_v2 import PublitracV2
-from .settings import SandboxSettings
-from .vitec import Vitec, VitecAccount
+from publitrac_async.sandbox.app import SandboxApp
+from publitrac_async.sandbox.clock import SandboxClock
+from publitrac_async.sandbox.control import Control
+from publitrac_async.sandbox.database import Database
+from publitrac_async.sandbox.faults import Fault, FaultQueue
+from publitrac_async.sandbox.journal import Journal
+from publitrac_async.sandbox.limit import SlidingWindow
+from publitrac_async.sandbox.marketo import Marketo, MarketoAccount, MarketoIdentity
+from publitrac_async.sandbox.message import Api, Vendor
+from publitrac_async.sandbox.publitrac.account import PublitracAccount
+from publitrac_async.sandbox.publitrac_v1 import PublitracV1
+from publitrac_async.sandbox.publitrac_v2 import PublitracV2
+from publitrac_async.sandbox.settings import SandboxSettings
+from publitrac_async.sandbox.vitec import Vitec, VitecAccount
 
 
 class SandboxCore:

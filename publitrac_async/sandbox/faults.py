@@ -44,16 +44,16 @@ def _pairs(headers: Iterable[Iterable[str]]) -> tuple[tuple[str, str], ...]:
 class Fault:
     """One rule. `kind` says what goes wrong:
 
-    - `status`: answer `status` (default 503) with `body` and `retry_after`.
+    - `status`: respond with `status` (default 503) with `body` and `retry_after`.
     - `delay`: wait `seconds` before the call is handled, then go on (also to other faults).
-    - `drop`: close the connection without an answer.
-    - `cut`: send the head and `cut_after` bytes of the real answer's body, then break the connection.
-    - `malformed`: damage the real answer, HTTP 200; variants `truncated` and `misnested`.
+    - `drop`: close the connection without a response.
+    - `cut`: send the head and `cut_after` bytes of the real response's body, then break the connection.
+    - `malformed`: damage the real response, HTTP 200; variants `truncated` and `misnested`.
     - `html`: a maintenance page with HTTP 200 (or `status`, `body`).
-    - `empty`: the real answer without its body.
-    - `redirect`: answer `status` (default 302) with `location`.
-    - `encoding`: send the real answer as `latin-1` (declared), `latin-1-undeclared`, `utf-16` or `utf-8-bom`.
-    - `gzip`: send the real answer with `Content-Encoding: gzip`.
+    - `empty`: the real response without its body.
+    - `redirect`: respond with `status` (default 302) with `location`.
+    - `encoding`: send the real response as `latin-1` (declared), `latin-1-undeclared`, `utf-16`, `utf-8-bom`.
+    - `gzip`: send the real response with `Content-Encoding: gzip`.
     - `revoke_tokens`: make every v2 token stale, then go on.
 
     `drop` and `cut` need the real server: in-process they raise `ConnectionResetError`.
@@ -71,8 +71,8 @@ class Fault:
     seed: int = field(default=0, validator=instance_of(int), kw_only=True)
     """Seed of that chance: the same calls in the same order are struck again."""
     apply: bool | None = field(default=None, validator=optional(instance_of(bool)), kw_only=True)
-    """Whether the service executes the call although the answer is spoiled. Default: no for `status`, `drop`,
-    `html` and `redirect`, yes for the kinds that need the real answer."""
+    """Whether the service executes the call although the response is spoiled. Default: no for `status`,
+    `drop`, `html` and `redirect`, yes for the kinds that need the real response."""
     variant: str | None = field(default=None, kw_only=True)
     """Variant of `malformed` and `encoding`; default `truncated` and `latin-1`."""
     status: int | None = field(
@@ -94,7 +94,7 @@ class Fault:
     cut_after: int = field(default=0, validator=and_(instance_of(int), ge(0)), kw_only=True)
     """Bytes of the body that `cut` lets through."""
     chunked: bool = field(default=False, validator=instance_of(bool), kw_only=True)
-    """Whether `cut` sends the answer chunked instead of with Content-Length."""
+    """Whether `cut` sends the response chunked instead of with Content-Length."""
     reset: bool | None = field(default=None, validator=optional(instance_of(bool)), kw_only=True)
     """Whether the connection is reset (RST) or closed (FIN). Default: `cut` resets, `drop` closes."""
 
@@ -121,8 +121,8 @@ class Fault:
         return self.kind not in _WITHOUT_CALL if self.apply is None else self.apply
 
     @property
-    def decides_answer(self) -> bool:
-        """Whether this fault changes the answer; at most one such fault strikes a call."""
+    def decides_response(self) -> bool:
+        """Whether this fault changes the response; at most one such fault strikes a call."""
         return self.kind not in _ACTIONS
 
     @property
@@ -186,15 +186,15 @@ class FaultQueue:
         self._rules.clear()
 
     def take(self, api: str, method: str) -> list[Fault]:
-        """Return the faults that strike this call, at most one of which decides the answer."""
+        """Return the faults that strike this call, at most one of which decides the response."""
         struck: list[Fault] = []
         decided = False
         for rule in list(self._rules):
-            if decided and rule.fault.decides_answer:
+            if decided and rule.fault.decides_response:
                 continue
             if not rule.strikes(api, method):
                 continue
-            decided = decided or rule.fault.decides_answer
+            decided = decided or rule.fault.decides_response
             rule.struck += 1
             struck.append(rule.fault)
             if rule.exhausted:

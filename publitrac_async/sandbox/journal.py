@@ -35,11 +35,11 @@ class Arrival:
     applied: bool = False
     """Whether the call changed (or queued a change of) what the service holds."""
     status: int | None = None
-    """HTTP status of the answer, None when the answer was withheld (or is not sent yet)."""
+    """HTTP status of the response, None when the response was withheld (or is not sent yet)."""
     over_limit: bool = False
     """Whether the call was over the rate limit."""
     fault: str | None = None
-    """Kind of the injected fault that decided the answer."""
+    """Kind of the injected fault that decided the response."""
 
     def describe(self, *, method: str, key: str | None, payload: bytes) -> None:
         """Add what is known once the request was read."""

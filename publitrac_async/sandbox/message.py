@@ -1,4 +1,4 @@
-"""What passes between the ASGI side and an emulated API: request, call and answer."""
+"""Request, call and response: the values that pass between the ASGI side and an emulated API."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from attrs import field, frozen
 
-from .limit import SlidingWindow
+from publitrac_async.sandbox.limit import SlidingWindow
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
@@ -18,49 +18,67 @@ HTML = "text/html; charset=utf-8"
 
 @frozen
 class Request:
-    """One complete HTTP request."""
+    """One complete HTTP request.
+
+    Attributes:
+        verb: the HTTP method.
+        path: the path, percent-decoded.
+        query: the query string as it arrived, still percent-encoded.
+        headers: the headers; names in lower case.
+        body: the body.
+    """
 
     verb: str
     path: str
     query: bytes
-    """The query string as it came, still percent-encoded."""
     headers: Mapping[str, str]
-    """Names in lower case."""
     body: bytes = field(repr=False)
 
 
 @frozen
-class Answer:
-    """One complete HTTP answer."""
+class Response:
+    """One complete HTTP response.
+
+    Attributes:
+        body: the body.
+        status: the HTTP status.
+        content_type: the media type; None for none.
+        headers: further headers.
+        applied: True if making this response changed the records of the service.
+        over_limit: True if the call was over a limit that its API counts itself.
+    """
 
     body: bytes = b""
     status: int = 200
     content_type: str | None = TEXT
     headers: tuple[tuple[str, str], ...] = ()
     applied: bool = False
-    """Whether making this answer changed what the service holds."""
     over_limit: bool = False
-    """Whether the call was over a limit that its API counts itself."""
 
     @classmethod
-    def json(cls, document: Any, status: int = 200, *, applied: bool = False) -> Answer:
-        """Return an answer that carries a JSON document."""
+    def json(cls, document: Any, status: int = 200, *, applied: bool = False) -> Response:
+        """Return a response that carries a JSON document."""
         body = json.dumps(document, ensure_ascii=False).encode()
         return cls(body, status, JSON, applied=applied)
 
 
 @frozen
 class Call:
-    """A request that an API has read: what it is, and how to answer it."""
+    """A request as an API has read it, and the way to respond to it.
+
+    Attributes:
+        method: the vendor's name for the operation, as sent.
+        key: the business key, such as the lead's e-mail.
+        payload: the content without credentials; the journal hashes it.
+        respond: applies the call and returns the response; called at most once.
+        slot: entered while the call is handled, for APIs that count calls at once.
+    """
 
     method: str
     key: str | None
     payload: bytes = field(repr=False)
-    """What the journal hashes; holds no credentials."""
-    answer: Callable[[], Answer] = field(repr=False)
-    """Applies the call and returns the answer; called at most once."""
+    respond: Callable[[], Response] = field(repr=False)
     slot: AbstractContextManager[None] = field(factory=nullcontext, repr=False)
-    """Entered while the call is handled, for APIs that count calls at once."""
 
 
 class Api(Protocol):
@@ -73,15 +91,15 @@ class Api(Protocol):
 
     @property
     def window(self) -> SlidingWindow | None:
-        """The limit its calls count for; APIs may share one."""
+        """The limit that its calls count for; APIs may share one."""
         ...
 
     def claims(self, path: str) -> bool:
-        """Tell whether a path belongs to this API."""
+        """Return True if a path belongs to this API."""
         ...
 
     def read(self, request: Request) -> Call:
-        """Read a request without changing anything. Never fails: what is wrong with it is in the answer."""
+        """Read a request without changing anything. Never fails: the response tells what is wrong with it."""
         ...
 
 
@@ -89,11 +107,15 @@ class Vendor(Protocol):
     """An emulated vendor's state, as the control side sees it."""
 
     def seed(self, document: Mapping[str, Any]) -> None:
-        """Add records. Raises ValueError for what it cannot use."""
+        """Add records.
+
+        Raises:
+            ValueError: a record cannot be used.
+        """
         ...
 
     def contents(self) -> dict[str, Any]:
-        """Return what the vendor holds now, in the vendor's own names."""
+        """Return the records of the vendor now, in the vendor's own names."""
         ...
 
     def revoke_tokens(self) -> None:
@@ -101,7 +123,7 @@ class Vendor(Protocol):
         ...
 
     def process_now(self) -> int:
-        """Process everything that was queued and return how much that was."""
+        """Process the whole queue and return its length."""
         ...
 
     def reset(self) -> None:

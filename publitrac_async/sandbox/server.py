@@ -15,8 +15,8 @@ try:
 except ModuleNotFoundError as _error:
     raise ModuleNotFoundError("The sandbox needs uvicorn: pip install 'publitrac_async[sandbox]'") from _error
 
-from .core import SandboxCore
-from .settings import SandboxOptions, SandboxSettings
+from publitrac_async.sandbox.core import SandboxCore
+from publitrac_async.sandbox.settings import SandboxOptions, SandboxSettings
 
 _silent = logging.getLogger(f"{__name__}.connection")
 _silent.disabled = True

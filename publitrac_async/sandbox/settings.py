@@ -63,7 +63,7 @@ class SandboxSettings:
     """Calls allowed in any sliding second, v1 and v2 together; None for no limit
     (PUBLITRAC API reference, Limitation)."""
     over_limit: OverLimit = field(default="reject", validator=in_(("reject", "count")))
-    """What happens to a call over the limit: `reject` answers HTTP 429, `count` lets it through and only
+    """What happens to a call over the limit: `reject` sends HTTP 429, `count` lets it through and only
     marks it in the journal. Undocumented."""
 
     api_key: str = field(default="1234e567-890c-123e-4567-8901b234c56", repr=False)
@@ -93,7 +93,7 @@ class SandboxSettings:
     page_past_end: PagePastEnd = field(default="empty", validator=in_(("empty", "last")))
     """What a page behind the last one holds: nothing, or the last page again. Undocumented."""
     not_found_answer: NotFoundAnswer = field(default="error", validator=in_(("error", "empty")))
-    """What getLead and getLeadByExternalId answer for an unknown lead: 9015 with a 9005 error, or success
+    """What getLead and getLeadByExternalId return for an unknown lead: 9015 with a 9005 error, or success
     without a lead. Undocumented."""
     bad_credentials_answer: HttpRefusal = field(default="401", validator=in_(("401", "403", "200")))
     """HTTP status for wrong v1 credentials. Undocumented."""

@@ -23,7 +23,7 @@ _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 """SO_LINGER with a timeout of zero: closing sends RST instead of FIN."""
 
 _PATIENCE: Final = 5000
-"""Milliseconds a peer has to receive the beginning of a cut answer."""
+"""Milliseconds a peer has to receive the beginning of a cut response."""
 
 
 class _Cycle(Protocol):
@@ -32,7 +32,7 @@ class _Cycle(Protocol):
 
 
 async def drop(send: Send, *, reset: bool) -> None:
-    """Close the connection without an answer.
+    """Close the connection without a response.
 
     Args:
         send: What the server handed to the application.
@@ -93,6 +93,6 @@ async def _break(cycle: _Cycle, *, reset: bool) -> None:
     if reset and connection is not None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
     cycle.transport.abort()
-    # Without this the server takes the missing answer for a bug of the application and sends HTTP 500.
+    # Without this the server takes the missing response for a bug of the application and sends HTTP 500.
     cycle.disconnected = True
     await asyncio.sleep(0)

@@ -236,7 +236,7 @@ async def test_lifespan_of_other_servers():
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 
 
-async def test_a_bug_is_an_answer_and_a_log_record(sandbox, v1, monkeypatch, caplog):
+async def test_a_bug_is_a_response_and_a_log_record(sandbox, v1, monkeypatch, caplog):
     monkeypatch.setattr(sandbox.publitrac.leads, "by_email", lambda _email: 1 / 0)
 
     response = await v1.send("getLead", email="a@example.com")
@@ -244,7 +244,7 @@ async def test_a_bug_is_an_answer_and_a_log_record(sandbox, v1, monkeypatch, cap
     assert response.status_code == 500
     (record,) = [record for record in caplog.records if record.name.startswith("publitrac_async")]
     assert record.exc_info is not None
-    assert record.getMessage() == "The sandbox failed to answer v1 getLead."
+    assert record.getMessage() == "The sandbox failed to respond to v1 getLead."
 
 
 def test_clock():

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, unquote
 from attrs import evolve, frozen
 
 from publitrac_async.sandbox.limit import SlidingWindow
-from publitrac_async.sandbox.message import Answer, Call, Request
+from publitrac_async.sandbox.message import Call, Request, Response
 from publitrac_async.sandbox.settings import SandboxSettings
 
 from . import reads, schema, writes
@@ -135,7 +135,7 @@ class Marketo:
             method=route.method if route else "",
             key=_key(request, query, call.path),
             payload=request.query + b"\n" + request.body,
-            answer=lambda: self._answer(call, route, known=bool(matches), arrived=arrived, crowd=crowd),
+            respond=lambda: self._respond(call, route, known=bool(matches), arrived=arrived, crowd=crowd),
             slot=self._slot(crowd),
         )
 
@@ -148,15 +148,15 @@ class Marketo:
         finally:
             self._running -= 1
 
-    def _answer(
+    def _respond(
         self, call: MarketoCall, route: _Route | None, *, known: bool, arrived: int, crowd: list[int]
-    ) -> Answer:
+    ) -> Response:
         settings = self._settings
         request = call.request
         if request.verb == "GET" and len(request.path) + len(request.query) > settings.marketo_url_bytes:
-            return Answer(b"Request-URI Too Long\n", 414)
+            return Response(b"Request-URI Too Long\n", 414)
         if len(request.body) > settings.marketo_body_bytes:
-            return Answer(b"Request Entity Too Large\n", 413)
+            return Response(b"Request Entity Too Large\n", 413)
         refused = self._refuse_token(request) or self._refuse_quota()
         if refused is not None:
             return refused
@@ -165,7 +165,7 @@ class Marketo:
             return evolve(over, over_limit=True)
         return evolve(_run(call, route, known=known), over_limit=over is not None)
 
-    def _refuse_token(self, request: Request) -> Answer | None:
+    def _refuse_token(self, request: Request) -> Response | None:
         # The parameter `access_token` is no longer accepted; only the header counts.
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
@@ -175,13 +175,13 @@ class Marketo:
             return None
         return failure(code, "Access token expired" if code == "602" else "Access token invalid")
 
-    def _refuse_quota(self) -> Answer | None:
+    def _refuse_quota(self) -> Response | None:
         quota = self._settings.marketo_daily_quota
         if quota is not None and self._account.count_call() > quota:
             return failure("607", "Daily quota reached")
         return None
 
-    def _over_limit(self, arrived: int, crowd: list[int]) -> Answer | None:
+    def _over_limit(self, arrived: int, crowd: list[int]) -> Response | None:
         settings = self._settings
         count_refused = settings.over_limit == "count"
         if self._rate is not None and self._rate.exceeded_by(arrived, count_refused=count_refused):
@@ -194,7 +194,7 @@ class Marketo:
         return None
 
 
-def _run(call: MarketoCall, route: _Route | None, *, known: bool) -> Answer:
+def _run(call: MarketoCall, route: _Route | None, *, known: bool) -> Response:
     if route is None:
         if known:
             return failure("605", "HTTP Method not supported")

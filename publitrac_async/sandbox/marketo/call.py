@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from attrs import frozen
 
-from publitrac_async.sandbox.message import Answer, Request
+from publitrac_async.sandbox.message import Request, Response
 
 from .account import MarketoAccount
 from .envelope import CallRefusedError
@@ -94,4 +94,4 @@ class MarketoCall:
             raise CallRefusedError("1003", f"Invalid data: '{min(unknown)}' is not a parameter")
 
 
-Run: TypeAlias = Callable[[MarketoCall], Answer]
+Run: TypeAlias = Callable[[MarketoCall], Response]

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from publitrac_async.sandbox.message import JSON, Answer
+from publitrac_async.sandbox.message import JSON, Response
 
 PAGE: Final = 300
 _numbers = itertools.count(0x1475B74E276)
@@ -36,26 +36,26 @@ class RecordRefusedError(Exception):
         return [{"code": self.code, "message": str(self)}]
 
 
-def success(result: Sequence[Any] | None = None, *, applied: bool = False, **more: Any) -> Answer:
+def success(result: Sequence[Any] | None = None, *, applied: bool = False, **more: Any) -> Response:
     """Return a successful answer; without a result it has no such member."""
     document: dict[str, Any] = {"requestId": _request_id()}
     if result is not None:
         document["result"] = list(result)
     document["success"] = True
-    return _answer(document | more, applied=applied)
+    return _respond(document | more, applied=applied)
 
 
-def failure(code: str, message: str) -> Answer:
+def failure(code: str, message: str) -> Response:
     """Return a refusal: HTTP 200, like everything that the application itself answers."""
     document = {
         "requestId": _request_id(),
         "success": False,
         "errors": [{"code": code, "message": message}],
     }
-    return _answer(document)
+    return _respond(document)
 
 
-def page(items: Sequence[Any], query: Mapping[str, str], *, style: str) -> Answer:
+def page(items: Sequence[Any], query: Mapping[str, str], *, style: str) -> Response:
     """Return the page that a query asks for.
 
     Args:
@@ -106,6 +106,6 @@ def _request_id() -> str:
     return f"{number & 0xFFFF:x}#{number:x}"
 
 
-def _answer(document: Mapping[str, Any], *, applied: bool = False) -> Answer:
+def _respond(document: Mapping[str, Any], *, applied: bool = False) -> Response:
     body = json.dumps(document, ensure_ascii=False).encode()
-    return Answer(body, 200, f"{JSON};charset=UTF-8", applied=applied)
+    return Response(body, 200, f"{JSON};charset=UTF-8", applied=applied)

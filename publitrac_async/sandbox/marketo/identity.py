@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 from publitrac_async.sandbox.limit import SlidingWindow
-from publitrac_async.sandbox.message import Answer, Call, Request
+from publitrac_async.sandbox.message import Call, Request, Response
 from publitrac_async.sandbox.settings import SandboxSettings
 
 from .account import MarketoAccount
@@ -37,17 +37,17 @@ class MarketoIdentity:
 
     def read(self, request: Request) -> Call:
         """Read a call."""
-        return Call("getToken", None, b"", lambda: self._answer(request))
+        return Call("getToken", None, b"", lambda: self._respond(request))
 
-    def _answer(self, request: Request) -> Answer:
+    def _respond(self, request: Request) -> Response:
         if request.path != PATH or request.verb not in ("GET", "POST"):
-            return Answer.json({"error": "not_found"}, 404)
+            return Response.json({"error": "not_found"}, 404)
         sent = dict(parse_qsl(request.query.decode("latin-1")))
         if request.verb == "POST":
             sent |= dict(parse_qsl(request.body.decode("utf-8", "replace")))
         if sent.get("grant_type") != "client_credentials":
             document = {"error": "unsupported_grant_type", "error_description": "Unsupported grant type"}
-            return Answer.json(document, 400)
+            return Response.json(document, 400)
         expected = {
             "client_id": self._settings.marketo_client_id,
             "client_secret": self._settings.marketo_client_secret,
@@ -57,8 +57,8 @@ class MarketoIdentity:
             for name, value in expected.items()
         ):
             document = {"error": "unauthorized", "error_description": "No client with requested id"}
-            return Answer.json(document, 401)
+            return Response.json(document, 401)
         token, life = self._account.tokens.issue()
-        return Answer.json(
+        return Response.json(
             {"access_token": token, "token_type": "bearer", "expires_in": life, "scope": "api@example.com"}
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from publitrac_async.sandbox.message import Answer
+from publitrac_async.sandbox.message import Response
 
 from .call import MarketoCall
 from .envelope import CallRefusedError, page, success
@@ -17,7 +17,7 @@ MOST_MATCHES: Final = 1000
 _PAGING: Final = ("batchSize", "nextPageToken")
 
 
-def get_lead_by_id(call: MarketoCall) -> Answer:
+def get_lead_by_id(call: MarketoCall) -> Response:
     """Get Lead by Id."""
     call.refuse_unknown("fields")
     wanted = _wanted(call)
@@ -25,7 +25,7 @@ def get_lead_by_id(call: MarketoCall) -> Answer:
     return success([] if lead is None else [_shown(lead, wanted)])
 
 
-def get_leads_by_filter(call: MarketoCall) -> Answer:
+def get_leads_by_filter(call: MarketoCall) -> Response:
     """Get Leads by Filter Type."""
     call.refuse_unknown("filterType", "filterValues", "fields", *_PAGING)
     filter_type = call.query.get("filterType", "")
@@ -46,7 +46,7 @@ def get_leads_by_filter(call: MarketoCall) -> Answer:
     return page([_shown(lead, wanted) for lead in found], call.query, style="more")
 
 
-def get_leads_by_list_id(call: MarketoCall) -> Answer:
+def get_leads_by_list_id(call: MarketoCall) -> Response:
     """Get Leads by List Id."""
     call.refuse_unknown("fields", *_PAGING)
     members = _members(call, "list", "listId")
@@ -54,7 +54,7 @@ def get_leads_by_list_id(call: MarketoCall) -> Answer:
     return page([_shown(lead, wanted) for lead, _ in members], call.query, style="token")
 
 
-def get_leads_by_program_id(call: MarketoCall) -> Answer:
+def get_leads_by_program_id(call: MarketoCall) -> Response:
     """Get Leads by Program Id."""
     call.refuse_unknown("fields", *_PAGING)
     program = int(call.path["programId"]) if call.path["programId"].isdecimal() else 0
@@ -66,7 +66,7 @@ def get_leads_by_program_id(call: MarketoCall) -> Answer:
     return page(items, call.query, style="token")
 
 
-def get_list_membership(call: MarketoCall) -> Answer:
+def get_list_membership(call: MarketoCall) -> Response:
     """Get Lists by Lead Id."""
     call.refuse_unknown(*_PAGING)
     lead = call.lead()
@@ -77,7 +77,7 @@ def get_list_membership(call: MarketoCall) -> Answer:
     return page(items, call.query, style="both")
 
 
-def get_program_membership(call: MarketoCall) -> Answer:
+def get_program_membership(call: MarketoCall) -> Response:
     """Get Programs by Lead Id."""
     call.refuse_unknown("earliestUpdatedAt", "latestUpdatedAt", "filterType", "filterValues", *_PAGING)
     lead = call.lead()
@@ -93,7 +93,7 @@ def get_program_membership(call: MarketoCall) -> Answer:
     return page(items, call.query, style="both")
 
 
-def get_smart_campaign_membership(call: MarketoCall) -> Answer:
+def get_smart_campaign_membership(call: MarketoCall) -> Response:
     """Get Smart Campaigns by Lead Id."""
     call.refuse_unknown("earliestUpdatedAt", "latestUpdatedAt", *_PAGING)
     lead = call.lead()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from publitrac_async.sandbox.message import Answer
+from publitrac_async.sandbox.message import Response
 
 from .call import MarketoCall
 from .envelope import CallRefusedError, RecordRefusedError, page, success
 from .fields import Field
 
 
-def describe(call: MarketoCall) -> Answer:
+def describe(call: MarketoCall) -> Response:
     """Describe Lead."""
     call.refuse_unknown()
     result = []
@@ -30,7 +30,7 @@ def describe(call: MarketoCall) -> Answer:
     return success(result)
 
 
-def describe2(call: MarketoCall) -> Answer:
+def describe2(call: MarketoCall) -> Response:
     """Describe Lead2."""
     call.refuse_unknown()
     fields = call.account.fields.all().values()
@@ -48,19 +48,19 @@ def describe2(call: MarketoCall) -> Answer:
     return success([{"name": "API Lead", "searchableFields": searchable, "fields": items}])
 
 
-def get_lead_field_by_name(call: MarketoCall) -> Answer:
+def get_lead_field_by_name(call: MarketoCall) -> Response:
     """Get Lead Field by Name."""
     call.refuse_unknown()
     return success([_shown(_field(call))])
 
 
-def get_lead_fields(call: MarketoCall) -> Answer:
+def get_lead_fields(call: MarketoCall) -> Response:
     """Get Lead Fields."""
     call.refuse_unknown("batchSize", "nextPageToken")
     return page([_shown(field) for field in call.account.fields.all().values()], call.query, style="both")
 
 
-def create_lead_field(call: MarketoCall) -> Answer:
+def create_lead_field(call: MarketoCall) -> Response:
     """Create Lead Fields."""
     call.refuse_unknown()
     result: list[dict[str, Any]] = []
@@ -74,7 +74,7 @@ def create_lead_field(call: MarketoCall) -> Answer:
     return success(result, applied=any(item["status"] == "created" for item in result))
 
 
-def update_lead_field(call: MarketoCall) -> Answer:
+def update_lead_field(call: MarketoCall) -> Response:
     """Update Lead Field."""
     call.refuse_unknown()
     records = call.records(call.document(), known=frozenset())

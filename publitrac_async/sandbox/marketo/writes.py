@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ipaddress import AddressValueError, IPv4Address
 from typing import Any, Final
 
-from publitrac_async.sandbox.message import Answer
+from publitrac_async.sandbox.message import Response
 
 from .call import MarketoCall
 from .envelope import CallRefusedError, RecordRefusedError, success
@@ -21,7 +21,7 @@ _PUSH: Final = frozenset({"programName", "lookupField", "source", "reason", "par
 _VISITOR: Final = frozenset({"pageURL", "queryString", "leadClientIpAddress", "userAgentString"})
 
 
-def sync_lead(call: MarketoCall) -> Answer:
+def sync_lead(call: MarketoCall) -> Response:
     """Sync Leads."""
     call.refuse_unknown()
     document = call.document()
@@ -44,7 +44,7 @@ def sync_lead(call: MarketoCall) -> Answer:
     return success(result, applied=any("id" in item for item in result))
 
 
-def push_to_marketo(call: MarketoCall) -> Answer:
+def push_to_marketo(call: MarketoCall) -> Response:
     """Push Lead to Marketo. A record that is not taken has no status, as on the vendor's page."""
     call.refuse_unknown()
     document = call.document()
@@ -74,7 +74,7 @@ def push_to_marketo(call: MarketoCall) -> Answer:
     return success(result, applied=any("id" in item for item in result), warnings=[])
 
 
-def submit_form(call: MarketoCall) -> Answer:
+def submit_form(call: MarketoCall) -> Response:
     """Submit Form."""
     call.refuse_unknown()
     document = call.document()
@@ -108,7 +108,7 @@ def submit_form(call: MarketoCall) -> Answer:
     return success([{"id": number, "status": status}], applied=True)
 
 
-def merge_leads(call: MarketoCall) -> Answer:
+def merge_leads(call: MarketoCall) -> Response:
     """Merge Leads: parameters in the query only."""
     call.refuse_unknown("leadId", "leadIds", "mergeInCRM")
     text = call.query.get("leadIds") or call.query.get("leadId")
@@ -132,7 +132,7 @@ def merge_leads(call: MarketoCall) -> Answer:
     return success(applied=True)
 
 
-def associate_lead(call: MarketoCall) -> Answer:
+def associate_lead(call: MarketoCall) -> Response:
     """Associate Lead."""
     call.refuse_unknown("cookie")
     lead = call.lead()
@@ -143,7 +143,7 @@ def associate_lead(call: MarketoCall) -> Answer:
     return success(applied=True)
 
 
-def delete_leads(call: MarketoCall) -> Answer:
+def delete_leads(call: MarketoCall) -> Response:
     """Delete Leads."""
     call.refuse_unknown()
     result: list[dict[str, Any]] = []
@@ -159,7 +159,7 @@ def delete_leads(call: MarketoCall) -> Answer:
     return success(result, applied=any(item["status"] == "deleted" for item in result))
 
 
-def update_partitions(call: MarketoCall) -> Answer:
+def update_partitions(call: MarketoCall) -> Response:
     """Update Lead Partition."""
     call.refuse_unknown()
     result: list[dict[str, Any]] = []

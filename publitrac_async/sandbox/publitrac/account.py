@@ -10,18 +10,17 @@ from attrs import asdict
 
 from publitrac_async.sandbox.clock import SandboxClock
 from publitrac_async.sandbox.database import Database
+from publitrac_async.sandbox.publitrac.campaigns import CampaignStore
+from publitrac_async.sandbox.publitrac.delayed import DelayedQueue
+from publitrac_async.sandbox.publitrac.history import HistoryStore
+from publitrac_async.sandbox.publitrac.leads import LeadStore
+from publitrac_async.sandbox.publitrac.lists import LeadList, ListStore
+from publitrac_async.sandbox.publitrac.opportunities import OpportunityStore
+from publitrac_async.sandbox.publitrac.seeding import seed
+from publitrac_async.sandbox.publitrac.sync import LeadSync
+from publitrac_async.sandbox.publitrac.tokens import TokenBook
+from publitrac_async.sandbox.publitrac.transactions import TransactionStore
 from publitrac_async.sandbox.settings import SandboxSettings
-
-from .campaigns import CampaignStore
-from .delayed import DelayedQueue
-from .history import HistoryStore
-from .leads import LeadStore
-from .lists import LeadList, ListStore
-from .opportunities import OpportunityStore
-from .seeding import seed
-from .sync import LeadSync
-from .tokens import TokenBook
-from .transactions import TransactionStore
 
 
 class PublitracAccount:

@@ -28,7 +28,7 @@ class Campaign:
     fields: Mapping[str, str]
 
     def as_dict(self) -> dict[str, str]:
-        """Return id and fields in the order of the answers."""
+        """Return id and fields in the order of the responses."""
         return {"id": str(self.id), **self.fields}
 
 

@@ -11,10 +11,9 @@ from typing import Any
 
 from publitrac_async.sandbox.clock import SandboxClock
 from publitrac_async.sandbox.database import Database
-
-from .fields import FIELD_BY_NAME
-from .sync import LeadSync
-from .validation import LeadInput, LeadRefusedError
+from publitrac_async.sandbox.publitrac.fields import FIELD_BY_NAME
+from publitrac_async.sandbox.publitrac.sync import LeadSync
+from publitrac_async.sandbox.publitrac.validation import LeadInput, LeadRefusedError
 
 
 class DelayedQueue:

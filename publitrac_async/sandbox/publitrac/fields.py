@@ -75,11 +75,11 @@ NATIVE_FIELDS: Final = (
     LeadField("createdDate", "datetime", writable=False),
     LeadField("lastUpdated", "datetime", writable=False),
 )
-"""Every native field, in the order of the answers."""
+"""Every native field, in the order of the responses."""
 
 FIELD_BY_NAME: Final = {item.name: item for item in NATIVE_FIELDS}
 CUSTOM_FIELDS: Final = "customFields"
-"""Element that holds the custom fields in a request; answers show them as ordinary fields."""
+"""Element that holds the custom fields in a request; responses show them as ordinary fields."""
 
 _XML_NAME: Final = re.compile(r"[^\W\d][\w.-]*")
 _EMAIL: Final = re.compile(

@@ -10,9 +10,8 @@ from attrs import frozen
 
 from publitrac_async.sandbox.clock import SandboxClock
 from publitrac_async.sandbox.database import Database
-
-from .fields import FIELD_BY_NAME, NATIVE_FIELDS
-from .search import Condition, where
+from publitrac_async.sandbox.publitrac.fields import FIELD_BY_NAME, NATIVE_FIELDS
+from publitrac_async.sandbox.publitrac.search import Condition, where
 
 _COLUMNS: Final = tuple(item.name for item in NATIVE_FIELDS if item.name != "id")
 _QUOTED: Final = ", ".join(f'"{name}"' for name in _COLUMNS)
@@ -34,7 +33,7 @@ class Lead:
         return self.values["email"]
 
     def as_dict(self) -> dict[str, str]:
-        """Return all fields in the order of the answers, custom fields last."""
+        """Return all fields in the order of the responses, custom fields last."""
         return {**self.values, **self.custom}
 
 

@@ -9,8 +9,7 @@ from typing import Any
 from attrs import astuple, frozen
 
 from publitrac_async.sandbox.database import Database
-
-from .search import Condition, where
+from publitrac_async.sandbox.publitrac.search import Condition, where
 
 
 @frozen

@@ -27,7 +27,7 @@ OPPORTUNITY_FIELDS: Final = (
     "Created_Date",
     "Last_Updated",
 )
-"""What is returned beside `id`, in the order of the answer."""
+"""What is returned beside `id`, in the order of the response."""
 
 
 @frozen
@@ -38,7 +38,7 @@ class Opportunity:
     fields: Mapping[str, str]
 
     def as_dict(self) -> dict[str, str]:
-        """Return id and fields in the order of the answer."""
+        """Return id and fields in the order of the response."""
         return {"id": str(self.id), **{name: self.fields.get(name, "") for name in OPPORTUNITY_FIELDS}}
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from .fields import FIELD_BY_NAME, is_custom_field_name
+from publitrac_async.sandbox.publitrac.fields import FIELD_BY_NAME, is_custom_field_name
 
 OPERATORS: Final = frozenset({"like", "=", "!=", "<", ">"})
 _LONGEST_PATTERN: Final = 10_000

@@ -6,14 +6,14 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from .campaigns import CAMPAIGN_FIELDS
-from .fields import CUSTOM_FIELDS, FIELD_BY_NAME, is_custom_field_name
-from .leads import Lead
-from .opportunities import OPPORTUNITY_FIELDS
-from .search import Condition
+from publitrac_async.sandbox.publitrac.campaigns import CAMPAIGN_FIELDS
+from publitrac_async.sandbox.publitrac.fields import CUSTOM_FIELDS, FIELD_BY_NAME, is_custom_field_name
+from publitrac_async.sandbox.publitrac.leads import Lead
+from publitrac_async.sandbox.publitrac.opportunities import OPPORTUNITY_FIELDS
+from publitrac_async.sandbox.publitrac.search import Condition
 
 if TYPE_CHECKING:
-    from .account import PublitracAccount
+    from publitrac_async.sandbox.publitrac.account import PublitracAccount
 
 
 def seed(account: PublitracAccount, document: Mapping[str, Any]) -> None:

@@ -8,9 +8,14 @@ from collections.abc import Set as AbstractSet
 from attrs import frozen
 
 from publitrac_async.sandbox.database import Database
-
-from .leads import Lead, LeadStore
-from .validation import LeadInput, LeadRefusedError, Problem, email_problems, field_problems
+from publitrac_async.sandbox.publitrac.leads import Lead, LeadStore
+from publitrac_async.sandbox.publitrac.validation import (
+    LeadInput,
+    LeadRefusedError,
+    Problem,
+    email_problems,
+    field_problems,
+)
 
 EXTERNAL_ID_NOT_DEFINED = 9003
 

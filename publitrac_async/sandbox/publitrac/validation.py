@@ -10,7 +10,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-from .fields import NATIVE_FIELDS, Kind, is_custom_field_name, is_email
+from publitrac_async.sandbox.publitrac.fields import NATIVE_FIELDS, Kind, is_custom_field_name, is_email
 
 EMAIL_REQUIRED: Final = 9001
 EMAIL_INVALID: Final = 9002

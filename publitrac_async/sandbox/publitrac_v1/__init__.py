@@ -1,5 +1,5 @@
 """Emulated PUBLITRAC API v1: XML over HTTP at `/api`."""
 
-from .api import PublitracV1
+from publitrac_async.sandbox.publitrac_v1.api import PublitracV1
 
 __all__ = ["PublitracV1"]

@@ -7,16 +7,23 @@ from typing import Final
 from attrs import evolve
 
 from publitrac_async.sandbox.limit import SlidingWindow
-from publitrac_async.sandbox.message import Answer, Call, Request
+from publitrac_async.sandbox.message import Call, Request, Response
 from publitrac_async.sandbox.publitrac.account import PublitracAccount
+from publitrac_async.sandbox.publitrac_v1 import (
+    campaigns,
+    history,
+    leads,
+    lists,
+    opportunities,
+    sync,
+    transactions,
+)
+from publitrac_async.sandbox.publitrac_v1.call import MethodCall, Methods
+from publitrac_async.sandbox.publitrac_v1.keys import business_key
+from publitrac_async.sandbox.publitrac_v1.parameters import Parameters, parameters, payload, text
+from publitrac_async.sandbox.publitrac_v1.responses import FailedError, envelope
+from publitrac_async.sandbox.publitrac_v1.xml import InvalidXmlError, Node, parse
 from publitrac_async.sandbox.settings import SandboxSettings
-
-from . import campaigns, history, leads, lists, opportunities, sync, transactions
-from .answers import FailedError, envelope
-from .call import MethodCall, Methods
-from .keys import business_key
-from .parameters import Parameters, parameters, payload, text
-from .xml import InvalidXmlError, Node, parse
 
 PATH: Final = "/api"
 METHODS: Final[Methods] = {
@@ -31,7 +38,7 @@ METHODS: Final[Methods] = {
 
 
 class PublitracV1:
-    """Answers v1 calls from an account."""
+    """Respond to v1 calls from an account."""
 
     name = "v1"
 
@@ -70,17 +77,17 @@ class PublitracV1:
             method=method,
             key=business_key(sent, document),
             payload=payload(sent),
-            answer=lambda: self._answer(method, request.verb, call),
+            respond=lambda: self._respond(method, request.verb, call),
         )
 
-    def _answer(self, method: str, verb: str, call: MethodCall) -> Answer:
+    def _respond(self, method: str, verb: str, call: MethodCall) -> Response:
         if verb not in ("GET", "POST"):
             return self._refuse_verb("GET, POST")
         if not self._authenticated(call.parameters):
             return self._refuse_credentials()
         if method not in METHODS:
             unknown = FailedError(self._settings.failure_status, "Unknown method.", ["Unknown method"])
-            return unknown.answer(self._settings.failure_http_status)
+            return unknown.response(self._settings.failure_http_status)
         documented_verb, run = METHODS[method]
         if self._settings.strict_verbs and documented_verb not in ("", verb):
             return self._refuse_verb(documented_verb)
@@ -88,7 +95,7 @@ class PublitracV1:
         try:
             return run(call)
         except FailedError as failed:
-            return failed.answer(self._settings.failure_http_status)
+            return failed.response(self._settings.failure_http_status)
 
     def _authenticated(self, sent: Parameters) -> bool:
         settings = self._settings
@@ -98,12 +105,12 @@ class PublitracV1:
             settings.password,
         )
 
-    def _refuse_credentials(self) -> Answer:
+    def _refuse_credentials(self) -> Response:
         refused = FailedError(
             self._settings.failure_status, "Authentication failed.", ["Authentication failed"]
         )
-        return refused.answer(int(self._settings.bad_credentials_answer))
+        return refused.response(int(self._settings.bad_credentials_answer))
 
-    def _refuse_verb(self, allowed: str) -> Answer:
-        answer = envelope(self._settings.failure_status, "Verb not allowed.")
-        return evolve(answer, status=405, headers=(("allow", allowed),))
+    def _refuse_verb(self, allowed: str) -> Response:
+        response = envelope(self._settings.failure_status, "Verb not allowed.")
+        return evolve(response, status=405, headers=(("allow", allowed),))

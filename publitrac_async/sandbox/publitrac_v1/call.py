@@ -6,15 +6,14 @@ from collections.abc import Callable, Mapping
 
 from attrs import frozen
 
-from publitrac_async.sandbox.message import Answer
+from publitrac_async.sandbox.message import Response
 from publitrac_async.sandbox.publitrac.account import PublitracAccount
 from publitrac_async.sandbox.publitrac.fields import CUSTOM_FIELDS, FIELD_BY_NAME
 from publitrac_async.sandbox.publitrac.validation import LeadInput
+from publitrac_async.sandbox.publitrac_v1.parameters import Parameters, text
+from publitrac_async.sandbox.publitrac_v1.responses import FailedError, invalid_xml
+from publitrac_async.sandbox.publitrac_v1.xml import Element, Node
 from publitrac_async.sandbox.settings import SandboxSettings
-
-from .answers import FailedError, invalid_xml
-from .parameters import Parameters, text
-from .xml import Element, Node
 
 
 @frozen
@@ -51,7 +50,7 @@ class MethodCall:
         return max(int(sent), 1) if sent.isascii() and sent.isdigit() and len(sent) < 10 else 1
 
 
-Method = Callable[[MethodCall], Answer]
+Method = Callable[[MethodCall], Response]
 Methods = Mapping[str, tuple[str, Method]]
 """Method name -> the verb its page lists (empty if none does) and what it does."""
 

@@ -10,14 +10,19 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-from publitrac_async.sandbox.message import Answer
+from publitrac_async.sandbox.message import Response
 from publitrac_async.sandbox.publitrac.fields import NATIVE_FIELDS
 from publitrac_async.sandbox.publitrac.leads import Lead
 from publitrac_async.sandbox.publitrac.search import Condition, where
-
-from .answers import LEAD_NOT_FOUND, FailedError, envelope, error, invalid_xml
-from .call import MethodCall, Methods, paging, shown_page
-from .xml import Element, Node
+from publitrac_async.sandbox.publitrac_v1.call import MethodCall, Methods, paging, shown_page
+from publitrac_async.sandbox.publitrac_v1.responses import (
+    LEAD_NOT_FOUND,
+    FailedError,
+    envelope,
+    error,
+    invalid_xml,
+)
+from publitrac_async.sandbox.publitrac_v1.xml import Element, Node
 
 _RETURNED: Final = tuple(item.name for item in NATIVE_FIELDS if item.returned)
 _FAILED: Final = 9015
@@ -25,7 +30,7 @@ _TOKEN: Final = re.compile(r"_nl-.{1,76}-[0-9]{13}-[0-9]{5}")
 """`_nl-<domain>-<milliseconds>-<number>`, at most 100 characters (samples and list of fields)."""
 
 
-def get_leads(call: MethodCall) -> Answer:
+def get_leads(call: MethodCall) -> Response:
     """Search leads; no condition means all of them."""
     queries = call.request().child("queries")
     if queries is None:
@@ -34,7 +39,7 @@ def get_leads(call: MethodCall) -> Answer:
     return lead_page(call, *where(conditions), status=2001, message="Get leads success.")
 
 
-def get_lead(call: MethodCall) -> Answer:
+def get_lead(call: MethodCall) -> Response:
     """Find a lead by its e-mail."""
     email = call.text("email")
     return _one_lead(
@@ -45,7 +50,7 @@ def get_lead(call: MethodCall) -> Answer:
     )
 
 
-def get_lead_by_external_id(call: MethodCall) -> Answer:
+def get_lead_by_external_id(call: MethodCall) -> Response:
     """Find a lead by the id that syncLead stored as `crmLeadId`."""
     external_id = call.text("externalId")
     return _one_lead(
@@ -56,7 +61,7 @@ def get_lead_by_external_id(call: MethodCall) -> Answer:
     )
 
 
-def get_lead_by_token_id(call: MethodCall) -> Answer:
+def get_lead_by_token_id(call: MethodCall) -> Response:
     """Find a lead by the value of its tracking cookie."""
     token = call.text("tokenId", "tokId", "token")
     failure = "getLeadByTokenId failed."
@@ -70,7 +75,7 @@ def get_lead_by_token_id(call: MethodCall) -> Answer:
 
 def lead_page(
     call: MethodCall, condition: str, parameters: Sequence[Any], *, status: int, message: str
-) -> Answer:
+) -> Response:
     """Return the page asked for of the leads for which an SQL condition holds."""
     leads, size = call.account.leads, call.settings.page_size
     total = leads.count(condition, parameters)
@@ -84,14 +89,14 @@ def lead_page(
 
 
 def lead_element(lead: Lead) -> Element:
-    """Return a lead as answers show it: native fields in fixed order, then the custom ones."""
+    """Return a lead as responses show it: native fields in fixed order, then the custom ones."""
     values = lead.values
     fields = [Element(name, values[name]) for name in _RETURNED]
     fields += [Element(name, value) for name, value in lead.custom.items()]
     return Element("lead", fields)
 
 
-def _one_lead(call: MethodCall, found: list[Lead], *, success: tuple[int, str], failure: str) -> Answer:
+def _one_lead(call: MethodCall, found: list[Lead], *, success: tuple[int, str], failure: str) -> Response:
     if not found and call.settings.not_found_answer == "error":
         raise FailedError(_FAILED, failure, [error(LEAD_NOT_FOUND, "lead not found")])
     return envelope(*success, [Element("leads", [lead_element(lead) for lead in found[:1]])])

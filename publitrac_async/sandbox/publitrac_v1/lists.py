@@ -10,10 +10,11 @@ from typing import Final
 
 from attrs import evolve
 
-from publitrac_async.sandbox.message import Answer
+from publitrac_async.sandbox.message import Response
 from publitrac_async.sandbox.publitrac.lists import LeadList
-
-from .answers import (
+from publitrac_async.sandbox.publitrac_v1.call import MethodCall, Methods
+from publitrac_async.sandbox.publitrac_v1.leads import lead_page
+from publitrac_async.sandbox.publitrac_v1.responses import (
     LEAD_NOT_FOUND,
     LIST_FILTERED,
     LIST_NOT_FOUND,
@@ -23,8 +24,6 @@ from .answers import (
     error,
     no_lead,
 )
-from .call import MethodCall, Methods
-from .leads import lead_page
 
 MAX_NAME_LENGTH: Final = 49
 """Names of lists and campaigns have "less than 50 characters"."""
@@ -37,7 +36,7 @@ _FILTERED: Final = (
 )
 
 
-def get_view(call: MethodCall) -> Answer:
+def get_view(call: MethodCall) -> Response:
     """Return the leads of a filtered list."""
     name = call.text("viewName")
     found = call.account.lists.find(name)
@@ -47,19 +46,19 @@ def get_view(call: MethodCall) -> Answer:
     return lead_page(call, *found.where(), status=2001, message="Get leads success.")
 
 
-def get_list(call: MethodCall) -> Answer:
+def get_list(call: MethodCall) -> Response:
     """Return the leads of a static list. The sample calls the parameter `viewName`, the text `listName`."""
     name = call.text("listName", "viewName")
     found = call.account.lists.find(name)
     if found is None or found.filtered:
         raise FailedError(LIST_NOT_FOUND, "Get list failed.", [_no_list(name)])
-    answer = lead_page(call, *found.where(), status=2001, message="Get list success.")
+    response = lead_page(call, *found.where(), status=2001, message="Get list success.")
     if call.settings.get_list_unclosed:
-        answer = evolve(answer, body=answer.body.removesuffix(b"\n</response>"))
-    return answer
+        response = evolve(response, body=response.body.removesuffix(b"\n</response>"))
+    return response
 
 
-def add_lead_to_list(call: MethodCall) -> Answer:
+def add_lead_to_list(call: MethodCall) -> Response:
     """Put one lead on a static list that exists."""
     name, email = _list_name(call), _lead_email(call)
     account = call.account
@@ -75,7 +74,7 @@ def add_lead_to_list(call: MethodCall) -> Answer:
     return envelope(2009, "Add lead to list success.", applied=True)
 
 
-def add_leads_to_list(call: MethodCall) -> Answer:
+def add_leads_to_list(call: MethodCall) -> Response:
     """Put leads on a static list, which is created if it does not exist."""
     request = call.request()
     name = request.value("list", "name")
@@ -104,7 +103,7 @@ def add_leads_to_list(call: MethodCall) -> Answer:
     return envelope(2009, "Add leads to list success.", applied=True)
 
 
-def remove_lead_from_list(call: MethodCall) -> Answer:
+def remove_lead_from_list(call: MethodCall) -> Response:
     """Take a lead off a static list; a lead that is not on it is no error."""
     name, email = _list_name(call), _lead_email(call)
     account = call.account

@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from publitrac_async.sandbox.message import Answer
+from publitrac_async.sandbox.message import Response
 from publitrac_async.sandbox.publitrac.validation import is_date, is_integer
-
-from .answers import EXTERNAL_ID_NOT_DEFINED, INTEGER_INVALID, envelope, error, no_lead
-from .call import MethodCall, Methods, paging, shown_page
-from .xml import Element, Node
+from publitrac_async.sandbox.publitrac_v1.call import MethodCall, Methods, paging, shown_page
+from publitrac_async.sandbox.publitrac_v1.responses import (
+    EXTERNAL_ID_NOT_DEFINED,
+    INTEGER_INVALID,
+    envelope,
+    error,
+    no_lead,
+)
+from publitrac_async.sandbox.publitrac_v1.xml import Element, Node
 
 SALES_STAGES: Final = (
     "Prospecting",
@@ -42,8 +47,8 @@ _DAY_FIRST: Final = re.compile(r"[0-3][0-9]/[01][0-9]/[0-9]{4}")
 """The text asks for yyyy-mm-dd, the sample of Sync opportunity sends 20/08/2012: both are taken."""
 
 
-def get_opportunities(call: MethodCall) -> Answer:
-    """Return all opportunities. The sample breaks the line inside `<page>`, so does this answer."""
+def get_opportunities(call: MethodCall) -> Response:
+    """Return all opportunities. The sample breaks the line inside `<page>`, so does this response."""
     store, size = call.account.opportunities, call.settings.opportunity_page_size
     total = store.count()
     number = shown_page(call.page_number(), total=total, size=size, past_end=call.settings.page_past_end)
@@ -58,7 +63,7 @@ def get_opportunities(call: MethodCall) -> Answer:
     return envelope(5001, "Get opportunities success.", payload)
 
 
-def sync_opportunity(call: MethodCall) -> Answer:
+def sync_opportunity(call: MethodCall) -> Response:
     """Create an opportunity, or update the one with its id."""
     sent = call.request().child("opportunity")
     if sent is None:

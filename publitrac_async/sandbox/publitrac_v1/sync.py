@@ -8,21 +8,27 @@ from __future__ import annotations
 
 from typing import Final
 
-from publitrac_async.sandbox.message import Answer
+from publitrac_async.sandbox.message import Response
 from publitrac_async.sandbox.publitrac.fields import FIELD_BY_NAME
 from publitrac_async.sandbox.publitrac.sync import SyncOptions
 from publitrac_async.sandbox.publitrac.validation import LeadInput, LeadRefusedError
-
-from .answers import LEAD_EXISTS, FailedError, envelope, error, lead_errors, no_lead
-from .call import MethodCall, Methods, lead_input
-from .xml import Node
+from publitrac_async.sandbox.publitrac_v1.call import MethodCall, Methods, lead_input
+from publitrac_async.sandbox.publitrac_v1.responses import (
+    LEAD_EXISTS,
+    FailedError,
+    envelope,
+    error,
+    lead_errors,
+    no_lead,
+)
+from publitrac_async.sandbox.publitrac_v1.xml import Node
 
 _ADD_FAILED: Final = 9016
 _UPDATE_FAILED: Final = 9017
 _SYNC_FAILED: Final = 9018
 
 
-def sync_lead(call: MethodCall) -> Answer:
+def sync_lead(call: MethodCall) -> Response:
     """Create a lead or update the one that its unicity key points to."""
     request = call.request()
     lead = only_lead(request, _SYNC_FAILED, "Leads synchronization failed.")
@@ -34,7 +40,7 @@ def sync_lead(call: MethodCall) -> Answer:
     return envelope(2006, "Leads synchronization successfull.", applied=True)
 
 
-def add_lead(call: MethodCall) -> Answer:
+def add_lead(call: MethodCall) -> Response:
     """Create a lead whose e-mail is new."""
     failure = "Create new lead have errors."
     lead = only_lead(call.request(), _ADD_FAILED, failure)
@@ -47,7 +53,7 @@ def add_lead(call: MethodCall) -> Answer:
     return envelope(2003, "Create new lead success.", applied=True)
 
 
-def update_lead(call: MethodCall) -> Answer:
+def update_lead(call: MethodCall) -> Response:
     """Change the lead that has the e-mail."""
     failure = "Update Lead contain error"
     lead = only_lead(call.request(), _UPDATE_FAILED, failure)
@@ -60,7 +66,7 @@ def update_lead(call: MethodCall) -> Answer:
     return envelope(2004, "Leads updated successfully.", applied=True)
 
 
-def delete_lead(call: MethodCall) -> Answer:
+def delete_lead(call: MethodCall) -> Response:
     """Remove the lead with the e-mail, which stands in the parameter `email` or in a `<lead>` element."""
     email = call.text("email") or (call.document.value("lead", "email") if call.document else "")
     found = call.account.leads.by_email(email) if email else []

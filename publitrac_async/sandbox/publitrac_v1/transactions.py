@@ -1,6 +1,6 @@
 """E-commerce transactions (PUBLITRAC API reference, E-Commerce Transactions).
 
-A path of its own with three parameters; the documents give neither the path nor any answer but `200 OK`.
+A path of its own with three parameters; the documents give neither the path nor any response but `200 OK`.
 What is refused here follows the sample: every value is a text, and `token` and `email` are the same inside
 and outside.
 """
@@ -12,11 +12,10 @@ from typing import Any, Final
 
 from attrs import evolve
 
-from publitrac_async.sandbox.message import Answer, Call
+from publitrac_async.sandbox.message import Call, Response
 from publitrac_async.sandbox.publitrac.account import PublitracAccount
+from publitrac_async.sandbox.publitrac_v1.parameters import Parameters, text
 from publitrac_async.sandbox.settings import SandboxSettings
-
-from .parameters import Parameters, text
 
 METHOD: Final = "transaction"
 """What the journal calls it; the vendor has no name for it."""
@@ -28,11 +27,11 @@ def read(verb: str, sent: Parameters, account: PublitracAccount, settings: Sandb
         method=METHOD,
         key=text(sent, "email") or None,
         payload=sent.get("transaction", b""),
-        answer=lambda: _answer(verb, sent, account, settings),
+        respond=lambda: _respond(verb, sent, account, settings),
     )
 
 
-def _answer(verb: str, sent: Parameters, account: PublitracAccount, settings: SandboxSettings) -> Answer:
+def _respond(verb: str, sent: Parameters, account: PublitracAccount, settings: SandboxSettings) -> Response:
     if verb != "POST":
         return evolve(_refusal(405, "Use POST."), headers=(("allow", "POST"),))
     if text(sent, "token") != settings.account_token:
@@ -48,11 +47,11 @@ def _answer(verb: str, sent: Parameters, account: PublitracAccount, settings: Sa
         return _refusal(404, "The lead does not exist.")
     account.transactions.put(leads[0].id, document)
     account.leads.touch(leads[0].id)
-    return Answer(b"", content_type=None, applied=True)
+    return Response(b"", content_type=None, applied=True)
 
 
-def _refusal(status: int, reason: str) -> Answer:
-    return Answer(f"{reason}\n".encode(), status)
+def _refusal(status: int, reason: str) -> Response:
+    return Response(f"{reason}\n".encode(), status)
 
 
 def _json(content: bytes) -> dict[str, Any] | None:

@@ -1,7 +1,7 @@
 """Strict reading and writing of the XML that v1 speaks.
 
 Requests are read by expat with everything refused that a lead never needs: document types, depth, bulk.
-Answers are written in the layout of the documents' samples.
+Responses are written in the layout of the documents' samples.
 """
 
 from __future__ import annotations

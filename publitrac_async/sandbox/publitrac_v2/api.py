@@ -9,7 +9,7 @@ from typing import Any, Final, NoReturn
 from attrs import evolve
 
 from publitrac_async.sandbox.limit import SlidingWindow
-from publitrac_async.sandbox.message import Answer, Call, Request
+from publitrac_async.sandbox.message import Call, Request, Response
 from publitrac_async.sandbox.publitrac.account import PublitracAccount
 from publitrac_async.sandbox.settings import SandboxSettings
 
@@ -22,7 +22,7 @@ _BAD_TOKEN: Final = "Invalid or expired token."  # noqa: S105 - a message
 
 
 class PublitracV2:
-    """Answers v2 calls from an account."""
+    """Respond to v2 calls from an account."""
 
     name = "v2"
 
@@ -57,11 +57,11 @@ class PublitracV2:
             method=request.path.rpartition("/")[2],
             key=email if isinstance(email, str) else None,
             payload=request.body,
-            answer=lambda: self._answer(request, document),
+            respond=lambda: self._respond(request, document),
         )
 
-    def _answer(self, request: Request, document: Any) -> Answer:
-        routes: dict[str, tuple[str, Callable[[], Answer]]] = {
+    def _respond(self, request: Request, document: Any) -> Response:
+        routes: dict[str, tuple[str, Callable[[], Response]]] = {
             GET_TOKEN: ("GET", lambda: self._get_token(request)),
             DELAYED_SYNC: ("POST", lambda: self._delayed_sync(request, document)),
         }
@@ -72,25 +72,25 @@ class PublitracV2:
             return evolve(_failure(405, "Method not allowed."), headers=(("allow", verb),))
         return run()
 
-    def _get_token(self, request: Request) -> Answer:
+    def _get_token(self, request: Request) -> Response:
         # The bare key: no scheme stands before it.
         if request.headers.get("authorization") != self._settings.api_key:
             return _failure(401, _BAD_KEY)
         ttl = f"{self._settings.token_ttl:g}"
-        return Answer.json({"token": self._account.tokens.issue(), "ttl": ttl})
+        return Response.json({"token": self._account.tokens.issue(), "ttl": ttl})
 
-    def _delayed_sync(self, request: Request, document: Any) -> Answer:
+    def _delayed_sync(self, request: Request, document: Any) -> Response:
         if not self._account.tokens.use(request.headers.get("token", "")):
             return evolve(_failure(401, _BAD_TOKEN), status=int(self._settings.stale_token_answer))
         if not isinstance(document, dict):
             return _failure(400, "The content is not a JSON object.")
         self._account.queue.process_due()
         self._account.queue.accept(document)
-        return Answer.json({"status": "success", "code": 200}, applied=True)
+        return Response.json({"status": "success", "code": 200}, applied=True)
 
 
-def _failure(code: int, message: str) -> Answer:
-    return Answer.json({"status": "error", "code": code, "message": message}, status=code)
+def _failure(code: int, message: str) -> Response:
+    return Response.json({"status": "error", "code": code, "message": message}, status=code)
 
 
 def _json(body: bytes) -> Any:

@@ -1,6 +1,6 @@
 """Emulated Vitec Express Connect: person leads at `/PublicAdvertising`."""
 
-from .account import VitecAccount
-from .api import Vitec
+from publitrac_async.sandbox.vitec.account import VitecAccount
+from publitrac_async.sandbox.vitec.api import Vitec
 
 __all__ = ["Vitec", "VitecAccount"]

@@ -9,9 +9,8 @@ from typing import Any, Final
 from publitrac_async.sandbox.clock import SandboxClock
 from publitrac_async.sandbox.database import Database
 from publitrac_async.sandbox.settings import SandboxSettings
-
-from .contract import LEAD_TYPES
-from .validation import value
+from publitrac_async.sandbox.vitec.contract import LEAD_TYPES
+from publitrac_async.sandbox.vitec.validation import value
 
 _TABLES: Final = ("vitec_offices", "vitec_contacts", "vitec_sources", "vitec_leads")
 _OFFICE: Final = {"id", "customerId", "focusAreas", "redistributor"}

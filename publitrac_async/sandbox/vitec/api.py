@@ -17,12 +17,11 @@ from xml.sax.saxutils import escape
 from attrs import evolve
 
 from publitrac_async.sandbox.limit import SlidingWindow
-from publitrac_async.sandbox.message import JSON, Answer, Call, Request
+from publitrac_async.sandbox.message import JSON, Call, Request, Response
 from publitrac_async.sandbox.settings import SandboxSettings
-
-from .account import VitecAccount
-from .reading import UnreadableError, read_json, read_xml
-from .validation import problems, value
+from publitrac_async.sandbox.vitec.account import VitecAccount
+from publitrac_async.sandbox.vitec.reading import UnreadableError, read_json, read_xml
+from publitrac_async.sandbox.vitec.validation import problems, value
 
 PREFIX: Final = "/PublicAdvertising/"
 METHOD: Final = "Contact/Person/Lead"
@@ -39,7 +38,7 @@ _SERIALIZATION: Final = "http://schemas.microsoft.com/2003/10/Serialization/"
 
 
 class Vitec:
-    """Answers calls from an account."""
+    """Respond to calls from an account."""
 
     name = "vitec"
 
@@ -75,16 +74,16 @@ class Vitec:
             method=METHOD if match else request.path.removeprefix(PREFIX),
             key=_business_key(lead),
             payload=request.body,
-            answer=lambda: self._answer(request, match[1] if match else None, lead, unreadable),
+            respond=lambda: self._respond(request, match[1] if match else None, lead, unreadable),
         )
 
-    def _answer(
+    def _respond(
         self,
         request: Request,
         customer: str | None,
         lead: dict[str, Any] | None,
         unreadable: UnreadableError | None,
-    ) -> Answer:
+    ) -> Response:
         if customer is None:
             return self._error(404, f"No HTTP resource was found that matches '{request.path}'.")
         if request.verb != "POST":
@@ -125,28 +124,28 @@ class Vitec:
         known = [word for groups in passwords.values() for word in groups.values()]
         return 403 if any(_same(password, word) for word in known) else 401
 
-    def _invalid(self, state: Mapping[str, list[str]], *, as_xml: bool) -> Answer:
+    def _invalid(self, state: Mapping[str, list[str]], *, as_xml: bool) -> Response:
         if as_xml:
             fields = "".join(
                 f"<{_element_name(name)}>{escape(' '.join(messages))}</{_element_name(name)}>"
                 for name, messages in state.items()
             )
             text = f"<Error><Message>{_INVALID}</Message><ModelState>{fields}</ModelState></Error>"
-            return Answer(text.encode(), 400, _XML)
+            return Response(text.encode(), 400, _XML)
         return self._error(400, _INVALID, {"ModelState": state})
 
-    def _error(self, status: int, message: str, more: Mapping[str, Any] | None = None) -> Answer:
+    def _error(self, status: int, message: str, more: Mapping[str, Any] | None = None) -> Response:
         document = {"Message": message, **(more or {})}
         if self._settings.vitec_error_names == "camel":
             document = {name[:1].lower() + name[1:]: part for name, part in document.items()}
-        return Answer(json.dumps(document, ensure_ascii=False).encode(), status, f"{JSON}; charset=utf-8")
+        return Response(json.dumps(document, ensure_ascii=False).encode(), status, f"{JSON}; charset=utf-8")
 
 
-def _created(lead_id: str, *, as_xml: bool) -> Answer:
+def _created(lead_id: str, *, as_xml: bool) -> Response:
     if as_xml:
         text = f'<string xmlns="{_SERIALIZATION}">{escape(lead_id)}</string>'
-        return Answer(text.encode(), 200, _XML, applied=True)
-    return Answer(json.dumps(lead_id).encode(), 200, f"{JSON}; charset=utf-8", applied=True)
+        return Response(text.encode(), 200, _XML, applied=True)
+    return Response(json.dumps(lead_id).encode(), 200, f"{JSON}; charset=utf-8", applied=True)
 
 
 def _same(given: str, expected: str) -> bool:
@@ -158,7 +157,7 @@ def _media_type(content_type: str) -> str:
 
 
 def _wants_xml(accept: str, sent_as: str) -> bool:
-    """Tell the format of the answer: the first one that is accepted, else that of the request."""
+    """Tell the format of the response: the first one that is accepted, else that of the request."""
     for entry in accept.split(","):
         if _media_type(entry) in _JSON_TYPES | _XML_TYPES:
             return _media_type(entry) in _XML_TYPES

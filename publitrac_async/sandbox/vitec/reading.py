@@ -12,7 +12,7 @@ from xml.parsers import expat
 
 from attrs import define, field
 
-from .contract import LEAD_TYPES, ROOT, ROOT_NAME, ListOf, Member, Scalar, Type
+from publitrac_async.sandbox.vitec.contract import LEAD_TYPES, ROOT, ROOT_NAME, ListOf, Member, Scalar, Type
 
 _NIL: Final = "http://www.w3.org/2001/XMLSchema-instance nil"
 _MAX_DEPTH: Final = 32
@@ -23,7 +23,7 @@ class UnreadableError(Exception):
     """The body is no person lead.
 
     Attributes:
-        key: Where, as the service's answer names it; empty for the body itself.
+        key: Where, as the service's response names it; empty for the body itself.
     """
 
     def __init__(self, message: str, key: str = "") -> None:

@@ -1,4 +1,4 @@
-"""The envelope of a v1 answer and the errors in it.
+"""The envelope of a v1 response and the errors in it.
 
 Source: PUBLITRAC API reference, the samples and "Codes d'erreurs".
 """
@@ -10,10 +10,9 @@ from typing import Final
 
 from attrs import evolve
 
-from publitrac_async.sandbox.message import Answer
+from publitrac_async.sandbox.message import Response
 from publitrac_async.sandbox.publitrac.validation import LeadInput, Problem
-
-from .xml import Element, render
+from publitrac_async.sandbox.publitrac_v1.xml import Element, render
 
 XML: Final = "text/xml; charset=UTF-8"
 
@@ -40,10 +39,10 @@ class FailedError(Exception):
         self.errors: tuple[str, ...] = tuple(errors)
         self.applied = applied
 
-    def answer(self, http_status: int) -> Answer:
-        """Return the failure as an answer."""
-        answer = envelope(self.status, self.message, errors=self.errors)
-        return evolve(answer, status=http_status, applied=self.applied)
+    def response(self, http_status: int) -> Response:
+        """Return the failure as a response."""
+        response = envelope(self.status, self.message, errors=self.errors)
+        return evolve(response, status=http_status, applied=self.applied)
 
 
 def envelope(
@@ -53,8 +52,8 @@ def envelope(
     *,
     errors: Sequence[str] = (),
     applied: bool = False,
-) -> Answer:
-    """Return an answer in the documents' envelope.
+) -> Response:
+    """Return a response in the documents' envelope.
 
     Args:
         status: Four-digit status of the vendor.
@@ -66,7 +65,7 @@ def envelope(
     content = [*payload, Element("status", str(status)), Element("message", message)]
     if errors:
         content.append(Element("errors", [Element("error", error) for error in errors]))
-    return Answer(render(Element("response", content)), content_type=XML, applied=applied)
+    return Response(render(Element("response", content)), content_type=XML, applied=applied)
 
 
 def invalid_xml() -> FailedError:
