@@ -30,6 +30,20 @@ from publitrac_async.errors import (
 )
 from publitrac_async.models import UNSET, Accepted, Lead
 from publitrac_async.pagination import Page, Pager
+from publitrac_async.transport.events import (
+    AttemptEnded,
+    AttemptStarted,
+    CallEnded,
+    CallEvent,
+    CallOutcome,
+    CallStarted,
+    Event,
+    Hook,
+    QueueLeft,
+    RequestSent,
+    RetryScheduled,
+    TokenRenewed,
+)
 from publitrac_async.transport.limits import RateLimiter, WindowLimiter
 from publitrac_async.transport.secret import Secret
 from publitrac_async.v1 import (
@@ -57,7 +71,13 @@ __all__ = [
     "UNSET",
     "Accepted",
     "ApiError",
+    "AttemptEnded",
+    "AttemptStarted",
     "AuthenticationError",
+    "CallEnded",
+    "CallEvent",
+    "CallOutcome",
+    "CallStarted",
     "Campaign",
     "ClickLink",
     "ClientStateError",
@@ -66,7 +86,9 @@ __all__ = [
     "Conflict",
     "DeadlineExceeded",
     "EmailCampaign",
+    "Event",
     "FilledForm",
+    "Hook",
     "Lead",
     "LeadNotFound",
     "LimiterUnavailable",
@@ -81,13 +103,17 @@ __all__ = [
     "Problem",
     "PublitracClient",
     "PublitracError",
+    "QueueLeft",
     "QuotaExhausted",
     "RateLimited",
     "RateLimiter",
+    "RequestSent",
     "RetryPolicy",
+    "RetryScheduled",
     "Secret",
     "ServerError",
     "Timeout",
+    "TokenRenewed",
     "Transaction",
     "TransactionItem",
     "TransportError",

@@ -51,6 +51,7 @@ class PublitracClient(BaseClient):
             closed with the client.
         token_store: in place of one in memory; closed likewise.
         hooks: called with every event of `publitrac_async.transport.events`.
+        log_failures: log each call that finally fails as a warning.
         trust_env: take proxies and ``SSL_CERT_FILE`` from the environment.
         auth_in: where the v1 credentials of a POST go; a GET has them in the query in any case.
         api_key_param: how v1 spells the key's parameter; the documents also have ``apiKey``.
@@ -77,6 +78,7 @@ class PublitracClient(BaseClient):
         limiter: RateLimiter | None = None,
         token_store: TokenStore | None = None,
         hooks: Sequence[Hook] = (),
+        log_failures: bool = True,
         trust_env: bool = False,
         auth_in: Placement = "query",
         api_key_param: str = "apikey",
@@ -107,6 +109,7 @@ class PublitracClient(BaseClient):
             concurrency=concurrency,
             transport=transport,
             hooks=hooks,
+            log_failures=log_failures,
             trust_env=trust_env,
             allow_insecure_http=allow_insecure_http,
         )

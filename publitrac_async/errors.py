@@ -71,6 +71,7 @@ class PublitracError(Exception):
         operation: the vendor's name of the operation, ``None`` outside a call.
         status: HTTP status of the last answer, ``None`` without one.
         code: the vendor's own code, ``None`` without one.
+        call_id: the id of the call in events and log records, ``None`` outside a call.
         attempts: requests sent for this call, those repeated included.
         elapsed: seconds from the start of the call to this error.
         retryable: repeating the same call later may succeed.
@@ -97,6 +98,7 @@ class PublitracError(Exception):
         self.operation = operation
         self.status = status
         self.code = code
+        self.call_id: str | None = None
         self.attempts = 0
         self.elapsed: float = 0.0
         self.retry_after = retry_after

@@ -41,6 +41,7 @@ class MarketoClient(LeadOperations, FieldOperations, MembershipOperations):
         limiter: in place of the limiter that `rate_limit` describes.
         token_store: in place of one in memory.
         hooks: called with every event of `publitrac_async.transport.events`.
+        log_failures: log each call that finally fails as a warning.
         trust_env: take proxies and ``SSL_CERT_FILE`` from the environment.
         allow_insecure_http: accept plain ``http`` to any host.
 

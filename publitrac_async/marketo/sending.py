@@ -26,7 +26,7 @@ from publitrac_async.marketo.operations import GET_TOKEN, as_post, timeout_of
 from publitrac_async.marketo.paging import MarketoPage, MarketoPager
 from publitrac_async.transport.auth import Authorization, SharedToken, StaticCredentials, Token, TokenStore
 from publitrac_async.transport.base import BaseClient
-from publitrac_async.transport.events import AttemptEnded, Event, Hook, TokenRenewed
+from publitrac_async.transport.events import AttemptEnded, Event, Hook
 from publitrac_async.transport.limits import RateLimiter, Unlimited, WindowLimiter
 from publitrac_async.transport.operation import Answer, Call, Operation
 from publitrac_async.transport.secret import Secret, seal
@@ -48,6 +48,8 @@ _TOO_MANY_AT_ONCE: Final = "615"
 class MarketoBase(BaseClient):
     """The part of `MarketoClient` that knows no operation; see there."""
 
+    vendor = "marketo"
+
     def __init__(
         self,
         *,
@@ -62,6 +64,7 @@ class MarketoBase(BaseClient):
         limiter: RateLimiter | None = None,
         token_store: TokenStore | None = None,
         hooks: Sequence[Hook] = (),
+        log_failures: bool = True,
         trust_env: bool = False,
         allow_insecure_http: bool = False,
     ) -> None:
@@ -81,6 +84,7 @@ class MarketoBase(BaseClient):
             concurrency=concurrency,
             transport=transport,
             hooks=(self._watch, *hooks),
+            log_failures=log_failures,
             trust_env=trust_env,
             allow_insecure_http=allow_insecure_http,
         )
@@ -216,8 +220,7 @@ class MarketoBase(BaseClient):
             parse=answers.read_token,
         )
         asked = self._clock()
-        value, life = await self._transport.send(call, gated=False, limiter=self._uncounted)
-        self._transport.emit(TokenRenewed(ttl=life))
+        value, life = await self._transport.request_token(call, limiter=self._uncounted)
         return Token(value=value, ttl=life, expires_at=asked + life)
 
     def _watch(self, event: Event) -> None:

@@ -7,7 +7,7 @@ import re
 import urllib.parse
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from publitrac_async.config import RetryPolicy, Timeout, is_integer
 from publitrac_async.errors import ConfigurationError
@@ -33,13 +33,17 @@ class BaseClient:
         timeout: how long things may take; a number is the total of a call in seconds.
         concurrency: calls in flight at once.
         transport: carries the requests, in place of the one on aiohttp. The client closes it.
-        hooks: called with every event.
+        hooks: called with every event of `publitrac_async.transport.events`.
+        log_failures: log each call that finally fails as a warning.
         trust_env: take proxies and ``SSL_CERT_FILE`` from the environment.
         allow_insecure_http: accept plain ``http`` to any host.
 
     Raises:
         ConfigurationError: a setting is unusable.
     """
+
+    #: The vendor's name in events, spans and log records.
+    vendor: ClassVar[str] = "publitrac"
 
     #: Set here too: a report of a constructor that failed shows the half-built client.
     _base_url = ""
@@ -54,6 +58,7 @@ class BaseClient:
         concurrency: int,
         transport: httpx.AsyncBaseTransport | None,
         hooks: Sequence[Hook],
+        log_failures: bool,
         trust_env: bool,
         allow_insecure_http: bool,
     ) -> None:
@@ -77,9 +82,22 @@ class BaseClient:
             timeout=settings,
             concurrency=concurrency,
             hooks=hooks,
+            vendor=self.vendor,
+            base_url=self._base_url,
+            log_failures=log_failures,
         )
         #: What may hold connections of its own.
         self._resources: list[object] = [limiter]
+
+    @property
+    def queued(self) -> int:
+        """Calls that wait in the queue for a free slot now (see `concurrency`)."""
+        return self._transport.reporter.queued
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that left the queue and have not ended; waits for the rate limiter and retries count."""
+        return self._transport.reporter.in_flight
 
     async def aclose(self) -> None:
         """Close the client: new calls are refused, those in flight get half a second. Can be called again."""

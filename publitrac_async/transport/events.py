@@ -1,70 +1,207 @@
-"""What the transport tells about itself: frozen events for hooks. None holds a secret or personal data."""
+"""Events in the life of a call, for hooks. They are frozen and hold names and figures only.
+
+::
+
+    CallStarted
+      QueueLeft                 a slot is free (see `concurrency`)
+      ┌ AttemptStarted          credentials are ready
+      │   RequestSent           the connection is open, the rate limiter agreed
+      │ AttemptEnded
+      │   RetryScheduled        once more after a pause
+      └───┘
+    CallEnded                   always, exactly once, however the call ends
+
+A token request shows as attempts with the name of its operation and an id of its own, and ends in
+`TokenRenewed`. It has no `CallStarted` and no `CallEnded`: these count the calls of your program.
+"""
 
 from __future__ import annotations
 
+import enum
 from typing import Protocol, TypeAlias
 
 from attrs import frozen
 
 
+class CallOutcome(enum.StrEnum):
+    """The end of a call."""
+
+    SUCCESS = "success"  #: it returned a result
+    FAILED = "failed"  #: it raised an error
+    CANCELLED = "cancelled"  #: the caller stopped waiting
+
+
 @frozen(kw_only=True)
-class RequestSent:
-    """A request is about to leave, the rate limiter has let it through.
+class CallEvent:
+    """Base class of all events.
 
     Attributes:
+        call_id: the same in all events, log records and the error of one call; unique across processes.
         operation: the vendor's name of the operation.
-        attempt: number of the request within its call, from 1.
-        limiter_wait: seconds it waited for the rate limiter.
+        vendor: ``"publitrac"``, ``"marketo"`` or ``"vitec"``.
+        host: host name of the service.
+        port: port of the service.
+        method: HTTP method.
+        path: path of the operation as the documents write it, without values and query.
     """
 
-    operation: str
-    attempt: int
-    limiter_wait: float
+    call_id: str = ""
+    operation: str = ""
+    vendor: str = ""
+    host: str = ""
+    port: int = 443
+    method: str = ""
+    path: str = ""
 
 
 @frozen(kw_only=True)
-class AttemptEnded:
-    """An attempt came to its end.
+class CallStarted(CallEvent):
+    """A call was made and enters the queue."""
+
+
+@frozen(kw_only=True)
+class QueueLeft(CallEvent):
+    """A call left the client's queue and is in flight now.
 
     Attributes:
-        operation: the vendor's name of the operation.
-        attempt: number of the request within its call, from 1.
-        elapsed: seconds from the start of the attempt, waiting for the rate limiter included.
-        status: HTTP status, ``None`` when no answer came.
+        queue_wait: seconds it waited for a free slot.
+    """
+
+    queue_wait: float
+
+
+@frozen(kw_only=True)
+class AttemptStarted(CallEvent):
+    """An attempt begins; its credentials are ready.
+
+    Attributes:
+        attempt: number of the attempt within its call, from 1.
+        token_wait: seconds it waited for credentials, a token request included.
+    """
+
+    attempt: int
+    token_wait: float = 0.0
+
+
+@frozen(kw_only=True)
+class RequestSent(CallEvent):
+    """A request is about to be written: the connection is open and the rate limiter agreed.
+
+    Attributes:
+        attempt: number of the attempt within its call, from 1.
+        limiter_wait: seconds it waited for the rate limiter.
+        connection_wait: seconds it waited for a connection, a new one or one of the pool; 0 for an
+            injected transport, which connects later.
+    """
+
+    attempt: int
+    limiter_wait: float
+    connection_wait: float = 0.0
+
+
+@frozen(kw_only=True)
+class AttemptEnded(CallEvent):
+    """An attempt ended.
+
+    Attributes:
+        attempt: number of the attempt within its call, from 1.
+        elapsed: seconds of the whole attempt; the sum of the three that follow.
+        connection_wait: seconds it waited for a connection.
+        limiter_wait: seconds it waited for the rate limiter.
+        response_time: seconds from the first byte of the request to the end of the response, its
+            conversion included; 0 if nothing was sent.
+        status: HTTP status, ``None`` without a response.
         error: name of the error class, ``None`` for success.
         code: the vendor's code of the error.
     """
 
-    operation: str
     attempt: int
     elapsed: float
-    status: int | None
+    connection_wait: float = 0.0
+    limiter_wait: float = 0.0
+    response_time: float = 0.0
+    status: int | None = None
     error: str | None = None
     code: int | str | None = None
 
 
 @frozen(kw_only=True)
-class RetryScheduled:
-    """A call will be repeated after `wait` seconds, because of `error`."""
+class RetryScheduled(CallEvent):
+    """A call will be retried after `wait` seconds, because of `error` in attempt `attempt`."""
 
-    operation: str
     attempt: int
     wait: float
     error: str
 
 
 @frozen(kw_only=True)
-class TokenRenewed:
-    """A log-in brought a new token that lives `ttl` seconds after its last use."""
+class TokenRenewed(CallEvent):
+    """A token request succeeded.
+
+    Attributes:
+        ttl: seconds the token lives.
+        elapsed: seconds the token request took, with its retries.
+    """
 
     ttl: float
+    elapsed: float = 0.0
 
 
-Event: TypeAlias = RequestSent | AttemptEnded | RetryScheduled | TokenRenewed
+@frozen(kw_only=True)
+class CallEnded(CallEvent):
+    """A call ended: the last event of each call, also if it failed or was cancelled in the queue.
+
+    The waits are sums over all attempts. Together with ``response_time`` they make up ``elapsed``, apart
+    from the client's own work.
+
+    Attributes:
+        outcome: how it ended.
+        attempts: attempts begun; 0 for a call that never left the queue or was refused at once.
+        elapsed: seconds from `CallStarted`.
+        queue_wait: seconds in the client's queue.
+        token_wait: seconds of waiting for credentials.
+        connection_wait: seconds of waiting for connections.
+        limiter_wait: seconds of waiting for the rate limiter.
+        response_time: seconds from requests to the ends of their responses.
+        retry_wait: seconds of pauses between attempts.
+        status: HTTP status of the last response, ``None`` without one.
+        error: name of the class of the exception that the caller got, ``None`` for success.
+        code: the vendor's code of the error.
+        maybe_applied: the call failed, but may have taken effect at the service.
+    """
+
+    outcome: CallOutcome
+    attempts: int
+    elapsed: float
+    queue_wait: float
+    token_wait: float = 0.0
+    connection_wait: float = 0.0
+    limiter_wait: float = 0.0
+    response_time: float = 0.0
+    retry_wait: float = 0.0
+    status: int | None = None
+    error: str | None = None
+    code: int | str | None = None
+    maybe_applied: bool = False
+
+
+Event: TypeAlias = (
+    CallStarted
+    | QueueLeft
+    | AttemptStarted
+    | RequestSent
+    | AttemptEnded
+    | RetryScheduled
+    | TokenRenewed
+    | CallEnded
+)
 
 
 class Hook(Protocol):
-    """Called with every event, in the event loop, so it must not block. What it raises is only logged."""
+    """A callable that gets every event. It runs in the event loop, in the task of the call.
+
+    It must not block. The client logs what a hook raises; no call fails because of it.
+    """
 
     def __call__(self, event: Event, /) -> None:
-        """Take note of `event`."""
+        """Take `event`."""

@@ -32,7 +32,7 @@ from publitrac_async.transport.secret import MASK
 from publitrac_async.version import USER_AGENT
 
 if TYPE_CHECKING:
-    from publitrac_async.transport.pipeline import Attempt
+    from publitrac_async.transport.reporter import Attempt
 
 _BASE_HEADERS: Final = (("accept-encoding", "gzip"), ("user-agent", USER_AGENT))
 _FORM: Final = "application/x-www-form-urlencoded; charset=utf-8"

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from publitrac_async.errors import AuthenticationError, PermissionDenied
 from publitrac_async.models import Accepted, Lead
 from publitrac_async.transport.auth import Authorization, SlidingToken, StaticCredentials, Token, TokenStore
-from publitrac_async.transport.events import TokenRenewed
 from publitrac_async.transport.limits import RateLimiter
 from publitrac_async.transport.operation import Call
 from publitrac_async.transport.pipeline import Transport
@@ -99,6 +98,5 @@ class V2:
     async def _log_in(self) -> Token:
         call = Call(operation=GET_TOKEN, authenticator=self._api_key, headers=_ACCEPT, parse=codec.read_token)
         asked = self._clock()
-        value, ttl = await self._transport.send(call, gated=False, limiter=self._limiter)
-        self._transport.emit(TokenRenewed(ttl=ttl))
+        value, ttl = await self._transport.request_token(call, limiter=self._limiter)
         return Token(value=value, ttl=ttl, expires_at=asked + ttl)

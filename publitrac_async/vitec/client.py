@@ -64,12 +64,15 @@ class VitecClient(BaseClient):
         transport: any ``httpx.AsyncBaseTransport``, in place of the one on aiohttp. The client closes it.
         limiter: in place of the limiter that `rate_limit` describes.
         hooks: called with every event of `publitrac_async.transport.events`.
+        log_failures: log each call that finally fails as a warning.
         trust_env: take proxies and ``SSL_CERT_FILE`` from the environment.
         allow_insecure_http: accept plain ``http`` to any host.
 
     Raises:
         ConfigurationError: a credential or setting is unusable.
     """
+
+    vendor = "vitec"
 
     def __init__(
         self,
@@ -84,6 +87,7 @@ class VitecClient(BaseClient):
         transport: httpx.AsyncBaseTransport | None = None,
         limiter: RateLimiter | None = None,
         hooks: Sequence[Hook] = (),
+        log_failures: bool = True,
         trust_env: bool = False,
         allow_insecure_http: bool = False,
     ) -> None:
@@ -107,6 +111,7 @@ class VitecClient(BaseClient):
             concurrency=concurrency,
             transport=transport,
             hooks=hooks,
+            log_failures=log_failures,
             trust_env=trust_env,
             allow_insecure_http=allow_insecure_http,
         )

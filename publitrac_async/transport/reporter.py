@@ -1,0 +1,370 @@
+"""Reports of calls: events for hooks, log records, and the gauges of a client."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import secrets
+import urllib.parse
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from attrs import define
+
+from publitrac_async.errors import NotFound, PublitracError
+from publitrac_async.transport.events import (
+    AttemptEnded,
+    AttemptStarted,
+    CallEnded,
+    CallOutcome,
+    CallStarted,
+    Event,
+    Hook,
+    QueueLeft,
+    RequestSent,
+    RetryScheduled,
+    TokenRenewed,
+)
+from publitrac_async.transport.operation import Operation
+
+logger: Final = logging.getLogger("publitrac_async")
+
+_PORTS: Final = {"http": 80, "https": 443}
+#: The second one: the event loop was closed around the call.
+_CANCELLED: Final = (asyncio.CancelledError, GeneratorExit)
+
+
+@define
+class Attempt:
+    """The course of one attempt, in seconds of the client's clock.
+
+    Attributes:
+        connected_at: the connection is open and the rate limiter is asked.
+        sent_at: the request leaves; from here on the service may act.
+    """
+
+    number: int
+    started: float
+    connected_at: float | None = None
+    sent_at: float | None = None
+    status: int | None = None
+
+
+@define
+class CallRecord:
+    """The course of one call.
+
+    Attributes:
+        token_request: the call fetches a token for other calls.
+        maybe_applied: an earlier attempt may have taken effect.
+        cost: retry budget that the retries of this call took.
+        attempt: the attempt under way.
+        asked_at: the call waits for credentials since then.
+        queue_wait: ``None`` while the call is in the queue.
+    """
+
+    number: int
+    operation: Operation
+    started: float
+    token_request: bool
+    attempts: int = 0
+    maybe_applied: bool = False
+    cost: int = 0
+    attempt: Attempt | None = None
+    asked_at: float | None = None
+    queue_wait: float | None = None
+    token_wait: float = 0.0
+    connection_wait: float = 0.0
+    limiter_wait: float = 0.0
+    response_time: float = 0.0
+    retry_wait: float = 0.0
+    status: int | None = None
+
+
+class Reporter:
+    """Tells hooks and the log of the calls of one client, and counts those that are under way.
+
+    Args:
+        hooks: called with every event.
+        vendor: name of the vendor in events.
+        base_url: address of the service.
+        max_attempts: attempts that a call has, for the log.
+        log_failures: log each call that finally fails as a warning.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        hooks: Sequence[Hook],
+        *,
+        vendor: str,
+        base_url: str,
+        max_attempts: int,
+        log_failures: bool,
+        clock: Callable[[], float],
+    ) -> None:
+        self._hooks = tuple(hooks)
+        self._vendor = vendor
+        self._base_url = base_url
+        self._max_attempts = max_attempts
+        self._failure_level = logging.WARNING if log_failures else logging.DEBUG
+        self._clock = clock
+        self._numbers = itertools.count(1)
+        self._prefix = secrets.token_hex(4)
+        self._addresses: dict[str | None, tuple[str, int]] = {}
+        #: Calls in the queue.
+        self.queued: int = 0
+        #: Calls that left the queue and have not ended.
+        self.in_flight: int = 0
+
+    def call_id(self, record: CallRecord) -> str:
+        """Return the id of a call in events, log records and errors."""
+        return f"{self._prefix}-{record.number}"
+
+    # The life of a call.
+
+    def begin(self, operation: Operation, *, token_request: bool = False) -> CallRecord:
+        """Begin the record of a call."""
+        record = CallRecord(next(self._numbers), operation, self._clock(), token_request)
+        if not token_request:
+            self.queued += 1
+            if self._hooks:
+                self.emit(CallStarted(**self._names(record)))
+        return record
+
+    def queue_left(self, record: CallRecord) -> None:
+        """Note that a call has its slot."""
+        record.queue_wait = self._clock() - record.started
+        if not record.token_request:
+            self.queued -= 1
+            self.in_flight += 1
+            if self._hooks:
+                self.emit(QueueLeft(**self._names(record), queue_wait=record.queue_wait))
+
+    def attempt_started(self, record: CallRecord, attempt: Attempt) -> None:
+        """Note that an attempt begins: the call has its credentials."""
+        wait = _token_wait(record, attempt.started)
+        if self._hooks:
+            self.emit(AttemptStarted(**self._names(record), attempt=attempt.number, token_wait=wait))
+
+    def request_sent(self, record: CallRecord, attempt: Attempt) -> None:
+        """Note that a request is about to be written."""
+        if self._hooks:
+            connection, limiter, _ = _parts(attempt, self._clock())
+            names = self._names(record)
+            self.emit(
+                RequestSent(**names, attempt=attempt.number, limiter_wait=limiter, connection_wait=connection)
+            )
+
+    def attempt_ended(self, record: CallRecord, attempt: Attempt, failure: BaseException | None) -> None:
+        """Note the end of an attempt."""
+        record.attempt = None
+        record.status = attempt.status
+        if not self._hooks and not logger.isEnabledFor(logging.DEBUG):
+            return
+        now = self._clock()
+        elapsed = now - attempt.started
+        logger.debug(
+            "%s: attempt %d of %d, HTTP %s, %s in %.3f s",
+            record.operation.name,
+            attempt.number,
+            self._max_attempts,
+            attempt.status,
+            "success" if failure is None else type(failure).__name__,
+            elapsed,
+            extra=self._fields(record, failure),
+        )
+        if not self._hooks:
+            return
+        connection, limiter, response = _parts(attempt, now)
+        record.connection_wait += connection
+        record.limiter_wait += limiter
+        record.response_time += response
+        self.emit(
+            AttemptEnded(
+                **self._names(record),
+                attempt=attempt.number,
+                elapsed=elapsed,
+                connection_wait=connection,
+                limiter_wait=limiter,
+                response_time=response,
+                status=attempt.status,
+                error=_name(failure),
+                code=_code(failure),
+            )
+        )
+
+    def retry_scheduled(self, record: CallRecord, failure: PublitracError, wait: float) -> None:
+        """Note that a call waits for its next attempt."""
+        logger.info(
+            "%s: %s in attempt %d of %d, again in %.2f s",
+            record.operation.name,
+            type(failure).__name__,
+            record.attempts,
+            self._max_attempts,
+            wait,
+            extra=self._fields(record, failure) | {"wait": wait},
+        )
+        if self._hooks:
+            self.emit(
+                RetryScheduled(
+                    **self._names(record), attempt=record.attempts, wait=wait, error=type(failure).__name__
+                )
+            )
+
+    def token_renewed(self, record: CallRecord, ttl: float) -> None:
+        """Note a new token."""
+        if self._hooks:
+            elapsed = self._clock() - record.started
+            self.emit(TokenRenewed(**self._names(record), ttl=ttl, elapsed=elapsed))
+
+    def end(self, record: CallRecord, failure: BaseException | None) -> None:
+        """Note the end of a call. Every record that was begun ends here, once."""
+        if record.attempt is not None:
+            self.attempt_ended(record, record.attempt, failure)
+        if record.token_request:
+            return
+        _token_wait(record, self._clock())
+        if record.queue_wait is None:
+            self.queued -= 1
+        else:
+            self.in_flight -= 1
+        if failure is None and not self._hooks:
+            return
+        elapsed = self._clock() - record.started
+        if failure is not None:
+            self._log_failure(record, failure, elapsed)
+        if not self._hooks:
+            return
+        self.emit(
+            CallEnded(
+                **self._names(record),
+                outcome=_outcome(failure),
+                attempts=record.attempts,
+                elapsed=elapsed,
+                queue_wait=elapsed if record.queue_wait is None else record.queue_wait,
+                token_wait=record.token_wait,
+                connection_wait=record.connection_wait,
+                limiter_wait=record.limiter_wait,
+                response_time=record.response_time,
+                retry_wait=record.retry_wait,
+                status=_status(record, failure),
+                error=_name(failure),
+                code=_code(failure),
+                maybe_applied=isinstance(failure, PublitracError) and failure.maybe_applied,
+            )
+        )
+
+    def emit(self, event: Event) -> None:
+        """Give an event to the hooks."""
+        for hook in self._hooks:
+            try:
+                hook(event)
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  (a hook must not lose a lead)
+                name = type(event).__name__
+                logger.warning(
+                    "a hook raised %s at %s",
+                    type(error).__name__,
+                    name,
+                    extra={
+                        "event": name,
+                        "error": type(error).__name__,
+                        "call_id": event.call_id,
+                        "operation": event.operation,
+                    },
+                )
+
+    # Parts of events and log records.
+
+    def _log_failure(self, record: CallRecord, failure: BaseException, elapsed: float) -> None:
+        cancelled = isinstance(failure, _CANCELLED)
+        # "There is no such lead" answers the question of the caller.
+        quiet = cancelled or isinstance(failure, NotFound)
+        level = min(logging.INFO, self._failure_level) if quiet else self._failure_level
+        if not logger.isEnabledFor(level):
+            return
+        status, code = _status(record, failure), _code(failure)
+        facts = [
+            type(failure).__name__,
+            *([f"HTTP {status}"] if status is not None else []),
+            *([f"code {code}"] if code is not None else []),
+            f"{record.attempts} of {self._max_attempts} attempts",
+        ]
+        logger.log(
+            level,
+            "%s: %s (%s) after %.3f s",
+            record.operation.name,
+            "cancelled" if cancelled else "failed",
+            ", ".join(facts),
+            elapsed,
+            extra=self._fields(record, failure) | {"elapsed": elapsed},
+        )
+
+    def _names(self, record: CallRecord) -> dict[str, Any]:
+        operation = record.operation
+        host, port = self._address(operation.base_url)
+        return {
+            "call_id": self.call_id(record),
+            "operation": operation.name,
+            "vendor": self._vendor,
+            "host": host,
+            "port": port,
+            "method": operation.verb,
+            "path": operation.path,
+        }
+
+    def _fields(self, record: CallRecord, failure: BaseException | None) -> dict[str, Any]:
+        """Return the `extra` fields of a log record."""
+        return {
+            "call_id": self.call_id(record),
+            "operation": record.operation.name,
+            "vendor": self._vendor,
+            "host": self._address(record.operation.base_url)[0],
+            "attempt": record.attempts,
+            "max_attempts": self._max_attempts,
+            "status": _status(record, failure),
+            "error": _name(failure),
+            "code": _code(failure),
+        }
+
+    def _address(self, base_url: str | None) -> tuple[str, int]:
+        address = self._addresses.get(base_url)
+        if address is None:
+            parts = urllib.parse.urlsplit(base_url or self._base_url)
+            address = parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 443)
+            self._addresses[base_url] = address
+        return address
+
+
+def _token_wait(record: CallRecord, now: float) -> float:
+    """End the wait for credentials, and return its seconds."""
+    wait = 0.0 if record.asked_at is None else now - record.asked_at
+    record.asked_at = None
+    record.token_wait += wait
+    return wait
+
+
+def _parts(attempt: Attempt, now: float) -> tuple[float, float, float]:
+    """Return the seconds for the connection, for the rate limiter, and for the response."""
+    connected = now if attempt.connected_at is None else attempt.connected_at
+    sent = now if attempt.sent_at is None else attempt.sent_at
+    return connected - attempt.started, sent - connected, now - sent
+
+
+def _name(failure: BaseException | None) -> str | None:
+    return None if failure is None else type(failure).__name__
+
+
+def _code(failure: BaseException | None) -> int | str | None:
+    return failure.code if isinstance(failure, PublitracError) else None
+
+
+def _status(record: CallRecord, failure: BaseException | None) -> int | None:
+    return failure.status if isinstance(failure, PublitracError) and failure.status else record.status
+
+
+def _outcome(failure: BaseException | None) -> CallOutcome:
+    if failure is None:
+        return CallOutcome.SUCCESS
+    return CallOutcome.CANCELLED if isinstance(failure, _CANCELLED) else CallOutcome.FAILED

@@ -1,0 +1,371 @@
+"""The events of a call, the gauges, and the log: every call ends in exactly one `CallEnded`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from publitrac_async import (
+    AttemptEnded,
+    AttemptStarted,
+    CallEnded,
+    CallEvent,
+    CallOutcome,
+    CallStarted,
+    ClientStateError,
+    DeadlineExceeded,
+    LeadNotFound,
+    NotSent,
+    PublitracError,
+    QueueLeft,
+    RequestSent,
+    RetryScheduled,
+    ServerError,
+    Timeout,
+    TokenRenewed,
+    UnexpectedContent,
+    ValidationError,
+    WindowLimiter,
+)
+from publitrac_async.transport.auth import Authorization, SharedToken, Token
+from publitrac_async.transport.operation import Call, Operation, OperationClass
+from publitrac_async.transport.pipeline import Transport
+from publitrac_async.transport.secret import Secret
+from tests.support.clients import READ, UPSERT, call, transport
+from tests.support.clock import now, virtual
+
+from .test_pipeline import LOST, REFUSED, Script, ok, status
+
+
+def pipeline(*steps: Any, **options: Any) -> tuple[Transport, list[CallEvent]]:
+    events: list[CallEvent] = []
+    return transport(Script(*steps), hooks=[events.append], **options), events
+
+
+def ends(events: list[CallEvent]) -> list[CallEnded]:
+    """The ends, after a look at the whole: each call begins once, then ends once, and nothing follows."""
+    by_call: dict[str, list[CallEvent]] = {}
+    for event in events:
+        by_call.setdefault(event.call_id, []).append(event)
+    for course in by_call.values():
+        kinds = [type(event) for event in course]
+        assert kinds[0] is CallStarted
+        assert kinds[-1] is CallEnded
+        assert (kinds.count(CallStarted), kinds.count(CallEnded)) == (1, 1)
+        assert kinds.count(AttemptStarted) == kinds.count(AttemptEnded)
+    return [event for event in events if isinstance(event, CallEnded)]
+
+
+# One call
+
+
+@virtual
+async def test_a_call_with_retries_tells_of_every_step() -> None:
+    sender, events = pipeline(LOST, [0.5, status(503)], ok())
+    await sender.send(call())
+    attempt = (AttemptStarted, RequestSent, AttemptEnded)
+    assert [type(event) for event in events] == [
+        CallStarted,
+        QueueLeft,
+        *(*attempt, RetryScheduled) * 2,
+        *attempt,
+        CallEnded,
+    ]
+    ended = [event for event in events if isinstance(event, AttemptEnded)]
+    assert [(event.attempt, event.status, event.error) for event in ended] == [
+        (1, None, "OutcomeUnknown"),
+        (2, 503, "ServerError"),
+        (3, 200, None),
+    ]
+    assert ended[1].elapsed == ended[1].response_time == pytest.approx(0.5, abs=0.001)
+    assert [event.wait for event in events if isinstance(event, RetryScheduled)] == [0.125, 0.25]
+    (end,) = ends(events)
+    assert (end.outcome, end.attempts, end.status, end.error) == (CallOutcome.SUCCESS, 3, 200, None)
+    assert end.retry_wait == pytest.approx(0.375, abs=0.001)
+    assert end.response_time == pytest.approx(0.5, abs=0.001)
+
+
+@virtual
+async def test_every_event_names_call_operation_vendor_and_address() -> None:
+    sender, events = pipeline(ok(), vendor="publitrac", base_url="https://app.example.com/api")
+    elsewhere = Operation(
+        name="token",
+        verb="GET",
+        path="/token",
+        operation_class=OperationClass.READ,
+        base_url="http://login.example.com:8080",
+    )
+    await sender.send(call())
+    await sender.send(call(elsewhere))
+    names = {(e.operation, e.vendor, e.host, e.port, e.method, e.path) for e in events}
+    assert names == {
+        ("upsert", "publitrac", "app.example.com", 443, "POST", "/upsert"),
+        ("token", "publitrac", "login.example.com", 8080, "GET", "/token"),
+    }
+    assert len({event.call_id for event in events}) == 2
+
+
+@virtual
+async def test_waits_are_told_apart() -> None:
+    limiter = WindowLimiter(35, clock=now)
+    limiter.pause(3)
+
+    class Slow:
+        doubted_after = ()
+
+        async def authorize(self) -> Authorization:
+            await asyncio.sleep(2)
+            return Authorization()
+
+        async def accepted(self, authorization: Authorization, sent_at: float) -> None: ...
+
+        async def rejected(self, authorization: Authorization) -> None: ...
+
+    sender, events = pipeline([5.0, ok()], limiter=limiter, concurrency=1)
+    begun = now()
+    calls = [asyncio.create_task(sender.send(call(authenticator=Slow()))) for _ in range(2)]
+    await asyncio.gather(*calls)
+    first, second = ends(events)
+    assert [round(w) for w in (first.queue_wait, first.token_wait, first.limiter_wait)] == [0, 2, 1]
+    assert [round(w) for w in (second.queue_wait, second.token_wait, second.limiter_wait)] == [8, 2, 0]
+    for end in (first, second):
+        assert end.response_time == pytest.approx(5, abs=0.01)
+        parts = end.queue_wait + end.token_wait + end.connection_wait + end.limiter_wait + end.response_time
+        assert end.elapsed == pytest.approx(parts + end.retry_wait, abs=0.01)
+    assert second.elapsed == pytest.approx(now() - begun, abs=0.01)
+    assert [round(e.queue_wait) for e in events if isinstance(e, QueueLeft)] == [0, 8]
+    assert [round(e.token_wait) for e in events if isinstance(e, AttemptStarted)] == [2, 2]
+    assert [round(e.limiter_wait) for e in events if isinstance(e, RequestSent)] == [1, 0]
+
+
+# Every end
+
+
+def raises(error: Exception) -> Callable[[object], None]:
+    def parse(_: object) -> None:
+        raise error
+
+    return parse
+
+
+@pytest.mark.parametrize(
+    ("steps", "options", "kind"),
+    [
+        ([REFUSED], {}, NotSent),
+        ([status(503)], {}, ServerError),
+        ([ok()], {"parse": raises(LeadNotFound("none", code=9011))}, LeadNotFound),
+        ([ok()], {"parse": raises(UnexpectedContent("cut"))}, UnexpectedContent),
+        ([ok()], {"parse": raises(ZeroDivisionError())}, ZeroDivisionError),
+        ([ok()], {"query": (("email", "\ud800"),)}, ValidationError),
+        ([[1000.0, ok()]], {"timeout": Timeout(total=5)}, DeadlineExceeded),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+@virtual
+async def test_a_failed_call_ends_once(
+    steps: list[Any], options: dict[str, Any], kind: type[Exception]
+) -> None:
+    sender, events = pipeline(*steps)
+    with pytest.raises(kind) as caught:
+        await sender.send(call(READ, **options))
+    (end,) = ends(events)
+    assert (end.outcome, end.error) == (CallOutcome.FAILED, kind.__name__)
+    if isinstance(caught.value, PublitracError):
+        assert caught.value.call_id == end.call_id
+        assert (caught.value.code, caught.value.attempts) == (end.code, end.attempts)
+    assert sender.reporter.queued == sender.reporter.in_flight == 0
+
+
+@virtual
+async def test_calls_that_end_in_the_queue_are_told_of() -> None:
+    sender, events = pipeline([10.0, ok()], concurrency=2, timeout=Timeout(total=15))
+    calls = [asyncio.create_task(sender.send(call())) for _ in range(9)]
+    await asyncio.sleep(1)
+    assert (sender.reporter.in_flight, sender.reporter.queued) == (2, 7)
+    for task in calls[-3:]:
+        task.cancel()
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    told = ends(events)
+    assert len(told) == len(calls)
+    outcomes = [end.error or "success" for end in told]
+    assert sorted(outcomes) == sorted(
+        "success" if isinstance(result, bytes) else type(result).__name__ for result in results
+    )
+    assert outcomes.count("CancelledError") == 3
+    assert outcomes.count("DeadlineExceeded") >= 2
+    cancelled = [end for end in told if end.outcome is CallOutcome.CANCELLED]
+    assert [(end.attempts, round(end.queue_wait)) for end in cancelled] == [(0, 1)] * 3
+    assert (sender.reporter.in_flight, sender.reporter.queued) == (0, 0)
+
+
+@virtual
+async def test_a_call_of_a_closed_client_is_told_of() -> None:
+    sender, events = pipeline([100.0, ok()], concurrency=1)
+    calls = [asyncio.create_task(sender.send(call())) for _ in range(3)]
+    await asyncio.sleep(1)
+    await sender.aclose()
+    await asyncio.gather(*calls, return_exceptions=True)
+    with pytest.raises(ClientStateError):
+        await sender.send(call())
+    assert [end.error for end in ends(events)] == ["ClientStateError"] * 4
+
+
+def test_a_call_from_another_event_loop_is_told_of() -> None:
+    sender, events = pipeline(ok())
+    asyncio.run(sender.send(call()))
+    with pytest.raises(ClientStateError):
+        asyncio.run(sender.send(call()))
+    assert [end.error for end in ends(events)] == [None, "ClientStateError"]
+
+
+@virtual
+async def test_an_interrupted_attempt_has_its_end_before_the_call() -> None:
+    sender, events = pipeline([1000.0, ok()])
+    task = asyncio.create_task(sender.send(call()))
+    await asyncio.sleep(1)
+    task.cancel()
+    await asyncio.wait([task])
+    attempt = events[-2]
+    assert isinstance(attempt, AttemptEnded)
+    assert (attempt.error, attempt.response_time) == ("CancelledError", pytest.approx(1, abs=0.001))
+    (end,) = ends(events)
+    assert (end.outcome, end.response_time) == (CallOutcome.CANCELLED, pytest.approx(1, abs=0.001))
+
+
+@virtual
+async def test_a_wait_for_a_token_that_ends_in_cancellation_is_counted() -> None:
+    class Never:
+        doubted_after = ()
+
+        async def authorize(self) -> Authorization:
+            await asyncio.sleep(1000)
+            raise AssertionError
+
+        async def accepted(self, authorization: Authorization, sent_at: float) -> None: ...
+
+        async def rejected(self, authorization: Authorization) -> None: ...
+
+    sender, events = pipeline(ok(), timeout=Timeout(total=4))
+    with pytest.raises(DeadlineExceeded):
+        await sender.send(call(authenticator=Never()))
+    (end,) = ends(events)
+    assert end.token_wait == pytest.approx(4, abs=0.001)
+
+
+# Token requests
+
+
+@virtual
+async def test_a_shared_token_request_is_told_once_and_is_no_call_of_the_program() -> None:
+    sender, events = pipeline([2.0, status(503)], [2.0, ok()])
+    request = Call(operation=READ, parse=lambda answer: (Secret(read(answer), "token"), 900.0))
+
+    def read(answer: Any) -> str:
+        if answer.status != 200:
+            raise ServerError("away", retryable=True, status=answer.status)
+        return "token"
+
+    async def fetch() -> Token:
+        value, ttl = await sender.request_token(request)
+        return Token(value=value, ttl=ttl, expires_at=now() + ttl)
+
+    token = SharedToken(fetch, header="Token", clock=now)
+    await asyncio.gather(*(sender.send(call(authenticator=token)) for _ in range(3)))
+    own = [event for event in events if event.operation == READ.name]
+    assert len({event.call_id for event in own}) == 1
+    assert [type(event) for event in own if not isinstance(event, RequestSent)] == [
+        *(AttemptStarted, AttemptEnded, RetryScheduled),
+        *(AttemptStarted, AttemptEnded, TokenRenewed),
+    ]
+    renewed = own[-1]
+    assert isinstance(renewed, TokenRenewed)
+    assert (renewed.ttl, round(renewed.elapsed)) == (900, 4)
+    told = ends([event for event in events if event.operation != READ.name])
+    assert [round(end.token_wait) for end in told] == [4, 4, 4]
+
+
+# Hooks that misbehave
+
+
+@pytest.mark.parametrize("error", [RuntimeError("ada@example.com"), asyncio.CancelledError("ada")])
+@virtual
+async def test_a_hook_that_raises_loses_nothing_and_is_logged(
+    caplog: pytest.LogCaptureFixture, error: BaseException
+) -> None:
+    def bad(_: CallEvent) -> None:
+        raise error
+
+    heard: list[CallEvent] = []
+    sender = transport(Script(status(503), ok()), hooks=[bad, heard.append])
+    with caplog.at_level(logging.WARNING):
+        assert await sender.send(call()) == b"fine"
+    assert len(ends(heard)) == 1
+    assert f"a hook raised {type(error).__name__} at CallEnded" in caplog.text
+    assert "ada" not in caplog.text
+
+
+# The log
+
+
+def records(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    return [record for record in caplog.records if record.name == "publitrac_async"]
+
+
+@virtual
+async def test_every_record_carries_fields(caplog: pytest.LogCaptureFixture) -> None:
+    sender, events = pipeline(status(503), ok(), base_url="https://vendor.test", vendor="publitrac")
+    with caplog.at_level(logging.DEBUG):
+        await sender.send(call(query=(("email", "ada@example.com"),)))
+        with pytest.raises(ValidationError):
+            await sender.send(call(parse=raises(ValidationError("no", code=9005))))
+    common = {"operation": "upsert", "vendor": "publitrac", "host": "vendor.test", "max_attempts": 4}
+    seen = []
+    for record in records(caplog):
+        assert common.items() <= vars(record).items()
+        seen.append((record.levelname, *(vars(record)[n] for n in ("attempt", "status", "error", "code"))))
+    assert seen == [
+        ("DEBUG", 1, 503, "ServerError", None),
+        ("INFO", 1, 503, "ServerError", None),
+        ("DEBUG", 2, 200, None, None),
+        ("DEBUG", 1, 200, "ValidationError", 9005),
+        ("WARNING", 1, 200, "ValidationError", 9005),
+    ]
+    assert {vars(record)["call_id"] for record in records(caplog)} == {e.call_id for e in events}
+    assert "ada" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("failure", "log_failures", "levels"),
+    [
+        (ValidationError("no"), True, ["WARNING"]),
+        (ValidationError("no"), False, []),
+        (LeadNotFound("none"), True, ["INFO"]),
+        (LeadNotFound("none"), False, []),
+        (ZeroDivisionError(), True, ["WARNING"]),
+    ],
+)
+@virtual
+async def test_a_call_that_finally_fails_is_one_warning(
+    caplog: pytest.LogCaptureFixture, failure: Exception, log_failures: bool, levels: list[str]
+) -> None:
+    sender = transport(Script(ok()), log_failures=log_failures)
+    with caplog.at_level(logging.INFO), pytest.raises(type(failure)):
+        await sender.send(call(parse=raises(failure)))
+    assert [record.levelname for record in records(caplog)] == levels
+
+
+@virtual
+async def test_a_call_that_fails_in_the_queue_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    sender = transport(Script([100.0, ok()]), concurrency=1, timeout=Timeout(total=5))
+    with caplog.at_level(logging.INFO):
+        calls = [asyncio.create_task(sender.send(call(UPSERT))) for _ in range(4)]
+        await asyncio.sleep(1)
+        calls[-1].cancel()
+        await asyncio.wait(calls)
+    texts = [(record.levelname, record.getMessage()) for record in records(caplog)]
+    assert sum("DeadlineExceeded" in text and level == "WARNING" for level, text in texts) == 3
+    assert [level for level, text in texts if "cancelled" in text] == ["INFO"]
