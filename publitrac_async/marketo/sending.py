@@ -48,7 +48,7 @@ _TOO_MANY_AT_ONCE: Final = "615"
 class MarketoBase(BaseClient):
     """The part of `MarketoClient` that knows no operation; see there."""
 
-    vendor = "marketo"
+    _vendor = "marketo"
 
     def __init__(
         self,

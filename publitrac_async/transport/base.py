@@ -43,7 +43,7 @@ class BaseClient:
     """
 
     #: The vendor's name in events, spans and log records.
-    vendor: ClassVar[str] = "publitrac"
+    _vendor: ClassVar[str] = "publitrac"
 
     #: Set here too: a report of a constructor that failed shows the half-built client.
     _base_url = ""
@@ -82,7 +82,7 @@ class BaseClient:
             timeout=settings,
             concurrency=concurrency,
             hooks=hooks,
-            vendor=self.vendor,
+            vendor=self._vendor,
             base_url=self._base_url,
             log_failures=log_failures,
         )

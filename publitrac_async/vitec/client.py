@@ -72,7 +72,7 @@ class VitecClient(BaseClient):
         ConfigurationError: a credential or setting is unusable.
     """
 
-    vendor = "vitec"
+    _vendor = "vitec"
 
     def __init__(
         self,
