@@ -36,7 +36,7 @@ async def test_no_instrumentation_records_a_secret_or_an_address(monkeypatch) ->
     assert recorded.count("SPAN ") == 2
     assert "by=aiohttp" in recorded
     assert "LeadNotFound" in recorded
-    assert "DEBUG:publitrac_async:getLead: attempt 1" in recorded
+    assert "DEBUG:publitrac_async:getLead: attempt 1 of 4" in recorded
 
     assert "/api?" not in recorded
     assert "/v2/" not in recorded

@@ -205,7 +205,7 @@ async def test_success_tells_nothing(told: Told) -> None:
             assert server.seen[-2].headers["authorization"] == CANARIES.api_key
             assert vendor.applied[-1] == ("delayedSync", CANARIES.email)
     told.check(CANARIES)
-    assert any("delayedSync: attempt 1, HTTP 200" in text for text in told.words)
+    assert any("delayedSync: attempt 1 of 2, HTTP 200" in text for text in told.words)
     assert any("Executing <" in text for text in told.words), "asyncio speaks at DEBUG"
 
 
