@@ -78,6 +78,9 @@ class PublitracError(Exception):
         maybe_applied: the call may have taken effect at the service.
         retry_after: seconds the service asked to wait, ``None`` if it did not.
         done: results of the records before this error, in input order, where a call was split into several.
+        vendor_message: the service's own words, in one line of at most 1,000 characters, ``None`` without
+            any. They may quote personal data, so they are in no ``str()``, no ``repr()`` and no log of this
+            package; they do travel when the error is pickled or copied.
     """
 
     retryable: bool = False
@@ -93,8 +96,10 @@ class PublitracError(Exception):
         retryable: bool | None = None,
         maybe_applied: bool | None = None,
         retry_after: float | None = None,
+        vendor_message: str | None = None,
     ) -> None:
         super().__init__(message)
+        self.vendor_message = vendor_message
         self.operation = operation
         self.status = status
         self.code = code

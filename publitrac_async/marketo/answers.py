@@ -31,6 +31,7 @@ from publitrac_async.marketo.structuring import structure, structure_lead
 from publitrac_async.transport.classify import error_for_status, is_html
 from publitrac_async.transport.operation import Answer
 from publitrac_async.transport.secret import Secret
+from publitrac_async.transport.vendor_words import words_of_json
 
 T = TypeVar("T")
 R = TypeVar("R", RecordResult, FieldResult)
@@ -172,6 +173,12 @@ def read_token(answer: Answer) -> tuple[Secret, float]:
         if isinstance(failure, AuthenticationError):
             failure.args = ("Identity refused client_id or client_secret",)
         raise failure
+    if content is not None and content.get("error"):
+        raise AuthenticationError(
+            "Identity refused client_id or client_secret",
+            status=answer.status,
+            vendor_message=words_of_json(content),
+        )
     token: Any = None if content is None else content.pop("access_token", None)
     life = 0.0 if content is None else _seconds(content.get("expires_in"))
     problem = None

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from attrs import field, frozen
 
 from publitrac_async.errors import ApiError, Conflict, NotFound, Problem, ValidationError
 from publitrac_async.marketo.codes import meaning_of
 from publitrac_async.models import UNSET, Flag, Text
+
+#: Statuses of a record that was taken: the documented ones, and "warning", which a peer met at submitForm.
+#: Others are not believed.
+_TAKEN: Final = frozenset(
+    {"created", "updated", "deleted", "added", "removed", "memberof", "notmemberof", "warning"}
+)
 
 #: What a field of a lead can hold. ``None`` and ``""`` both empty it.
 Value: TypeAlias = str | int | float | bool | date | None
@@ -128,8 +134,8 @@ class RecordResult:
 
     @property
     def ok(self) -> bool:
-        """Whether the record was taken."""
-        return not self.reasons and self.status not in (None, "skipped")
+        """Return True if the record was taken: it has a status that Marketo documents, and no reason."""
+        return not self.reasons and self.status in _TAKEN
 
     @property
     def error(self) -> ApiError | None:
@@ -138,7 +144,7 @@ class RecordResult:
             return None
         problems = [Problem(reason.text, code=reason.code, text=reason.message) for reason in self.reasons]
         if not problems:
-            return ApiError("skipped without a reason")
+            return ApiError("skipped without a reason", maybe_applied=self.status not in (None, "skipped"))
         kind = meaning_of(self.reasons[0].code).kind
         # What else a code means for a whole call (no permission, later) is about this one record here.
         if not issubclass(kind, ValidationError | Conflict | NotFound):

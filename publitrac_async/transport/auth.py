@@ -49,6 +49,12 @@ class Authorization:
     headers: tuple[tuple[str, Secret], ...] = ()
     token: Token | None = None
 
+    def masked_in(self, text: str) -> str:
+        """Mask these credentials in a text of the service, which may quote them."""
+        for _, secret in (*self.parameters, *self.headers):
+            text = secret.masked_in(text)
+        return text if self.token is None else self.token.value.masked_in(text)
+
 
 class Authenticator(Protocol):
     """Gives credentials, and hears how they fared."""

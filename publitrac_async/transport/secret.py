@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Final, NoReturn
 
@@ -10,6 +11,8 @@ from publitrac_async.errors import ConfigurationError
 #: What is shown in place of a credential.
 MASK: Final = "**********"
 _MAX_LENGTH: Final = 4096
+#: Characters of a credential that is looked for in texts; a shorter one would be found in any of them.
+_SHORTEST: Final = 4
 
 
 class Secret:
@@ -41,6 +44,12 @@ class Secret:
     def reveal(self) -> str:
         """The credential itself. Call this at the last moment, and bind the result to no name."""
         return self._value
+
+    def masked_in(self, text: str) -> str:
+        """Mask the credential in a text of the service, which may quote it."""
+        if len(self._value) < _SHORTEST:
+            return text
+        return re.sub(re.escape(self._value), MASK, text, flags=re.IGNORECASE)
 
     def __repr__(self) -> str:
         return f"Secret({MASK!r})"

@@ -1,8 +1,14 @@
-"""What an answer of v1 says: success, or which error (annex of the API reference, "Codes d'erreurs")."""
+"""Read the outcome of a v1 response: success, or which error (API reference, annex "Codes d'erreurs").
+
+Success is a status of the documented families, 1000 to 5999, without an `<error>`. Everything else is an
+error: what the service says to a wrong key, a wrong password or too many calls is documented nowhere.
+"""
 
 from __future__ import annotations
 
+import logging
 import re
+from http import HTTPStatus
 from typing import Any, Final
 
 from attrs import frozen
@@ -25,10 +31,19 @@ from publitrac_async.errors import (
 from publitrac_async.transport.classify import error_for_status, is_html
 from publitrac_async.transport.operation import Answer
 from publitrac_async.transport.steps import Steps, at_once
+from publitrac_async.transport.vendor_words import concern_credentials, shortened
 from publitrac_async.transport.xml import Convert
 from publitrac_async.v1.codes import METHOD_FAILED, MISSING_ARGUMENT, REASONS, Code
+from publitrac_async.v1.operations import METHODS
 from publitrac_async.v1.reading import children, number_of, read_in_steps, text_of
 
+logger: Final = logging.getLogger("publitrac_async")
+
+#: The families of success: 1100, 2001 to 2010, 3002 to 3004, 5001 and 5002 are documented.
+_SUCCESS: Final = range(1000, 6000)
+_DOCUMENTED: Final = frozenset(int(method.success[:4]) for method in METHODS.values())
+#: Statuses of HTTP that a service may use as its own.
+_CREDENTIALS_REFUSED: Final = frozenset({401, 403, 407})
 #: `<error>` := [code "-"] text, with or without the spaces.
 _ERROR: Final = re.compile(r"\s*(?:(\d{4})\s*-\s*)?(.*?)\s*", re.DOTALL)
 #: "Score (x) must be a valid integer for ..."; the value may hold parentheses of its own.
@@ -64,19 +79,21 @@ class Reply:
 
 
 def read_reply(answer: Answer) -> Reply:
-    """The content of a successful answer.
-
-    Success is what is no failure: a status outside 9000 to 9999 and no `<error>`. The numbers and
-    messages of success vary too much in the documents to be compared.
+    """Read a successful response.
 
     Raises:
-        PublitracError: the error that the answer stands for.
+        PublitracError: the error that the response stands for.
     """
     return at_once(read_reply_in_steps(answer))
 
 
 def read_reply_in_steps(answer: Answer, convert: Convert | None = None) -> Steps[Reply]:
-    """The same in steps, for answers that may be large; `convert` as in `publitrac_async.transport.xml`."""
+    """Do the same in steps, for responses that may be large.
+
+    Args:
+        answer: the response.
+        convert: as in `publitrac_async.transport.xml`.
+    """
     failure = error_for_status(answer)
     # The documents say nothing of HTTP statuses. These say more than a vendor's code could.
     if isinstance(failure, (AuthenticationError, PermissionDenied, RateLimited)):
@@ -88,16 +105,21 @@ def read_reply_in_steps(answer: Answer, convert: Convert | None = None) -> Steps
     except UnexpectedContent as error:
         raise failure or error.with_traceback(None) from None
     status = number_of(content, "status")
-    problems = [_problem(line) for line in _error_lines(content)]
-    if status is None:
-        raise failure or UnexpectedContent("the answer has no <status>")
+    lines = _error_lines(content)
+    problems = [_problem(line) for line in lines]
+    message = text_of(content, "message")
+    words = shortened(message, *lines)
     if isinstance(failure, ServerError) and not any(problem.code for problem in problems):
         raise failure
-    message = text_of(content, "message")
-    if problems or 9000 <= status <= 9999:
-        raise _refusal(status, problems, message, answer.status)
+    has_status = text_of(content, "status") != ""
+    if problems or (status not in _SUCCESS if has_status else concern_credentials(words)):
+        raise _refusal(status, problems, message, words, answer.status)
     if failure is not None:
         raise failure
+    if status is None:
+        raise UnexpectedContent("the response has no <status>", vendor_message=words)
+    if status not in _DOCUMENTED:
+        logger.warning("the service answered with status %d, which its documents do not list", status)
     return Reply(content, status, message)
 
 
@@ -143,18 +165,41 @@ def _is_missing(code: int | str | None, text: str | None) -> bool:
     return code in MISSING_ARGUMENT and _DOES_NOT_EXIST.search(text or "") is not None
 
 
-def _refusal(status: int, problems: list[Problem], message: str, http_status: int) -> PublitracError:
-    """The error for a vendor status and the `<error>` lines under it."""
+def _refusal(
+    status: int | None, problems: list[Problem], message: str, words: str | None, http_status: int
+) -> PublitracError:
+    """Make the error for a vendor's status and the `<error>` lines under it."""
     if not problems and status in REASONS and status not in METHOD_FAILED:
         problems = [_problem(f"{status} - {message}")]
     codes = {problem.code for problem in problems if problem.code is not None}
     # The lines say what is wrong; the status over them only which method failed.
     code = next(iter(codes)) if len(codes) == 1 else status
-    reason = "; ".join(dict.fromkeys(map(str, problems))) or REASONS.get(status, "the service refused")
-    return _kind(status, problems, codes)(reason, problems=problems, status=http_status, code=code)
+    kind = _kind(status, problems, codes, words)
+    reason = "; ".join(dict.fromkeys(map(str, problems)))
+    if kind is AuthenticationError:
+        reason = "the service refused the credentials; its own words are in vendor_message"
+    if not reason:
+        reason = REASONS.get(status or 0, "the service answered with a status that its documents do not list")
+    # No document says what such a status means, so nothing is known of the call's effect either.
+    unknown = kind is ApiError and not problems and (status is None or not 9000 <= status <= 9999)
+    return kind(
+        reason,
+        problems=problems,
+        status=http_status,
+        code=code,
+        maybe_applied=unknown,
+        vendor_message=words,
+    )
 
 
-def _kind(status: int, problems: list[Problem], codes: set[int | str]) -> type[ApiError]:
+def _kind(
+    status: int | None, problems: list[Problem], codes: set[int | str], words: str | None
+) -> type[ApiError]:
+    if not codes & REASONS.keys():
+        if status in _CREDENTIALS_REFUSED or concern_credentials(words):
+            return AuthenticationError
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            return RateLimited
     if Code.LEAD_ALREADY_EXISTS in codes:
         return Conflict
     if problems and all(_is_missing(problem.code, problem.text) for problem in problems):

@@ -19,7 +19,7 @@ from publitrac_async.v1.building import Request, mandatory, request, too_long
 from publitrac_async.v1.leads import done, lead_element
 from publitrac_async.v1.models import Campaign, EmailCampaign
 from publitrac_async.v1.operations import ADD_EMAIL_CAMPAIGN, EXECUTE_CAMPAIGN, GET_CAMPAIGNS
-from publitrac_async.v1.reading import children, page_of
+from publitrac_async.v1.reading import ENVELOPE, page_of, records_of
 from publitrac_async.v1.records import record_from_wire, record_to_wire
 
 
@@ -93,12 +93,9 @@ def campaign_key(campaign: Campaign) -> Hashable | None:
 
 def _page(answer: Answer, *, page: int) -> Steps[Page[Campaign]]:
     content = (yield from read_reply_in_steps(answer)).content
-    # The sample has no element around them; a list named like others of the vendor is understood as well.
-    places = [content, *children(content, "campaigns")]
-    records = [
-        record_from_wire(Campaign, fields)
-        for place in places
-        for fields in children(place, "campaign")
-        if isinstance(fields, dict)
-    ]
-    return page_of(content, records, page)
+    if "campaigns" not in content:
+        # The sample has no element around them; a list named like others of the vendor is read as well.
+        inner = {name: value for name, value in content.items() if name not in ENVELOPE}
+        content = {"campaigns": inner, "paging": content.get("paging")}
+    found = records_of(content, "campaigns", "campaign", page=page)
+    return page_of(content, [record_from_wire(Campaign, fields) for fields in found], page)

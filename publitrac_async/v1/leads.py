@@ -27,7 +27,7 @@ from publitrac_async.v1.operations import (
     Method,
 )
 from publitrac_async.v1.query import Condition
-from publitrac_async.v1.reading import children, page_of
+from publitrac_async.v1.reading import page_of, records_of
 from publitrac_async.v1.shapes import V1Shapes
 
 
@@ -128,9 +128,15 @@ def lead_key(lead: Lead) -> Hashable | None:
 
 
 def one_lead(answer: Answer) -> Steps[Lead]:
-    """The lead of an answer. "None" may come as an error or as an empty list: the documents do not say."""
+    """Read the lead of a response.
+
+    Raises:
+        LeadNotFound: the response says that there is no lead: an error, or an empty `<leads>`. The
+            documents do not say which of them comes.
+        UnexpectedContent: the response announces leads that cannot be found in it, or several.
+    """
     reply = yield from read_reply_in_steps(answer, lead_of_element)
-    leads = _leads(reply.content)
+    leads = leads_of(reply.content, page=1)
     if not leads:
         raise LeadNotFound("no lead matches", status=answer.status, code=reply.status)
     if len(leads) > 1:
@@ -149,13 +155,16 @@ def _is_empty(value: object) -> bool:
 
 def _page_of_leads(answer: Answer, *, page: int) -> Steps[Page[Lead]]:
     content = (yield from read_reply_in_steps(answer, lead_of_element)).content
-    return page_of(content, _leads(content), page)
+    return page_of(content, leads_of(content, page=page), page)
 
 
-def _leads(content: dict[str, Any]) -> list[Lead]:
+def leads_of(content: dict[str, Any], *, page: int) -> list[Lead]:
+    """Read the leads of a response.
+
+    Raises:
+        UnexpectedContent: there is none, and the response does not say so.
+    """
     return [
         found if isinstance(found, Lead) else lead_from_wire(found)
-        for container in children(content, "leads")
-        for found in children(container, "lead")
-        if not isinstance(found, str)
+        for found in records_of(content, "leads", "lead", page=page)
     ]

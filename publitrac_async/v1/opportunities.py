@@ -18,7 +18,7 @@ from publitrac_async.v1.building import Request, mandatory, request, text_of_num
 from publitrac_async.v1.leads import done
 from publitrac_async.v1.models import SALES_STAGES, Opportunity, OpportunityRecord
 from publitrac_async.v1.operations import GET_OPPORTUNITIES, SYNC_OPPORTUNITY
-from publitrac_async.v1.reading import children, page_of
+from publitrac_async.v1.reading import page_of, records_of
 from publitrac_async.v1.records import record_from_wire, record_to_wire
 
 #: The sample of syncOpportunity has 20/08/2012, so answers may as well.
@@ -76,9 +76,7 @@ def _page(answer: Answer, *, page: int) -> Steps[Page[OpportunityRecord]]:
     content = (yield from read_reply_in_steps(answer)).content
     records = [
         record_from_wire(OpportunityRecord, _day_last(fields))
-        for container in children(content, "opportunities")
-        for fields in children(container, "opportunity")
-        if isinstance(fields, dict)
+        for fields in records_of(content, "opportunities", "opportunity", page=page)
     ]
     return page_of(content, records, page)
 

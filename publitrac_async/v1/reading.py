@@ -19,6 +19,9 @@ from publitrac_async.transport.xml import Convert, Malformed, Node, in_utf8, par
 
 T = TypeVar("T")
 
+#: Elements of a response beside its records.
+ENVELOPE: Final = frozenset({"status", "message", "errors", "error", "paging"})
+
 _CLOSE: Final = b"</response>"
 _NUMBER: Final = re.compile(r"-?[0-9]{1,18}")
 
@@ -94,6 +97,39 @@ def number_of(node: Node | None, name: str) -> int | None:
     """The first child of that name as an integer, ``None`` if it is none."""
     text = text_of(node, name)
     return int(text) if _NUMBER.fullmatch(text) else None
+
+
+def records_of(content: dict[str, Any], container: str, name: str, *, page: int) -> list[Any]:
+    """Find the records of a successful response.
+
+    "There is none" is believed only of a response that says so: a total of 0, or an empty element where the
+    records would be and no total that contradicts it.
+
+    Args:
+        content: children of `<response>`.
+        container: name of the element around the records.
+        name: name of a record.
+        page: the number that was asked for.
+
+    Raises:
+        UnexpectedContent: the response says nothing of records, or announces some that are not in it.
+    """
+    places = children(content, container)
+    # An empty record stands for none.
+    records = [record for place in places for record in children(place, name) if record != ""]
+    if any(isinstance(record, str) for record in records):
+        raise UnexpectedContent(f"a <{name}> holds text in place of fields")
+    if records:
+        return records
+    paging = next(iter(children(content, "paging")), None)
+    items, size, total = (number_of(paging, field) for field in ("items", "offset", "total"))
+    if items or (total and (page - 1) * (size or 0) < total):
+        raise UnexpectedContent(f"the response announces records, but has no <{name}>")
+    if any(place and (isinstance(place, str) or name not in place) for place in places):
+        raise UnexpectedContent(f"<{container}> holds something else than <{name}>")
+    if not places and total != 0:
+        raise UnexpectedContent(f"the response has no <{container}>")
+    return []
 
 
 def page_of(content: dict[str, Any], items: Sequence[T], page: int) -> Page[T]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Any, Final
 
@@ -10,18 +11,26 @@ import orjson
 
 from publitrac_async.checks import email_problem, refuse
 from publitrac_async.converters import decimal_text
-from publitrac_async.errors import Problem, UnexpectedContent
+from publitrac_async.errors import AuthenticationError, Problem, UnexpectedContent
 from publitrac_async.models import UNSET
 from publitrac_async.transport.auth import Authorization, StaticCredentials
 from publitrac_async.transport.base import check_base_url
 from publitrac_async.transport.classify import error_for_status, is_html
 from publitrac_async.transport.operation import Answer, Call
 from publitrac_async.transport.secret import Secret
+from publitrac_async.transport.vendor_words import concern_credentials, words_of_text
+from publitrac_async.v1.answers import read_reply
 from publitrac_async.v1.building import mandatory, text_problem
 from publitrac_async.v1.models import Amount, Transaction, TransactionItem
 from publitrac_async.v1.operations import ADD_TRANSACTION
 
 _ITEMS: Final = "items"
+#: Texts that say no more than the status.
+_SUCCESS: Final = re.compile(
+    r"""(?:HTTP(?:/[\d.]+)? )?(?:200 ?)?(?:ok|success(?:ful)?)?[.!]?|"""
+    r"""\{\s*(?:"(?:status|result)"\s*:\s*"(?:ok|success)"\s*)?\}""",
+    re.IGNORECASE,
+)
 
 
 def call(transaction: Transaction, *, url: str, token: Secret, email: str) -> Call[None]:
@@ -91,9 +100,25 @@ def _texts(content: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _accepted(answer: Answer) -> None:
-    """The documents promise HTTP 200 and no body; a web page means that something else answered."""
+    """Read a response: the documents show HTTP 200 and nothing else.
+
+    Whatever else arrives in a body is believed only if it says success in a known way.
+    """
     failure = error_for_status(answer)
+    page = is_html(answer)
+    words = None if page else words_of_text(answer.body)
     if failure is not None:
+        failure.vendor_message = words
         raise failure
-    if is_html(answer):
+    if page:
         raise UnexpectedContent("a web page answered; check the url of the transactions", maybe_applied=True)
+    if answer.body.lstrip().startswith(b"<"):
+        read_reply(answer)
+    elif concern_credentials(words) or "token" in (words or "").lower():
+        raise AuthenticationError("the service refused the credentials", vendor_message=words)
+    elif words is not None and not _SUCCESS.fullmatch(words):
+        raise UnexpectedContent(
+            "the response has content, where the documents show HTTP 200 alone",
+            maybe_applied=True,
+            vendor_message=words,
+        )

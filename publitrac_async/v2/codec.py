@@ -26,6 +26,7 @@ from publitrac_async.models import Accepted, Lead
 from publitrac_async.transport.classify import error_for_status, is_html
 from publitrac_async.transport.operation import Answer
 from publitrac_async.transport.secret import Secret
+from publitrac_async.transport.vendor_words import concern_credentials, words_of_json
 from publitrac_async.v2.operations import DELAYED_SYNC
 
 #: The documents show an answer with single quotes, which is no JSON. Only this flat form is understood.
@@ -35,6 +36,8 @@ _SINGLE_QUOTED: Final = re.compile(
 #: ... and one of getToken without its comma.
 _MISSING_COMMA: Final = re.compile(r'("(?:[^"\\]|\\.)*")\s+(?="\w+"\s*:)')
 
+#: Words for the status of a refusal; the documents have none.
+_REFUSED: Final = frozenset({"error", "fail", "failed", "failure", "refused", "rejected"})
 _NUMBER: Final = re.compile(r"[0-9]{1,9}")
 
 _BY_CODE: Final[dict[int, type[ApiError]]] = {
@@ -77,7 +80,7 @@ def read_token(answer: Answer) -> tuple[Secret, float]:
     Raises:
         PublitracError: the error that the answer stands for.
     """
-    content = _read(answer, success=False)
+    content = _read(answer, token=True)
     token = content.pop("token", None)
     ttl = _ttl(content.get("ttl"))
     problem = None
@@ -97,31 +100,58 @@ def _ttl(value: Any) -> float:
     return ttl if math.isfinite(ttl) and ttl > 0 else TOKEN_TTL
 
 
-def _read(answer: Answer, *, success: bool = True) -> dict[str, Any]:
+def _read(answer: Answer, *, token: bool = False) -> dict[str, Any]:
+    """Read a response that says success.
+
+    Args:
+        answer: the response.
+        token: a response without status and code says success if it has a token.
+
+    Raises:
+        PublitracError: the error that the response stands for.
+    """
     failure = error_for_status(answer)
-    if failure is not None:
-        raise failure
     content = _parse(answer.body)
+    words = words_of_json(content)
+    if failure is not None:
+        failure.vendor_message = words
+        raise failure
     if content is None and is_html(answer):
         raise UnexpectedContent("the service answered with a web page instead of JSON")
     if content is None:
         raise UnexpectedContent("the answer is not the JSON object that the documents show", retryable=True)
     status, code = content.get("status"), _code(content.get("code"))
-    if "token" in content and not success:
-        return content
-    if status == "success" and code is not None and 200 <= code < 300:
+    refused = bool(content.get("error") or content.get("errors"))
+    has_success_code = code is not None and 200 <= code < 300
+    if not refused and status == "success" and has_success_code:
         return content | {"code": code}
-    if code is None and status in (None, "success"):
-        raise UnexpectedContent("the answer has no code that can be read", retryable=True)
-    raise _refusal(code, answer)
+    has_token = token and "token" in content and status in (None, "success")
+    if not refused and has_token and (has_success_code or content.get("code") is None):
+        return content
+    if not refused and code is None and status in (None, "success") and not concern_credentials(words):
+        raise UnexpectedContent(
+            "the answer has no code that can be read", retryable=True, vendor_message=words
+        )
+    raise _refusal(status, code, words, answer)
 
 
-def _refusal(code: int | None, answer: Answer) -> PublitracError:
-    """The error for an answer that came with HTTP 200 and does not say success."""
-    if code is not None and code >= 500:
-        return ServerError("the service failed", status=answer.status, code=code, maybe_applied=True)
+def _refusal(status: Any, code: int | None, words: str | None, answer: Answer) -> PublitracError:
+    """Make the error for a response that came with HTTP 2xx and does not say success."""
     kind = _BY_CODE.get(code or 0, ApiError)
-    return kind("the service refused", status=answer.status, code=code, retry_after=answer.retry_after)
+    if kind is ApiError and concern_credentials(words):
+        kind = AuthenticationError
+    elif code is not None and code >= 500:
+        kind = ServerError
+    # What the documents do not list as a refusal says nothing about the call's effect.
+    unknown = kind is ServerError or (kind is ApiError and str(status).lower() not in _REFUSED)
+    return kind(
+        "the service failed" if kind is ServerError else "the service refused",
+        status=answer.status,
+        code=code,
+        maybe_applied=unknown,
+        retry_after=answer.retry_after,
+        vendor_message=words,
+    )
 
 
 def _code(value: Any) -> int | None:

@@ -11,6 +11,7 @@ import orjson
 from publitrac_async.errors import Problem, PublitracError, UnexpectedContent, ValidationError
 from publitrac_async.transport.classify import error_for_status, is_html
 from publitrac_async.transport.operation import Answer
+from publitrac_async.transport.vendor_words import shortened
 from publitrac_async.transport.xml import Malformed, read_document
 
 #: An id and an error are short; whatever is larger is neither. Bytes.
@@ -23,6 +24,8 @@ _MESSAGE: Final = frozenset({"message", "messagedetail", "title", "detail", "err
 #: Names that say nothing about a field, and those that may quote the person or the service's inside.
 _OTHER: Final = frozenset({"exceptionmessage", "exceptiontype", "stacktrace", "type", "status", "traceid"})
 
+#: An id: Vitec does not document its form. A sentence about an error has no digit.
+_ID: Final = re.compile(r"(?=.*\d)[^\x00-\x1f\x7f<>]{1,100}")
 _NAME: Final = re.compile(r"[\w.\[\]]+")
 _PARTS: Final = frozenset({"person", "receiver", "leadsource", "marketing", "message"})
 
@@ -43,29 +46,30 @@ _ADVICE: Final = {
 
 
 def read_lead_id(answer: Answer) -> str:
-    """The id of the lead that was created: a bare JSON string, or a ``<string>`` element.
+    """Read the id of the lead that was created: a bare JSON string, or a ``<string>`` element.
 
-    The lead exists once the status is 2xx, so an unreadable answer may have been applied.
+    The lead exists once the status is 2xx, so an unreadable response may have been applied.
 
     Raises:
-        PublitracError: the error that the answer stands for.
+        PublitracError: the error that the response stands for.
     """
     failure = error_for_status(answer)
     if failure is not None:
         raise _explained(failure, answer)
-    problem = None
+    words = None
     if is_html(answer):
         problem = "the service answered with a web page instead of the lead's id"
     elif len(answer.body) > MAX_ANSWER:
         problem = f"the answer is larger than {MAX_ANSWER} bytes, which is no lead's id"
     else:
-        content = _content(answer.body)
+        name, content = _document(answer.body)
         if isinstance(content, int) and not isinstance(content, bool):
-            return str(content)
-        if isinstance(content, str) and content.strip():
+            content = str(content)
+        if isinstance(content, str) and name in (None, "string") and _ID.fullmatch(content.strip()):
             return content.strip()
+        words = shortened(*_texts(content))
         problem = "the answer holds no lead id"
-    raise UnexpectedContent(problem, status=answer.status, maybe_applied=True)
+    raise UnexpectedContent(problem, status=answer.status, maybe_applied=True, vendor_message=words)
 
 
 def _explained(failure: PublitracError, answer: Answer) -> PublitracError:
@@ -89,17 +93,25 @@ def _explained(failure: PublitracError, answer: Answer) -> PublitracError:
 
 
 def _content(body: bytes) -> Any:
-    """What is in a body of JSON or XML, whatever its content type says; ``None`` for anything else."""
+    return _document(body)[1]
+
+
+def _document(body: bytes) -> tuple[str | None, Any]:
+    """Read a body of JSON or XML, whatever its content type says.
+
+    Returns:
+        The name of the root element, ``None`` for JSON; and the content, ``None`` if it is neither.
+    """
     text = body.removeprefix(_BOM).strip()
     if text.startswith(b"<") or body[:2] in (b"\xff\xfe", b"\xfe\xff"):
         try:
-            return read_document(body)[1]
+            return read_document(body)
         except Malformed:
-            return None
+            return None, None
     try:
-        return orjson.loads(text)
+        return None, orjson.loads(text)
     except orjson.JSONDecodeError:
-        return None
+        return None, None
 
 
 def _problems(content: Any) -> Iterator[Problem]:

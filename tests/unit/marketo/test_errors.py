@@ -211,6 +211,14 @@ def test_a_result_of_another_shape_is_named_without_its_values(item: Any) -> Non
     assert "seven" not in str(caught.value)
 
 
+@pytest.mark.parametrize("status", ["failed", "error", "queued", ""])
+def test_a_record_with_a_status_that_is_not_documented_was_not_taken_for_sure(status: str) -> None:
+    (found,) = reading.results(answer(result({"id": 7, "status": status})), RecordResult, 1)
+    assert not found.ok
+    assert found.error is not None
+    assert found.error.maybe_applied
+
+
 def test_unknown_members_and_statuses_are_passed_over() -> None:
     item = {"id": 7, "status": "warning", "seq": 0, "marketoGUID": "x"}
     (found,) = reading.results(answer(result(item)), RecordResult, 1)

@@ -115,6 +115,7 @@ async def test_a_token_with_little_life_left_is_no_loop_of_log_ins() -> None:
     [
         (httpx.Response(401, json={"error": "unauthorized"}), AuthenticationError, "unauthorized"),
         (httpx.Response(401, json={"error": "invalid_client"}), AuthenticationError, "invalid_client"),
+        (httpx.Response(200, json={"error": "invalid_client"}), AuthenticationError, None),
         (httpx.Response(401, json={"error": f"bad {SECRET}"}), AuthenticationError, None),
         (httpx.Response(401, content=b"<html>"), AuthenticationError, None),
         (httpx.Response(200, content=b"<html>"), UnexpectedContent, None),

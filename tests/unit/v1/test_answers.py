@@ -56,17 +56,46 @@ class TestSuccess:
             3002,
             5001,
             5002,
-            0,
-            1,
-            8999,
+            1000,
+            5999,
         ],
     )
-    def test_a_status_outside_9000_to_9999_is_success(self, status):
+    def test_a_status_of_the_documented_families_is_success(self, status):
         reply = read_reply(Answer(200, response("<lead/>", status=status, message="Done.")))
         assert (reply.status, reply.message, reply.content["lead"]) == (status, "Done.", "")
 
+    @pytest.mark.parametrize("status", [1000, 2007, 5999])
+    def test_a_status_inside_the_families_that_is_not_documented_is_logged(self, status, caplog):
+        read_reply(Answer(200, response(status=status, message="ada@example.com")))
+        assert str(status) in caplog.text
+        assert "ada" not in caplog.text
+
+    def test_a_documented_status_is_not_logged(self, caplog):
+        read_reply(Answer(200, response(status=2006)))
+        assert not caplog.records
+
     @pytest.mark.parametrize(
-        "message", ["", "failed", "Leads synchronization successfull.", "lead not found"]
+        "status", ["0", "1", "-1", "999", "6000", "6001", "8001", "8999", "10001", "500", "503", "200"]
+    )
+    @pytest.mark.parametrize("message", ["", "Something else", "Get lead success."])
+    def test_any_other_status_is_an_error_of_which_nothing_is_known(self, status, message):
+        error = refusal(status=status, message=message)
+        assert type(error) is ApiError
+        assert (error.code, error.vendor_message) == (int(status), message or None)
+        assert error.maybe_applied
+        assert not error.retryable
+
+    @pytest.mark.parametrize("status", ["error", "success", "²", "--2001", "9" * 5000, "2001.0", "2 001"])
+    def test_a_status_that_is_no_number_is_an_error(self, status):
+        error = refusal(status=status, message="Something else")
+        assert type(error) is ApiError
+        assert (error.code, error.vendor_message) == (None, "Something else")
+
+    def test_too_many_calls_are_told_as_in_http(self):
+        assert isinstance(refusal(status=429, message="Slow down"), RateLimited)
+
+    @pytest.mark.parametrize(
+        "message", ["", "failed", "Invalid API key", "Leads synchronization successfull.", "lead not found"]
     )
     def test_the_message_decides_nothing(self, message):
         assert read_reply(Answer(200, response(status=2001, message=message))).status == 2001
@@ -214,7 +243,14 @@ class TestKinds:
             (9016, "Create new lead have errors.", ApiError),
             (9017, "Update Lead contain error", ApiError),
             (9018, "failed", ApiError),
-            (9000, "Authentication failed", ApiError),
+            (9000, "Authentication failed", AuthenticationError),
+            (9000, "something", ApiError),
+            (9000, "Your API key is not allowed from this IP", AuthenticationError),
+            (9999, "Account suspended", AuthenticationError),
+            (9015, "Invalid username or password", AuthenticationError),
+            (9018, "Mot de passe invalide", AuthenticationError),
+            (9018, "lead password@example.com (password) was not created", ApiError),
+            (9002, "Email address is invalid for xml lead->email (password)", ValidationError),
             (9999, "", ApiError),
         ],
     )
@@ -224,9 +260,44 @@ class TestKinds:
         assert error.code == status
 
     def test_an_unknown_status_with_lines_without_codes_is_a_refusal(self):
-        error = refusal("Authentication failed", status=9000)
+        error = refusal("Maintenance", status=9000)
         assert type(error) is ApiError
-        assert error.problems[0].text == "Authentication failed"
+        assert error.problems[0].text == error.vendor_message.rpartition("; ")[2] == "Maintenance"
+
+    @pytest.mark.parametrize(
+        "status", ["0", "401", "403", "407", "1", "8001", "9000", "9015", "9018", "error"]
+    )
+    @pytest.mark.parametrize("as_line", [True, False])
+    def test_a_refusal_of_the_credentials_is_told_by_its_words(self, status, as_line):
+        words = "Invalid username or password"
+        error = refusal(*[words] * as_line, status=status, message="failed" if as_line else words)
+        assert type(error) is AuthenticationError
+        assert words in error.vendor_message
+        assert words not in str(error) + repr(error)
+        assert not error.maybe_applied
+
+    @pytest.mark.parametrize("status", [401, 403, 407])
+    def test_a_status_of_http_tells_them_without_words(self, status):
+        assert type(refusal(status=status, message="")) is AuthenticationError
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            "<errors><error>Invalid API key</error></errors>",
+            "<error>Invalid API key</error>",
+            "<message>Invalid API key</message>",
+            "<status/><message>Invalid API key</message>",
+        ],
+    )
+    def test_they_are_found_without_a_status(self, content):
+        error = error_of(f"<response>{content}</response>".encode())
+        assert type(error) is AuthenticationError
+        assert error.vendor_message == "Invalid API key"
+
+    def test_a_line_without_a_status_is_a_refusal(self):
+        error = error_of(b"<response><error>Unknown method</error></response>")
+        assert type(error) is ApiError
+        assert (error.vendor_message, error.maybe_applied) == ("Unknown method", False)
 
     def test_every_code_of_the_annex_is_known(self):
         assert [code.value for code in Code] == list(range(9001, 9019))
@@ -330,10 +401,6 @@ class TestHttp:
             b"<response></response>",
             b"<response><message>Done.</message></response>",
             b"<response><status></status></response>",
-            b"<response><status>fine</status></response>",
-            b"<response><status>\xc2\xb2</status></response>",
-            b"<response><status>--2001</status></response>",
-            b"<response><status>" + b"9" * 5000 + b"</status></response>",
             b"<status>2001</status>",
             b"",
             b"OK",

@@ -61,13 +61,52 @@ class TestReadingLeads:
             response(status=9015),
             response("<leads></leads>", status=2002),
             response("<leads><lead></lead></leads>", status=2002),
-            response(status=2010),
+            response("<leads/><paging><items>0</items><total>0</total></paging>", status=2001),
+            response("<paging><page>1</page><items>0</items><total>0</total></paging>", status=2001),
         ]
         async with v1(*nothing) as (client, service):
             for _ in nothing:
                 with pytest.raises(LeadNotFound):
                     await getattr(client, method)(EMAIL)
         assert len(service.sent) == len(nothing)
+
+    @pytest.mark.parametrize("method", ["get_lead", "get_lead_by_external_id", "get_lead_by_token_id"])
+    @pytest.mark.parametrize(
+        "content",
+        [
+            "",
+            "<leads>no rights</leads>",
+            "<leads><lead>no rights</lead></leads>",
+            "<leads><row><id>1</id></row></leads>",
+            "<leads/><paging><items>1</items><total>1</total></paging>",
+            "<leads/><paging><total>3</total></paging>",
+        ],
+    )
+    async def test_none_is_believed_only_of_a_response_that_says_so(self, method, content):
+        async with v1(response(content, status=2002)) as (client, _):
+            with pytest.raises(UnexpectedContent) as caught:
+                await getattr(client, method)(EMAIL)
+            with pytest.raises(UnexpectedContent):
+                await client.get_leads()
+        assert not caught.value.retryable
+
+    @pytest.mark.parametrize("content", ["<list><campaign/></list>", "<leads/>", "<campaigns>x</campaigns>"])
+    async def test_campaigns_and_opportunities_are_not_missed(self, content):
+        async with v1(response(content, status=5001)) as (client, _):
+            with pytest.raises(UnexpectedContent):
+                await client.get_campaigns()
+            with pytest.raises(UnexpectedContent):
+                await client.get_opportunities()
+
+    async def test_an_account_without_campaigns(self):
+        async with v1(response(status=5001), response("<campaigns/>", status=5001)) as (client, _):
+            assert (await client.get_campaigns()).items == ()
+            assert (await client.get_campaigns()).items == ()
+
+    async def test_a_page_past_the_end_is_empty(self):
+        paging = "<paging><page>9</page><items>0</items><offset>100</offset><total>3</total></paging>"
+        async with v1(response(f"<leads></leads>{paging}", status=2001)) as (client, _):
+            assert (await client.get_leads(page=9)).items == ()
 
     @pytest.mark.parametrize("method", ["get_lead", "get_lead_by_external_id", "get_lead_by_token_id"])
     async def test_two_leads_are_not_one(self, method):

@@ -9,6 +9,8 @@ import httpx
 import pytest
 
 from publitrac_async import (
+    ApiError,
+    AuthenticationError,
     ConfigurationError,
     OutcomeUnknown,
     PublitracClient,
@@ -171,10 +173,31 @@ async def test_a_token_may_be_sealed_and_shows_nowhere():
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"OK", b"200 OK", b"{}", b"<response><status>9000</status></response>"]
+    "body",
+    [
+        *(b"", b" \r\n", b"OK", b"200 OK", b"HTTP/1.1 200 OK", b"success", b"{}", b'{"status": "success"}'),
+        b"<response><status>5002</status><message>ok</message></response>",
+    ],
 )
-async def test_any_body_goes_with_success(body):
+async def test_success_is_http_200_and_a_body_that_says_no_more(body):
     await add(SAMPLE, httpx.Response(200, content=body))
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"Invalid token", AuthenticationError),
+        (b'{"error": "wrong token"}', AuthenticationError),
+        (b'{"status": "error"}', UnexpectedContent),
+        (b"the shop is not known", UnexpectedContent),
+        (b"<response><status>9000</status></response>", ApiError),
+        (b"<response><status>401</status><message>no</message></response>", AuthenticationError),
+    ],
+)
+async def test_a_refusal_that_comes_with_http_200_is_no_success(body, kind):
+    with pytest.raises(kind) as caught:
+        await add(SAMPLE, httpx.Response(200, content=body))
+    assert "known" not in str(caught.value)
 
 
 async def test_a_web_page_is_no_success():

@@ -1,0 +1,66 @@
+"""Read what a service says in its own words, for a person and for the kind of an error."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import orjson
+
+#: Characters that `error.vendor_message` keeps of a service's words.
+MAX_WORDS: Final = 1000
+#: Bytes; an error is short.
+_MAX_JSON: Final = 64 * 1024
+
+_NOT_PRINTABLE: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+#: Values that a complaint quotes: addresses, and what is in parentheses or quotes.
+_QUOTED: Final = re.compile(r"""\S+@\S+|\([^()]*\)|"[^"]*"|«[^»]*»""")
+_CREDENTIALS: Final = re.compile(
+    r"\bapi[ _-]?key\b|\bpassword\b|\bcredentials?\b|\bauthenticat|\bunauthori[sz]ed\b|\bnot authori[sz]ed\b"
+    r"|\buser[ _-]?name\b|\blog[ -]?in\b|\baccess (?:is )?denied\b|\bforbidden\b|\bpermission"
+    r"|\baccount (?:is |has been |was )?(?:suspended|disabled|locked|inactive|expired|closed)\b"
+    r"|\b(?:invalid|unknown|wrong|expired|missing) (?:access |api )?(?:key|user)\b"
+    r"|\bmot de passe\b|\bidentifiants?\b|\bauthentifi|\bcl[ée] (?:d.)?api\b|\bnon autoris|\bacc[èe]s refus",
+    re.IGNORECASE,
+)
+_MESSAGES: Final = ("message", "error", "error_description", "errors", "detail", "details", "title", "reason")
+
+
+def shortened(*texts: str | None) -> str | None:
+    """Join texts into one line without control characters; ``None`` if nothing is left."""
+    lines = (_NOT_PRINTABLE.sub(" ", text or "").strip() for text in texts)
+    words = "; ".join(dict.fromkeys(filter(None, lines)))
+    return f"{words[: MAX_WORDS - 1]}…" if len(words) > MAX_WORDS else words or None
+
+
+def concern_credentials(words: str | None) -> bool:
+    """Return True if a service's words refuse a key, a user or a password rather than a value.
+
+    What the words quote is left out: an address may hold "password" as well.
+    """
+    return words is not None and _CREDENTIALS.search(_QUOTED.sub(" ", words)) is not None
+
+
+def words_of_text(body: bytes) -> str | None:
+    """Return what a body of plain text says, or the messages in one of JSON."""
+    if len(body) <= _MAX_JSON and body.lstrip().startswith((b"{", b"[", b'"')):
+        try:
+            return words_of_json(orjson.loads(body)) or shortened(body.decode("utf-8", "replace"))
+        except orjson.JSONDecodeError:
+            pass
+    return shortened(body[:MAX_WORDS].decode("utf-8", "replace"))
+
+
+def words_of_json(content: Any) -> str | None:
+    """Join the messages of a JSON document that reports an error."""
+    return shortened(*_messages(content, depth=4))
+
+
+def _messages(content: Any, depth: int) -> list[str]:
+    if isinstance(content, str):
+        return [content]
+    if depth and isinstance(content, list):
+        return [text for part in content[:20] for text in _messages(part, depth - 1)]
+    if depth and isinstance(content, dict):
+        return [text for name in _MESSAGES if name in content for text in _messages(content[name], depth - 1)]
+    return []
