@@ -12,8 +12,11 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
+from attrs import evolve
+
 from publitrac_async.config import CLOSE_PATIENCE, RetryPolicy, Timeout
 from publitrac_async.errors import (
+    ApiError,
     ClientStateError,
     DeadlineExceeded,
     PublitracError,
@@ -222,6 +225,7 @@ class Transport:
                 result = await in_turns(parsed) if isinstance(parsed, Generator) else parsed
             except PublitracError as error:
                 failure = error.with_traceback(None)
+                _mask_credentials(failure, authorization)
             self._reporter.attempt_ended(record, attempt, failure)
             if failure is None:
                 if authenticator is not None and attempt.sent_at is not None:
@@ -316,3 +320,14 @@ class Transport:
             raise ClientStateError(
                 "the client belongs to another event loop: open one client in each loop, inside it"
             )
+
+
+def _mask_credentials(failure: PublitracError, authorization: Authorization) -> None:
+    """Mask the credentials where a service quotes them in its own words."""
+    if failure.vendor_message is not None:
+        failure.vendor_message = authorization.masked_in(failure.vendor_message)
+    if isinstance(failure, ApiError):
+        failure.problems = tuple(
+            problem if problem.text is None else evolve(problem, text=authorization.masked_in(problem.text))
+            for problem in failure.problems
+        )

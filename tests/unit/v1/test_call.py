@@ -5,7 +5,14 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from publitrac_async import LeadNotFound, OutcomeUnknown, RetryPolicy, UnexpectedContent, ValidationError
+from publitrac_async import (
+    AuthenticationError,
+    LeadNotFound,
+    OutcomeUnknown,
+    RetryPolicy,
+    UnexpectedContent,
+    ValidationError,
+)
 from tests.support.v1 import DONE, response, sample, v1
 
 
@@ -137,3 +144,17 @@ async def test_a_value_cannot_become_a_parameter():
         await client.call("getLead", {"email": "a&password=x"})
     assert service.last.query["password"] == "the-password"
     assert service.last.query["email"] == "a&password=x"
+
+
+async def test_a_service_that_quotes_the_credentials_does_not_put_them_into_the_error():
+    body = response(
+        status=401,
+        message="the-user may not use THE-KEY",
+        errors=["Invalid password: the-password", "Invalid key the-key"],
+    )
+    async with v1(body) as (client, _):
+        with pytest.raises(AuthenticationError) as caught:
+            await client.call("getLead")
+    error = caught.value
+    assert error.vendor_message.startswith("********** may not use **********; Invalid password: *****")
+    assert "the-" not in error.vendor_message + "".join(problem.text for problem in error.problems)
