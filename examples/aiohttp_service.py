@@ -11,7 +11,15 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from publitrac_async import UNSET, Lead, LeadNotFound, PublitracClient, PublitracError, ValidationError
+from publitrac_async import (
+    UNSET,
+    Lead,
+    LeadNotFound,
+    PublitracClient,
+    PublitracError,
+    Timeout,
+    ValidationError,
+)
 
 STATUS = {LeadNotFound: 404, ValidationError: 422}
 PATIENCE = 2.0  # seconds that a caller waits for a lead
@@ -20,7 +28,7 @@ CLIENT = web.AppKey("client", PublitracClient)
 
 async def publitrac(app: web.Application) -> AsyncIterator[None]:
     """One client for the life of the service."""
-    async with PublitracClient.from_env() as app[CLIENT]:
+    async with PublitracClient.from_env(timeout=Timeout(queue=2, total=10)) as app[CLIENT]:
         yield
 
 

@@ -12,7 +12,15 @@ from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 
-from publitrac_async import UNSET, Lead, LeadNotFound, PublitracClient, PublitracError, ValidationError
+from publitrac_async import (
+    UNSET,
+    Lead,
+    LeadNotFound,
+    PublitracClient,
+    PublitracError,
+    Timeout,
+    ValidationError,
+)
 
 STATUS = {LeadNotFound: 404, ValidationError: 422}
 
@@ -20,7 +28,7 @@ STATUS = {LeadNotFound: 404, ValidationError: 422}
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, PublitracClient]]:
     """One client for the life of the service."""
-    async with PublitracClient.from_env() as publitrac:
+    async with PublitracClient.from_env(timeout=Timeout(queue=2, total=10)) as publitrac:
         yield {"publitrac": publitrac}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from publitrac_async.config import BASE_URL, CALLS_PER_SECOND, CONCURRENCY, RetryPolicy, Timeout
+from publitrac_async.config import BASE_URL, CALLS_PER_SECOND, CONCURRENCY, TIMEOUT, RetryPolicy, Timeout
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.transport.auth import Authorization, Placement, StaticCredentials, TokenStore
 from publitrac_async.transport.base import BaseClient
@@ -44,7 +44,7 @@ class PublitracClient(BaseClient):
         v2_rate_limit: calls a second of v2 alone, where PUBLITRAC granted that. v2 shares `rate_limit`
             otherwise.
         retry: when a failed call is repeated.
-        timeout: how long things may take; a number is the total of a call in seconds.
+        timeout: limits on the time of a call; a number is its total in seconds, ``None`` no total.
         concurrency: calls in flight at once.
         transport: any ``httpx.AsyncBaseTransport``, in place of the one on aiohttp. The client closes it.
         limiter: in place of the limiter that `rate_limit` describes. One that has a method ``aclose()`` is
@@ -72,7 +72,7 @@ class PublitracClient(BaseClient):
         rate_limit: int | None = CALLS_PER_SECOND,
         v2_rate_limit: int | None = None,
         retry: RetryPolicy | None = None,
-        timeout: Timeout | float | None = None,
+        timeout: Timeout | float | None = TIMEOUT,
         concurrency: int = CONCURRENCY,
         transport: httpx.AsyncBaseTransport | None = None,
         limiter: RateLimiter | None = None,

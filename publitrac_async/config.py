@@ -21,6 +21,9 @@ RATE_GUARD: Final = 0.05
 #: Calls in flight at once; also the size of the connection pool, so that nothing ever waits for the pool.
 CONCURRENCY: Final = 32
 
+#: Seconds after which a call gives up a shared limiter that cannot be asked.
+LIMITER_PATIENCE: Final = 30.0
+
 #: Seconds that closing a client waits for calls in flight.
 CLOSE_PATIENCE: Final = 0.5
 
@@ -53,23 +56,30 @@ def is_integer(value: object) -> bool:
 
 @frozen(kw_only=True)
 class Timeout:
-    """How long things may take, in seconds.
+    """Limits on the time of a call, in seconds. ``None`` means no limit, for each of them.
 
     Attributes:
-        total: the whole call: waiting for the rate limit, log-in, every attempt and the waits between
-            them. ``None`` means no limit.
+        queue: waiting in the client's own queue, for a slot among the calls in flight and for the first
+            permit of the rate limit. A call that waits longer ends with `QueueTimeout`; nothing was sent.
+        total: everything after the queue: token request, connecting, every attempt, and the waits between
+            attempts. A call that takes longer ends with `DeadlineExceeded`.
         connect: opening one connection, TLS included.
-        read: the longest silence while an answer is awaited or read.
+        read: silence while a response is awaited or read.
     """
 
+    queue: float | None = None
     total: float | None = 30.0
-    connect: float = 10.0
-    read: float = 20.0
+    connect: float | None = 10.0
+    read: float | None = 20.0
 
     def __attrs_post_init__(self) -> None:
-        for name, seconds in (("total", self.total), ("connect", self.connect), ("read", self.read)):
+        for name, seconds in attrs.asdict(self).items():
             if seconds is not None and not seconds > 0:
                 raise ConfigurationError(f"timeout: {name} must be more than 0 seconds, not {seconds}")
+
+
+#: What a call is given where the caller says nothing.
+TIMEOUT: Final = Timeout()
 
 
 @frozen(kw_only=True)

@@ -7,9 +7,10 @@
     ├── ClientStateError          the client is closed, or belongs to another event loop or process
     ├── TransportError            no usable answer arrived
     │   ├── NotSent               nothing reached the service: repeating is safe
-    │   │   └── LimiterUnavailable  whoever grants permission to send cannot be asked
+    │   │   ├── LimiterUnavailable  the limiter that several processes share cannot be asked
+    │   │   └── QueueTimeout        the call waited too long in the client's own queue
     │   ├── OutcomeUnknown        bytes may have left, the answer is lost
-    │   └── DeadlineExceeded      the total time of the call ran out
+    │   └── DeadlineExceeded      the call took longer than its total time
     ├── ApiError                  the service (or a check before the wire) refused
     │   ├── AuthenticationError   the credentials were rejected
     │   ├── PermissionDenied      the credentials do not reach this far
@@ -154,10 +155,25 @@ class NotSent(TransportError):
 
 
 class LimiterUnavailable(NotSent):
-    """The limiter that several processes share cannot be asked, so nothing was sent.
+    """The limiter that several processes share could not be asked, so nothing was sent.
 
-    ``retry_after`` has the seconds after which it is asked again.
+    A call waits for such a limiter within its own timeouts, and half a minute at most. ``retry_after`` has
+    the seconds after which the limiter is asked again.
     """
+
+
+class QueueTimeout(NotSent):
+    """The call waited longer than ``Timeout.queue`` in the client's own queue, so nothing was sent.
+
+    The service is not at fault: calls are made faster than the rate limit lets them leave.
+
+    Attributes:
+        queued: calls in the queue at that moment, this one included.
+    """
+
+    def __init__(self, message: str, *, queued: int = 0, **context: Any) -> None:
+        super().__init__(message, **context)
+        self.queued = queued
 
 
 class OutcomeUnknown(TransportError):
@@ -167,7 +183,7 @@ class OutcomeUnknown(TransportError):
 
 
 class DeadlineExceeded(TransportError):
-    """The total time of the call ran out, waiting for the rate limit, log-ins and retries included."""
+    """The call took longer than ``Timeout.total``, with its token request and all retries."""
 
 
 class ApiError(PublitracError):

@@ -34,8 +34,8 @@ class MarketoClient(LeadOperations, FieldOperations, MembershipOperations):
         rate_limit: calls in 20 seconds; ``None`` for no limit. Marketo allows 100 to all integrations of an
             instance together and advises 50 for one.
         retry: when a failed call is repeated.
-        timeout: how long things may take; a number is the total of a call in seconds. By default every
-            operation has the time that Marketo gives it, see the guide.
+        timeout: limits on the time of a call; a number is its total in seconds, ``None`` no total. By
+            default every operation has the time that Marketo gives it, see the guide.
         concurrency: calls in flight at once. Marketo allows 10 to all integrations together and advises 5.
         transport: any ``httpx.AsyncBaseTransport``, in place of the one on aiohttp. The client closes it.
         limiter: in place of the limiter that `rate_limit` describes.

@@ -43,6 +43,8 @@ Path: TypeAlias = Mapping[str, int | str]
 _ACCEPT: Final = (("accept", "application/json"),)
 _JSON: Final = "application/json"
 _TOO_MANY_AT_ONCE: Final = "615"
+#: Every operation has the time that Marketo gives it.
+_BY_OPERATION: Final = Timeout()
 
 
 class MarketoBase(BaseClient):
@@ -58,7 +60,7 @@ class MarketoBase(BaseClient):
         client_secret: str | Secret,
         rate_limit: int | None = MARKETO_CALLS,
         retry: RetryPolicy | None = None,
-        timeout: Timeout | float | None = None,
+        timeout: Timeout | float | None = _BY_OPERATION,
         concurrency: int = MARKETO_CONCURRENCY,
         transport: httpx.AsyncBaseTransport | None = None,
         limiter: RateLimiter | None = None,
@@ -88,7 +90,7 @@ class MarketoBase(BaseClient):
             trust_env=trust_env,
             allow_insecure_http=allow_insecure_http,
         )
-        self._own_timeout = timeout is None
+        self._own_timeout = timeout is _BY_OPERATION
         self._successes = 0
         names = ("client_id", "client_secret")
         self._identity = StaticCredentials(

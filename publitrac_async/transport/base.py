@@ -30,7 +30,7 @@ class BaseClient:
         base_url: scheme and host; plain ``http`` is accepted for this machine only.
         limiter: asked before every request. One that has a method ``aclose()`` is closed with the client.
         retry: when a failed call is repeated.
-        timeout: how long things may take; a number is the total of a call in seconds.
+        timeout: limits on the time of a call; a number is its total in seconds, ``None`` no total.
         concurrency: calls in flight at once.
         transport: carries the requests, in place of the one on aiohttp. The client closes it.
         hooks: called with every event of `publitrac_async.transport.events`.
@@ -127,7 +127,7 @@ class BaseClient:
 
 def _timeout(timeout: Timeout | float | None) -> Timeout:
     if timeout is None:
-        return Timeout()
+        return Timeout(total=None)
     if isinstance(timeout, Timeout):
         return timeout
     if not is_integer(timeout) and not isinstance(timeout, float):

@@ -185,7 +185,7 @@ class Wire:
         return ready
 
 
-def _seconds(timeout: Timeout) -> dict[str, float]:
+def _seconds(timeout: Timeout) -> dict[str, float | None]:
     """`timeout` as httpx's transports want it."""
     return {
         "connect": timeout.connect,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import functools
-import math
+import logging
 import os
 import random
 import time
@@ -14,16 +15,18 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from attrs import evolve
 
-from publitrac_async.config import CLOSE_PATIENCE, RetryPolicy, Timeout
+from publitrac_async.config import CLOSE_PATIENCE, LIMITER_PATIENCE, RetryPolicy, Timeout
 from publitrac_async.errors import (
     ApiError,
     ClientStateError,
     DeadlineExceeded,
+    LimiterUnavailable,
     PublitracError,
+    QueueTimeout,
     RateLimited,
     UnexpectedContent,
 )
-from publitrac_async.transport.auth import Authorization
+from publitrac_async.transport.auth import Authenticator, Authorization
 from publitrac_async.transport.deadline import Deadline
 from publitrac_async.transport.events import Hook
 from publitrac_async.transport.limits import ConcurrencyGate, RateLimiter
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
     from publitrac_async.transport.http import Wire
 
 T = TypeVar("T")
+
+logger: Final = logging.getLogger("publitrac_async")
 
 _NO_CREDENTIALS: Final = Authorization()
 
@@ -107,6 +112,13 @@ class Transport:
         self._forks = _Process.forks
         self._closing = asyncio.Event()
         self._in_flight: set[Deadline] = set()
+        #: Calls that wait for a slot or for their first permit.
+        self._unsent = 0
+        #: Calls that wait for a token, and token requests that wait for their permit.
+        self._authorizing: set[Deadline] = set()
+        self._token_requests = 0
+        #: Why the limiter cannot be asked at present.
+        self._obstacle: LimiterUnavailable | None = None
         self._out_of_patience = False
 
     @property
@@ -149,32 +161,35 @@ class Transport:
         return value, ttl
 
     async def _carry_out(self, call: Call[T], record: CallRecord, limiter: RateLimiter | None) -> T:
-        total = (call.timeout or self._timeout).total
-        deadline = math.inf if total is None else record.started + total
+        timeout = call.timeout or self._timeout
         failure: PublitracError
         scope: Deadline | None = None
         try:
             self._check_open()
             self._check_home()
-            scope = Deadline(total)
+            scope = Deadline(timeout.total, timeout.queue, queued=True)
             self._in_flight.add(scope)
+            self._unsent += 1
             with scope:
                 async with nullcontext() if record.token_request else self._gate:
+                    scope.leave_queue()
                     self._reporter.queue_left(record)
-                    result = await self._attempts(call, record, deadline, limiter or self._limiter)
+                    result = await self._attempts(call, record, scope, limiter or self._limiter)
         except PublitracError as error:
             failure = error.with_traceback(None)
         except BaseException as error:
             if scope is None or not (isinstance(error, TimeoutError) and scope.expired):
                 self._reporter.end(record, error)
                 raise
-            failure = self._cut_short(call, record)
+            failure = self._cut_short(call, record, scope)
         else:
             self._reporter.end(record, None)
             return result
         finally:
             if scope is not None:
                 self._in_flight.discard(scope)
+                if not record.permitted:
+                    self._unsent -= 1
         # An error of a token request, or of closing, knows nothing of the attempts before it.
         failure.maybe_applied |= record.maybe_applied
         if failure.operation is None:  # An error of a token request names that operation.
@@ -206,20 +221,24 @@ class Transport:
         while self._in_flight and self._clock() < patience:
             await asyncio.sleep(0.01)
 
-    async def _attempts(self, call: Call[T], record: CallRecord, deadline: float, limiter: RateLimiter) -> T:
+    async def _attempts(self, call: Call[T], record: CallRecord, scope: Deadline, limiter: RateLimiter) -> T:
         authenticator = call.authenticator
         renewed = False
         while True:
             self._check_open()
             record.attempts += 1
             record.asked_at = self._clock()
-            authorization = _NO_CREDENTIALS if authenticator is None else await authenticator.authorize()
+            authorization = (
+                _NO_CREDENTIALS
+                if authenticator is None
+                else await self._authorize(authenticator, record, scope)
+            )
             attempt = record.attempt = Attempt(record.attempts, self._clock())
             self._reporter.attempt_started(record, attempt)
             failure: PublitracError | None = None
             result: T | None = None
             try:
-                leave = functools.partial(self._leave, record, attempt, limiter)
+                leave = functools.partial(self._leave, record, scope, attempt, limiter)
                 answer = await self._wire.exchange(call, authorization, attempt, leave)
                 parsed = call.parse(answer)
                 result = await in_turns(parsed) if isinstance(parsed, Generator) else parsed
@@ -238,10 +257,10 @@ class Transport:
                 await authenticator.rejected(authorization)
                 renewed = True
                 continue
-            await self._wait_or_give_up(failure, record, deadline, limiter)
+            await self._wait_or_give_up(failure, record, scope, limiter)
 
     async def _wait_or_give_up(
-        self, failure: PublitracError, record: CallRecord, deadline: float, limiter: RateLimiter
+        self, failure: PublitracError, record: CallRecord, scope: Deadline, limiter: RateLimiter
     ) -> None:
         """Wait until the call may be retried, or raise `failure`."""
         operation = record.operation
@@ -258,7 +277,7 @@ class Transport:
             failure,
             operation.operation_class,
             attempt=record.attempts,
-            remaining=deadline - self._clock(),
+            remaining=scope.remaining,
             budget=self._budget,
             random=self._draw,
         )
@@ -281,17 +300,78 @@ class Transport:
         except TimeoutError:
             return
 
-    async def _leave(self, record: CallRecord, attempt: Attempt, limiter: RateLimiter) -> None:
+    async def _authorize(
+        self, authenticator: Authenticator, record: CallRecord, scope: Deadline
+    ) -> Authorization:
+        """Get credentials. While the token request waits in the queue, so does the call that needs it."""
+        if record.permitted:
+            return await authenticator.authorize()
+        if self._token_requests:
+            scope.enter_queue()
+        self._authorizing.add(scope)
+        try:
+            return await authenticator.authorize()
+        finally:
+            self._authorizing.discard(scope)
+            scope.leave_queue()
+
+    async def _leave(
+        self, record: CallRecord, scope: Deadline, attempt: Attempt, limiter: RateLimiter
+    ) -> None:
         attempt.connected_at = self._clock()
         if len(self._in_flight) > 1:
             # Other tasks come this far in this turn of the event loop. Requests that then leave right after
             # each other cost less than as many that each wake up who reads them.
             await asyncio.sleep(0)
-        await limiter.acquire()
+        if record.permitted:
+            await self._permit(limiter)
+        else:
+            scope.enter_queue()
+            await (self._permit_for_token(limiter) if record.token_request else self._permit(limiter))
+            scope.leave_queue()
+            record.permitted = True
+            self._unsent -= 1
         attempt.sent_at = self._clock()
         self._reporter.request_sent(record, attempt)
 
-    def _cut_short(self, call: Call[Any], record: CallRecord) -> PublitracError:
+    async def _permit_for_token(self, limiter: RateLimiter) -> None:
+        self._token_requests += 1
+        for scope in self._authorizing:
+            scope.enter_queue()
+        try:
+            await self._permit(limiter)
+        finally:
+            self._token_requests -= 1
+            if not self._token_requests:
+                for scope in self._authorizing:
+                    scope.leave_queue()
+
+    async def _permit(self, limiter: RateLimiter) -> None:
+        """Wait for a permit, also while a shared limiter cannot be asked.
+
+        Raises:
+            LimiterUnavailable: it could not be asked for longer than `LIMITER_PATIENCE`.
+        """
+        asked = self._clock()
+        while True:
+            try:
+                await limiter.acquire()
+            except LimiterUnavailable as error:
+                failure = error.with_traceback(None)
+            else:
+                self._obstacle = None
+                return
+            # This is no retry of the call: nothing was sent, and the service needs no sparing.
+            if self._obstacle is None:
+                logger.warning("waiting for the rate limiter: %s", failure.message)
+            self._obstacle = failure
+            wait = failure.retry_after or 1.0
+            if self._clock() + wait - asked > LIMITER_PATIENCE:
+                raise failure
+            await self._sleep(wait * (0.5 + self._draw()))
+            self._check_open()
+
+    def _cut_short(self, call: Call[Any], record: CallRecord, scope: Deadline) -> PublitracError:
         """Return the error of a call that ran out of time, or that still waited when the client closed."""
         attempt = record.attempt
         in_flight = attempt is not None and attempt.sent_at is not None
@@ -302,9 +382,16 @@ class Transport:
         maybe_applied = in_flight and not reads
         if self._out_of_patience:
             return ClientStateError(f"the client was closed {where}", maybe_applied=maybe_applied)
-        return DeadlineExceeded(
-            f"{(call.timeout or self._timeout).total} s were not enough, {where}", maybe_applied=maybe_applied
-        )
+        if self._obstacle is not None and not in_flight:
+            return copy.copy(self._obstacle)
+        timeout = call.timeout or self._timeout
+        if scope.queued:
+            return QueueTimeout(
+                f"{timeout.queue} s in the queue of this client were not enough: {self._unsent} calls wait "
+                "for a slot or for the rate limit; nothing was sent",
+                queued=self._unsent,
+            )
+        return DeadlineExceeded(f"{timeout.total} s were not enough, {where}", maybe_applied=maybe_applied)
 
     def _check_open(self) -> None:
         if self._closing.is_set():

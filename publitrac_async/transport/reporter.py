@@ -57,6 +57,7 @@ class CallRecord:
 
     Attributes:
         token_request: the call fetches a token for other calls.
+        permitted: the rate limiter let a request of this call leave.
         maybe_applied: an earlier attempt may have taken effect.
         cost: retry budget that the retries of this call took.
         attempt: the attempt under way.
@@ -68,6 +69,7 @@ class CallRecord:
     operation: Operation
     started: float
     token_request: bool
+    permitted: bool = False
     attempts: int = 0
     maybe_applied: bool = False
     cost: int = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from publitrac_async.config import RetryPolicy
-from publitrac_async.errors import PublitracError, RateLimited
+from publitrac_async.errors import LimiterUnavailable, PublitracError, RateLimited
 from publitrac_async.transport.operation import OperationClass
 
 
@@ -62,6 +62,8 @@ def next_wait(
         random: uniform in [0, 1).
     """
     if attempt >= policy.attempts or not may_repeat(failure, operation_class):
+        return None
+    if isinstance(failure, LimiterUnavailable):  # The call has waited for it already.
         return None
     floor = failure.retry_after or 0.0
     if floor > policy.max_retry_after:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from publitrac_async.config import (
+    TIMEOUT,
     VITEC_BASE_URL,
     VITEC_CALLS_PER_SECOND,
     VITEC_CONCURRENCY,
@@ -59,7 +60,7 @@ class VitecClient(BaseClient):
         rate_limit: calls a second; ``None`` for no limit. Vitec states none, the default is careful.
         retry: when a failed call is repeated: only where nothing was sent, or where the service refused
             because calls came too fast.
-        timeout: how long things may take; a number is the total of a call in seconds.
+        timeout: limits on the time of a call; a number is its total in seconds, ``None`` no total.
         concurrency: calls in flight at once.
         transport: any ``httpx.AsyncBaseTransport``, in place of the one on aiohttp. The client closes it.
         limiter: in place of the limiter that `rate_limit` describes.
@@ -82,7 +83,7 @@ class VitecClient(BaseClient):
         base_url: str = VITEC_BASE_URL,
         rate_limit: int | None = VITEC_CALLS_PER_SECOND,
         retry: RetryPolicy | None = None,
-        timeout: Timeout | float | None = None,
+        timeout: Timeout | float | None = TIMEOUT,
         concurrency: int = VITEC_CONCURRENCY,
         transport: httpx.AsyncBaseTransport | None = None,
         limiter: RateLimiter | None = None,

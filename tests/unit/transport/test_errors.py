@@ -73,7 +73,7 @@ def test_a_users_subclass_too(duplicate: Callable[[BaseException], BaseException
 def test_the_tree_is_the_documented_one() -> None:
     assert module.__doc__ is not None
     assert all(kind.__name__ in module.__doc__ for kind in tree() if kind is not PublitracError)
-    assert len(list(tree())) == 19
+    assert len(list(tree())) == 20
 
 
 def test_an_error_without_a_message_has_a_text() -> None:

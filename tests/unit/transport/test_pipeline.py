@@ -17,9 +17,11 @@ from publitrac_async import (
     AuthenticationError,
     ClientStateError,
     DeadlineExceeded,
+    LimiterUnavailable,
     NotSent,
     OutcomeUnknown,
     PublitracError,
+    QueueTimeout,
     RateLimited,
     RetryPolicy,
     ServerError,
@@ -28,7 +30,7 @@ from publitrac_async import (
     ValidationError,
     WindowLimiter,
 )
-from publitrac_async.transport.auth import Authorization
+from publitrac_async.transport.auth import Authorization, SharedToken, Token
 from publitrac_async.transport.operation import Operation
 from publitrac_async.transport.secret import Secret
 from tests.support.clients import APPEND, EAGER, READ, UPSERT, call, transport
@@ -320,28 +322,155 @@ async def test_a_success_is_told_with_the_moment_its_request_left() -> None:
 
 
 @virtual
-async def test_the_deadline_covers_the_limiter() -> None:
+async def test_waiting_for_the_first_permit_is_not_part_of_the_total() -> None:
     limiter = WindowLimiter(35, clock=now)
     limiter.pause(1000)
-    script, started = Script(ok()), now()
-    with pytest.raises(DeadlineExceeded) as caught:
-        await transport(script, limiter=limiter, timeout=Timeout(total=3)).send(call(APPEND))
-    assert now() - started == pytest.approx(3, abs=0.001)
-    assert caught.value.elapsed == pytest.approx(3, abs=0.001)
-    assert not caught.value.maybe_applied
-    assert script.seen == []
-    await asyncio.sleep(1000)
-    await asyncio.wait_for(limiter.acquire(), 0.001)  # Nobody's permit is stuck.
+    started = now()
+    pipeline = transport(Script([2.0, ok()]), limiter=limiter, timeout=Timeout(total=3))
+    assert await pipeline.send(call(APPEND)) == b"fine"
+    assert now() - started == pytest.approx(1002, abs=0.01)
 
 
 @virtual
-async def test_the_deadline_covers_the_gate() -> None:
-    script = Script([1000.0, ok()])
+async def test_waiting_for_a_slot_is_not_part_of_the_total() -> None:
+    script = Script([2.0, ok()])
     pipeline = transport(script, concurrency=1, timeout=Timeout(total=3))
-    results = await asyncio.gather(*(pipeline.send(call(APPEND)) for _ in range(3)), return_exceptions=True)
-    assert [type(result) for result in results] == [DeadlineExceeded] * 3
-    assert sorted(result.maybe_applied for result in results) == [False, False, True]  # type: ignore[union-attr]
+    results = await asyncio.gather(*(pipeline.send(call(APPEND)) for _ in range(20)))
+    assert results == [b"fine"] * 20
+
+
+@virtual
+async def test_waiting_for_the_permit_of_a_retry_is_part_of_the_total() -> None:
+    limiter = WindowLimiter(35, clock=now)
+    script = Script(status(503), ok())
+    pipeline = transport(script, limiter=limiter, timeout=Timeout(queue=1, total=3))
+    asyncio.get_running_loop().call_later(0.1, limiter.pause, 1000)
+    with pytest.raises(DeadlineExceeded, match="before attempt 2 was sent"):
+        await pipeline.send(call(UPSERT))
     assert len(script.seen) == 1
+
+
+@virtual
+async def test_the_limit_on_the_queue_covers_the_limiter() -> None:
+    limiter = WindowLimiter(35, clock=now)
+    limiter.pause(1000)
+    script, started = Script(ok()), now()
+    pipeline = transport(script, limiter=limiter, timeout=Timeout(queue=3, total=1))
+    results = await asyncio.gather(*(pipeline.send(call(APPEND)) for _ in range(5)), return_exceptions=True)
+    assert now() - started == pytest.approx(3, abs=0.001)
+    assert pipeline.reporter.queued == pipeline.reporter.in_flight == 0
+    assert sorted(error.queued for error in results) == [1, 2, 3, 4, 5]  # type: ignore[union-attr]
+    for error in results:
+        assert isinstance(error, QueueTimeout)
+        assert isinstance(error, NotSent)
+        assert error.elapsed == pytest.approx(3, abs=0.001)
+        assert f"{error.queued} calls wait" in str(error)
+        assert "nothing was sent" in str(error)
+        assert error.retryable
+        assert not error.maybe_applied
+    assert script.seen == []
+    await asyncio.sleep(1000)
+    await asyncio.wait_for(limiter.acquire(), 0.001)  # No permit is stuck.
+
+
+@virtual
+async def test_the_limit_on_the_queue_covers_the_gate_and_leaves_calls_in_flight_alone() -> None:
+    script = Script([5.0, ok()])
+    pipeline = transport(script, concurrency=1, timeout=Timeout(queue=3))
+    results = await asyncio.gather(*(pipeline.send(call(APPEND)) for _ in range(3)), return_exceptions=True)
+    assert results[0] == b"fine"
+    assert [type(result) for result in results[1:]] == [QueueTimeout] * 2
+    assert len(script.seen) == 1
+    assert await pipeline.send(call()) == b"fine"
+
+
+@virtual
+async def test_ten_thousand_calls_at_once_all_succeed_first_come_first_served() -> None:
+    order: list[int] = []
+
+    async def handler(request: httpx.Request) -> httpx.Response:
+        order.append(int(request.content))
+        await asyncio.sleep(0.4)
+        return ok()
+
+    pipeline, started = transport(handler, limiter=WindowLimiter(35, clock=now)), now()
+    calls = [pipeline.send(call(content=b"%d" % number)) for number in range(10_000)]
+    assert await asyncio.gather(*calls) == [b"fine"] * 10_000
+    assert order == list(range(10_000))
+    assert now() - started == pytest.approx(10_000 / 35 * 1.05, rel=0.05)
+
+
+# A shared limiter that cannot be asked
+
+
+class Away:
+    """A limiter that cannot be asked for so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self.until = now() + seconds
+
+    async def acquire(self) -> None:
+        if now() < self.until:
+            raise LimiterUnavailable("the limit that is shared in Redis cannot be asked", retry_after=0.5)
+
+    def pause(self, seconds: float) -> None: ...
+
+
+@virtual
+async def test_a_limiter_that_is_away_is_waited_for_and_costs_no_retry() -> None:
+    script = Script(ok())
+    pipeline = transport(script, limiter=Away(25), retry=RetryPolicy(attempts=1, budget=0))
+    results = await asyncio.gather(*(pipeline.send(call(APPEND)) for _ in range(200)))
+    assert results == [b"fine"] * 200
+    assert len(script.seen) == 200
+
+
+@virtual
+async def test_the_patience_with_a_limiter_ends_after_half_a_minute() -> None:
+    script, started = Script(ok()), now()
+    with pytest.raises(LimiterUnavailable, match="shared in Redis") as caught:
+        await transport(script, limiter=Away(1000)).send(call(APPEND))
+    assert 28 < now() - started <= 30
+    assert caught.value.attempts == 1
+    assert not caught.value.maybe_applied
+    assert script.seen == []
+
+
+@pytest.mark.parametrize("concurrency", [1, 32])
+@virtual
+async def test_a_limit_on_the_queue_ends_the_wait_for_a_limiter_and_names_it(concurrency: int) -> None:
+    pipeline = transport(Script(ok()), limiter=Away(1000), timeout=Timeout(queue=2), concurrency=concurrency)
+    started = now()
+    results = await asyncio.gather(*(pipeline.send(call()) for _ in range(3)), return_exceptions=True)
+    assert [type(result) for result in results] == [LimiterUnavailable] * 3
+    assert now() - started == pytest.approx(2, abs=0.01)
+
+
+@virtual
+async def test_a_client_that_waits_for_a_limiter_can_be_closed() -> None:
+    pipeline = transport(Script(ok()), limiter=Away(1000))
+    task = asyncio.create_task(pipeline.send(call()))
+    await asyncio.sleep(1)
+    started = now()
+    await pipeline.aclose()
+    assert now() - started < 1
+    with pytest.raises(ClientStateError):
+        await task
+
+
+@virtual
+async def test_calls_that_wait_for_a_token_wait_in_the_queue_while_its_request_does() -> None:
+    limiter = WindowLimiter(35, clock=now)
+    limiter.pause(100)
+    pipeline = transport(Script([1.0, ok()]), limiter=limiter, timeout=Timeout(total=3))
+
+    async def log_in() -> Token:
+        await pipeline.request_token(call(READ, parse=lambda _: (Secret("t"), 900.0)))
+        return Token(value=Secret("t"), ttl=900.0, expires_at=now() + 900)
+
+    token = SharedToken(log_in, header="Token", clock=now)
+    results = await asyncio.gather(*(pipeline.send(call(authenticator=token)) for _ in range(5)))
+    assert results == [b"fine"] * 5
 
 
 @virtual
