@@ -50,7 +50,7 @@ async def test_a_large_request_that_nobody_reads_leaves_no_socket(tls: bool) -> 
         url = f"https://localhost:{server.port}" if tls else server.url
         gc.collect()
         before = open_sockets()
-        async with opened(url, timeout=Timeout(total=0.2), **options) as publitrac:
+        async with opened(url, timeout=Timeout(total=1.5), **options) as publitrac:
             with pytest.raises(DeadlineExceeded) as caught:
                 await publitrac.v1.call("addLead", xml="x" * 20_000_000)
             assert caught.value.maybe_applied
