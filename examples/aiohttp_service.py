@@ -1,11 +1,17 @@
 """An aiohttp service: takes the leads of a web form, looks leads up. Put your own log-in in front of it.
 
-Install publitrac_async, set PUBLITRAC_API_KEY and the like, `python aiohttp_service.py`.
+Install publitrac_async, set PUBLITRAC_API_KEY and the like, then `python aiohttp_service.py`, or
+
+    gunicorn aiohttp_service:app --workers 4 --worker-class aiohttp.GunicornWebWorker
+
+All workers share one limit and one token, in a small file of this host. For several hosts, let PUBLITRAC_SHARED
+name a Redis.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 
 from aiohttp import web
@@ -21,14 +27,15 @@ from publitrac_async import (
     ValidationError,
 )
 
+SHARED = os.environ.get("PUBLITRAC_SHARED", "file:")
 STATUS = {LeadNotFound: 404, ValidationError: 422}
 PATIENCE = 2.0  # seconds that a caller waits for a lead
 CLIENT = web.AppKey("client", PublitracClient)
 
 
 async def publitrac(app: web.Application) -> AsyncIterator[None]:
-    """One client for the life of the service."""
-    async with PublitracClient.from_env(timeout=Timeout(queue=2, total=10)) as app[CLIENT]:
+    """Open one client for the life of this worker."""
+    async with PublitracClient.from_env(shared=SHARED, timeout=Timeout(queue=2, total=10)) as app[CLIENT]:
         yield
 
 

@@ -1,11 +1,18 @@
 """A FastAPI service: takes the leads of a web form, looks leads up. Put your own log-in in front of it.
 
-Install publitrac_async and fastapi, set PUBLITRAC_API_KEY and the like, `uvicorn fastapi_service:app`.
+Install publitrac_async and fastapi, set PUBLITRAC_API_KEY and the like, then
+
+    uvicorn fastapi_service:app --workers 4
+    gunicorn fastapi_service:app --workers 4 --worker-class uvicorn_worker.UvicornWorker
+
+All workers share one limit and one token, in a small file of this host. For several hosts, let PUBLITRAC_SHARED
+name a Redis.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
@@ -22,13 +29,14 @@ from publitrac_async import (
     ValidationError,
 )
 
+SHARED = os.environ.get("PUBLITRAC_SHARED", "file:")
 STATUS = {LeadNotFound: 404, ValidationError: 422}
 
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, PublitracClient]]:
-    """One client for the life of the service."""
-    async with PublitracClient.from_env(timeout=Timeout(queue=2, total=10)) as publitrac:
+    """Open one client for the life of this worker."""
+    async with PublitracClient.from_env(shared=SHARED, timeout=Timeout(queue=2, total=10)) as publitrac:
         yield {"publitrac": publitrac}
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from publitrac_async.config import BASE_URL, CALLS_PER_SECOND, CONCURRENCY, TIMEOUT, RetryPolicy, Timeout
 from publitrac_async.errors import ConfigurationError
+from publitrac_async.shared.share import Shared, share
 from publitrac_async.transport.auth import Authorization, Placement, StaticCredentials, TokenStore
 from publitrac_async.transport.base import BaseClient
 from publitrac_async.transport.environment import read_variable, read_variables
@@ -43,6 +44,8 @@ class PublitracClient(BaseClient):
         rate_limit: calls a second that v1, v2, retries and log-ins share; ``None`` for no limit.
         v2_rate_limit: calls a second of v2 alone, where PUBLITRAC granted that. v2 shares `rate_limit`
             otherwise.
+        shared: where all processes of the account share `rate_limit` and the v2 token: ``"file:"`` or
+            ``"file:/PATH"`` for one host, or an object that `publitrac_async.shared.share` returns.
         retry: when a failed call is repeated.
         timeout: limits on the time of a call; a number is its total in seconds, ``None`` no total.
         concurrency: calls in flight at once.
@@ -71,6 +74,7 @@ class PublitracClient(BaseClient):
         base_url: str = BASE_URL,
         rate_limit: int | None = CALLS_PER_SECOND,
         v2_rate_limit: int | None = None,
+        shared: str | Secret | Shared | None = None,
         retry: RetryPolicy | None = None,
         timeout: Timeout | float | None = TIMEOUT,
         concurrency: int = CONCURRENCY,
@@ -101,6 +105,11 @@ class PublitracClient(BaseClient):
             raise ConfigurationError("username and password belong together")
         if auth_in not in ("query", "body"):
             raise ConfigurationError('auth_in must be "query" or "body"')
+        if isinstance(shared, str | Secret):
+            shared = share(shared, account=key, rate_limit=rate_limit or CALLS_PER_SECOND)
+        if shared is not None:
+            token_store = token_store or shared.tokens
+            limiter = limiter or (None if rate_limit is None else shared.limiter)
         super().__init__(
             base_url=base_url,
             limiter=limiter or limiter_for(rate_limit),
@@ -137,8 +146,9 @@ class PublitracClient(BaseClient):
     def from_env(cls, environment: Mapping[str, str] | None = None, **options: Any) -> Self:
         """A client with the credentials of the environment.
 
-        Reads ``PUBLITRAC_API_KEY``, ``PUBLITRAC_USERNAME``, ``PUBLITRAC_PASSWORD`` and
-        ``PUBLITRAC_BASE_URL``; each also as ``..._FILE`` with the path of a file that holds the value.
+        Reads ``PUBLITRAC_API_KEY``, ``PUBLITRAC_USERNAME``, ``PUBLITRAC_PASSWORD``, ``PUBLITRAC_BASE_URL``,
+        ``PUBLITRAC_SHARED`` and ``PUBLITRAC_RATE_LIMIT``; each also as ``..._FILE`` with the path of a file
+        that holds the value.
 
         Args:
             environment: in place of ``os.environ``.
@@ -147,7 +157,7 @@ class PublitracClient(BaseClient):
         Raises:
             ConfigurationError: there is no API key, a file cannot be read, or a value is unusable.
         """
-        names = {"api_key", "username", "password", "base_url"}
+        names = {"api_key", "username", "password", "base_url", "shared", "rate_limit"}
         found = read_variables(environment, _ENVIRONMENT, sorted(names - options.keys()))
         del environment
         if isinstance(found, ConfigurationError):
@@ -158,6 +168,8 @@ class PublitracClient(BaseClient):
             )
         if "base_url" in found:
             options["base_url"] = found.pop("base_url").reveal()
+        if "rate_limit" in found:
+            options["rate_limit"] = _whole_number(found.pop("rate_limit").reveal(), "PUBLITRAC_RATE_LIMIT")
         options.update(found)
         return cls(**options)
 
@@ -188,3 +200,9 @@ def read_environment(environment: Mapping[str, str], name: str) -> Secret | None
     if isinstance(found, ConfigurationError):
         raise found
     return found
+
+
+def _whole_number(text: str, variable: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ConfigurationError(f"{variable} must be a whole number of calls a second, at least 1")
+    return int(text)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import ModuleType
@@ -20,8 +21,9 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 
 @pytest.fixture(autouse=True)
-def environment(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def environment(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The environment that `PublitracClient.from_env` reads, pointing at the sandbox."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # The shared file of a test is its own.
     monkeypatch.setenv("PUBLITRAC_BASE_URL", sandbox.base_url)
     monkeypatch.setenv("PUBLITRAC_API_KEY", sandbox.api_key)
     monkeypatch.setenv("PUBLITRAC_USERNAME", sandbox.username)

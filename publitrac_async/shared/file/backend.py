@@ -1,0 +1,70 @@
+"""`SharedFile`: limit and token of one account on one host."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from publitrac_async.config import CALLS_PER_SECOND, is_integer
+from publitrac_async.errors import ConfigurationError
+from publitrac_async.shared.file.limiter import GUARD, FileRateLimiter
+from publitrac_async.shared.file.record import Record
+from publitrac_async.shared.file.tokens import FileTokenStore
+from publitrac_async.transport.secret import Secret, seal
+
+
+class SharedFile:
+    """One limit and one token for all processes of this host that name the same file.
+
+    The file is 16 KiB long, has mode 0600 and lies on a local disk. It may be deleted at any time; processes
+    may be killed and forked at any time, and the host may restart. Containers share it if they share its
+    folder and the kernel.
+
+    Args:
+        path: of the file, which is created; of a folder, for a file named for the account; ``None`` for a
+            folder of this user in the one for temporary files.
+        account: the owner of limit and token, best the API key. The file holds a hash of it.
+        rate_limit: calls of all processes together in `per` seconds.
+        per: seconds.
+        guard: seconds added to `per`: calls that leave `per` seconds apart can arrive closer together.
+        clock: monotonic seconds, the same for all processes of the host.
+
+    Raises:
+        ConfigurationError: a figure is not positive, or the file cannot be used: it is on a network file
+            system, belongs to another account, or other users may read it; the system is Windows.
+    """
+
+    def __init__(
+        self,
+        path: Path | str | None = None,
+        *,
+        account: str | Secret,
+        rate_limit: int = CALLS_PER_SECOND,
+        per: float = 1.0,
+        guard: float = GUARD,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        sealed = seal(account, "account")
+        # Tracebacks may be recorded with the locals of their frames.
+        del account
+        if isinstance(sealed, ConfigurationError):
+            raise sealed
+        if not is_integer(rate_limit) or rate_limit < 1 or not per > 0 or not guard >= 0:
+            raise ConfigurationError("rate_limit, per and guard must be positive numbers")
+        record = Record(None if path is None else Path(path), sealed, clock=clock)
+        self._limiter = FileRateLimiter(record, rate_limit, per, guard=guard, clock=clock)
+        self._tokens = FileTokenStore(record, clock=clock)
+
+    @property
+    def limiter(self) -> FileRateLimiter:
+        """The limit."""
+        return self._limiter
+
+    @property
+    def tokens(self) -> FileTokenStore:
+        """The token."""
+        return self._tokens
+
+    def __repr__(self) -> str:
+        return f"SharedFile({self._limiter!r})"

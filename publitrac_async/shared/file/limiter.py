@@ -1,0 +1,125 @@
+"""A rate limit that the processes of one host share through a file."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import time
+from collections.abc import Callable
+from typing import Final
+
+from publitrac_async.errors import LimiterUnavailable
+from publitrac_async.shared.file.record import DEPARTURES, Record
+
+#: Seconds added to the time, for calls that travel longer than others. Less than for a process alone: a late
+#: departure is counted when it happens, and delays the ones after it.
+GUARD: Final = 0.04
+#: Part of the allowance that may leave at once after a quiet time, as in a process alone.
+_BURST_PART: Final = 7
+#: Slots ahead that live processes can have reserved, one each. A later one is left over from another boot.
+_SLOTS_AHEAD: Final = 1000
+
+
+class FileRateLimiter:
+    """Never more than `calls` departures in any `per` seconds, from all processes of the host together.
+
+    The file has the times of the last departures: a call leaves only when the one `calls` before it is more
+    than `per` + `guard` seconds old. Each process reserves its next departure, so all get equal shares;
+    in a process, callers are served in their order.
+
+    Args:
+        record: the file.
+        calls: requests allowed to all processes together.
+        per: seconds in which they are allowed.
+        guard: seconds added to `per`.
+        clock: monotonic seconds, the same for all processes of the host.
+    """
+
+    def __init__(
+        self,
+        record: Record,
+        calls: int,
+        per: float = 1.0,
+        *,
+        guard: float = GUARD,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        # The file remembers a fixed number of departures: 1,000 in 1 s are 500 in 0.5 s.
+        parts = math.ceil(calls / (DEPARTURES - 1))
+        self._calls, self._window = calls // parts, per / parts + guard
+        self._interval = self._window / self._calls
+        self._catch_up = self._interval * (max(1, self._calls // _BURST_PART) - 1)
+        self._record = record
+        self._clock = clock
+        self._turn = asyncio.Lock()
+        self._slot: float | None = None
+        self._paused_until = -math.inf
+        self._announcements: set[asyncio.Task[None]] = set()
+
+    async def acquire(self) -> None:
+        """Return when one request may leave. Cancelling a waiter costs no permit.
+
+        Raises:
+            LimiterUnavailable: the file cannot be read or written.
+        """
+        async with self._turn:
+            while (wait := await self._wait()) > 0:
+                # Some event loops end a shorter sleep at once, and would spin.
+                await asyncio.sleep(max(wait, 0.001))
+
+    def pause(self, seconds: float) -> None:
+        """Let nothing leave from any process for `seconds`."""
+        self._paused_until = max(self._paused_until, self._clock() + seconds)
+        task = asyncio.create_task(self._announce(self._paused_until), name="publitrac_async pause")
+        self._announcements.add(task)
+        task.add_done_callback(self._announcements.discard)
+
+    async def aclose(self) -> None:
+        """Close the file. It opens again if the limiter is used again."""
+        if self._announcements:
+            await asyncio.wait(self._announcements)
+        self._record.close()
+
+    async def _wait(self) -> float:
+        """Depart, or return the seconds to wait first."""
+        wait = self._paused_until - self._clock()
+        if self._slot is not None:
+            wait = max(wait, self._slot - self._clock())
+        if wait > 0:
+            return wait
+        async with self._record.locked() as header:
+            now = self._clock()
+            if header.paused_until > now:
+                return header.paused_until - now
+            if self._slot is None:
+                if header.next_slot > now + _SLOTS_AHEAD * self._interval:
+                    header.next_slot = 0.0
+                self._slot = max(header.next_slot, now - self._catch_up)
+                header.next_slot = self._slot + self._interval
+                if self._slot > now:
+                    return self._slot - now
+            number = header.departed
+            if number >= self._calls:
+                before = self._record.departure(number - self._calls)
+                # A time in the future is left over from another boot.
+                if before <= now < before + self._window:
+                    return before + self._window - now
+            self._record.note_departure(number, now)
+            header.departed = number + 1
+            self._slot = None
+        # The caller writes in this turn of the event loop, after hooks: what counts is when it has written.
+        asyncio.get_running_loop().call_soon(self._has_left, number)
+        return 0.0
+
+    def _has_left(self, number: int) -> None:
+        self._record.correct_departure(number, self._clock())
+
+    async def _announce(self, until: float) -> None:
+        # Without the file nothing leaves.
+        with contextlib.suppress(LimiterUnavailable):
+            async with self._record.locked() as header:
+                header.paused_until = max(header.paused_until, until)
+
+    def __repr__(self) -> str:
+        return f"FileRateLimiter({self._calls} calls in {self._window:g} s, {self._record!r})"

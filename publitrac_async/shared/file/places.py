@@ -1,0 +1,84 @@
+"""Decide where the shared file lies, and refuse places where it cannot work."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from publitrac_async.errors import ConfigurationError
+
+#: File systems that several hosts may mount. Their locks are slow or absent, and each host has a clock.
+_NETWORK: Final = frozenset(
+    {"9p", "afs", "beegfs", "ceph", "cephfs", "cifs", "coda", "gfs2", "glusterfs", "lustre", "ncpfs", "nfs"}
+    | {"nfs4", "ocfs2", "orangefs", "smb2", "smb3", "smbfs", "virtiofs"}
+    | {f"fuse.{name}" for name in ("ceph", "davfs", "gcsfuse", "glusterfs", "juicefs", "rclone", "s3fs")}
+    | {f"fuse.{name}" for name in ("blobfuse2", "mount-s3", "sshfs")}
+)
+_MOUNTS: Final = Path("/proc/self/mountinfo")
+
+
+def locate(path: Path | None, account: str) -> Path:
+    """Return the path of the file for an account.
+
+    Args:
+        path: a file, a folder, or ``None`` for a private folder in the one for temporary files.
+        account: name of a file in a folder.
+
+    Raises:
+        ConfigurationError: the folder does not exist, or belongs to another user.
+    """
+    if path is None:
+        path = _private_folder()
+    if path.is_dir():
+        path = path / f"{account}.shared"
+    if not path.parent.is_dir():
+        raise ConfigurationError("the folder of the shared file does not exist")
+    return path
+
+
+def _private_folder() -> Path:
+    user = os.getuid()
+    folder = Path(tempfile.gettempdir(), f"publitrac_async-{user}")
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise ConfigurationError(f"the folder for the shared file: {error.strerror}") from None
+    # Every user may write to the folder above it.
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != user or stat.S_IMODE(found.st_mode) & 0o077:
+        raise ConfigurationError(
+            f"{folder} must be a folder that belongs to this user, with mode 0700: name another place"
+        )
+    return folder
+
+
+def network_file_system(path: Path, device: int, mounts: Path = _MOUNTS) -> str | None:
+    """Return the type of the file system of `path` if hosts may share it.
+
+    Linux tells the type; other systems are trusted.
+
+    Args:
+        path: of an existing file.
+        device: its ``st_dev``.
+        mounts: in place of the kernel's list.
+    """
+    try:
+        lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return None
+    number = f"{os.major(device)}:{os.minor(device)}"
+    place = str(path.resolve())
+    best, kind = -1, ""
+    for line in lines:
+        fields, _, rest = line.partition(" - ")
+        _, _, mounted_device, _, point, *_ = fields.split(" ")
+        # The kernel writes a blank as \040. Some file systems show files with numbers that no mount has.
+        point = point.encode("utf-8", "surrogateescape").decode("unicode_escape", "replace")
+        inside = place == point or place.startswith(f"{point.rstrip('/')}/")
+        rank = (1_000_000 if mounted_device == number else 0) + len(point) if inside else -1
+        if rank >= best >= -1 and inside:
+            best, kind = rank, rest.split(" ", 1)[0]
+    return kind if kind in _NETWORK else None

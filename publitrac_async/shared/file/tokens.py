@@ -1,0 +1,98 @@
+"""A v2 token that the processes of one host share through a file."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Final
+
+from publitrac_async.shared.file.record import Record
+from publitrac_async.transport.auth import Token
+from publitrac_async.transport.secret import Secret
+
+#: Seconds after which another process may request a token, if the one that began was killed.
+_LEASE: Final = 10.0
+_LEASE_POLL: Final = 0.05
+
+
+class FileTokenStore:
+    """A token in a file that no other user can read.
+
+    Args:
+        record: the file.
+        clock: monotonic seconds, the same for all processes of the host.
+    """
+
+    def __init__(self, record: Record, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._record = record
+        self._clock = clock
+
+    async def load(self) -> Token | None:
+        """Return the current token."""
+        async with self._record.locked():
+            found = self._record.read_token()
+        if found is None:
+            return None
+        value, life, end = found
+        # An end that is further away than a life is left over from another boot.
+        if not self._clock() < end <= self._clock() + life:
+            return None
+        return Token(value=Secret(value.decode(), "token", header=True), ttl=life, expires_at=end)
+
+    async def save(self, token: Token) -> None:
+        """Keep `token` as the current one."""
+        async with self._record.locked():
+            self._record.write_token(token.value.reveal().encode(), token.ttl, token.expires_at)
+
+    async def touch(self, token: Token, expires_at: float) -> None:
+        """Slide the life of the current token, never backwards."""
+        async with self._record.locked():
+            found = self._current(token)
+            if found is not None and found < expires_at:
+                self._record.write_token(token.value.reveal().encode(), token.ttl, expires_at)
+
+    async def discard(self, token: Token) -> None:
+        """Forget `token`; ignored unless it is the current one."""
+        async with self._record.locked():
+            if self._current(token) is not None:
+                self._record.write_token(b"", 0.0, 0.0)
+
+    @contextlib.asynccontextmanager
+    async def lock(self) -> AsyncIterator[None]:
+        """Let one process request a token; after 10 s, let the next one in."""
+        mine = secrets.token_bytes(8)
+        patience = self._clock() + _LEASE
+        while not (held := await self._take(mine)) and self._clock() < patience:
+            await asyncio.sleep(_LEASE_POLL)
+        try:
+            yield
+        finally:
+            if held:
+                async with self._record.locked() as header:
+                    if header.lease_owner == mine:
+                        header.lease_until = 0.0
+
+    async def aclose(self) -> None:
+        """Close the file. It opens again if the store is used again."""
+        self._record.close()
+
+    async def _take(self, mine: bytes) -> bool:
+        async with self._record.locked() as header:
+            now = self._clock()
+            if now < header.lease_until <= now + _LEASE:
+                return False
+            header.lease_until, header.lease_owner = now + _LEASE, mine
+        return True
+
+    def _current(self, token: Token) -> float | None:
+        """Return the end of `token` if it is the current one."""
+        found = self._record.read_token()
+        if found is None or found[0] != token.value.reveal().encode():
+            return None
+        return found[2]
+
+    def __repr__(self) -> str:
+        return f"FileTokenStore({self._record!r})"

@@ -1,0 +1,69 @@
+"""`share`: choose where processes share limit and token, by a file or Redis URL."""
+
+from __future__ import annotations
+
+import urllib.parse
+from pathlib import Path
+from typing import Final, Protocol
+
+from publitrac_async.config import CALLS_PER_SECOND
+from publitrac_async.errors import ConfigurationError
+from publitrac_async.transport.auth import TokenStore
+from publitrac_async.transport.limits import RateLimiter
+from publitrac_async.transport.secret import Secret
+
+_FILE: Final = "file:"
+
+
+class Shared(Protocol):
+    """A limit and a token that several processes share."""
+
+    @property
+    def limiter(self) -> RateLimiter:
+        """The limit."""
+
+    @property
+    def tokens(self) -> TokenStore:
+        """The token."""
+
+
+def share(
+    location: str | Secret,
+    *,
+    account: str | Secret,
+    rate_limit: int = CALLS_PER_SECOND,
+    per: float = 1.0,
+) -> Shared:
+    """Share limit and token with all processes that name the same location and the same account.
+
+    ::
+
+        async with PublitracClient(api_key=key, shared=share("file:", account=key)) as publitrac:
+            ...
+
+    Args:
+        location: a file for the processes of one host: ``file:/run/leads/publitrac``, a folder, or ``file:``
+            alone for a file in the folder for temporary files; or the URL of a Redis for several hosts.
+        account: the owner of limit and token, best the API key. File and Redis hold a hash of it.
+        rate_limit: calls of all processes together in `per` seconds.
+        per: seconds.
+
+    Raises:
+        ConfigurationError: the location cannot be used.
+    """
+    # Bound to no name: tracebacks may be recorded with the locals of their frames, a URL may hold a password.
+    hidden = location if isinstance(location, Secret) else Secret(location, "shared")
+    del location
+    if hidden.reveal().startswith(_FILE):
+        from publitrac_async.shared.file import SharedFile  # noqa: PLC0415  (not needed by those who share nothing)
+
+        return SharedFile(_path(hidden), account=account, rate_limit=rate_limit, per=per)
+    raise ConfigurationError("shared must be file: or file:/PATH")
+
+
+def _path(location: Secret) -> Path | None:
+    """Return the path of a file URL, ``None`` for the default."""
+    parts = urllib.parse.urlsplit(location.reveal())
+    if parts.netloc not in ("", "localhost") or parts.query or parts.fragment:
+        raise ConfigurationError("a shared file is named file:/PATH, without a host or options")
+    return Path(urllib.parse.unquote(parts.path)) if parts.path else None

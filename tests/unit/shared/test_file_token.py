@@ -1,0 +1,100 @@
+"""The token in a file: each `SharedFile` is a process of the same host."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from publitrac_async import Secret
+from publitrac_async.shared.file import FileTokenStore, SharedFile, record
+from publitrac_async.transport.auth import Token
+from tests.support.clock import now, virtual
+
+
+def store(path: Path) -> FileTokenStore:
+    return SharedFile(path, account="the-key", clock=now).tokens
+
+
+def token(value: str = "one", life: float = 900.0) -> Token:
+    return Token(value=Secret(value), ttl=life, expires_at=now() + life)
+
+
+@virtual
+async def test_a_token_is_known_to_all_until_its_end(tmp_path: Path) -> None:
+    ours, theirs = store(tmp_path / "s"), store(tmp_path / "s")
+    assert await theirs.load() is None
+    await ours.save(token(life=10.0))
+    assert await theirs.load() == token(life=10.0) or now() > 1000
+    found = await theirs.load()
+    assert found is not None
+    assert (found.value.reveal(), found.ttl) == ("one", 10.0)
+    await asyncio.sleep(11)
+    assert await theirs.load() is None
+
+
+@virtual
+async def test_use_slides_the_life_of_the_current_token_only_and_never_backwards(tmp_path: Path) -> None:
+    ours, theirs = store(tmp_path / "s"), store(tmp_path / "s")
+    first = token("one", 100.0)
+    await ours.save(first)
+    await asyncio.sleep(50)
+    await theirs.touch(first, now() + 100.0)
+    await theirs.touch(first, now() + 10.0)
+    await theirs.touch(token("two"), now() + 800.0)
+    await asyncio.sleep(99)
+    assert (await ours.load()) is not None
+    await asyncio.sleep(2)
+    assert await ours.load() is None
+
+
+@virtual
+async def test_a_late_rejection_of_an_old_token_leaves_the_new_one(tmp_path: Path) -> None:
+    ours, theirs = store(tmp_path / "s"), store(tmp_path / "s")
+    await ours.save(token("one"))
+    await theirs.save(token("two"))
+    await ours.discard(token("one"))
+    found = await ours.load()
+    assert found is not None
+    assert found.value.reveal() == "two"
+    await ours.discard(found)
+    assert await theirs.load() is None
+
+
+@virtual
+async def test_one_process_at_a_time_requests_a_token(tmp_path: Path) -> None:
+    inside, most = 0, 0
+
+    async def request() -> None:
+        nonlocal inside, most
+        async with store(tmp_path / "s").lock():
+            inside += 1
+            most = max(most, inside)
+            await asyncio.sleep(1.0)
+            inside -= 1
+
+    await asyncio.gather(*(request() for _ in range(5)))
+    assert most == 1
+
+
+@virtual
+async def test_a_process_killed_in_its_token_request_holds_the_others_up_for_ten_seconds(
+    tmp_path: Path,
+) -> None:
+    killed = store(tmp_path / "s").lock()
+    await killed.__aenter__()
+    begun = now()
+    async with store(tmp_path / "s").lock():
+        assert 9.5 < now() - begun < 10.5
+    await killed.__aexit__(None, None, None)
+
+
+@virtual
+async def test_a_token_from_before_a_reboot_is_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store(tmp_path / "s").save(token())
+    monkeypatch.setattr(record, "boot", lambda: b"another boot".ljust(16))
+    assert await store(tmp_path / "s").load() is None
+    assert b"one" not in (tmp_path / "s").read_bytes()
