@@ -4,8 +4,8 @@ Install publitrac_async, set PUBLITRAC_API_KEY and the like, then `python aiohtt
 
     gunicorn aiohttp_service:app --workers 4 --worker-class aiohttp.GunicornWebWorker
 
-All workers share one limit and one token, in a small file of this host. For several hosts, let PUBLITRAC_SHARED
-name a Redis.
+All workers share one limit and one token, in a small file of this host. For several hosts,
+set PUBLITRAC_SHARED to the URL of a Redis.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ Install publitrac_async and fastapi, set PUBLITRAC_API_KEY and the like, then
     uvicorn fastapi_service:app --workers 4
     gunicorn fastapi_service:app --workers 4 --worker-class uvicorn_worker.UvicornWorker
 
-All workers share one limit and one token, in a small file of this host. For several hosts, let PUBLITRAC_SHARED
-name a Redis.
+All workers share one limit and one token, in a small file of this host. For several hosts,
+set PUBLITRAC_SHARED to the URL of a Redis.
 """
 
 from __future__ import annotations
