@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import nox
+from packaging.requirements import Requirement
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 VERSIONS = nox.project.python_versions(PROJECT)
@@ -16,6 +17,9 @@ VERSIONS = nox.project.python_versions(PROJECT)
 TWO_AT_ONCE = ("-n", "2")
 #: Likewise in development mode, but not for the programs that tests start: it has them print to stderr.
 TWO_IN_DEVELOPMENT_MODE = ("--dist", "load", "--tx", "2*popen//python=python -X dev")
+
+#: Tests whose result depends on the version of Python: event loop, sockets, types, parsers.
+VERSION_DEPENDENT = ("tests/unit", "tests/integration/transport", "tests/samples")
 
 nox.options.reuse_venv = "yes"
 nox.options.error_on_missing_interpreters = False
@@ -72,18 +76,43 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """The test suite: on the oldest Python whole and with coverage, on the others without the slow tests."""
-    session.install("-e", ".[all]", *_group("test"))
+    """The test suite, under another condition on each Python, so that no run repeats another one.
+
+    The oldest Python takes the lowest allowed version of every dependency and runs everything, with
+    coverage. The newest one takes the newest versions and leaves out slow tests. Those between run what
+    depends on the Python version most, in development mode and without the C extensions of aiohttp.
+    """
+    oldest, newest = session.python == PYTHONS[0], session.python == PYTHONS[-1]
+    session.install("-e", ".[all]", *_group("test"), *(_lowest() if oldest and len(PYTHONS) > 1 else ()))
     quick = ("-m", "not slow", "--ignore=tests/packaging")
     if session.posargs:
         session.run("python", "-X", "dev", "-m", "pytest", "-q", *session.posargs)
-        return
-    if session.python != PYTHONS[0]:
-        session.run("pytest", "-q", *TWO_IN_DEVELOPMENT_MODE, *quick)
-        return
-    session.run("pytest", "-q", *TWO_AT_ONCE, *quick, "--cov", "--cov-report=")
-    session.run("pytest", "-q", *TWO_AT_ONCE, "-m", "slow", "--ignore=tests/packaging")
-    session.run("coverage", "report")
+    elif oldest:
+        session.run("pytest", "-q", *TWO_AT_ONCE, *quick, "--cov", "--cov-report=")
+        session.run("pytest", "-q", *TWO_AT_ONCE, "-m", "slow", "--ignore=tests/packaging")
+        session.run("coverage", "report")
+    elif newest:
+        session.run("pytest", "-q", *TWO_AT_ONCE, *quick)
+    else:
+        without_extensions = {"AIOHTTP_NO_EXTENSIONS": "1"}
+        session.run(
+            *("pytest", "-q", *TWO_IN_DEVELOPMENT_MODE, *quick), *VERSION_DEPENDENT, env=without_extensions
+        )
+
+
+def _lowest() -> list[str]:
+    """Pin every dependency, those of extras included, to the lowest version that is allowed."""
+    project = PROJECT["project"]
+    listed = [
+        *project["dependencies"],
+        *(each for extra in project["optional-dependencies"].values() for each in extra),
+    ]
+    return [
+        f"{requirement.name}=={bound.version}"
+        for requirement in map(Requirement, listed)
+        for bound in requirement.specifier
+        if bound.operator == ">="
+    ]
 
 
 @nox.session
@@ -106,3 +135,21 @@ def format(session: nox.Session) -> None:  # noqa: A001  (the session's name on 
     session.install(*[requirement for requirement in _group("lint") if requirement.startswith("ruff")])
     session.run("ruff", "check", "--fix", ".")
     session.run("ruff", "format", ".")
+
+
+@nox.session(default=False)
+def release(session: nox.Session) -> None:
+    """Build and check the files that would be published, and install each of them in an empty environment."""
+    session.install("build", "twine")
+    folder = Path(session.create_tmp())
+    session.run("python", "-m", "build", "--outdir", str(folder))
+    files = sorted(folder.glob("publitrac_async-*"))
+    session.run("twine", "check", "--strict", *map(str, files))
+    for number, file in enumerate(files):
+        environment = folder / f"environment{number}"
+        session.run("python", "-m", "venv", str(environment))
+        python = str(environment / "bin" / "python")
+        session.run(python, "-m", "pip", "install", "--quiet", f"{file}[cli,sandbox]", external=True)
+        session.run(python, "-m", "publitrac_async", "--version", external=True)
+        session.run(python, "-m", "publitrac_async", "sync", "examples/leads.csv", "--sandbox", external=True)
+    session.log("now tag the commit and upload: %s", ", ".join(file.name for file in files))
