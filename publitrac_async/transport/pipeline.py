@@ -9,7 +9,7 @@ import logging
 import os
 import random
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
@@ -131,7 +131,7 @@ class Transport:
         """Events, log and gauges of the client's calls."""
         return self._reporter
 
-    async def send(self, call: Call[T], *, limiter: RateLimiter | None = None) -> T:
+    def send(self, call: Call[T], *, limiter: RateLimiter | None = None) -> Coroutine[Any, Any, T]:
         """Carry out `call` and return the result that its ``parse`` makes of the response.
 
         Args:
@@ -141,7 +141,7 @@ class Transport:
         Raises:
             PublitracError: as the module `publitrac_async.errors` draws them.
         """
-        return await self._carry_out(call, self._reporter.begin(call.operation), limiter)
+        return self._carry_out(call, limiter)
 
     async def request_token(
         self, call: Call[tuple[Secret, float]], *, limiter: RateLimiter | None = None
@@ -156,11 +156,15 @@ class Transport:
             PublitracError: as `send`.
         """
         record = self._reporter.begin(call.operation, token_request=True)
-        value, ttl = await self._carry_out(call, record, limiter)
+        value, ttl = await self._carry_out(call, limiter, record)
         self._reporter.token_renewed(record, ttl)
         return value, ttl
 
-    async def _carry_out(self, call: Call[T], record: CallRecord, limiter: RateLimiter | None) -> T:
+    async def _carry_out(
+        self, call: Call[T], limiter: RateLimiter | None, record: CallRecord | None = None
+    ) -> T:
+        if record is None:
+            record = self._reporter.begin(call.operation)
         timeout = call.timeout or self._timeout
         failure: PublitracError
         scope: Deadline | None = None
@@ -227,14 +231,16 @@ class Transport:
         while True:
             self._check_open()
             record.attempts += 1
-            record.asked_at = self._clock()
+            if record.seen is not None:
+                record.seen.asked_at = self._clock()
             authorization = (
                 _NO_CREDENTIALS
                 if authenticator is None
                 else await self._authorize(authenticator, record, scope)
             )
             attempt = record.attempt = Attempt(record.attempts, self._clock())
-            self._reporter.attempt_started(record, attempt)
+            if record.seen is not None:
+                self._reporter.attempt_started(record.seen, attempt)
             failure: PublitracError | None = None
             result: T | None = None
             try:
@@ -290,7 +296,7 @@ class Transport:
         try:
             await self._sleep(wait)
         finally:
-            record.retry_wait += self._clock() - paused
+            self._reporter.retry_begins(record, paused)
 
     async def _sleep(self, seconds: float) -> None:
         """Wait, or end with the client."""
@@ -332,7 +338,8 @@ class Transport:
             record.permitted = True
             self._unsent -= 1
         attempt.sent_at = self._clock()
-        self._reporter.request_sent(record, attempt)
+        if record.seen is not None:
+            self._reporter.request_sent(record.seen, attempt)
 
     async def _permit_for_token(self, limiter: RateLimiter) -> None:
         self._token_requests += 1

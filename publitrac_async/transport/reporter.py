@@ -52,35 +52,58 @@ class Attempt:
 
 
 @define
+class Observation:
+    """Names and waits of one call, for hooks. The waits are seconds, over all attempts.
+
+    Attributes:
+        names: the fields that all events of the call share.
+        asked_at: the call waits for credentials since then.
+    """
+
+    names: dict[str, Any]
+    queue: float = 0.0
+    token: float = 0.0
+    connection: float = 0.0
+    limiter: float = 0.0
+    response: float = 0.0
+    retry: float = 0.0
+    asked_at: float | None = None
+
+    def token_arrived(self, now: float) -> float:
+        """End a wait for credentials, and return its seconds."""
+        wait = 0.0 if self.asked_at is None else now - self.asked_at
+        self.asked_at = None
+        self.token += wait
+        return wait
+
+
+@define
 class CallRecord:
     """The course of one call.
 
     Attributes:
         token_request: the call fetches a token for other calls.
         permitted: the rate limiter let a request of this call leave.
+        seen: for hooks, ``None`` without them.
+        queued: the call is in the queue.
+        attempts: attempts begun.
         maybe_applied: an earlier attempt may have taken effect.
         cost: retry budget that the retries of this call took.
         attempt: the attempt under way.
-        asked_at: the call waits for credentials since then.
-        queue_wait: ``None`` while the call is in the queue.
+        status: HTTP status of the last response.
     """
 
     number: int
     operation: Operation
     started: float
     token_request: bool
+    seen: Observation | None = None
+    queued: bool = True
     permitted: bool = False
     attempts: int = 0
     maybe_applied: bool = False
     cost: int = 0
     attempt: Attempt | None = None
-    asked_at: float | None = None
-    queue_wait: float | None = None
-    token_wait: float = 0.0
-    connection_wait: float = 0.0
-    limiter_wait: float = 0.0
-    response_time: float = 0.0
-    retry_wait: float = 0.0
     status: int | None = None
 
 
@@ -129,41 +152,44 @@ class Reporter:
     def begin(self, operation: Operation, *, token_request: bool = False) -> CallRecord:
         """Begin the record of a call."""
         record = CallRecord(next(self._numbers), operation, self._clock(), token_request)
+        if self._hooks:
+            record.seen = Observation(self._names(record))
         if not token_request:
             self.queued += 1
-            if self._hooks:
-                self.emit(CallStarted(**self._names(record)))
+            if record.seen is not None:
+                self.emit(CallStarted(**record.seen.names))
         return record
 
     def queue_left(self, record: CallRecord) -> None:
         """Note that a call has its slot."""
-        record.queue_wait = self._clock() - record.started
-        if not record.token_request:
-            self.queued -= 1
-            self.in_flight += 1
-            if self._hooks:
-                self.emit(QueueLeft(**self._names(record), queue_wait=record.queue_wait))
+        record.queued = False
+        if record.token_request:
+            return
+        self.queued -= 1
+        self.in_flight += 1
+        if (seen := record.seen) is not None:
+            seen.queue = self._clock() - record.started
+            self.emit(QueueLeft(**seen.names, queue_wait=seen.queue))
 
-    def attempt_started(self, record: CallRecord, attempt: Attempt) -> None:
-        """Note that an attempt begins: the call has its credentials."""
-        wait = _token_wait(record, attempt.started)
-        if self._hooks:
-            self.emit(AttemptStarted(**self._names(record), attempt=attempt.number, token_wait=wait))
+    def attempt_started(self, seen: Observation, attempt: Attempt) -> None:
+        """Tell that an attempt begins: the call has its credentials."""
+        wait = seen.token_arrived(attempt.started)
+        self.emit(AttemptStarted(**seen.names, attempt=attempt.number, token_wait=wait))
 
-    def request_sent(self, record: CallRecord, attempt: Attempt) -> None:
-        """Note that a request is about to be written."""
-        if self._hooks:
-            connection, limiter, _ = _parts(attempt, self._clock())
-            names = self._names(record)
-            self.emit(
-                RequestSent(**names, attempt=attempt.number, limiter_wait=limiter, connection_wait=connection)
+    def request_sent(self, seen: Observation, attempt: Attempt) -> None:
+        """Tell that a request is about to be written."""
+        connection, limiter, _ = _parts(attempt, self._clock())
+        self.emit(
+            RequestSent(
+                **seen.names, attempt=attempt.number, limiter_wait=limiter, connection_wait=connection
             )
+        )
 
     def attempt_ended(self, record: CallRecord, attempt: Attempt, failure: BaseException | None) -> None:
         """Note the end of an attempt."""
         record.attempt = None
         record.status = attempt.status
-        if not self._hooks and not logger.isEnabledFor(logging.DEBUG):
+        if record.seen is None and not logger.isEnabledFor(logging.DEBUG):
             return
         now = self._clock()
         elapsed = now - attempt.started
@@ -177,15 +203,15 @@ class Reporter:
             elapsed,
             extra=self._fields(record, failure),
         )
-        if not self._hooks:
+        if (seen := record.seen) is None:
             return
         connection, limiter, response = _parts(attempt, now)
-        record.connection_wait += connection
-        record.limiter_wait += limiter
-        record.response_time += response
+        seen.connection += connection
+        seen.limiter += limiter
+        seen.response += response
         self.emit(
             AttemptEnded(
-                **self._names(record),
+                **seen.names,
                 attempt=attempt.number,
                 elapsed=elapsed,
                 connection_wait=connection,
@@ -208,18 +234,23 @@ class Reporter:
             wait,
             extra=self._fields(record, failure) | {"wait": wait},
         )
-        if self._hooks:
+        if record.seen is not None:
             self.emit(
                 RetryScheduled(
-                    **self._names(record), attempt=record.attempts, wait=wait, error=type(failure).__name__
+                    **record.seen.names, attempt=record.attempts, wait=wait, error=type(failure).__name__
                 )
             )
 
+    def retry_begins(self, record: CallRecord, paused_at: float) -> None:
+        """Note that a pause, begun at `paused_at`, is over."""
+        if record.seen is not None:
+            record.seen.retry += self._clock() - paused_at
+
     def token_renewed(self, record: CallRecord, ttl: float) -> None:
         """Note a new token."""
-        if self._hooks:
+        if record.seen is not None:
             elapsed = self._clock() - record.started
-            self.emit(TokenRenewed(**self._names(record), ttl=ttl, elapsed=elapsed))
+            self.emit(TokenRenewed(**record.seen.names, ttl=ttl, elapsed=elapsed))
 
     def end(self, record: CallRecord, failure: BaseException | None) -> None:
         """Note the end of a call. Every record that was begun ends here, once."""
@@ -227,30 +258,32 @@ class Reporter:
             self.attempt_ended(record, record.attempt, failure)
         if record.token_request:
             return
-        _token_wait(record, self._clock())
-        if record.queue_wait is None:
+        if record.queued:
             self.queued -= 1
         else:
             self.in_flight -= 1
-        if failure is None and not self._hooks:
+        seen = record.seen
+        if failure is None and seen is None:
             return
-        elapsed = self._clock() - record.started
+        now = self._clock()
+        elapsed = now - record.started
         if failure is not None:
             self._log_failure(record, failure, elapsed)
-        if not self._hooks:
+        if seen is None:
             return
+        seen.token_arrived(now)
         self.emit(
             CallEnded(
-                **self._names(record),
+                **seen.names,
                 outcome=_outcome(failure),
                 attempts=record.attempts,
                 elapsed=elapsed,
-                queue_wait=elapsed if record.queue_wait is None else record.queue_wait,
-                token_wait=record.token_wait,
-                connection_wait=record.connection_wait,
-                limiter_wait=record.limiter_wait,
-                response_time=record.response_time,
-                retry_wait=record.retry_wait,
+                queue_wait=elapsed if record.queued else seen.queue,
+                token_wait=seen.token,
+                connection_wait=seen.connection,
+                limiter_wait=seen.limiter,
+                response_time=seen.response,
+                retry_wait=seen.retry,
                 status=_status(record, failure),
                 error=_name(failure),
                 code=_code(failure),
@@ -337,14 +370,6 @@ class Reporter:
             address = parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 443)
             self._addresses[base_url] = address
         return address
-
-
-def _token_wait(record: CallRecord, now: float) -> float:
-    """End the wait for credentials, and return its seconds."""
-    wait = 0.0 if record.asked_at is None else now - record.asked_at
-    record.asked_at = None
-    record.token_wait += wait
-    return wait
 
 
 def _parts(attempt: Attempt, now: float) -> tuple[float, float, float]:

@@ -288,7 +288,19 @@ async def test_a_shared_token_request_is_told_once_and_is_no_call_of_the_program
     assert [round(end.token_wait) for end in told] == [4, 4, 4]
 
 
-# Hooks that misbehave
+# Hooks that misbehave, and none
+
+
+@virtual
+async def test_without_hooks_no_event_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a call without hooks pays for events")
+
+    sender = transport(Script(status(503), ok()))
+    for kind in ("CallStarted", "QueueLeft", "AttemptStarted", "RequestSent", "AttemptEnded", "CallEnded"):
+        monkeypatch.setattr(f"publitrac_async.transport.reporter.{kind}", refuse)
+    monkeypatch.setattr("publitrac_async.transport.reporter.Observation", refuse)
+    assert await sender.send(call()) == b"fine"
 
 
 @pytest.mark.parametrize("error", [RuntimeError("ada@example.com"), asyncio.CancelledError("ada")])
