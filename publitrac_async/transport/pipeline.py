@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import copy
 import functools
-import logging
 import os
 import random
 import time
@@ -40,8 +39,6 @@ if TYPE_CHECKING:
     from publitrac_async.transport.http import Wire
 
 T = TypeVar("T")
-
-logger: Final = logging.getLogger("publitrac_async")
 
 _NO_CREDENTIALS: Final = Authorization()
 
@@ -370,7 +367,7 @@ class Transport:
                 return
             # This is no retry of the call: nothing was sent, and the service needs no sparing.
             if self._obstacle is None:
-                logger.warning("waiting for the rate limiter: %s", failure.message)
+                self._reporter.limiter_unavailable(failure)
             self._obstacle = failure
             wait = failure.retry_after or 1.0
             if self._clock() + wait - asked > LIMITER_PATIENCE:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from attrs import define
 
-from publitrac_async.errors import NotFound, PublitracError
+from publitrac_async.errors import LimiterUnavailable, NotFound, PublitracError
 from publitrac_async.transport.events import (
     AttemptEnded,
     AttemptStarted,
@@ -240,6 +240,14 @@ class Reporter:
                     **record.seen.names, attempt=record.attempts, wait=wait, error=type(failure).__name__
                 )
             )
+
+    def limiter_unavailable(self, failure: LimiterUnavailable) -> None:
+        """Log that calls wait for a rate limiter that cannot be asked."""
+        logger.warning(
+            "waiting for the rate limiter: %s",
+            failure.message,
+            extra={"vendor": self._vendor, "error": type(failure).__name__},
+        )
 
     def retry_begins(self, record: CallRecord, paused_at: float) -> None:
         """Note that a pause, begun at `paused_at`, is over."""
