@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from publitrac_async.client import PublitracClient
-from publitrac_async.config import BASE_URL, CANADIAN_BASE_URL, RetryPolicy, Timeout
+from publitrac_async.config import BASE_URL, CANADIAN_BASE_URL, Rate, RetryPolicy, Timeout
 from publitrac_async.errors import (
     ApiError,
     AuthenticationError,
@@ -107,6 +107,7 @@ __all__ = [
     "QueueLeft",
     "QueueTimeout",
     "QuotaExhausted",
+    "Rate",
     "RateLimited",
     "RateLimiter",
     "RequestSent",

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from publitrac_async.config import BASE_URL, CALLS_PER_SECOND, CONCURRENCY, TIMEOUT, RetryPolicy, Timeout
+from publitrac_async.config import (
+    BASE_URL,
+    CALLS_PER_SECOND,
+    CONCURRENCY,
+    TIMEOUT,
+    Rate,
+    RetryPolicy,
+    Timeout,
+    as_rate,
+    parse_rate,
+)
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.shared.share import Shared, share
 from publitrac_async.transport.auth import Authorization, Placement, StaticCredentials, TokenStore
@@ -41,9 +51,9 @@ class PublitracClient(BaseClient):
         password: needed for v1.
         base_url: the general environment by default; ``publitrac_async.CANADIAN_BASE_URL`` is the other.
             Plain ``http`` is accepted for this machine only.
-        rate_limit: calls a second that v1, v2, retries and log-ins share; ``None`` for no limit.
-        v2_rate_limit: calls a second of v2 alone, where PUBLITRAC granted that. v2 shares `rate_limit`
-            otherwise.
+        rate_limit: requests that v1, v2, retries and token requests share: a number a second, or a `Rate`;
+            ``None`` for no limit.
+        v2_rate_limit: the same for v2 alone, where PUBLITRAC granted that. v2 shares `rate_limit` otherwise.
         shared: where all processes of the account share `rate_limit` and the v2 token: ``"file:"`` or
             ``"file:/PATH"`` for one host, or an object that `publitrac_async.shared.share` returns.
         retry: when a failed call is repeated.
@@ -72,8 +82,8 @@ class PublitracClient(BaseClient):
         username: str | Secret | None = None,
         password: str | Secret | None = None,
         base_url: str = BASE_URL,
-        rate_limit: int | None = CALLS_PER_SECOND,
-        v2_rate_limit: int | None = None,
+        rate_limit: Rate | int | None = CALLS_PER_SECOND,
+        v2_rate_limit: Rate | int | None = None,
         shared: str | Secret | Shared | None = None,
         retry: RetryPolicy | None = None,
         timeout: Timeout | float | None = TIMEOUT,
@@ -106,7 +116,8 @@ class PublitracClient(BaseClient):
         if auth_in not in ("query", "body"):
             raise ConfigurationError('auth_in must be "query" or "body"')
         if isinstance(shared, str | Secret):
-            shared = share(shared, account=key, rate_limit=rate_limit or CALLS_PER_SECOND)
+            rate = as_rate(CALLS_PER_SECOND if rate_limit is None else rate_limit)
+            shared = share(shared, account=key, rate_limit=rate.calls, per=rate.per)
         if shared is not None:
             token_store = token_store or shared.tokens
             limiter = limiter or (None if rate_limit is None else shared.limiter)
@@ -169,7 +180,7 @@ class PublitracClient(BaseClient):
         if "base_url" in found:
             options["base_url"] = found.pop("base_url").reveal()
         if "rate_limit" in found:
-            options["rate_limit"] = _whole_number(found.pop("rate_limit").reveal(), "PUBLITRAC_RATE_LIMIT")
+            options["rate_limit"] = parse_rate(found.pop("rate_limit").reveal(), "PUBLITRAC_RATE_LIMIT")
         options.update(found)
         return cls(**options)
 
@@ -200,9 +211,3 @@ def read_environment(environment: Mapping[str, str], name: str) -> Secret | None
     if isinstance(found, ConfigurationError):
         raise found
     return found
-
-
-def _whole_number(text: str, variable: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise ConfigurationError(f"{variable} must be a whole number of calls a second, at least 1")
-    return int(text)

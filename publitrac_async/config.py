@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+import math
+from typing import Final, Literal
 
 import attrs
-from attrs import frozen
+from attrs import field, frozen
 
 from publitrac_async.errors import ConfigurationError
 
@@ -15,8 +16,10 @@ CANADIAN_BASE_URL: Final = "https://appca.publitrac.com"
 
 #: "Les appels à l'API doivent être limités à 35 par seconde" (PUBLITRAC API reference, Limitation).
 CALLS_PER_SECOND: Final = 35
-#: What is added to the second, in seconds: calls that leave 1.000 s apart can arrive closer together.
+#: Seconds added to the second: calls that leave 1.000 s apart can arrive closer together.
 RATE_GUARD: Final = 0.05
+#: Seconds added to the interval of an even pace, for the same reason.
+EVEN_GUARD: Final = 0.003
 
 #: Calls in flight at once; also the size of the connection pool, so that nothing ever waits for the pool.
 CONCURRENCY: Final = 32
@@ -50,8 +53,73 @@ MAX_RETRY_AFTER: Final = 60.0
 
 
 def is_integer(value: object) -> bool:
-    """Whether a setting is a whole number; ``True`` is none."""
+    """Return True for a whole number, which ``True`` itself is not."""
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+@frozen
+class Rate:
+    """A number of calls in a time: ``Rate(50, per=20)`` allows 50 calls in any 20 seconds.
+
+    Attributes:
+        calls: calls allowed.
+        per: seconds in which they are allowed.
+        pace: ``"quick"`` lets a seventh of the calls leave at once after a quiet time and spaces the rest.
+            ``"even"`` spaces all of them, a little wider than `per` divided by `calls`, for a service
+            that refuses whatever arrives too close together.
+    """
+
+    calls: int
+    per: float = field(default=1.0, kw_only=True)
+    pace: Literal["quick", "even"] = field(default="quick", kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        if not is_integer(self.calls):
+            raise ConfigurationError(
+                f"a rate is a whole number of calls, not {self.calls}: 1.5 calls a second is Rate(3, per=2)"
+            )
+        if self.calls < 1 or not 0 < self.per < math.inf:
+            raise ConfigurationError(
+                f"a rate allows 1 call or more in a time above 0 s, not {self.calls} calls in {self.per} s"
+            )
+        if self.pace not in ("quick", "even"):
+            raise ConfigurationError('pace must be "quick" or "even"')
+
+    @property
+    def interval(self) -> float:
+        """Seconds from call to call if all are spaced evenly."""
+        return self.per / self.calls
+
+    def __str__(self) -> str:
+        return f"{self.calls} calls in {self.per:g} s"
+
+
+def as_rate(value: Rate | int) -> Rate:
+    """Read a setting: a number means calls a second.
+
+    Raises:
+        ConfigurationError: it is neither a rate nor a whole number.
+    """
+    return value if isinstance(value, Rate) else Rate(value)
+
+
+def parse_rate(text: str, name: str) -> Rate:
+    """Read a rate from text: ``"35"`` means calls a second, ``"50/20"`` 50 calls in 20 seconds.
+
+    Args:
+        text: the rate.
+        name: name of the setting in errors.
+
+    Raises:
+        ConfigurationError: the text is no such rate.
+    """
+    calls, slash, per = text.partition("/")
+    try:
+        return Rate(int(calls), per=float(per) if slash else 1.0)
+    except (ValueError, ConfigurationError):
+        raise ConfigurationError(
+            f"{name} must be calls a second, like 35, or calls/seconds, like 50/20"
+        ) from None
 
 
 @frozen(kw_only=True)
@@ -134,6 +202,7 @@ VITEC_CONCURRENCY: Final = 5
 #: advises an integration to keep to 50 and to 5 (Adobe, "Marketo Integration Best Practices").
 MARKETO_CALLS: Final = 50
 MARKETO_PERIOD: Final = 20.0
+MARKETO_RATE: Final = Rate(MARKETO_CALLS, per=MARKETO_PERIOD)
 MARKETO_CONCURRENCY: Final = 5
 #: Successes in a row after which one more call may be in flight again, up to the number set.
 MARKETO_RECOVERY: Final = 20

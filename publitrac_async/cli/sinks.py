@@ -21,8 +21,10 @@ from publitrac_async.config import (
     CONCURRENCY,
     MARKETO_CALLS,
     MARKETO_CONCURRENCY,
+    MARKETO_PERIOD,
     VITEC_CALLS_PER_SECOND,
     VITEC_CONCURRENCY,
+    Rate,
 )
 from publitrac_async.transport.events import Hook
 
@@ -83,7 +85,7 @@ async def open_sink(
         ConfigurationError: the environment lacks credentials.
     """
     settings = {
-        "rate_limit": options.rate,
+        "rate_limit": Rate(options.rate, per=MARKETO_PERIOD) if options.via == "marketo" else options.rate,
         "retry": BULK_RETRY,
         "hooks": hooks,
         **hosts.shared_state(options),

@@ -31,8 +31,9 @@ class MarketoClient(LeadOperations, FieldOperations, MembershipOperations):
             as Marketo shows it, it is the same. Plain ``http`` is accepted for this machine only.
         client_id: of the custom service ("LaunchPoint").
         client_secret: of the custom service.
-        rate_limit: calls in 20 seconds; ``None`` for no limit. Marketo allows 100 to all integrations of an
-            instance together and advises 50 for one.
+        rate_limit: a number of requests a second, or a `publitrac_async.Rate`; ``None`` for no limit.
+            Marketo allows 100 in 20 seconds to all integrations of an instance together and advises 50 for
+            one, ``Rate(50, per=20)``, the default.
         retry: when a failed call is repeated.
         timeout: limits on the time of a call; a number is its total in seconds, ``None`` no total. By
             default every operation has the time that Marketo gives it, see the guide.

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 from urllib.parse import quote
 
 from publitrac_async.config import (
-    MARKETO_CALLS,
     MARKETO_CONCURRENCY,
-    MARKETO_PERIOD,
+    MARKETO_RATE,
     MARKETO_RECORDS,
     MARKETO_RECOVERY,
     MARKETO_URL,
+    Rate,
     RetryPolicy,
     Timeout,
 )
@@ -27,7 +27,7 @@ from publitrac_async.marketo.paging import MarketoPage, MarketoPager
 from publitrac_async.transport.auth import Authorization, SharedToken, StaticCredentials, Token, TokenStore
 from publitrac_async.transport.base import BaseClient
 from publitrac_async.transport.events import AttemptEnded, Event, Hook
-from publitrac_async.transport.limits import RateLimiter, Unlimited, WindowLimiter
+from publitrac_async.transport.limits import RateLimiter, Unlimited, limiter_for
 from publitrac_async.transport.operation import Answer, Call, Operation
 from publitrac_async.transport.secret import Secret, seal
 
@@ -58,7 +58,7 @@ class MarketoBase(BaseClient):
         base_url: str,
         client_id: str | Secret,
         client_secret: str | Secret,
-        rate_limit: int | None = MARKETO_CALLS,
+        rate_limit: Rate | int | None = MARKETO_RATE,
         retry: RetryPolicy | None = None,
         timeout: Timeout | float | None = _BY_OPERATION,
         concurrency: int = MARKETO_CONCURRENCY,
@@ -76,11 +76,9 @@ class MarketoBase(BaseClient):
         for secret in sealed:
             if isinstance(secret, ConfigurationError):
                 raise secret
-        if limiter is None:
-            limiter = Unlimited() if rate_limit is None else WindowLimiter(rate_limit, MARKETO_PERIOD)
         super().__init__(
             base_url=_host(base_url),
-            limiter=limiter,
+            limiter=limiter or limiter_for(rate_limit),
             retry=retry,
             timeout=timeout,
             concurrency=concurrency,

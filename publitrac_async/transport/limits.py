@@ -1,4 +1,4 @@
-"""How many calls leave, and when: the rate limiter, last gate before the wire."""
+"""Limits on the number of calls: the rate limiter, last gate before the wire, and the concurrency gate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final, Protocol, runtime_checkable
 from aiolimiter import AsyncLimiter
 from attrs import define
 
-from publitrac_async.config import RATE_GUARD, is_integer
+from publitrac_async.config import EVEN_GUARD, RATE_GUARD, Rate, as_rate
 from publitrac_async.errors import ConfigurationError
 
 #: Part of the allowance that may leave at once after a quiet time; the rest follows evenly spaced.
@@ -20,24 +20,27 @@ _BURST_PART: Final = 7
 
 @runtime_checkable
 class RateLimiter(Protocol):
-    """What the transport asks before every request, retries and log-ins included."""
+    """The transport asks it before every request, retries and token requests included.
+
+    One that has an attribute ``rate`` (`Rate`) helps the client to open no more connections than it needs.
+    """
 
     async def acquire(self) -> None:
         """Return when one request may leave. The caller sends at once."""
 
     def pause(self, seconds: float) -> None:
-        """Let nothing leave for so many seconds: the service asked for it."""
+        """Let nothing leave for `seconds`: the service asked for it."""
 
 
 class _Pausable:
-    """The pause that a service may ask for."""
+    """Keeps the pause that a service asked for."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._paused_until = 0.0
 
     def pause(self, seconds: float) -> None:
-        """Let nothing leave for so many seconds."""
+        """Let nothing leave for `seconds`."""
         self._paused_until = max(self._paused_until, self._clock() + seconds)
 
 
@@ -47,18 +50,18 @@ class _Departure:
 
 
 class WindowLimiter(_Pausable):
-    """Never more than `calls` departures in any `per` seconds, whatever happened before.
+    """Lets no more requests leave in any window of time than its rate allows, whatever happened before.
 
-    A log of departures gives the guarantee: a call leaves only when the one `calls` before it is more
-    than `per` + `guard` seconds old. The guard is for the way to the service, on which calls that left
-    1.00 s apart may draw closer. In front of it a leaky bucket (aiolimiter) spreads the calls, so that
-    the service sees an even flow instead of volleys; alone, a bucket of 35 lets 70 calls through in its
-    first second. Callers are served in the order in which they came.
+    A log of departures gives the guarantee: a request leaves only when the one ``rate.calls`` before it is
+    more than ``rate.per`` + `guard` seconds old. The guard is for the way to the service, on which requests
+    that left 1.00 s apart may draw closer. In front of the log a leaky bucket (aiolimiter) spreads the
+    requests, so that the service sees a flow instead of volleys; alone, a bucket of 35 lets 70 requests
+    through in its first second. Callers are served in the order of their requests.
 
     Args:
-        calls: requests allowed.
-        per: seconds in which they are allowed.
-        guard: seconds added to `per`.
+        rate: requests allowed; a number means requests a second.
+        per: seconds for which a number counts.
+        guard: seconds added to the time of the rate.
         clock: monotonic seconds.
 
     Raises:
@@ -67,21 +70,24 @@ class WindowLimiter(_Pausable):
 
     def __init__(
         self,
-        calls: int,
+        rate: Rate | int,
         per: float = 1.0,
         *,
         guard: float = RATE_GUARD,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if not is_integer(calls):
-            raise ConfigurationError("a rate limit is a whole number of calls")
-        if calls < 1 or not per > 0 or not guard >= 0:
-            raise ConfigurationError(f"a rate of {calls} calls in {per} s with a guard of {guard} s is none")
+        if not guard >= 0:
+            raise ConfigurationError(f"a guard is 0 seconds or more, not {guard}")
         super().__init__(clock)
-        self._window = per + guard
-        self._departures: deque[_Departure] = deque(maxlen=calls)
-        burst = max(1, calls // _BURST_PART)
-        self._pacer = AsyncLimiter(burst, burst * per / calls)
+        #: Read by the client, which opens as many connections as the rate needs.
+        self.rate: Rate = rate if isinstance(rate, Rate) else Rate(rate, per=per)
+        self._window = self.rate.per + guard
+        self._departures: deque[_Departure] = deque(maxlen=self.rate.calls)
+        burst = max(1, self.rate.calls // _BURST_PART)
+        self._pacer = AsyncLimiter(burst, burst * self.rate.interval)
+        self._gap = 0.0
+        if self.rate.pace == "even":
+            self._gap = self._window / self.rate.calls + EVEN_GUARD
         self._turn = asyncio.Lock()
 
     async def acquire(self) -> None:
@@ -94,7 +100,7 @@ class WindowLimiter(_Pausable):
             departure = _Departure(self._clock())
             self._departures.append(departure)
             # The caller writes in this turn of the event loop, after hooks, and on a machine that may be busy
-            # with others: what counts is when it has written.
+            # with others: the moment after its writing counts.
             asyncio.get_running_loop().call_soon(self._has_left, departure)
 
     def _has_left(self, departure: _Departure) -> None:
@@ -105,14 +111,16 @@ class WindowLimiter(_Pausable):
         wait = self._paused_until - now
         if len(self._departures) == self._departures.maxlen:
             wait = max(wait, self._departures[0].at + self._window - now)
+        if self._gap and self._departures:
+            wait = max(wait, self._departures[-1].at + self._gap - now)
         return wait
 
     def __repr__(self) -> str:
-        return f"WindowLimiter({self._departures.maxlen} calls in {self._window} s)"
+        return f"WindowLimiter({self.rate.calls} calls in {self._window} s)"
 
 
 class Unlimited(_Pausable):
-    """The limiter that lets everything through, but still pauses when the service asks for it."""
+    """Lets everything leave, but still pauses when the service asks for it."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(clock)
@@ -166,6 +174,6 @@ class ConcurrencyGate(asyncio.Semaphore):
             super().release()
 
 
-def limiter_for(rate_limit: int | None) -> RateLimiter:
-    """The limiter for so many calls a second; ``None`` for no limit."""
-    return Unlimited() if rate_limit is None else WindowLimiter(rate_limit)
+def limiter_for(rate_limit: Rate | int | None) -> RateLimiter:
+    """Build the limiter of a client; a number means calls a second, ``None`` no limit."""
+    return Unlimited() if rate_limit is None else WindowLimiter(as_rate(rate_limit))

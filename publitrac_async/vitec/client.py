@@ -12,6 +12,7 @@ from publitrac_async.config import (
     VITEC_BASE_URL,
     VITEC_CALLS_PER_SECOND,
     VITEC_CONCURRENCY,
+    Rate,
     RetryPolicy,
     Timeout,
 )
@@ -57,7 +58,8 @@ class VitecClient(BaseClient):
             every customer.
         base_url: the live host by default; ``publitrac_async.vitec.TEST_BASE_URL`` is the test host.
             Plain ``http`` is accepted for this machine only.
-        rate_limit: calls a second; ``None`` for no limit. Vitec states none, the default is careful.
+        rate_limit: a number of requests a second, or a `publitrac_async.Rate`; ``None`` for no limit. Vitec
+            states none, the default is careful.
         retry: when a failed call is repeated: only where nothing was sent, or where the service refused
             because calls came too fast.
         timeout: limits on the time of a call; a number is its total in seconds, ``None`` no total.
@@ -81,7 +83,7 @@ class VitecClient(BaseClient):
         username: str | Secret,
         password: str | Secret | Mapping[str, str | Secret],
         base_url: str = VITEC_BASE_URL,
-        rate_limit: int | None = VITEC_CALLS_PER_SECOND,
+        rate_limit: Rate | int | None = VITEC_CALLS_PER_SECOND,
         retry: RetryPolicy | None = None,
         timeout: Timeout | float | None = TIMEOUT,
         concurrency: int = VITEC_CONCURRENCY,

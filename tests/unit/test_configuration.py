@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from publitrac_async import ConfigurationError, PublitracClient, RetryPolicy, Timeout, WindowLimiter
+from publitrac_async import ConfigurationError, PublitracClient, Rate, RetryPolicy, Timeout
+from publitrac_async.config import parse_rate
 from publitrac_async.marketo import MarketoClient
 from publitrac_async.vitec import VitecClient
 
@@ -53,10 +54,52 @@ def test_a_timeout_without_sense_is_refused(seconds: dict[str, Any]) -> None:
         Timeout(**seconds)
 
 
-@pytest.mark.parametrize("rate", [(0, 1.0), (35, 0.0), (35, float("nan"))])
-def test_a_rate_without_sense_is_refused(rate: tuple[int, float]) -> None:
+def test_no_timeout_means_no_total_and_the_default_has_one() -> None:
+    assert PublitracClient(api_key="key", timeout=None)._transport._timeout == Timeout(total=None)
+    assert PublitracClient(api_key="key", timeout=5)._transport._timeout == Timeout(total=5)
+    assert PublitracClient(api_key="key")._transport._timeout == Timeout()
+    assert Timeout(queue=None, total=None, connect=None, read=None).total is None
+
+
+@pytest.mark.parametrize(
+    ("calls", "options"),
+    [
+        (0, {}),
+        (-1, {}),
+        (1.5, {}),
+        (True, {}),
+        ("35", {}),
+        (35, {"per": 0.0}),
+        (35, {"per": float("nan")}),
+        (35, {"per": float("inf")}),
+        (35, {"pace": "slow"}),
+    ],
+)
+def test_a_rate_without_sense_is_refused(calls: Any, options: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
-        WindowLimiter(*rate)
+        Rate(calls, **options)
+
+
+def test_a_number_is_the_same_rate_for_every_client() -> None:
+    publitrac = PublitracClient(api_key="k", rate_limit=10)
+    vitec = VitecClient(username="u", password="p", rate_limit=10)
+    marketo = MarketoClient(
+        base_url="https://x.mktorest.com", client_id="i", client_secret="s", rate_limit=10
+    )
+    assert {client._transport._limiter.rate for client in (publitrac, vitec, marketo)} == {Rate(10)}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"), [("35", Rate(35)), ("50/20", Rate(50, per=20)), (" 3 / 0.5 ", Rate(3, per=0.5))]
+)
+def test_a_rate_can_be_written_as_text(text: str, rate: Rate) -> None:
+    assert parse_rate(text, "X") == rate
+
+
+@pytest.mark.parametrize("text", ["", "lots", "35/", "/20", "1.5", "0", "35/0", "35/nan", "50/20/3"])
+def test_text_that_is_no_rate_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="X_RATE_LIMIT must be"):
+        parse_rate(text, "X_RATE_LIMIT")
 
 
 BAD = "bad\nsecret-9f1c"

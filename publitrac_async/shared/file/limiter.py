@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from publitrac_async.config import Rate
 from publitrac_async.errors import LimiterUnavailable
 from publitrac_async.shared.file.record import DEPARTURES, Record
 
@@ -46,6 +47,8 @@ class FileRateLimiter:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         # The file remembers a fixed number of departures: 1,000 in 1 s are 500 in 0.5 s.
+        #: Read by the client, which opens as many connections as the rate needs.
+        self.rate: Rate = Rate(calls, per=per)
         parts = math.ceil(calls / (DEPARTURES - 1))
         self._calls, self._window = calls // parts, per / parts + guard
         self._interval = self._window / self._calls

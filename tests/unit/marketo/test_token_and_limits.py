@@ -16,6 +16,7 @@ from publitrac_async import (
     ConfigurationError,
     DeadlineExceeded,
     QuotaExhausted,
+    Rate,
     RateLimited,
     UnexpectedContent,
 )
@@ -171,7 +172,10 @@ async def test_by_default_no_20_seconds_hold_more_than_50_calls_and_no_more_than
         return result()
 
     # The limiter that is the default, on the clock of this loop.
-    async with serving(reply, limiter=WindowLimiter(50, 20.0, clock=now), timeout=900) as (marketo, service):
+    async with serving(reply, limiter=WindowLimiter(Rate(50, per=20), clock=now), timeout=900) as (
+        marketo,
+        service,
+    ):
         await asyncio.gather(*(marketo.describe() for _ in range(200)))
     times = [sent.at for sent in service.sent]
     assert max(sum(1 for at in times if start <= at < start + 20) for start in times) <= 50
@@ -286,7 +290,7 @@ async def test_a_log_in_counts_towards_no_limit() -> None:
         ({"base_url": "http://123-abc-456.mktorest.com"}, "must be https"),
         ({"base_url": "123-abc-456.mktorest.com"}, "must be https://host"),
         ({"concurrency": 0}, "at least 1"),
-        ({"rate_limit": 0}, "a rate of 0 calls"),
+        ({"rate_limit": 0}, "not 0 calls"),
     ],
 )
 def test_what_cannot_be_used_is_refused_at_construction(options: dict[str, Any], message: str) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
+import random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from publitrac_async import ConfigurationError, RateLimiter, WindowLimiter
+from publitrac_async import ConfigurationError, Rate, RateLimiter, WindowLimiter
 from publitrac_async.transport.limits import Unlimited, limiter_for
 from tests.support.clock import jump, now, run_virtual, virtual
 
@@ -190,12 +192,47 @@ async def test_unlimited_lets_all_through_but_pauses() -> None:
     assert log[-1] - started >= 3
 
 
-@pytest.mark.parametrize(
-    ("calls", "per", "guard"), [(0, 1, 0), (-1, 1, 0), (1, 0, 0), (1, -1, 0), (1, 1, -1)]
-)
-def test_figures_that_are_none(calls: int, per: float, guard: float) -> None:
+class NoBurst:
+    """nginx' ``limit_req`` without ``burst``, which counts in milliseconds."""
+
+    def __init__(self, rate: int) -> None:
+        self.rate = rate
+        self.last = -math.inf
+        self.refused = 0
+
+    def arrive(self, at: float) -> None:
+        milliseconds = math.floor(at * 1000)
+        if (milliseconds - self.last) * self.rate < 1000:
+            self.refused += 1
+        else:
+            self.last = milliseconds
+
+
+@pytest.mark.parametrize("quiet", [0.0, 0.01, 5.0])
+@virtual
+async def test_an_even_pace_is_never_refused_by_a_limit_without_burst(quiet: float) -> None:
+    limiter, log = WindowLimiter(Rate(35, pace="even"), clock=now), list[float]()
+    service, jitter = NoBurst(35), random.Random(7)
+    for _ in range(4):
+        await asyncio.gather(*(depart(limiter, log) for _ in range(35)))
+        await asyncio.sleep(quiet)
+    for at in log:
+        service.arrive(at + jitter.uniform(0, 0.003))
+    assert service.refused == 0
+    assert most_in_window(log, WINDOW) <= 35
+
+
+@virtual
+async def test_an_even_pace_uses_seven_eighths_of_the_allowance() -> None:
+    limiter, log = WindowLimiter(Rate(35, pace="even"), clock=now), list[float]()
+    started = now()
+    await asyncio.gather(*(depart(limiter, log) for _ in range(350)))
+    assert 350 / (now() - started) >= 0.86 * 35
+
+
+def test_a_negative_guard_is_refused() -> None:
     with pytest.raises(ConfigurationError):
-        WindowLimiter(calls, per, guard=guard)
+        WindowLimiter(1, guard=-1)
 
 
 def test_limiter_for() -> None:
