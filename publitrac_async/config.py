@@ -118,7 +118,7 @@ def parse_rate(text: str, name: str) -> Rate:
         return Rate(int(calls), per=float(per) if slash else 1.0)
     except (ValueError, ConfigurationError):
         raise ConfigurationError(
-            f"{name} must be calls a second, like 35, or calls/seconds, like 50/20"
+            f"{name} must be a whole number of calls a second (35), or of calls in seconds (50/20)"
         ) from None
 
 
