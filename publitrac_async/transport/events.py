@@ -18,7 +18,8 @@ A token request shows as attempts with the name of its operation and an id of it
 from __future__ import annotations
 
 import enum
-from typing import Protocol, TypeAlias
+from collections.abc import Iterable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from attrs import frozen
 
@@ -195,6 +196,15 @@ Event: TypeAlias = (
     | TokenRenewed
     | CallEnded
 )
+
+
+@runtime_checkable
+class HeaderHook(Protocol):
+    """A hook that also adds header fields to requests, such as ``traceparent``."""
+
+    def request_headers(self, event: AttemptStarted, /) -> Iterable[tuple[str, str]]:
+        """Return names and values for the request of an attempt that begins. They reach the vendor."""
+        ...
 
 
 class Hook(Protocol):

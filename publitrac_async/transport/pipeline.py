@@ -237,7 +237,7 @@ class Transport:
             )
             attempt = record.attempt = Attempt(record.attempts, self._clock())
             if record.seen is not None:
-                self._reporter.attempt_started(record.seen, attempt)
+                authorization = self._reporter.attempt_started(record.seen, attempt, authorization)
             failure: PublitracError | None = None
             result: T | None = None
             try:

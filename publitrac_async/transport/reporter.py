@@ -10,9 +10,10 @@ import urllib.parse
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from attrs import define
+from attrs import define, evolve
 
 from publitrac_async.errors import LimiterUnavailable, NotFound, PublitracError
+from publitrac_async.transport.auth import Authorization
 from publitrac_async.transport.events import (
     AttemptEnded,
     AttemptStarted,
@@ -20,6 +21,7 @@ from publitrac_async.transport.events import (
     CallOutcome,
     CallStarted,
     Event,
+    HeaderHook,
     Hook,
     QueueLeft,
     RequestSent,
@@ -27,6 +29,7 @@ from publitrac_async.transport.events import (
     TokenRenewed,
 )
 from publitrac_async.transport.operation import Operation
+from publitrac_async.transport.secret import Secret
 
 logger: Final = logging.getLogger("publitrac_async")
 
@@ -171,10 +174,17 @@ class Reporter:
             seen.queue = self._clock() - record.started
             self.emit(QueueLeft(**seen.names, queue_wait=seen.queue))
 
-    def attempt_started(self, seen: Observation, attempt: Attempt) -> None:
-        """Tell that an attempt begins: the call has its credentials."""
+    def attempt_started(
+        self, seen: Observation, attempt: Attempt, authorization: Authorization
+    ) -> Authorization:
+        """Tell that an attempt begins, and return its credentials with the header fields of hooks."""
         wait = seen.token_arrived(attempt.started)
-        self.emit(AttemptStarted(**seen.names, attempt=attempt.number, token_wait=wait))
+        event = AttemptStarted(**seen.names, attempt=attempt.number, token_wait=wait)
+        self.emit(event)
+        for hook in self._hooks:
+            if isinstance(hook, HeaderHook):
+                authorization = self._with_headers(hook, event, authorization)
+        return authorization
 
     def request_sent(self, seen: Observation, attempt: Attempt) -> None:
         """Tell that a request is about to be written."""
@@ -305,20 +315,21 @@ class Reporter:
             try:
                 hook(event)
             except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  (a hook must not lose a lead)
-                name = type(event).__name__
-                logger.warning(
-                    "a hook raised %s at %s",
-                    type(error).__name__,
-                    name,
-                    extra={
-                        "event": name,
-                        "error": type(error).__name__,
-                        "call_id": event.call_id,
-                        "operation": event.operation,
-                    },
-                )
+                _hook_raised(error, event)
 
     # Parts of events and log records.
+
+    def _with_headers(
+        self, hook: HeaderHook, event: AttemptStarted, authorization: Authorization
+    ) -> Authorization:
+        try:
+            headers = [
+                (name, Secret(value, name, header=True)) for name, value in hook.request_headers(event)
+            ]
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  (a hook must not lose a lead)
+            _hook_raised(error, event)
+            return authorization
+        return evolve(authorization, headers=(*authorization.headers, *headers)) if headers else authorization
 
     def _log_failure(self, record: CallRecord, failure: BaseException, elapsed: float) -> None:
         cancelled = isinstance(failure, _CANCELLED)
@@ -378,6 +389,12 @@ class Reporter:
             address = parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 443)
             self._addresses[base_url] = address
         return address
+
+
+def _hook_raised(error: BaseException, event: Event) -> None:
+    name, kind = type(event).__name__, type(error).__name__
+    fields = {"event": name, "error": kind, "call_id": event.call_id, "operation": event.operation}
+    logger.warning("a hook raised %s at %s", kind, name, extra=fields)
 
 
 def _parts(attempt: Attempt, now: float) -> tuple[float, float, float]:

@@ -29,7 +29,7 @@ from publitrac_async.vitec.answers import read_lead_id
 from publitrac_async.vitec.checks import check_customer_id, check_person_lead, customer_id_note, length_notes
 from publitrac_async.vitec.credentials import basic_credentials
 from publitrac_async.vitec.models import PersonLead
-from publitrac_async.vitec.operations import CREATE_PERSON_LEAD, NAME, for_customer
+from publitrac_async.vitec.operations import CREATE_PERSON_LEAD, NAME, path_for
 
 if TYPE_CHECKING:
     import httpx
@@ -197,7 +197,8 @@ class VitecClient(BaseClient):
             logger.warning("%s: %s", NAME, note)
         media_type = _MEDIA_TYPES[format]
         call = Call(
-            operation=for_customer(CREATE_PERSON_LEAD, customer_id),
+            operation=CREATE_PERSON_LEAD,
+            path=path_for(customer_id),
             authenticator=self._credentials_for(customer_id),
             content=codec.to_xml(lead) if format == "xml" else codec.to_json(lead),
             content_type=f"{media_type}; charset=utf-8",

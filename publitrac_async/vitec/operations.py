@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import quote
 
-from attrs import evolve
-
 from publitrac_async.transport.operation import Operation, OperationClass
 
 NAME: Final = "PublicAdvertising/{customerId}/Contact/Person/Lead"
@@ -17,6 +15,6 @@ CREATE_PERSON_LEAD: Final = Operation(
 )
 
 
-def for_customer(operation: Operation, customer_id: str) -> Operation:
-    """The operation at the address of one customer."""
-    return evolve(operation, path=operation.path.replace("{customerId}", quote(customer_id, safe="")))
+def path_for(customer_id: str) -> str:
+    """Return the path of the operation for one customer."""
+    return CREATE_PERSON_LEAD.path.replace("{customerId}", quote(customer_id, safe=""))

@@ -15,6 +15,7 @@ PACKAGE = Path(publitrac_async.__file__).parent
 ONLY_IN = {
     "click": {"cli/commands.py", "cli/options.py"},
     "docket": {"bulk/engines/docket.py"},
+    "opentelemetry": {"opentelemetry.py"},
     "rich": {"cli/bar.py"},
     "python_calamine": {"bulk/sources/xlsx.py"},
     "xlsxwriter": {"cli/workbook.py"},

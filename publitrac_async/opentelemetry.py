@@ -1,0 +1,241 @@
+"""Spans and metrics of calls, for OpenTelemetry (extra ``otel``).
+
+::
+
+    from publitrac_async import PublitracClient
+    from publitrac_async.opentelemetry import OpenTelemetry
+
+    async with PublitracClient.from_env(hooks=[OpenTelemetry()]) as publitrac:
+        ...
+
+No span and no metric holds a query, a header, a body or the value of a field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextvars import Token
+from typing import Final, TypeAlias
+
+from attrs import define
+
+try:
+    from opentelemetry import context, metrics, propagate, trace
+except ImportError as _error:
+    raise ImportError(
+        "spans and metrics need an extra: pip install 'publitrac_async[otel]'", name=_error.name
+    ) from None
+
+from publitrac_async.transport.events import (
+    AttemptEnded,
+    AttemptStarted,
+    CallEnded,
+    CallEvent,
+    CallOutcome,
+    CallStarted,
+    Event,
+    QueueLeft,
+    RequestSent,
+    RetryScheduled,
+    TokenRenewed,
+)
+from publitrac_async.version import __version__
+
+_NAME: Final = "publitrac_async"
+#: Upper ends of the buckets of histograms, in seconds. OpenTelemetry's own are made for milliseconds.
+_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+
+_Attributes: TypeAlias = dict[str, str | int | float | bool]
+
+
+@define
+class _OpenCall:
+    span: trace.Span
+    token: Token[context.Context]
+    in_flight: bool = False
+
+
+class OpenTelemetry:
+    """A hook that makes a span of each call and of each attempt, and measures them.
+
+    One object serves any number of clients. The span of a call is of kind CLIENT and a child of the span
+    that is current where the call is made. It is current itself during the call, so spans of attempts and
+    of the token request that this call makes are its children.
+
+    Args:
+        tracer_provider: in place of the global one.
+        meter_provider: in place of the global one.
+        inject: send the context of the trace (``traceparent``) to the service with each request, by the
+            global propagator. The vendors do not read it; a gateway of yours may.
+    """
+
+    def __init__(
+        self,
+        *,
+        tracer_provider: trace.TracerProvider | None = None,
+        meter_provider: metrics.MeterProvider | None = None,
+        inject: bool = False,
+    ) -> None:
+        self._tracer = trace.get_tracer(_NAME, __version__, tracer_provider)
+        self._inject = inject
+        self._calls: dict[str, _OpenCall] = {}
+        self._attempts: dict[str, trace.Span] = {}
+        meter = metrics.get_meter(_NAME, __version__, meter_provider)
+
+        def seconds(name: str, description: str) -> metrics.Histogram:
+            return meter.create_histogram(
+                name, "s", description, explicit_bucket_boundaries_advisory=_SECONDS
+            )
+
+        self._request_duration = seconds("http.client.request.duration", "Duration of HTTP client requests.")
+        self._call_duration = seconds("publitrac.call.duration", "Calls, with waits and retries.")
+        self._queue_wait = seconds("publitrac.call.queue_wait", "Waits of calls for a free slot.")
+        self._limiter_wait = seconds("publitrac.call.limiter_wait", "Waits of calls for the rate limiter.")
+        self._queued = meter.create_up_down_counter("publitrac.call.queued", "{call}", "Calls in the queue.")
+        self._in_flight = meter.create_up_down_counter(
+            "publitrac.call.in_flight", "{call}", "Calls that left the queue and have not ended."
+        )
+        self._retries = meter.create_counter("publitrac.call.retries", "{retry}", "Retries of calls.")
+        self._renewals = meter.create_counter("publitrac.token.renewals", "{token}", "New tokens.")
+
+    def __call__(self, event: Event) -> None:
+        """Take an event of a client."""
+        match event:
+            case CallStarted():
+                self._call_started(event)
+            case QueueLeft():
+                self._queue_left(event)
+            case AttemptStarted():
+                self._attempt_started(event)
+            case RequestSent():
+                if (span := self._attempts.get(event.call_id)) is not None:
+                    span.add_event("request sent", {"publitrac.limiter_wait": event.limiter_wait})
+            case AttemptEnded():
+                self._attempt_ended(event)
+            case RetryScheduled():
+                self._retry_scheduled(event)
+            case TokenRenewed():
+                self._renewals.add(1, _place(event))
+            case CallEnded():
+                self._call_ended(event)
+
+    def request_headers(self, event: AttemptStarted) -> Iterable[tuple[str, str]]:
+        """Return the header fields that carry the trace to the service."""
+        if not self._inject:
+            return ()
+        span = self._attempts.get(event.call_id)
+        carrier: dict[str, str] = {}
+        propagate.inject(carrier, None if span is None else trace.set_span_in_context(span))
+        return carrier.items()
+
+    def _call_started(self, event: CallStarted) -> None:
+        span = self._tracer.start_span(
+            f"{event.vendor} {event.operation}",
+            kind=trace.SpanKind.CLIENT,
+            attributes=_http(event) | {"publitrac.call_id": event.call_id},
+        )
+        token = context.attach(trace.set_span_in_context(span))
+        self._calls[event.call_id] = _OpenCall(span, token)
+        self._queued.add(1, _place(event))
+
+    def _queue_left(self, event: QueueLeft) -> None:
+        if (call := self._calls.get(event.call_id)) is None:
+            return
+        call.in_flight = True
+        call.span.add_event("queue left", {"publitrac.queue_wait": event.queue_wait})
+        self._queued.add(-1, _place(event))
+        self._in_flight.add(1, _place(event))
+
+    def _attempt_started(self, event: AttemptStarted) -> None:
+        # The current span is that of the call, or of the call that needs the token.
+        if event.token_wait and (call := self._calls.get(event.call_id)) is not None:
+            call.span.add_event("credentials ready", {"publitrac.token_wait": event.token_wait})
+        self._attempts[event.call_id] = self._tracer.start_span(
+            f"{event.method} {event.path}", attributes=_http(event) | _resent(event.attempt)
+        )
+
+    def _attempt_ended(self, event: AttemptEnded) -> None:
+        if (span := self._attempts.pop(event.call_id, None)) is None:
+            return
+        end = _end(event.status, event.error)
+        span.set_attributes(
+            end
+            | {
+                "publitrac.connection_wait": event.connection_wait,
+                "publitrac.limiter_wait": event.limiter_wait,
+                "publitrac.response_time": event.response_time,
+            }
+        )
+        _close(span, event.error, cancelled=event.error == "CancelledError")
+        if event.status is not None or event.response_time:
+            seconds = event.connection_wait + event.response_time
+            self._request_duration.record(seconds, _http(event) | end)
+
+    def _retry_scheduled(self, event: RetryScheduled) -> None:
+        self._retries.add(1, _place(event) | {"error.type": event.error})
+        if (call := self._calls.get(event.call_id)) is not None:
+            call.span.add_event("retry scheduled", {"publitrac.wait": event.wait, "error.type": event.error})
+
+    def _call_ended(self, event: CallEnded) -> None:
+        if (call := self._calls.pop(event.call_id, None)) is None:
+            return
+        outcome: _Attributes = {"publitrac.outcome": event.outcome.value}
+        call.span.set_attributes(
+            _end(event.status, event.error)
+            | _resent(event.attempts)
+            | outcome
+            | {
+                "publitrac.attempts": event.attempts,
+                "publitrac.queue_wait": event.queue_wait,
+                "publitrac.token_wait": event.token_wait,
+                "publitrac.connection_wait": event.connection_wait,
+                "publitrac.limiter_wait": event.limiter_wait,
+                "publitrac.response_time": event.response_time,
+                "publitrac.retry_wait": event.retry_wait,
+                "publitrac.maybe_applied": event.maybe_applied,
+            }
+            | ({} if event.code is None else {"publitrac.code": str(event.code)})
+        )
+        _close(call.span, event.error, cancelled=event.outcome is CallOutcome.CANCELLED)
+        context.detach(call.token)
+        place = _place(event)
+        (self._in_flight if call.in_flight else self._queued).add(-1, place)
+        operation: _Attributes = place | outcome | {"publitrac.operation": event.operation}
+        self._queue_wait.record(event.queue_wait, operation)
+        self._limiter_wait.record(event.limiter_wait, operation)
+        self._call_duration.record(
+            event.elapsed, operation | ({} if event.error is None else {"error.type": event.error})
+        )
+
+
+def _place(event: CallEvent) -> _Attributes:
+    return {"publitrac.vendor": event.vendor, "server.address": event.host}
+
+
+def _http(event: CallEvent) -> _Attributes:
+    return _place(event) | {
+        "publitrac.operation": event.operation,
+        "http.request.method": event.method,
+        "server.port": event.port,
+        "url.template": event.path,
+    }
+
+
+def _resent(attempts: int) -> _Attributes:
+    return {"http.request.resend_count": attempts - 1} if attempts > 1 else {}
+
+
+def _end(status: int | None, error: str | None) -> _Attributes:
+    attributes: _Attributes = {}
+    if status is not None:
+        attributes["http.response.status_code"] = status
+    if error is not None:
+        attributes["error.type"] = error
+    return attributes
+
+
+def _close(span: trace.Span, error: str | None, *, cancelled: bool) -> None:
+    # A caller that stops waiting found no fault in the service.
+    if error is not None and not cancelled:
+        span.set_status(trace.StatusCode.ERROR, error)
+    span.end()
