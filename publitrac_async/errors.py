@@ -82,6 +82,8 @@ class PublitracError(Exception):
         vendor_message: the service's own words, in one line of at most 1,000 characters, ``None`` without
             any. They may quote personal data, so they are in no ``str()``, no ``repr()`` and no log of this
             package; they do travel when the error is pickled or copied.
+        next_page_token: token of the page at which an iteration over pages of Marketo ended with this error;
+            ``None`` for the first page, and elsewhere.
     """
 
     retryable: bool = False
@@ -109,6 +111,7 @@ class PublitracError(Exception):
         self.elapsed: float = 0.0
         self.retry_after = retry_after
         self.done: tuple[Any, ...] = ()
+        self.next_page_token: str | None = None
         if retryable is not None:
             self.retryable = retryable
         if maybe_applied is not None:

@@ -1,197 +1,100 @@
-"""Builds what is sent: bodies in parts that Marketo accepts, and parameters."""
+"""Builds the parameters of calls, and the records that are no leads."""
 
 from __future__ import annotations
 
-import math
 import re
 import urllib.parse
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
-from types import NoneType
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final, TypeAlias
 
 import attrs
-import orjson
 
-from publitrac_async.checks import email_problem
-from publitrac_async.config import MARKETO_BODY, MARKETO_RECORDS
+from publitrac_async.checks import email_problem, refuse
+from publitrac_async.config import MARKETO_MERGED, MARKETO_RECORDS
 from publitrac_async.errors import Problem, ValidationError
 from publitrac_async.marketo.models import LeadFieldUpdate, NewLeadField, VisitorData
+from publitrac_async.marketo.records import Record, ascii_problem, sync_check, write_record
+from publitrac_async.marketo.values import value_problems, write_json, write_text, write_time
 from publitrac_async.models import Unset, vendor_name
 
-#: A name that can stand in a path and in a list that commas separate.
+#: A name that can be part of a path and of a list that commas separate.
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: "Begins with a letter, and only letters, digits or underscores" (Create Lead Fields).
 _NEW_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-#: Values that fields can have.
-_WRITABLE: Final = (str, int, float, date, NoneType)
 
-Query = tuple[tuple[str, str], ...]
-
-
-def refuse(problems: Sequence[Problem], operation: str) -> None:
-    """Raise what was found, if anything was.
-
-    Raises:
-        ValidationError: `problems` is not empty.
-    """
-    if problems:
-        raise ValidationError("; ".join(map(str, problems)), problems=problems, operation=operation)
+#: Names and values of query parameters.
+Query: TypeAlias = tuple[tuple[str, str], ...]
 
 
-# Records.
-
-
-def records(
-    inputs: Iterable[Mapping[str, Any]],
-    operation: str,
-    check: Callable[[Mapping[str, Any]], Iterator[Problem]] = lambda _: iter(()),
-) -> list[bytes]:
-    """Records as JSON.
-
-    Args:
-        inputs: values by the vendor's names.
-        operation: for errors.
-        check: what else is wrong with a record.
-
-    Raises:
-        ValidationError: records that cannot be sent, every problem named with the record's place.
-    """
-    problems: list[Problem] = []
-    bodies: list[bytes] = []
-    for place, record in enumerate(inputs):
-        body = _dump(dict(record))
-        found = [*_value_problems(record, body), *check(record)]
-        problems += [_at(place, problem) for problem in found]
-        if not found:
-            assert body is not None
-            bodies.append(body)
-    refuse(problems, operation)
-    return bodies
-
-
-def record_problems(record: Mapping[str, Any], action: str) -> Iterator[Problem]:
-    """What is wrong with one record of Sync Leads."""
-    yield from _value_problems(record, _dump(dict(record)))
-    yield from sync_problems(action)(record)
-
-
-def _at(place: int, problem: Problem) -> Problem:
-    where = f"input[{place}]"
-    return attrs.evolve(problem, field=f"{where}.{problem.field}" if problem.field else where)
-
-
-def _value_problems(record: Mapping[str, Any], body: bytes | None) -> Iterator[Problem]:
-    """What is wrong with the values of a record, whose JSON is `body`, if it has one."""
-    if not record:
-        yield Problem("has no fields")
-    for name, value in record.items():
-        if isinstance(value, float) and not math.isfinite(value):
-            yield Problem("must be a finite number", field=name)
-        elif not isinstance(value, _WRITABLE):
-            yield Problem(f"cannot be written from {type(value).__name__}", field=name)
-        elif body is None and _dump({name: value}) is None:
-            yield Problem("holds text or a number that JSON cannot carry", field=name)
-
-
-def _dump(content: Any) -> bytes | None:
-    try:
-        return orjson.dumps(content)
-    except orjson.JSONEncodeError:
-        return None  # Lone surrogates and integers beyond 64 bits. The error's text may show them.
-
-
-def bodies(records: Sequence[bytes], head: Mapping[str, Any], operation: str) -> list[tuple[bytes, int]]:
-    """Bodies with their number of records, each within 300 records and 1 MB; the order is kept.
-
-    Args:
-        records: records as JSON.
-        head: what stands beside ``input`` in each body; ``None`` is left out.
-        operation: for errors.
-
-    Raises:
-        ValidationError: a single record is larger than a body may be.
-    """
-    start = orjson.dumps({name: value for name, value in head.items() if value is not None})
-    start = (start[:-1] + b"," if len(start) > 2 else b"{") + b'"input":['
-    end = b"]}"
-    room = MARKETO_BODY - len(start) - len(end)
-    refuse(
-        [
-            _at(place, Problem(f"is larger than the {room} bytes there is room for"))
-            for place, record in enumerate(records)
-            if len(record) > room
-        ],
-        operation,
-    )
-    parts: list[list[bytes]] = []
-    size = 0
-    for record in records:
-        if not parts or len(parts[-1]) == MARKETO_RECORDS or size + 1 + len(record) > room:
-            parts.append([])
-            size = -1  # The first record has no comma before it.
-        parts[-1].append(record)
-        size += 1 + len(record)
-    return [(start + b",".join(part) + end, len(part)) for part in parts]
-
-
-def sync_problems(action: str) -> Callable[[Mapping[str, Any]], Iterator[Problem]]:
-    """What is wrong with a record of Sync Leads, as far as the page says."""
-
-    def check(record: Mapping[str, Any]) -> Iterator[Problem]:
-        if "id" in record and action != "updateOnly":
-            yield Problem("can only be given with the action updateOnly", field="id")
-        yield from ascii_problem(record)
-
-    return check
-
-
-def ascii_problem(record: Mapping[str, Any]) -> Iterator[Problem]:
-    """An e-mail address that Marketo does not support ("only ASCII characters")."""
-    email = record.get("email")
-    if isinstance(email, str) and not email.isascii():
-        yield Problem("an e-mail address must be ASCII", field="email", value=email)
-
-
-def lead_ids(ids: Iterable[int], operation: str) -> list[dict[str, int]]:
-    """The input of calls that take ids.
-
-    Raises:
-        ValidationError: one is no id.
-    """
-    return [{"id": lead_id(value, operation)} for value in ids]
+# Ids.
 
 
 def lead_id(value: Any, operation: str, name: str = "id") -> int:
-    """`value` if it is an id.
+    """Return `value` if it is an id.
 
     Raises:
-        ValidationError: it is none.
+        ValidationError: it is not.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         refuse([Problem("must be a positive integer", field=name)], operation)
     return int(value)
 
 
+def lead_ids(ids: Iterable[int], operation: str) -> list[dict[str, int]]:
+    """Return the records of calls that take ids.
+
+    Raises:
+        ValidationError: one is not an id.
+    """
+    return [{"id": lead_id(value, operation)} for value in ids]
+
+
+def merged(winner: int, loser_ids: Iterable[int], operation: str) -> Query:
+    """Return the parameter that names the leads to be merged into `winner`.
+
+    Raises:
+        ValidationError: there are none or too many, or the winner is among them.
+    """
+    losers = list(dict.fromkeys(lead_id(each, operation, "leadIds") for each in loser_ids))
+    if not 1 <= len(losers) <= MARKETO_MERGED:
+        refuse([Problem(f"must be 1 to {MARKETO_MERGED} leads", code="1080", field="leadIds")], operation)
+    if winner in losers:
+        refuse([Problem("the winner must not be among them", field="leadIds")], operation)
+    return (("leadId" if len(losers) == 1 else "leadIds", ",".join(map(str, losers))),)
+
+
+def record_problems(record: Record, action: str) -> Iterator[Problem]:
+    """Find what is wrong with one record of Sync Leads."""
+    yield from write_record(record, sync_check(action))[1]
+
+
 # Fields.
 
 
 def new_field(field: NewLeadField) -> dict[str, Any]:
-    """The record of a field to be created."""
+    """Return the record of a field to be created."""
     return _set_values(field)
 
 
-def new_field_problems(record: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong with a field to be created."""
+def new_field_problems(record: Record) -> Iterator[Problem]:
+    """Find what is wrong with a field to be created."""
     if not _NEW_NAME.fullmatch(record["name"]):
         yield Problem("must begin with a letter and hold only letters, digits and underscores", field="name")
     if not record["displayName"].strip():
         yield Problem("is required", field="displayName")
 
 
-def field_update(update: LeadFieldUpdate) -> dict[str, Any]:
-    """The record of a field to be changed."""
-    return _set_values(update)
+def field_update(update: LeadFieldUpdate, operation: str) -> dict[str, Any]:
+    """Return the record of a field to be changed.
+
+    Raises:
+        ValidationError: nothing is to change.
+    """
+    record = _set_values(update)
+    if not record:
+        refuse([Problem("nothing is to change", field="input")], operation)
+    return record
 
 
 def _set_values(record: Any) -> dict[str, Any]:
@@ -205,20 +108,22 @@ def _set_values(record: Any) -> dict[str, Any]:
 def form_record(
     fields: Mapping[str, Any], visitor: VisitorData | None, cookie: str | None, operation: str
 ) -> bytes:
-    """The one record of Submit Form.
+    """Return the one record of Submit Form as JSON.
 
     Raises:
         ValidationError: the e-mail address is missing, a value is ``None`` (refused with code 1003), or
             cannot be written.
     """
-    problem = email_problem(fields.get("email"))
-    problems = [problem] if problem else []
-    problems += [
-        Problem("must not be None in a form; leave it out", field=name)
-        for name, value in fields.items()
-        if value is None
+    problems = [
+        *address_problem(fields.get("email")),
+        *(
+            Problem("must not be None in a form; leave it out", field=name)
+            for name, value in fields.items()
+            if value is None
+        ),
+        *value_problems(fields, write_json(dict(fields))),
+        *ascii_problem(fields),
     ]
-    problems += [*_value_problems(fields, _dump(dict(fields))), *ascii_problem(fields)]
     refuse(problems, operation)
     record: dict[str, Any] = {"leadFormFields": dict(fields)}
     if visitor is not None:
@@ -231,16 +136,22 @@ def form_record(
         record["visitorData"] = {name: value for name, value in data.items() if value is not None}
     if cookie is not None:
         record["cookie"] = cookie_value(cookie, operation)
-    dumped = _dump(record)
-    if dumped is None:
-        raise ValidationError("the form holds text or a number that JSON cannot carry", operation=operation)
-    return dumped
+    written = write_json(record)
+    if written is None:
+        raise ValidationError("the form holds text that JSON cannot carry", operation=operation)
+    return written
+
+
+def address_problem(email: object) -> list[Problem]:
+    """Return what is wrong with an e-mail address. The codes of PUBLITRAC are not Marketo's."""
+    problem = email_problem(email)
+    return [attrs.evolve(problem, code=None)] if problem else []
 
 
 def cookie_value(cookie: str, operation: str) -> str:
-    """The value of a ``_mkto_trk`` cookie.
+    """Return the value of a ``_mkto_trk`` cookie.
 
-    Browsers and frameworks hand it over as it is (``id:...&token:...``) or percent-encoded; what travels
+    Browsers and frameworks give it as it is (``id:...&token:...``) or percent-encoded; the value that travels
     is always encoded exactly once.
 
     Raises:
@@ -257,10 +168,10 @@ def cookie_value(cookie: str, operation: str) -> str:
 
 
 def names(fields: Iterable[str], operation: str) -> Query:
-    """The parameter `fields`.
+    """Return the parameter `fields`.
 
     Raises:
-        ValidationError: a name is none.
+        ValidationError: one is not a name.
     """
     wanted = [fields] if isinstance(fields, str) else list(fields)
     for name in wanted:
@@ -269,20 +180,19 @@ def names(fields: Iterable[str], operation: str) -> Query:
 
 
 def name_of_field(name: str, operation: str) -> str:
-    """`name` if it is the REST name of a field.
+    """Return `name` if it is the REST name of a field.
 
     Raises:
         ValidationError: it is not.
     """
     if not _NAME.fullmatch(name):
-        refuse(
-            [Problem("not the REST name of a field: letters, digits, underscores", field="fields")], operation
-        )
+        problem = Problem("not the REST name of a field: letters, digits, underscores", field="fields")
+        refuse([problem], operation)
     return name
 
 
 def page_size(batch_size: int | None, operation: str) -> Query:
-    """The parameter `batchSize`.
+    """Return the parameter `batchSize`.
 
     Raises:
         ValidationError: it is not between 1 and 300.
@@ -294,14 +204,15 @@ def page_size(batch_size: int | None, operation: str) -> Query:
     return (("batchSize", str(batch_size)),)
 
 
-def filter_values(values: Iterable[str | int], operation: str) -> list[str]:
-    """The values of a filter, each once, in the order they came.
+def filter_values(values: Iterable[Any], operation: str) -> list[str]:
+    """Return the values of a filter as text, each once, in the order given.
 
     Raises:
-        ValidationError: there are none; one is empty, or holds a comma: Marketo splits the values at
+        ValidationError: there are no values; one is empty, or holds a comma: Marketo splits the values at
             commas and documents no way to escape one.
     """
-    texts = list(dict.fromkeys(str(value) for value in ([values] if isinstance(values, str) else values)))
+    given = [values] if isinstance(values, str) else values
+    texts = list(dict.fromkeys("" if value is None else write_text(value) for value in given))
     problems = []
     if not texts:
         problems.append(Problem("at least one value is required", field="filterValues"))
@@ -315,9 +226,19 @@ def filter_values(values: Iterable[str | int], operation: str) -> list[str]:
     return texts
 
 
-def moment(name: str, value: datetime | None) -> Query:
-    """A parameter that is a time. One without a zone is taken for UTC."""
-    if value is None:
-        return ()
-    aware = value if value.tzinfo else value.replace(tzinfo=UTC)
-    return ((name, aware.isoformat(timespec="seconds")),)
+def programs(program_ids: Iterable[int], operation: str) -> Query:
+    """Return the parameters that ask for single programs.
+
+    Raises:
+        ValidationError: one is not an id, or there are more than 300.
+    """
+    wanted = [str(lead_id(each, operation, "filterValues")) for each in program_ids]
+    if len(wanted) > MARKETO_RECORDS:
+        refuse([Problem(f"must be {MARKETO_RECORDS} values at most", field="filterValues")], operation)
+    return (("filterType", "programId"), ("filterValues", ",".join(wanted))) if wanted else ()
+
+
+def updated(earliest: datetime | None, latest: datetime | None) -> Query:
+    """Return the parameters that ask for what changed in a time. A time without a zone is UTC."""
+    bounds = (("earliestUpdatedAt", earliest), ("latestUpdatedAt", latest))
+    return tuple((name, write_time(moment)) for name, moment in bounds if moment is not None)

@@ -17,24 +17,27 @@ _ENVIRONMENT: Final = "MARKETO_"
 class MarketoClient(LeadOperations, FieldOperations, MembershipOperations):
     """A client of Marketo Engage's lead database (REST API, "Leads").
 
-    Open one for the life of your program and share it; it belongs to the event loop it is first used in.
+    Open one for the life of your program and share it; it belongs to the event loop of its first use.
 
     ::
 
-        async with MarketoClient(base_url=..., client_id=..., client_secret=...) as marketo:
+        async with MarketoClient(munchkin_id=..., client_id=..., client_secret=...) as marketo:
             results = await marketo.sync_leads([{"email": "ada@example.com", "firstName": "Ada"}])
 
-    The token is fetched when it is first needed, kept while it lives, and renewed once for all callers.
+    The client fetches a token when it first needs one, keeps it while it lives, and renews it once for all
+    callers.
 
     Args:
-        base_url: address of your instance, ``https://123-ABC-456.mktorest.com``; with ``/rest`` behind it,
-            as Marketo shows it, it is the same. Plain ``http`` is accepted for this machine only.
+        base_url: address of your instance, ``https://123-ABC-456.mktorest.com``. The paths that Marketo shows
+            behind it (``/rest``, ``/rest/v1``, ``/identity``) are removed. Plain ``http`` is accepted for
+            this machine only.
+        munchkin_id: id of your account, ``123-ABC-456``, in place of `base_url`.
         client_id: of the custom service ("LaunchPoint").
         client_secret: of the custom service.
         rate_limit: a number of requests a second, or a `publitrac_async.Rate`; ``None`` for no limit.
             Marketo allows 100 in 20 seconds to all integrations of an instance together and advises 50 for
             one, ``Rate(50, per=20)``, the default.
-        retry: when a failed call is repeated.
+        retry: when to repeat a failed call.
         timeout: limits on the time of a call; a number is its total in seconds, ``None`` no total. By
             default every operation has the time that Marketo gives it, see the guide.
         concurrency: calls in flight at once. Marketo allows 10 to all integrations together and advises 5.
@@ -52,28 +55,31 @@ class MarketoClient(LeadOperations, FieldOperations, MembershipOperations):
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None, **options: Any) -> Self:
-        """A client with the credentials of the environment.
+        """Return a client with the credentials of the environment.
 
-        Reads ``MARKETO_BASE_URL``, ``MARKETO_CLIENT_ID`` and ``MARKETO_CLIENT_SECRET``; each also as
-        ``..._FILE`` with the path of a file that holds the value.
+        Reads ``MARKETO_BASE_URL`` (or, without it, ``MARKETO_MUNCHKIN_ID``), ``MARKETO_CLIENT_ID`` and
+        ``MARKETO_CLIENT_SECRET``; each also as ``..._FILE`` with the path of a file that holds the value.
 
         Args:
             environment: in place of ``os.environ``.
-            **options: further arguments of the constructor; they come before the environment.
+            **options: further arguments of the constructor; they take precedence over the environment.
 
         Raises:
             ConfigurationError: one is missing, a file cannot be read, or a value is unusable.
         """
-        names = [name for name in ("base_url", "client_id", "client_secret") if name not in options]
-        found = read_variables(environment, _ENVIRONMENT, names)
+        addresses = set() if options.keys() & {"base_url", "munchkin_id"} else {"base_url", "munchkin_id"}
+        required = {"client_id", "client_secret"} - options.keys()
+        found = read_variables(environment, _ENVIRONMENT, sorted(addresses | required))
         del environment
         if isinstance(found, ConfigurationError):
             raise found
-        for name in names:
-            if name not in found:
-                variable = f"{_ENVIRONMENT}{name.upper()}"
-                raise ConfigurationError(f"the environment has neither {variable} nor {variable}_FILE")
+        missing = sorted(required - found.keys())
+        if addresses and not addresses & found.keys():
+            missing.insert(0, "base_url")
+        if missing:
+            variable = f"{_ENVIRONMENT}{missing[0].upper()}"
+            raise ConfigurationError(f"the environment has neither {variable} nor {variable}_FILE")
         if "base_url" in found:
-            options["base_url"] = found.pop("base_url").reveal()
-        options.update(found)
+            found.pop("munchkin_id", None)
+        options |= {name: secret.reveal() if name in addresses else secret for name, secret in found.items()}
         return cls(**options)

@@ -1,12 +1,16 @@
-"""Marketo's error codes as a table ("Error Codes"): what a code means, and whether to come again.
+"""Marketo's error codes as a table ("Error Codes"): what a code means, and whether to repeat the call.
 
-Errors come on three levels: HTTP (413, 414, and whatever a gateway says), the answer as a whole, and the
-single record. A code of the answer says that the call failed; 6xx also that it was not executed, so it may
-be repeated whatever it does. Codes of the 1000s are documented for records and come for answers as well.
+Errors have three levels: HTTP (413, 414, and whatever a gateway says), the response as a whole, and the
+single record. A code of the response says that the call failed; 6xx also that it was not executed, so it may
+be repeated whatever it does. Codes of the 1000s are documented for records and occur for responses as well.
+
+See https://experienceleague.adobe.com/en/docs/marketo-developer/marketo/rest/error-codes.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Final
 
@@ -20,6 +24,7 @@ from publitrac_async.errors import (
     LeadNotFound,
     NotFound,
     PermissionDenied,
+    Problem,
     QuotaExhausted,
     RateLimited,
     ServerError,
@@ -33,9 +38,9 @@ class Meaning:
 
     Attributes:
         kind: class of the error.
-        reason: what it says, in words that hold no value.
+        reason: its message, in words that hold no value.
         retryable: the same call may succeed later.
-        maybe_applied: it is not said that the call was not executed.
+        maybe_applied: the call may have been executed.
         pause: seconds for which no call of the client should leave.
     """
 
@@ -48,17 +53,21 @@ class Meaning:
 
 UNKNOWN: Final = Meaning(ApiError, "refused with an unknown code")
 QUOTA: Final = Meaning(
-    QuotaExhausted, "the quota of the day is used up; it is reset at midnight, US Central Time"
+    QuotaExhausted, "the quota of the day is used up; Marketo resets it at midnight, US Central Time"
 )
 
-#: HTTP statuses beside those that mean the same everywhere.
+_NO_RESOURCE: Final = "the address matches no resource of Marketo; check base_url"
+
+#: HTTP statuses beside those that mean the same everywhere. That a lead or a list does not exist is said by a
+#: code, never by a status.
 STATUSES: Final = {
+    404: Meaning(ApiError, _NO_RESOURCE),
     413: Meaning(ValidationError, "the body is larger than Marketo accepts"),
     414: Meaning(ValidationError, "the URL is longer than Marketo accepts"),
 }
 
 CODES: Final = {
-    # The answer as a whole.
+    # The response as a whole.
     "500": Meaning(ServerError, "the service failed", retryable=True, maybe_applied=True),
     "502": Meaning(ServerError, "bad gateway, likely a timeout", retryable=True, maybe_applied=True),
     "600": Meaning(AuthenticationError, "the access token is empty"),
@@ -71,7 +80,7 @@ CODES: Final = {
     "607": QUOTA,
     "608": Meaning(ServerError, "the API is temporarily unavailable", retryable=True),
     "609": Meaning(ValidationError, "the body is not valid JSON"),
-    "610": Meaning(NotFound, "the requested resource does not exist"),
+    "610": Meaning(ApiError, _NO_RESOURCE),
     "611": Meaning(ServerError, "system error", retryable=True),
     "612": Meaning(ValidationError, "the content type is not accepted"),
     "613": Meaning(ValidationError, "the multipart content is not accepted"),
@@ -90,7 +99,7 @@ CODES: Final = {
     "714": Meaning(NotFound, "the default record type was not found"),
     "718": Meaning(NotFound, "the external sales person does not exist"),
     "719": Meaning(ServerError, "waiting for a lock took too long", retryable=True, maybe_applied=True),
-    # A record, or the answer as a whole.
+    # A record, or the response as a whole.
     "1001": Meaning(ValidationError, "a value is of the wrong type"),
     "1002": Meaning(ValidationError, "a required parameter is missing"),
     "1003": Meaning(ValidationError, "the data does not fit the operation, or too many results match"),
@@ -131,21 +140,69 @@ CODES: Final = {
     "1080": Meaning(ValidationError, "more than 25 leads are to be merged"),
 }
 
-#: "Export daily quota exceeded" comes under the code of a full queue.
+#: Codes that say that a lead does not exist: "Lead not found", and "No data found" where one was asked for.
+NO_LEAD: Final = frozenset({"1004", "702"})
+NO_FIELD: Final = frozenset({"1006", "702"})
+
+#: "Export daily quota exceeded" has the code of a full queue.
 _DAILY: Final = "daily quota"
 #: "12:00 AM CST". Where the vendor means the local time of summer, this is an hour late, never early.
 _CENTRAL: Final = timezone(timedelta(hours=-6))
 
+_NAME: Final = r"([A-Za-z_]\w{0,99})"
+_QUOTE: Final = r"[\u2018\u2019'\"`]"
+#: How messages name fields: "Field 'x' not found", "Invalid fields [x, y]", "Missing value for the required
+#: parameter 'x'", "x cannot be blank", "failed due to `x` length".
+_NAMED: Final = (
+    re.compile(rf"\b(?:field|parameter) {_QUOTE}{_NAME}{_QUOTE}", re.IGNORECASE),
+    re.compile(rf"^{_QUOTE}?{_NAME}{_QUOTE}? cannot be blank", re.IGNORECASE),
+    re.compile(rf"\bdue to {_QUOTE}{_NAME}{_QUOTE} (?:length|exceeding)", re.IGNORECASE),
+)
+_LISTED: Final = re.compile(r"\bfields?:? \[([^\]]*)\]", re.IGNORECASE)
+_MARKED: Final = re.compile(rf"(?<=['\"`\u2018\[, ]){_NAME}(?=['\"`\u2019\],])")
+
 
 def meaning_of(code: str, message: str = "") -> Meaning:
-    """What a code means; its text matters only where the vendor has one code for two things."""
+    """Return the row of a code; its message matters only where the vendor has one code for two things."""
     if _DAILY in message.lower():
         return QUOTA
     return CODES.get(code, UNKNOWN)
 
 
+def fields_named(message: str, record: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the names of the fields that a message of Marketo complains about.
+
+    Names of fields are no personal data, while the rest of a message may be.
+
+    Args:
+        message: Marketo's words.
+        record: names of the fields of the record it is about; those in quotes or brackets count too.
+    """
+    found = [match[1] for pattern in _NAMED for match in pattern.finditer(message)]
+    for match in _LISTED.finditer(message):
+        found += [name for each in match[1].split(",") if re.fullmatch(_NAME, name := each.strip(" '\""))]
+    found += [match[1] for match in _MARKED.finditer(message) if match[1] in record]
+    return tuple(dict.fromkeys(found))
+
+
+def problems_of(code: str, message: str, record: Collection[str] = ()) -> list[Problem]:
+    """Return an error of Marketo as problems, one for each field that it names."""
+    reason = meaning_of(code, message).reason
+    return [
+        Problem(reason, code=code or None, field=name, text=message or None)
+        for name in fields_named(message, record) or (None,)
+    ]
+
+
+def text_of(problems: Iterable[Problem]) -> str:
+    """Return problems as the message of an error, which has their code beside it."""
+    return "; ".join(
+        dict.fromkeys(f"{each.field}: {each.reason}" if each.field else each.reason for each in problems)
+    )
+
+
 def seconds_to_reset(now: float) -> float:
-    """Seconds until the quota of the day is reset.
+    """Return the seconds until the quota of the day is reset.
 
     Args:
         now: seconds since the epoch.
@@ -156,7 +213,7 @@ def seconds_to_reset(now: float) -> float:
 
 
 def make_error(meaning: Meaning, *, now: float, reason: str = "", **context: Any) -> ApiError:
-    """The error that a row of the table stands for."""
+    """Return the error of a row of the table."""
     retry_after = seconds_to_reset(now) if issubclass(meaning.kind, QuotaExhausted) else meaning.pause
     return meaning.kind(
         reason or meaning.reason,

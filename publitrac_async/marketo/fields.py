@@ -7,9 +7,10 @@ from functools import partial
 
 import orjson
 
+from publitrac_async.checks import refuse
 from publitrac_async.config import MARKETO_NEW_FIELDS
 from publitrac_async.errors import Problem
-from publitrac_async.marketo import answers, building
+from publitrac_async.marketo import building, records, responses
 from publitrac_async.marketo.models import (
     FieldResult,
     LeadAttribute,
@@ -28,7 +29,7 @@ from publitrac_async.marketo.operations import (
 )
 from publitrac_async.marketo.paging import MarketoPager
 from publitrac_async.marketo.sending import MarketoBase
-from publitrac_async.marketo.structuring import structure
+from publitrac_async.marketo.structuring import structure, structure_field_result
 
 
 class FieldOperations(MarketoBase):
@@ -39,14 +40,14 @@ class FieldOperations(MarketoBase):
 
         The answer changes seldom: keep it for a day.
         """
-        return await self._send(DESCRIBE, partial(answers.items, kind=LeadAttribute))
+        return await self._send(DESCRIBE, partial(responses.items, kind=LeadAttribute))
 
     async def describe2(self) -> LeadSchema:
         """All fields of leads, and which of them leads can be searched by ("Describe Lead2").
 
         The answer changes seldom: keep it for a day.
         """
-        return await self._send(DESCRIBE2, answers.schema)
+        return await self._send(DESCRIBE2, responses.schema)
 
     async def get_lead_field_by_name(self, name: str) -> LeadField:
         """One field ("Get Lead Field by Name").
@@ -59,7 +60,7 @@ class FieldOperations(MarketoBase):
             PermissionDenied: the role has neither Schema Standard Field nor Schema Custom Field.
         """
         building.name_of_field(name, GET_LEAD_FIELD_BY_NAME.name)
-        return await self._send(GET_LEAD_FIELD_BY_NAME, answers.one_field, path={"fieldApiName": name})
+        return await self._send(GET_LEAD_FIELD_BY_NAME, responses.one_field, path={"fieldApiName": name})
 
     def get_lead_fields(
         self, *, batch_size: int | None = None, next_page_token: str | None = None
@@ -92,12 +93,12 @@ class FieldOperations(MarketoBase):
             OutcomeUnknown: the answer is lost; the fields may exist.
         """
         name = CREATE_LEAD_FIELDS.name
-        inputs = [building.new_field(field) for field in fields]
-        if len(inputs) > MARKETO_NEW_FIELDS:
-            problem = Problem(f"must be {MARKETO_NEW_FIELDS} fields at most", field="input")
-            building.refuse([problem], name)
-        records = building.records(inputs, name, building.new_field_problems)
-        return await self._send_batches(CREATE_LEAD_FIELDS, FieldResult, building.bodies(records, {}, name))
+        given = list(fields)
+        if len(given) > MARKETO_NEW_FIELDS:
+            refuse([Problem(f"must be {MARKETO_NEW_FIELDS} fields at most", field="input")], name)
+        inputs = [building.new_field(field) for field in given]
+        batches = records.batches(inputs, name, check=building.new_field_problems, given=given)
+        return await self._send_batches(CREATE_LEAD_FIELDS, structure_field_result, batches)
 
     async def update_lead_field(self, name: str, field: LeadFieldUpdate) -> FieldResult:
         """Change a field ("Update Lead Field").
@@ -112,12 +113,10 @@ class FieldOperations(MarketoBase):
         """
         operation = UPDATE_LEAD_FIELD.name
         building.name_of_field(name, operation)
-        update = building.field_update(field)
-        if not update:
-            building.refuse([Problem("nothing is to change", field="input")], operation)
+        update = building.field_update(field, operation)
         results = await self._send(
             UPDATE_LEAD_FIELD,
-            partial(answers.results, kind=FieldResult, count=1),
+            partial(responses.results, given=[field], build=structure_field_result),
             content=orjson.dumps({"input": [update]}),
             path={"fieldApiName": name},
         )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from publitrac_async.config import MARKETO_MERGED
+from publitrac_async.checks import refuse
 from publitrac_async.errors import Problem
-from publitrac_async.marketo import answers, building
+from publitrac_async.marketo import building, records, responses
 from publitrac_async.marketo.models import Action, LeadInput, MarketoLead, RecordResult, VisitorData
 from publitrac_async.marketo.operations import (
     ASSOCIATE_LEAD,
@@ -23,7 +23,7 @@ from publitrac_async.marketo.operations import (
 )
 from publitrac_async.marketo.paging import MarketoPager
 from publitrac_async.marketo.sending import MarketoBase
-from publitrac_async.marketo.structuring import structure_lead
+from publitrac_async.marketo.structuring import structure_lead, structure_result
 
 _SYNC: Final = {
     "createOrUpdate": SYNC_LEADS,
@@ -54,7 +54,7 @@ class LeadOperations(MarketoBase):
         name = GET_LEAD_BY_ID.name
         return await self._send(
             GET_LEAD_BY_ID,
-            answers.one_lead,
+            responses.one_lead,
             query=building.names(fields, name),
             path={"leadId": building.lead_id(lead_id, name, "leadId")},
         )
@@ -130,18 +130,18 @@ class LeadOperations(MarketoBase):
         name = SYNC_LEADS.name
         chosen = action or "createOrUpdate"
         if chosen not in _SYNC:
-            building.refuse([Problem(f"must be one of {', '.join(_SYNC)}", field="action")], name)
+            refuse([Problem(f"must be one of {', '.join(_SYNC)}", field="action")], name)
         if partition_name is not None and chosen not in ("createOrUpdate", "createOnly"):
             problem = Problem("can only be given with createOrUpdate and createOnly", field="partitionName")
-            building.refuse([problem], name)
-        records = building.records(leads, name, building.sync_problems(chosen))
+            refuse([problem], name)
         head = {
             "action": action,
             "lookupField": lookup_field,
             "partitionName": partition_name,
             "asyncProcessing": async_processing,
         }
-        return await self._send_batches(_SYNC[chosen], RecordResult, building.bodies(records, head, name))
+        batches = records.batches(leads, name, head=head, check=records.sync_check(chosen))
+        return await self._send_batches(_SYNC[chosen], structure_result, batches)
 
     async def push_leads(
         self,
@@ -175,8 +175,7 @@ class LeadOperations(MarketoBase):
         """
         name = PUSH_LEAD.name
         if not program_name.strip():
-            building.refuse([Problem("is required", field="programName")], name)
-        records = building.records(leads, name, building.ascii_problem)
+            refuse([Problem("is required", field="programName")], name)
         head = {
             "programName": program_name,
             "lookupField": lookup_field,
@@ -185,7 +184,8 @@ class LeadOperations(MarketoBase):
             "partitionName": partition_name,
             "programStatus": program_status,
         }
-        return await self._send_batches(PUSH_LEAD, RecordResult, building.bodies(records, head, name))
+        batches = records.batches(leads, name, head=head, check=records.ascii_problem)
+        return await self._send_batches(PUSH_LEAD, structure_result, batches)
 
     async def submit_form(
         self,
@@ -217,7 +217,8 @@ class LeadOperations(MarketoBase):
             "formId": building.lead_id(form_id, name, "formId"),
             "programId": None if program_id is None else building.lead_id(program_id, name, "programId"),
         }
-        return (await self._send_batches(SUBMIT_FORM, RecordResult, building.bodies([record], head, name)))[0]
+        batches = records.split([record], [lead_form_fields], head, name)
+        return (await self._send_batches(SUBMIT_FORM, structure_result, batches))[0]
 
     async def merge_leads(
         self, winner_id: int, loser_ids: Iterable[int], *, merge_in_crm: bool | None = None
@@ -236,18 +237,10 @@ class LeadOperations(MarketoBase):
         """
         name = MERGE_LEADS.name
         winner = building.lead_id(winner_id, name, "leadId")
-        losers = list(dict.fromkeys(building.lead_id(each, name, "leadIds") for each in loser_ids))
-        if not 1 <= len(losers) <= MARKETO_MERGED:
-            problem = Problem(f"must be 1 to {MARKETO_MERGED} leads", code="1080", field="leadIds")
-            building.refuse([problem], name)
-        if winner in losers:
-            building.refuse([Problem("the winner must not be among them", field="leadIds")], name)
-        query: building.Query = (("leadIds", ",".join(map(str, losers))),)
-        if len(losers) == 1:
-            query = (("leadId", str(losers[0])),)
+        query = building.merged(winner, loser_ids, name)
         if merge_in_crm is not None:
             query += (("mergeInCRM", "true" if merge_in_crm else "false"),)
-        await self._send(MERGE_LEADS, answers.done, query=query, path={"leadId": winner})
+        await self._send(MERGE_LEADS, responses.done, query=query, path={"leadId": winner})
 
     async def associate_lead(self, lead_id: int, cookie: str) -> None:
         """Connect what a visitor did with a lead ("Associate Lead").
@@ -263,7 +256,7 @@ class LeadOperations(MarketoBase):
         name = ASSOCIATE_LEAD.name
         await self._send(
             ASSOCIATE_LEAD,
-            answers.done,
+            responses.done,
             query=(("cookie", building.cookie_value(cookie, name)),),
             path={"leadId": building.lead_id(lead_id, name, "leadId")},
         )
@@ -279,8 +272,8 @@ class LeadOperations(MarketoBase):
             a lost answer the call is repeated, so it may have been this call that deleted it.
         """
         name = DELETE_LEADS.name
-        records = building.records(building.lead_ids(ids, name), name)
-        return await self._send_batches(DELETE_LEADS, RecordResult, building.bodies(records, {}, name))
+        batches = records.batches(building.lead_ids(ids, name), name)
+        return await self._send_batches(DELETE_LEADS, structure_result, batches)
 
     async def update_lead_partition(self, assignments: Mapping[int, str]) -> list[RecordResult]:
         """Move leads to partitions ("Update Lead Partition").
@@ -296,7 +289,6 @@ class LeadOperations(MarketoBase):
             {"id": building.lead_id(each, name), "partitionName": partition}
             for each, partition in assignments.items()
         ]
-        records = building.records(inputs, name)
         return await self._send_batches(
-            UPDATE_LEAD_PARTITION, RecordResult, building.bodies(records, {}, name)
+            UPDATE_LEAD_PARTITION, structure_result, records.batches(inputs, name)
         )

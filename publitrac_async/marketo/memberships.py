@@ -1,4 +1,4 @@
-"""Lists, programs and smart campaigns: which leads are in them, and which ones a lead is in."""
+"""Memberships: leads in lists and programs, and the lists, programs and smart campaigns of a lead."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from datetime import datetime
 from functools import partial
 
-from publitrac_async.config import MARKETO_RECORDS
-from publitrac_async.errors import Problem
 from publitrac_async.marketo import building
 from publitrac_async.marketo.models import (
     ListMembership,
@@ -132,18 +130,13 @@ class MembershipOperations(MarketoBase):
             LeadNotFound: there is no such lead.
         """
         name = GET_PROGRAMS_BY_LEAD_ID.name
-        wanted = [building.lead_id(each, name, "filterValues") for each in program_ids]
-        if len(wanted) > MARKETO_RECORDS:
-            problem = Problem(f"must be {MARKETO_RECORDS} values at most", field="filterValues")
-            building.refuse([problem], name)
-        query = building.page_size(batch_size, name)
-        if wanted:
-            query += (("filterType", "programId"), ("filterValues", ",".join(map(str, wanted))))
         return self._pager(
             GET_PROGRAMS_BY_LEAD_ID,
             partial(structure, kind=ProgramMembership),
             start=next_page_token,
-            query=query + _updated(earliest_updated_at, latest_updated_at),
+            query=building.page_size(batch_size, name)
+            + building.programs(program_ids, name)
+            + building.updated(earliest_updated_at, latest_updated_at),
             path={"leadId": building.lead_id(lead_id, name, "leadId")},
         )
 
@@ -173,10 +166,7 @@ class MembershipOperations(MarketoBase):
             GET_SMART_CAMPAIGNS_BY_LEAD_ID,
             partial(structure, kind=SmartCampaignMembership),
             start=next_page_token,
-            query=building.page_size(batch_size, name) + _updated(earliest_updated_at, latest_updated_at),
+            query=building.page_size(batch_size, name)
+            + building.updated(earliest_updated_at, latest_updated_at),
             path={"leadId": building.lead_id(lead_id, name, "leadId")},
         )
-
-
-def _updated(earliest: datetime | None, latest: datetime | None) -> building.Query:
-    return building.moment("earliestUpdatedAt", earliest) + building.moment("latestUpdatedAt", latest)

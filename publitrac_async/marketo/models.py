@@ -1,25 +1,32 @@
-"""What travels to and from Marketo. Names are Marketo's in snake_case."""
+"""Records of requests and responses. Names are Marketo's in snake_case."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import Enum
 from typing import Any, Final, Literal, TypeAlias
+from uuid import UUID
 
 from attrs import field, frozen
 
-from publitrac_async.errors import ApiError, Conflict, NotFound, Problem, ValidationError
-from publitrac_async.marketo.codes import meaning_of
-from publitrac_async.models import UNSET, Flag, Text
-
-#: Statuses of a record that was taken: the documented ones, and "warning", which a peer met at submitForm.
-#: Others are not believed.
-_TAKEN: Final = frozenset(
-    {"created", "updated", "deleted", "added", "removed", "memberof", "notmemberof", "warning"}
+from publitrac_async.errors import (
+    ApiError,
+    Conflict,
+    NotFound,
+    PublitracError,
+    UnexpectedContent,
+    ValidationError,
 )
+from publitrac_async.marketo.codes import meaning_of, problems_of, text_of
+from publitrac_async.models import UNSET, Flag, Text
+from publitrac_async.transport.vendor_words import shortened
 
-#: What a field of a lead can hold. ``None`` and ``""`` both empty it.
-Value: TypeAlias = str | int | float | bool | date | None
+#: The value of a field of a lead. ``None`` and ``""`` both empty the field. Datetimes are sent by the second
+#: with their zone; one without a zone is UTC. Of an enum member the value is sent.
+Value: TypeAlias = str | int | float | bool | Decimal | date | UUID | Enum | None
 #: A lead to be written: values by the REST names of its fields (`MarketoClient.describe2` lists them).
 LeadInput: TypeAlias = Mapping[str, Value]
 
@@ -41,7 +48,7 @@ class ProgramMembership:
         is_exhausted: all content was cast; engagement programs only.
         acquired_by: the program acquired the lead.
         reached_success: the lead reached a success status.
-        membership_date: when the lead became a member.
+        membership_date: time at which the lead became a member.
         updated_at: last change.
         stream: of an engagement program.
         nurture_cadence: of an engagement program.
@@ -65,7 +72,7 @@ class MarketoLead:
 
     Attributes:
         id: Marketo's number.
-        fields: every field that came, by its REST name, as JSON has it: dates are text. Fields that were
+        fields: every field of the response by its REST name, as JSON has it: dates are text. Fields that were
             asked for and not returned are empty.
         membership: its place in the program, where leads of a program were asked for.
     """
@@ -91,21 +98,21 @@ class MarketoLead:
 
     @property
     def created_at(self) -> datetime | None:
-        """When the lead was created."""
-        return _moment(self.fields.get("createdAt"))
+        """The time of creation."""
+        return read_time(self.fields.get("createdAt"))
 
     @property
     def updated_at(self) -> datetime | None:
-        """When the lead was last changed."""
-        return _moment(self.fields.get("updatedAt"))
+        """The time of the last change."""
+        return read_time(self.fields.get("updatedAt"))
 
 
 @frozen
 class Reason:
-    """Why a record was not taken.
+    """A reason for which a record was not taken, or a warning.
 
     Attributes:
-        code: Marketo's, ``"1005"``.
+        code: Marketo's, ``"1005"``; empty if Marketo gave none.
         message: Marketo's words. They may quote personal data, so they are in no ``repr``.
     """
 
@@ -114,48 +121,84 @@ class Reason:
 
     @property
     def text(self) -> str:
-        """What the code means, in words that hold no value."""
-        return meaning_of(self.code).reason
+        """The meaning of the code, in words that hold no value."""
+        return meaning_of(self.code, self.message).reason
+
+
+#: Statuses of a record that was taken: those that Marketo documents, and a "warning" that another client has
+#: met at Submit Form.
+_TAKEN: Final = frozenset({"created", "updated", "deleted", "warning"})
+_SKIPPED: Final = "skipped"
 
 
 @frozen(kw_only=True)
-class RecordResult:
-    """What became of one record.
+class Result:
+    """The fate of one record of a call.
 
     Attributes:
-        id: the lead's, ``None`` where there is none.
         status: ``"created"``, ``"updated"``, ``"deleted"``, ``"skipped"``; ``None`` where Marketo gives none.
-        reasons: why it was not taken.
+        reasons: why the record was not taken.
+        input: the record as you gave it. It may be personal data, so it is in no ``repr``.
+        warnings: what Marketo said of the call besides; the same for all records of the call.
+        readable: False if the result is not what Marketo documents, so that the outcome of the record is
+            unknown.
     """
 
-    id: int | None = None
     status: str | None = None
     reasons: tuple[Reason, ...] = ()
+    input: Any = field(default=None, repr=False, eq=False)
+    warnings: tuple[Reason, ...] = field(default=(), eq=False)
+    readable: bool = True
 
     @property
     def ok(self) -> bool:
-        """Return True if the record was taken: it has a status that Marketo documents, and no reason."""
-        return not self.reasons and self.status in _TAKEN
+        """True if the record was taken, by a status that Marketo documents."""
+        return self.readable and not self.reasons and self.status in _TAKEN
 
     @property
-    def error(self) -> ApiError | None:
-        """Why the record was not taken, as the error that its first code stands for; ``None`` if it was."""
+    def error(self) -> PublitracError | None:
+        """The error for a record that was not taken, by its first code; ``None`` if the record was taken.
+
+        An `UnexpectedContent` with ``maybe_applied`` says that the outcome is unknown.
+        """
         if self.ok:
             return None
-        problems = [Problem(reason.text, code=reason.code, text=reason.message) for reason in self.reasons]
-        if not problems:
-            return ApiError("skipped without a reason", maybe_applied=self.status not in (None, "skipped"))
+        if not self.readable or (not self.reasons and self.status != _SKIPPED):
+            return UnexpectedContent("Marketo's result for the record cannot be read", maybe_applied=True)
+        if not self.reasons:
+            return ApiError("skipped without a reason")
+        record = self.input if isinstance(self.input, Mapping) else ()
+        problems = [
+            problem
+            for reason in self.reasons
+            for problem in problems_of(reason.code, reason.message, tuple(record))
+        ]
         kind = meaning_of(self.reasons[0].code).kind
         # What else a code means for a whole call (no permission, later) is about this one record here.
         if not issubclass(kind, ValidationError | Conflict | NotFound):
             kind = ApiError
-        text = "; ".join(dict.fromkeys(problem.reason for problem in problems))
-        return kind(text, problems=problems, code=self.reasons[0].code)
+        return kind(
+            text_of(problems),
+            problems=problems,
+            code=self.reasons[0].code or None,
+            vendor_message=shortened(*(reason.message for reason in self.reasons)),
+        )
+
+
+@frozen(kw_only=True)
+class RecordResult(Result):
+    """The fate of one lead of a call.
+
+    Attributes:
+        id: Marketo's number of the lead, ``None`` where there is none.
+    """
+
+    id: int | None = None
 
 
 @frozen(kw_only=True)
 class AttributeAccess:
-    """How a field is reached through one of Marketo's APIs."""
+    """The name of a field in one of Marketo's APIs."""
 
     name: str
     read_only: bool | None = None
@@ -205,12 +248,12 @@ class SchemaField:
 
 @frozen(kw_only=True)
 class LeadSchema:
-    """What Describe Lead2 says.
+    """The fields of leads, and the keys to search leads by ("Describe Lead2").
 
     Attributes:
         name: ``"API Lead"``.
-        searchable_fields: what `get_leads_by_filter_type` can filter by; each is one name, or several that
-            only count together.
+        searchable_fields: the keys that `get_leads_by_filter_type` can filter by; each is one name, or
+            several that only count together.
         fields: all fields.
     """
 
@@ -273,7 +316,7 @@ class NewLeadField:
 
 @frozen(kw_only=True)
 class LeadFieldUpdate:
-    """What is to change about a field; what is unset stays.
+    """The changes of a field; what is unset stays.
 
     Of a standard field only description, `is_html_encoding_in_email` and `is_sensitive` can change, and
     `is_hidden` only of a field that was created through the API.
@@ -287,23 +330,14 @@ class LeadFieldUpdate:
 
 
 @frozen(kw_only=True)
-class FieldResult:
-    """What became of a field.
+class FieldResult(Result):
+    """The fate of one field of a call.
 
     Attributes:
-        name: its REST name.
-        status: ``"created"`` or ``"updated"``.
-        reasons: why it was not taken.
+        name: REST name of the field.
     """
 
     name: str | None = None
-    status: str | None = None
-    reasons: tuple[Reason, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """Whether the field was created or updated."""
-        return not self.reasons and self.status not in (None, "skipped")
 
 
 @frozen(kw_only=True)
@@ -341,10 +375,16 @@ class VisitorData:
     user_agent_string: str | None = None
 
 
-def _moment(value: Any) -> datetime | None:
+#: Some of Marketo's APIs write the zone twice ("Field Types").
+_ZONE_TWICE: Final = re.compile(r"Z\+0000$")
+
+
+def read_time(value: Any) -> datetime | None:
+    """Return a time of a response; ``None`` if it is none. A time without a zone is UTC."""
     if not isinstance(value, str):
         return None
     try:
-        return datetime.fromisoformat(value)
+        moment = datetime.fromisoformat(_ZONE_TWICE.sub("Z", value.strip()))
     except ValueError:
         return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,16 +1,22 @@
-"""Reading what comes in pages, each of which holds a token for the next."""
+"""Reading of pages, each of which holds a token for the next."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
-from attrs import frozen
+from attrs import evolve, field, frozen
 
-from publitrac_async.errors import UnexpectedContent
+from publitrac_async.config import MARKETO_RECORDS
+from publitrac_async.errors import PublitracError, UnexpectedContent
+from publitrac_async.marketo.models import Reason
 from publitrac_async.pagination import Items
 
 T = TypeVar("T")
+
+#: Marketo's own tokens hold capital letters, digits and padding only.
+_PART: Final = re.compile(r"(\d+)\+(\d+):(.*)")
 
 
 @frozen
@@ -18,20 +24,32 @@ class MarketoPage(Generic[T]):
     """One page.
 
     Attributes:
-        items: what is on it. It can be empty although more pages follow.
-        next_page_token: asks for the next page, ``None`` on the last one. Keep it to go on later.
+        items: its content. It can be empty although more pages follow.
+        next_page_token: asks for the next page, ``None`` on the last one. Keep it to go on later. A page of
+            `MarketoClient.call` may have one although it is the last: it asks for what is added later.
+        warnings: what Marketo said besides.
+        unread: items that are not what Marketo documents, as JSON. They are in no ``repr``.
+        last: True if no further page follows.
     """
 
     items: tuple[T, ...]
     next_page_token: str | None = None
+    warnings: tuple[Reason, ...] = field(default=(), kw_only=True, repr=False)
+    unread: tuple[Any, ...] = field(default=(), kw_only=True, repr=False)
+    last: bool = field(kw_only=True, repr=False)
+
+    @last.default
+    def _has_no_token(self) -> bool:
+        return self.next_page_token is None
 
 
 class MarketoPager(Generic[T]):
-    """All items of a list that Marketo hands out in pages.
+    """All items of a list that Marketo returns in pages.
 
     Nothing is sent until it is used: ``await pager`` gives the first `MarketoPage`, ``async for item in
     pager`` every item, ``async for page in pager.pages()`` the pages. To go on after an interruption, note
-    ``page.next_page_token`` and hand it in: ``get_leads_by_list_id(1001, next_page_token=token)``.
+    ``page.next_page_token`` and give it back: ``get_leads_by_list_id(1001, next_page_token=token)``. The
+    error that ends an iteration has it in ``error.next_page_token``: all pages before it were delivered.
 
     Raises:
         UnexpectedContent: the pages go in circles.
@@ -50,18 +68,18 @@ class MarketoPager(Generic[T]):
         return Items(self.pages())
 
     def pages(self) -> AsyncIterator[MarketoPage[T]]:
-        """The pages."""
+        """Iterate over the pages."""
         return _Pages(self._fetch, self._start)
 
 
 class _Pages(Generic[T]):
-    """The walk over the pages. It holds no open answer between them, so it can be dropped anywhere."""
+    """The walk over the pages. It holds no open response between them, so it can be dropped anywhere."""
 
     def __init__(self, fetch: Callable[[str | None], Awaitable[MarketoPage[T]]], start: str | None) -> None:
         self._fetch = fetch
         self._next = start
         self._ended = False
-        #: Hashes of the tokens asked with: a token says a position, so none may come again.
+        #: Hashes of the tokens asked with: a token says a position, so none may be repeated.
         self._asked: set[int] = set()
 
     def __aiter__(self) -> _Pages[T]:
@@ -71,9 +89,61 @@ class _Pages(Generic[T]):
         if self._ended:
             raise StopAsyncIteration
         if hash(self._next) in self._asked:
-            raise UnexpectedContent("the token for the next page came before: the pages go in circles")
+            raise UnexpectedContent("a token for the next page is repeated: the pages go in circles")
+        try:
+            page = await self._fetch(self._next)
+        except PublitracError as error:
+            error.next_page_token = self._next
+            raise
         self._asked.add(hash(self._next))
-        page = await self._fetch(self._next)
         self._next = page.next_page_token
-        self._ended = self._next is None
+        self._ended = page.last
         return page
+
+
+@frozen
+class ValuePart:
+    """The part of a filter's values that one call asks for.
+
+    Attributes:
+        place: of the first value.
+        count: number of values.
+        own: Marketo's token of a page, ``None`` for the first page.
+    """
+
+    place: int
+    count: int
+    own: str | None
+
+    @classmethod
+    def read(cls, token: str | None, total: int) -> ValuePart:
+        """Return the part that a token means.
+
+        Args:
+            token: of a page, or ``None`` for the beginning.
+            total: number of all values.
+        """
+        match = _PART.fullmatch(token or "")
+        if match is None:
+            return cls(0, min(total, MARKETO_RECORDS), token)
+        return cls(int(match[1]), max(1, min(int(match[2]), MARKETO_RECORDS)), match[3] or None)
+
+    def halved(self) -> ValuePart:
+        """Return the first half of this part."""
+        return evolve(self, count=(self.count + 1) // 2)
+
+    def after(self, own: str | None, total: int) -> str | None:
+        """Return the token of the page after one of this part, ``None`` after the last.
+
+        Args:
+            own: Marketo's token of that page.
+            total: number of all values.
+        """
+        if own is not None:
+            whole = self.place == 0 and self.count >= total
+            return own if whole else f"{self.place}+{self.count}:{own}"
+        place = self.place + self.count
+        if place >= total:
+            return None
+        # A part that was halved grows again, since other values may match fewer leads.
+        return f"{place}+{min(2 * self.count, MARKETO_RECORDS)}:"

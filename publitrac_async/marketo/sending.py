@@ -1,4 +1,4 @@
-"""What all operations of Marketo share: the token, the limits, and how a call is sent."""
+"""The base of the operations of Marketo: the token, the limits, and how a call is sent."""
 
 from __future__ import annotations
 
@@ -8,22 +8,25 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 from urllib.parse import quote
 
+from attrs import evolve
+
 from publitrac_async.config import (
     MARKETO_CONCURRENCY,
     MARKETO_RATE,
-    MARKETO_RECORDS,
     MARKETO_RECOVERY,
     MARKETO_URL,
     Rate,
     RetryPolicy,
     Timeout,
 )
-from publitrac_async.errors import ConfigurationError, PublitracError
-from publitrac_async.marketo import answers
+from publitrac_async.errors import ConfigurationError, PublitracError, ValidationError
+from publitrac_async.marketo import responses
+from publitrac_async.marketo.address import host_of
 from publitrac_async.marketo.building import Query
-from publitrac_async.marketo.models import FieldResult, RecordResult
+from publitrac_async.marketo.models import FieldResult, Reason, RecordResult
 from publitrac_async.marketo.operations import GET_TOKEN, as_post, timeout_of
-from publitrac_async.marketo.paging import MarketoPage, MarketoPager
+from publitrac_async.marketo.paging import MarketoPage, MarketoPager, ValuePart
+from publitrac_async.marketo.records import Batch
 from publitrac_async.transport.auth import Authorization, SharedToken, StaticCredentials, Token, TokenStore
 from publitrac_async.transport.base import BaseClient
 from publitrac_async.transport.events import AttemptEnded, Event, Hook
@@ -55,7 +58,8 @@ class MarketoBase(BaseClient):
     def __init__(
         self,
         *,
-        base_url: str,
+        base_url: str | None = None,
+        munchkin_id: str | None = None,
         client_id: str | Secret,
         client_secret: str | Secret,
         rate_limit: Rate | int | None = MARKETO_RATE,
@@ -77,7 +81,7 @@ class MarketoBase(BaseClient):
             if isinstance(secret, ConfigurationError):
                 raise secret
         super().__init__(
-            base_url=_host(base_url),
+            base_url=host_of(base_url, munchkin_id),
             limiter=limiter or limiter_for(rate_limit),
             retry=retry,
             timeout=timeout,
@@ -121,12 +125,25 @@ class MarketoBase(BaseClient):
         *,
         query: Query = (),
         content: bytes | None = None,
+        form: Query | None = None,
         path: Path | None = None,
+        filled: str | None = None,
     ) -> T:
-        filled = operation.path
-        for name, value in (path or {}).items():
-            filled = filled.replace(f"{{{name}}}", quote(str(value), safe=""))
-        form: Query | None = None
+        """Send one call.
+
+        Args:
+            operation: row of the table.
+            parse: reads the response.
+            query: parameters of the URL.
+            content: a JSON body.
+            form: a form-encoded body.
+            path: values of the placeholders in the operation's path.
+            filled: the whole path, if there is no `path`.
+        """
+        if filled is None:
+            filled = operation.path
+            for name, value in (path or {}).items():
+                filled = filled.replace(f"{{{name}}}", quote(str(value), safe=""))
         timeout = timeout_of(operation) if self._own_timeout else None
         if operation.verb == "GET" and self._is_too_long(filled, query):
             operation, filled, form, query = as_post(operation), f"{filled}?_method=GET", query, ()
@@ -138,7 +155,7 @@ class MarketoBase(BaseClient):
             query=query,
             form=form,
             content=content,
-            content_type=_JSON if operation.verb == "POST" and form is None else None,
+            content_type=_JSON if operation.verb != "GET" and form is None else None,
             headers=_ACCEPT,
             parse=parse,
         )
@@ -149,19 +166,25 @@ class MarketoBase(BaseClient):
         return len(self._base_url) + len(path) + parameters > MARKETO_URL
 
     async def _send_batches(
-        self, operation: Operation, kind: type[R], batches: Sequence[tuple[bytes, int]]
+        self,
+        operation: Operation,
+        build: Callable[[Any, Any, tuple[Reason, ...]], R],
+        batches: Sequence[Batch],
     ) -> list[R]:
-        """Send bodies one after the other, so that no two upserts of a key are ever in flight together."""
+        """Send bodies one after the other, so that no two upserts of a key are ever in flight together.
+
+        If one fails, the error is about its records alone; ``done`` has the results of those before.
+        """
         done: list[R] = []
-        for content, count in batches:
+        for batch in batches:
             try:
                 done += await self._send(
-                    operation, partial(answers.results, kind=kind, count=count), content=content
+                    operation,
+                    partial(responses.results, given=batch.records, build=build),
+                    content=batch.content,
                 )
             except PublitracError as error:
                 error.done = tuple(done)
-                if done:
-                    error.maybe_applied = True
                 raise
         return done
 
@@ -176,7 +199,8 @@ class MarketoBase(BaseClient):
     ) -> MarketoPager[T]:
         def fetch(token: str | None) -> Awaitable[MarketoPage[T]]:
             paged = query if token is None else (*query, ("nextPageToken", token))
-            return self._send(operation, partial(answers.page, item=item), query=paged, path=path)
+            parse = partial(responses.page, item=item, first=token is None)
+            return self._send(operation, parse, query=paged, path=path)
 
         return MarketoPager(fetch, start=start)
 
@@ -189,23 +213,29 @@ class MarketoBase(BaseClient):
         start: str | None,
         query: Query,
     ) -> MarketoPager[T]:
-        """A pager over values of a filter, 300 in a call.
+        """Return a pager over values of a filter, as many in a call as Marketo takes.
 
-        With more than 300 values a token begins with the place of the value at which its calls begin.
+        A call that matches too many leads is made anew with half of the values. Where the values do not go in
+        one call, a token begins with the place of its first value and their number.
         """
-        split = len(values) > MARKETO_RECORDS
 
         async def fetch(token: str | None) -> MarketoPage[T]:
-            place, own = (0, token) if not split else _place(token)
-            part = values[place : place + MARKETO_RECORDS]
-            paged = (*query, ("filterValues", ",".join(part)), *((("nextPageToken", own),) if own else ()))
-            page = await self._send(operation, partial(answers.page, item=item), query=paged)
-            if not split:
-                return page
-            if page.next_page_token is None:
-                place += MARKETO_RECORDS
-            more = page.next_page_token is not None or place < len(values)
-            return MarketoPage(page.items, f"{place}:{page.next_page_token or ''}" if more else None)
+            part = ValuePart.read(token, len(values))
+            while True:
+                chosen = values[part.place : part.place + part.count]
+                paged = (*query, ("filterValues", ",".join(chosen)))
+                if part.own:
+                    paged += (("nextPageToken", part.own),)
+                parse = partial(responses.page, item=item, first=part.own is None)
+                try:
+                    page = await self._send(operation, parse, query=paged)
+                except ValidationError as error:
+                    if part.own or len(chosen) == 1 or not responses.matches_too_many(error):
+                        raise
+                    part = part.halved()
+                else:
+                    after = part.after(page.next_page_token, len(values))
+                    return evolve(page, next_page_token=after, last=after is None)
 
         return MarketoPager(fetch, start=start)
 
@@ -217,14 +247,14 @@ class MarketoBase(BaseClient):
             authenticator=self._identity,
             query=(("grant_type", "client_credentials"),),
             headers=_ACCEPT,
-            parse=answers.read_token,
+            parse=responses.read_token,
         )
         asked = self._clock()
         value, life = await self._transport.request_token(call, limiter=self._uncounted)
         return Token(value=value, ttl=life, expires_at=asked + life)
 
     def _watch(self, event: Event) -> None:
-        """Let fewer calls be in flight after code 615, and more again after successes."""
+        """Allow fewer calls in flight after code 615, and more again after successes."""
         if not isinstance(event, AttemptEnded) or event.operation == GET_TOKEN.name:
             return
         if event.code == _TOO_MANY_AT_ONCE:
@@ -234,16 +264,3 @@ class MarketoBase(BaseClient):
             self._successes += 1
             if self._successes % MARKETO_RECOVERY == 0:
                 self._transport.gate.widen()
-
-
-def _host(base_url: str) -> str:
-    """The address of the instance: Marketo shows it with ``/rest`` or ``/identity`` behind it."""
-    base = base_url.strip().rstrip("/")
-    return base.removesuffix("/rest").removesuffix("/identity")
-
-
-def _place(token: str | None) -> tuple[int, str | None]:
-    if token is None:
-        return 0, None
-    place, _, own = token.partition(":")
-    return (int(place), own or None) if place.isdecimal() else (0, token)

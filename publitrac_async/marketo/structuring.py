@@ -1,7 +1,13 @@
-"""From JSON to the records of `publitrac_async.marketo.models`."""
+"""From JSON to the records of `publitrac_async.marketo.models`.
+
+A value that cannot be read is ``None``, so that it costs no more than itself; without a value that a record
+cannot do without, the record cannot be read.
+"""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -23,10 +29,15 @@ from publitrac_async.marketo.models import (
     RecordResult,
     SchemaField,
     SmartCampaignMembership,
+    read_time,
 )
 from publitrac_async.models import vendor_name
 
 T = TypeVar("T")
+
+logger: Final = logging.getLogger("publitrac_async")
+
+_FLAGS: Final = {"true": True, "false": False, "1": True, "0": False}
 
 
 def _integer(value: Any, _: object = None) -> int:
@@ -36,10 +47,15 @@ def _integer(value: Any, _: object = None) -> int:
     return int(value)
 
 
-def _flag(value: Any, _: object = None) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError("neither true nor false")
-    return value
+def _integer_or_none(value: Any, _: object = None) -> int | None:
+    try:
+        return _integer(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _flag_or_none(value: Any, _: object = None) -> bool | None:
+    return value if isinstance(value, bool) else _FLAGS.get(str(value).lower())
 
 
 def _text(value: Any, _: object = None) -> str:
@@ -48,24 +64,50 @@ def _text(value: Any, _: object = None) -> str:
     return str(value)
 
 
-def _moment(value: Any, _: object = None) -> datetime:
-    return datetime.fromisoformat(value)
+def _text_or_none(value: Any, _: object = None) -> str | None:
+    try:
+        return _text(value)
+    except TypeError:
+        return None
+
+
+def _time_or_none(value: Any, _: object = None) -> datetime | None:
+    return read_time(value)
+
+
+def _access_or_none(value: Any, _: object = None) -> AttributeAccess | None:
+    try:
+        return structure(value, AttributeAccess)
+    except UnexpectedContent:
+        return None
 
 
 _converter: Final = Converter()
-for _kind, _hook in ((int, _integer), (bool, _flag), (str, _text), (datetime, _moment)):
+for _kind, _hook in (
+    (int, _integer),
+    (str, _text),
+    (int | None, _integer_or_none),
+    (bool | None, _flag_or_none),
+    (str | None, _text_or_none),
+    (datetime | None, _time_or_none),
+    (AttributeAccess | None, _access_or_none),
+):
     _converter.register_structure_hook(_kind, _hook)
+_converter.register_structure_hook_func(
+    lambda kind: kind == tuple[SchemaField, ...], lambda value, _: structure_all(value, SchemaField)
+)
+_converter.register_structure_hook_func(
+    lambda kind: kind == tuple[tuple[str, ...], ...], lambda value, _: _keys(value)
+)
 for _model in (
     Reason,
     AttributeAccess,
     SchemaField,
-    FieldResult,
     LeadAttribute,
     LeadField,
     LeadSchema,
     ListMembership,
     ProgramMembership,
-    RecordResult,
     SmartCampaignMembership,
 ):
     _overrides = {
@@ -78,11 +120,11 @@ for _model in (
 
 
 def structure(item: Any, kind: type[T]) -> T:
-    """A record from JSON. Unknown members are passed over: Marketo adds some at any time.
+    """Return a record from JSON. Unknown members are ignored: Marketo adds some at any time.
 
     Raises:
-        UnexpectedContent: a member that must be there is missing, or one has the wrong type. The text
-            names no value.
+        UnexpectedContent: a member that a record cannot do without is missing, or has the wrong type. The
+            text names no value.
     """
     if isinstance(item, dict):
         try:
@@ -92,19 +134,112 @@ def structure(item: Any, kind: type[T]) -> T:
     raise UnexpectedContent(f"an item is not the {kind.__name__} that Marketo documents")
 
 
+def structure_each(items: Iterable[Any], read: Callable[[Any], T]) -> tuple[tuple[T, ...], tuple[Any, ...]]:
+    """Return the items that can be read, and the others as they are in the response."""
+    found: list[T] = []
+    unread: list[Any] = []
+    for item in items:
+        try:
+            found.append(read(item))
+        except UnexpectedContent:
+            unread.append(item)
+    if unread:
+        logger.warning("%d items of a response of Marketo could not be read", len(unread))
+    return tuple(found), tuple(unread)
+
+
+def structure_all(items: Any, kind: type[T]) -> tuple[T, ...]:
+    """Return the items that can be read; a warning in the log tells how many cannot."""
+    listed = items if isinstance(items, list) else []
+    return structure_each(listed, lambda item: structure(item, kind))[0]
+
+
 def structure_lead(item: Any) -> MarketoLead:
-    """A lead from JSON.
+    """Return a lead from JSON.
 
     Raises:
         UnexpectedContent: it has no id.
     """
-    number = item.get("id") if isinstance(item, dict) else None
-    if isinstance(number, bool) or not isinstance(number, int):
-        raise UnexpectedContent("a lead came without its id")
-    fields = dict(item)
+    number = _integer_or_none(item.get("id")) if isinstance(item, dict) else None
+    if number is None:
+        raise UnexpectedContent("a lead without its id")
+    fields = {**item, "id": number}
     membership = fields.pop("membership", None)
     return MarketoLead(
         id=number,
         fields=fields,
-        membership=None if membership is None else structure(membership, ProgramMembership),
+        membership=structure(membership, ProgramMembership) if isinstance(membership, dict) else None,
+    )
+
+
+def structure_result(item: Any, given: Any, warnings: tuple[Reason, ...]) -> RecordResult:
+    """Return the result of one record.
+
+    Args:
+        item: from the response.
+        given: the record, as the caller gave it.
+        warnings: what Marketo said of the call.
+    """
+    status, reasons, readable = _outcome(item)
+    number = item.get("id") if isinstance(item, dict) else None
+    identifier = _integer_or_none(number)
+    return RecordResult(
+        id=identifier,
+        status=status,
+        reasons=reasons,
+        input=given,
+        warnings=warnings,
+        readable=readable and (identifier is None) == (number is None),
+    )
+
+
+def structure_field_result(item: Any, given: Any, warnings: tuple[Reason, ...]) -> FieldResult:
+    """Return the result of one field; arguments as for `structure_result`."""
+    status, reasons, readable = _outcome(item)
+    name = _text_or_none(item.get("name")) if isinstance(item, dict) else None
+    return FieldResult(
+        name=name, status=status, reasons=reasons, input=given, warnings=warnings, readable=readable
+    )
+
+
+def structure_reasons(listed: Any) -> tuple[Reason, ...] | None:
+    """Return reasons or warnings; ``None`` if they are not what Marketo documents.
+
+    A single one may be there without a list, and one may be mere text.
+    """
+    if listed is None:
+        return ()
+    found = []
+    for each in listed if isinstance(listed, list) else [listed]:
+        if isinstance(each, str):
+            found.append(Reason("", each))
+        elif isinstance(each, dict):
+            found.append(
+                Reason(_text_or_none(each.get("code")) or "", _text_or_none(each.get("message")) or "")
+            )
+        else:
+            return None
+    return tuple(found)
+
+
+def _outcome(item: Any) -> tuple[str | None, tuple[Reason, ...], bool]:
+    """Return status and reasons of a result, and whether both could be read."""
+    if not isinstance(item, dict):
+        return None, (), False
+    status = item.get("status")
+    reasons = structure_reasons(item.get("reasons"))
+    single = structure_reasons(item.get("reason"))
+    readable = reasons is not None and single is not None and isinstance(status, str | None)
+    return (
+        status if isinstance(status, str) else None,
+        (*(reasons or ()), *(single or ())),
+        readable,
+    )
+
+
+def _keys(value: Any) -> tuple[tuple[str, ...], ...]:
+    listed = value if isinstance(value, list) else []
+    keys = [[key] if isinstance(key, str) else key for key in listed]
+    return tuple(
+        tuple(key) for key in keys if isinstance(key, list) and all(isinstance(name, str) for name in key)
     )

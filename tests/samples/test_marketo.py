@@ -20,7 +20,8 @@ from publitrac_async.marketo import (
     SmartCampaignMembership,
     VisitorData,
 )
-from publitrac_async.marketo.answers import results
+from publitrac_async.marketo.responses import results
+from publitrac_async.marketo.structuring import structure_result
 from tests.support.clock import virtual
 from tests.support.marketo import answer, sample, serving
 
@@ -146,7 +147,7 @@ async def test_push_leads():
 
 
 def test_a_record_that_push_lead_does_not_take_has_reasons_and_no_status():
-    *_, failed = results(answer(sample("push_leads_answer")), RecordResult, 3)
+    *_, failed = results(answer(sample("push_leads_answer")), [{}] * 3, structure_result)
     assert (failed.id, failed.status, failed.ok) == (3525, None, False)
     assert [(reason.code, reason.message) for reason in failed.reasons] == [("501", "Bad stuff happened")]
     assert failed.error is not None
@@ -277,7 +278,7 @@ async def test_the_error_of_a_whole_call():
 
 
 def test_the_error_of_a_record():
-    first, _, skipped = results(answer(sample("record_level_answer")), RecordResult, 3)
+    first, _, skipped = results(answer(sample("record_level_answer")), [{}] * 3, structure_result)
     assert first.ok
     assert first.error is None
     assert not skipped.ok

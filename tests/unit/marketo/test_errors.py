@@ -26,7 +26,7 @@ from publitrac_async import (
     ValidationError,
 )
 from publitrac_async.marketo import MarketoClient, NewLeadField, Reason, RecordResult
-from publitrac_async.marketo import answers as reading
+from publitrac_async.marketo import responses as reading
 from publitrac_async.marketo.codes import CODES, seconds_to_reset
 from tests.support.clock import virtual
 from tests.support.marketo import answer, refused, result, serving
@@ -132,7 +132,7 @@ def test_the_vendors_words_are_in_no_text() -> None:
 def test_the_quota_is_reset_at_midnight_central_time(moment: str, hours: int) -> None:
     now = datetime.fromisoformat(moment).replace(tzinfo=timezone(timedelta(hours=-6))).timestamp()
     assert seconds_to_reset(now) == pytest.approx(hours * 3600, abs=2)
-    with pytest.raises(QuotaExhausted, match="reset at midnight") as caught:
+    with pytest.raises(QuotaExhausted, match="at midnight") as caught:
         reading.read(answer(refused("607")), now=lambda: now)
     assert caught.value.retry_after == seconds_to_reset(now)
 
@@ -154,7 +154,8 @@ def test_a_full_queue_and_a_used_up_day_share_a_code() -> None:
         (413, b"", ValidationError, False, False),
         (414, b"<html>URI too long</html>", ValidationError, False, False),
         (401, b"", AuthenticationError, False, False),
-        (404, b"not here", NotFound, False, False),
+        (404, b"not here", ApiError, False, False),
+        (404, b"<html>no such page</html>", ApiError, False, False),
         (429, b"", RateLimited, True, False),
         (500, b"<html>", ServerError, True, True),
         (502, b"<html>Bad gateway</html>", ServerError, True, True),
@@ -194,38 +195,6 @@ def test_errors_beside_a_success_are_no_refusal() -> None:
     assert envelope.result == [1]
 
 
-@pytest.mark.parametrize(
-    "item",
-    [
-        {"id": "seven"},
-        {"id": 7, "status": ["x"]},
-        {"id": 7, "reasons": [{"message": "no code"}]},
-        "text",
-        None,
-        7,
-    ],
-)
-def test_a_result_of_another_shape_is_named_without_its_values(item: Any) -> None:
-    with pytest.raises(UnexpectedContent, match="RecordResult") as caught:
-        reading.results(answer(result(item)), RecordResult, 1)
-    assert "seven" not in str(caught.value)
-
-
-@pytest.mark.parametrize("status", ["failed", "error", "queued", ""])
-def test_a_record_with_a_status_that_is_not_documented_was_not_taken_for_sure(status: str) -> None:
-    (found,) = reading.results(answer(result({"id": 7, "status": status})), RecordResult, 1)
-    assert not found.ok
-    assert found.error is not None
-    assert found.error.maybe_applied
-
-
-def test_unknown_members_and_statuses_are_passed_over() -> None:
-    item = {"id": 7, "status": "warning", "seq": 0, "marketoGUID": "x"}
-    (found,) = reading.results(answer(result(item)), RecordResult, 1)
-    assert found == RecordResult(id=7, status="warning")
-    assert found.ok
-
-
 # The third level: a record.
 
 
@@ -250,14 +219,30 @@ def test_what_a_records_code_means(codes: list[str], kind: type[ApiError]) -> No
     assert "a@x.com" not in str(error) + repr(skipped)
 
 
-@pytest.mark.parametrize("code", ["1004", "610", "702", "1013", None])
+@pytest.mark.parametrize("code", ["610", "714", "1013", "1015"])
+def test_a_code_that_does_not_speak_of_a_lead_is_no_lead_that_is_not_there(code: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        reading.one_lead(answer(refused(code)))
+    assert not isinstance(caught.value, LeadNotFound)
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize("body", [b"not here", b"<html>Not Found</html>"])
+def test_a_wrong_address_is_not_found_nowhere(body: bytes) -> None:
+    for parse in (reading.one_lead, reading.one_field, reading.done):
+        with pytest.raises(ApiError, match="check base_url") as caught:
+            parse(answer(body, 404))
+        assert not isinstance(caught.value, NotFound)
+
+
+@pytest.mark.parametrize("code", ["1004", "702", None])
 def test_a_lead_that_is_not_there(code: str | None) -> None:
     with pytest.raises(LeadNotFound) as caught:
         reading.one_lead(answer(result() if code is None else refused(code)))
     assert caught.value.code == code
 
 
-@pytest.mark.parametrize("code", ["1006", "1013", None])
+@pytest.mark.parametrize("code", ["1006", "702", None])
 def test_a_field_that_is_not_there(code: str | None) -> None:
     with pytest.raises(NotFound):
         reading.one_field(answer(result() if code is None else refused(code)))

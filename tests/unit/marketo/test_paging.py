@@ -34,8 +34,9 @@ async def test_no_more_result_ends_the_walk_although_there_is_a_token() -> None:
 
 
 @virtual
-async def test_more_result_without_a_token_cannot_go_on() -> None:
-    assert await ids_of(page(1, moreResult=True), page(2)) == [1]
+async def test_more_result_without_a_token_is_an_error_and_not_the_end() -> None:
+    with pytest.raises(UnexpectedContent, match="no token to ask for it"):
+        await ids_of(page(1, moreResult=True), page(2))
 
 
 @virtual

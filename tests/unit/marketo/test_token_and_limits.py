@@ -116,7 +116,7 @@ async def test_a_token_with_little_life_left_is_no_loop_of_log_ins() -> None:
     [
         (httpx.Response(401, json={"error": "unauthorized"}), AuthenticationError, "unauthorized"),
         (httpx.Response(401, json={"error": "invalid_client"}), AuthenticationError, "invalid_client"),
-        (httpx.Response(200, json={"error": "invalid_client"}), AuthenticationError, None),
+        (httpx.Response(200, json={"error": "invalid_client"}), AuthenticationError, "invalid_client"),
         (httpx.Response(401, json={"error": f"bad {SECRET}"}), AuthenticationError, None),
         (httpx.Response(401, content=b"<html>"), AuthenticationError, None),
         (httpx.Response(200, content=b"<html>"), UnexpectedContent, None),
@@ -291,12 +291,54 @@ async def test_a_log_in_counts_towards_no_limit() -> None:
         ({"base_url": "123-abc-456.mktorest.com"}, "must be https://host"),
         ({"concurrency": 0}, "at least 1"),
         ({"rate_limit": 0}, "not 0 calls"),
+        ({"munchkin_id": "123-ABC-456"}, "either base_url or munchkin_id"),
+        ({"base_url": None}, "either base_url or munchkin_id"),
+        ({"base_url": None, "munchkin_id": "example.com"}, "must look like 123-ABC-456"),
+        ({"base_url": f"{HOST}/v1"}, "a path that is none of Marketo's"),
     ],
 )
 def test_what_cannot_be_used_is_refused_at_construction(options: dict[str, Any], message: str) -> None:
     settings = {"base_url": HOST, "client_id": ID, "client_secret": SECRET}
     with pytest.raises(ConfigurationError, match=message):
         MarketoClient(**settings | options)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "/",
+        "/rest",
+        "/rest/",
+        "/rest/v1",
+        "/rest/asset/v1/",
+        "/identity",
+        "/identity/oauth/token",
+        "/bulk/v1",
+    ],
+)
+def test_the_paths_that_marketo_shows_behind_its_host_are_removed(path: str) -> None:
+    for host in (HOST, "https://proxy.example.com/marketo"):
+        client = MarketoClient(base_url=f" {host}{path}", client_id=ID, client_secret=SECRET)
+        assert repr(client) == f"MarketoClient({host})"
+
+
+def test_a_munchkin_id_makes_the_address() -> None:
+    client = MarketoClient(munchkin_id="123-ABC-456", client_id=ID, client_secret=SECRET)
+    assert repr(client) == "MarketoClient(https://123-abc-456.mktorest.com)"
+    environment = {
+        "MARKETO_MUNCHKIN_ID": "123-ABC-456",
+        "MARKETO_CLIENT_ID": ID,
+        "MARKETO_CLIENT_SECRET": SECRET,
+    }
+    assert repr(MarketoClient.from_env(environment)) == repr(client)
+    other = {"MARKETO_BASE_URL": "https://x.com"}
+    assert repr(MarketoClient.from_env(environment | other)) == "MarketoClient(https://x.com)"
+    given = MarketoClient.from_env(environment | other, munchkin_id="999-ABC-999")
+    assert repr(given) == "MarketoClient(https://999-abc-999.mktorest.com)"
+    del environment["MARKETO_MUNCHKIN_ID"]
+    with pytest.raises(ConfigurationError, match="neither MARKETO_BASE_URL"):
+        MarketoClient.from_env(environment)
 
 
 def test_from_env(tmp_path: Any) -> None:

@@ -13,15 +13,18 @@ from hypothesis import strategies as st
 
 from publitrac_async import PublitracError
 from publitrac_async.marketo import (
-    FieldResult,
     LeadAttribute,
     LeadField,
     ListMembership,
     ProgramMembership,
-    RecordResult,
 )
-from publitrac_async.marketo import answers as reading
-from publitrac_async.marketo.structuring import structure, structure_lead
+from publitrac_async.marketo import responses as reading
+from publitrac_async.marketo.structuring import (
+    structure,
+    structure_field_result,
+    structure_lead,
+    structure_result,
+)
 from publitrac_async.transport.operation import Answer
 
 CANARY = "canary@example.com"
@@ -64,15 +67,16 @@ ENVELOPES = st.fixed_dictionaries({}, optional=MEMBERS) | JSON
 PARSERS: dict[str, Callable[[Answer], Any]] = {
     "done": reading.done,
     "one lead": reading.one_lead,
-    "leads": partial(reading.page, item=structure_lead),
-    "lists": partial(reading.page, item=partial(structure, kind=ListMembership)),
-    "programs": partial(reading.page, item=partial(structure, kind=ProgramMembership)),
-    "fields": partial(reading.page, item=partial(structure, kind=LeadField)),
+    "leads": partial(reading.page, item=structure_lead, first=True),
+    "lists": partial(reading.page, item=partial(structure, kind=ListMembership), first=False),
+    "programs": partial(reading.page, item=partial(structure, kind=ProgramMembership), first=True),
+    "fields": partial(reading.page, item=partial(structure, kind=LeadField), first=True),
+    "any page": reading.raw_page,
     "describe": partial(reading.items, kind=LeadAttribute),
     "describe2": reading.schema,
     "one field": reading.one_field,
-    "results": partial(reading.results, kind=RecordResult, count=1),
-    "field results": partial(reading.results, kind=FieldResult, count=1),
+    "results": partial(reading.results, given=[{}], build=structure_result),
+    "field results": partial(reading.results, given=[{}], build=structure_field_result),
     "token": reading.read_token,
 }
 

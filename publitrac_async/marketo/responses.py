@@ -1,0 +1,336 @@
+"""Reads responses of Marketo: their content, or the error that they mean."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
+
+import orjson
+from attrs import frozen
+
+from publitrac_async.config import MARKETO_TOKEN_LIFE
+from publitrac_async.errors import (
+    ApiError,
+    AuthenticationError,
+    ConfigurationError,
+    LeadNotFound,
+    NotFound,
+    PublitracError,
+    QuotaExhausted,
+    UnexpectedContent,
+    ValidationError,
+)
+from publitrac_async.marketo.codes import (
+    NO_FIELD,
+    NO_LEAD,
+    STATUSES,
+    make_error,
+    meaning_of,
+    problems_of,
+    text_of,
+)
+from publitrac_async.marketo.models import LeadField, LeadSchema, MarketoLead, Reason
+from publitrac_async.marketo.paging import MarketoPage
+from publitrac_async.marketo.structuring import (
+    structure,
+    structure_all,
+    structure_each,
+    structure_lead,
+    structure_reasons,
+)
+from publitrac_async.transport.classify import error_for_status, is_html
+from publitrac_async.transport.operation import Answer
+from publitrac_async.transport.secret import Secret
+from publitrac_async.transport.vendor_words import words_of_json
+
+T = TypeVar("T")
+
+logger: Final = logging.getLogger("publitrac_async")
+
+_CODE: Final = re.compile(r"[A-Za-z0-9_.\-]{1,40}")
+_TOO_MANY: Final = re.compile(r"too many", re.IGNORECASE)
+#: Told with an error, since it is the first thing that Marketo's support asks for.
+_REQUEST_ID: Final = re.compile(r"[0-9A-Za-z#_\-]{1,64}")
+
+
+@frozen
+class Envelope:
+    """A successful response.
+
+    Attributes:
+        result: its items; empty where the operation returns nothing.
+        next_page_token: asks for the next page.
+        more_result: True if there is one; ``None`` where the response does not say.
+        warnings: what Marketo says besides.
+    """
+
+    result: list[Any]
+    next_page_token: str | None
+    more_result: bool | None
+    warnings: tuple[Reason, ...] = ()
+
+
+def read(response: Answer, *, now: Callable[[], float] = time.time) -> Envelope:
+    """Return the content of a successful response.
+
+    Raises:
+        PublitracError: the error that the response means.
+    """
+    content = _parse(response.body)
+    errors = _errors(content)
+    if errors and content is not None and content.get("success") is not True:
+        raise _refusal(errors, content, response, now())
+    failure = _status_error(response, now())
+    if failure is None and is_html(response):
+        failure = UnexpectedContent("the service sent a web page instead of JSON", retryable=True)
+    if failure is not None:
+        raise failure
+    if content is None:
+        raise UnexpectedContent("the response is not a JSON object", retryable=True)
+    if content.get("success") is False:
+        raise ApiError(f"refused without a code{_request(content)}", status=response.status)
+    result = content.get("result")
+    if content.get("success") is not True or not isinstance(result, list | None):
+        raise UnexpectedContent("the response is not what Marketo documents: success, result", retryable=True)
+    token, more = content.get("nextPageToken"), content.get("moreResult")
+    return Envelope(
+        result or [],
+        token if isinstance(token, str) and token else None,
+        more if isinstance(more, bool) else None,
+        structure_reasons(content.get("warnings")) or (),
+    )
+
+
+def done(response: Answer) -> None:
+    """Return nothing, for operations that return nothing."""
+    _read_and_log(response)
+
+
+def one_lead(response: Answer) -> MarketoLead:
+    """Return the lead of Get Lead by Id.
+
+    Raises:
+        LeadNotFound: there is no such lead. Marketo's page does not tell the response for an unknown id: an
+            empty result means it, and the codes that speak of a lead or of data that were not found.
+    """
+    problem: int | str | None = None
+    try:
+        result = _read_and_log(response).result
+    except NotFound as error:
+        if error.code not in NO_LEAD:
+            raise
+        result, problem = [], error.code
+    if not result:
+        raise LeadNotFound("there is no lead with this id", status=response.status, code=problem)
+    return structure_lead(result[0])
+
+
+def page(response: Answer, item: Callable[[Any], T], *, first: bool) -> MarketoPage[T]:
+    """Return one page.
+
+    The page is the last one if `moreResult` is false or there is no token: some operations send the one, some
+    the other. A page may be empty and not be the last.
+
+    Args:
+        response: what Marketo sent.
+        item: reads an item.
+        first: the page was asked for without a token.
+
+    Raises:
+        UnexpectedContent: there is more, and no token to ask for it.
+        ApiError: the token is not valid any more.
+    """
+    try:
+        envelope = read(response)
+    except NotFound as error:
+        if not first and error.code == "702":
+            raise ApiError(
+                "nothing was found; the token of the page may be too old: start anew",
+                status=error.status,
+                code=error.code,
+                problems=error.problems,
+            ) from None
+        raise
+    if envelope.more_result and envelope.next_page_token is None:
+        raise UnexpectedContent("the response announces a further page, and has no token to ask for it")
+    token = None if envelope.more_result is False else envelope.next_page_token
+    found, unread = structure_each(envelope.result, item)
+    return MarketoPage(found, token, warnings=envelope.warnings, unread=unread)
+
+
+def raw_page(response: Answer) -> MarketoPage[Any]:
+    """Return one page with its items as JSON.
+
+    Its token is kept also where `moreResult` is false: that of activities is for those of another day.
+    """
+    envelope = read(response)
+    if envelope.more_result and envelope.next_page_token is None:
+        raise UnexpectedContent("the response announces a further page, and has no token to ask for it")
+    return MarketoPage(
+        tuple(envelope.result),
+        envelope.next_page_token,
+        warnings=envelope.warnings,
+        last=envelope.more_result is False or envelope.next_page_token is None,
+    )
+
+
+def matches_too_many(error: ValidationError) -> bool:
+    """Return True if more leads match a filter than Marketo returns (code 1003 has other meanings too)."""
+    texts = (problem.text or "" for problem in error.problems)
+    return error.code == "1003" and any(_TOO_MANY.search(text) for text in texts)
+
+
+def items(response: Answer, kind: type[T]) -> tuple[T, ...]:
+    """Return all items of a result that can be read."""
+    return structure_all(_read_and_log(response).result, kind)
+
+
+def schema(response: Answer) -> LeadSchema:
+    """Return the one item of Describe Lead2."""
+    result = _read_and_log(response).result
+    if len(result) != 1:
+        raise UnexpectedContent(f"{len(result)} items where one was expected")
+    return structure(result[0], LeadSchema)
+
+
+def one_field(response: Answer) -> LeadField:
+    """Return the field of Get Lead Field by Name.
+
+    Raises:
+        NotFound: there is no such field.
+    """
+    problem: int | str | None = None
+    try:
+        result = _read_and_log(response).result
+    except (ValidationError, NotFound) as error:
+        if error.code not in NO_FIELD:
+            raise
+        result, problem = [], error.code
+    if not result:
+        raise NotFound("there is no field with this name", status=response.status, code=problem)
+    return structure(result[0], LeadField)
+
+
+def results(
+    response: Answer, given: Sequence[Any], build: Callable[[Any, Any, tuple[Reason, ...]], T]
+) -> tuple[T, ...]:
+    """Return the fate of each record, in input order.
+
+    Args:
+        response: what Marketo sent.
+        given: the records, as the caller gave them.
+        build: makes a result of an item, a record and the warnings of the call.
+
+    Raises:
+        UnexpectedContent: results and records do not match in number, so none can be told apart.
+    """
+    envelope = read(response)
+    if len(envelope.result) != len(given):
+        raise UnexpectedContent(
+            f"the response has {len(envelope.result)} results for {len(given)} records", maybe_applied=True
+        )
+    return tuple(
+        build(item, record, envelope.warnings) for item, record in zip(envelope.result, given, strict=True)
+    )
+
+
+def read_token(response: Answer) -> tuple[Secret, float]:
+    """Return the token of Identity, and the seconds it lives from now.
+
+    Raises:
+        PublitracError: the error that the response means.
+    """
+    failure = error_for_status(response)
+    content = _parse(response.body)
+    token: Any = None if content is None else content.pop("access_token", None)
+    code = None if content is None else content.get("error")
+    if failure is None and token is None and code:
+        failure = AuthenticationError("", status=response.status)
+    if failure is not None:
+        failure.vendor_message = words_of_json(content)
+        if isinstance(code, str) and _CODE.fullmatch(code):
+            failure.code = code
+        if isinstance(failure, AuthenticationError):
+            failure.args = ("Identity refused client_id or client_secret",)
+        raise failure
+    life = 0.0 if content is None else _seconds(content.get("expires_in"))
+    problem = None
+    try:
+        return Secret(token, "token", header=True), max(life, MARKETO_TOKEN_LIFE)
+    except ConfigurationError as error:
+        problem = error.message
+    raise UnexpectedContent(f"Identity sent no usable token: {problem}", retryable=True)
+
+
+def _read_and_log(response: Answer) -> Envelope:
+    """Return the content of a response; the log has the codes of its warnings, the result has no place."""
+    envelope = read(response)
+    if envelope.warnings:
+        codes = ", ".join(warning.code or "none" for warning in envelope.warnings)
+        logger.info("Marketo warns: %d warnings, codes %s", len(envelope.warnings), codes)
+    return envelope
+
+
+def _seconds(value: Any) -> float:
+    """Return the seconds that a number or a text says; 0 if it is neither."""
+    try:
+        seconds = float(str(value))
+    except ValueError:
+        return 0.0
+    return seconds if math.isfinite(seconds) else 0.0
+
+
+def _parse(body: bytes) -> dict[str, Any] | None:
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _errors(content: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """Return code and text of each error. Codes are strings; a number is read as well."""
+    listed = content.get("errors") if content is not None else None
+    if not isinstance(listed, list):
+        return []
+    found = []
+    for error in listed:
+        if isinstance(error, dict):
+            code = str(error.get("code", ""))
+            found.append((code if _CODE.fullmatch(code) else "", str(error.get("message", ""))))
+    return found
+
+
+def _refusal(
+    errors: list[tuple[str, str]], content: dict[str, Any], response: Answer, now: float
+) -> ApiError:
+    """Return the error for a list of errors: credentials and the quota of the day are more important."""
+    ordered = sorted(
+        errors, key=lambda each: not issubclass(meaning_of(*each).kind, AuthenticationError | QuotaExhausted)
+    )
+    problems = [problem for code, text in ordered for problem in problems_of(code, text)]
+    return make_error(
+        meaning_of(*ordered[0]),
+        now=now,
+        reason=text_of(problems) + _request(content),
+        code=ordered[0][0] or None,
+        status=response.status,
+        problems=problems,
+        vendor_message=words_of_json(content),
+    )
+
+
+def _status_error(response: Answer, now: float) -> PublitracError | None:
+    meaning = STATUSES.get(response.status)
+    if meaning is not None:
+        return make_error(meaning, now=now, status=response.status)
+    return error_for_status(response)
+
+
+def _request(content: dict[str, Any]) -> str:
+    number = content.get("requestId")
+    return f" (request {number})" if isinstance(number, str) and _REQUEST_ID.fullmatch(number) else ""

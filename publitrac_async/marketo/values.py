@@ -1,0 +1,99 @@
+"""Values of fields and parameters, as Marketo takes them."""
+
+from __future__ import annotations
+
+import enum
+import math
+import uuid
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from types import NoneType
+from typing import Any, Final
+
+import orjson
+
+from publitrac_async.errors import Problem
+
+#: Types that `write_json` writes.
+_WRITABLE: Final = (str, int, float, date, Decimal, uuid.UUID, NoneType)
+#: Our own rules for datetimes, in place of orjson's.
+_OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATETIME
+
+
+def write_json(content: Any) -> bytes | None:
+    """Return `content` as JSON, or ``None`` if JSON cannot carry it.
+
+    Datetimes are written by the second and with their zone, as Marketo's "Field Types" ask; one without a
+    zone is UTC. Decimals keep their digits, an enum member is its value.
+    """
+    try:
+        return orjson.dumps(content, default=_plain, option=_OPTIONS)
+    except orjson.JSONEncodeError:
+        return None  # Lone surrogates and integers beyond 64 bits. The error's text may show them.
+
+
+def write_time(value: datetime) -> str:
+    """Return a time by the second, with its zone. A time without a zone is UTC."""
+    aware = value if value.tzinfo else value.replace(tzinfo=UTC)
+    return aware.isoformat(timespec="seconds")
+
+
+def write_text(value: Any) -> str:
+    """Return a value as the text that a parameter carries."""
+    match value:
+        case enum.Enum():
+            return write_text(value.value)
+        case bool():
+            return "true" if value else "false"
+        case datetime():
+            return write_time(value)
+        case date():
+            return value.isoformat()
+        case Decimal():
+            return f"{value:f}"
+        case _:
+            return str(value)
+
+
+def value_problems(record: Mapping[str, Any], body: bytes | None) -> Iterator[Problem]:
+    """Find values that cannot be sent.
+
+    Args:
+        record: values by field.
+        body: its JSON, ``None`` if it has none.
+    """
+    if not record:
+        yield Problem("has no fields")
+    for name, given in record.items():
+        value = given.value if isinstance(given, enum.Enum) else given
+        if isinstance(value, str):
+            if body is None and write_json({name: value}) is None:
+                yield Problem("holds text that JSON cannot carry", field=name)
+        elif not isinstance(value, _WRITABLE):
+            yield Problem(f"cannot be written from {type(value).__name__}", field=name)
+        elif _is_no_number(value):
+            yield Problem("must be a finite number", field=name)
+        elif isinstance(value, datetime) and value != value:  # noqa: PLR0124  (pandas.NaT is a datetime)
+            yield Problem("is not a time; give None", field=name)
+        elif body is None and write_json({name: value}) is None:
+            yield Problem("is a number that JSON cannot carry", field=name)
+
+
+def _is_no_number(value: Any) -> bool:
+    if isinstance(value, Decimal):
+        return not value.is_finite()
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+def _plain(value: Any) -> Any:
+    """Return what orjson writes in place of `value`."""
+    match value:
+        case Decimal() if value.is_finite():
+            return orjson.Fragment(f"{value:f}".encode())
+        case datetime():
+            return write_time(value)
+        case date():
+            return value.isoformat()
+        case _:
+            raise TypeError(type(value).__name__)
