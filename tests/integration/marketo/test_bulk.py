@@ -75,7 +75,7 @@ async def test_every_row_has_its_own_outcome(
     reasons = {each.line: (each.reason, each.code) for each in report.rejections}
     assert reasons[2] == ("a value is of the wrong type", "1001")
     assert reasons[3] == ("several leads match", "1007")
-    assert reasons[4] == ("a field does not exist", "1006")
+    assert reasons[4] == ("nothing: a field does not exist", "1006")
     assert "not an e-mail address" in reasons[6][0]
     assert "must be ASCII" in reasons[7][0]
     assert "e-mail address is required" in reasons[8][0]
