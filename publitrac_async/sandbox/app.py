@@ -10,12 +10,11 @@ from email.utils import formatdate
 from typing import Any, Final
 
 from publitrac_async.sandbox import wire
-from publitrac_async.sandbox.clock import SandboxClock
-from publitrac_async.sandbox.database import Database
-from publitrac_async.sandbox.faults import Fault, FaultQueue
-from publitrac_async.sandbox.journal import CONTROL, Arrival, Journal
+from publitrac_async.sandbox.control import Control
+from publitrac_async.sandbox.core import SandboxCore
+from publitrac_async.sandbox.faults import Fault
+from publitrac_async.sandbox.journal import LONGEST_RESPONSE, Arrival
 from publitrac_async.sandbox.message import Api, Call, Request, Response
-from publitrac_async.sandbox.settings import SandboxSettings
 from publitrac_async.sandbox.spoil import replacement, spoiled
 
 Scope = MutableMapping[str, Any]
@@ -25,55 +24,63 @@ _logger = logging.getLogger(__name__)
 
 _NO_API: Final = Response(b"Nothing is served at this path.\n", 404)
 _TOO_LARGE: Final = Response(b"The request is too large.\n", 413)
-_OVER_LIMIT: Final = Response(b"Too many calls.\n", 429, headers=(("retry-after", "1"),))
 _BUG: Final = Response(b"The sandbox failed; see its log.\n", 500)
 
 
 class SandboxApp:
-    """Everything between the server and the emulated APIs."""
+    """The way from the server to the emulated APIs and back."""
 
-    def __init__(
-        self,
-        *,
-        apis: Sequence[Api],
-        settings: SandboxSettings,
-        clock: SandboxClock,
-        journal: Journal,
-        faults: FaultQueue,
-        database: Database,
-        revoke_tokens: Callable[[], None],
-    ) -> None:
-        """Create the application; arguments are the sandbox's parts."""
+    def __init__(self, core: SandboxCore, apis: Sequence[Api], control: Control) -> None:
+        """Create the application.
+
+        Args:
+            core: the accounts, journal, faults and settings.
+            apis: the emulated APIs; the first one that claims a path gets the request.
+            control: the control side, whose requests are in no journal.
+        """
+        self._core = core
         self._apis = apis
-        self._settings = settings
-        self._clock = clock
-        self._journal = journal
-        self._faults = faults
-        self._database = database
-        self._revoke_tokens = revoke_tokens
+        self._control = control
 
     async def __call__(self, scope: Scope, receive: Receive, send: wire.Send) -> None:
         """Handle one ASGI connection."""
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
-        elif scope["type"] == "http":
-            await self._handle(scope, receive, send)
-        else:
+        elif scope["type"] != "http":
             raise ValueError(f"The sandbox speaks HTTP, not {scope['type']}.")
+        elif self._control.claims(scope["path"], scope["headers"]):
+            await self._handle_control(scope, receive, send)
+        else:
+            await self._handle(scope, receive, send)
+
+    async def _handle_control(self, scope: Scope, receive: Receive, send: wire.Send) -> None:
+        try:
+            body = await self._body(receive)
+        except _RequestTooLargeError:
+            await self._send(send, _TOO_LARGE)
+            return
+        if body is not None:
+            await self._send(send, self._control.respond(_request(scope, body)))
 
     async def _handle(self, scope: Scope, receive: Receive, send: wire.Send) -> None:
         arrived = time.monotonic_ns()
+        core = self._core
         api = next((api for api in self._apis if api.claims(scope["path"])), None)
         client = scope.get("client")
-        arrival = self._journal.record(
+        arrival = core.journal.record(
             monotonic_ns=arrived,
             api=api.name if api else "other",
             connection=client[1] if client else None,
+            at=core.clock.timestamp(),
+            verb=scope["method"],
+            path=scope["path"][:256],
         )
         refused = False
-        if api and api.window:
-            count_refused = self._settings.over_limit == "count"
-            arrival.over_limit = api.window.exceeded_by(arrived, count_refused=count_refused)
+        if api and api.limit:
+            count_refused = core.settings.over_limit == "count"
+            address = client[0] if client else ""
+            with core.database.lock:
+                arrival.over_limit = api.limit.exceeded_by(arrived, address, count_refused=count_refused)
             refused = arrival.over_limit and not count_refused
         try:
             body = await self._body(receive)
@@ -84,11 +91,13 @@ class SandboxApp:
             return  # the client went away before its request was complete
         call = api.read(_request(scope, body)) if api else Call("", None, body, lambda: _NO_API)
         arrival.describe(method=call.method, key=call.key, payload=call.payload)
+        arrival.content = call.content
+        if core.settings.latency:
+            await asyncio.sleep(core.settings.latency)
         if refused:
-            await self._send(send, _OVER_LIMIT, arrival)
+            await self._send(send, call.over_limit, arrival)
             return
-        struck = api is not None and api.name != CONTROL
-        faults = self._faults.take(arrival.api, call.method) if struck else []
+        faults = core.faults.take(arrival.api, call.method) if api else []
         with call.slot:
             await self._respond(call, arrival, faults, send)
 
@@ -102,9 +111,10 @@ class SandboxApp:
                 await asyncio.sleep(fault.seconds)
             else:
                 arrival.fault = fault.kind
-                self._revoke_tokens()
+                self._core.revoke_tokens()
+        shown = None if call.secret else arrival
         if decisive is None:
-            await self._send(send, self._apply(call, arrival), arrival)
+            await self._send(send, self._apply(call, arrival), arrival, shown)
             return
         arrival.fault = decisive.kind
         response = self._apply(call, arrival) if decisive.applies else Response()
@@ -120,11 +130,11 @@ class SandboxApp:
                 reset=decisive.resets,
             )
         else:
-            await self._send(send, replacement(decisive) or spoiled(response, decisive), arrival)
+            await self._send(send, replacement(decisive) or spoiled(response, decisive), arrival, shown)
 
     def _apply(self, call: Call, arrival: Arrival) -> Response:
         try:
-            with self._database.transaction():
+            with self._core.database.transaction():
                 response = call.respond()
         except Exception:
             _logger.exception("The sandbox failed to respond to %s %s.", arrival.api, arrival.method)
@@ -133,9 +143,19 @@ class SandboxApp:
         arrival.over_limit |= response.over_limit
         return response
 
-    async def _send(self, send: wire.Send, response: Response, arrival: Arrival) -> None:
+    async def _send(
+        self,
+        send: wire.Send,
+        response: Response,
+        arrival: Arrival | None = None,
+        shown: Arrival | None = None,
+    ) -> None:
         # Set first: a client that has read the response finds it in the journal.
-        arrival.status = response.status
+        if arrival is not None:
+            arrival.status = response.status
+            arrival.duration = (time.monotonic_ns() - arrival.monotonic_ns) / 1_000_000_000
+        if shown is not None:
+            shown.response = response.body[:LONGEST_RESPONSE]
         await send(
             {
                 "type": "http.response.start",
@@ -147,7 +167,7 @@ class SandboxApp:
 
     def _headers(self, response: Response, *, chunked: bool) -> list[tuple[bytes, bytes]]:
         headers = [
-            ("date", formatdate(self._clock.timestamp(), usegmt=True)),
+            ("date", formatdate(self._core.clock.timestamp(), usegmt=True)),
             ("server", "publitrac-sandbox"),
             *response.headers,
         ]
@@ -166,7 +186,7 @@ class SandboxApp:
                 return None
             chunk = message.get("body", b"")
             size += len(chunk)
-            if size > self._settings.max_request_bytes:
+            if size > self._core.settings.max_request_bytes:
                 raise _RequestTooLargeError
             chunks.append(chunk)
             if not message.get("more_body", False):

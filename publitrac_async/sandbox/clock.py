@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
+from zoneinfo import ZoneInfo
 
 
 class SandboxClock:
-    """Time as the emulated service sees it.
+    """The time of the emulated service.
 
-    Token life, the delay of `delayedSync` and every date in a response come from here.
+    The life of tokens, the delay of `delayedSync` and every date in a response follow this clock.
     The rate limit does not: it counts real arrivals.
     """
 
@@ -18,16 +19,28 @@ class SandboxClock:
         self,
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        zone: tzinfo = UTC,
     ) -> None:
         """Create a clock without offset.
 
         Args:
-            monotonic: Seconds that never go back.
-            wall: Seconds since 1970-01-01 UTC.
+            monotonic: returns seconds that never go back.
+            wall: returns seconds since 1970-01-01 UTC.
+            zone: the time zone of `text`.
         """
         self._monotonic = monotonic
         self._wall = wall
+        self._zone = zone
         self._offset = 0.0
+
+    def in_zone(self, name: str) -> SandboxClock:
+        """Return a clock that follows this one and writes dates in another time zone.
+
+        Args:
+            name: the name of the zone; `UTC` needs no time zone database.
+        """
+        zone = UTC if name == "UTC" else ZoneInfo(name)
+        return SandboxClock(self.monotonic, self.timestamp, zone)
 
     @property
     def offset(self) -> float:
@@ -43,25 +56,25 @@ class SandboxClock:
         return self._wall() + self._offset
 
     def text(self, seconds_ago: float = 0.0) -> str:
-        """Return the time as `yyyy-mm-dd hh:mm:ss` in UTC (PUBLITRAC API reference, Format).
+        """Return the time as `yyyy-mm-dd hh:mm:ss` (PUBLITRAC API reference, Format).
 
         Args:
-            seconds_ago: How far before now.
+            seconds_ago: seconds before now.
         """
-        moment = datetime.fromtimestamp(self.timestamp() - seconds_ago, tz=UTC)
+        moment = datetime.fromtimestamp(self.timestamp() - seconds_ago, tz=self._zone)
         return moment.strftime("%Y-%m-%d %H:%M:%S")
 
     def advance(self, seconds: float) -> None:
         """Move the clock forward.
 
         Args:
-            seconds: How far; not negative.
+            seconds: the distance; not negative.
 
         Raises:
-            ValueError: If `seconds` is negative or not a finite number.
+            ValueError: `seconds` is negative or not a finite number.
         """
         if not 0 <= seconds < float("inf"):
-            raise ValueError("The sandbox clock only moves forward, by a finite number of seconds.")
+            raise ValueError("the sandbox clock only moves forward, by a finite number of seconds")
         self._offset += seconds
 
     def reset(self) -> None:

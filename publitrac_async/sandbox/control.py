@@ -15,28 +15,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 from urllib.parse import parse_qs
 
 from attrs import asdict
 
+from publitrac_async.sandbox.core import SandboxCore
 from publitrac_async.sandbox.faults import Fault
-from publitrac_async.sandbox.journal import CONTROL
-from publitrac_async.sandbox.message import Call, Request, Response
-
-if TYPE_CHECKING:
-    from publitrac_async.sandbox.core import SandboxCore
+from publitrac_async.sandbox.message import Request, Response
 
 PREFIX: Final = "/_sandbox/"
 _DONE: Final[Mapping[str, Any]] = {"done": True}
 
 
 class Control:
-    """The control side as an API of its own."""
-
-    name = CONTROL
-    window = None
+    """The control side: HTTP in front of the core. Its requests are in no journal."""
 
     def __init__(self, core: SandboxCore) -> None:
         """Create the control side of a sandbox."""
@@ -56,14 +50,13 @@ class Control:
             ("POST", "revoke_tokens"): self._revoke_tokens,
         }
 
-    def claims(self, path: str) -> bool:
-        """Tell whether a path is the control side's."""
+    def claims(self, path: str, _headers: Iterable[tuple[bytes, bytes]] = ()) -> bool:
+        """Return True if a path is the control side's."""
         return path.startswith(PREFIX)
 
-    def read(self, request: Request) -> Call:
-        """Read a call."""
-        operation = request.path.removeprefix(PREFIX)
-        return Call(operation, None, b"", lambda: self._respond(operation, request))
+    def respond(self, request: Request) -> Response:
+        """Carry out a request and return the response."""
+        return self._respond(request.path.removeprefix(PREFIX), request)
 
     def _respond(self, operation: str, request: Request) -> Response:
         run = self._routes.get((request.verb, operation))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -13,7 +14,7 @@ _LAYOUT: Final = 1
 
 
 class Database:
-    """One connection, used by one thread."""
+    """One connection that threads take in turns."""
 
     def __init__(self, path: str) -> None:
         """Open or create a database.
@@ -24,7 +25,9 @@ class Database:
         Raises:
             ValueError: If the file is something else than a sandbox database.
         """
-        self._connection = sqlite3.connect(path, isolation_level=None)
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self.lock = threading.RLock()
+        """Held while records change; hold it for what must be seen as a whole."""
         self._depth = 0
         try:
             self._check()
@@ -61,11 +64,17 @@ class Database:
 
     def execute(self, statement: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Execute one statement."""
-        return self._connection.execute(statement, parameters)
+        with self.lock:
+            return self._connection.execute(statement, parameters)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Apply everything inside, or nothing; transactions nest."""
+        with self.lock, self._level():
+            yield
+
+    @contextmanager
+    def _level(self) -> Iterator[None]:
         name = f"level_{self._depth}"
         begin, end, undo = (
             (f"SAVEPOINT {name}", f"RELEASE {name}", [f"ROLLBACK TO {name}", f"RELEASE {name}"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import threading
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -170,6 +171,7 @@ class FaultQueue:
 
     def __init__(self) -> None:
         self._rules: list[_Rule] = []
+        self._lock = threading.Lock()
 
     @property
     def faults(self) -> list[Fault]:
@@ -179,14 +181,20 @@ class FaultQueue:
     def inject(self, fault: Fault) -> None:
         """Add a rule behind the others."""
         # A test's reproducible chance, not a secret.
-        self._rules.append(_Rule(fault, random.Random(fault.seed)))  # noqa: S311
+        with self._lock:
+            self._rules.append(_Rule(fault, random.Random(fault.seed)))  # noqa: S311
 
     def clear(self) -> None:
         """Remove every rule."""
-        self._rules.clear()
+        with self._lock:
+            self._rules.clear()
 
     def take(self, api: str, method: str) -> list[Fault]:
         """Return the faults that strike this call, at most one of which decides the response."""
+        with self._lock:
+            return self._take(api, method)
+
+    def _take(self, api: str, method: str) -> list[Fault]:
         struck: list[Fault] = []
         decided = False
         for rule in list(self._rules):

@@ -1,74 +1,188 @@
-"""What reached the sandbox: the append-only record that tests judge a client by."""
+"""The requests that reached the sandbox: the append-only record that tests judge a client by."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, overload
 
-from attrs import asdict, define
+from attrs import define, field
 
-CONTROL = "control"
+from publitrac_async.sandbox.content import Content
+
+LONGEST_RESPONSE = 64 * 1024
+"""Bytes of a response that the journal keeps."""
 
 
 @define
 class Arrival:
     """One request, recorded when its head arrived and completed while it was handled.
 
-    Credentials never appear here; `key` is personal data, so keep journals of real leads to yourself.
+    Credentials never appear here. `key` and `document` are personal data: keep journals of real leads to
+    yourself.
+
+    Attributes:
+        sequence: 1 for the first arrival.
+        monotonic_ns: `time.monotonic_ns()` at arrival.
+        at: seconds since 1970-01-01 UTC at arrival, by the sandbox's clock.
+        api: `v1`, `v2`, `vitec`, `marketo` and the like, or `other` for a path that no API claims.
+        verb: the HTTP method.
+        path: the path, without the query string.
+        connection: the port of the client: one number for each TCP connection.
+        method: the vendor's name for the operation, as sent.
+        key: the business key: the lead's e-mail, several joined by commas; otherwise the id or name that was
+            asked for.
+        payload_sha256: a hash of the content without credentials; None if the request never was complete.
+        applied: True if the call changed (or queued a change of) the records of the service.
+        status: the HTTP status of the response; None if it was withheld or is not sent yet.
+        over_limit: True if the call was over the rate limit.
+        fault: the kind of the injected fault that decided the response.
+        duration: seconds from arrival to response; None if there was no response.
+        content: the content, credentials left out; None for older arrivals and incomplete requests.
+        response: the body of the response, at most 64 KiB; None if it holds a credential, was withheld or is
+            no longer kept.
     """
 
     sequence: int
-    """1 for the first arrival."""
     monotonic_ns: int
-    """`time.monotonic_ns()` at arrival."""
     api: str
-    """`v1`, `v2`, `control`, or `other` for a path that no API claims."""
     connection: int | None
-    """Port of the client: one number for each TCP connection."""
+    at: float = 0.0
+    verb: str = ""
+    path: str = ""
     method: str = ""
-    """The vendor's name for the operation, as sent."""
     key: str | None = None
-    """Business key: the lead's e-mail, several joined by commas; otherwise the id or name asked for."""
     payload_sha256: str | None = None
-    """Hash of what was sent, without credentials. None if the request never came to its end."""
     applied: bool = False
-    """Whether the call changed (or queued a change of) what the service holds."""
     status: int | None = None
-    """HTTP status of the response, None when the response was withheld (or is not sent yet)."""
     over_limit: bool = False
-    """Whether the call was over the rate limit."""
     fault: str | None = None
-    """Kind of the injected fault that decided the response."""
+    duration: float | None = None
+    content: Content | None = field(default=None, repr=False)
+    response: bytes | None = field(default=None, repr=False)
+
+    @property
+    def document(self) -> Any:
+        """The document of the call as Python values; see `Content.document`. None if it is not kept."""
+        return None if self.content is None else self.content.document()
 
     def describe(self, *, method: str, key: str | None, payload: bytes) -> None:
-        """Add what is known once the request was read."""
+        """Add the facts that are known once the request was read."""
         self.method = method[:64]
         self.key = key
         self.payload_sha256 = hashlib.sha256(payload).hexdigest()
+
+    def facts(self) -> dict[str, Any]:
+        """Return everything but content and response, as values that JSON can hold."""
+        return {name: getattr(self, name) for name in _FACTS}
+
+
+_FACTS = tuple(name for name in Arrival.__annotations__ if name not in ("content", "response"))
+
+
+class Received(Sequence[Arrival]):
+    """The arrivals that were asked for, oldest first.
+
+    The text of an empty selection lists the arrivals there were, so that a failed `assert` explains itself.
+    """
+
+    def __init__(self, wanted: str, arrivals: Iterable[Arrival], every: Iterable[Arrival]) -> None:
+        """Create the selection.
+
+        Args:
+            wanted: a text on the arrivals that were asked for.
+            arrivals: these arrivals.
+            every: every arrival.
+        """
+        self._wanted = wanted
+        self._arrivals = tuple(arrivals)
+        self._every = tuple(every)
+
+    @overload
+    def __getitem__(self, index: int) -> Arrival: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Arrival]: ...
+    def __getitem__(self, index: int | slice) -> Arrival | Sequence[Arrival]:
+        return self._arrivals[index]
+
+    def __len__(self) -> int:
+        return len(self._arrivals)
+
+    def __repr__(self) -> str:
+        if self._arrivals:
+            return f"<{len(self)} x {self._wanted}>"
+        return f"<no {self._wanted}; {_summary(self._every)}>"
+
+
+def _summary(arrivals: Sequence[Arrival]) -> str:
+    if not arrivals:
+        return "nothing arrived"
+    counted = Counter(
+        " ".join(filter(None, (arrival.method or arrival.path, arrival.key))) for arrival in arrivals
+    )
+    shown = [name if count == 1 else f"{name} ({count} times)" for name, count in counted.most_common(10)]
+    return f"arrived: {', '.join(shown)}{', ...' if len(counted) > len(shown) else ''}"
 
 
 class Journal:
     """All arrivals, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, keep_contents: int = 10_000) -> None:
+        """Create an empty journal.
+
+        Args:
+            keep_contents: the number of arrivals, the latest ones, that keep content and response.
+        """
         self._arrivals: list[Arrival] = []
+        self._keep_contents = keep_contents
 
     @property
     def arrivals(self) -> Sequence[Arrival]:
         """Every arrival so far, oldest first."""
         return self._arrivals
 
-    def record(self, *, monotonic_ns: int, api: str, connection: int | None) -> Arrival:
-        """Append an arrival and return it."""
-        arrival = Arrival(
-            sequence=len(self._arrivals) + 1,
-            monotonic_ns=monotonic_ns,
-            api=api,
-            connection=connection,
-        )
-        self._arrivals.append(arrival)
+    def record(self, *, monotonic_ns: int, api: str, connection: int | None, **facts: Any) -> Arrival:
+        """Append an arrival and return it.
+
+        Args:
+            monotonic_ns: the time of the arrival.
+            api: the API that was called.
+            connection: the port of the client.
+            facts: further attributes of `Arrival`.
+        """
+        arrivals = self._arrivals
+        arrival = Arrival(len(arrivals) + 1, monotonic_ns, api, connection, **facts)
+        arrivals.append(arrival)
+        if len(arrivals) > self._keep_contents:
+            old = arrivals[-1 - self._keep_contents]
+            old.content = old.response = None
         return arrival
+
+    def received(
+        self, method: str | None = None, key: str | None = None, *, api: str | None = None
+    ) -> Received:
+        """Select arrivals.
+
+        Args:
+            method: the vendor's name for the operation, such as `delayedSync`.
+            key: the business key, such as an e-mail.
+            api: `v1`, `v2`, `vitec`, `marketo` and the like.
+
+        Returns:
+            The arrivals for which every given value holds, oldest first; with `document` each of them shows
+            its content.
+        """
+        every = tuple(self._arrivals)
+        selected = [
+            arrival
+            for arrival in every
+            if (api is None or arrival.api == api)
+            and (method is None or arrival.method == method)
+            and (key is None or arrival.key == key)
+        ]
+        wanted = " ".join(filter(None, (api, method or "call", key and f"of {key}")))
+        return Received(wanted, selected, every)
 
     def count(
         self,
@@ -78,14 +192,11 @@ class Journal:
         key: str | None = None,
         applied: bool | None = None,
     ) -> int:
-        """Count the arrivals for which every given value holds; control calls count only when asked for."""
+        """Count the arrivals for which every given value holds."""
         return sum(
             1
-            for arrival in self._arrivals
-            if (arrival.api != CONTROL if api is None else arrival.api == api)
-            and (method is None or arrival.method == method)
-            and (key is None or arrival.key == key)
-            and (applied is None or arrival.applied is applied)
+            for arrival in self.received(method, key, api=api)
+            if applied is None or arrival.applied is applied
         )
 
     def busiest_second(self, api: str | None = None) -> int:
@@ -94,13 +205,9 @@ class Journal:
         Two arrivals exactly one second apart are not in the same second.
 
         Args:
-            api: Count only this API; otherwise everything but control calls.
+            api: count this API only.
         """
-        times = sorted(
-            arrival.monotonic_ns
-            for arrival in self._arrivals
-            if (arrival.api != CONTROL if api is None else arrival.api == api)
-        )
+        times = sorted(arrival.monotonic_ns for arrival in self.received(api=api))
         busiest = first = 0
         for last, moment in enumerate(times):
             while moment - times[first] >= 1_000_000_000:
@@ -109,8 +216,8 @@ class Journal:
         return busiest
 
     def as_dicts(self, after: int = 0) -> list[dict[str, Any]]:
-        """Return the arrivals behind sequence number `after` as plain dicts."""
-        return [asdict(arrival) for arrival in self._arrivals[max(after, 0) :]]
+        """Return the facts of the arrivals behind sequence number `after`."""
+        return [arrival.facts() for arrival in self._arrivals[max(after, 0) :]]
 
     def clear(self) -> None:
         """Start an empty journal."""

@@ -5,38 +5,42 @@ from __future__ import annotations
 from collections import deque
 
 
-class SlidingWindow:
-    """How many calls any window of a given length holds.
+class CallLimit:
+    """A number of calls that any window of a given length may hold.
 
     PUBLITRAC allows 35 calls a second (PUBLITRAC API reference, Limitation).
     """
 
-    def __init__(self, calls: int, seconds: float = 1.0) -> None:
-        """Create an empty window.
+    def __init__(self, calls: int, seconds: float = 1.0, *, by_address: bool = False) -> None:
+        """Create a limit that no call has used yet.
 
         Args:
-            calls: Calls allowed in any window.
-            seconds: Length of the window.
+            calls: calls allowed in any window.
+            seconds: the length of the window.
+            by_address: True to count the calls of each client address for themselves.
         """
         self._calls = calls
         self._nanoseconds = int(seconds * 1_000_000_000)
-        self._admitted: deque[int] = deque()
+        self._by_address = by_address
+        self._admitted: dict[str, deque[int]] = {}
 
-    def exceeded_by(self, monotonic_ns: int, *, count_refused: bool) -> bool:
-        """Record one call and tell whether it is over the limit.
+    def exceeded_by(self, monotonic_ns: int, address: str = "", *, count_refused: bool) -> bool:
+        """Record one call and return True if it is over the limit.
 
         Args:
-            monotonic_ns: When the call arrived.
-            count_refused: Whether a call over the limit fills the window as well.
+            monotonic_ns: the time of its arrival.
+            address: the address of the client.
+            count_refused: True if a call over the limit fills the window as well.
         """
+        admitted = self._admitted.setdefault(address if self._by_address else "", deque())
         oldest = monotonic_ns - self._nanoseconds
-        while self._admitted and self._admitted[0] <= oldest:
-            self._admitted.popleft()
-        exceeded = len(self._admitted) >= self._calls
+        while admitted and admitted[0] <= oldest:
+            admitted.popleft()
+        exceeded = len(admitted) >= self._calls
         if not exceeded or count_refused:
-            self._admitted.append(monotonic_ns)
+            admitted.append(monotonic_ns)
         return exceeded
 
     def clear(self) -> None:
         """Forget every call."""
-        self._admitted.clear()
+        self._admitted = {}

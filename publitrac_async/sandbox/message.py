@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from attrs import field, frozen
 
-from publitrac_async.sandbox.limit import SlidingWindow
+from publitrac_async.sandbox.content import Content
+from publitrac_async.sandbox.limit import CallLimit
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
@@ -62,6 +63,9 @@ class Response:
         return cls(body, status, JSON, applied=applied)
 
 
+OVER_LIMIT = Response(b"Too many calls.\n", 429, headers=(("retry-after", "1"),))
+
+
 @frozen
 class Call:
     """A request as an API has read it, and the way to respond to it.
@@ -72,6 +76,9 @@ class Call:
         payload: the content without credentials; the journal hashes it.
         respond: applies the call and returns the response; called at most once.
         slot: entered while the call is handled, for APIs that count calls at once.
+        content: the content that the journal shows, credentials left out.
+        secret: True if the response holds a credential: the journal does not keep it.
+        over_limit: the response to a call over the limit that the API shares with others.
     """
 
     method: str
@@ -79,6 +86,9 @@ class Call:
     payload: bytes = field(repr=False)
     respond: Callable[[], Response] = field(repr=False)
     slot: AbstractContextManager[None] = field(factory=nullcontext, repr=False)
+    content: Content = field(factory=Content, repr=False)
+    secret: bool = False
+    over_limit: Response = field(default=OVER_LIMIT, repr=False)
 
 
 class Api(Protocol):
@@ -90,7 +100,7 @@ class Api(Protocol):
         ...
 
     @property
-    def window(self) -> SlidingWindow | None:
+    def limit(self) -> CallLimit | None:
         """The limit that its calls count for; APIs may share one."""
         ...
 

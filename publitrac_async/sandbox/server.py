@@ -15,7 +15,10 @@ try:
 except ModuleNotFoundError as _error:
     raise ModuleNotFoundError("The sandbox needs uvicorn: pip install 'publitrac_async[sandbox]'") from _error
 
+from publitrac_async.sandbox.app import SandboxApp
+from publitrac_async.sandbox.assembly import assemble
 from publitrac_async.sandbox.core import SandboxCore
+from publitrac_async.sandbox.gate import Gate
 from publitrac_async.sandbox.settings import SandboxOptions, SandboxSettings
 
 _silent = logging.getLogger(f"{__name__}.connection")
@@ -63,6 +66,7 @@ class Sandbox(SandboxCore):
             TypeError: If an option is unknown.
         """
         super().__init__(SandboxSettings(**options))
+        self.app: SandboxApp = assemble(self)
         self._server: asyncio.Server | None = None
         self._state = ServerState()
 
@@ -156,7 +160,7 @@ class Sandbox(SandboxCore):
     async def __aenter__(self) -> Self:
         """Start listening."""
         config = Config(
-            self.app,
+            Gate(self.app, self.settings.allowed_hosts),
             log_config=None,
             lifespan="off",
             interface="asgi3",

@@ -201,7 +201,7 @@ def test_options_are_the_settings():
         {"rate_limit": 0},
         {"over_limit": "x"},
         {"token_ttl": 0},
-        {"stale_token_answer": "500"},
+        {"expired_token_response": "500"},
         {"processing_delay": -1},
         {"page_size": 0},
         {"port": -1},

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from publitrac_async.sandbox import Sandbox
-from publitrac_async.sandbox.publitrac_v1.xml import InvalidXmlError, parse
+from publitrac_async.sandbox.xml import InvalidXmlError, parse
 
 NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)

@@ -144,7 +144,7 @@ async def test_not_found(sandbox, v1, errors, method, parameters, message):
 
 
 async def test_not_found_as_an_empty_success(in_process):
-    with Sandbox(not_found_answer="empty") as sandbox:
+    with Sandbox(missing_lead_response="empty") as sandbox:
         answer = await in_process(sandbox)("getLead", email="nobody@example.com")
 
         assert answer.findtext("status") == "2002"

@@ -48,7 +48,7 @@ async def test_wrong_credentials(http, v1, wrong, value):
 
 @pytest.mark.parametrize(("setting", "status"), [("401", 401), ("403", 403), ("200", 200)])
 async def test_how_wrong_credentials_are_answered(setting, status):
-    with Sandbox(bad_credentials_answer=setting) as sandbox:
+    with Sandbox(bad_credentials_response=setting) as sandbox:
         transport = httpx.ASGITransport(app=sandbox.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://sandbox") as http:
             response = await http.get("/api", params={"method": "getLeads"})
@@ -80,7 +80,7 @@ async def test_other_verbs(http, v1):
 
 
 async def test_strict_verbs(in_process):
-    with Sandbox(strict_verbs=True) as sandbox:
+    with Sandbox(wrong_verb_response="405") as sandbox:
         v1 = in_process(sandbox)
         query = {"query": LEAD}
         refused = await v1.http.get("/api", params={"method": "syncLead", **v1.credentials, **query})

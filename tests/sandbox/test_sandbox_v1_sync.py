@@ -60,7 +60,7 @@ async def test_empty_elements_clear(sandbox, v1):
 
 
 async def test_empty_elements_can_be_ignored(in_process):
-    with Sandbox(empty_tag_clears=False) as sandbox:
+    with Sandbox(empty_element="ignored") as sandbox:
         sandbox.seed(leads=[{"email": "a@example.com", "company": "ACME", "carColor": "Red"}])
         sync = request({"email": "a@example.com", "company": ""}, custom={"carColor": ""})
 

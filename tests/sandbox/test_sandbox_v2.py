@@ -50,7 +50,7 @@ async def test_revoked_tokens(sandbox, v2):
 
 @pytest.mark.parametrize(("setting", "status"), [("401", 401), ("403", 403), ("200", 200)])
 async def test_how_a_stale_token_is_answered(in_process, setting, status):
-    with Sandbox(stale_token_answer=setting) as sandbox:
+    with Sandbox(expired_token_response=setting) as sandbox:
         response = await in_process(sandbox).http.post(
             "/v2/lead/delayedSync", json=LEAD, headers={"Token": "stale"}
         )

@@ -12,7 +12,8 @@ from urllib.parse import parse_qsl, unquote
 
 from attrs import evolve, frozen
 
-from publitrac_async.sandbox.limit import SlidingWindow
+from publitrac_async.sandbox.content import Content
+from publitrac_async.sandbox.limit import CallLimit
 from publitrac_async.sandbox.message import Call, Request, Response
 from publitrac_async.sandbox.settings import SandboxSettings
 
@@ -95,12 +96,10 @@ class Marketo:
     """Answers calls from an account."""
 
     name = "marketo"
-    window: SlidingWindow | None = None
+    limit: CallLimit | None = None
     """Rate and concurrency are refused in the vendor's own way, with HTTP 200, so they are counted here."""
 
-    def __init__(
-        self, account: MarketoAccount, settings: SandboxSettings, rate: SlidingWindow | None
-    ) -> None:
+    def __init__(self, account: MarketoAccount, settings: SandboxSettings, rate: CallLimit | None) -> None:
         """Create the API.
 
         Args:
@@ -135,6 +134,7 @@ class Marketo:
             method=route.method if route else "",
             key=_key(request, query, call.path),
             payload=request.query + b"\n" + request.body,
+            content=_content(request, query),
             respond=lambda: self._respond(call, route, known=bool(matches), arrived=arrived, crowd=crowd),
             slot=self._slot(crowd),
         )
@@ -203,6 +203,12 @@ def _run(call: MarketoCall, route: _Route | None, *, known: bool) -> Response:
         return route.run(call)
     except CallRefusedError as refusal:
         return failure(refusal.code, str(refusal))
+
+
+def _content(request: Request, query: Mapping[str, str]) -> Content:
+    form = request.headers.get("content-type", "").startswith(_FORM)
+    shown = {name: value for name, value in query.items() if name != "access_token"}
+    return Content(b"" if form else request.body, shown)
 
 
 def _key(request: Request, query: Mapping[str, str], path: Mapping[str, str]) -> str | None:

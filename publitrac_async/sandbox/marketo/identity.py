@@ -6,7 +6,7 @@ import hmac
 from typing import Final
 from urllib.parse import parse_qsl
 
-from publitrac_async.sandbox.limit import SlidingWindow
+from publitrac_async.sandbox.limit import CallLimit
 from publitrac_async.sandbox.message import Call, Request, Response
 from publitrac_async.sandbox.settings import SandboxSettings
 
@@ -27,7 +27,7 @@ class MarketoIdentity:
             account: Holds the token.
             settings: The credentials that are accepted.
         """
-        self.window: SlidingWindow | None = None
+        self.limit: CallLimit | None = None
         self._account = account
         self._settings = settings
 
@@ -37,7 +37,7 @@ class MarketoIdentity:
 
     def read(self, request: Request) -> Call:
         """Read a call."""
-        return Call("getToken", None, b"", lambda: self._respond(request))
+        return Call("getToken", None, b"", lambda: self._respond(request), secret=True)
 
     def _respond(self, request: Request) -> Response:
         if request.path != PATH or request.verb not in ("GET", "POST"):

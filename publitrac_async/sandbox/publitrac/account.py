@@ -35,7 +35,7 @@ class PublitracAccount:
             settings: Choices the documents leave open.
         """
         self._database = database
-        self.clock = clock
+        self.clock = clock = clock.in_zone(settings.time_zone)
         self.leads: LeadStore = LeadStore(database, clock)
         self.lists: ListStore = ListStore(database)
         self.history: HistoryStore = HistoryStore(database, clock)
@@ -46,7 +46,7 @@ class PublitracAccount:
             self.leads,
             database,
             custom_fields=settings.custom_fields,
-            empty_clears=settings.empty_tag_clears,
+            empty=settings.empty_element,
             move_history=self.history.move,
         )
         self.queue: DelayedQueue = DelayedQueue(

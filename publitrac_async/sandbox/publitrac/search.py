@@ -12,8 +12,8 @@ from typing import Any, Final
 from attrs import frozen
 
 from publitrac_async.sandbox.publitrac.fields import FIELD_BY_NAME, is_custom_field_name
+from publitrac_async.sandbox.settings.publitrac import OPERATORS, Combination
 
-OPERATORS: Final = frozenset({"like", "=", "!=", "<", ">"})
 _LONGEST_PATTERN: Final = 10_000
 """SQLite refuses patterns of more than 50,000 bytes."""
 
@@ -34,11 +34,12 @@ class Condition:
         ) and self.operator.lower() in OPERATORS
 
 
-def where(conditions: Sequence[Condition]) -> tuple[str, list[Any]]:
+def where(conditions: Sequence[Condition], combine: Combination = "and") -> tuple[str, list[Any]]:
     """Return an SQL condition on `publitrac_leads` and its parameters.
 
     Args:
-        conditions: Supported conditions; none means every lead.
+        conditions: supported conditions; an empty sequence means every lead.
+        combine: `and` if all of them must hold, `or` if one suffices.
     """
     parts: list[str] = []
     parameters: list[Any] = []
@@ -46,7 +47,7 @@ def where(conditions: Sequence[Condition]) -> tuple[str, list[Any]]:
         part, values = _one(condition)
         parts.append(part)
         parameters += values
-    return " AND ".join(parts) or "1", parameters
+    return f" {combine.upper()} ".join(parts) or "1", parameters
 
 
 def _one(condition: Condition) -> tuple[str, list[Any]]:

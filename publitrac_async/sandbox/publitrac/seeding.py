@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
-from publitrac_async.sandbox.publitrac.campaigns import CAMPAIGN_FIELDS
+from publitrac_async.sandbox.clock import SandboxClock
+from publitrac_async.sandbox.publitrac.campaigns import CAMPAIGN_FIELDS, CampaignStore
 from publitrac_async.sandbox.publitrac.fields import CUSTOM_FIELDS, FIELD_BY_NAME, is_custom_field_name
-from publitrac_async.sandbox.publitrac.leads import Lead
-from publitrac_async.sandbox.publitrac.opportunities import OPPORTUNITY_FIELDS
+from publitrac_async.sandbox.publitrac.history import HistoryStore
+from publitrac_async.sandbox.publitrac.leads import Lead, LeadStore
+from publitrac_async.sandbox.publitrac.lists import ListStore
+from publitrac_async.sandbox.publitrac.opportunities import OPPORTUNITY_FIELDS, OpportunityStore
 from publitrac_async.sandbox.publitrac.search import Condition
 
-if TYPE_CHECKING:
-    from publitrac_async.sandbox.publitrac.account import PublitracAccount
+
+class Stores(Protocol):
+    """The parts of an account that can be seeded."""
+
+    clock: SandboxClock
+    leads: LeadStore
+    lists: ListStore
+    campaigns: CampaignStore
+    history: HistoryStore
+    opportunities: OpportunityStore
 
 
-def seed(account: PublitracAccount, document: Mapping[str, Any]) -> None:
+def seed(account: Stores, document: Mapping[str, Any]) -> None:
     """Add records to an account.
 
     Args:
@@ -63,7 +74,7 @@ def seed_text(value: Any) -> str:
     raise ValueError("A seeded value must be a text, a number, a boolean or None.")
 
 
-def _seed_lead(account: PublitracAccount, record: Mapping[str, Any]) -> None:
+def _seed_lead(account: Stores, record: Mapping[str, Any]) -> None:
     flat = {name: value for name, value in record.items() if name != CUSTOM_FIELDS}
     flat |= record.get(CUSTOM_FIELDS) or {}
     values: dict[str, str] = {}
@@ -78,7 +89,7 @@ def _seed_lead(account: PublitracAccount, record: Mapping[str, Any]) -> None:
     account.leads.insert(values, custom, at=account.clock.text())
 
 
-def _seed_list(account: PublitracAccount, record: Mapping[str, Any]) -> None:
+def _seed_list(account: Stores, record: Mapping[str, Any]) -> None:
     target = account.lists.find(record["name"]) or account.lists.create(record["name"])
     if target.filtered:
         raise ValueError("A list and a view cannot share a name.")
@@ -86,7 +97,7 @@ def _seed_list(account: PublitracAccount, record: Mapping[str, Any]) -> None:
         account.lists.add(target, _found(account.leads.by_email(email), "list").id)
 
 
-def _seed_view(account: PublitracAccount, record: Mapping[str, Any]) -> None:
+def _seed_view(account: Stores, record: Mapping[str, Any]) -> None:
     conditions = [
         Condition(query["field"], query["operator"], seed_text(query["value"])) for query in record["queries"]
     ]
@@ -97,16 +108,16 @@ def _seed_view(account: PublitracAccount, record: Mapping[str, Any]) -> None:
     account.lists.create(record["name"], conditions)
 
 
-def _seed_campaign(account: PublitracAccount, record: str | Mapping[str, Any]) -> None:
+def _seed_campaign(account: Stores, record: str | Mapping[str, Any]) -> None:
     given: Mapping[str, Any] = {"Name": record} if isinstance(record, str) else record
     account.campaigns.create(_fields(given, CAMPAIGN_FIELDS), given.get("id"))
 
 
-def _seed_form(account: PublitracAccount, record: str) -> None:
+def _seed_form(account: Stores, record: str) -> None:
     account.history.add_form(seed_text(record))
 
 
-def _seed_opportunity(account: PublitracAccount, record: Mapping[str, Any]) -> None:
+def _seed_opportunity(account: Stores, record: Mapping[str, Any]) -> None:
     given = {name: value for name, value in record.items() if name != "leads"}
     leads = [
         _found(account.leads.by_value("crmLeadId", seed_text(crm_lead_id)), "opportunity").id

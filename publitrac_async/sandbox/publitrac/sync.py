@@ -16,6 +16,7 @@ from publitrac_async.sandbox.publitrac.validation import (
     email_problems,
     field_problems,
 )
+from publitrac_async.sandbox.settings.publitrac import EmptyElement
 
 EXTERNAL_ID_NOT_DEFINED = 9003
 
@@ -38,7 +39,7 @@ class LeadSync:
         database: Database,
         *,
         custom_fields: AbstractSet[str] | None,
-        empty_clears: bool,
+        empty: EmptyElement,
         move_history: Callable[[int, int], None],
     ) -> None:
         """Create the rule book.
@@ -47,13 +48,13 @@ class LeadSync:
             leads: Where the leads are.
             database: For transactions.
             custom_fields: Custom fields that exist; None for any.
-            empty_clears: Whether an empty value clears the field of an existing lead.
+            empty: the effect of an empty value.
             move_history: Moves the history of one lead (first id) to another (second id).
         """
         self._leads = leads
         self._database = database
         self._custom_fields = custom_fields
-        self._empty_clears = empty_clears
+        self._empty = empty
         self._move_history = move_history
 
     def sync(self, lead: LeadInput, *, at: str, options: SyncOptions | None = None) -> int:
@@ -87,13 +88,21 @@ class LeadSync:
 
     def problems(self, lead: LeadInput) -> list[Problem]:
         """Return what is wrong with a lead, whatever it is meant for."""
-        return email_problems(lead.email) + field_problems(lead, self._custom_fields)
+        problems = email_problems(lead.email) + field_problems(lead, self._custom_fields)
+        if self._empty == "refused":
+            sent = {**lead.values, **lead.custom}
+            problems += [
+                Problem(None, f"{name} must not be empty")
+                for name, value in sent.items()
+                if not value and name != "email"
+            ]
+        return problems
 
     def update(self, stored: Lead, lead: LeadInput, *, at: str) -> None:
         """Write what was sent into a stored lead."""
         values: Mapping[str, str] = lead.values
         custom: Mapping[str, str] = lead.custom
-        if not self._empty_clears:
+        if self._empty == "ignored":
             values = {name: value for name, value in values.items() if value}
             custom = {name: value for name, value in custom.items() if value}
         if stored.values["isAnonymous"] == "1" and lead.email and "isAnonymous" not in values:

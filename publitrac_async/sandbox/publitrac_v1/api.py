@@ -6,8 +6,8 @@ from typing import Final
 
 from attrs import evolve
 
-from publitrac_async.sandbox.limit import SlidingWindow
-from publitrac_async.sandbox.message import Call, Request, Response
+from publitrac_async.sandbox.limit import CallLimit
+from publitrac_async.sandbox.message import OVER_LIMIT, Call, Request, Response
 from publitrac_async.sandbox.publitrac.account import PublitracAccount
 from publitrac_async.sandbox.publitrac_v1 import (
     campaigns,
@@ -20,10 +20,16 @@ from publitrac_async.sandbox.publitrac_v1 import (
 )
 from publitrac_async.sandbox.publitrac_v1.call import MethodCall, Methods
 from publitrac_async.sandbox.publitrac_v1.keys import business_key
-from publitrac_async.sandbox.publitrac_v1.parameters import Parameters, parameters, payload, text
-from publitrac_async.sandbox.publitrac_v1.responses import FailedError, envelope
-from publitrac_async.sandbox.publitrac_v1.xml import InvalidXmlError, Node, parse
+from publitrac_async.sandbox.publitrac_v1.parameters import (
+    Parameters,
+    content,
+    parameters,
+    payload,
+    text,
+)
+from publitrac_async.sandbox.publitrac_v1.responses import Envelope, FailedError
 from publitrac_async.sandbox.settings import SandboxSettings
+from publitrac_async.sandbox.xml import InvalidXmlError, Node, parse
 
 PATH: Final = "/api"
 METHODS: Final[Methods] = {
@@ -42,19 +48,18 @@ class PublitracV1:
 
     name = "v1"
 
-    def __init__(
-        self, account: PublitracAccount, settings: SandboxSettings, window: SlidingWindow | None
-    ) -> None:
+    def __init__(self, account: PublitracAccount, settings: SandboxSettings, limit: CallLimit | None) -> None:
         """Create the API.
 
         Args:
             account: What is read and written.
             settings: Credentials and the choices the documents leave open.
-            window: The limit, shared with v2.
+            limit: The limit, shared with v2.
         """
-        self.window = window
+        self.limit = limit
         self._account = account
         self._settings = settings
+        self._over_limit = _over_limit(settings)
 
     def claims(self, path: str) -> bool:
         """Tell whether a path is v1's."""
@@ -73,44 +78,59 @@ class PublitracV1:
                 document = None
         method = text(sent, "method")
         call = MethodCall(self._account, self._settings, sent, document)
+        credentials = parameters(request, self._settings.credentials_in)
         return Call(
             method=method,
             key=business_key(sent, document),
             payload=payload(sent),
-            respond=lambda: self._respond(method, request.verb, call),
+            content=content(sent),
+            respond=lambda: self._respond(method, request.verb, credentials, call).write(
+                self._settings.empty_form
+            ),
+            over_limit=self._over_limit,
         )
 
-    def _respond(self, method: str, verb: str, call: MethodCall) -> Response:
+    def _respond(self, method: str, verb: str, credentials: Parameters, call: MethodCall) -> Envelope:
+        settings = self._settings
         if verb not in ("GET", "POST"):
-            return self._refuse_verb("GET, POST")
-        if not self._authenticated(call.parameters):
-            return self._refuse_credentials()
+            return self._refuse_verb("GET, POST", 405)
+        if not self._accepts(credentials):
+            return self._refuse("Authentication failed.", int(settings.bad_credentials_response))
         if method not in METHODS:
-            unknown = FailedError(self._settings.failure_status, "Unknown method.", ["Unknown method"])
-            return unknown.response(self._settings.failure_http_status)
+            return self._refuse("Unknown method.", int(settings.unknown_method_response))
         documented_verb, run = METHODS[method]
-        if self._settings.strict_verbs and documented_verb not in ("", verb):
-            return self._refuse_verb(documented_verb)
+        allowed = documented_verb or (settings.annex_verb if settings.annex_verb != "either" else verb)
+        if settings.wrong_verb_response != "accepted" and verb != allowed:
+            return self._refuse_verb(allowed, int(settings.wrong_verb_response))
         self._account.queue.process_due()
         try:
             return run(call)
         except FailedError as failed:
-            return failed.response(self._settings.failure_http_status)
+            return failed.envelope(settings.failure_http_status)
 
-    def _authenticated(self, sent: Parameters) -> bool:
+    def _accepts(self, credentials: Parameters) -> bool:
         settings = self._settings
-        return (text(sent, "apikey", "apiKey"), text(sent, "username"), text(sent, "password")) == (
-            settings.api_key,
-            settings.username,
-            settings.password,
+        spellings = (
+            ("apikey", "apiKey") if settings.api_key_parameter == "either" else (settings.api_key_parameter,)
         )
+        return (
+            text(credentials, *spellings),
+            text(credentials, "username"),
+            text(credentials, "password"),
+        ) == (settings.api_key, settings.username, settings.password)
 
-    def _refuse_credentials(self) -> Response:
-        refused = FailedError(
-            self._settings.failure_status, "Authentication failed.", ["Authentication failed"]
-        )
-        return refused.response(int(self._settings.bad_credentials_answer))
+    def _refuse(self, message: str, http_status: int) -> Envelope:
+        """Refuse a call outside of any method; an HTTP status of 200 gives way to that of failures."""
+        refused = FailedError(self._settings.failure_status, message, [message.removesuffix(".")])
+        return refused.envelope(self._settings.failure_http_status if http_status == 200 else http_status)
 
-    def _refuse_verb(self, allowed: str) -> Response:
-        response = envelope(self._settings.failure_status, "Verb not allowed.")
-        return evolve(response, status=405, headers=(("allow", allowed),))
+    def _refuse_verb(self, allowed: str, http_status: int) -> Envelope:
+        refused = self._refuse("Verb not allowed.", http_status)
+        return evolve(refused, headers=(("allow", allowed),))
+
+
+def _over_limit(settings: SandboxSettings) -> Response:
+    if settings.over_limit_response == "200":
+        refused = FailedError(settings.failure_status, "Too many calls.", ["Too many calls"])
+        return refused.envelope(200).write(settings.empty_form)
+    return evolve(OVER_LIMIT, status=int(settings.over_limit_response))

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 
 from attrs import frozen
 
-from publitrac_async.sandbox.message import Response
 from publitrac_async.sandbox.publitrac.account import PublitracAccount
 from publitrac_async.sandbox.publitrac.fields import CUSTOM_FIELDS, FIELD_BY_NAME
 from publitrac_async.sandbox.publitrac.validation import LeadInput
 from publitrac_async.sandbox.publitrac_v1.parameters import Parameters, text
-from publitrac_async.sandbox.publitrac_v1.responses import FailedError, invalid_xml
-from publitrac_async.sandbox.publitrac_v1.xml import Element, Node
+from publitrac_async.sandbox.publitrac_v1.responses import (
+    Envelope,
+    FailedError,
+    invalid_xml,
+)
 from publitrac_async.sandbox.settings import SandboxSettings
+from publitrac_async.sandbox.xml import Element, Node
 
 
 @frozen
@@ -29,6 +33,20 @@ class MethodCall:
     def text(self, *names: str) -> str:
         """Return the first parameter that is there, or an empty text."""
         return text(self.parameters, *names)
+
+    def annex(self, names: AbstractSet[str], *paths: tuple[str, ...]) -> str:
+        """Return a value of a method that only the annex of the documents names, or an empty text.
+
+        Args:
+            names: the names of the parameter.
+            paths: the paths of element names below `<request>`, where the XML may hold the value.
+        """
+        place = self.settings.annex_place
+        if place != "xml" and (sent := self.text(*sorted(names))):
+            return sent
+        if place == "parameters" or self.document is None:
+            return ""
+        return next((found for path in paths if (found := self.document.value(*path))), "")
 
     def request(self) -> Node:
         """Return the `<request>` element.
@@ -50,19 +68,26 @@ class MethodCall:
         return max(int(sent), 1) if sent.isascii() and sent.isdigit() and len(sent) < 10 else 1
 
 
-Method = Callable[[MethodCall], Response]
+Method = Callable[[MethodCall], Envelope]
 Methods = Mapping[str, tuple[str, Method]]
 """Method name -> the verb its page lists (empty if none does) and what it does."""
 
 
-def lead_input(node: Node) -> LeadInput:
-    """Read a `<lead>` element. Fields that nobody can write are ignored, unknown ones are kept apart."""
+def lead_input(node: Node, options: AbstractSet[str] = frozenset()) -> LeadInput:
+    """Read a `<lead>` element. Read-only fields are ignored, unknown ones are kept apart.
+
+    Args:
+        node: the element.
+        options: names that are options of the method, not fields.
+    """
     values: dict[str, str] = {}
     custom: dict[str, str] = {}
     unknown: list[str] = []
     for child in node.children:
         if child.name == CUSTOM_FIELDS:
             custom |= {entry.name: entry.text for entry in child.children}
+        elif child.name in options:
+            continue
         elif child.name not in FIELD_BY_NAME:
             unknown.append(child.name)
         elif FIELD_BY_NAME[child.name].writable:
@@ -83,7 +108,21 @@ def paging(page: str, *, items: int, offset: int, total: int) -> Element:
     )
 
 
-def shown_page(asked: int, *, total: int, size: int, past_end: str) -> int:
-    """Return the number of the page to show when `asked` may lie behind the last one."""
-    last = max(-(-total // size), 1)
-    return last if asked > last and past_end == "last" else asked
+def shown_page(call: MethodCall, *, total: int, size: int) -> int:
+    """Return the number of the page to show; the one that was asked for may lie behind the last one.
+
+    Args:
+        call: the call.
+        total: the number of records.
+        size: the number of records on a page.
+
+    Raises:
+        FailedError: such a page is an error.
+    """
+    asked, last = call.page_number(), max(-(-total // size), 1)
+    past_end = call.settings.page_past_end
+    if asked <= last or past_end == "empty":
+        return asked
+    if past_end == "error":
+        raise call.failed("The page does not exist.", [f"Page ({asked}) does not exist."])
+    return last if past_end == "last" else 1

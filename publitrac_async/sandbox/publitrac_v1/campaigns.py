@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from publitrac_async.sandbox.message import Response
 from publitrac_async.sandbox.publitrac.campaigns import EMAIL
 from publitrac_async.sandbox.publitrac.validation import LeadInput, LeadRefusedError
 from publitrac_async.sandbox.publitrac_v1.call import MethodCall, Methods, lead_input, shown_page
 from publitrac_async.sandbox.publitrac_v1.lists import MAX_NAME_LENGTH
 from publitrac_async.sandbox.publitrac_v1.responses import (
     LIST_FILTERED,
+    Envelope,
     envelope,
     error,
     lead_errors,
     no_lead,
 )
-from publitrac_async.sandbox.publitrac_v1.xml import Element, Node
+from publitrac_async.sandbox.xml import Element, Node
 
 MAX_LEADS: Final = 50
 """Leads that one addEmailCampaign takes."""
@@ -25,12 +25,10 @@ _EXECUTE_FAILED: Final = "Execute campaigns on leads failed."
 _ADD_FAILED: Final = "Lead emails synchronization failed."
 
 
-def get_campaigns(call: MethodCall) -> Response:
+def get_campaigns(call: MethodCall) -> Envelope:
     """Return the follow-up campaigns, directly below `<response>` and without paging."""
     store, size = call.account.campaigns, call.settings.page_size
-    number = shown_page(
-        call.page_number(), total=store.count_tracking(), size=size, past_end=call.settings.page_past_end
-    )
+    number = shown_page(call, total=store.count_tracking(), size=size)
     payload = [
         Element("campaign", [Element(name, value) for name, value in campaign.as_dict().items()])
         for campaign in store.tracking_page(number=number, size=size)
@@ -38,7 +36,7 @@ def get_campaigns(call: MethodCall) -> Response:
     return envelope(5001, "Get campaigns success.", payload)
 
 
-def execute_campaign(call: MethodCall) -> Response:
+def execute_campaign(call: MethodCall) -> Envelope:
     """Put every lead into every campaign; if one of them does not exist, nothing is done."""
     request = call.request()
     account = call.account
@@ -64,7 +62,7 @@ def execute_campaign(call: MethodCall) -> Response:
     return envelope(1100, "Execute campaigns on leads success.", applied=True)
 
 
-def add_email_campaign(call: MethodCall) -> Response:
+def add_email_campaign(call: MethodCall) -> Envelope:
     """Synchronize leads, create an e-mail, a list and a campaign, and send the e-mail to the leads."""
     request = call.request()
     account = call.account

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from publitrac_async.sandbox.message import Response
 from publitrac_async.sandbox.publitrac_v1.call import MethodCall, Methods
-from publitrac_async.sandbox.publitrac_v1.responses import envelope, invalid_xml, no_lead
+from publitrac_async.sandbox.publitrac_v1.responses import (
+    Envelope,
+    envelope,
+    invalid_xml,
+    no_lead,
+)
 
 _MAX_EMAIL_LENGTH: Final = 49
 """The e-mail of these methods has "less than 50 characters"."""
@@ -17,22 +21,22 @@ _VISIT: Final = frozenset(
 _FORM: Final = frozenset({"information", "context", "formName", "url", "values", "sessionId"})
 
 
-def add_web_visit_history(call: MethodCall) -> Response:
+def add_web_visit_history(call: MethodCall) -> Envelope:
     """Add a page view to a lead's history."""
     return _add(call, "webvisitleadhistory", _VISIT, 3002, "Add web page history")
 
 
-def add_click_link_history(call: MethodCall) -> Response:
+def add_click_link_history(call: MethodCall) -> Envelope:
     """Add a click to a lead's history."""
     return _add(call, "clicklinkleadhistory", _VISIT, 3003, "Add click link history")
 
 
-def add_fill_form_history(call: MethodCall) -> Response:
+def add_fill_form_history(call: MethodCall) -> Envelope:
     """Add a submitted form to a lead's history; the form must exist."""
     return _add(call, "fillformleadhistory", _FORM, 3004, "Add fill form history")
 
 
-def _add(call: MethodCall, element: str, known: frozenset[str], status: int, subject: str) -> Response:
+def _add(call: MethodCall, element: str, known: frozenset[str], status: int, subject: str) -> Envelope:
     entry = call.request().child(element)
     if entry is None:
         raise invalid_xml()

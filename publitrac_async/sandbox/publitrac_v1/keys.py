@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from publitrac_async.sandbox.publitrac_v1.parameters import Parameters, text
-from publitrac_async.sandbox.publitrac_v1.xml import Node
+from publitrac_async.sandbox.xml import Node
 
 _NAMES = ("email", "externalId", "tokenId", "viewName", "listName")
 

@@ -10,19 +10,19 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-from publitrac_async.sandbox.message import Response
 from publitrac_async.sandbox.publitrac.fields import NATIVE_FIELDS
 from publitrac_async.sandbox.publitrac.leads import Lead
 from publitrac_async.sandbox.publitrac.search import Condition, where
 from publitrac_async.sandbox.publitrac_v1.call import MethodCall, Methods, paging, shown_page
 from publitrac_async.sandbox.publitrac_v1.responses import (
     LEAD_NOT_FOUND,
+    Envelope,
     FailedError,
     envelope,
     error,
     invalid_xml,
 )
-from publitrac_async.sandbox.publitrac_v1.xml import Element, Node
+from publitrac_async.sandbox.xml import Element, Node
 
 _RETURNED: Final = tuple(item.name for item in NATIVE_FIELDS if item.returned)
 _FAILED: Final = 9015
@@ -30,16 +30,18 @@ _TOKEN: Final = re.compile(r"_nl-.{1,76}-[0-9]{13}-[0-9]{5}")
 """`_nl-<domain>-<milliseconds>-<number>`, at most 100 characters (samples and list of fields)."""
 
 
-def get_leads(call: MethodCall) -> Response:
+def get_leads(call: MethodCall) -> Envelope:
     """Search leads; no condition means all of them."""
     queries = call.request().child("queries")
     if queries is None:
         raise invalid_xml()
     conditions = [_condition(call, query) for query in queries.all("query")]
-    return lead_page(call, *where(conditions), status=2001, message="Get leads success.")
+    return lead_page(
+        call, *where(conditions, call.settings.conditions_combine), status=2001, message="Get leads success."
+    )
 
 
-def get_lead(call: MethodCall) -> Response:
+def get_lead(call: MethodCall) -> Envelope:
     """Find a lead by its e-mail."""
     email = call.text("email")
     return _one_lead(
@@ -50,7 +52,7 @@ def get_lead(call: MethodCall) -> Response:
     )
 
 
-def get_lead_by_external_id(call: MethodCall) -> Response:
+def get_lead_by_external_id(call: MethodCall) -> Envelope:
     """Find a lead by the id that syncLead stored as `crmLeadId`."""
     external_id = call.text("externalId")
     return _one_lead(
@@ -61,9 +63,9 @@ def get_lead_by_external_id(call: MethodCall) -> Response:
     )
 
 
-def get_lead_by_token_id(call: MethodCall) -> Response:
+def get_lead_by_token_id(call: MethodCall) -> Envelope:
     """Find a lead by the value of its tracking cookie."""
-    token = call.text("tokenId", "tokId", "token")
+    token = call.text(*sorted(call.settings.token_id_parameters))
     failure = "getLeadByTokenId failed."
     if not token:
         raise FailedError(_FAILED, failure, ["Tok Id is required"])
@@ -75,11 +77,11 @@ def get_lead_by_token_id(call: MethodCall) -> Response:
 
 def lead_page(
     call: MethodCall, condition: str, parameters: Sequence[Any], *, status: int, message: str
-) -> Response:
+) -> Envelope:
     """Return the page asked for of the leads for which an SQL condition holds."""
     leads, size = call.account.leads, call.settings.page_size
     total = leads.count(condition, parameters)
-    number = shown_page(call.page_number(), total=total, size=size, past_end=call.settings.page_past_end)
+    number = shown_page(call, total=total, size=size)
     page = leads.page(condition, parameters, number=number, size=size)
     payload = [
         Element("leads", [lead_element(lead) for lead in page]),
@@ -96,15 +98,22 @@ def lead_element(lead: Lead) -> Element:
     return Element("lead", fields)
 
 
-def _one_lead(call: MethodCall, found: list[Lead], *, success: tuple[int, str], failure: str) -> Response:
-    if not found and call.settings.not_found_answer == "error":
-        raise FailedError(_FAILED, failure, [error(LEAD_NOT_FOUND, "lead not found")])
-    return envelope(*success, [Element("leads", [lead_element(lead) for lead in found[:1]])])
+def _one_lead(call: MethodCall, found: list[Lead], *, success: tuple[int, str], failure: str) -> Envelope:
+    leads = [lead_element(lead) for lead in found[:1]]
+    if not leads:
+        missing = call.settings.missing_lead_response
+        if missing in ("9015", "9005", "404"):
+            status = LEAD_NOT_FOUND if missing == "9005" else _FAILED
+            errors = [error(LEAD_NOT_FOUND, "lead not found")]
+            raise FailedError(status, failure, errors, http_status=404 if missing == "404" else None)
+        if missing == "blank":
+            leads = [Element("lead", [Element(name) for name in _RETURNED])]
+    return envelope(*success, [Element("leads", leads)])
 
 
 def _condition(call: MethodCall, query: Node) -> Condition:
     condition = Condition(query.value("field"), query.value("operator"), query.value("value"))
-    if not condition.supported:
+    if not condition.supported or condition.operator.lower() not in call.settings.operators:
         raise call.failed("Get leads failed.", [f"Query on ({condition.field}) is not supported"])
     return condition
 

@@ -10,7 +10,6 @@ from typing import Final
 
 from attrs import evolve
 
-from publitrac_async.sandbox.message import Response
 from publitrac_async.sandbox.publitrac.lists import LeadList
 from publitrac_async.sandbox.publitrac_v1.call import MethodCall, Methods
 from publitrac_async.sandbox.publitrac_v1.leads import lead_page
@@ -19,6 +18,7 @@ from publitrac_async.sandbox.publitrac_v1.responses import (
     LIST_FILTERED,
     LIST_NOT_FOUND,
     VIEW_NOT_FOUND,
+    Envelope,
     FailedError,
     envelope,
     error,
@@ -36,7 +36,7 @@ _FILTERED: Final = (
 )
 
 
-def get_view(call: MethodCall) -> Response:
+def get_view(call: MethodCall) -> Envelope:
     """Return the leads of a filtered list."""
     name = call.text("viewName")
     found = call.account.lists.find(name)
@@ -46,19 +46,17 @@ def get_view(call: MethodCall) -> Response:
     return lead_page(call, *found.where(), status=2001, message="Get leads success.")
 
 
-def get_list(call: MethodCall) -> Response:
+def get_list(call: MethodCall) -> Envelope:
     """Return the leads of a static list. The sample calls the parameter `viewName`, the text `listName`."""
     name = call.text("listName", "viewName")
     found = call.account.lists.find(name)
     if found is None or found.filtered:
         raise FailedError(LIST_NOT_FOUND, "Get list failed.", [_no_list(name)])
-    response = lead_page(call, *found.where(), status=2001, message="Get list success.")
-    if call.settings.get_list_unclosed:
-        response = evolve(response, body=response.body.removesuffix(b"\n</response>"))
-    return response
+    page = lead_page(call, *found.where(), status=2001, message="Get list success.")
+    return evolve(page, unclosed=call.settings.get_list_unclosed)
 
 
-def add_lead_to_list(call: MethodCall) -> Response:
+def add_lead_to_list(call: MethodCall) -> Envelope:
     """Put one lead on a static list that exists."""
     name, email = _list_name(call), _lead_email(call)
     account = call.account
@@ -74,7 +72,7 @@ def add_lead_to_list(call: MethodCall) -> Response:
     return envelope(2009, "Add lead to list success.", applied=True)
 
 
-def add_leads_to_list(call: MethodCall) -> Response:
+def add_leads_to_list(call: MethodCall) -> Envelope:
     """Put leads on a static list, which is created if it does not exist."""
     request = call.request()
     name = request.value("list", "name")
@@ -103,7 +101,7 @@ def add_leads_to_list(call: MethodCall) -> Response:
     return envelope(2009, "Add leads to list success.", applied=True)
 
 
-def remove_lead_from_list(call: MethodCall) -> Response:
+def remove_lead_from_list(call: MethodCall) -> Envelope:
     """Take a lead off a static list; a lead that is not on it is no error."""
     name, email = _list_name(call), _lead_email(call)
     account = call.account
@@ -136,15 +134,11 @@ def _no_list(name: str) -> str:
 
 
 def _list_name(call: MethodCall) -> str:
-    return call.text("listName") or (call.document.value("list", "name") if call.document else "")
+    return call.annex(call.settings.list_name_parameters, ("list", "name"))
 
 
 def _lead_email(call: MethodCall) -> str:
-    if sent := call.text("email"):
-        return sent
-    if call.document is None:
-        return ""
-    return call.document.value("lead", "email") or call.document.value("leads", "lead", "email")
+    return call.annex(call.settings.email_parameters, ("lead", "email"), ("leads", "lead", "email"))
 
 
 METHODS: Final[Methods] = {

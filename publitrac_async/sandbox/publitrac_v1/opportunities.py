@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from publitrac_async.sandbox.message import Response
 from publitrac_async.sandbox.publitrac.validation import is_date, is_integer
 from publitrac_async.sandbox.publitrac_v1.call import MethodCall, Methods, paging, shown_page
 from publitrac_async.sandbox.publitrac_v1.responses import (
     EXTERNAL_ID_NOT_DEFINED,
     INTEGER_INVALID,
+    Envelope,
     envelope,
     error,
     no_lead,
 )
-from publitrac_async.sandbox.publitrac_v1.xml import Element, Node
+from publitrac_async.sandbox.xml import Element, Node
 
 SALES_STAGES: Final = (
     "Prospecting",
@@ -47,11 +47,11 @@ _DAY_FIRST: Final = re.compile(r"[0-3][0-9]/[01][0-9]/[0-9]{4}")
 """The text asks for yyyy-mm-dd, the sample of Sync opportunity sends 20/08/2012: both are taken."""
 
 
-def get_opportunities(call: MethodCall) -> Response:
+def get_opportunities(call: MethodCall) -> Envelope:
     """Return all opportunities. The sample breaks the line inside `<page>`, so does this response."""
     store, size = call.account.opportunities, call.settings.opportunity_page_size
     total = store.count()
-    number = shown_page(call.page_number(), total=total, size=size, past_end=call.settings.page_past_end)
+    number = shown_page(call, total=total, size=size)
     page = [
         Element("opportunity", [Element(name, value) for name, value in opportunity.as_dict().items()])
         for opportunity in store.page(number=number, size=size)
@@ -63,7 +63,7 @@ def get_opportunities(call: MethodCall) -> Response:
     return envelope(5001, "Get opportunities success.", payload)
 
 
-def sync_opportunity(call: MethodCall) -> Response:
+def sync_opportunity(call: MethodCall) -> Envelope:
     """Create an opportunity, or update the one with its id."""
     sent = call.request().child("opportunity")
     if sent is None:

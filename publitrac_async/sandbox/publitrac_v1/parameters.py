@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
+from publitrac_async.sandbox.content import Content
 from publitrac_async.sandbox.message import Request
+from publitrac_async.sandbox.settings.publitrac import CredentialsPlace
 
 FORM: Final = "application/x-www-form-urlencoded"
 CREDENTIALS: Final = frozenset({"apikey", "apiKey", "username", "password"})
@@ -18,12 +20,30 @@ CREDENTIALS: Final = frozenset({"apikey", "apiKey", "username", "password"})
 Parameters = Mapping[str, bytes]
 
 
-def parameters(request: Request) -> dict[str, bytes]:
-    """Return the parameters of a request, values percent-decoded."""
-    found = dict(_pairs(request.query))
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() == FORM:
+def parameters(request: Request, place: CredentialsPlace = "either") -> dict[str, bytes]:
+    """Return the parameters of a request, values percent-decoded.
+
+    Args:
+        request: the request.
+        place: the place to read in a POST: the query string, the body, or either; the body wins. The
+            parameters of other requests are in either place.
+    """
+    either = place == "either" or request.verb != "POST"
+    found = dict(_pairs(request.query)) if either or place == "query" else {}
+    form = request.headers.get("content-type", "").partition(";")[0].strip().lower() == FORM
+    if form and (either or place == "body"):
         found.update(_pairs(request.body))
     return found
+
+
+def content(parameters: Parameters) -> Content:
+    """Return the content that the journal shows: XML and parameters, credentials left out."""
+    shown = {
+        name: text(parameters, name)
+        for name in parameters
+        if name not in CREDENTIALS and name not in ("method", "query")
+    }
+    return Content(parameters.get("query", b""), shown)
 
 
 def text(parameters: Parameters, *names: str) -> str:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from publitrac_async.sandbox.message import Response
 from publitrac_async.sandbox.publitrac.validation import LeadInput, Problem
-from publitrac_async.sandbox.publitrac_v1.xml import Element, render
+from publitrac_async.sandbox.settings.publitrac import EmptyForm
+from publitrac_async.sandbox.xml import Element, render
 
 XML: Final = "text/xml; charset=UTF-8"
 
@@ -27,22 +28,63 @@ INVALID_XML: Final = 9011
 LIST_FILTERED: Final = 9012
 
 
+@frozen
+class Envelope:
+    """A v1 response before it is written.
+
+    Attributes:
+        root: the `<response>` element.
+        applied: True if the call changed anything.
+        http_status: the HTTP status.
+        headers: further headers.
+        unclosed: True to leave out the end tag of the root.
+    """
+
+    root: Element
+    applied: bool = False
+    http_status: int = 200
+    headers: tuple[tuple[str, str], ...] = ()
+    unclosed: bool = False
+
+    def write(self, empty: EmptyForm) -> Response:
+        """Return the response as it is sent.
+
+        Args:
+            empty: the form of empty elements.
+        """
+        body = render(self.root, empty)
+        if self.unclosed:
+            body = body.removesuffix(b"\n</response>")
+        return Response(body, self.http_status, XML, self.headers, applied=self.applied)
+
+
 class FailedError(Exception):
     """A call that the service refuses: top-level status, message and errors."""
 
     def __init__(
-        self, status: int, message: str, errors: Sequence[str] = (), *, applied: bool = False
+        self,
+        status: int,
+        message: str,
+        errors: Sequence[str] = (),
+        *,
+        applied: bool = False,
+        http_status: int | None = None,
     ) -> None:
         super().__init__(status)
         self.status = status
         self.message = message
         self.errors: tuple[str, ...] = tuple(errors)
         self.applied = applied
+        self.http_status = http_status
 
-    def response(self, http_status: int) -> Response:
-        """Return the failure as a response."""
-        response = envelope(self.status, self.message, errors=self.errors)
-        return evolve(response, status=http_status, applied=self.applied)
+    def envelope(self, http_status: int) -> Envelope:
+        """Return the failure as a response.
+
+        Args:
+            http_status: the HTTP status, unless the failure has one already.
+        """
+        failed = envelope(self.status, self.message, errors=self.errors)
+        return evolve(failed, http_status=self.http_status or http_status, applied=self.applied)
 
 
 def envelope(
@@ -52,20 +94,20 @@ def envelope(
     *,
     errors: Sequence[str] = (),
     applied: bool = False,
-) -> Response:
+) -> Envelope:
     """Return a response in the documents' envelope.
 
     Args:
-        status: Four-digit status of the vendor.
-        message: Message of the vendor.
-        payload: What stands before the status.
-        errors: Texts of the `<error>` elements, code included.
-        applied: Whether the call changed anything.
+        status: the four-digit status of the vendor.
+        message: the message of the vendor.
+        payload: the elements before the status.
+        errors: the texts of the `<error>` elements, code included.
+        applied: True if the call changed anything.
     """
     content = [*payload, Element("status", str(status)), Element("message", message)]
     if errors:
         content.append(Element("errors", [Element("error", error) for error in errors]))
-    return Response(render(Element("response", content)), content_type=XML, applied=applied)
+    return Envelope(Element("response", content), applied)
 
 
 def invalid_xml() -> FailedError:

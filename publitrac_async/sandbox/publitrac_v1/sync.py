@@ -6,41 +6,46 @@ errors, deleteLead by the name of its status; their bodies are taken to be that 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from typing import Final
 
-from publitrac_async.sandbox.message import Response
 from publitrac_async.sandbox.publitrac.fields import FIELD_BY_NAME
 from publitrac_async.sandbox.publitrac.sync import SyncOptions
 from publitrac_async.sandbox.publitrac.validation import LeadInput, LeadRefusedError
 from publitrac_async.sandbox.publitrac_v1.call import MethodCall, Methods, lead_input
 from publitrac_async.sandbox.publitrac_v1.responses import (
     LEAD_EXISTS,
+    Envelope,
     FailedError,
     envelope,
     error,
     lead_errors,
     no_lead,
 )
-from publitrac_async.sandbox.publitrac_v1.xml import Node
+from publitrac_async.sandbox.settings import SandboxSettings
+from publitrac_async.sandbox.settings.publitrac import OptionsPlace, UnicityKeysShape
+from publitrac_async.sandbox.xml import Node
 
+_OPTIONS: Final = frozenset({"useToken", "mergeAnonymous", "customUnicityKeys"})
 _ADD_FAILED: Final = 9016
 _UPDATE_FAILED: Final = 9017
 _SYNC_FAILED: Final = 9018
 
 
-def sync_lead(call: MethodCall) -> Response:
+def sync_lead(call: MethodCall) -> Envelope:
     """Create a lead or update the one that its unicity key points to."""
     request = call.request()
-    lead = only_lead(request, _SYNC_FAILED, "Leads synchronization failed.")
+    lead = only_lead(request, _SYNC_FAILED, "Leads synchronization failed.", _OPTIONS)
     try:
-        call.account.sync.sync(lead, at=call.account.clock.text(), options=_options(request))
+        call.account.sync.sync(lead, at=call.account.clock.text(), options=_options(request, call.settings))
     except LeadRefusedError as refused:
         errors = lead_errors(refused.problems, lead)
         raise FailedError(_SYNC_FAILED, "Leads synchronization failed.", errors) from refused
     return envelope(2006, "Leads synchronization successfull.", applied=True)
 
 
-def add_lead(call: MethodCall) -> Response:
+def add_lead(call: MethodCall) -> Envelope:
     """Create a lead whose e-mail is new."""
     failure = "Create new lead have errors."
     lead = only_lead(call.request(), _ADD_FAILED, failure)
@@ -53,7 +58,7 @@ def add_lead(call: MethodCall) -> Response:
     return envelope(2003, "Create new lead success.", applied=True)
 
 
-def update_lead(call: MethodCall) -> Response:
+def update_lead(call: MethodCall) -> Envelope:
     """Change the lead that has the e-mail."""
     failure = "Update Lead contain error"
     lead = only_lead(call.request(), _UPDATE_FAILED, failure)
@@ -66,9 +71,9 @@ def update_lead(call: MethodCall) -> Response:
     return envelope(2004, "Leads updated successfully.", applied=True)
 
 
-def delete_lead(call: MethodCall) -> Response:
+def delete_lead(call: MethodCall) -> Envelope:
     """Remove the lead with the e-mail, which stands in the parameter `email` or in a `<lead>` element."""
-    email = call.text("email") or (call.document.value("lead", "email") if call.document else "")
+    email = call.annex(call.settings.email_parameters, ("lead", "email"))
     found = call.account.leads.by_email(email) if email else []
     if not found:
         raise call.failed("Delete lead failed.", [no_lead(email)])
@@ -76,24 +81,46 @@ def delete_lead(call: MethodCall) -> Response:
     return envelope(2005, "Delete lead success.", applied=True)
 
 
-def only_lead(request: Node, status: int, message: str) -> LeadInput:
-    """Return the one lead of a request; one call takes one lead."""
+def only_lead(request: Node, status: int, message: str, options: AbstractSet[str] = frozenset()) -> LeadInput:
+    """Return the one lead of a request; one call takes one lead.
+
+    Args:
+        request: the `<request>` element.
+        status: the status of the failure.
+        message: the message of the failure.
+        options: names that are options of the method, not fields of the lead.
+    """
     leads = list(request.all("lead"))
     if not leads:
         raise FailedError(status, message, ["lead is required"])
     if len(leads) > 1:
         raise FailedError(status, message, ["only one lead is accepted"])
-    return lead_input(leads[0])
+    return lead_input(leads[0], options)
 
 
-def _options(request: Node) -> SyncOptions:
+def _options(request: Node, settings: SandboxSettings) -> SyncOptions:
+    options = Node("options", children=list(_in_place(request, settings.options_place)))
     return SyncOptions(
-        use_token=_is_true(request.value("useToken")),
-        merge_anonymous=_is_true(request.value("mergeAnonymous")),
+        use_token=_is_true(options.value("useToken")),
+        merge_anonymous=_is_true(options.value("mergeAnonymous")),
         custom_unicity_keys=tuple(
-            name for node in request.all("customUnicityKeys") for name in _unicity_keys(node)
+            name
+            for node in options.all("customUnicityKeys")
+            for name in _unicity_keys(node, settings.unicity_keys_shape)
         ),
     )
+
+
+def _in_place(request: Node, place: OptionsPlace) -> Iterator[Node]:
+    """Iterate over the elements that may be options: those before or after `<lead>` or inside of it."""
+    seen = False
+    for child in request.children:
+        if child.name == "lead":
+            seen = True
+            if place in ("any", "inside"):
+                yield from child.children
+        elif place in ("any", "after" if seen else "before"):
+            yield child
 
 
 def _is_true(option: str) -> bool:
@@ -101,18 +128,21 @@ def _is_true(option: str) -> bool:
     return option.strip().lower() in ("1", "true")
 
 
-def _unicity_keys(node: Node) -> list[str]:
-    """Read field names in any shape the documents leave open.
-
-    `<customUnicityKeys>email,crmLeadId</customUnicityKeys>`, children that carry a name as text, and children
-    named after a field are all understood.
-    """
+def _unicity_keys(node: Node, shape: UnicityKeysShape) -> list[str]:
+    """Read field names in the shapes that the settings allow; another shape holds no names."""
     if not node.children:
-        return [name.strip() for name in node.text.split(",") if name.strip()]
+        names = [name.strip() for name in node.text.split(",")] if shape in ("any", "text") else []
+        return [name for name in names if name]
+    as_names = [child.name for child in node.children if _names_field(child)]
+    as_children = [child.text.strip() for child in node.children if not _names_field(child)]
     return [
-        child.name if child.name in FIELD_BY_NAME or not child.text.strip() else child.text.strip()
-        for child in node.children
+        *(as_names if shape in ("any", "names") else ()),
+        *(as_children if shape in ("any", "children") else ()),
     ]
+
+
+def _names_field(child: Node) -> bool:
+    return child.name in FIELD_BY_NAME or not child.text.strip()
 
 
 METHODS: Final[Methods] = {

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from attrs import evolve
 
+from publitrac_async.sandbox.content import Content
 from publitrac_async.sandbox.message import Call, Response
 from publitrac_async.sandbox.publitrac.account import PublitracAccount
 from publitrac_async.sandbox.publitrac_v1.parameters import Parameters, text
@@ -27,6 +28,7 @@ def read(verb: str, sent: Parameters, account: PublitracAccount, settings: Sandb
         method=METHOD,
         key=text(sent, "email") or None,
         payload=sent.get("transaction", b""),
+        content=_content(sent),
         respond=lambda: _respond(verb, sent, account, settings),
     )
 
@@ -48,6 +50,13 @@ def _respond(verb: str, sent: Parameters, account: PublitracAccount, settings: S
     account.transactions.put(leads[0].id, document)
     account.leads.touch(leads[0].id)
     return Response(b"", content_type=None, applied=True)
+
+
+def _content(sent: Parameters) -> Content:
+    """Return the transaction without the account token."""
+    document = _json(sent.get("transaction", b"")) or {}
+    shown = {name: value for name, value in document.items() if name != "token"}
+    return Content(json.dumps(shown).encode(), {"email": text(sent, "email")})
 
 
 def _refusal(status: int, reason: str) -> Response:

@@ -1,4 +1,4 @@
-"""The v2 API: log-in and `delayedSync` (PUBLITRAC API V2, Documentation)."""
+"""The v2 API: token request and `delayedSync` (PUBLITRAC API V2, Documentation)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any, Final, NoReturn
 
 from attrs import evolve
 
-from publitrac_async.sandbox.limit import SlidingWindow
-from publitrac_async.sandbox.message import Call, Request, Response
+from publitrac_async.sandbox.content import Content
+from publitrac_async.sandbox.limit import CallLimit
+from publitrac_async.sandbox.message import OVER_LIMIT, Call, Request, Response
 from publitrac_async.sandbox.publitrac.account import PublitracAccount
 from publitrac_async.sandbox.settings import SandboxSettings
 
@@ -22,26 +23,30 @@ _BAD_TOKEN: Final = "Invalid or expired token."  # noqa: S105 - a message
 
 
 class PublitracV2:
-    """Respond to v2 calls from an account."""
+    """The v2 API in front of an account."""
 
     name = "v2"
 
-    def __init__(
-        self, account: PublitracAccount, settings: SandboxSettings, window: SlidingWindow | None
-    ) -> None:
+    def __init__(self, account: PublitracAccount, settings: SandboxSettings, limit: CallLimit | None) -> None:
         """Create the API.
 
         Args:
-            account: What is read and written.
-            settings: The API key and the choices the documents leave open.
-            window: The limit, shared with v1; log-ins count too.
+            account: the records.
+            settings: the API key and the choices the documents leave open.
+            limit: the limit of calls; token requests count too.
         """
-        self.window = window
+        self.limit = limit
         self._account = account
         self._settings = settings
+        refusal = OVER_LIMIT
+        if settings.over_limit_response == "200":
+            refusal = evolve(_failure(429, "Too many calls."), status=200)
+        elif settings.over_limit_response != "429":
+            refusal = evolve(refusal, status=int(settings.over_limit_response))
+        self._over_limit = refusal
 
     def claims(self, path: str) -> bool:
-        """Tell whether a path is v2's."""
+        """Return True if a path is v2's."""
         return path.startswith(PREFIX)
 
     def read(self, request: Request) -> Call:
@@ -57,7 +62,10 @@ class PublitracV2:
             method=request.path.rpartition("/")[2],
             key=email if isinstance(email, str) else None,
             payload=request.body,
+            content=Content(request.body),
             respond=lambda: self._respond(request, document),
+            secret=request.path == GET_TOKEN,
+            over_limit=self._over_limit,
         )
 
     def _respond(self, request: Request, document: Any) -> Response:
@@ -73,15 +81,17 @@ class PublitracV2:
         return run()
 
     def _get_token(self, request: Request) -> Response:
-        # The bare key: no scheme stands before it.
+        # The bare key, without a scheme.
         if request.headers.get("authorization") != self._settings.api_key:
-            return _failure(401, _BAD_KEY)
+            return evolve(_failure(401, _BAD_KEY), status=int(self._settings.bad_key_response))
         ttl = f"{self._settings.token_ttl:g}"
         return Response.json({"token": self._account.tokens.issue(), "ttl": ttl})
 
     def _delayed_sync(self, request: Request, document: Any) -> Response:
+        settings = self._settings
         if not self._account.tokens.use(request.headers.get("token", "")):
-            return evolve(_failure(401, _BAD_TOKEN), status=int(self._settings.stale_token_answer))
+            refusal = _failure(settings.expired_token_code, _BAD_TOKEN)
+            return evolve(refusal, status=int(settings.expired_token_response))
         if not isinstance(document, dict):
             return _failure(400, "The content is not a JSON object.")
         self._account.queue.process_due()
@@ -105,4 +115,4 @@ def _json(body: bytes) -> Any:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON.")
+    raise ValueError(f"{name} is not JSON")

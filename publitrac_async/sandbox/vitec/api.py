@@ -16,7 +16,8 @@ from xml.sax.saxutils import escape
 
 from attrs import evolve
 
-from publitrac_async.sandbox.limit import SlidingWindow
+from publitrac_async.sandbox.content import Content
+from publitrac_async.sandbox.limit import CallLimit
 from publitrac_async.sandbox.message import JSON, Call, Request, Response
 from publitrac_async.sandbox.settings import SandboxSettings
 from publitrac_async.sandbox.vitec.account import VitecAccount
@@ -43,16 +44,16 @@ class Vitec:
     name = "vitec"
 
     def __init__(
-        self, account: VitecAccount, settings: SandboxSettings, window: SlidingWindow | None = None
+        self, account: VitecAccount, settings: SandboxSettings, limit: CallLimit | None = None
     ) -> None:
         """Create the API.
 
         Args:
             account: What is written.
             settings: Passwords, and the choices the documents leave open.
-            window: A limit; the documents state none.
+            limit: A limit; the documents state none.
         """
-        self.window = window
+        self.limit = limit
         self._account = account
         self._settings = settings
 
@@ -74,6 +75,7 @@ class Vitec:
             method=METHOD if match else request.path.removeprefix(PREFIX),
             key=_business_key(lead),
             payload=request.body,
+            content=Content(request.body),
             respond=lambda: self._respond(request, match[1] if match else None, lead, unreadable),
         )
 

@@ -56,7 +56,7 @@ class TestLeads:
                 await call
 
     async def test_nothing_may_come_as_an_empty_list(self):
-        async with emulated(not_found_answer="empty") as (client, _):
+        async with emulated(missing_lead_response="empty") as (client, _):
             with pytest.raises(LeadNotFound):
                 await client.get_lead(EMAIL)
 
@@ -122,7 +122,7 @@ class TestLeads:
         ("answer", "kind"), [("401", AuthenticationError), ("403", PermissionDenied), ("200", ApiError)]
     )
     async def test_wrong_credentials(self, answer, kind):
-        async with emulated(bad_credentials_answer=answer) as (client, sandbox):
+        async with emulated(bad_credentials_response=answer) as (client, sandbox):
             object.__setattr__(sandbox.settings, "password", "changed")
             with pytest.raises(kind) as caught:
                 await client.get_lead(EMAIL)

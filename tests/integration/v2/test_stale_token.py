@@ -14,7 +14,7 @@ from publitrac_async.sandbox import Sandbox
 @pytest.mark.parametrize("how", ["expired", "revoked"])
 async def test_a_stale_token_is_renewed_once_for_all(answer: str, how: str) -> None:
     async with (
-        Sandbox(rate_limit=None, stale_token_answer=answer) as sandbox,
+        Sandbox(rate_limit=None, expired_token_response=answer) as sandbox,
         PublitracClient(api_key=sandbox.api_key, base_url=sandbox.base_url, rate_limit=None) as publitrac,
     ):
         await publitrac.v2.delayed_sync(Lead(email="ada@example.com"))

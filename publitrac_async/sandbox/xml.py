@@ -13,6 +13,8 @@ from xml.parsers import expat
 
 from attrs import define, field
 
+from publitrac_async.sandbox.settings.publitrac import EmptyForm
+
 MAX_DEPTH: Final = 32
 MAX_ELEMENTS: Final = 100_000
 
@@ -112,23 +114,31 @@ class Element(NamedTuple):
     content: str | Sequence[Element] = ""
 
 
-def render(root: Element) -> bytes:
-    """Write a document as the samples look: four spaces, empty elements as a pair of tags."""
+def render(root: Element, empty: EmptyForm = "pair") -> bytes:
+    """Write a document in the layout of the samples.
+
+    Args:
+        root: the root element.
+        empty: the form of empty elements.
+    """
     lines: list[str] = []
-    _write(root, "", lines)
+    _write(root, "", lines, empty)
     return (_DECLARATION + "\n".join(lines)).encode()
 
 
-def _write(element: Element, indent: str, lines: list[str]) -> None:
+def _write(element: Element, indent: str, lines: list[str], empty: EmptyForm) -> None:
     name, content = element
-    if isinstance(content, str):
+    if not content and empty != "pair":
+        if empty == "self_closing":
+            lines.append(f"{indent}<{name}/>")
+    elif isinstance(content, str):
         lines.append(f"{indent}<{name}>{escape(content)}</{name}>")
     elif not content:
         lines.append(f"{indent}<{name}></{name}>")
     else:
         lines.append(f"{indent}<{name}>")
         for child in content:
-            _write(child, indent + _INDENT, lines)
+            _write(child, indent + _INDENT, lines, empty)
         lines.append(f"{indent}</{name}>")
 
 

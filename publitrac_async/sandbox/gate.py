@@ -1,0 +1,88 @@
+"""The gate in front of a listening sandbox: no web page of another host gets in.
+
+A browser on this machine reaches loopback addresses. Without the gate a page that it shows could read and
+change the sandbox: by requests across origins, or once its own name points to 127.0.0.1 (DNS rebinding).
+The emulated APIs take any `Host`: they ask for credentials, and clients may reach them through an alias.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Set as AbstractSet
+from typing import Any
+from urllib.parse import urlsplit
+
+from publitrac_async.sandbox.settings.server import is_loopback
+from publitrac_async.sandbox.wire import Send
+
+App = Callable[
+    [MutableMapping[str, Any], Callable[[], Awaitable[MutableMapping[str, Any]]], Send], Awaitable[None]
+]
+
+PREFIX = "/_sandbox/"
+"""The paths of the control side."""
+PAGES = frozenset({"/", PREFIX})
+"""Paths that a link on a foreign page may open."""
+
+
+def is_control(path: str) -> bool:
+    """Return True for the control side's paths; the root leads to its page."""
+    return path == "/" or path.startswith(PREFIX)
+
+
+class Gate:
+    """An ASGI application that lets requests of this host through to another one."""
+
+    def __init__(self, app: App, allowed_hosts: AbstractSet[str]) -> None:
+        """Create the gate.
+
+        Args:
+            app: the application behind the gate.
+            allowed_hosts: names to accept beside loopback ones.
+        """
+        self._app = app
+        self._allowed = frozenset(host.lower() for host in allowed_hosts)
+
+    async def __call__(
+        self,
+        scope: MutableMapping[str, Any],
+        receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
+        send: Send,
+    ) -> None:
+        """Handle one ASGI connection."""
+        reason = self._refusal(scope) if scope["type"] == "http" else None
+        if reason is None:
+            await self._app(scope, receive, send)
+            return
+        body = f"{reason}\n".encode()
+        headers = [
+            (b"content-type", b"text/plain; charset=utf-8"),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+        ]
+        await send({"type": "http.response.start", "status": 403, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    def _refusal(self, scope: MutableMapping[str, Any]) -> str | None:
+        headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        host = headers.get(b"host")
+        if host is not None and is_control(scope["path"]) and not self._accepts(f"//{host}"):
+            return (
+                "The control side is not served under the name in Host: "
+                "use a loopback name, or name the host in allowed_hosts."
+            )
+        origin = headers.get(b"origin")
+        if origin is not None and not self._accepts(origin):
+            return "The sandbox takes no requests from web pages of another host."
+        if headers.get(b"sec-fetch-site") == "cross-site" and not (
+            scope["path"] in PAGES and headers.get(b"sec-fetch-mode") == "navigate"
+        ):
+            return "The sandbox takes no requests from web pages of another host."
+        return None
+
+    def _accepts(self, url: str) -> bool:
+        try:
+            host = urlsplit(url).hostname
+        except ValueError:
+            return False
+        return host is not None and (is_loopback(host) or host in self._allowed)

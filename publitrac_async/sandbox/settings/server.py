@@ -1,0 +1,70 @@
+"""Settings of the server: where it listens, what it keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import ip_address
+from typing import TypedDict
+
+from attrs import field, frozen
+from attrs.validators import ge, gt
+
+from publitrac_async.sandbox.settings.checks import names
+
+
+@frozen(kw_only=True, slots=False)
+class ServerSettings:
+    """Settings that all emulated vendors share.
+
+    Attributes:
+        host: the address to listen on. An address that other machines reach needs `allowed_hosts`: the
+            sandbox has no protection of its own.
+        port: the TCP port; 0 takes a free one.
+        allowed_hosts: names under which the sandbox is reached, beside `localhost` and loopback addresses.
+            The control side refuses requests for another `Host`, and every path those from a web page of
+            another host, with HTTP 403.
+        database: the SQLite file that keeps the records across restarts, or `:memory:`.
+        max_request_bytes: the largest request body; more is refused with HTTP 413. Undocumented.
+        latency: seconds before every response, over a connection and in-process alike.
+        journal_contents: arrivals of which the journal keeps the content and the response; of older ones
+            it keeps the facts only.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = field(default=0, validator=ge(0))
+    allowed_hosts: frozenset[str] = field(default=frozenset(), converter=names)
+    database: str = field(default=":memory:", converter=str)
+    max_request_bytes: int = field(default=8 * 1024 * 1024, validator=gt(0))
+    latency: float = field(default=0.0, validator=ge(0))
+    journal_contents: int = field(default=10_000, validator=ge(1))
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse an address that other machines reach, unless the names to be reached by are given."""
+        if not self.allowed_hosts and not is_loopback(self.host):
+            raise ValueError(
+                "The sandbox has no protection of its own and only listens on a loopback address; "
+                "to listen on another one, name the hosts it is reached by in allowed_hosts"
+            )
+
+
+def is_loopback(host: str) -> bool:
+    """Return True for `localhost`, names below it, and loopback addresses."""
+    name = host.rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+class ServerOptions(TypedDict, total=False):
+    """The fields of `ServerSettings`, all optional."""
+
+    host: str
+    port: int
+    allowed_hosts: Iterable[str]
+    database: str
+    max_request_bytes: int
+    latency: float
+    journal_contents: int
