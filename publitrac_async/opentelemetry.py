@@ -213,12 +213,10 @@ def _place(event: CallEvent) -> _Attributes:
 
 
 def _http(event: CallEvent) -> _Attributes:
-    return _place(event) | {
-        "publitrac.operation": event.operation,
-        "http.request.method": event.method,
-        "server.port": event.port,
-        "url.template": event.path,
-    }
+    attributes = _place(event) | {"publitrac.operation": event.operation, "server.port": event.port}
+    if event.method:
+        attributes |= {"http.request.method": event.method, "url.template": event.path}
+    return attributes
 
 
 def _resent(attempts: int) -> _Attributes:

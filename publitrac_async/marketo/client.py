@@ -10,10 +10,12 @@ from publitrac_async.marketo.fields import FieldOperations
 from publitrac_async.marketo.leads import LeadOperations
 from publitrac_async.marketo.memberships import MembershipOperations
 from publitrac_async.transport.environment import read_variables
+from publitrac_async.transport.refusals import tells_refusals
 
 _ENVIRONMENT: Final = "MARKETO_"
 
 
+@tells_refusals
 class MarketoClient(LeadOperations, FieldOperations, MembershipOperations):
     """A client of Marketo Engage's lead database (REST API, "Leads").
 

@@ -42,8 +42,8 @@ class CallEvent:
         vendor: ``"publitrac"``, ``"marketo"`` or ``"vitec"``.
         host: host name of the service.
         port: port of the service.
-        method: HTTP method.
-        path: path of the operation as the documents write it, without values and query.
+        method: HTTP method; empty for a call that was refused before a request was built.
+        path: path of the operation as the documents write it, without values and query; empty likewise.
     """
 
     call_id: str = ""

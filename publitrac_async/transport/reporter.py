@@ -28,7 +28,7 @@ from publitrac_async.transport.events import (
     RetryScheduled,
     TokenRenewed,
 )
-from publitrac_async.transport.operation import Operation
+from publitrac_async.transport.operation import Operation, OperationClass
 from publitrac_async.transport.secret import Secret
 
 logger: Final = logging.getLogger("publitrac_async")
@@ -308,6 +308,20 @@ class Reporter:
                 maybe_applied=isinstance(failure, PublitracError) and failure.maybe_applied,
             )
         )
+
+    def refused(self, error: PublitracError, name: str) -> None:
+        """Tell of a call that was refused before it reached the transport.
+
+        Args:
+            error: gets the id of the call.
+            name: of the call, where the error names no operation.
+        """
+        operation = Operation(
+            name=error.operation or name, verb="", path="", operation_class=OperationClass.READ
+        )
+        record = self.begin(operation)
+        error.call_id = self.call_id(record)
+        self.end(record, error)
 
     def emit(self, event: Event) -> None:
         """Give an event to the hooks."""

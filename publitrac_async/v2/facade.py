@@ -11,6 +11,7 @@ from publitrac_async.transport.auth import Authorization, SlidingToken, StaticCr
 from publitrac_async.transport.limits import RateLimiter
 from publitrac_async.transport.operation import Call
 from publitrac_async.transport.pipeline import Transport
+from publitrac_async.transport.refusals import tells_refusals
 from publitrac_async.transport.secret import Secret
 from publitrac_async.v2 import codec
 from publitrac_async.v2.operations import DELAYED_SYNC, GET_TOKEN
@@ -19,6 +20,7 @@ from publitrac_async.v2.prepared import PreparedLead
 _ACCEPT = (("accept", "application/json"),)
 
 
+@tells_refusals
 class V2:
     """PUBLITRAC API v2, reached as ``client.v2``.
 

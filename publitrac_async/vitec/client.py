@@ -23,6 +23,7 @@ from publitrac_async.transport.environment import read_variable, read_variables
 from publitrac_async.transport.events import Hook
 from publitrac_async.transport.limits import RateLimiter, limiter_for
 from publitrac_async.transport.operation import Call
+from publitrac_async.transport.refusals import tells_refusals
 from publitrac_async.transport.secret import Secret, seal
 from publitrac_async.vitec import codec
 from publitrac_async.vitec.answers import read_lead_id
@@ -41,6 +42,7 @@ _EVERY_CUSTOMER: Final = ""
 _ENVIRONMENT: Final = "VITEC_"
 
 
+@tells_refusals
 class VitecClient(BaseClient):
     """A client of Vitec Express Connect for marketplaces ("PublicAdvertising").
 

@@ -377,7 +377,7 @@ async def test_a_call_that_fails_in_the_queue_is_logged(caplog: pytest.LogCaptur
         calls = [asyncio.create_task(sender.send(call(UPSERT))) for _ in range(4)]
         await asyncio.sleep(1)
         calls[-1].cancel()
-        await asyncio.wait(calls)
+        await asyncio.gather(*calls, return_exceptions=True)
     texts = [(record.levelname, record.getMessage()) for record in records(caplog)]
     assert sum("DeadlineExceeded" in text and level == "WARNING" for level, text in texts) == 3
     assert [level for level, text in texts if "cancelled" in text] == ["INFO"]
