@@ -25,7 +25,7 @@ import httpx
 
 from publitrac_async import PublitracClient
 from publitrac_async.bulk import ColumnMapping, DelayedSync, Phase, Progress, read_leads, sync_leads
-from publitrac_async.transport.aiohttp_transport import BEFORE_SEND, AiohttpTransport
+from publitrac_async.transport.aiohttp_transport import DEPARTURE, AiohttpTransport
 
 SUCCESS = b'{"status": "success", "code": 200}'
 TOKEN = b'{"token": "djs4fdn4dJTer489!", "ttl": "900"}'
@@ -50,7 +50,9 @@ class NullTransport(AiohttpTransport):
     """The default transport without its network: takes every request and says yes."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        await request.extensions[BEFORE_SEND]()
+        departure = request.extensions[DEPARTURE]
+        await departure.permit()
+        departure.sent()
         body = TOKEN if request.method == "GET" else SUCCESS
         headers = [(b"content-length", b"%d" % len(body))]
         return httpx.Response(200, headers=headers, stream=httpx.ByteStream(body))

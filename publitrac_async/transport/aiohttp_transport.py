@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from typing import Final, TypeAlias
+from collections.abc import AsyncIterator, Iterable
+from typing import Final
 
 import aiohttp
-import aiohttp.http
 import httpx
-import yarl
-from aiohttp.connector import Connection
 
 from publitrac_async.config import CONCURRENCY
+from publitrac_async.transport.operation import Departure
+from publitrac_async.transport.pool import FAILURES, Exchange, Pool, Route
 from publitrac_async.transport.proxy import NO_PROXY, Proxy, proxy_from_environment
-
-Leave: TypeAlias = Callable[[], Awaitable[None]]
 
 #: Extensions of a request. "target" is httpx's own: the request line's target, seen by the wire only.
 TARGET: Final = "target"
 SEALED_HEADERS: Final = "publitrac_async.sealed_headers"
-BEFORE_SEND: Final = "publitrac_async.before_send"
-
-#: What aiohttp and the sockets below it raise.
-FAILURES: Final = (aiohttp.ClientError, aiohttp.http.HttpProcessingError, aiohttp.EofStream, OSError)
+DEPARTURE: Final = "publitrac_async.departure"
 
 #: Written here, whatever the request says.
 _WRITTEN_HERE: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection"})
 _BODILESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_READ_BUFFER: Final = 64 * 1024
-_MAX_FIELD: Final = 32 * 1024
 _REMEMBERED_FIELDS: Final = 256
-#: A connection that ended while its request waited for the rate limiter is replaced so many times.
-_STALE_CONNECTIONS: Final = 3
+#: New connections that may end before anything is written to them, until the attempt is given up.
+_NEW_CONNECTIONS: Final = 3
 
 
 class NotTrusted(httpx.ConnectError):
@@ -64,82 +55,88 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._pool_size = pool_size
         self._trust_env = trust_env
         self._ssl_context = ssl_context
-        self._connector: aiohttp.TCPConnector | None = None
+        self._pool: Pool | None = None
         self._closed = False
-        self._routes: dict[tuple[bytes, bytes, int | None], _Route] = {}
+        self._destinations: dict[tuple[bytes, bytes, int | None], _Destination] = {}
         self._fields: dict[tuple[tuple[bytes, bytes], ...], bytes] = {}
-        self._opening: dict[float | None, aiohttp.ClientTimeout] = {}
+
+    @property
+    def closed(self) -> bool:
+        """Return True after `aclose`."""
+        return self._closed
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send `request` and return its answer with an unread, still compressed body.
+        """Send `request` and return its response with an unread, still compressed body.
 
         Raises:
             httpx.TransportError: with ``ConnectError``, ``ConnectTimeout`` and ``ProxyError`` only when
                 nothing was sent.
         """
-        stream = request.stream
-        content = b"".join(stream) if isinstance(stream, httpx.ByteStream) else await request.aread()
-        route = self._route(request.url)
-        before_send: Leave | None = request.extensions.get(BEFORE_SEND)
-        for _ in range(_STALE_CONNECTIONS):
-            failure: httpx.TransportError
+        if not isinstance(request.stream, httpx.ByteStream):
+            await request.aread()
+        destination = self._destination(request.url)
+        # The bytes of the request are in no local name here: tracebacks may be recorded with the locals of
+        # their frames, and this one waits for the response.
+        failure: httpx.TransportError
+        try:
+            exchange = await self._send(destination, request)
             try:
-                connection = await self._connect(route, request.extensions.get("timeout", {}))
-                try:
-                    if before_send is not None:
-                        await before_send()
-                    if _is_stale(connection):
-                        # It ended while its request waited to leave; nothing was written.
-                        connection.close()
-                        continue
-                    self._write(connection, route, request, content)
-                    message, payload = await _read_head(connection)
-                except BaseException:
-                    _abort(connection)
-                    raise
-            except FAILURES as error:
-                failure = _as_httpx(error)
-            else:
-                body = _BodyStream(connection, payload)
-                return httpx.Response(message.code, headers=list(message.raw_headers), stream=body)
-            raise failure
-        raise httpx.ConnectError("connections keep ending before anything is sent")
+                message = await exchange.read_head()
+            except BaseException:
+                exchange.end()
+                raise
+        except FAILURES as error:
+            failure = _as_httpx(error)
+        else:
+            return httpx.Response(message.code, headers=list(message.raw_headers), stream=_Body(exchange))
+        raise failure
 
     async def aclose(self) -> None:
         """Close the pool."""
         self._closed = True
-        if self._connector is not None:
-            await self._connector.close()
+        if self._pool is not None:
+            await self._pool.aclose()
 
-    async def _connect(self, route: _Route, limits: dict[str, float | None]) -> Connection:
-        """A connection from the pool, ready for one exchange."""
+    async def _send(self, destination: _Destination, request: httpx.Request) -> Exchange:
+        """Write `request` on a connection that is fresh at that moment."""
+        departure: Departure | None = request.extensions.get(DEPARTURE)
+        left = _NEW_CONNECTIONS
+        while left:
+            exchange = await self._connect(destination, request.extensions.get("timeout", {}))
+            try:
+                if departure is not None:
+                    await departure.permit()
+                if await exchange.is_fresh():
+                    if departure is not None:
+                        departure.sent()
+                    exchange.write(self._bytes(destination, request))
+                    return exchange
+            except BaseException:
+                exchange.end()
+                raise
+            # It ended while its request waited to leave, or before; nothing was written.
+            left -= not exchange.reused
+            exchange.end()
+        raise httpx.ConnectError("connections keep ending before anything is sent")
+
+    async def _connect(self, destination: _Destination, limits: dict[str, float | None]) -> Exchange:
         if self._closed:
             raise httpx.ConnectError("the transport is closed")
-        if self._connector is None:
-            self._connector = aiohttp.TCPConnector(limit=self._pool_size)
-        seconds = limits.get("connect")
-        opening = self._opening.get(seconds)
-        if opening is None:
-            opening = self._opening[seconds] = aiohttp.ClientTimeout(sock_connect=seconds)
+        if self._pool is None:
+            self._pool = Pool(self._pool_size)
         try:
-            connection = await self._connector.connect(route.request(), [], opening)
+            return await self._pool.connect(
+                destination.route, connect=limits.get("connect"), read=limits.get("read")
+            )
         except TimeoutError:
-            connection = None
-        if connection is None:
-            raise httpx.ConnectTimeout("ConnectTimeout")
-        protocol = connection.protocol
-        assert protocol is not None
-        protocol.set_response_params(
-            read_until_eof=True,
-            auto_decompress=False,
-            read_timeout=limits.get("read"),
-            read_bufsize=_READ_BUFFER,
-            max_field_size=_MAX_FIELD,
-        )
-        return connection
+            pass
+        raise httpx.ConnectTimeout("ConnectTimeout")
 
-    def _write(self, connection: Connection, route: _Route, request: httpx.Request, content: bytes) -> None:
-        extensions = request.extensions
+    def _bytes(self, destination: _Destination, request: httpx.Request) -> bytes:
+        """The request as it is written."""
+        extensions, stream = request.extensions, request.stream
+        assert isinstance(stream, httpx.ByteStream)
+        content = b"".join(stream)
         target: bytes = extensions.get(TARGET, request.url.raw_path)
         visible = tuple(request.headers.raw)
         fields = self._fields.get(visible)
@@ -151,17 +148,13 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         length = (
             b"content-length: %d\r\n" % len(content) if content or request.method not in _BODILESS else b""
         )
-        start = b"%b %b%b HTTP/1.1\r\n" % (request.method.encode("ascii"), route.prefix, target)
-        transport, protocol = connection.transport, connection.protocol
-        assert transport is not None
-        assert protocol is not None
-        transport.write(b"".join((start, route.fields, fields, sealed, length, b"\r\n", content)))
-        protocol.start_timeout()
+        start = b"%b %b%b HTTP/1.1\r\n" % (request.method.encode("ascii"), destination.prefix, target)
+        return b"".join((start, destination.fields, fields, sealed, length, b"\r\n", content))
 
-    def _route(self, url: httpx.URL) -> _Route:
+    def _destination(self, url: httpx.URL) -> _Destination:
         key = (url.raw_scheme, url.raw_host, url.port)
-        route = self._routes.get(key)
-        if route is None:
+        destination = self._destinations.get(key)
+        if destination is None:
             proxy = (
                 proxy_from_environment(url.scheme, url.netloc.decode("ascii"))
                 if self._trust_env
@@ -170,18 +163,15 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             context = None
             if url.scheme == "https":
                 context = self._ssl_context or httpx.create_ssl_context(trust_env=self._trust_env)
-            route = self._routes[key] = _Route(url, proxy, context)
-        return route
+            destination = self._destinations[key] = _Destination(url, proxy, context)
+        return destination
 
 
-class _Route:
-    """The way to one host: directly or through a proxy, in the clear or with TLS."""
+class _Destination:
+    """The way to one host, and what requests to it begin with."""
 
     def __init__(self, url: httpx.URL, proxy: Proxy, context: ssl.SSLContext | None) -> None:
-        self._origin = yarl.URL(f"{url.scheme}://{url.netloc.decode('ascii')}/", encoded=True)
-        self._proxy = proxy
-        self._context = context
-        self._ready: aiohttp.ClientRequest | None = None
+        self.route = Route(url.scheme, url.netloc.decode("ascii"), proxy, context)
         self.prefix = b""
         self.fields = _lines([(b"host", url.netloc)])
         if proxy.url is not None and context is None:
@@ -191,22 +181,6 @@ class _Route:
             self.fields += _lines(
                 (name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()
             )
-
-    def request(self) -> aiohttp.ClientRequest:
-        """What aiohttp's pool wants to know of the connection."""
-        if self._ready is not None:
-            return self._ready
-        request = aiohttp.ClientRequest(
-            "GET",
-            self._origin,
-            proxy=None if self._proxy.url is None else yarl.URL(self._proxy.url),
-            proxy_headers=self._proxy.headers,
-            ssl=True if self._context is None else self._context,
-            loop=asyncio.get_running_loop(),
-        )
-        if self._proxy.url is None:  # aiohttp changes those that go through a proxy.
-            self._ready = request
-        return request
 
 
 def _lines(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
@@ -222,42 +196,18 @@ def _lines(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
     return text
 
 
-def _abort(connection: Connection) -> None:
-    """Close at once; a mere close would first wait for a peer that does not read to take what is written."""
-    transport = connection.transport
-    connection.close()
-    if transport is not None:
-        transport.abort()
+class _Body(httpx.AsyncByteStream):
+    """The body of a response, as httpx wants it. Read to its end, its connection can be used again."""
 
-
-def _is_stale(connection: Connection) -> bool:
-    protocol = connection.protocol
-    return protocol is None or not protocol.is_connected() or protocol.should_close
-
-
-async def _read_head(connection: Connection) -> tuple[aiohttp.http.RawResponseMessage, aiohttp.StreamReader]:
-    """The head of the answer, and its body still to be read; interim answers (1xx) are skipped."""
-    protocol = connection.protocol
-    assert protocol is not None
-    while True:
-        message, payload = await protocol.read()
-        if not 100 <= message.code < 200 or message.code == 101:
-            return message, payload
-
-
-class _BodyStream(httpx.AsyncByteStream):
-    """The body of an answer, as httpx wants it. Read to its end, its connection can be used again."""
-
-    def __init__(self, connection: Connection, payload: aiohttp.StreamReader) -> None:
-        self._connection = connection
-        self._payload = payload
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
     async def __anext__(self) -> bytes:
         try:
-            chunk = await self._payload.readany()
+            chunk = await self._exchange.read_chunk()
         except FAILURES as error:
             failure = _as_httpx(error)
         else:
@@ -267,10 +217,7 @@ class _BodyStream(httpx.AsyncByteStream):
         raise failure
 
     async def aclose(self) -> None:
-        if self._payload.is_eof() and self._payload.exception() is None:
-            self._connection.release()
-        else:
-            _abort(self._connection)
+        self._exchange.end()
 
 
 def _as_httpx(error: Exception) -> httpx.TransportError:

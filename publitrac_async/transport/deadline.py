@@ -1,9 +1,10 @@
-"""The limits on a call's time: one on waiting in the client's own queue, one on everything after it."""
+"""The limits on a call's time: in the client's own queue, after it, and of a silence on the wire."""
 
 from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -121,3 +122,59 @@ class Deadline:
             and isinstance(error, asyncio.CancelledError)
         ):
             raise TimeoutError from error
+
+
+class Watchdog:
+    """Ends a wait in which nothing moves: one timer, whatever is waited for.
+
+    A program that computes for long keeps the event loop from reading. So when the time is up, `is_moving` is
+    asked first, and what the loop has just read gets one turn to reach the one who waits for it.
+
+    Args:
+        seconds: of silence that are allowed; ``None`` for no limit.
+        is_moving: return True if bytes are on their way all the same.
+        expire: called when the silence has been too long.
+    """
+
+    def __init__(
+        self, seconds: float | None, is_moving: Callable[[], bool], expire: Callable[[], None]
+    ) -> None:
+        self._seconds = seconds
+        self._is_moving = is_moving
+        self._expire = expire
+        self._loop = asyncio.get_running_loop()
+        self._moved = 0.0
+        self._handle: asyncio.Handle | None = None
+
+    def start(self) -> None:
+        """Time the silence from now on."""
+        self._moved = self._loop.time()
+        if self._seconds is not None:
+            self._handle = self._loop.call_later(self._seconds, self._look)
+
+    def moved(self) -> None:
+        """Note that something arrived."""
+        self._moved = self._loop.time()
+
+    def stop(self) -> None:
+        """Stop timing."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _look(self) -> None:
+        assert self._seconds is not None
+        left = self._moved + self._seconds - self._loop.time()
+        if left <= 0 and self._is_moving():
+            self.moved()
+            left = self._seconds
+        if left > 0:
+            self._handle = self._loop.call_later(left, self._look)
+        else:
+            self._handle = self._loop.call_soon(self._confirm, self._moved)
+
+    def _confirm(self, moved: float) -> None:
+        if self._moved == moved:
+            self._expire()
+        else:
+            self._look()

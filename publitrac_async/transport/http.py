@@ -9,30 +9,27 @@ from __future__ import annotations
 
 import ssl
 import urllib.parse
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import httpx
 
 from publitrac_async.config import Timeout
 from publitrac_async.errors import NotSent, OutcomeUnknown, Problem, PublitracError, ValidationError
 from publitrac_async.transport.aiohttp_transport import (
-    BEFORE_SEND,
-    FAILURES,
+    DEPARTURE,
     SEALED_HEADERS,
     TARGET,
     AiohttpTransport,
-    Leave,
     NotTrusted,
 )
 from publitrac_async.transport.auth import Authorization
 from publitrac_async.transport.body import read_body
 from publitrac_async.transport.classify import parse_retry_after
-from publitrac_async.transport.operation import Answer, Call, Operation
+from publitrac_async.transport.operation import Answer, Call, Departure, Operation
+from publitrac_async.transport.pool import FAILURES
+from publitrac_async.transport.reporter import Attempt
 from publitrac_async.transport.secret import MASK
 from publitrac_async.version import USER_AGENT
-
-if TYPE_CHECKING:
-    from publitrac_async.transport.reporter import Attempt
 
 _BASE_HEADERS: Final = (("accept-encoding", "gzip"), ("user-agent", USER_AGENT))
 _FORM: Final = "application/x-www-form-urlencoded; charset=utf-8"
@@ -78,7 +75,7 @@ class Wire:
         self._headers: dict[tuple[tuple[str, str], ...], httpx.Headers] = {}
 
     async def exchange(
-        self, call: Call[Any], authorization: Authorization, attempt: Attempt, leave: Leave
+        self, call: Call[Any], authorization: Authorization, attempt: Attempt, departure: Departure
     ) -> Answer:
         """Send one request and read its answer whole.
 
@@ -86,7 +83,7 @@ class Wire:
             call: what to send.
             authorization: the credentials to send it with.
             attempt: filled in on the way.
-            leave: awaited as the last thing before bytes are written.
+            departure: asked for leave, and told, right before bytes are written.
 
         Raises:
             NotSent: nothing reached the service.
@@ -94,13 +91,14 @@ class Wire:
             UnexpectedContent: the answer passes a cap or has a broken coding.
             ValidationError: a text of the call cannot be written.
         """
-        request = self._sendable(call, authorization, leave)
+        request = self._sendable(call, authorization, departure)
         if request is None:
             raise ValidationError(str(_NOT_SENDABLE), problems=[_NOT_SENDABLE])
         failure: PublitracError
         try:
             if not self._seals:
-                await leave()
+                await departure.permit()
+                departure.sent()
             response = await self._transport.handle_async_request(request)
             try:
                 attempt.status = response.status_code
@@ -116,13 +114,15 @@ class Wire:
         """Close the transport."""
         await self._transport.aclose()
 
-    def _sendable(self, call: Call[Any], authorization: Authorization, leave: Leave) -> httpx.Request | None:
+    def _sendable(
+        self, call: Call[Any], authorization: Authorization, departure: Departure
+    ) -> httpx.Request | None:
         try:
-            return self._request(call, authorization, leave)
+            return self._request(call, authorization, departure)
         except (UnicodeEncodeError, httpx.InvalidURL):
             return None  # The error's text and frames show the value, and the credentials beside it.
 
-    def _request(self, call: Call[Any], authorization: Authorization, leave: Leave) -> httpx.Request:
+    def _request(self, call: Call[Any], authorization: Authorization, departure: Departure) -> httpx.Request:
         operation = call.operation
         content, content_type, query = call.content or b"", call.content_type, call.query
         parameters = tuple((name, secret.reveal()) for name, secret in authorization.parameters)
@@ -148,7 +148,7 @@ class Wire:
         extensions: dict[str, Any] = {"timeout": seconds, TARGET: target.encode("ascii")}
         if self._seals:
             extensions[SEALED_HEADERS] = secret_headers
-            extensions[BEFORE_SEND] = leave
+            extensions[DEPARTURE] = departure
             return httpx.Request(
                 operation.verb,
                 url,

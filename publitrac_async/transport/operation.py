@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from attrs import field, frozen
@@ -42,6 +42,19 @@ class Operation:
     path: str
     operation_class: OperationClass
     base_url: str | None = None
+
+
+@frozen
+class Departure:
+    """The last steps before the bytes of a request are written.
+
+    Attributes:
+        permit: wait until the request may leave.
+        sent: note that its bytes are being written.
+    """
+
+    permit: Callable[[], Awaitable[None]]
+    sent: Callable[[], None]
 
 
 @frozen

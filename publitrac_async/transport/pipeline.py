@@ -29,7 +29,7 @@ from publitrac_async.transport.auth import Authenticator, Authorization
 from publitrac_async.transport.deadline import Deadline
 from publitrac_async.transport.events import Hook
 from publitrac_async.transport.limits import ConcurrencyGate, RateLimiter
-from publitrac_async.transport.operation import Call, OperationClass
+from publitrac_async.transport.operation import Call, Departure, OperationClass
 from publitrac_async.transport.reporter import Attempt, CallRecord, Reporter
 from publitrac_async.transport.retry import RetryBudget, next_wait
 from publitrac_async.transport.secret import Secret
@@ -241,8 +241,11 @@ class Transport:
             failure: PublitracError | None = None
             result: T | None = None
             try:
-                leave = functools.partial(self._leave, record, scope, attempt, limiter)
-                answer = await self._wire.exchange(call, authorization, attempt, leave)
+                departure = Departure(
+                    permit=functools.partial(self._wait_to_leave, record, scope, attempt, limiter),
+                    sent=functools.partial(self._note_sent, record, attempt),
+                )
+                answer = await self._wire.exchange(call, authorization, attempt, departure)
                 parsed = call.parse(answer)
                 result = await in_turns(parsed) if isinstance(parsed, Generator) else parsed
             except PublitracError as error:
@@ -318,7 +321,7 @@ class Transport:
             self._authorizing.discard(scope)
             scope.leave_queue()
 
-    async def _leave(
+    async def _wait_to_leave(
         self, record: CallRecord, scope: Deadline, attempt: Attempt, limiter: RateLimiter
     ) -> None:
         attempt.connected_at = self._clock()
@@ -334,6 +337,8 @@ class Transport:
             scope.leave_queue()
             record.permitted = True
             self._unsent -= 1
+
+    def _note_sent(self, record: CallRecord, attempt: Attempt) -> None:
         attempt.sent_at = self._clock()
         if record.seen is not None:
             self._reporter.request_sent(record.seen, attempt)

@@ -52,8 +52,8 @@ def connector(publitrac: PublitracClient) -> aiohttp.TCPConnector:
     """The pool of connections of a client with the default transport, after its first request."""
     carrier = publitrac._transport._wire._transport
     assert isinstance(carrier, AiohttpTransport)
-    assert carrier._connector is not None
-    return carrier._connector
+    assert carrier._pool is not None
+    return carrier._pool.connector
 
 
 def transport(handler: Handler, **options: Any) -> Transport:

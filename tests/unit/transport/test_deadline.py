@@ -1,4 +1,4 @@
-"""The end of a call's time does what `asyncio.timeout` does. In virtual time."""
+"""Deadlines do what `asyncio.timeout` does; watchdogs end silences. In virtual time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextlib
 
 import pytest
 
-from publitrac_async.transport.deadline import Deadline
+from publitrac_async.transport.deadline import Deadline, Watchdog
 from tests.support.clock import now, virtual
 
 
@@ -120,3 +120,66 @@ def test_it_needs_a_task() -> None:
     loop.run_until_complete(asyncio.sleep(0))
     loop.close()
     assert len(failed) == 1
+
+
+class Watched:
+    """A watchdog and what it saw."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self.expired_at: list[float] = []
+        self.moving: list[bool] = []
+        self.started = now()
+        self.watchdog = Watchdog(
+            seconds, self.is_moving, lambda: self.expired_at.append(now() - self.started)
+        )
+
+    def is_moving(self) -> bool:
+        return bool(self.moving) and self.moving.pop(0)
+
+
+@virtual
+async def test_a_silence_ends_after_its_seconds() -> None:
+    watched = Watched(3.0)
+    watched.watchdog.start()
+    await asyncio.sleep(10.0)
+    assert watched.expired_at == [pytest.approx(3.0)]
+
+
+@virtual
+async def test_what_moves_starts_the_silence_anew() -> None:
+    watched = Watched(3.0)
+    watched.watchdog.start()
+    for _ in range(5):
+        await asyncio.sleep(2.0)
+        watched.watchdog.moved()
+    await asyncio.sleep(10.0)
+    assert watched.expired_at == [pytest.approx(13.0)]
+
+
+@virtual
+async def test_bytes_on_their_way_are_no_silence() -> None:
+    watched = Watched(3.0)
+    watched.moving = [True, True, False]
+    watched.watchdog.start()
+    await asyncio.sleep(20.0)
+    assert watched.expired_at == [pytest.approx(9.0)]
+
+
+@virtual
+async def test_what_the_loop_has_just_read_is_no_silence() -> None:
+    watched, loop = Watched(3.0), asyncio.get_running_loop()
+    loop.call_later(3.0, loop.call_soon, watched.watchdog.moved)
+    watched.watchdog.start()
+    await asyncio.sleep(10.0)
+    assert watched.expired_at == [pytest.approx(6.0)]
+
+
+@pytest.mark.parametrize("seconds", [3.0, None])
+@virtual
+async def test_a_watchdog_that_is_stopped_stays_quiet(seconds: float | None) -> None:
+    watched = Watched(seconds)
+    watched.watchdog.start()
+    await asyncio.sleep(2.0)
+    watched.watchdog.stop()
+    await asyncio.sleep(10.0)
+    assert watched.expired_at == []
