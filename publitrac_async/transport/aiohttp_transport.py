@@ -109,7 +109,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 if await exchange.is_fresh():
                     if departure is not None:
                         departure.sent()
-                    exchange.write(self._bytes(destination, request))
+                    self._write(exchange, destination, request)
                     return exchange
             except BaseException:
                 exchange.end()
@@ -132,8 +132,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             pass
         raise httpx.ConnectTimeout("ConnectTimeout")
 
-    def _bytes(self, destination: _Destination, request: httpx.Request) -> bytes:
-        """The request as it is written."""
+    def _write(self, exchange: Exchange, destination: _Destination, request: httpx.Request) -> None:
         extensions, stream = request.extensions, request.stream
         assert isinstance(stream, httpx.ByteStream)
         content = b"".join(stream)
@@ -149,7 +148,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             b"content-length: %d\r\n" % len(content) if content or request.method not in _BODILESS else b""
         )
         start = b"%b %b%b HTTP/1.1\r\n" % (request.method.encode("ascii"), destination.prefix, target)
-        return b"".join((start, destination.fields, fields, sealed, length, b"\r\n", content))
+        exchange.write(b"".join((start, destination.fields, fields, sealed, length, b"\r\n", content)))
 
     def _destination(self, url: httpx.URL) -> _Destination:
         key = (url.raw_scheme, url.raw_host, url.port)

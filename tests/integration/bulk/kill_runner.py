@@ -161,8 +161,8 @@ def plant(bomb: Bomb) -> None:
         bomb("results")
         return record(account)
 
-    def written(self: AiohttpTransport, connection: Any, route: Any, request: Any, content: bytes) -> None:
-        write(self, connection, route, request, content)
+    def written(self: AiohttpTransport, exchange: Any, destination: Any, request: Any) -> None:
+        write(self, exchange, destination, request)
         if request.method == "POST":  # Log-ins are GETs.
             bomb("call: sent")
 
