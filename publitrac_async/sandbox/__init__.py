@@ -5,8 +5,8 @@ that neither can hide the other's mistakes.
 """
 
 from publitrac_async.sandbox.faults import Fault
-from publitrac_async.sandbox.journal import Arrival, Journal
+from publitrac_async.sandbox.journal import Arrival, Journal, Received
 from publitrac_async.sandbox.server import Sandbox, serve_forever
 from publitrac_async.sandbox.settings import SandboxSettings
 
-__all__ = ["Arrival", "Fault", "Journal", "Sandbox", "SandboxSettings", "serve_forever"]
+__all__ = ["Arrival", "Fault", "Journal", "Received", "Sandbox", "SandboxSettings", "serve_forever"]

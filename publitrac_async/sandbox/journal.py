@@ -73,6 +73,17 @@ class Arrival:
         self.key = key
         self.payload_sha256 = hashlib.sha256(payload).hexdigest()
 
+    def line(self) -> str:
+        """Return the arrival in one line, for people."""
+        remarks = [
+            "applied" if self.applied else "",
+            "over the limit" if self.over_limit else "",
+            f"fault: {self.fault}" if self.fault else "",
+        ]
+        status = "no response" if self.status is None else f"HTTP {self.status}"
+        words = [f"{self.sequence:>4}", self.api, self.method or f"{self.verb} {self.path}", self.key or ""]
+        return ", ".join(filter(None, [" ".join(filter(None, words)), status, *remarks]))
+
     def facts(self) -> dict[str, Any]:
         """Return everything but content and response, as values that JSON can hold."""
         return {name: getattr(self, name) for name in _FACTS}
@@ -218,6 +229,15 @@ class Journal:
     def as_dicts(self, after: int = 0) -> list[dict[str, Any]]:
         """Return the facts of the arrivals behind sequence number `after`."""
         return [arrival.facts() for arrival in self._arrivals[max(after, 0) :]]
+
+    def text(self, most: int = 50) -> str:
+        """Return the latest arrivals, a line each, for people.
+
+        Args:
+            most: the number of lines.
+        """
+        arrivals = tuple(self._arrivals)
+        return "\n".join(arrival.line() for arrival in arrivals[-most:]) or "nothing arrived"
 
     def clear(self) -> None:
         """Start an empty journal."""

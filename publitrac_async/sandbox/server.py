@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, Unpack
 
@@ -18,8 +19,10 @@ except ModuleNotFoundError as _error:
 from publitrac_async.sandbox.app import SandboxApp
 from publitrac_async.sandbox.assembly import assemble
 from publitrac_async.sandbox.core import SandboxCore
-from publitrac_async.sandbox.gate import Gate
+from publitrac_async.sandbox.gate import PREFIX, Gate
+from publitrac_async.sandbox.journal import Received
 from publitrac_async.sandbox.settings import SandboxOptions, SandboxSettings
+from publitrac_async.sandbox.thread import entered_in_thread
 
 _silent = logging.getLogger(f"{__name__}.connection")
 _silent.disabled = True
@@ -42,7 +45,7 @@ class _Protocol(H11Protocol):
 
 
 class Sandbox(SandboxCore):
-    """An emulated PUBLITRAC for tests and trials.
+    """An emulated PUBLITRAC for tests and trials, Marketo and Vitec beside it.
 
     ```python
     async with Sandbox(rate_limit=35) as sandbox:
@@ -51,19 +54,20 @@ class Sandbox(SandboxCore):
         assert sandbox.journal.busiest_second() <= 35
     ```
 
-    `async with` runs a server in the current event loop. `with` opens the sandbox without a server, for
-    in-process use of `app`. A sandbox is used once; create another one to start again.
+    `async with` runs a server in the current event loop, `serve_in_thread` one in a thread. `with` opens the
+    sandbox without a server, for in-process use of `app`. Methods may be called from any thread. A sandbox is
+    used once; create another one to start again.
     """
 
     def __init__(self, **options: Unpack[SandboxOptions]) -> None:
         """Create a sandbox and open its database.
 
         Args:
-            options: The fields of `SandboxSettings`.
+            options: the fields of `SandboxSettings`.
 
         Raises:
-            ValueError: If a value cannot be used; among them any host that is not loopback.
-            TypeError: If an option is unknown.
+            ValueError: a value cannot be used; among them an address that other machines reach.
+            TypeError: an option is unknown.
         """
         super().__init__(SandboxSettings(**options))
         self.app: SandboxApp = assemble(self)
@@ -87,15 +91,50 @@ class Sandbox(SandboxCore):
 
     @property
     def base_url(self) -> str:
-        """Where the sandbox listens, such as `http://127.0.0.1:54321`.
+        """The URL of the sandbox, such as `http://127.0.0.1:54321`.
 
         Raises:
-            RuntimeError: If the server does not run.
+            RuntimeError: the server does not run.
         """
         if self._server is None or not self._server.sockets:
-            raise RuntimeError("The sandbox does not listen; use `async with Sandbox(...)`.")
+            raise RuntimeError("the sandbox does not listen: use `async with` or `serve_in_thread`")
         host, port = self._server.sockets[0].getsockname()[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    @property
+    def inspector_url(self) -> str:
+        """The URL of the page that shows the sandbox.
+
+        Raises:
+            RuntimeError: the server does not run.
+        """
+        return f"{self.base_url}{PREFIX}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that let `from_env` of each client find the sandbox.
+
+        Raises:
+            RuntimeError: the server does not run.
+        """
+        settings = self.settings
+        passwords = {
+            f"VITEC_PASSWORD_{customer}": groups["PublicAdvertising"]
+            for customer, groups in settings.vitec_passwords.items()
+            if "PublicAdvertising" in groups
+        }
+        return {
+            "PUBLITRAC_BASE_URL": self.base_url,
+            "PUBLITRAC_API_KEY": settings.api_key,
+            "PUBLITRAC_USERNAME": settings.username,
+            "PUBLITRAC_PASSWORD": settings.password,
+            "MARKETO_BASE_URL": f"{self.base_url}/rest",
+            "MARKETO_CLIENT_ID": settings.marketo_client_id,
+            "MARKETO_CLIENT_SECRET": settings.marketo_client_secret,
+            "VITEC_BASE_URL": self.base_url,
+            "VITEC_USERNAME": settings.vitec_username,
+            **passwords,
+        }
 
     def seed(
         self,
@@ -110,16 +149,16 @@ class Sandbox(SandboxCore):
         """Add records to the PUBLITRAC account, without the checks that calls go through.
 
         Args:
-            leads: Leads by the vendor's field names; other names are custom fields. `id`, `createdDate` and
+            leads: leads by the vendor's field names; other names are custom fields. `id`, `createdDate` and
                 `lastUpdated` may be given.
-            lists: Static lists: `name`, and the e-mails of the `leads` on it.
-            views: Filtered lists: `name`, and `queries` with `field`, `operator` and `value`.
-            campaigns: Names, or the elements of getCampaigns.
-            forms: Names of forms.
-            opportunities: The elements of getOpportunities, and `leads` as a list of `crmLeadId`.
+            lists: static lists: `name`, and the e-mails of the `leads` on it.
+            views: filtered lists: `name`, and `queries` with `field`, `operator` and `value`.
+            campaigns: names, or the elements of getCampaigns.
+            forms: names of forms.
+            opportunities: the elements of getOpportunities, and `leads` as a list of `crmLeadId`.
 
         Raises:
-            ValueError: If a record cannot be used; then nothing is added.
+            ValueError: a record cannot be used; then nothing is added.
         """
         self.publitrac.seed(
             {
@@ -139,6 +178,42 @@ class Sandbox(SandboxCore):
     def leads(self) -> list[dict[str, str]]:
         """Return every lead by vendor names, oldest first."""
         return self.publitrac.found_leads()
+
+    def received(
+        self, method: str | None = None, key: str | None = None, *, api: str | None = None
+    ) -> Received:
+        """Return the calls that arrived, oldest first: those for which every given value holds.
+
+        ```python
+        assert sandbox.received("delayedSync", "anna@example.com")
+        ```
+
+        Args:
+            method: the vendor's name for the operation.
+            key: the e-mail of the lead, or the id or name that was asked for.
+            api: `v1`, `v2`, `vitec`, `marketo` and the like.
+
+        Returns:
+            A sequence of `Arrival`. The `document` of an arrival shows its content.
+        """
+        return self.journal.received(method, key, api=api)
+
+    @contextmanager
+    def serve_in_thread(self) -> Iterator[Self]:
+        """Listen in a thread, in an event loop for the sandbox alone, until the `with` block ends.
+
+        Tests with and without `async`, and programs that run an event loop of their own, can call it alike.
+
+        ```python
+        with Sandbox().serve_in_thread() as sandbox:
+            ...  # send calls to sandbox.base_url
+        ```
+
+        Raises:
+            OSError: the port cannot be used.
+        """
+        with entered_in_thread(self):
+            yield self
 
     def close(self) -> None:
         """Close the database."""
@@ -209,8 +284,8 @@ async def serve_forever(
     """Run a sandbox until this coroutine is cancelled. Prints nothing.
 
     Args:
-        started: Called once with the sandbox when it listens, for example to print `base_url`.
-        options: The fields of `SandboxSettings`.
+        started: called once with the sandbox when it listens, for example to print `base_url`.
+        options: the fields of `SandboxSettings`.
     """
     async with Sandbox(**options) as sandbox:
         if started is not None:

@@ -105,9 +105,10 @@ class PublitracAccount:
         Args:
             email: Only those with this e-mail.
         """
-        self.queue.process_due()
-        found = self.leads.all() if email is None else self.leads.by_email(email)
-        return [lead.as_dict() for lead in found]
+        with self._database.lock:
+            self.queue.process_due()
+            found = self.leads.all() if email is None else self.leads.by_email(email)
+            return [lead.as_dict() for lead in found]
 
     def revoke_tokens(self) -> None:
         """Make every v2 token stale."""

@@ -1,0 +1,134 @@
+"""The pytest plugin, in test runs of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+SUITE = """
+import asyncio
+import urllib.request
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from publitrac_async import Lead, PublitracClient
+
+
+async def send(email):
+    async with PublitracClient.from_env() as publitrac:
+        await publitrac.v2.delayed_sync(Lead(email=email))
+
+
+def test_without_async(publitrac_sandbox, publitrac_env):
+    asyncio.run(send("a@example.com"))
+    assert publitrac_sandbox.received("delayedSync", "a@example.com")
+    assert publitrac_sandbox.lead("a@example.com")
+
+
+async def test_with_async(publitrac_sandbox, publitrac_env):
+    await send("b@example.com")
+    assert len(publitrac_sandbox.received("delayedSync")) == 1
+
+
+@pytest.mark.anyio
+async def test_with_anyio(publitrac_sandbox, publitrac_env):
+    await send("b@example.com")
+    assert len(publitrac_sandbox.leads()) == 1
+
+
+def test_with_a_test_client(publitrac_sandbox, publitrac_env):
+    app = FastAPI()
+
+    @app.post("/welcome")
+    async def welcome(email: str):
+        await send(email)
+
+    with TestClient(app) as client:
+        assert client.post("/welcome", params={"email": "c@example.com"}).status_code == 200
+    assert publitrac_sandbox.lead("c@example.com")
+
+
+@pytest.mark.publitrac_sandbox(custom_fields={"carColor"}, processing_delay=60)
+class TestSettings:
+    @pytest.mark.publitrac_sandbox(processing_delay=30)
+    def test_markers(self, publitrac_sandbox):
+        settings = publitrac_sandbox.settings
+        assert (settings.custom_fields, settings.processing_delay) == ({"carColor"}, 30)
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_for_the_session(publitrac_sandbox_session, number):
+    publitrac_sandbox_session.reset()
+    urllib.request.urlopen(publitrac_sandbox_session.base_url + "/_sandbox/clock").read()
+    assert publitrac_sandbox_session.leads() == []
+"""
+
+FAILING = """
+import asyncio
+
+from publitrac_async import Lead, PublitracClient
+
+
+def test_fails(publitrac_sandbox, publitrac_env):
+    async def send():
+        async with PublitracClient.from_env() as publitrac:
+            await publitrac.v2.delayed_sync(Lead(email="a@example.com"))
+
+    asyncio.run(send())
+    assert publitrac_sandbox.received("syncLead")
+"""
+
+WITHOUT = """
+import sys
+
+
+def test_nothing_is_imported():
+    assert not [name for name in sys.modules if name.startswith("publitrac_async")]
+"""
+
+
+def run(folder, program, *options):
+    (folder / "test_program.py").write_text(program, encoding="utf-8")
+    command = [
+        *(sys.executable, "-m", "pytest", "-q", "-p", "pytest_publitrac", "-p", "no:cacheprovider"),
+        *("-o", "asyncio_mode=auto", "--strict-markers", "--rootdir", str(folder), *options, str(folder)),
+    ]
+    return subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=folder, check=False)
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_every_kind_of_test(tmp_path, options):
+    result = run(tmp_path, SUITE, *options)
+
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "9 passed" in result.stdout
+
+
+def test_a_failed_test_shows_what_arrived(tmp_path):
+    result = run(tmp_path, FAILING)
+
+    assert result.returncode == 1
+    assert "<no syncLead; arrived: getToken, delayedSync a@example.com>" in result.stdout
+    assert "Calls that the sandbox received" in result.stdout
+    assert "2 v2 delayedSync a@example.com, HTTP 200, applied" in result.stdout
+
+
+def test_other_test_runs_import_nothing(tmp_path):
+    result = run(tmp_path, WITHOUT)
+
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_pytest_finds_the_plugin_by_its_entry_point():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+    assert project["project"]["entry-points"]["pytest11"] == {"pytest_publitrac": "pytest_publitrac"}
+    assert "pytest_publitrac.py" in project["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]
