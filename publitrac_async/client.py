@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from publitrac_async.config import (
     BASE_URL,
     CALLS_PER_SECOND,
-    CONCURRENCY,
     TIMEOUT,
     Rate,
     RetryPolicy,
@@ -58,7 +57,8 @@ class PublitracClient(BaseClient):
             ``"file:/PATH"`` for one host, or an object that `publitrac_async.shared.share` returns.
         retry: when a failed call is repeated.
         timeout: limits on the time of a call; a number is its total in seconds, ``None`` no total.
-        concurrency: calls in flight at once.
+        concurrency: calls in flight at once. ``None`` finds the number: as many as `rate_limit` needs at the
+            latency of the service, up to 256, and no more connections than that.
         transport: any ``httpx.AsyncBaseTransport``, in place of the one on aiohttp. The client closes it.
         limiter: in place of the limiter that `rate_limit` describes. One that has a method ``aclose()`` is
             closed with the client.
@@ -87,7 +87,7 @@ class PublitracClient(BaseClient):
         shared: str | Secret | Shared | None = None,
         retry: RetryPolicy | None = None,
         timeout: Timeout | float | None = TIMEOUT,
-        concurrency: int = CONCURRENCY,
+        concurrency: int | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         limiter: RateLimiter | None = None,
         token_store: TokenStore | None = None,

@@ -21,8 +21,11 @@ RATE_GUARD: Final = 0.05
 #: Seconds added to the interval of an even pace, for the same reason.
 EVEN_GUARD: Final = 0.003
 
-#: Calls in flight at once; also the size of the connection pool, so that nothing ever waits for the pool.
+#: Calls in flight at once where there is no rate limit. With one, as many as rate x latency needs, within
+#: bounds. The connection pool is as large, so that nothing ever waits for it.
 CONCURRENCY: Final = 32
+CONCURRENCY_FLOOR: Final = 3
+CONCURRENCY_CEILING: Final = 256
 
 #: Seconds after which a call gives up a shared limiter that cannot be asked.
 LIMITER_PATIENCE: Final = 30.0

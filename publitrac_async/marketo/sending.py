@@ -65,7 +65,7 @@ class MarketoBase(BaseClient):
         rate_limit: Rate | int | None = MARKETO_RATE,
         retry: RetryPolicy | None = None,
         timeout: Timeout | float | None = _BY_OPERATION,
-        concurrency: int = MARKETO_CONCURRENCY,
+        concurrency: int | None = MARKETO_CONCURRENCY,
         transport: httpx.AsyncBaseTransport | None = None,
         limiter: RateLimiter | None = None,
         token_store: TokenStore | None = None,

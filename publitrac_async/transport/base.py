@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
-from publitrac_async.config import RetryPolicy, Timeout, is_integer
+from publitrac_async.config import CONCURRENCY_CEILING, RetryPolicy, Timeout, is_integer
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.transport.events import Hook
 from publitrac_async.transport.limits import RateLimiter
@@ -31,7 +31,8 @@ class BaseClient:
         limiter: asked before every request. One that has a method ``aclose()`` is closed with the client.
         retry: when a failed call is repeated.
         timeout: limits on the time of a call; a number is its total in seconds, ``None`` no total.
-        concurrency: calls in flight at once.
+        concurrency: calls in flight at once; ``None`` for as many as the rate limit needs at the latency of
+            the service, up to 256.
         transport: carries the requests, in place of the one on aiohttp. The client closes it.
         hooks: called with every event of `publitrac_async.transport.events`.
         log_failures: log each call that finally fails as a warning.
@@ -55,7 +56,7 @@ class BaseClient:
         limiter: RateLimiter,
         retry: RetryPolicy | None,
         timeout: Timeout | float | None,
-        concurrency: int,
+        concurrency: int | None,
         transport: httpx.AsyncBaseTransport | None,
         hooks: Sequence[Hook],
         log_failures: bool,
@@ -63,8 +64,8 @@ class BaseClient:
         allow_insecure_http: bool,
     ) -> None:
         self._base_url = check_base_url(base_url, allow_insecure_http=allow_insecure_http)
-        if not is_integer(concurrency) or concurrency < 1:
-            raise ConfigurationError("concurrency must be an integer, at least 1")
+        if concurrency is not None and (not is_integer(concurrency) or concurrency < 1):
+            raise ConfigurationError("concurrency must be an integer, at least 1, or None")
         if retry is not None and not isinstance(retry, RetryPolicy):
             raise ConfigurationError("retry must be a RetryPolicy")
         settings = _timeout(timeout)
@@ -73,8 +74,10 @@ class BaseClient:
         from publitrac_async.transport.aiohttp_transport import AiohttpTransport  # noqa: PLC0415
         from publitrac_async.transport.http import Wire  # noqa: PLC0415
 
-        # One connection more than calls in flight, for the log-in that they may wait for.
-        carrier = transport or AiohttpTransport(pool_size=concurrency + 1, trust_env=trust_env)
+        # One connection more than calls in flight, for the token request that they may wait for. Two limiters
+        # may each need the most.
+        pool_size = 2 * CONCURRENCY_CEILING + 1 if concurrency is None else concurrency + 1
+        carrier = transport or AiohttpTransport(pool_size=pool_size, trust_env=trust_env)
         self._transport = Transport(
             Wire(self._base_url, carrier, settings),
             limiter=limiter,

@@ -1,4 +1,4 @@
-"""Limits on the number of calls: the rate limiter, last gate before the wire, and the concurrency gate."""
+"""The rate limiter: the last gate before the wire."""
 
 from __future__ import annotations
 
@@ -129,49 +129,6 @@ class Unlimited(_Pausable):
         """Return at once, or after the pause."""
         while (wait := self._paused_until - self._clock()) > 0:
             await asyncio.sleep(max(wait, 0.001))
-
-
-class ConcurrencyGate(asyncio.Semaphore):
-    """So many calls in flight at once, and fewer while the service says that they are too many.
-
-    Args:
-        calls: calls in flight at once.
-    """
-
-    def __init__(self, calls: int) -> None:
-        super().__init__(calls)
-        self._calls = calls
-        self._withheld = 0
-        #: Slots to be withheld that are still in use.
-        self._owed = 0
-
-    @property
-    def width(self) -> int:
-        """Calls that may be in flight at once now."""
-        return self._calls - self._withheld
-
-    def narrow(self) -> None:
-        """Let one call fewer be in flight, beginning when the next one ends. One always may."""
-        if self.width > 1:
-            self._withheld += 1
-            self._owed += 1
-
-    def widen(self) -> None:
-        """Let one call more be in flight, up to the number at the beginning."""
-        if not self._withheld:
-            return
-        self._withheld -= 1
-        if self._owed:
-            self._owed -= 1
-        else:
-            super().release()
-
-    def release(self) -> None:
-        """Give a slot back, or keep it where one is to be withheld."""
-        if self._owed:
-            self._owed -= 1
-        else:
-            super().release()
 
 
 def limiter_for(rate_limit: Rate | int | None) -> RateLimiter:

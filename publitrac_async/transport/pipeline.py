@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from attrs import evolve
 
-from publitrac_async.config import CLOSE_PATIENCE, LIMITER_PATIENCE, RetryPolicy, Timeout
+from publitrac_async.config import CLOSE_PATIENCE, RetryPolicy, Timeout
 from publitrac_async.errors import (
     ApiError,
     ClientStateError,
@@ -26,9 +26,11 @@ from publitrac_async.errors import (
     UnexpectedContent,
 )
 from publitrac_async.transport.auth import Authenticator, Authorization
+from publitrac_async.transport.concurrency import ConcurrencyGate
 from publitrac_async.transport.deadline import Deadline
 from publitrac_async.transport.events import Hook
-from publitrac_async.transport.limits import ConcurrencyGate, RateLimiter
+from publitrac_async.transport.lane import Lane, gate_for
+from publitrac_async.transport.limits import RateLimiter
 from publitrac_async.transport.operation import Call, Departure, OperationClass
 from publitrac_async.transport.reporter import Attempt, CallRecord, Reporter
 from publitrac_async.transport.retry import RetryBudget, next_wait
@@ -81,7 +83,7 @@ class Transport:
         limiter: RateLimiter,
         retry: RetryPolicy,
         timeout: Timeout,
-        concurrency: int,
+        concurrency: int | None,
         hooks: Sequence[Hook] = (),
         vendor: str = "",
         base_url: str = "",
@@ -90,11 +92,9 @@ class Transport:
         draw: Callable[[], float] = random.random,
     ) -> None:
         self._wire = wire
-        self._limiter = limiter
         self._retry = retry
         self._budget = RetryBudget(retry)
         self._timeout = timeout
-        self._gate = ConcurrencyGate(concurrency)
         self._clock = clock
         self._reporter = Reporter(
             hooks,
@@ -114,14 +114,16 @@ class Transport:
         #: Calls that wait for a token, and token requests that wait for their permit.
         self._authorizing: set[Deadline] = set()
         self._token_requests = 0
-        #: Why the limiter cannot be asked at present.
-        self._obstacle: LimiterUnavailable | None = None
+        self._concurrency = concurrency
+        self._limiter = limiter
+        self._lane = self._build_lane(limiter, gate_for(concurrency, limiter, clock))
+        self._lanes = {id(limiter): self._lane}
         self._out_of_patience = False
 
     @property
     def gate(self) -> ConcurrencyGate:
         """How many calls may be in flight at once."""
-        return self._gate
+        return self._lane.gate
 
     @property
     def reporter(self) -> Reporter:
@@ -171,11 +173,12 @@ class Transport:
             scope = Deadline(timeout.total, timeout.queue, queued=True)
             self._in_flight.add(scope)
             self._unsent += 1
+            lane = self._lane if limiter is None else self._lane_of(limiter)
             with scope:
-                async with nullcontext() if record.token_request else self._gate:
+                async with nullcontext() if record.token_request else lane.gate:
                     scope.leave_queue()
                     self._reporter.queue_left(record)
-                    result = await self._attempts(call, record, scope, limiter or self._limiter)
+                    result = await self._attempts(call, record, scope, lane)
         except PublitracError as error:
             failure = error.with_traceback(None)
         except BaseException as error:
@@ -222,7 +225,7 @@ class Transport:
         while self._in_flight and self._clock() < patience:
             await asyncio.sleep(0.01)
 
-    async def _attempts(self, call: Call[T], record: CallRecord, scope: Deadline, limiter: RateLimiter) -> T:
+    async def _attempts(self, call: Call[T], record: CallRecord, scope: Deadline, lane: Lane) -> T:
         authenticator = call.authenticator
         renewed = False
         while True:
@@ -242,8 +245,8 @@ class Transport:
             result: T | None = None
             try:
                 departure = Departure(
-                    permit=functools.partial(self._wait_to_leave, record, scope, attempt, limiter),
-                    sent=functools.partial(self._note_sent, record, attempt),
+                    permit=functools.partial(self._wait_to_leave, record, scope, attempt, lane),
+                    sent=functools.partial(self._note_sent, record, attempt, lane),
                 )
                 answer = await self._wire.exchange(call, authorization, attempt, departure)
                 parsed = call.parse(answer)
@@ -251,6 +254,8 @@ class Transport:
             except PublitracError as error:
                 failure = error.with_traceback(None)
                 _mask_credentials(failure, authorization)
+            finally:
+                lane.gate.receive(id(attempt))
             self._reporter.attempt_ended(record, attempt, failure)
             if failure is None:
                 if authenticator is not None and attempt.sent_at is not None:
@@ -263,10 +268,10 @@ class Transport:
                 await authenticator.rejected(authorization)
                 renewed = True
                 continue
-            await self._wait_or_give_up(failure, record, scope, limiter)
+            await self._wait_or_give_up(failure, record, scope, lane)
 
     async def _wait_or_give_up(
-        self, failure: PublitracError, record: CallRecord, scope: Deadline, limiter: RateLimiter
+        self, failure: PublitracError, record: CallRecord, scope: Deadline, lane: Lane
     ) -> None:
         """Wait until the call may be retried, or raise `failure`."""
         operation = record.operation
@@ -276,7 +281,7 @@ class Transport:
             failure.maybe_applied = True  # An answer came, whatever it was.
         record.maybe_applied |= failure.maybe_applied
         if isinstance(failure, RateLimited) and failure.retry_after:
-            limiter.pause(min(failure.retry_after, self._retry.max_retry_after))
+            lane.limiter.pause(min(failure.retry_after, self._retry.max_retry_after))
         level = self._budget.level
         wait = next_wait(
             self._retry,
@@ -294,7 +299,9 @@ class Transport:
         self._reporter.retry_scheduled(record, failure, wait)
         paused = self._clock()
         try:
-            await self._sleep(wait)
+            # The slot is for calls in flight, and this one is not.
+            pause = self._sleep(wait)
+            await (pause if record.token_request else lane.gate.lend(pause))
         finally:
             self._reporter.retry_begins(record, paused)
 
@@ -321,64 +328,68 @@ class Transport:
             self._authorizing.discard(scope)
             scope.leave_queue()
 
-    async def _wait_to_leave(
-        self, record: CallRecord, scope: Deadline, attempt: Attempt, limiter: RateLimiter
-    ) -> None:
+    async def _wait_to_leave(self, record: CallRecord, scope: Deadline, attempt: Attempt, lane: Lane) -> None:
         attempt.connected_at = self._clock()
         if len(self._in_flight) > 1:
             # Other tasks come this far in this turn of the event loop. Requests that then leave right after
             # each other cost less than as many that each wake up who reads them.
             await asyncio.sleep(0)
         if record.permitted:
-            await self._permit(limiter)
+            await lane.permit()
         else:
             scope.enter_queue()
-            await (self._permit_for_token(limiter) if record.token_request else self._permit(limiter))
+            await (self._permit_for_token(lane) if record.token_request else lane.permit())
             scope.leave_queue()
             record.permitted = True
             self._unsent -= 1
 
-    def _note_sent(self, record: CallRecord, attempt: Attempt) -> None:
+    def _note_sent(self, record: CallRecord, attempt: Attempt, lane: Lane) -> None:
         attempt.sent_at = self._clock()
+        if not record.token_request:
+            lane.gate.send(id(attempt))
         if record.seen is not None:
             self._reporter.request_sent(record.seen, attempt)
 
-    async def _permit_for_token(self, limiter: RateLimiter) -> None:
+    async def _permit_for_token(self, lane: Lane) -> None:
         self._token_requests += 1
         for scope in self._authorizing:
             scope.enter_queue()
         try:
-            await self._permit(limiter)
+            await lane.permit()
         finally:
             self._token_requests -= 1
             if not self._token_requests:
                 for scope in self._authorizing:
                     scope.leave_queue()
 
-    async def _permit(self, limiter: RateLimiter) -> None:
-        """Wait for a permit, also while a shared limiter cannot be asked.
+    async def _sleep_open(self, seconds: float) -> None:
+        """Wait, or raise when the client closes."""
+        await self._sleep(seconds)
+        self._check_open()
 
-        Raises:
-            LimiterUnavailable: it could not be asked for longer than `LIMITER_PATIENCE`.
-        """
-        asked = self._clock()
-        while True:
-            try:
-                await limiter.acquire()
-            except LimiterUnavailable as error:
-                failure = error.with_traceback(None)
-            else:
-                self._obstacle = None
-                return
-            # This is no retry of the call: nothing was sent, and the service needs no sparing.
-            if self._obstacle is None:
-                self._reporter.limiter_unavailable(failure)
-            self._obstacle = failure
-            wait = failure.retry_after or 1.0
-            if self._clock() + wait - asked > LIMITER_PATIENCE:
-                raise failure
-            await self._sleep(wait * (0.5 + self._draw()))
-            self._check_open()
+    def _build_lane(self, limiter: RateLimiter, gate: ConcurrencyGate) -> Lane:
+        return Lane(
+            limiter,
+            gate,
+            sleep=self._sleep_open,
+            clock=self._clock,
+            draw=self._draw,
+            on_obstacle=self._reporter.limiter_unavailable,
+        )
+
+    def _lane_of(self, limiter: RateLimiter) -> Lane:
+        lane = self._lanes.get(id(limiter))
+        if lane is None:
+            # A fixed number of calls in flight is one for all limiters; one that adapts follows its limiter.
+            gate = self._lane.gate
+            if self._concurrency is None:
+                gate = gate_for(None, limiter, self._clock)
+            lane = self._lanes[id(limiter)] = self._build_lane(limiter, gate)
+        return lane
+
+    def _obstacle(self) -> LimiterUnavailable | None:
+        """Return the reason why a limiter cannot be asked at present."""
+        return next((lane.obstacle for lane in self._lanes.values() if lane.obstacle is not None), None)
 
     def _cut_short(self, call: Call[Any], record: CallRecord, scope: Deadline) -> PublitracError:
         """Return the error of a call that ran out of time, or that still waited when the client closed."""
@@ -391,8 +402,8 @@ class Transport:
         maybe_applied = in_flight and not reads
         if self._out_of_patience:
             return ClientStateError(f"the client was closed {where}", maybe_applied=maybe_applied)
-        if self._obstacle is not None and not in_flight:
-            return copy.copy(self._obstacle)
+        if not in_flight and (obstacle := self._obstacle()) is not None:
+            return copy.copy(obstacle)
         timeout = call.timeout or self._timeout
         if scope.queued:
             return QueueTimeout(

@@ -65,7 +65,7 @@ class VitecClient(BaseClient):
         retry: when a failed call is repeated: only where nothing was sent, or where the service refused
             because calls came too fast.
         timeout: limits on the time of a call; a number is its total in seconds, ``None`` no total.
-        concurrency: calls in flight at once.
+        concurrency: calls in flight at once; ``None`` for as many as `rate_limit` needs.
         transport: any ``httpx.AsyncBaseTransport``, in place of the one on aiohttp. The client closes it.
         limiter: in place of the limiter that `rate_limit` describes.
         hooks: called with every event of `publitrac_async.transport.events`.
@@ -88,7 +88,7 @@ class VitecClient(BaseClient):
         rate_limit: Rate | int | None = VITEC_CALLS_PER_SECOND,
         retry: RetryPolicy | None = None,
         timeout: Timeout | float | None = TIMEOUT,
-        concurrency: int = VITEC_CONCURRENCY,
+        concurrency: int | None = VITEC_CONCURRENCY,
         transport: httpx.AsyncBaseTransport | None = None,
         limiter: RateLimiter | None = None,
         hooks: Sequence[Hook] = (),

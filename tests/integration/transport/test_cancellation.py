@@ -80,7 +80,7 @@ async def test_cancelled_at_every_suspension(method: str, state: str, moment: Mo
                 slowly = False
                 await twenty(publitrac)
                 assert not connector(publitrac)._acquired
-                assert publitrac._transport._gate._value == 2
+                assert publitrac._transport.gate.in_flight == 0
             if not hit:
                 break
             at += 1

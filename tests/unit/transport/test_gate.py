@@ -7,7 +7,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from publitrac_async.transport.limits import ConcurrencyGate
+from publitrac_async.transport.concurrency import ConcurrencyGate
 from tests.support.clock import run_virtual
 
 
@@ -17,10 +17,10 @@ async def test_a_narrowed_gate_keeps_the_next_slot() -> None:
         gate.narrow()
         assert gate.width == 1
     async with gate:
-        assert gate.locked()
+        assert not gate.has_room
     gate.widen()
     async with gate:
-        assert not gate.locked()
+        assert gate.has_room
 
 
 async def test_one_call_may_always_be_in_flight() -> None:

@@ -1,0 +1,255 @@
+"""The gates: limits on the number of calls in flight at once."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable
+from itertools import islice
+from typing import Final
+
+from publitrac_async.config import (
+    CALLS_PER_SECOND,
+    CONCURRENCY_CEILING,
+    CONCURRENCY_FLOOR,
+    RATE_GUARD,
+    Rate,
+)
+
+#: Slots beyond rate x latency that a gate may open: the latency varies, and one call waits for its permit.
+_SPARE_PART: Final = 1.1
+_SPARE_CALLS: Final = 2
+#: Part by which the last response moves the estimate of the latency.
+_WEIGHT: Final = 0.125
+#: A window of the rate that took this part longer than it had to was not used whole.
+_UNUSED: Final = 1.01
+#: Part of the slots that is added at a time where the rate is not known.
+_STEP: Final = 8
+#: Bounds on the seconds between two looks at the gate, and on those after which slots not needed are closed.
+_SHORTEST_LOOK: Final = 0.005
+_LONGEST_LOOK: Final = 1.0
+_PERIOD: Final = 1.0
+
+
+class ConcurrencyGate:
+    """A fixed number of slots. Calls get them in the order in which they ask.
+
+    Args:
+        calls: calls in flight at once.
+    """
+
+    def __init__(self, calls: int) -> None:
+        self._most = calls
+        self._withheld = 0
+        self._in_flight = 0
+        self._waiters: OrderedDict[asyncio.Future[None], None] = OrderedDict()
+
+    @property
+    def width(self) -> int:
+        """Calls that may be in flight at once now."""
+        return self._most - self._withheld
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that hold a slot."""
+        return self._in_flight
+
+    @property
+    def has_room(self) -> bool:
+        """True if a call would get a slot at once."""
+        return not self._waiters and self._has_room()
+
+    async def __aenter__(self) -> None:
+        await self.enter()
+
+    async def __aexit__(self, *_: object) -> None:
+        self.leave()
+
+    def narrow(self) -> None:
+        """Let one call fewer be in flight, beginning when the next one ends. One always may."""
+        if self.width > 1:
+            self._withheld += 1
+
+    def widen(self) -> None:
+        """Let one call more be in flight, up to the number at the beginning."""
+        if self._withheld:
+            self._withheld -= 1
+            self._admit()
+
+    async def enter(self, *, first: bool = False) -> None:
+        """Wait for a slot.
+
+        Args:
+            first: before all others.
+        """
+        if (first or not self._waiters) and self._has_room():
+            self._take()
+            return
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters[waiter] = None
+        if first:
+            self._waiters.move_to_end(waiter, last=False)
+        self._look_later()
+        try:
+            await waiter
+        except BaseException:
+            if waiter.done() and not waiter.cancelled():  # It had its slot already.
+                self.leave()
+            else:
+                self._waiters.pop(waiter, None)
+            raise
+
+    def leave(self) -> None:
+        """Give the slot back."""
+        self._in_flight -= 1
+        self._admit()
+
+    async def lend(self, pause: Awaitable[None]) -> None:
+        """Let another call have the slot during a pause, and wait for one after it."""
+        self.leave()
+        try:
+            await pause
+            await self.enter(first=True)
+        except BaseException:
+            self._in_flight += 1  # The caller, who holds a slot, leaves.
+            raise
+
+    # Reports of the calls that hold a slot.
+
+    def ask_limiter(self) -> None:
+        """Note that a call begins to wait for its permit."""
+
+    def leave_limiter(self) -> None:
+        """Note that a call has its permit, or gave up."""
+
+    def send(self, request: int) -> None:
+        """Note that a request leaves."""
+
+    def receive(self, request: int) -> None:
+        """Note the end of a request that was noted by `send`; others are ignored."""
+
+    def _has_room(self) -> bool:
+        return self._in_flight < self.width
+
+    def _take(self) -> None:
+        self._in_flight += 1
+
+    def _admit(self) -> None:
+        while self._waiters and self._has_room():
+            waiter, _ = self._waiters.popitem(last=False)
+            if not waiter.done():
+                self._take()
+                waiter.set_result(None)
+        self._look_later()
+
+    def _look_later(self) -> None:
+        """Look for room again later, where it may appear without a call that ends."""
+
+
+class AdaptiveGate(ConcurrencyGate):
+    """As many slots as the rate limit needs at the latency of the service, and no more.
+
+    By Little's law that is rate x latency. A call gets a slot while no other one waits for its permit, so the
+    calls in flight are those that the limiter let through and one in line. Their number may grow by one in
+    the time of one permit, and only while permits are left unused; it shrinks to what the last second needed.
+
+    Args:
+        rate: of the limiter; ``None`` if it is not known.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, rate: Rate | None, *, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(CONCURRENCY_CEILING)
+        self._rate = rate
+        interval = 1 / CALLS_PER_SECOND if rate is None else rate.interval
+        self._interval = min(max(interval, _SHORTEST_LOOK), _LONGEST_LOOK)
+        self._window = math.inf if rate is None else (rate.per + RATE_GUARD) * _UNUSED
+        self._clock = clock
+        self._open = CONCURRENCY_FLOOR
+        self._grown_at = -math.inf
+        self._at_limiter = 0
+        #: Times at which the requests left that have no response yet, in order.
+        self._sent: dict[int, float] = {}
+        #: Times of the last departures, as many as a window of the rate holds.
+        self._departures: deque[float] = deque(maxlen=0 if rate is None else rate.calls)
+        self._latency = 0.0
+        self._peak = 0
+        self._period_ends = -math.inf
+        self._look: asyncio.TimerHandle | None = None
+
+    @property
+    def width(self) -> int:
+        """Calls that may be in flight at once now."""
+        return min(self._open, self._most - self._withheld)
+
+    def leave(self) -> None:
+        """Give the slot back."""
+        now = self._clock()
+        if now >= self._period_ends:
+            self._period_ends = now + _PERIOD
+            self._open = max(CONCURRENCY_FLOOR, min(self._open, self._peak))
+            self._peak = self._in_flight
+        super().leave()
+
+    def ask_limiter(self) -> None:
+        """Note that a call begins to wait for its permit."""
+        self._at_limiter += 1
+
+    def leave_limiter(self) -> None:
+        """Note that a call has its permit, or gave up."""
+        self._at_limiter -= 1
+        self._admit()
+
+    def send(self, request: int) -> None:
+        """Note that a request leaves."""
+        self._sent[request] = now = self._clock()
+        self._departures.append(now)
+
+    def receive(self, request: int) -> None:
+        """Note the end of a request that was noted by `send`; others are ignored."""
+        sent = self._sent.pop(request, None)
+        if sent is not None:
+            seconds = self._clock() - sent
+            self._latency += (seconds - self._latency) * (_WEIGHT if self._latency else 1.0)
+
+    def _has_room(self) -> bool:
+        if self._in_flight < min(CONCURRENCY_FLOOR, self.width):
+            return True
+        return not self._at_limiter and (self._in_flight < self.width or self._grow())
+
+    def _take(self) -> None:
+        super()._take()
+        self._peak = max(self._peak, self._in_flight)
+
+    def _grow(self) -> bool:
+        now = self._clock()
+        if self._open >= self._most or now < self._grown_at + self._interval or not self._needs_more(now):
+            return False
+        self._grown_at = now
+        self._open += 1 if self._rate is not None else max(1, self._open // _STEP)
+        return self._in_flight < self.width
+
+    def _needs_more(self, now: float) -> bool:
+        if self._rate is None:
+            return True
+        used = len(self._departures) == self._rate.calls and now - self._departures[0] < self._window
+        if used:
+            return False
+        latency = self._latency
+        if self._sent:
+            # Requests under way tell of a service that has become slow before any response does. On average
+            # they are half as old as they will be; the one in the middle ignores a single one that hangs.
+            oldest = now - next(iter(self._sent.values()))
+            middle = now - next(islice(self._sent.values(), len(self._sent) // 2, None))
+            latency = max(latency, min(oldest, 2 * middle))
+        return self._open + 1 <= latency / self._rate.interval * _SPARE_PART + _SPARE_CALLS
+
+    def _look_later(self) -> None:
+        if self._waiters and self._look is None and not self._at_limiter:
+            self._look = asyncio.get_running_loop().call_later(self._interval, self._look_now)
+
+    def _look_now(self) -> None:
+        self._look = None
+        self._admit()
