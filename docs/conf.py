@@ -49,7 +49,7 @@ nitpick_ignore_regex = [
     # Types of other packages: their pages are on the network, which a build does without.
     (
         r"py:.*",
-        r"(_?asyncio|collections|contextlib|datetime|decimal|enum|httpx|logging|pathlib|ssl|types|typing|uvicorn)(\..*)?",
+        r"(_?asyncio|collections|contextlib|datetime|decimal|enum|httpx|logging|metrics|pathlib|ssl|trace|types|typing|uuid|uvicorn)(\..*)?",
     ),
     # Aliases, and the keyword arguments of `Sandbox`: they are spelled out where they are used.
     (

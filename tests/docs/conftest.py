@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -34,6 +35,16 @@ MARKETO = {
     "forms": [{"id": 1029, "fields": ["email", "firstName", "lastName"]}],
     "partitions": ["Europe"],
 }
+
+
+@pytest.fixture(autouse=True)
+def logger() -> Iterator[None]:
+    """Pages set the package's logger up; the next test finds it as it was."""
+    package = logging.getLogger("publitrac_async")
+    handlers, level = package.handlers[:], package.level
+    yield
+    package.handlers[:] = handlers
+    package.setLevel(level)
 
 
 @pytest.fixture

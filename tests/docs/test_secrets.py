@@ -1,4 +1,4 @@
-"""The page "Logging and secrets" says that OpenTelemetry and Sentry record nothing of this client's calls."""
+"""The page "Secrets" says that OpenTelemetry and Sentry record nothing of this client's calls."""
 
 from __future__ import annotations
 
