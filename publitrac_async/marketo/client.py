@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, Self
+from collections.abc import Awaitable, Mapping
+from typing import Any, Final, Literal, Self
 
-from publitrac_async.errors import ConfigurationError
+from publitrac_async.checks import refuse
+from publitrac_async.errors import ConfigurationError, Problem
+from publitrac_async.marketo import anything, responses
 from publitrac_async.marketo.fields import FieldOperations
 from publitrac_async.marketo.leads import LeadOperations
 from publitrac_async.marketo.memberships import MembershipOperations
+from publitrac_async.marketo.paging import MarketoPage, MarketoPager
 from publitrac_async.transport.environment import read_variables
 from publitrac_async.transport.refusals import tells_refusals
 
@@ -85,3 +88,51 @@ class MarketoClient(LeadOperations, FieldOperations, MembershipOperations):
             found.pop("munchkin_id", None)
         options |= {name: secret.reveal() if name in addresses else secret for name, secret in found.items()}
         return cls(**options)
+
+    def call(
+        self,
+        verb: Literal["GET", "POST", "DELETE"],
+        path: str,
+        *,
+        query: anything.Parameters = (),
+        json: Any = None,
+        form: anything.Parameters | None = None,
+        repeatable: bool = False,
+        next_page_token: str | None = None,
+    ) -> MarketoPager[Any]:
+        """Call any path of Marketo's API, for what this package has no method for.
+
+        The call has its token, limits, retries and errors like every other. Awaited, it is one page with the
+        items of ``result`` as JSON; iterated over, all items of all pages. Operations whose response is not
+        JSON (files of bulk extracts) are out of reach.
+
+        Args:
+            verb: HTTP method.
+            path: from ``/rest/`` or ``/bulk/`` on, ``"/rest/v1/lists/1001/leads.json"``.
+            query: parameters; a list is joined by commas, and pairs repeat a name. Dates and the like are
+                written as in `sync_leads`.
+            json: the body as JSON.
+            form: the body as form fields, as the Asset API takes it.
+            repeatable: a second execution of a POST does no harm, so the call may be repeated after a lost
+                response. GET and DELETE always may.
+            next_page_token: begin with this page. For activities it says the time to begin with, see "Get
+                Paging Token".
+
+        Raises:
+            ValidationError: verb, path or a value cannot be sent.
+            ApiError: Marketo refused the call; records that it did not take are items of the page.
+        """
+        operation = anything.operation_for(verb, path, repeatable=repeatable)
+        if json is not None and form is not None:
+            refuse([Problem("cannot be given with form", field="json")], operation.name)
+        sent = anything.parameters(query, operation.name)
+        content = None if json is None else anything.body(json, operation.name)
+        fields = None if form is None else anything.parameters(form, operation.name)
+
+        def fetch(token: str | None) -> Awaitable[MarketoPage[Any]]:
+            paged = sent if token is None else (*sent, ("nextPageToken", token))
+            return self._send(
+                operation, responses.raw_page, query=paged, content=content, form=fields, filled=path
+            )
+
+        return MarketoPager(fetch, start=next_page_token)

@@ -15,7 +15,7 @@ import orjson
 
 from publitrac_async.errors import Problem
 
-#: Types that `write_json` writes.
+#: Types of the values that can be sent.
 _WRITABLE: Final = (str, int, float, date, Decimal, uuid.UUID, NoneType)
 #: Our own rules for datetimes, in place of orjson's.
 _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATETIME
@@ -54,6 +54,11 @@ def write_text(value: Any) -> str:
             return f"{value:f}"
         case _:
             return str(value)
+
+
+def is_writable(value: Any) -> bool:
+    """Return True if a value can be sent."""
+    return isinstance(value.value if isinstance(value, enum.Enum) else value, _WRITABLE)
 
 
 def value_problems(record: Mapping[str, Any], body: bytes | None) -> Iterator[Problem]:

@@ -8,13 +8,12 @@ from typing import Any, Final
 
 from publitrac_async.sandbox.clock import SandboxClock
 from publitrac_async.sandbox.database import Database
+from publitrac_async.sandbox.marketo.assets import AssetStore
+from publitrac_async.sandbox.marketo.envelope import RecordRefusedError
+from publitrac_async.sandbox.marketo.fields import FieldBook
+from publitrac_async.sandbox.marketo.leads import DEFAULT_PARTITION, LeadStore
+from publitrac_async.sandbox.marketo.tokens import TokenBook
 from publitrac_async.sandbox.settings import SandboxSettings
-
-from .assets import AssetStore
-from .envelope import RecordRefusedError
-from .fields import FieldBook
-from .leads import DEFAULT_PARTITION, LeadStore
-from .tokens import TokenBook
 
 _PARTS: Final = frozenset(
     {"leads", "fields", "lists", "programs", "campaigns", "forms", "partitions", "mktTokens"}
@@ -85,6 +84,10 @@ class MarketoAccount:
             "fields": [name for name, field in self.fields.all().items() if field.custom],
         }
 
+    def partitions(self) -> dict[str, int]:
+        """Return the partitions: names, and numbers in the order in which they were added."""
+        return {name: number for number, (name, _) in enumerate(self.assets.all("partition"), 1)}
+
     def revoke_tokens(self) -> None:
         """Make the token unknown."""
         self.tokens.revoke()
@@ -118,7 +121,9 @@ class MarketoAccount:
             raise ValueError(f"A field cannot be used: {refused}.") from None
 
     def _seed_asset(self, kind: str, asset: Mapping[str, Any]) -> None:
-        self.assets.add(kind, asset["id"], {"name": asset.get("name", ""), "type": asset.get("type", "")})
+        now = self.leads.now()
+        document = {"name": asset.get("name", ""), "type": asset.get("type", "")}
+        self.assets.add(kind, asset["id"], {**document, "createdAt": now, "updatedAt": now})
         for member in asset.get("leads", ()):
             content = dict(member) if isinstance(member, Mapping) else {"leadId": member}
             lead = content.pop("leadId")

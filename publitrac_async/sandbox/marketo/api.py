@@ -3,93 +3,25 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from publitrac_async.sandbox.content import Content
 from publitrac_async.sandbox.limit import CallLimit
+from publitrac_async.sandbox.marketo.account import MarketoAccount
+from publitrac_async.sandbox.marketo.call import MarketoCall
+from publitrac_async.sandbox.marketo.envelope import CallRefusedError, failure
+from publitrac_async.sandbox.marketo.routes import ROUTES, Route
 from publitrac_async.sandbox.message import Call, Request, Response
 from publitrac_async.sandbox.settings import SandboxSettings
 
-from . import reads, schema, writes
-from .account import MarketoAccount
-from .call import MarketoCall, Run
-from .envelope import CallRefusedError, failure
-
 PREFIX: Final = "/rest/"
 _FORM: Final = "application/x-www-form-urlencoded"
-
-
-@frozen
-class _Route:
-    method: str
-    verb: str
-    path: re.Pattern[str]
-    run: Run
-
-
-def _route(method: str, verb: str, path: str, run: Run) -> _Route:
-    pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", re.escape(path).replace(r"\{", "{").replace(r"\}", "}"))
-    return _Route(method, verb, re.compile(pattern), run)
-
-
-ROUTES: Final = (
-    _route("describe", "GET", "/rest/v1/leads/describe.json", schema.describe),
-    _route("describe2", "GET", "/rest/v1/leads/describe2.json", schema.describe2),
-    _route("getLeadById", "GET", "/rest/v1/lead/{leadId}.json", reads.get_lead_by_id),
-    _route("getLeadsByFilter", "GET", "/rest/v1/leads.json", reads.get_leads_by_filter),
-    _route("syncLead", "POST", "/rest/v1/leads.json", writes.sync_lead),
-    _route("getLeadFields", "GET", "/rest/v1/leads/schema/fields.json", schema.get_lead_fields),
-    _route("createLeadField", "POST", "/rest/v1/leads/schema/fields.json", schema.create_lead_field),
-    _route(
-        "getLeadFieldByName",
-        "GET",
-        "/rest/v1/leads/schema/fields/{fieldApiName}.json",
-        schema.get_lead_field_by_name,
-    ),
-    _route(
-        "updateLeadField",
-        "POST",
-        "/rest/v1/leads/schema/fields/{fieldApiName}.json",
-        schema.update_lead_field,
-    ),
-    _route("pushToMarketo", "POST", "/rest/v1/leads/push.json", writes.push_to_marketo),
-    _route("submitForm", "POST", "/rest/v1/leads/submitForm.json", writes.submit_form),
-    _route("mergeLeads", "POST", "/rest/v1/leads/{leadId}/merge.json", writes.merge_leads),
-    _route("associateLead", "POST", "/rest/v1/leads/{leadId}/associate.json", writes.associate_lead),
-    _route("getLeadsByListId", "GET", "/rest/v1/list/{listId}/leads.json", reads.get_leads_by_list_id),
-    _route("getLeadsByListId", "GET", "/rest/v1/lists/{listId}/leads.json", reads.get_leads_by_list_id),
-    _route(
-        "getListMembership", "GET", "/rest/v1/leads/{leadId}/listMembership.json", reads.get_list_membership
-    ),
-    _route(
-        "getLeadsByProgramId",
-        "GET",
-        "/rest/v1/leads/programs/{programId}.json",
-        reads.get_leads_by_program_id,
-    ),
-    _route(
-        "getProgramMembership",
-        "GET",
-        "/rest/v1/leads/{leadId}/programMembership.json",
-        reads.get_program_membership,
-    ),
-    _route(
-        "getSmartCampaignMembership",
-        "GET",
-        "/rest/v1/leads/{leadId}/smartCampaignMembership.json",
-        reads.get_smart_campaign_membership,
-    ),
-    _route("deleteLeads", "POST", "/rest/v1/leads/delete.json", writes.delete_leads),
-    _route("updatePartitions", "POST", "/rest/v1/leads/partitions.json", writes.update_partitions),
-)
-"""Every operation. A fixed path stands before one with a placeholder that would take it as well."""
 
 
 class Marketo:
@@ -117,18 +49,19 @@ class Marketo:
         return path.startswith(PREFIX)
 
     def read(self, request: Request) -> Call:
-        """Read a call. A POST with `_method=GET` is a GET whose query is in the body."""
-        query = dict(parse_qsl(request.query.decode("latin-1"), keep_blank_values=True))
+        """Read a call. A POST with `_method=GET`, in its URL or form, is a GET with its query in the form."""
+        pairs = parse_qsl(request.query.decode("latin-1"), keep_blank_values=True)
         verb = request.verb
-        if verb == "POST" and query.get("_method") == "GET":
-            verb = "GET"
-            if request.headers.get("content-type", "").startswith(_FORM):
-                query |= dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
+        if verb == "POST":
+            form = _form(request)
+            if ("_method", "GET") in pairs + form:
+                verb, pairs = "GET", [pair for pair in pairs + form if pair[0] != "_method"]
+        query = dict(pairs)
         path = unquote(request.path)
         matches = [(route, match) for route in ROUTES if (match := route.path.fullmatch(path))]
         route, match = next(((r, m) for r, m in matches if r.verb == verb), (None, None))
         arrived = time.monotonic_ns()
-        call = MarketoCall(self._account, request, query, match.groupdict() if match else {})
+        call = MarketoCall(self._account, request, query, match.groupdict() if match else {}, tuple(pairs))
         crowd: list[int] = []
         return Call(
             method=route.method if route else "",
@@ -149,7 +82,7 @@ class Marketo:
             self._running -= 1
 
     def _respond(
-        self, call: MarketoCall, route: _Route | None, *, known: bool, arrived: int, crowd: list[int]
+        self, call: MarketoCall, route: Route | None, *, known: bool, arrived: int, crowd: list[int]
     ) -> Response:
         settings = self._settings
         request = call.request
@@ -194,15 +127,23 @@ class Marketo:
         return None
 
 
-def _run(call: MarketoCall, route: _Route | None, *, known: bool) -> Response:
+def _run(call: MarketoCall, route: Route | None, *, known: bool) -> Response:
     if route is None:
         if known:
             return failure("605", "HTTP Method not supported")
         return failure("610", "Requested resource not found")
     try:
+        call.refuse_repeated(route.repeats)
         return route.run(call)
     except CallRefusedError as refusal:
         return failure(refusal.code, str(refusal))
+
+
+def _form(request: Request) -> list[tuple[str, str]]:
+    """Return the fields of a form in the body."""
+    if not request.headers.get("content-type", "").startswith(_FORM):
+        return []
+    return parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True)
 
 
 def _content(request: Request, query: Mapping[str, str]) -> Content:

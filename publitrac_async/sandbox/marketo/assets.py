@@ -45,15 +45,16 @@ class AssetStore:
         ).fetchone()
         return None if row is None else json.loads(row[0])
 
+    def all(self, kind: str) -> list[tuple[str, dict[str, Any]]]:
+        """Return keys and documents of all assets of a kind, oldest first."""
+        rows = self._database.execute(
+            "SELECT key, document FROM marketo_assets WHERE kind = ? ORDER BY rowid", [kind]
+        )
+        return [(key, json.loads(document)) for key, document in rows]
+
     def named(self, kind: str, name: str) -> tuple[str, dict[str, Any]] | None:
         """Return key and document of the asset with a name."""
-        for key, document in self._database.execute(
-            "SELECT key, document FROM marketo_assets WHERE kind = ? ORDER BY rowid", [kind]
-        ):
-            content = json.loads(document)
-            if content.get("name") == name:
-                return key, content
-        return None
+        return next((asset for asset in self.all(kind) if asset[1].get("name") == name), None)
 
     def join(self, kind: str, key: int | str, lead: int, document: Mapping[str, Any]) -> None:
         """Put a lead into an asset; one that is in it already stays as it is."""
@@ -84,6 +85,12 @@ class AssetStore:
             "UPDATE OR IGNORE marketo_memberships SET lead = ? WHERE lead = ?", [winner, loser]
         )
         self.leave(loser)
+
+    def part(self, kind: str, key: int | str, lead: int) -> None:
+        """Take a lead out of an asset."""
+        self._database.execute(
+            "DELETE FROM marketo_memberships WHERE kind = ? AND key = ? AND lead = ?", [kind, str(key), lead]
+        )
 
     def leave(self, lead: int) -> None:
         """Take a lead out of everything."""

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeAlias
 
 from attrs import frozen
 
+from publitrac_async.sandbox.marketo.account import MarketoAccount
+from publitrac_async.sandbox.marketo.envelope import CallRefusedError
+from publitrac_async.sandbox.marketo.leads import Lead
 from publitrac_async.sandbox.message import Request, Response
-
-from .account import MarketoAccount
-from .envelope import CallRefusedError
-from .leads import Lead
 
 MOST_RECORDS = 300
 
 
 @frozen
 class MarketoCall:
-    """A request with a live token: parameters, path and body, and the account it is about."""
+    """A request with a live token.
+
+    Attributes:
+        account: what it is about.
+        request: as it arrived.
+        query: its parameters; of one that is repeated the last value.
+        path: the values of the path's placeholders.
+        pairs: all parameters, in order.
+    """
 
     account: MarketoAccount
     request: Request
     query: Mapping[str, str]
     path: Mapping[str, str]
+    pairs: tuple[tuple[str, str], ...] = ()
 
     def document(self) -> dict[str, Any]:
         """Return the JSON object in the body.
@@ -83,15 +91,39 @@ class MarketoCall:
             raise CallRefusedError("1004", f"Lead '{self.path[name]}' not found")
         return lead
 
-    def refuse_unknown(self, *known: str) -> None:
-        """Refuse parameters that the operation does not have.
+    def values(self, name: str) -> list[str]:
+        """Return all values of a parameter."""
+        return [value for given, value in self.pairs if given == name]
+
+    def ids(self) -> list[int]:
+        """Return the leads that the call names: `id` parameters (repeated, or with commas), or records.
+
+        Raises:
+            CallRefusedError: If there are none or too many, or one is no number.
+        """
+        named: list[Any] = [text for value in self.values("id") for text in value.split(",")]
+        if not named:
+            named = [record.get("id") for record in self.records(self.document(), known=frozenset())]
+        if len(named) > MOST_RECORDS:
+            raise CallRefusedError("1003", f"Invalid data: more than {MOST_RECORDS} ids")
+        for each in named:
+            if isinstance(each, bool) or not str(each).isdecimal():
+                raise CallRefusedError("1001", f"Invalid value '{each}'. Required of type 'Long'")
+        return [int(each) for each in named]
+
+    def refuse_repeated(self, known: Collection[str]) -> None:
+        """Refuse a parameter that is given twice, unless Marketo's pages repeat it.
+
+        No document tells which of the values counts then, so none is dropped without a word. Parameters that
+        an operation does not have are ignored.
 
         Raises:
             CallRefusedError: If there is one.
         """
-        unknown = set(self.query) - set(known) - {"_method"}
-        if unknown:
-            raise CallRefusedError("1003", f"Invalid data: '{min(unknown)}' is not a parameter")
+        names = [name for name, _ in self.pairs]
+        for name in names:
+            if names.count(name) > 1 and name not in known:
+                raise CallRefusedError("1003", f"Invalid data: '{name}' is given more than once")
 
 
 Run: TypeAlias = Callable[[MarketoCall], Response]

@@ -67,12 +67,10 @@ def page(items: Sequence[Any], query: Mapping[str, str], *, style: str) -> Respo
     Raises:
         CallRefusedError: If the size is none, or the token belongs to another query.
     """
-    size = query.get("batchSize", str(PAGE))
-    if not size.isdecimal() or not 1 <= int(size) <= PAGE:
-        raise CallRefusedError("1003", f"batchSize must be between 1 and {PAGE}")
+    size = page_size(query)
     signature = _signature(query)
     start = _position(query["nextPageToken"], signature) if query.get("nextPageToken") else 0
-    end = start + int(size)
+    end = start + size
     more = end < len(items)
     members: dict[str, Any] = {}
     if more:
@@ -80,6 +78,18 @@ def page(items: Sequence[Any], query: Mapping[str, str], *, style: str) -> Respo
     if style == "both" or (style == "more" and more):
         members["moreResult"] = more
     return success(items[start:end], **members)
+
+
+def page_size(query: Mapping[str, str]) -> int:
+    """Return the items that a page may have.
+
+    Raises:
+        CallRefusedError: If `batchSize` is none.
+    """
+    size = query.get("batchSize", str(PAGE))
+    if not size.isdecimal() or not 1 <= int(size) <= PAGE:
+        raise CallRefusedError("1003", f"batchSize must be between 1 and {PAGE}")
+    return int(size)
 
 
 def _signature(query: Mapping[str, str]) -> int:

@@ -11,8 +11,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from publitrac_async.sandbox.database import Database
-
-from .envelope import RecordRefusedError
+from publitrac_async.sandbox.marketo.envelope import RecordRefusedError
 
 DATA_TYPES: Final = frozenset(
     {
@@ -48,6 +47,8 @@ class Field:
     length: int | None = None
     read_only: bool = False
     searchable: bool = False
+    company: bool = False
+    """It belongs to the lead's company, which Sync Leads does not update (code 1021)."""
     description: str | None = None
     hidden: bool = False
     encoded: bool = True
@@ -55,10 +56,16 @@ class Field:
     custom: bool = False
 
     def check(self, value: Any) -> None:
-        """Refuse a value that does not fit the type (code 1001); null and empty text empty any field."""
-        if value is None or value == "" or _FITS.get(self.data_type, _is_text)(value):
+        """Refuse a value that does not fit the type (code 1001) or is too long (1003).
+
+        Null and empty text empty any field. No document tells the code for a value that is too long.
+        """
+        if value is None or value == "":
             return
-        raise RecordRefusedError("1001", f"Invalid value '{value}'. Required of type '{self.data_type}'")
+        if not _FITS.get(self.data_type, _is_text)(value):
+            raise RecordRefusedError("1001", f"Invalid value '{value}'. Required of type '{self.data_type}'")
+        if self.length is not None and isinstance(value, str) and len(value) > self.length:
+            raise RecordRefusedError("1003", f"Value for '{self.name}' exceeds {self.length} characters")
 
 
 def _is_text(value: Any) -> bool:
@@ -112,8 +119,8 @@ _FITS: Final = {
 #: Name, name for people, type, length; then what is special.
 _STANDARD: Final = (
     ("id", "Id", "integer", None, "searchable read-only"),
-    ("company", "Company Name", "string", 255, ""),
-    ("website", "Website", "url", 255, ""),
+    ("company", "Company Name", "string", 255, "company"),
+    ("website", "Website", "url", 255, "company"),
     ("salutation", "Salutation", "string", 255, ""),
     ("firstName", "First Name", "string", 255, ""),
     ("middleName", "Middle Name", "string", 255, ""),
@@ -152,6 +159,21 @@ _STANDARD: Final = (
     ("sfdcOpptyId", "SFDC Opportunity Id", "string", 255, "searchable read-only"),
     ("createdAt", "Created At", "datetime", None, "read-only"),
     ("updatedAt", "Updated At", "datetime", None, "read-only"),
+    ("annualRevenue", "Annual Revenue", "currency", None, "company"),
+    ("billingCity", "Billing City", "string", 255, "company"),
+    ("billingCountry", "Billing Country", "string", 255, "company"),
+    ("billingPostalCode", "Billing Postal Code", "string", 255, "company"),
+    ("billingState", "Billing State", "string", 255, "company"),
+    ("billingStreet", "Billing Address", "string", 2000, "company"),
+    ("industry", "Industry", "string", 255, "company"),
+    ("mainPhone", "Main Phone", "phone", 255, "company"),
+    ("numberOfEmployees", "Num Employees", "integer", None, "company"),
+    ("sicCode", "SIC Code", "string", 255, "company"),
+    ("site", "Site", "string", 255, "company"),
+    ("department", "Department", "string", 255, ""),
+    ("leadRole", "Role", "string", 255, ""),
+    ("leadStatus", "Lead Status", "string", 255, ""),
+    ("rating", "Lead Rating", "string", 255, ""),
 )
 _SEARCHABLE_CUSTOM: Final = frozenset({"string", "email", "integer"})
 _STANDARD_MAY_CHANGE: Final = frozenset({"description", "isHtmlEncodingInEmail", "isSensitive"})
@@ -191,6 +213,7 @@ class FieldBook:
                 length=length,
                 read_only="read-only" in special,
                 searchable="searchable" in special,
+                company="company" in special,
                 description=change.get("description"),
                 encoded=change.get("isHtmlEncodingInEmail", data_type not in ("boolean", "date")),
                 sensitive=change.get("isSensitive", True),

@@ -7,10 +7,9 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 from publitrac_async.sandbox.limit import CallLimit
+from publitrac_async.sandbox.marketo.account import MarketoAccount
 from publitrac_async.sandbox.message import Call, Request, Response
 from publitrac_async.sandbox.settings import SandboxSettings
-
-from .account import MarketoAccount
 
 PATH: Final = "/identity/oauth/token"
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from publitrac_async.sandbox.clock import SandboxClock
 from publitrac_async.sandbox.database import Database
+from publitrac_async.sandbox.marketo.history import DELETED, NEW_LEAD, History
 
 Lead = dict[str, Any]
 
@@ -37,6 +38,8 @@ class LeadStore:
             "(id INTEGER PRIMARY KEY AUTOINCREMENT, lead INTEGER NOT NULL, document TEXT NOT NULL)"
         )
 
+        self.history: History = History(database)
+
     def now(self) -> str:
         """Return the time as answers have it."""
         return self._clock.text().replace(" ", "T") + "Z"
@@ -52,14 +55,16 @@ class LeadStore:
             [number, document.get("email"), json.dumps(document, ensure_ascii=False)],
         )
         assert cursor.lastrowid is not None
+        self.history.add(cursor.lastrowid, NEW_LEAD, moment, {"Source Type": "Web service API"})
         return cursor.lastrowid
 
     def update(self, number: int, values: Mapping[str, Any]) -> None:
         """Change a lead that exists."""
-        document = self.get(number)
-        assert document is not None
-        document |= {**values, "updatedAt": self.now()}
+        before = self.get(number)
+        assert before is not None
+        document = before | {**values, "updatedAt": self.now()}
         del document["id"]
+        self.history.add_changes(number, document["updatedAt"], before, values)
         self._database.execute(
             "UPDATE marketo_leads SET email = ?, document = ?, "
             "changed = (SELECT max(changed) + 1 FROM marketo_leads) WHERE id = ?",
@@ -108,6 +113,7 @@ class LeadStore:
 
     def delete(self, number: int) -> None:
         """Remove a lead with its cookies and activities."""
+        self.history.add(number, DELETED, self.now(), {})
         self._database.execute("DELETE FROM marketo_leads WHERE id = ?", [number])
         self._database.execute("DELETE FROM marketo_cookies WHERE lead = ?", [number])
         self._database.execute("DELETE FROM marketo_activities WHERE lead = ?", [number])
@@ -138,6 +144,8 @@ class LeadStore:
             "INSERT INTO marketo_activities (lead, document) VALUES (?, ?)",
             [number, json.dumps(document, ensure_ascii=False)],
         )
+        values = {name: value for name, value in document.items() if name != "type"}
+        self.history.add(number, document["type"], self.now(), values)
 
     def activities(self) -> list[dict[str, Any]]:
         """Return every activity, oldest first."""
@@ -148,3 +156,4 @@ class LeadStore:
         """Forget everything."""
         for table in _TABLES:
             self._database.execute(f"DELETE FROM {table}")  # noqa: S608 - constant names
+        self.history.clear()

@@ -5,29 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from publitrac_async.sandbox.marketo.call import MarketoCall
+from publitrac_async.sandbox.marketo.envelope import CallRefusedError, page, success
+from publitrac_async.sandbox.marketo.leads import Lead
 from publitrac_async.sandbox.message import Response
-
-from .call import MarketoCall
-from .envelope import CallRefusedError, page, success
-from .leads import Lead
 
 DEFAULT_FIELDS: Final = ("id", "email", "updatedAt", "createdAt", "firstName", "lastName")
 MOST_VALUES: Final = 300
 MOST_MATCHES: Final = 1000
-_PAGING: Final = ("batchSize", "nextPageToken")
+_PARTITION: Final = "leadPartitionId"
 
 
 def get_lead_by_id(call: MarketoCall) -> Response:
     """Get Lead by Id."""
-    call.refuse_unknown("fields")
     wanted = _wanted(call)
     lead = call.account.leads.get(call.number("leadId"))
-    return success([] if lead is None else [_shown(lead, wanted)])
+    return success([] if lead is None else [_shown(call, lead, wanted)])
 
 
 def get_leads_by_filter(call: MarketoCall) -> Response:
     """Get Leads by Filter Type."""
-    call.refuse_unknown("filterType", "filterValues", "fields", *_PAGING)
     filter_type = call.query.get("filterType", "")
     for name in ("filterType", "filterValues"):
         if not call.query.get(name):
@@ -39,36 +36,38 @@ def get_leads_by_filter(call: MarketoCall) -> Response:
     values = [value.strip() for value in call.query["filterValues"].split(",")]
     if len(values) > MOST_VALUES:
         raise CallRefusedError("1003", f"Invalid data: more than {MOST_VALUES} filterValues")
-    found = call.account.leads.find(filter_type, values)
+    if filter_type == _PARTITION:
+        named = {str(number): name for name, number in call.account.partitions().items()}
+        found = call.account.leads.find("partitionName", [named[each] for each in values if each in named])
+    else:
+        found = call.account.leads.find(filter_type, values)
     if len(found) > MOST_MATCHES:
         raise CallRefusedError("1003", "Too many results match the filter")
     wanted = _wanted(call)
-    return page([_shown(lead, wanted) for lead in found], call.query, style="more")
+    return page([_shown(call, lead, wanted) for lead in found], call.query, style="more")
 
 
 def get_leads_by_list_id(call: MarketoCall) -> Response:
     """Get Leads by List Id."""
-    call.refuse_unknown("fields", *_PAGING)
     members = _members(call, "list", "listId")
     wanted = _wanted(call)
-    return page([_shown(lead, wanted) for lead, _ in members], call.query, style="token")
+    return page([_shown(call, lead, wanted) for lead, _ in members], call.query, style="token")
 
 
 def get_leads_by_program_id(call: MarketoCall) -> Response:
     """Get Leads by Program Id."""
-    call.refuse_unknown("fields", *_PAGING)
     program = int(call.path["programId"]) if call.path["programId"].isdecimal() else 0
     members = _members(call, "program", "programId")
     wanted = _wanted(call)
     items = [
-        {**_shown(lead, wanted), "membership": _program(program, membership)} for lead, membership in members
+        {**_shown(call, lead, wanted), "membership": _program(program, membership)}
+        for lead, membership in members
     ]
     return page(items, call.query, style="token")
 
 
 def get_list_membership(call: MarketoCall) -> Response:
     """Get Lists by Lead Id."""
-    call.refuse_unknown(*_PAGING)
     lead = call.lead()
     items = [
         {"listId": key, "createdAt": membership["createdAt"], "updatedAt": membership["updatedAt"]}
@@ -79,7 +78,6 @@ def get_list_membership(call: MarketoCall) -> Response:
 
 def get_program_membership(call: MarketoCall) -> Response:
     """Get Programs by Lead Id."""
-    call.refuse_unknown("earliestUpdatedAt", "latestUpdatedAt", "filterType", "filterValues", *_PAGING)
     lead = call.lead()
     if call.query.get("filterType", "programId") != "programId":
         raise CallRefusedError("1011", f"Field '{call.query['filterType']}' not supported")
@@ -95,7 +93,6 @@ def get_program_membership(call: MarketoCall) -> Response:
 
 def get_smart_campaign_membership(call: MarketoCall) -> Response:
     """Get Smart Campaigns by Lead Id."""
-    call.refuse_unknown("earliestUpdatedAt", "latestUpdatedAt", *_PAGING)
     lead = call.lead()
     items = [
         {
@@ -131,8 +128,11 @@ def _wanted(call: MarketoCall) -> tuple[str, ...]:
     return names
 
 
-def _shown(lead: Lead, names: Iterable[str]) -> dict[str, Any]:
-    return {name: lead.get(name) for name in names}
+def _shown(call: MarketoCall, lead: Lead, names: Iterable[str]) -> dict[str, Any]:
+    shown = {name: lead.get(name) for name in names}
+    if _PARTITION in shown:
+        shown[_PARTITION] = call.account.partitions().get(lead["partitionName"])
+    return shown
 
 
 def _program(key: int, membership: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from publitrac_async.sandbox.marketo.call import MarketoCall
+from publitrac_async.sandbox.marketo.envelope import CallRefusedError, RecordRefusedError, page, success
+from publitrac_async.sandbox.marketo.fields import Field
 from publitrac_async.sandbox.message import Response
-
-from .call import MarketoCall
-from .envelope import CallRefusedError, RecordRefusedError, page, success
-from .fields import Field
 
 
 def describe(call: MarketoCall) -> Response:
     """Describe Lead."""
-    call.refuse_unknown()
     result = []
     for field in call.account.fields.all().values():
         item: dict[str, Any] = {
@@ -32,7 +30,6 @@ def describe(call: MarketoCall) -> Response:
 
 def describe2(call: MarketoCall) -> Response:
     """Describe Lead2."""
-    call.refuse_unknown()
     fields = call.account.fields.all().values()
     items = []
     for field in fields:
@@ -44,25 +41,28 @@ def describe2(call: MarketoCall) -> Response:
         if field.length is not None:
             item["length"] = field.length
         items.append({**item, "updateable": not field.read_only, "crmManaged": False})
-    searchable = [[field.name] for field in fields if field.searchable]
+    # Visitors are no field, and leads can be searched by them.
+    searchable = [*([field.name] for field in fields if field.searchable), ["cookies"]]
     return success([{"name": "API Lead", "searchableFields": searchable, "fields": items}])
+
+
+def get_lead_partitions(call: MarketoCall) -> Response:
+    """Get Lead Partitions."""
+    return success([{"id": number, "name": name} for name, number in call.account.partitions().items()])
 
 
 def get_lead_field_by_name(call: MarketoCall) -> Response:
     """Get Lead Field by Name."""
-    call.refuse_unknown()
     return success([_shown(_field(call))])
 
 
 def get_lead_fields(call: MarketoCall) -> Response:
     """Get Lead Fields."""
-    call.refuse_unknown("batchSize", "nextPageToken")
     return page([_shown(field) for field in call.account.fields.all().values()], call.query, style="both")
 
 
 def create_lead_field(call: MarketoCall) -> Response:
     """Create Lead Fields."""
-    call.refuse_unknown()
     result: list[dict[str, Any]] = []
     for record in call.records(call.document(), known=frozenset()):
         try:
@@ -76,7 +76,6 @@ def create_lead_field(call: MarketoCall) -> Response:
 
 def update_lead_field(call: MarketoCall) -> Response:
     """Update Lead Field."""
-    call.refuse_unknown()
     records = call.records(call.document(), known=frozenset())
     if len(records) != 1:
         raise CallRefusedError("1003", "Invalid data: exactly one record is allowed")

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from .account import MarketoAccount
-from .envelope import RecordRefusedError
-from .fields import Field
-from .leads import DEFAULT_PARTITION, Lead
+from publitrac_async.sandbox.marketo.account import MarketoAccount
+from publitrac_async.sandbox.marketo.envelope import RecordRefusedError
+from publitrac_async.sandbox.marketo.fields import Field
+from publitrac_async.sandbox.marketo.leads import DEFAULT_PARTITION, Lead
 
 #: Members of a record that are no fields.
 _BESIDE: Final = frozenset({"mktToken", "cookies"})
@@ -23,6 +23,8 @@ class Rules:
     action: str = "createOrUpdate"
     lookup: str = "email"
     partition: str | None = None
+    syncs: bool = False
+    """Sync Leads, which does not update companies."""
     pushes: bool = False
     """`mktToken` and `cookies` are known."""
 
@@ -81,6 +83,8 @@ class LeadWriter:
         self._fields["id"].check(value)
 
     def _check(self, field: Field, value: Any) -> None:
+        if field.company and self._rules.syncs:
+            raise RecordRefusedError("1021", "Company update not allowed")
         if field.read_only:
             raise RecordRefusedError("1003", f"Field '{field.name}' is read-only")
         field.check(value)

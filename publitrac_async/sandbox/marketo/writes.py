@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from ipaddress import AddressValueError, IPv4Address
 from typing import Any, Final
 
+from publitrac_async.sandbox.marketo.call import MarketoCall
+from publitrac_async.sandbox.marketo.envelope import CallRefusedError, RecordRefusedError, success
+from publitrac_async.sandbox.marketo.sync import LeadWriter, Rules
 from publitrac_async.sandbox.message import Response
-
-from .call import MarketoCall
-from .envelope import CallRefusedError, RecordRefusedError, success
-from .sync import LeadWriter, Rules
 
 ACTIONS: Final = ("createOrUpdate", "createOnly", "updateOnly", "createDuplicate")
 MOST_MERGED: Final = 25
@@ -23,7 +22,6 @@ _VISITOR: Final = frozenset({"pageURL", "queryString", "leadClientIpAddress", "u
 
 def sync_lead(call: MarketoCall) -> Response:
     """Sync Leads."""
-    call.refuse_unknown()
     document = call.document()
     records = call.records(document, known=_SYNC)
     action = document.get("action", "createOrUpdate")
@@ -32,7 +30,7 @@ def sync_lead(call: MarketoCall) -> Response:
     partition = _partition(call, document)
     if partition is not None and action not in ("createOrUpdate", "createOnly"):
         raise CallRefusedError("1003", "Invalid data: partitionName does not go with this action")
-    writer = LeadWriter(call.account, Rules(action, _lookup(call, document), partition))
+    writer = LeadWriter(call.account, Rules(action, _lookup(call, document), partition, syncs=True))
     result: list[dict[str, Any]] = []
     for record in records:
         try:
@@ -46,7 +44,6 @@ def sync_lead(call: MarketoCall) -> Response:
 
 def push_to_marketo(call: MarketoCall) -> Response:
     """Push Lead to Marketo. A record that is not taken has no status, as on the vendor's page."""
-    call.refuse_unknown()
     document = call.document()
     records = call.records(document, known=_PUSH)
     name = document.get("programName")
@@ -76,7 +73,6 @@ def push_to_marketo(call: MarketoCall) -> Response:
 
 def submit_form(call: MarketoCall) -> Response:
     """Submit Form."""
-    call.refuse_unknown()
     document = call.document()
     records = call.records(document, known=frozenset({"formId", "programId"}))
     if len(records) != 1:
@@ -110,7 +106,6 @@ def submit_form(call: MarketoCall) -> Response:
 
 def merge_leads(call: MarketoCall) -> Response:
     """Merge Leads: parameters in the query only."""
-    call.refuse_unknown("leadId", "leadIds", "mergeInCRM")
     text = call.query.get("leadIds") or call.query.get("leadId")
     if not text:
         raise CallRefusedError("1003", "Losing lead ids not specified")
@@ -134,7 +129,6 @@ def merge_leads(call: MarketoCall) -> Response:
 
 def associate_lead(call: MarketoCall) -> Response:
     """Associate Lead."""
-    call.refuse_unknown("cookie")
     lead = call.lead()
     cookie = call.query.get("cookie", "")
     if not _COOKIE.fullmatch(cookie):
@@ -145,9 +139,12 @@ def associate_lead(call: MarketoCall) -> Response:
 
 def delete_leads(call: MarketoCall) -> Response:
     """Delete Leads."""
-    call.refuse_unknown()
     result: list[dict[str, Any]] = []
-    for record in call.records(call.document(), known=frozenset()):
+    if call.values("id"):
+        records: list[Any] = [{"id": number} for number in call.ids()]
+    else:
+        records = call.records(call.document(), known=frozenset())
+    for record in records:
         number = record.get("id")
         if not isinstance(number, int) or call.account.leads.get(number) is None:
             reasons = RecordRefusedError("1004", "Lead not found").reasons
@@ -161,7 +158,6 @@ def delete_leads(call: MarketoCall) -> Response:
 
 def update_partitions(call: MarketoCall) -> Response:
     """Update Lead Partition."""
-    call.refuse_unknown()
     result: list[dict[str, Any]] = []
     for record in call.records(call.document(), known=frozenset()):
         number, partition = record.get("id"), record.get("partitionName")

@@ -1,0 +1,106 @@
+"""Builds calls of any path of Marketo's API, for what this package has no method for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, TypeAlias
+
+from publitrac_async.checks import refuse
+from publitrac_async.config import MARKETO_BODY
+from publitrac_async.errors import Problem
+from publitrac_async.marketo.building import Query
+from publitrac_async.marketo.values import is_writable, write_json, write_text
+from publitrac_async.transport.operation import Operation, OperationClass
+
+#: Parameters by name; a list is joined by commas. Pairs can repeat a name.
+Parameters: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, Any]]
+
+_VERBS: Final = {
+    "GET": OperationClass.READ,
+    "POST": OperationClass.APPEND,
+    "DELETE": OperationClass.UPSERT,
+}
+_PATH: Final = re.compile(r"/(?:rest|bulk)(?:/[A-Za-z0-9_.~%@:+-]+)+")
+#: A part of a path that names a resource. All others are ids and names of the account.
+_RESOURCE: Final = re.compile(r"v\d+|[A-Za-z][A-Za-z_]*\d*(?:\.json)?")
+
+
+def operation_for(verb: str, path: str, *, repeatable: bool) -> Operation:
+    """Return the operation of a path. Its name and path show no ids: logs and metrics have them.
+
+    Raises:
+        ValidationError: the verb or the path is none of Marketo's.
+    """
+    kind = _VERBS.get(verb)
+    name = f"{verb if kind else 'call'} {_shown(path)}"
+    problems = []
+    if kind is None:
+        problems.append(Problem(f"must be one of {', '.join(_VERBS)}", field="verb"))
+    if not _PATH.fullmatch(path) or ".." in path:
+        problems.append(
+            Problem(
+                "must begin with /rest/ or /bulk/, and have no parameters: give those as query", field="path"
+            )
+        )
+    refuse(problems, name)
+    if repeatable and kind is OperationClass.APPEND:
+        kind = OperationClass.UPSERT
+    assert kind is not None
+    return Operation(name=name, verb=verb, path=_shown(path), operation_class=kind)
+
+
+def parameters(given: Parameters, operation: str) -> Query:
+    """Return parameters as text; those that are ``None`` are left out.
+
+    Raises:
+        ValidationError: a value cannot be sent, or one of a list holds a comma.
+    """
+    pairs = given.items() if isinstance(given, Mapping) else given
+    problems: list[Problem] = []
+    found: list[tuple[str, str]] = []
+    for name, value in pairs:
+        if isinstance(value, Mapping):
+            text = write_json(value)
+            if text is None:
+                problems.append(Problem("cannot be written as JSON", field=name))
+            else:
+                found.append((name, text.decode()))
+        elif isinstance(value, list | tuple | set | frozenset | range):
+            texts = [write_text(each) for each in value]
+            if any("," in text for text in texts):
+                problems.append(Problem("holds a comma, at which Marketo splits values", field=name))
+            elif texts:
+                found.append((name, ",".join(texts)))
+        elif not is_writable(value):
+            problems.append(Problem(f"cannot be written from {type(value).__name__}", field=name))
+        elif value is not None:
+            found.append((name, write_text(value)))
+    refuse(problems, operation)
+    return tuple(found)
+
+
+def body(content: Any, operation: str) -> bytes:
+    """Return a body as JSON.
+
+    Raises:
+        ValidationError: it cannot be written, or is larger than a megabyte.
+    """
+    written = write_json(content)
+    if written is None:
+        refuse([Problem("holds a value that JSON cannot carry", field="json")], operation)
+    assert written is not None
+    if len(written) > MARKETO_BODY:
+        refuse([Problem(f"is larger than {MARKETO_BODY} bytes", field="json")], operation)
+    return written
+
+
+def _shown(path: str) -> str:
+    """Return a path without ids and names."""
+    parts = path.partition("?")[0].split("/")
+    shown = (part if not part or _RESOURCE.fullmatch(part) else _hidden(part) for part in parts)
+    return "/".join(shown)
+
+
+def _hidden(part: str) -> str:
+    return "{id}.json" if part.endswith(".json") else "{id}"
