@@ -124,7 +124,9 @@ async def test_the_quota_of_the_day_ends_the_run_and_the_next_day_goes_on(tmp_pa
 
 async def test_an_error_between_two_parts_of_a_batch(marketo: MarketoClient, sandbox: Sandbox) -> None:
     sandbox.inject(Fault("status", match="marketo.syncLead", status=400, after=1, times=None))
-    records = [MarketoLeads(marketo).prepare(row | {"city": "x" * 9000}).record for row in rows(200)]
+    long = ("address", "doNotCallReason", "unsubscribedReason", "marketoSocialFacebookProfileURL")
+    texts = dict.fromkeys(long, "x" * 2000)
+    records = [MarketoLeads(marketo).prepare(row | texts).record for row in rows(200)]
     outcomes = await MarketoLeads(marketo).send(records)
     assert outcomes[:100] == [None] * 100
     assert outcomes.count(None) < 200
