@@ -89,7 +89,9 @@ class OpenTelemetry:
 
         self._request_duration = seconds("http.client.request.duration", "Duration of HTTP client requests.")
         self._call_duration = seconds("publitrac.call.duration", "Calls, with waits and retries.")
-        self._queue_wait = seconds("publitrac.call.queue_wait", "Waits of calls for a free slot.")
+        self._queue_wait = seconds(
+            "publitrac.call.queue_wait", "Waits of calls for a slot of a fixed concurrency."
+        )
         self._limiter_wait = seconds("publitrac.call.limiter_wait", "Waits of calls for the rate limiter.")
         self._queued = meter.create_up_down_counter("publitrac.call.queued", "{call}", "Calls in the queue.")
         self._in_flight = meter.create_up_down_counter(

@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from itertools import islice
-from typing import Final
+from typing import ClassVar, Final
 
 from publitrac_async.config import (
     CALLS_PER_SECOND,
@@ -39,6 +39,9 @@ class ConcurrencyGate:
     Args:
         calls: calls in flight at once.
     """
+
+    #: True if slots follow the rate limit: a wait for one is a wait for the limit.
+    follows_limit: ClassVar[bool] = False
 
     def __init__(self, calls: int) -> None:
         self._most = calls
@@ -159,6 +162,8 @@ class AdaptiveGate(ConcurrencyGate):
         rate: of the limiter; ``None`` if it is not known.
         clock: monotonic seconds.
     """
+
+    follows_limit = True
 
     def __init__(self, rate: Rate | None, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(CONCURRENCY_CEILING)

@@ -65,10 +65,13 @@ class QueueLeft(CallEvent):
     """A call left the client's queue and is in flight now.
 
     Attributes:
-        queue_wait: seconds it waited for a free slot.
+        queue_wait: seconds it waited for one of the slots that a fixed `concurrency` allows.
+        limiter_wait: seconds it waited for a slot where the client finds the number of slots itself: they
+            follow the rate limit, so this is a wait for the limit.
     """
 
     queue_wait: float
+    limiter_wait: float = 0.0
 
 
 @frozen(kw_only=True)
@@ -90,7 +93,8 @@ class RequestSent(CallEvent):
 
     Attributes:
         attempt: number of the attempt within its call, from 1.
-        limiter_wait: seconds it waited for the rate limiter.
+        limiter_wait: seconds that the rate limit held it back, in the first attempt with those of
+            `QueueLeft`.
         connection_wait: seconds it waited for a connection, a new one or one of the pool; 0 for an
             injected transport, which connects later.
     """
@@ -159,10 +163,10 @@ class CallEnded(CallEvent):
         outcome: how it ended.
         attempts: attempts begun; 0 for a call that never left the queue or was refused at once.
         elapsed: seconds from `CallStarted`.
-        queue_wait: seconds in the client's queue.
+        queue_wait: seconds in the queue for one of the slots that a fixed `concurrency` allows.
         token_wait: seconds of waiting for credentials.
         connection_wait: seconds of waiting for connections.
-        limiter_wait: seconds of waiting for the rate limiter.
+        limiter_wait: seconds that the rate limit held the call back, in the queue and before each request.
         response_time: seconds from requests to the ends of their responses.
         retry_wait: seconds of pauses between attempts.
         status: HTTP status of the last response, ``None`` without one.

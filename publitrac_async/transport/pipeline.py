@@ -174,6 +174,8 @@ class Transport:
             self._in_flight.add(scope)
             self._unsent += 1
             lane = self._lane if limiter is None else self._lane_of(limiter)
+            if record.seen is not None:
+                record.seen.limited = lane.gate.follows_limit
             with scope:
                 async with nullcontext() if record.token_request else lane.gate:
                     scope.leave_queue()

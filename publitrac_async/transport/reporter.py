@@ -60,10 +60,12 @@ class Observation:
 
     Attributes:
         names: the fields that all events of the call share.
+        limited: a wait in the queue is one for the rate limit.
         asked_at: the call waits for credentials since then.
     """
 
     names: dict[str, Any]
+    limited: bool = False
     queue: float = 0.0
     token: float = 0.0
     connection: float = 0.0
@@ -71,6 +73,13 @@ class Observation:
     response: float = 0.0
     retry: float = 0.0
     asked_at: float | None = None
+
+    def queue_left(self, wait: float) -> None:
+        """Count a wait in the queue."""
+        if self.limited:
+            self.limiter += wait
+        else:
+            self.queue += wait
 
     def token_arrived(self, now: float) -> float:
         """End a wait for credentials, and return its seconds."""
@@ -171,8 +180,8 @@ class Reporter:
         self.queued -= 1
         self.in_flight += 1
         if (seen := record.seen) is not None:
-            seen.queue = self._clock() - record.started
-            self.emit(QueueLeft(**seen.names, queue_wait=seen.queue))
+            seen.queue_left(self._clock() - record.started)
+            self.emit(QueueLeft(**seen.names, queue_wait=seen.queue, limiter_wait=seen.limiter))
 
     def attempt_started(
         self, seen: Observation, attempt: Attempt, authorization: Authorization
@@ -189,6 +198,8 @@ class Reporter:
     def request_sent(self, seen: Observation, attempt: Attempt) -> None:
         """Tell that a request is about to be written."""
         connection, limiter, _ = _parts(attempt, self._clock())
+        if attempt.number == 1:
+            limiter += seen.limiter
         self.emit(
             RequestSent(
                 **seen.names, attempt=attempt.number, limiter_wait=limiter, connection_wait=connection
@@ -290,13 +301,15 @@ class Reporter:
         if seen is None:
             return
         seen.token_arrived(now)
+        if record.queued:
+            seen.queue_left(elapsed)
         self.emit(
             CallEnded(
                 **seen.names,
                 outcome=_outcome(failure),
                 attempts=record.attempts,
                 elapsed=elapsed,
-                queue_wait=elapsed if record.queued else seen.queue,
+                queue_wait=seen.queue,
                 token_wait=seen.token,
                 connection_wait=seen.connection,
                 limiter_wait=seen.limiter,

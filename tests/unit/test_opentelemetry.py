@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from publitrac_async import PublitracError, Timeout
+from publitrac_async import CallEnded, CallEvent, PublitracError, Timeout
 from publitrac_async.marketo import MarketoClient
 from publitrac_async.opentelemetry import OpenTelemetry
 from publitrac_async.transport.auth import SharedToken, Token
@@ -214,12 +214,17 @@ async def test_the_hook_forgets_calls_that_ended() -> None:
 
 @virtual
 async def test_metrics_of_calls(recorder: Recorder) -> None:
-    sender = pipeline(recorder, status(503), [0.2, ok()], concurrency=1)
-    await asyncio.gather(sender.send(call()), sender.send(call()))
+    events: list[CallEvent] = []
+    hooks = [recorder.hook(), events.append]
+    script = Script(status(503), [0.2, ok()])
+    settings: dict[str, Any] = {"base_url": "https://app.example.com", "vendor": "publitrac"}
+    sender = transport(script, hooks=hooks, concurrency=1, **settings)
+    await asyncio.gather(*(sender.send(call()) for _ in range(3)))
+    told = [event for event in events if isinstance(event, CallEnded)]
     points = recorder.points()
     (duration,) = points["publitrac.call.duration"]
     assert (duration.count, duration.attributes) == (
-        2,
+        3,
         {
             "publitrac.vendor": "publitrac",
             "publitrac.operation": "upsert",
@@ -227,14 +232,16 @@ async def test_metrics_of_calls(recorder: Recorder) -> None:
             "server.address": "app.example.com",
         },
     )
-    assert duration.sum == pytest.approx(0.125 + 0.2 + 0.525, abs=0.01)
-    assert points["publitrac.call.queue_wait"][0].sum == pytest.approx(0.325, abs=0.01)
-    assert points["publitrac.call.limiter_wait"][0].count == 2
+    assert duration.sum == pytest.approx(sum(end.elapsed for end in told)) != 0
+    (queued,) = points["publitrac.call.queue_wait"]
+    assert (queued.count, queued.sum) == (3, pytest.approx(sum(end.queue_wait for end in told)))
+    assert queued.sum > 0.1
+    assert points["publitrac.call.limiter_wait"][0].count == 3
     assert 0.25 in duration.explicit_bounds  # Seconds, not milliseconds.
     requests = points["http.client.request.duration"]
     assert {
         (p.attributes["http.response.status_code"], p.attributes.get("error.type"), p.count) for p in requests
-    } == {(200, None, 2), (503, "ServerError", 1)}
+    } == {(200, None, 3), (503, "ServerError", 1)}
     assert recorder.total("publitrac.call.retries") == 1
 
 

@@ -142,6 +142,32 @@ async def test_waits_are_told_apart() -> None:
     assert [round(e.limiter_wait) for e in events if isinstance(e, RequestSent)] == [1, 0]
 
 
+@virtual
+async def test_a_wait_for_the_limit_is_told_whole() -> None:
+    """The slots follow the limit, so most of the wait is for a slot."""
+    sender, events = pipeline([0.05, ok()], limiter=WindowLimiter(35, clock=now), concurrency=None)
+    begun = now()
+    await asyncio.gather(*(sender.send(call()) for _ in range(300)))
+    took = now() - begun
+    assert took > 7
+    told = ends(events)
+    assert max(end.limiter_wait for end in told) == pytest.approx(took - 0.05, abs=0.1)
+    assert {end.queue_wait for end in told} == {0}
+    assert max(e.limiter_wait for e in events if isinstance(e, RequestSent)) == pytest.approx(took, abs=0.1)
+    for end in told:
+        assert end.elapsed == pytest.approx(end.limiter_wait + end.response_time, abs=0.01)
+
+
+@virtual
+async def test_a_call_that_fails_in_the_queue_for_the_limit_tells_its_wait() -> None:
+    limiter = WindowLimiter(1, clock=now)
+    sender, events = pipeline(ok(), limiter=limiter, concurrency=None, timeout=Timeout(queue=3))
+    results = await asyncio.gather(*(sender.send(call()) for _ in range(20)), return_exceptions=True)
+    failed = [end for end in ends(events) if end.error == "QueueTimeout"]
+    assert len(failed) == sum(isinstance(result, PublitracError) for result in results) > 10
+    assert all(end.limiter_wait == pytest.approx(3, abs=0.05) for end in failed)
+
+
 # Every end
 
 
