@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, Unpack
 
 from publitrac_async.config import (
     BASE_URL,
@@ -18,10 +18,11 @@ from publitrac_async.config import (
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.shared.share import Shared, share
 from publitrac_async.transport.auth import Authorization, Placement, StaticCredentials, TokenStore
-from publitrac_async.transport.base import BaseClient
+from publitrac_async.transport.base import BaseClient, ClientOptions, over
 from publitrac_async.transport.environment import read_variable, read_variables
 from publitrac_async.transport.events import Hook
 from publitrac_async.transport.limits import RateLimiter, limiter_for
+from publitrac_async.transport.pipeline import Transport
 from publitrac_async.transport.secret import Secret, seal
 from publitrac_async.v1 import V1, V1Shapes
 from publitrac_async.v2 import V2
@@ -30,6 +31,21 @@ if TYPE_CHECKING:
     import httpx
 
 _ENVIRONMENT: Final = "PUBLITRAC_"
+
+
+class PublitracOptions(ClientOptions, total=False):
+    """Arguments of `PublitracClient`, see there."""
+
+    api_key: str | Secret
+    username: str | Secret | None
+    password: str | Secret | None
+    base_url: str
+    v2_rate_limit: Rate | int | None
+    shared: str | Secret | Shared | None
+    token_store: TokenStore | None
+    auth_in: Placement
+    api_key_param: str
+    v1_shapes: V1Shapes | None
 
 
 class PublitracClient(BaseClient):
@@ -154,8 +170,10 @@ class PublitracClient(BaseClient):
         )
 
     @classmethod
-    def from_env(cls, environment: Mapping[str, str] | None = None, **options: Any) -> Self:
-        """A client with the credentials of the environment.
+    def from_env(
+        cls, environment: Mapping[str, str] | None = None, **options: Unpack[PublitracOptions]
+    ) -> Self:
+        """Return a client with the credentials of the environment.
 
         Reads ``PUBLITRAC_API_KEY``, ``PUBLITRAC_USERNAME``, ``PUBLITRAC_PASSWORD``, ``PUBLITRAC_BASE_URL``,
         ``PUBLITRAC_SHARED`` and ``PUBLITRAC_RATE_LIMIT``; each also as ``..._FILE`` with the path of a file
@@ -163,7 +181,7 @@ class PublitracClient(BaseClient):
 
         Args:
             environment: in place of ``os.environ``.
-            **options: further arguments of the constructor; they come before the environment.
+            **options: further arguments of the constructor; they take precedence over the environment.
 
         Raises:
             ConfigurationError: there is no API key, a file cannot be read, or a value is unusable.
@@ -173,16 +191,17 @@ class PublitracClient(BaseClient):
         del environment
         if isinstance(found, ConfigurationError):
             raise found
-        if "api_key" not in options and "api_key" not in found:
+        settings: dict[str, Any] = {**options}
+        if "api_key" not in settings and "api_key" not in found:
             raise ConfigurationError(
                 "the environment has neither PUBLITRAC_API_KEY nor PUBLITRAC_API_KEY_FILE"
             )
         if "base_url" in found:
-            options["base_url"] = found.pop("base_url").reveal()
+            settings["base_url"] = found.pop("base_url").reveal()
         if "rate_limit" in found:
-            options["rate_limit"] = parse_rate(found.pop("rate_limit").reveal(), "PUBLITRAC_RATE_LIMIT")
-        options.update(found)
-        return cls(**options)
+            settings["rate_limit"] = parse_rate(found.pop("rate_limit").reveal(), "PUBLITRAC_RATE_LIMIT")
+        settings.update(found)
+        return cls(**settings)
 
     @property
     def v1(self) -> V1:
@@ -196,8 +215,14 @@ class PublitracClient(BaseClient):
 
     async def aclose(self) -> None:
         """Close the client: new calls are refused, those in flight get half a second. Can be called again."""
-        await self._v2.aclose()
+        if not self._is_view:
+            await self._v2.aclose()
         await super().aclose()
+
+    def _set_transport(self, transport: Transport) -> None:
+        super()._set_transport(transport)
+        self._v1 = over(transport, self._v1)
+        self._v2 = over(transport, self._v2)
 
 
 def read_environment(environment: Mapping[str, str], name: str) -> Secret | None:

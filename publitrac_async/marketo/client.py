@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self, Unpack
 
 from publitrac_async.checks import refuse
 from publitrac_async.errors import ConfigurationError, Problem
@@ -12,10 +12,23 @@ from publitrac_async.marketo.fields import FieldOperations
 from publitrac_async.marketo.leads import LeadOperations
 from publitrac_async.marketo.memberships import MembershipOperations
 from publitrac_async.marketo.paging import MarketoPage, MarketoPager
+from publitrac_async.transport.auth import TokenStore
+from publitrac_async.transport.base import ClientOptions
 from publitrac_async.transport.environment import read_variables
 from publitrac_async.transport.refusals import tells_refusals
+from publitrac_async.transport.secret import Secret
 
 _ENVIRONMENT: Final = "MARKETO_"
+
+
+class MarketoOptions(ClientOptions, total=False):
+    """Arguments of `MarketoClient`, see there."""
+
+    base_url: str | None
+    munchkin_id: str | None
+    client_id: str | Secret
+    client_secret: str | Secret
+    token_store: TokenStore | None
 
 
 @tells_refusals
@@ -59,7 +72,9 @@ class MarketoClient(LeadOperations, FieldOperations, MembershipOperations):
     """
 
     @classmethod
-    def from_env(cls, environment: Mapping[str, str] | None = None, **options: Any) -> Self:
+    def from_env(
+        cls, environment: Mapping[str, str] | None = None, **options: Unpack[MarketoOptions]
+    ) -> Self:
         """Return a client with the credentials of the environment.
 
         Reads ``MARKETO_BASE_URL`` (or, without it, ``MARKETO_MUNCHKIN_ID``), ``MARKETO_CLIENT_ID`` and
@@ -86,8 +101,9 @@ class MarketoClient(LeadOperations, FieldOperations, MembershipOperations):
             raise ConfigurationError(f"the environment has neither {variable} nor {variable}_FILE")
         if "base_url" in found:
             found.pop("munchkin_id", None)
-        options |= {name: secret.reveal() if name in addresses else secret for name, secret in found.items()}
-        return cls(**options)
+        settings: dict[str, Any] = {**options}
+        settings |= {name: secret.reveal() if name in addresses else secret for name, secret in found.items()}
+        return cls(**settings)
 
     def call(
         self,

@@ -92,7 +92,6 @@ class MarketoBase(BaseClient):
             trust_env=trust_env,
             allow_insecure_http=allow_insecure_http,
         )
-        self._own_timeout = timeout is _BY_OPERATION
         self._successes = 0
         names = ("client_id", "client_secret")
         self._identity = StaticCredentials(
@@ -144,7 +143,7 @@ class MarketoBase(BaseClient):
             filled = operation.path
             for name, value in (path or {}).items():
                 filled = filled.replace(f"{{{name}}}", quote(str(value), safe=""))
-        timeout = timeout_of(operation) if self._own_timeout else None
+        timeout = timeout_of(operation) if self._transport.timeout is _BY_OPERATION else None
         if operation.verb == "GET" and self._is_too_long(filled, query):
             operation, filled, form, query = as_post(operation), f"{filled}?_method=GET", query, ()
         call = Call(

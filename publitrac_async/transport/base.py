@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import ipaddress
 import re
 import urllib.parse
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self, TypedDict, TypeVar, Unpack
 
-from publitrac_async.config import CONCURRENCY_CEILING, RetryPolicy, Timeout, is_integer
+from attrs import evolve
+
+from publitrac_async.config import CONCURRENCY_CEILING, TIMEOUT, Rate, RetryPolicy, Timeout, is_integer
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.transport.events import Hook
 from publitrac_async.transport.limits import RateLimiter
@@ -19,8 +22,34 @@ if TYPE_CHECKING:
     import httpx
 
 
+class _Facade(Protocol):
+    _transport: Transport
+
+
+F = TypeVar("F", bound=_Facade)
+
 #: ASCII as it may stand in a URL; other hosts are written in their "xn--" form.
 _PRINTED: Final = re.compile(r"[!-~]+")
+
+
+class CallOptions(TypedDict, total=False):
+    """Options of single calls, see `PublitracClient.with_options`."""
+
+    retry: RetryPolicy | None
+    timeout: Timeout | float | None
+
+
+class ClientOptions(CallOptions, total=False):
+    """Options that the constructors of all clients take, see there."""
+
+    rate_limit: Rate | int | None
+    concurrency: int | None
+    transport: httpx.AsyncBaseTransport | None
+    limiter: RateLimiter | None
+    hooks: Sequence[Hook]
+    log_failures: bool
+    trust_env: bool
+    allow_insecure_http: bool
 
 
 class BaseClient:
@@ -46,6 +75,8 @@ class BaseClient:
     #: The vendor's name in events, spans and log records.
     _vendor: ClassVar[str] = "publitrac"
 
+    #: True for what `with_options` returns.
+    _is_view = False
     #: Set here too: a report of a constructor that failed shows the half-built client.
     _base_url = ""
 
@@ -66,8 +97,7 @@ class BaseClient:
         self._base_url = check_base_url(base_url, allow_insecure_http=allow_insecure_http)
         if concurrency is not None and (not is_integer(concurrency) or concurrency < 1):
             raise ConfigurationError("concurrency must be an integer, at least 1, or None")
-        if retry is not None and not isinstance(retry, RetryPolicy):
-            raise ConfigurationError("retry must be a RetryPolicy")
+        policy = _retry(retry) or RetryPolicy()
         settings = _timeout(timeout)
         # Not before somebody opens a client: these two bring aiohttp and httpx, which take longer to load
         # than all the rest. httpx also loads click and rich where they are installed.
@@ -81,7 +111,7 @@ class BaseClient:
         self._transport = Transport(
             Wire(self._base_url, carrier, settings),
             limiter=limiter,
-            retry=retry or RetryPolicy(),
+            retry=policy,
             timeout=settings,
             concurrency=concurrency,
             hooks=hooks,
@@ -102,8 +132,45 @@ class BaseClient:
         """Calls that left the queue and have not ended; waits for the rate limiter and retries count."""
         return self._transport.reporter.in_flight
 
+    def with_options(self, **options: Unpack[CallOptions]) -> Self:
+        """Return a view of this client whose calls have other options.
+
+        ::
+
+            lead = await publitrac.with_options(timeout=2).v1.get_lead("ada@example.com")
+
+        The view is cheap and shares all else with the client: connections, rate limiter, slots, token, retry
+        budget, hooks. It is closed with the client; closing the view, or leaving its ``async with``, does
+        nothing.
+
+        Args:
+            **options: ``timeout`` and ``retry``, as the constructor takes them. A number as ``timeout``
+                replaces the total and keeps the other limits.
+
+        Raises:
+            ConfigurationError: an option is unusable.
+        """
+        unknown = options.keys() - CallOptions.__annotations__.keys()
+        if unknown:
+            raise TypeError(f"with_options() takes timeout and retry, not {', '.join(sorted(unknown))}")
+        retry = _retry(options.get("retry"))
+        timeout = None
+        if "timeout" in options:
+            timeout = _timeout(options["timeout"], base=self._transport.timeout)
+        view = object.__new__(type(self))
+        view.__dict__.update(self.__dict__)
+        view._is_view = True
+        view._set_transport(self._transport.view(retry=retry, timeout=timeout))
+        return view
+
+    def _set_transport(self, transport: Transport) -> None:
+        """Send all calls of this view through `transport`."""
+        self._transport = transport
+
     async def aclose(self) -> None:
         """Close the client: new calls are refused, those in flight get half a second. Can be called again."""
+        if self._is_view:
+            return
         await self._transport.aclose()
         # Last: calls that were in flight ask them to the end.
         for resource in self._resources:
@@ -128,14 +195,27 @@ class BaseClient:
         raise TypeError("a client does not pickle: build one where it is used")
 
 
-def _timeout(timeout: Timeout | float | None) -> Timeout:
+def over(transport: Transport, facade: F) -> F:
+    """Return a copy of a façade that sends its calls through another transport."""
+    facade = copy.copy(facade)
+    facade._transport = transport  # noqa: SLF001  (a copy of this package's own object)
+    return facade
+
+
+def _retry(retry: RetryPolicy | None) -> RetryPolicy | None:
+    if retry is not None and not isinstance(retry, RetryPolicy):
+        raise ConfigurationError("retry must be a RetryPolicy")
+    return retry
+
+
+def _timeout(timeout: Timeout | float | None, *, base: Timeout = TIMEOUT) -> Timeout:
     if timeout is None:
-        return Timeout(total=None)
+        return evolve(base, total=None)
     if isinstance(timeout, Timeout):
         return timeout
     if not is_integer(timeout) and not isinstance(timeout, float):
         raise ConfigurationError("timeout must be a Timeout, or the total in seconds")
-    return Timeout(total=timeout)
+    return evolve(base, total=timeout)
 
 
 def check_base_url(base_url: str, *, allow_insecure_http: bool, name: str = "base_url") -> str:

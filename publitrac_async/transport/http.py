@@ -7,9 +7,10 @@ allows it, they travel beside it, in its ``extensions``, and join it when its by
 
 from __future__ import annotations
 
+import copy
 import ssl
 import urllib.parse
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import httpx
 
@@ -73,6 +74,12 @@ class Wire:
         self._seals = isinstance(transport, AiohttpTransport)
         self._urls: dict[str, tuple[httpx.URL, str]] = {}
         self._headers: dict[tuple[tuple[str, str], ...], httpx.Headers] = {}
+
+    def with_timeout(self, timeout: Timeout) -> Self:
+        """Return a wire over the same transport with another timeout."""
+        wire = copy.copy(self)
+        wire._seconds = _seconds(timeout)  # noqa: SLF001  (a copy of this object)
+        return wire
 
     async def exchange(
         self, call: Call[Any], authorization: Authorization, attempt: Attempt, departure: Departure

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import copy
 import functools
-import os
 import random
 import time
 from collections.abc import Callable, Coroutine, Generator, Sequence
@@ -14,22 +13,22 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from attrs import evolve
 
-from publitrac_async.config import CLOSE_PATIENCE, RetryPolicy, Timeout
+from publitrac_async.config import RetryPolicy, Timeout
 from publitrac_async.errors import (
     ApiError,
     ClientStateError,
     DeadlineExceeded,
-    LimiterUnavailable,
     PublitracError,
     QueueTimeout,
     RateLimited,
     UnexpectedContent,
 )
-from publitrac_async.transport.auth import Authenticator, Authorization
+from publitrac_async.transport.auth import Authorization
 from publitrac_async.transport.concurrency import ConcurrencyGate
 from publitrac_async.transport.deadline import Deadline
 from publitrac_async.transport.events import Hook
-from publitrac_async.transport.lane import Lane, gate_for
+from publitrac_async.transport.lanes import Lane, Lanes
+from publitrac_async.transport.lifetime import Lifetime
 from publitrac_async.transport.limits import RateLimiter
 from publitrac_async.transport.operation import Call, Departure, OperationClass
 from publitrac_async.transport.reporter import Attempt, CallRecord, Reporter
@@ -43,20 +42,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _NO_CREDENTIALS: Final = Authorization()
-
-
-class _Process:
-    """How many forks this process is away from the one that loaded this module; asks no system call."""
-
-    forks = 0
-
-    @classmethod
-    def forked(cls) -> None:
-        cls.forks += 1
-
-
-if hasattr(os, "register_at_fork"):  # There is no fork on Windows.
-    os.register_at_fork(after_in_child=_Process.forked)
 
 
 class Transport:
@@ -93,37 +78,51 @@ class Transport:
     ) -> None:
         self._wire = wire
         self._retry = retry
-        self._budget = RetryBudget(retry)
+        self._budget = RetryBudget(retry.budget)
         self._timeout = timeout
         self._clock = clock
         self._reporter = Reporter(
             hooks,
             vendor=vendor,
             base_url=base_url,
-            max_attempts=retry.attempts,
             log_failures=log_failures,
             clock=clock,
         )
         self._draw = draw
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._forks = _Process.forks
-        self._closing = asyncio.Event()
-        self._in_flight: set[Deadline] = set()
-        #: Calls that wait for a slot or for their first permit.
-        self._unsent = 0
-        #: Calls that wait for a token, and token requests that wait for their permit.
-        self._authorizing: set[Deadline] = set()
-        self._token_requests = 0
-        self._concurrency = concurrency
         self._limiter = limiter
-        self._lane = self._build_lane(limiter, gate_for(concurrency, limiter, clock))
-        self._lanes = {id(limiter): self._lane}
-        self._out_of_patience = False
+        self._lifetime = Lifetime()
+        self._lanes = Lanes(
+            limiter,
+            concurrency,
+            sleep=self._lifetime.sleep,
+            clock=clock,
+            draw=draw,
+            on_obstacle=self._reporter.limiter_unavailable,
+        )
 
     @property
     def gate(self) -> ConcurrencyGate:
-        """How many calls may be in flight at once."""
-        return self._lane.gate
+        """The limit on calls in flight at once."""
+        return self._lanes.lane().gate
+
+    @property
+    def timeout(self) -> Timeout:
+        """Limits on the time of a call that has none of its own."""
+        return self._timeout
+
+    def view(self, *, retry: RetryPolicy | None = None, timeout: Timeout | None = None) -> Transport:
+        """Return a transport with other settings that shares all else: pool, limiter, budget, lifetime.
+
+        Args:
+            retry: in place of this one's.
+            timeout: in place of this one's.
+        """
+        view = copy.copy(self)
+        view._retry = retry or self._retry  # noqa: SLF001  (a copy of this object)
+        if timeout is not None:
+            view._timeout = timeout  # noqa: SLF001  (likewise)
+            view._wire = self._wire.with_timeout(timeout)  # noqa: SLF001  (likewise)
+        return view
 
     @property
     def reporter(self) -> Reporter:
@@ -154,7 +153,7 @@ class Transport:
         Raises:
             PublitracError: as `send`.
         """
-        record = self._reporter.begin(call.operation, token_request=True)
+        record = self._reporter.begin(call.operation, token_request=True, max_attempts=self._retry.attempts)
         value, ttl = await self._carry_out(call, limiter, record)
         self._reporter.token_renewed(record, ttl)
         return value, ttl
@@ -163,17 +162,17 @@ class Transport:
         self, call: Call[T], limiter: RateLimiter | None, record: CallRecord | None = None
     ) -> T:
         if record is None:
-            record = self._reporter.begin(call.operation)
+            record = self._reporter.begin(call.operation, max_attempts=self._retry.attempts)
         timeout = call.timeout or self._timeout
         failure: PublitracError
         scope: Deadline | None = None
         try:
-            self._check_open()
-            self._check_home()
+            self._lifetime.check_open()
+            self._lifetime.check_home()
             scope = Deadline(timeout.total, timeout.queue, queued=True)
-            self._in_flight.add(scope)
-            self._unsent += 1
-            lane = self._lane if limiter is None else self._lane_of(limiter)
+            self._lifetime.calls.add(scope)
+            self._lanes.waiting += 1
+            lane = self._lanes.lane(limiter)
             if record.seen is not None:
                 record.seen.limited = lane.gate.follows_limit
             with scope:
@@ -193,9 +192,9 @@ class Transport:
             return result
         finally:
             if scope is not None:
-                self._in_flight.discard(scope)
+                self._lifetime.calls.discard(scope)
                 if not record.permitted:
-                    self._unsent -= 1
+                    self._lanes.waiting -= 1
         # An error of a token request, or of closing, knows nothing of the attempts before it.
         failure.maybe_applied |= record.maybe_applied
         if failure.operation is None:  # An error of a token request names that operation.
@@ -213,32 +212,21 @@ class Transport:
 
         Calls that are then still waiting end with `ClientStateError`.
         """
-        self._check_home()
-        self._closing.set()
-        await self._wait_for_calls()
-        self._out_of_patience = True
-        for scope in self._in_flight:
-            scope.expire()
-        await self._wait_for_calls()
+        await self._lifetime.end_calls()
         await self._wire.aclose()
-
-    async def _wait_for_calls(self) -> None:
-        patience = self._clock() + CLOSE_PATIENCE
-        while self._in_flight and self._clock() < patience:
-            await asyncio.sleep(0.01)
 
     async def _attempts(self, call: Call[T], record: CallRecord, scope: Deadline, lane: Lane) -> T:
         authenticator = call.authenticator
         renewed = False
         while True:
-            self._check_open()
+            self._lifetime.check_open()
             record.attempts += 1
             if record.seen is not None:
                 record.seen.asked_at = self._clock()
             authorization = (
                 _NO_CREDENTIALS
                 if authenticator is None
-                else await self._authorize(authenticator, record, scope)
+                else await self._lanes.authorize(authenticator, record, scope)
             )
             attempt = record.attempt = Attempt(record.attempts, self._clock())
             if record.seen is not None:
@@ -302,48 +290,18 @@ class Transport:
         paused = self._clock()
         try:
             # The slot is for calls in flight, and this one is not.
-            pause = self._sleep(wait)
+            pause = self._lifetime.sleep(wait)
             await (pause if record.token_request else lane.gate.lend(pause))
         finally:
             self._reporter.retry_begins(record, paused)
 
-    async def _sleep(self, seconds: float) -> None:
-        """Wait, or end with the client."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._closing.wait()
-        except TimeoutError:
-            return
-
-    async def _authorize(
-        self, authenticator: Authenticator, record: CallRecord, scope: Deadline
-    ) -> Authorization:
-        """Get credentials. While the token request waits in the queue, so does the call that needs it."""
-        if record.permitted:
-            return await authenticator.authorize()
-        if self._token_requests:
-            scope.enter_queue()
-        self._authorizing.add(scope)
-        try:
-            return await authenticator.authorize()
-        finally:
-            self._authorizing.discard(scope)
-            scope.leave_queue()
-
     async def _wait_to_leave(self, record: CallRecord, scope: Deadline, attempt: Attempt, lane: Lane) -> None:
         attempt.connected_at = self._clock()
-        if len(self._in_flight) > 1:
+        if len(self._lifetime.calls) > 1:
             # Other tasks come this far in this turn of the event loop. Requests that then leave right after
             # each other cost less than as many that each wake up who reads them.
             await asyncio.sleep(0)
-        if record.permitted:
-            await lane.permit()
-        else:
-            scope.enter_queue()
-            await (self._permit_for_token(lane) if record.token_request else lane.permit())
-            scope.leave_queue()
-            record.permitted = True
-            self._unsent -= 1
+        await self._lanes.permit(lane, record, scope)
 
     def _note_sent(self, record: CallRecord, attempt: Attempt, lane: Lane) -> None:
         attempt.sent_at = self._clock()
@@ -351,47 +309,6 @@ class Transport:
             lane.gate.send(id(attempt))
         if record.seen is not None:
             self._reporter.request_sent(record.seen, attempt)
-
-    async def _permit_for_token(self, lane: Lane) -> None:
-        self._token_requests += 1
-        for scope in self._authorizing:
-            scope.enter_queue()
-        try:
-            await lane.permit()
-        finally:
-            self._token_requests -= 1
-            if not self._token_requests:
-                for scope in self._authorizing:
-                    scope.leave_queue()
-
-    async def _sleep_open(self, seconds: float) -> None:
-        """Wait, or raise when the client closes."""
-        await self._sleep(seconds)
-        self._check_open()
-
-    def _build_lane(self, limiter: RateLimiter, gate: ConcurrencyGate) -> Lane:
-        return Lane(
-            limiter,
-            gate,
-            sleep=self._sleep_open,
-            clock=self._clock,
-            draw=self._draw,
-            on_obstacle=self._reporter.limiter_unavailable,
-        )
-
-    def _lane_of(self, limiter: RateLimiter) -> Lane:
-        lane = self._lanes.get(id(limiter))
-        if lane is None:
-            # A fixed number of calls in flight is one for all limiters; one that adapts follows its limiter.
-            gate = self._lane.gate
-            if self._concurrency is None:
-                gate = gate_for(None, limiter, self._clock)
-            lane = self._lanes[id(limiter)] = self._build_lane(limiter, gate)
-        return lane
-
-    def _obstacle(self) -> LimiterUnavailable | None:
-        """Return the reason why a limiter cannot be asked at present."""
-        return next((lane.obstacle for lane in self._lanes.values() if lane.obstacle is not None), None)
 
     def _cut_short(self, call: Call[Any], record: CallRecord, scope: Deadline) -> PublitracError:
         """Return the error of a call that ran out of time, or that still waited when the client closed."""
@@ -402,33 +319,19 @@ class Transport:
         if not in_flight and record.attempts > 1:
             where = f"before attempt {record.attempts} was sent"
         maybe_applied = in_flight and not reads
-        if self._out_of_patience:
+        if self._lifetime.out_of_patience:
             return ClientStateError(f"the client was closed {where}", maybe_applied=maybe_applied)
-        if not in_flight and (obstacle := self._obstacle()) is not None:
+        if not in_flight and (obstacle := self._lanes.obstacle) is not None:
             return copy.copy(obstacle)
         timeout = call.timeout or self._timeout
         if scope.queued:
+            waiting = self._lanes.waiting
             return QueueTimeout(
-                f"{timeout.queue} s in the queue of this client were not enough: {self._unsent} calls wait "
+                f"{timeout.queue} s in the queue of this client were not enough: {waiting} calls wait "
                 "for a slot or for the rate limit; nothing was sent",
-                queued=self._unsent,
+                queued=waiting,
             )
         return DeadlineExceeded(f"{timeout.total} s were not enough, {where}", maybe_applied=maybe_applied)
-
-    def _check_open(self) -> None:
-        if self._closing.is_set():
-            raise ClientStateError("the client is closed: open a new one")
-
-    def _check_home(self) -> None:
-        if self._forks != _Process.forks:
-            raise ClientStateError("the client was opened in another process: open one after the fork")
-        loop = asyncio.get_running_loop()
-        if self._loop is None:
-            self._loop = loop
-        elif self._loop is not loop:
-            raise ClientStateError(
-                "the client belongs to another event loop: open one client in each loop, inside it"
-            )
 
 
 def _mask_credentials(failure: PublitracError, authorization: Authorization) -> None:

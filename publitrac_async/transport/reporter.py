@@ -94,6 +94,7 @@ class CallRecord:
     """The course of one call.
 
     Attributes:
+        max_attempts: attempts that the call has.
         token_request: the call fetches a token for other calls.
         permitted: the rate limiter let a request of this call leave.
         seen: for hooks, ``None`` without them.
@@ -108,6 +109,7 @@ class CallRecord:
     number: int
     operation: Operation
     started: float
+    max_attempts: int
     token_request: bool
     seen: Observation | None = None
     queued: bool = True
@@ -126,7 +128,6 @@ class Reporter:
         hooks: called with every event.
         vendor: name of the vendor in events.
         base_url: address of the service.
-        max_attempts: attempts that a call has, for the log.
         log_failures: log each call that finally fails as a warning.
         clock: monotonic seconds.
     """
@@ -137,14 +138,12 @@ class Reporter:
         *,
         vendor: str,
         base_url: str,
-        max_attempts: int,
         log_failures: bool,
         clock: Callable[[], float],
     ) -> None:
         self._hooks = tuple(hooks)
         self._vendor = vendor
         self._base_url = base_url
-        self._max_attempts = max_attempts
         self._failure_level = logging.WARNING if log_failures else logging.DEBUG
         self._clock = clock
         self._numbers = itertools.count(1)
@@ -161,9 +160,11 @@ class Reporter:
 
     # The life of a call.
 
-    def begin(self, operation: Operation, *, token_request: bool = False) -> CallRecord:
+    def begin(
+        self, operation: Operation, *, max_attempts: int = 1, token_request: bool = False
+    ) -> CallRecord:
         """Begin the record of a call."""
-        record = CallRecord(next(self._numbers), operation, self._clock(), token_request)
+        record = CallRecord(next(self._numbers), operation, self._clock(), max_attempts, token_request)
         if self._hooks:
             record.seen = Observation(self._names(record))
         if not token_request:
@@ -218,7 +219,7 @@ class Reporter:
             "%s: attempt %d of %d, HTTP %s, %s in %.3f s",
             record.operation.name,
             attempt.number,
-            self._max_attempts,
+            record.max_attempts,
             attempt.status,
             "success" if failure is None else type(failure).__name__,
             elapsed,
@@ -251,7 +252,7 @@ class Reporter:
             record.operation.name,
             type(failure).__name__,
             record.attempts,
-            self._max_attempts,
+            record.max_attempts,
             wait,
             extra=self._fields(record, failure) | {"wait": wait},
         )
@@ -370,7 +371,7 @@ class Reporter:
             type(failure).__name__,
             *([f"HTTP {status}"] if status is not None else []),
             *([f"code {code}"] if code is not None else []),
-            f"{record.attempts} of {self._max_attempts} attempts",
+            f"{record.attempts} of {record.max_attempts} attempts",
         ]
         logger.log(
             level,
@@ -403,7 +404,7 @@ class Reporter:
             "vendor": self._vendor,
             "host": self._address(record.operation.base_url)[0],
             "attempt": record.attempts,
-            "max_attempts": self._max_attempts,
+            "max_attempts": record.max_attempts,
             "status": _status(record, failure),
             "error": _name(failure),
             "code": _code(failure),

@@ -1,4 +1,4 @@
-"""Whether and when a failed call is repeated: decisions only, nothing here waits or sends."""
+"""Decisions on retries. Nothing here waits or sends."""
 
 from __future__ import annotations
 
@@ -10,31 +10,30 @@ from publitrac_async.transport.operation import OperationClass
 
 
 class RetryBudget:
-    """One bucket for all calls of a client: when the service is down, retries stop adding to its load."""
+    """Keeps one bucket for all calls of a client: when the service is down, retries stop adding to its load.
 
-    def __init__(self, policy: RetryPolicy) -> None:
-        self._capacity = policy.budget
-        self._policy = policy
-        self.level: int = policy.budget
+    Args:
+        capacity: of the bucket, which is full at the beginning.
+    """
 
-    def cost(self, failure: PublitracError) -> int:
-        """What a retry after `failure` takes."""
-        return self._policy.throttle_cost if isinstance(failure, RateLimited) else self._policy.cost
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self.level: int = capacity
 
     def take(self, amount: int) -> bool:
-        """Take `amount`, or say that there is not enough."""
+        """Take `amount`; return False if the bucket has less."""
         if amount > self.level:
             return False
         self.level -= amount
         return True
 
     def give_back(self, amount: int) -> None:
-        """Return what a retry that succeeded had taken, or 1 for a call that succeeded at once."""
+        """Put back the cost of a retry that succeeded, or 1 for a call that succeeded at once."""
         self.level = min(self._capacity, self.level + amount)
 
 
 def may_repeat(failure: PublitracError, operation_class: OperationClass) -> bool:
-    """Whether the same call may be sent again after `failure` (the table "Operation classes")."""
+    """Return True if the same call may be sent again after `failure` (the table "Operation classes")."""
     if not failure.retryable:
         return False
     return operation_class is not OperationClass.APPEND or not failure.maybe_applied
@@ -50,12 +49,12 @@ def next_wait(
     budget: RetryBudget,
     random: Callable[[], float],
 ) -> float | None:
-    """Seconds to wait before attempt `attempt` + 1, or ``None`` to give up.
+    """Return the seconds to wait before attempt `attempt` + 1, or ``None`` to give up.
 
     Args:
-        policy: figures.
-        failure: how the last attempt ended.
-        operation_class: what repeating would do.
+        policy: of the call.
+        failure: the error of the last attempt.
+        operation_class: of the call.
         attempt: number of the attempt that failed, from 1.
         remaining: seconds left until the deadline of the call; a wait that does not fit is not begun.
         budget: asked last, so that only real retries cost.
@@ -71,6 +70,7 @@ def next_wait(
     base = policy.throttle_base if isinstance(failure, RateLimited) else policy.base
     # The exponent has a limit because a float has: no cap is 2**64 times its base.
     wait = max(floor, random() * min(policy.cap, base * 2.0 ** min(attempt - 1, 64)))
-    if wait >= remaining or not budget.take(budget.cost(failure)):
+    cost = policy.throttle_cost if isinstance(failure, RateLimited) else policy.cost
+    if wait >= remaining or not budget.take(cost):
         return None
     return wait

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, Unpack
 
 from publitrac_async.config import (
     TIMEOUT,
@@ -18,7 +18,7 @@ from publitrac_async.config import (
 )
 from publitrac_async.errors import ConfigurationError, Problem, ValidationError
 from publitrac_async.transport.auth import StaticCredentials
-from publitrac_async.transport.base import BaseClient
+from publitrac_async.transport.base import BaseClient, ClientOptions
 from publitrac_async.transport.environment import read_variable, read_variables
 from publitrac_async.transport.events import Hook
 from publitrac_async.transport.limits import RateLimiter, limiter_for
@@ -40,6 +40,14 @@ logger: Final = logging.getLogger("publitrac_async")
 _MEDIA_TYPES: Final = {"json": "application/json", "xml": "application/xml"}
 _EVERY_CUSTOMER: Final = ""
 _ENVIRONMENT: Final = "VITEC_"
+
+
+class VitecOptions(ClientOptions, total=False):
+    """Arguments of `VitecClient`, see there."""
+
+    username: str | Secret
+    password: str | Secret | Mapping[str, str | Secret]
+    base_url: str
 
 
 @tells_refusals
@@ -127,8 +135,8 @@ class VitecClient(BaseClient):
         }
 
     @classmethod
-    def from_env(cls, environment: Mapping[str, str] | None = None, **options: Any) -> Self:
-        """A client with the credentials of the environment.
+    def from_env(cls, environment: Mapping[str, str] | None = None, **options: Unpack[VitecOptions]) -> Self:
+        """Return a client with the credentials of the environment.
 
         Reads ``VITEC_USERNAME``, ``VITEC_BASE_URL``, ``VITEC_PASSWORD``, and for single customers
         ``VITEC_PASSWORD_M30011`` and the like; each also as ``..._FILE`` with the path of a file that holds
@@ -136,24 +144,25 @@ class VitecClient(BaseClient):
 
         Args:
             environment: in place of ``os.environ``.
-            **options: further arguments of the constructor; they come before the environment.
+            **options: further arguments of the constructor; they take precedence over the environment.
 
         Raises:
             ConfigurationError: a credential is missing, a file cannot be read, or a value is unusable.
         """
         found = read_variables(environment, _ENVIRONMENT, sorted({"username", "base_url"} - options.keys()))
-        passwords = options.pop("password", None) or _passwords(environment)
+        settings: dict[str, Any] = {**options}
+        passwords = settings.pop("password", None) or _passwords(environment)
         del environment
         if isinstance(found, ConfigurationError):
             raise found
         if isinstance(passwords, ConfigurationError):
             raise passwords
         if "base_url" in found:
-            options["base_url"] = found.pop("base_url").reveal()
-        options |= {**found, "password": passwords}
-        if "username" not in options or not options["password"]:
+            settings["base_url"] = found.pop("base_url").reveal()
+        settings |= {**found, "password": passwords}
+        if "username" not in settings or not settings["password"]:
             raise ConfigurationError("the environment has no VITEC_USERNAME, or no VITEC_PASSWORD")
-        return cls(**options)
+        return cls(**settings)
 
     async def create_person_lead(
         self,

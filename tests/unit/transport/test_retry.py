@@ -42,7 +42,7 @@ def wait(
         kind,
         attempt=attempt,
         remaining=remaining,
-        budget=budget or RetryBudget(policy),
+        budget=budget or RetryBudget(policy.budget),
         random=lambda: draw,
     )
 
@@ -91,7 +91,7 @@ def test_bulk_waits_for_longer() -> None:
 
 @pytest.mark.parametrize(("remaining", "expected"), [(5.01, 5.0), (5.0, None), (0, None), (-1, None)])
 def test_a_wait_past_the_deadline_is_not_begun(remaining: float, expected: float | None) -> None:
-    budget = RetryBudget(RetryPolicy())
+    budget = RetryBudget(RetryPolicy().budget)
     assert wait(ServerError("x", retry_after=5), remaining=remaining, budget=budget) == expected
     assert (budget.level == 500) == (expected is None), "what is not done costs nothing"
 
@@ -117,18 +117,18 @@ def test_what_may_be_repeated(failure: PublitracError, classes: set[OperationCla
 
 def test_an_outage_adds_35_retries_and_no_more() -> None:
     policy = RetryPolicy(attempts=1000)
-    budget = RetryBudget(policy)
+    budget = RetryBudget(policy.budget)
     waits = [wait(DeadlineExceeded("x"), policy, budget=budget) for _ in range(1000)]
     assert sum(one is not None for one in waits) == 35
 
 
 def test_throttled_retries_cost_less() -> None:
-    budget = RetryBudget(RetryPolicy())
+    budget = RetryBudget(RetryPolicy().budget)
     assert sum(wait(RateLimited("x"), budget=budget) is not None for _ in range(1000)) == 100
 
 
 def test_the_budget_never_passes_its_capacity_nor_zero() -> None:
-    budget = RetryBudget(RetryPolicy(budget=20))
+    budget = RetryBudget(20)
     assert budget.take(14)
     assert not budget.take(14)
     assert budget.level == 6

@@ -1,0 +1,184 @@
+"""The queue of a client: slots, tokens and permits that calls wait for before they leave."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from publitrac_async.config import CONCURRENCY, LIMITER_PATIENCE, Rate
+from publitrac_async.errors import LimiterUnavailable
+from publitrac_async.transport.auth import Authenticator, Authorization
+from publitrac_async.transport.concurrency import AdaptiveGate, ConcurrencyGate
+from publitrac_async.transport.deadline import Deadline
+from publitrac_async.transport.limits import RateLimiter, Unlimited
+from publitrac_async.transport.reporter import CallRecord
+
+
+class Lane:
+    """A rate limiter, and the gate that keeps as many calls in flight as it needs.
+
+    Args:
+        limiter: asked for every permit.
+        gate: its slots are held by the calls of this lane.
+        sleep: waits for seconds; raises when the client closes.
+        clock: monotonic seconds.
+        draw: uniform in [0, 1), for the jitter.
+        on_obstacle: told when the limiter cannot be asked any more.
+    """
+
+    def __init__(
+        self,
+        limiter: RateLimiter,
+        gate: ConcurrencyGate,
+        *,
+        sleep: Callable[[float], Awaitable[None]],
+        clock: Callable[[], float],
+        draw: Callable[[], float],
+        on_obstacle: Callable[[LimiterUnavailable], None],
+    ) -> None:
+        self.limiter = limiter
+        self.gate = gate
+        #: Why the limiter cannot be asked at present.
+        self.obstacle: LimiterUnavailable | None = None
+        self._sleep = sleep
+        self._clock = clock
+        self._draw = draw
+        self._on_obstacle = on_obstacle
+
+    async def permit(self) -> None:
+        """Wait for a permit, also while a shared limiter cannot be asked.
+
+        Raises:
+            LimiterUnavailable: it could not be asked for longer than `LIMITER_PATIENCE`.
+        """
+        self.gate.ask_limiter()
+        try:
+            asked = self._clock()
+            while True:
+                try:
+                    await self.limiter.acquire()
+                except LimiterUnavailable as error:
+                    failure = error.with_traceback(None)
+                else:
+                    self.obstacle = None
+                    return
+                # This is no retry of the call: nothing was sent, and the service needs no sparing.
+                if self.obstacle is None:
+                    self._on_obstacle(failure)
+                self.obstacle = failure
+                wait = failure.retry_after or 1.0
+                if self._clock() + wait - asked > LIMITER_PATIENCE:
+                    raise failure
+                await self._sleep(wait * (0.5 + self._draw()))
+        finally:
+            self.gate.leave_limiter()
+
+
+class Lanes:
+    """Brings calls through the queue. All views of a client share it.
+
+    Args:
+        limiter: of the client.
+        concurrency: calls in flight at once, over all limiters; ``None`` for as many as each limiter needs.
+        sleep: waits for seconds; raises when the client closes.
+        clock: monotonic seconds.
+        draw: uniform in [0, 1), for the jitter.
+        on_obstacle: told when a limiter cannot be asked any more.
+    """
+
+    def __init__(
+        self,
+        limiter: RateLimiter,
+        concurrency: int | None,
+        *,
+        sleep: Callable[[float], Awaitable[None]],
+        clock: Callable[[], float],
+        draw: Callable[[], float],
+        on_obstacle: Callable[[LimiterUnavailable], None],
+    ) -> None:
+        self._concurrency = concurrency
+        self._sleep = sleep
+        self._clock = clock
+        self._draw = draw
+        self._on_obstacle = on_obstacle
+        self._own = self._build(limiter, _gate(concurrency, limiter, clock))
+        self._lanes = {id(limiter): self._own}
+        #: Calls that wait for a slot or for their first permit.
+        self.waiting: int = 0
+        #: Calls that wait for a token, and token requests that wait for their permit.
+        self._authorizing: set[Deadline] = set()
+        self._token_requests = 0
+
+    @property
+    def obstacle(self) -> LimiterUnavailable | None:
+        """The reason why a limiter cannot be asked at present."""
+        return next((lane.obstacle for lane in self._lanes.values() if lane.obstacle is not None), None)
+
+    def lane(self, limiter: RateLimiter | None = None) -> Lane:
+        """Return the lane of a limiter, or of the client's own."""
+        if limiter is None:
+            return self._own
+        lane = self._lanes.get(id(limiter))
+        if lane is None:
+            # A fixed number of calls in flight is one for all limiters; one that adapts follows its limiter.
+            gate = self._own.gate
+            if self._concurrency is None:
+                gate = _gate(None, limiter, self._clock)
+            lane = self._lanes[id(limiter)] = self._build(limiter, gate)
+        return lane
+
+    async def authorize(
+        self, authenticator: Authenticator, record: CallRecord, deadline: Deadline
+    ) -> Authorization:
+        """Get credentials. While the token request waits in the queue, so does the call that needs it."""
+        if record.permitted:
+            return await authenticator.authorize()
+        if self._token_requests:
+            deadline.enter_queue()
+        self._authorizing.add(deadline)
+        try:
+            return await authenticator.authorize()
+        finally:
+            self._authorizing.discard(deadline)
+            deadline.leave_queue()
+
+    async def permit(self, lane: Lane, record: CallRecord, deadline: Deadline) -> None:
+        """Wait for a permit. The wait for the first one of a call is part of the queue."""
+        if record.permitted:
+            await lane.permit()
+            return
+        deadline.enter_queue()
+        await (self._permit_token_request(lane) if record.token_request else lane.permit())
+        deadline.leave_queue()
+        record.permitted = True
+        self.waiting -= 1
+
+    async def _permit_token_request(self, lane: Lane) -> None:
+        self._token_requests += 1
+        for deadline in self._authorizing:
+            deadline.enter_queue()
+        try:
+            await lane.permit()
+        finally:
+            self._token_requests -= 1
+            if not self._token_requests:
+                for deadline in self._authorizing:
+                    deadline.leave_queue()
+
+    def _build(self, limiter: RateLimiter, gate: ConcurrencyGate) -> Lane:
+        return Lane(
+            limiter,
+            gate,
+            sleep=self._sleep,
+            clock=self._clock,
+            draw=self._draw,
+            on_obstacle=self._on_obstacle,
+        )
+
+
+def _gate(concurrency: int | None, limiter: RateLimiter, clock: Callable[[], float]) -> ConcurrencyGate:
+    if concurrency is None and isinstance(limiter, Unlimited):
+        concurrency = CONCURRENCY
+    if concurrency is not None:
+        return ConcurrencyGate(concurrency)
+    rate = getattr(limiter, "rate", None)
+    return AdaptiveGate(rate if isinstance(rate, Rate) else None, clock=clock)

@@ -1,0 +1,91 @@
+"""The life of a client: the process and event loop it belongs to, the calls under way, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from publitrac_async.config import CLOSE_PATIENCE
+from publitrac_async.errors import ClientStateError
+from publitrac_async.transport.deadline import Deadline
+
+
+class _Process:
+    """Counts the forks between the process that loaded this module and this one, without a system call."""
+
+    forks = 0
+
+    @classmethod
+    def forked(cls) -> None:
+        cls.forks += 1
+
+
+if hasattr(os, "register_at_fork"):  # There is no fork on Windows.
+    os.register_at_fork(after_in_child=_Process.forked)
+
+
+class Lifetime:
+    """Knows whether calls may be made, here and now. All views of a client share it."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._forks = _Process.forks
+        self._closing = asyncio.Event()
+        #: Deadlines of the calls that have not ended.
+        self.calls: set[Deadline] = set()
+        #: True once calls that did not end in time are stopped.
+        self.out_of_patience: bool = False
+
+    def check_open(self) -> None:
+        """Refuse a call of a client that is closed.
+
+        Raises:
+            ClientStateError: it is.
+        """
+        if self._closing.is_set():
+            raise ClientStateError("the client is closed: open a new one")
+
+    def check_home(self) -> None:
+        """Refuse a call in another event loop or process than the first one's.
+
+        Raises:
+            ClientStateError: it is in another one.
+        """
+        if self._forks != _Process.forks:
+            raise ClientStateError("the client was opened in another process: open one after the fork")
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise ClientStateError(
+                "the client belongs to another event loop: open one client in each loop, inside it"
+            )
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, or end with the client.
+
+        Raises:
+            ClientStateError: the client was closed meanwhile.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()
+        except TimeoutError:
+            return
+        self.check_open()
+
+    async def end_calls(self) -> None:
+        """Let no more calls begin, give those under way a moment to end, and stop the others."""
+        self.check_home()
+        self._closing.set()
+        await self._wait_for_calls()
+        self.out_of_patience = True
+        for deadline in self.calls:
+            deadline.expire()
+        await self._wait_for_calls()
+
+    async def _wait_for_calls(self) -> None:
+        now = asyncio.get_running_loop().time
+        patience = now() + CLOSE_PATIENCE
+        while self.calls and now() < patience:
+            await asyncio.sleep(0.01)
