@@ -9,6 +9,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 from attrs import frozen
 
 from publitrac_async.errors import UnexpectedContent
+from publitrac_async.frames import forgetful, forgets
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -69,7 +70,7 @@ class Pager(Generic[T]):
         start: int = 1,
         key: Callable[[T], Hashable | None],
     ) -> None:
-        self._fetch = fetch
+        self._fetch = forgetful(fetch)
         self._start = start
         self._key = key
 
@@ -84,6 +85,7 @@ class Pager(Generic[T]):
         return _Pages(self._fetch, self._start, self._key)
 
 
+@forgets
 class _Pages(Generic[T]):
     """The walk over the pages. It holds no open answer between them, so it can be dropped anywhere."""
 
@@ -176,6 +178,7 @@ class HasItems(Protocol[T_co]):
         ...
 
 
+@forgets
 class Items(Generic[T]):
     """The items of pages, one after the other."""
 

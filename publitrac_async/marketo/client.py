@@ -14,8 +14,8 @@ from publitrac_async.marketo.memberships import MembershipOperations
 from publitrac_async.marketo.paging import MarketoPage, MarketoPager
 from publitrac_async.transport.auth import TokenStore
 from publitrac_async.transport.base import ClientOptions
+from publitrac_async.transport.boundary import boundary
 from publitrac_async.transport.environment import read_variables
-from publitrac_async.transport.refusals import tells_refusals
 from publitrac_async.transport.secret import Secret
 
 _ENVIRONMENT: Final = "MARKETO_"
@@ -31,7 +31,7 @@ class MarketoOptions(ClientOptions, total=False):
     token_store: TokenStore | None
 
 
-@tells_refusals
+@boundary
 class MarketoClient(LeadOperations, FieldOperations, MembershipOperations):
     """A client of Marketo Engage's lead database (REST API, "Leads").
 

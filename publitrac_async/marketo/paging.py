@@ -10,6 +10,7 @@ from attrs import evolve, field, frozen
 
 from publitrac_async.config import MARKETO_RECORDS
 from publitrac_async.errors import PublitracError, UnexpectedContent
+from publitrac_async.frames import forgetful, forgets
 from publitrac_async.marketo.models import Reason
 from publitrac_async.pagination import Items
 
@@ -58,7 +59,7 @@ class MarketoPager(Generic[T]):
     def __init__(
         self, fetch: Callable[[str | None], Awaitable[MarketoPage[T]]], *, start: str | None = None
     ) -> None:
-        self._fetch = fetch
+        self._fetch = forgetful(fetch)
         self._start = start
 
     def __await__(self) -> Generator[Any, None, MarketoPage[T]]:
@@ -72,6 +73,7 @@ class MarketoPager(Generic[T]):
         return _Pages(self._fetch, self._start)
 
 
+@forgets
 class _Pages(Generic[T]):
     """The walk over the pages. It holds no open response between them, so it can be dropped anywhere."""
 

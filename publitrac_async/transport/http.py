@@ -64,6 +64,13 @@ class _SealedValue(bytes):
     __str__ = __repr__
 
 
+class _SealedRequest(httpx.Request):
+    """A request for transports that need the whole URL: its ``repr`` shows no query."""
+
+    def __repr__(self) -> str:
+        return f"<Request({self.method!r}, '{self.url.scheme}://{self.url.netloc.decode('ascii')}/...')>"
+
+
 class Wire:
     """Builds a request from a call, hands it to a transport, reads the answer, names what went wrong."""
 
@@ -168,7 +175,7 @@ class Wire:
             secret_headers = [(name, _SealedValue(value)) for name, value in secret_headers]
         elif target != path:
             url = url.copy_with(raw_path=target.encode("ascii"))
-        return httpx.Request(
+        return _SealedRequest(
             operation.verb,
             url,
             headers=[*self._ready_headers(headers).raw, *secret_headers],

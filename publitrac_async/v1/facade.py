@@ -10,9 +10,9 @@ from publitrac_async.errors import ConfigurationError
 from publitrac_async.models import Lead
 from publitrac_async.pagination import Page, Pager
 from publitrac_async.transport.auth import Authenticator
+from publitrac_async.transport.boundary import boundary
 from publitrac_async.transport.operation import Call
 from publitrac_async.transport.pipeline import Transport
-from publitrac_async.transport.refusals import tells_refusals
 from publitrac_async.transport.secret import Secret, seal
 from publitrac_async.v1 import campaigns as campaign_requests
 from publitrac_async.v1 import histories, leads, lists, opportunities, raw, transactions
@@ -45,7 +45,7 @@ from publitrac_async.v1.shapes import V1Shapes
 T = TypeVar("T")
 
 
-@tells_refusals
+@boundary
 class V1:
     """PUBLITRAC API v1, reached as ``client.v1``.
 

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from publitrac_async.errors import AuthenticationError, PermissionDenied
 from publitrac_async.models import Accepted, Lead
 from publitrac_async.transport.auth import Authorization, SlidingToken, StaticCredentials, Token, TokenStore
+from publitrac_async.transport.boundary import boundary
 from publitrac_async.transport.limits import RateLimiter
 from publitrac_async.transport.operation import Call
 from publitrac_async.transport.pipeline import Transport
-from publitrac_async.transport.refusals import tells_refusals
 from publitrac_async.transport.secret import Secret
 from publitrac_async.v2 import codec
 from publitrac_async.v2.operations import DELAYED_SYNC, GET_TOKEN
@@ -20,7 +20,7 @@ from publitrac_async.v2.prepared import PreparedLead
 _ACCEPT = (("accept", "application/json"),)
 
 
-@tells_refusals
+@boundary
 class V2:
     """PUBLITRAC API v2, reached as ``client.v2``.
 

@@ -19,11 +19,11 @@ from publitrac_async.config import (
 from publitrac_async.errors import ConfigurationError, Problem, ValidationError
 from publitrac_async.transport.auth import StaticCredentials
 from publitrac_async.transport.base import BaseClient, ClientOptions
+from publitrac_async.transport.boundary import boundary
 from publitrac_async.transport.environment import read_variable, read_variables
 from publitrac_async.transport.events import Hook
 from publitrac_async.transport.limits import RateLimiter, limiter_for
 from publitrac_async.transport.operation import Call
-from publitrac_async.transport.refusals import tells_refusals
 from publitrac_async.transport.secret import Secret, seal
 from publitrac_async.vitec import codec
 from publitrac_async.vitec.answers import read_lead_id
@@ -50,7 +50,7 @@ class VitecOptions(ClientOptions, total=False):
     base_url: str
 
 
-@tells_refusals
+@boundary
 class VitecClient(BaseClient):
     """A client of Vitec Express Connect for marketplaces ("PublicAdvertising").
 

@@ -62,7 +62,8 @@ class Told(logging.Handler):
 
     Attributes:
         credentials: texts in which no credential may stand.
-        words: those of them that must hold no personal data either: logs and the texts of errors.
+        words: texts that must hold no personal data either: logs, texts of errors, tracebacks with the local
+            names of their frames.
     """
 
     def __init__(self) -> None:
@@ -86,7 +87,7 @@ class Told(logging.Handler):
         self.hear(error, error.args)
         self.credentials += [repr(vars(error))]
         report = traceback.TracebackException.from_exception(error, capture_locals=True)
-        self.credentials += report.format(chain=True)
+        self.words += report.format(chain=True)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self.credentials.append(pickle.dumps(error).decode("latin-1"))

@@ -84,7 +84,7 @@ class RawServer:
     respond: Respond
     greet: Callable[[Peer], Awaitable[bool]] | None = None
     tls: ssl.SSLContext | None = None
-    seen: list[Seen] = field(default_factory=list)
+    seen: list[Seen] = field(default_factory=list, repr=False)
     connections: int = 0
     received: int = 0
     failures: list[BaseException] = field(default_factory=list)

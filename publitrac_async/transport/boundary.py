@@ -1,4 +1,4 @@
-"""Reports of calls that a façade refuses before they reach the transport."""
+"""The boundary of the package: public methods of façades, as hooks and error trackers see them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from publitrac_async.errors import PublitracError
+from publitrac_async.frames import clear_frames
 
 C = TypeVar("C", bound=type[Any])
 
@@ -15,10 +16,12 @@ C = TypeVar("C", bound=type[Any])
 _SEND: Final = "_send"
 
 
-def tells_refusals(facade: C) -> C:
-    """Decorate a façade: calls that it refuses are told to hooks and the log, as those that it sends are.
+def boundary(facade: C) -> C:
+    """Decorate a façade, which has the transport as ``_transport``.
 
-    It has the transport as ``_transport``. An error that the transport raised has a ``call_id`` and was told.
+    Calls that it refuses are told to hooks and the log, as those that it sends are; an error that the
+    transport raised has a ``call_id`` and was told. Every exception has forgotten the local names of the
+    frames that it passed in the package.
     """
     for name, method in inspect.getmembers(facade, inspect.isfunction):
         if name == "aclose" or (name.startswith("_") and name != _SEND):
@@ -33,10 +36,12 @@ def tells_refusals(facade: C) -> C:
 def _waiting(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     async def call(self: Any, *args: Any, **options: Any) -> Any:
+        running = method(self, *args, **options)
+        del args, options
         try:
-            return await method(self, *args, **options)
-        except PublitracError as error:
-            _tell(self, method, error)
+            return await running
+        except BaseException as error:
+            _leave(self, method, error)
             raise
 
     return call
@@ -47,13 +52,15 @@ def _at_once(method: Callable[..., Any]) -> Callable[..., Any]:
     def call(self: Any, *args: Any, **options: Any) -> Any:
         try:
             return method(self, *args, **options)
-        except PublitracError as error:
-            _tell(self, method, error)
+        except BaseException as error:
+            del args, options
+            _leave(self, method, error)
             raise
 
     return call
 
 
-def _tell(facade: Any, method: Callable[..., Any], error: PublitracError) -> None:
-    if error.call_id is None:
+def _leave(facade: Any, method: Callable[..., Any], error: BaseException) -> None:
+    if isinstance(error, PublitracError) and error.call_id is None:
         facade._transport.reporter.refused(error, method.__name__)  # noqa: SLF001  (a façade decorates itself)
+    clear_frames(error)

@@ -1,0 +1,96 @@
+"""Tracebacks without the values of local names.
+
+Error trackers record the local names of every frame that an exception has passed. Frames of a call hold
+leads, and those that write a request hold credentials. So a public method that fails clears the frames below
+it; files, lines and names of functions stay.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Final, ParamSpec, TypeVar
+
+T = TypeVar("T")
+C = TypeVar("C", bound=type[Any])
+P = ParamSpec("P")
+
+#: Packages whose frames a request or a response goes through. Those of the program's own code, such as its
+#: limiter or a handler of a mock, keep their names: they are the program's to judge.
+_PACKAGES: Final = frozenset(
+    (
+        *("publitrac_async", "aiohttp", "aiohappyeyeballs", "aiolimiter", "redis"),
+        *("httpx", "httpcore", "h11", "h2", "anyio", "respx", "starlette", "fastapi"),
+        *("asyncio", "json", "ssl", "urllib", "xml"),
+        *("attr", "attrs", "cattr", "cattrs", "xmltodict"),
+    )
+)
+#: Their frames are above a call, and may wait for another one while they hold an error.
+_ABOVE: Final = ("publitrac_async.bulk", "publitrac_async.cli", "publitrac_async.frames")
+_SPECIAL: Final = frozenset({"__anext__"})
+
+
+def forgets(cls: C) -> C:
+    """Make every public method of a class a boundary: an error that leaves it has cleared frames only."""
+    for name, method in list(vars(cls).items()):
+        if (name in _SPECIAL or not name.startswith("_")) and inspect.isfunction(method):
+            setattr(cls, name, forgetful(method))
+    return cls
+
+
+def forgetful(function: Callable[P, T]) -> Callable[P, T]:
+    """Return `function` as a boundary, whether it is a coroutine function or a plain one."""
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def wait(*args: P.args, **kwargs: P.kwargs) -> Any:
+            running = function(*args, **kwargs)
+            del args, kwargs
+            try:
+                return await running
+            except BaseException as error:
+                clear_frames(error)
+                raise
+
+        return wait  # type: ignore[return-value]  # T is a coroutine here
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except BaseException as error:
+            del args, kwargs
+            clear_frames(error)
+            raise
+
+    return call
+
+
+def clear_frames(error: BaseException) -> None:
+    """Clear the local names of the frames that `error`, its causes and its contexts have passed.
+
+    Args:
+        error: an exception that is being handled; frames that still run are left alone.
+    """
+    found, waiting = set[int](), [error]
+    while waiting:
+        one = waiting.pop()
+        if id(one) in found:
+            continue
+        found.add(id(one))
+        _clear(one.__traceback__)
+        waiting += [other for other in (one.__cause__, one.__context__) if other is not None]
+        waiting += getattr(one, "exceptions", ())
+
+
+def _clear(traceback: TracebackType | None) -> None:
+    while traceback is not None:
+        frame = traceback.tb_frame
+        module: str = frame.f_globals.get("__name__") or ""
+        if module.partition(".")[0] in _PACKAGES and not module.startswith(_ABOVE):
+            with contextlib.suppress(RuntimeError):  # It still runs.
+                frame.clear()
+        traceback = traceback.tb_next

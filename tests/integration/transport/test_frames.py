@@ -1,0 +1,264 @@
+"""No frame of a traceback shows a credential or personal data, wherever a call ends, and whoever ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from publitrac_async import Lead, PublitracClient, PublitracError, Timeout, ValidationError
+from publitrac_async.transport.aiohttp_transport import AiohttpTransport
+from publitrac_async.transport.pool import Exchange
+from tests.support.canaries import Told, find
+from tests.support.cancel import cancel_at
+from tests.support.four_vendors import CANARIES, CARRIERS, OPTIONS, SENDS, publitrac, serving
+from tests.support.wire import Peer, RawServer, Seen
+
+
+async def hear(told: Told, running: Coroutine[Any, Any, Any]) -> BaseException | None:
+    """Tell of the exception that a call ends with."""
+    try:
+        await running
+    except (Exception, asyncio.CancelledError, Stop) as error:  # noqa: BLE001  (all of them are told of)
+        told.hear_error(error)
+        return error
+    return None
+
+
+@pytest.mark.parametrize(
+    ("send", "carrier"),
+    [
+        *((send, "default") for send in SENDS),
+        *(
+            (send, carrier)
+            for send in ("v1_query", "v1_body", "v2")
+            for carrier in CARRIERS
+            if carrier != "default"
+        ),
+    ],
+)
+async def test_cancelled_at_every_suspension(send: str, carrier: str) -> None:
+    told, at = Told(), 0
+    async with CARRIERS[carrier]() as (url, transport):
+
+        async def call() -> None:
+            error = await hear(told, SENDS[send](url, transport=transport(), **OPTIONS))  # type: ignore[arg-type]
+            if error is not None:
+                raise error
+
+        while await cancel_at(call(), at, "pending"):
+            at += 1
+    assert at >= 1
+    assert "CancelledError" in "".join(told.words)
+    told.check(CANARIES)
+
+
+@pytest.mark.parametrize(
+    ("how", "moment"),
+    [
+        *((how, "head") for how in ("total", "read", "asyncio.timeout", "task group", "cancel")),
+        *((how, "body") for how in ("read", "cancel")),
+    ],
+)
+@pytest.mark.parametrize("send", SENDS)
+async def test_out_of_time(send: str, how: str, moment: str) -> None:
+    told = Told()
+
+    async def stall(seen: Seen, peer: Peer) -> None:
+        if moment == "body":
+            await peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n<resp")
+        await asyncio.Event().wait()
+
+    seconds = {"total": Timeout(total=0.05), "read": Timeout(total=None, read=0.05)}
+    async with RawServer(stall) as server:
+        options = OPTIONS | {"timeout": seconds.get(how, Timeout(total=20))}
+
+        async def call() -> None:
+            running = SENDS[send](server.url, **options)
+            match how:
+                case "asyncio.timeout":
+                    async with asyncio.timeout(0.05):
+                        await running
+                case "task group":
+                    async with asyncio.TaskGroup() as group:
+                        group.create_task(running)  # type: ignore[arg-type]
+                        await asyncio.sleep(0.05)
+                        raise RuntimeError("of the program")
+                case "cancel":
+                    task = asyncio.create_task(running)  # type: ignore[arg-type]
+                    await asyncio.sleep(0.05)
+                    task.cancel()
+                    await task
+                case _:
+                    await running
+
+        assert await hear(told, call()) is not None
+    told.check(CANARIES)
+
+
+def closed_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+class Fails:
+    """A limiter of the program that fails."""
+
+    async def acquire(self) -> None:
+        await asyncio.sleep(0)
+        raise RuntimeError("of the program")
+
+    def pause(self, seconds: float) -> None: ...
+
+
+class FailsAtOnce(Fails):
+    def acquire(self) -> Any:
+        raise RuntimeError("of the program")
+
+
+class Stop(BaseException):
+    """Nothing that a hook may raise without ending the call."""
+
+
+def stops(event: object) -> None:
+    raise Stop
+
+
+def broken(request: httpx.Request) -> httpx.Response:
+    raise AssertionError("unexpected request")
+
+
+class Breaks(httpx.AsyncBaseTransport):
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(0)
+        raise RuntimeError("of the program")
+
+
+class Closes(httpx.AsyncByteStream):
+    async def __aiter__(self) -> Any:
+        yield b"<resp"
+        raise RuntimeError("of the program")
+
+
+OTHERS: dict[str, Callable[[], dict[str, Any]]] = {
+    "a limiter that fails": lambda: {"limiter": Fails()},
+    "a limiter that fails at once": lambda: {"limiter": FailsAtOnce()},
+    "a hook that stops the task": lambda: {"hooks": [stops]},
+    "a mistake in a mock": lambda: {"transport": httpx.MockTransport(broken)},
+    "a transport that fails": lambda: {"transport": Breaks()},
+    "a body that fails": lambda: {
+        "transport": httpx.MockTransport(lambda _: httpx.Response(200, stream=Closes()))
+    },
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+@pytest.mark.parametrize("send", SENDS)
+async def test_others_that_fail(send: str, other: str) -> None:
+    told = Told()
+    async with serving() as server:
+        error = await hear(told, SENDS[send](server.url, **OPTIONS | OTHERS[other]()))  # type: ignore[arg-type]
+    assert error is not None
+    assert error.__traceback__ is not None, "files and lines stay"
+    told.check(CANARIES)
+
+
+@pytest.mark.parametrize("send", SENDS)
+async def test_refused_connections(send: str) -> None:
+    told = Told()
+    assert isinstance(await hear(told, SENDS[send](closed_port(), **OPTIONS)), PublitracError)  # type: ignore[arg-type]
+    told.check(CANARIES)
+
+
+@pytest.mark.parametrize("carrier", [AiohttpTransport, httpx.AsyncHTTPTransport])
+@pytest.mark.parametrize("send", SENDS)
+async def test_memory_that_runs_out(
+    send: str, carrier: Callable[[], httpx.AsyncBaseTransport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*data: object) -> None:
+        del data
+        raise MemoryError
+
+    told = Told()
+    monkeypatch.setattr(Exchange, "write", fails)
+    monkeypatch.setattr("publitrac_async.transport.http.read_body", fails)
+    async with serving() as server:
+        error = await hear(told, SENDS[send](server.url, transport=carrier(), **OPTIONS))  # type: ignore[arg-type]
+    assert isinstance(error, MemoryError)
+    told.check(CANARIES)
+
+
+async def test_what_is_refused_before_anything_is_sent() -> None:
+    told = Told()
+
+    def wrong() -> Lead:
+        return Lead(email=CANARIES.email, custom_fields={"a": CANARIES.first_name + "\x00"})
+
+    async with publitrac("https://vendor.test") as client:
+        for refused in (
+            client.v1.sync_lead(wrong()),
+            client.v2.delayed_sync(wrong()),
+            client.v1.get_lead(CANARIES.email + "\x00"),
+            client.v1.call("getLead", {"email": CANARIES.email + "\ud800"}),
+        ):
+            assert isinstance(await hear(told, refused), ValidationError)  # type: ignore[arg-type]
+        with pytest.raises(PublitracError) as caught:
+            client.v1.get_list(CANARIES.first_name, page=0)
+        told.hear_error(caught.value)
+    told.check(CANARIES)
+
+
+@pytest.fixture
+def events() -> Iterator[list[str]]:
+    """What Sentry would send, with its defaults."""
+    import sentry_sdk
+    from sentry_sdk.transport import Transport
+
+    sent: list[str] = []
+
+    class Captures(Transport):
+        def capture_envelope(self, envelope: Any) -> None:
+            sent.append(envelope.serialize().decode())
+
+    sentry_sdk.init(dsn="https://x@sentry.invalid/1", transport=Captures)
+    yield sent
+    sentry_sdk.flush()
+    sentry_sdk.get_client().close()
+    sentry_sdk.get_global_scope().set_client(None)
+
+
+@pytest.mark.parametrize("send", SENDS)
+async def test_sentry_with_its_defaults(send: str, events: list[str]) -> None:
+    import sentry_sdk
+
+    async def stall(seen: Seen, peer: Peer) -> None:
+        await asyncio.Event().wait()
+
+    async with RawServer(stall) as server:
+        try:
+            async with asyncio.timeout(0.05):
+                await SENDS[send](server.url, **OPTIONS)
+        except TimeoutError as error:
+            sentry_sdk.capture_exception(error)
+    sentry_sdk.flush()
+    assert any("TimeoutError" in event for event in events)
+    find(CANARIES.credentials + CANARIES.personal, events)
+
+
+async def test_frames_of_the_program_keep_their_names() -> None:
+    async def program(value: str) -> None:
+        transport = httpx.MockTransport(broken)
+        async with PublitracClient(api_key="k", transport=transport, limiter=Fails()) as client:
+            await client.v2.get_token()
+            print(value)  # noqa: T201  (keeps the name alive)
+
+    with pytest.raises(RuntimeError) as caught:
+        await program("seen")
+    names = {entry.name: entry.frame.f_locals for entry in caught.traceback}
+    assert names["program"]["value"] == "seen"
+    assert "self" in names["acquire"]
+    assert not names["_attempts"]
