@@ -1,4 +1,4 @@
-"""A bulk run: CSV, mapping, ledger, a transport that answers at once; rows a second, CPU, peak memory.
+"""A bulk run: CSV, mapping, state store, a transport that answers at once; rows a second, CPU, peak memory.
 
 Each size runs in a process of its own, on one core, so that the peaks can be compared: memory must not grow
 with the number of rows. All checks stay on; only the network is missing. ``python bulk.py COUNT FOLDER`` is
@@ -24,7 +24,15 @@ from typing import Any
 import httpx
 
 from publitrac_async import PublitracClient
-from publitrac_async.bulk import ColumnMapping, DelayedSync, Phase, Progress, read_leads, sync_leads
+from publitrac_async.bulk import (
+    ColumnMapping,
+    Monitor,
+    Phase,
+    Progress,
+    PublitracV2Sink,
+    read_leads,
+    sync_leads,
+)
 from publitrac_async.transport.aiohttp_transport import DEPARTURE, AiohttpTransport
 
 SUCCESS = b'{"status": "success", "code": 200}'
@@ -102,10 +110,10 @@ async def one(count: int, folder: Path) -> dict[str, Any]:
         report = await sync_leads(
             read_leads(source),
             publitrac.v2,
-            ledger=folder / "run.sqlite",
+            state=folder / "run.sqlite",
             mapping=MAPPING,
-            workers=WORKERS,
-            progress=phases,
+            concurrency=WORKERS,
+            monitor=Monitor(phases),
         )
     end = time.process_time()
     wall = time.perf_counter() - wall
@@ -141,9 +149,9 @@ async def stages(count: int) -> dict[str, float]:
         source = note("read the file", lambda: [row.fields for row in read_leads(path)])
     mapped = note("map", lambda: [MAPPING.apply(fields) for fields in source])
     async with client() as publitrac:
-        sink = DelayedSync(publitrac.v2)
+        sink = PublitracV2Sink(publitrac.v2)
         prepared = note("check and write as JSON", lambda: [sink.prepare(fields) for fields in mapped])
-        note("pickle for the spool", lambda: [pickle.dumps((fields, 1), 5) for fields in source])
+        note("pickle for the staging", lambda: [pickle.dumps((fields, 1), 5) for fields in source])
         records = iter([each.record for each in prepared])
 
         async def send() -> None:

@@ -184,7 +184,7 @@ SECTIONS = {
     "cancelling": ("Cancelled calls", cancelling),
     "marketo": ("Marketo beside the released client", marketo),
     "reading": ("Reading a page of leads", reading),
-    "bulk": ("Bulk run with a ledger, through a transport that answers at once", bulk),
+    "bulk": ("Bulk run with a state store, through a transport that answers at once", bulk),
     "start": ("Start", start),
 }
 

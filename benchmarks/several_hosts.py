@@ -19,13 +19,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from publitrac_async import PublitracClient
-from publitrac_async.bulk import ColumnMapping, DelayedSync, ErrorBudget, State, Stop
-from publitrac_async.bulk.engines.chunks import ChunkOrder
-from publitrac_async.bulk.engines.docket import _TASK, _docket, serve
-from publitrac_async.bulk.ledger import Outcome
-from publitrac_async.bulk.sources import Chunk
-from publitrac_async.redis import RedisLedger, shared
-from tests.integration.redis.server import Server
+from publitrac_async.bulk import ColumnMapping, ErrorBudget, PublitracV2Sink, Shutdown, State
+from publitrac_async.bulk.distributed.docket import _TASK, _docket, serve
+from publitrac_async.bulk.distributed.ranges import RowRange
+from publitrac_async.bulk.distributed.tasks import ChunkTask
+from publitrac_async.bulk.rows import Outcome
+from publitrac_async.shared import SharedRedis
+from tests.integration.shared.server import Server
 from tests.support.clock import run_virtual
 from tests.support.many_hosts import Setting, described, simulate
 
@@ -34,37 +34,40 @@ CHUNK_ROWS = 200
 
 
 async def fill(server: Server, leads: int) -> None:
-    """Leads as they are in the ledger when all were sent."""
-    ledger = RedisLedger(server.url, account=KEY)
-    await ledger.open("v2 of PublitracClient(https://app.publitrac.com)", run="a run")
+    """Leads as they are in the state store when all were sent."""
+    shared = SharedRedis(server.url, KEY)
+    store = shared.state(durable=False)
+    await store.open("v2 of PublitracClient(https://app.publitrac.com)", run="a run")
     before = await used_memory(server)
     start = time.perf_counter()
     for first in range(0, leads, 5_000):
         keys = [f"lead{number}@example.com" for number in range(first, min(first + 5_000, leads))]
-        await ledger.enter([(key, blake2b(key.encode(), digest_size=16).digest()) for key in keys])
+        await store.plan([(key, blake2b(key.encode(), digest_size=16).digest()) for key in keys])
     entered = time.perf_counter() - start
     start = time.perf_counter()
-    job = ledger.job or ""
+    job = store.job or ""
     for number, first in enumerate(range(0, leads, CHUNK_ROWS)):
         keys = [f"lead{number}@example.com" for number in range(first, min(first + CHUNK_ROWS, leads))]
-        chunk = await ledger.take(job, number)
+        chunk = await store.claim(job, number)
         assert chunk is not None
         async with chunk:
-            assert all(await asyncio.gather(*(chunk.intend([key]) for key in keys)))
-            await asyncio.gather(*(chunk.settle([(key, Outcome(State.ACCEPTED))]) for key in keys))
+            assert all(await asyncio.gather(*(chunk.begin([key]) for key in keys)))
+            await asyncio.gather(*(chunk.complete([(key, Outcome(State.ACCEPTED))]) for key in keys))
             await chunk.end()
     settled = time.perf_counter() - start
     name = next(key for key in await server.keys() if key.endswith(":leads"))
     in_hash = await server.ask("MEMORY", "USAGE", name, "SAMPLES", 1000)
     memory = await used_memory(server) - before
     print(
-        f"{leads:,} leads: {in_hash / leads:.0f} bytes each in the ledger, {memory / leads:.0f} with all else"
+        f"{leads:,} leads: {in_hash / leads:.0f} bytes each in the state store, "
+        f"{memory / leads:.0f} with all else"
     )
     print(f"  entered at {leads / entered:,.0f} a second, sent and noted at {leads / settled:,.0f} a second")
     print(f"  {memory * 10_000_000 / leads / 2**30:.1f} GiB for ten million, at this size")
     on_disk = (await server.ask("INFO", "persistence"))["aof_current_size"]
     print(f"  {on_disk / leads:.0f} bytes each in the append-only file, which Redis rewrites now and then")
-    await ledger.aclose()
+    await store.aclose()
+    await shared.aclose()
 
 
 async def used_memory(server: Server) -> int:
@@ -72,9 +75,9 @@ async def used_memory(server: Server) -> int:
     return int((await server.ask("INFO", "memory"))["used_memory"])
 
 
-def order(number: int) -> ChunkOrder:
+def order(number: int) -> ChunkTask:
     """As a run over a file gives it."""
-    return ChunkOrder(
+    return ChunkTask(
         job="AbCdEfGh",
         number=number,
         source={
@@ -83,25 +86,26 @@ def order(number: int) -> ChunkOrder:
             "encoding": "utf-8-sig",
             "delimiter": ",",
         },
-        chunk=Chunk(
+        rows=RowRange(
             number=number * CHUNK_ROWS + 1,
             line=number * CHUNK_ROWS + 2,
             position=number * CHUNK_ROWS * 120 + 60,
             count=CHUNK_ROWS,
         ),
         left_out=(number * CHUNK_ROWS + 17,),
-        digest="0" * 32,
+        rows_hash="0" * 32,
         destination="v2 of PublitracClient(https://app.publitrac.com)",
         mapping=ColumnMapping(columns={"email": "E-post", "first_name": "Förnamn", "last_name": "Efternamn"}),
-        budget=ErrorBudget(),
+        error_budget=ErrorBudget(),
     )
 
 
 async def submit(server: Server, chunks: int) -> None:
     """All orders of a run, given twice."""
-    ledger = RedisLedger(server.url, account=KEY)
+    shared = SharedRedis(server.url, KEY)
+    store = shared.state(durable=False)
     before = await used_memory(server)
-    async with _docket(server.url, ledger) as docket:
+    async with _docket(store) as docket:
         for turn in ("given", "given again, which adds nothing"):
             start = time.perf_counter()
             for first in range(0, chunks, 500):
@@ -112,22 +116,28 @@ async def submit(server: Server, chunks: int) -> None:
             print(f"{chunks:,} orders {turn}: {time.perf_counter() - start:.1f} s")
     memory = await used_memory(server) - before
     print(f"  {memory / chunks:,.0f} bytes each, {memory / 2**20:.0f} MiB in all")
-    await ledger.aclose()
+    await shared.aclose()
 
 
 async def idle(server: Server, seconds: float) -> None:
     """What a worker without work asks of Redis."""
-    stop = Stop()
-    async with PublitracClient(
-        api_key=KEY, base_url="http://127.0.0.1:1", **shared(server.url, account=KEY)
-    ) as publitrac:
-        ledger = RedisLedger(server.url, account=KEY)
-        serving = asyncio.create_task(serve(server.url, DelayedSync(publitrac.v2), ledger, stop=stop))
+    shutdown = Shutdown()
+    async with (
+        SharedRedis(server.url, KEY) as shared,
+        PublitracClient(
+            api_key=KEY,
+            base_url="http://127.0.0.1:1",
+            limiter=shared.limiter,
+            token_store=shared.tokens,
+        ) as publitrac,
+    ):
+        sink = PublitracV2Sink(publitrac.v2)
+        serving = asyncio.create_task(serve(sink, shared.state(durable=False), shutdown=shutdown))
         await asyncio.sleep(3.0)
         before = (await server.ask("INFO", "stats"))["total_commands_processed"]
         await asyncio.sleep(seconds)
         after = (await server.ask("INFO", "stats"))["total_commands_processed"]
-        stop.request()
+        shutdown.request()
         await serving
     print(f"a worker without work asks Redis {(after - before) / seconds:.0f} times a second")
 
@@ -155,14 +165,14 @@ def main() -> None:
     options = parser.parse_args()
     asyncio.run(count(options.leads, options.chunks))
     for setting in (
-        Setting(workers=2, seconds=options.seconds),
-        Setting(workers=4, seconds=options.seconds),
-        Setting(workers=20, seconds=options.seconds),
-        Setting(workers=100, calls=4, seconds=options.seconds),
-        Setting(workers=100, calls=32, seconds=options.seconds),
-        Setting(workers=100, calls=64, seconds=2 * options.seconds),
-        Setting(workers=100, calls=4, seconds=options.seconds, to_redis=(0.0002, 0.020)),
-        Setting(workers=100, calls=4, seconds=options.seconds, to_redis=(0.0002, 0.060)),
+        Setting(concurrency=2, seconds=options.seconds),
+        Setting(concurrency=4, seconds=options.seconds),
+        Setting(concurrency=20, seconds=options.seconds),
+        Setting(concurrency=100, call_meter=4, seconds=options.seconds),
+        Setting(concurrency=100, call_meter=32, seconds=options.seconds),
+        Setting(concurrency=100, call_meter=64, seconds=2 * options.seconds),
+        Setting(concurrency=100, call_meter=4, seconds=options.seconds, to_redis=(0.0002, 0.020)),
+        Setting(concurrency=100, call_meter=4, seconds=options.seconds, to_redis=(0.0002, 0.060)),
     ):
         print(*described(run_virtual(simulate(setting))), sep="\n  ")
 

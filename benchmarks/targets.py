@@ -141,7 +141,7 @@ TARGETS = (
         unit="ms",
     ),
     Target(
-        "Rows a second of a bulk run with a ledger, the longest one",
+        "Rows a second of a bulk run with a state store, the longest one",
         "bulk",
         lambda section: max(section["runs"], key=lambda row: row["rows"])["rows_per_second"],
         least=10_000,
@@ -159,7 +159,7 @@ TARGETS = (
 )
 
 
-def judge(results: Results) -> list[Results]:
+def outcome_of(results: Results) -> list[Results]:
     """A row for each target whose benchmark ran; where a peer was missing the figure is ``None``."""
     rows = []
     for target in TARGETS:

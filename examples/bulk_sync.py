@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from publitrac_async import PublitracClient
-from publitrac_async.bulk import BulkError, Progress, Stop, read_leads, sync_leads
+from publitrac_async.bulk import BulkError, Monitor, Progress, Shutdown, read_leads, sync_leads
 from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT
 
 
@@ -23,17 +23,16 @@ def show(progress: Progress) -> None:
 
 async def main(path: Path) -> int:
     """Sync the leads of a file, and return the exit status."""
-    stop = Stop()
+    shutdown = Shutdown()
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.request)
+        asyncio.get_running_loop().add_signal_handler(number, shutdown.request)
     async with PublitracClient.from_env(retry=BULK_RETRY, timeout=BULK_TIMEOUT) as publitrac:
         report = await sync_leads(
             read_leads(path),
             publitrac.v2,
-            ledger=path.with_suffix(".sqlite"),  # remembers what was sent, for the next run
-            progress=show,
-            interval=5.0,
-            stop=stop,
+            state=path.with_suffix(".sqlite"),  # remembers what was sent, for the next run
+            monitor=Monitor(show, interval=5.0),
+            shutdown=shutdown,
         )
     for state, rows in report.counts.items():
         print(f"{rows:>7} {state}")

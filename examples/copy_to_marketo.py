@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from publitrac_async import PublitracClient
-from publitrac_async.bulk import BulkError, MarketoLeads, Progress, Stop, sync_leads
+from publitrac_async.bulk import BulkError, MarketoSink, Monitor, Progress, Shutdown, sync_leads
 from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT, MARKETO_CONCURRENCY
 from publitrac_async.marketo import STANDARD_FIELDS, MarketoClient
 
@@ -29,23 +29,22 @@ def show(progress: Progress) -> None:
     print(f"{progress.phase}: {progress.done} of {progress.total or '?'}, {progress.rate:.0f} leads a second")
 
 
-async def main(ledger: Path, view: str | None = None) -> int:
+async def main(store: Path, view: str | None = None) -> int:
     """Copy the leads, and return the exit status."""
-    stop = Stop()
+    shutdown = Shutdown()
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.request)
+        asyncio.get_running_loop().add_signal_handler(number, shutdown.request)
     async with (
         PublitracClient.from_env(retry=BULK_RETRY, timeout=BULK_TIMEOUT) as publitrac,
         MarketoClient.from_env(retry=BULK_RETRY) as marketo,
     ):
         report = await sync_leads(
             publitrac.v1.get_leads() if view is None else publitrac.v1.get_view(view),
-            MarketoLeads(marketo, fields=FIELDS),
-            ledger=ledger,  # remembers what was copied, for the next run
-            workers=MARKETO_CONCURRENCY,
-            progress=show,
-            interval=5.0,
-            stop=stop,
+            MarketoSink(marketo, fields=FIELDS),
+            state=store,  # remembers what was copied, for the next run
+            concurrency=MARKETO_CONCURRENCY,
+            monitor=Monitor(show, interval=5.0),
+            shutdown=shutdown,
         )
     for state, leads in report.counts.items():
         print(f"{leads:>7} {state}")

@@ -161,7 +161,7 @@ async def read_unsettled(request: Request) -> list[dict[str, Any]]:
 
 
 @app.post("/unsettled/{number}")
-async def settle(number: int, request: Request, *, arrived: bool) -> None:
+async def complete(number: int, request: Request, *, arrived: bool) -> None:
     """Settle a form by hand: Vitec has it (`arrived`), or it shall be sent again."""
     state, note = ("delivered", "settled by hand") if arrived else ("synced", "")
     if not request.state.outbox.move(number, state, note, only_from="unsettled"):

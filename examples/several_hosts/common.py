@@ -1,6 +1,6 @@
-"""What the service and its workers have in common: the account, and the sources that they know by name.
+"""The account and the named sources, which the service and its workers share.
 
-All of them take PUBLITRAC_API_KEY, PUBLITRAC_REDIS_URL and CRM_DATABASE from the environment.
+The environment has PUBLITRAC_API_KEY, PUBLITRAC_REDIS_URL and CRM_DATABASE.
 """
 
 from __future__ import annotations
@@ -12,30 +12,26 @@ from collections.abc import AsyncIterable
 from publitrac_async import PublitracClient
 from publitrac_async.bulk import Row, read_sql
 from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT
-from publitrac_async.redis import RedisLedger, shared
+from publitrac_async.shared import SharedRedis
 
 CUSTOMERS = """SELECT id AS crm_lead_id, email, first_name FROM customers
 WHERE id > :after ORDER BY id LIMIT :limit"""
 
 
-def redis_url() -> str:
-    """Redis holds the limit, the token, the ledger and the queue."""
-    return os.environ["PUBLITRAC_REDIS_URL"]
+def shared_redis() -> SharedRedis:
+    """Return the rate limit, token, state store and queue of the account, for all processes."""
+    return SharedRedis(os.environ["PUBLITRAC_REDIS_URL"], account=os.environ["PUBLITRAC_API_KEY"])
 
 
-def client() -> PublitracClient:
-    """A client that shares limit and token with all others of the account."""
-    state = shared(redis_url(), account=os.environ["PUBLITRAC_API_KEY"])
-    return PublitracClient.from_env(retry=BULK_RETRY, timeout=BULK_TIMEOUT, **state)
-
-
-def ledger() -> RedisLedger:
-    """What was sent, known to all hosts."""
-    return RedisLedger(redis_url(), account=os.environ["PUBLITRAC_API_KEY"])
+def client(shared: SharedRedis) -> PublitracClient:
+    """Return a client that shares rate limit and token."""
+    return PublitracClient.from_env(
+        retry=BULK_RETRY, timeout=BULK_TIMEOUT, limiter=shared.limiter, token_store=shared.tokens
+    )
 
 
 def customers() -> AsyncIterable[Row]:
-    """The customers of the CRM. Each process reads its own rows only, found by their id."""
+    """Return the customers of the CRM. Each process reads its own rows only, by their id."""
     return read_sql(lambda: sqlite3.connect(os.environ["CRM_DATABASE"]), CUSTOMERS, key="crm_lead_id")
 
 

@@ -14,20 +14,20 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-from common import SOURCES, client, ledger, redis_url
+from common import SOURCES, client, shared_redis
 from fastapi import Depends, FastAPI, HTTPException, Request
 
 from publitrac_async import PublitracClient, PublitracError
-from publitrac_async.bulk import NamedSource, Progress, read_leads, sync_leads
-from publitrac_async.bulk.engines.docket import DocketEngine
-from publitrac_async.bulk.sources import FileSource
+from publitrac_async.bulk import FileSource, Monitor, NamedSource, Progress, read_leads, sync_leads
+from publitrac_async.shared import SharedRedis
 
 
 class Runs:
     """One run at a time, in the background."""
 
-    def __init__(self, publitrac: PublitracClient) -> None:
+    def __init__(self, publitrac: PublitracClient, shared: SharedRedis) -> None:
         self._publitrac = publitrac
+        self._shared = shared
         self._task: asyncio.Task[None] | None = None
         self.state: dict[str, Any] = {"phase": "none yet"}
 
@@ -43,11 +43,11 @@ class Runs:
             report = await sync_leads(
                 source,
                 self._publitrac.v2,
-                ledger=ledger(),
-                engine=DocketEngine(redis_url()),
-                progress=self._note,
+                state=self._shared.state(),
+                executor=self._shared.executor(),
+                monitor=Monitor(self._note),
             )
-        except PublitracError as error:  # The ledger is in use elsewhere, Redis is down, the file is none.
+        except PublitracError as error:  # The state store is in use, Redis is down, the file is invalid.
             self.state = {"phase": "failed", "error": error.message}
         else:
             self.state = {"phase": "ended", "stopped": report.stopped, "rows": report.counts}
@@ -65,8 +65,8 @@ class Runs:
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Runs]]:
     """One client for the life of the service."""
-    async with client() as publitrac:
-        runs = Runs(publitrac)
+    async with shared_redis() as shared, client(shared) as publitrac:
+        runs = Runs(publitrac, shared)
         yield {"runs": runs}
         await runs.aclose()
 

@@ -1,7 +1,7 @@
-"""A worker: sends the rows of runs that the service begins. Start as many as you like, on any host.
+"""A worker: sends the rows of runs that the service starts. Start any number of workers, on any host.
 
 Install publitrac_async[docket], set the variables that common.py names, `python worker.py`. SIGTERM or Ctrl-C
-lets its calls end; the other workers send what is left. So they do when it is killed.
+lets its calls end; other workers send the rest, also if it is killed.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from __future__ import annotations
 import asyncio
 import signal
 
-from common import SOURCES, client, ledger, redis_url
+from common import SOURCES, client, shared_redis
 
-from publitrac_async.bulk import DelayedSync, Stop
-from publitrac_async.bulk.engines.docket import serve
+from publitrac_async.bulk import PublitracV2Sink, Shutdown, serve
 
 
 async def main() -> None:
-    """Send what there is to send, until asked to end."""
-    stop = Stop()
+    """Send rows until a signal."""
+    shutdown = Shutdown()
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.request)
-    async with client() as publitrac:
-        await serve(redis_url(), DelayedSync(publitrac.v2), ledger(), sources=SOURCES, workers=8, stop=stop)
+        asyncio.get_running_loop().add_signal_handler(number, shutdown.request)
+    async with shared_redis() as shared, client(shared) as publitrac:
+        sink = PublitracV2Sink(publitrac.v2)
+        await serve(sink, shared.state(), sources=SOURCES, concurrency=8, shutdown=shutdown)
 
 
 if __name__ == "__main__":

@@ -1,70 +1,113 @@
-"""Bulk synchronization: sources, ledger, engine, report.
+"""Bulk sync of leads: source, mapping, sink, state store, report.
 
 ::
 
-    report = await sync_leads(read_leads("leads.csv"), publitrac.v2, ledger="run.sqlite")
+    report = await sync_leads(read_leads("leads.csv"), publitrac.v2, state="run.sqlite")
 """
 
 from __future__ import annotations
 
-from publitrac_async.bulk.confirm import Confirm, Confirmation
-from publitrac_async.bulk.engines.local import LocalEngine
-from publitrac_async.bulk.engines.work import Engine
-from publitrac_async.bulk.errors import BulkError, LedgerError, MappingError, SourceError
-from publitrac_async.bulk.ledger import Ledger, Unsettled
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+from publitrac_async.bulk.errors import BulkError, MappingError, SourceError, StateStoreError
+from publitrac_async.bulk.executor import Executor, LocalExecutor, RunContext
 from publitrac_async.bulk.mapping import ColumnMapping
-from publitrac_async.bulk.marketo import MarketoLeads, load_marketo_fields, prepare_marketo_lead
+from publitrac_async.bulk.metrics import Bucket, CallMeter, Monitor, Phase, Progress, ProgressListener
 from publitrac_async.bulk.outcomes import ErrorBudget
-from publitrac_async.bulk.planning import Again
-from publitrac_async.bulk.preparing import Preparer, examine
-from publitrac_async.bulk.progress import CallMeter, Phase, Progress
-from publitrac_async.bulk.report import Report
-from publitrac_async.bulk.rows import Row, State
-from publitrac_async.bulk.settling import settle, unsettled
-from publitrac_async.bulk.sinks import DelayedSync, LeadSink, Prepared, Sink, SyncLead, prepare_lead
-from publitrac_async.bulk.sources import NamedSource, read_leads, read_sql
-from publitrac_async.bulk.stopping import Stop
+from publitrac_async.bulk.planning import Resend
+from publitrac_async.bulk.report.model import Duplicate, ExitStatus, Rejection, Report
+from publitrac_async.bulk.rows import Outcome, Row, State
+from publitrac_async.bulk.shutdown import Shutdown
+from publitrac_async.bulk.sinks.base import Record, Sink
+from publitrac_async.bulk.sinks.marketo import MarketoSink, load_marketo_fields, marketo_record
+from publitrac_async.bulk.sinks.publitrac import PublitracV1Sink, PublitracV2Sink, publitrac_record
+from publitrac_async.bulk.sinks.vitec import VitecSink, vitec_record
+from publitrac_async.bulk.sources import FileSource, NamedSource, read_leads, read_sql
+from publitrac_async.bulk.sources.sql import SqlRows
+from publitrac_async.bulk.state.base import Entry, StateStore, StateWriter, UnknownRow
+from publitrac_async.bulk.state.reconcile import reconcile, unknown_rows
+from publitrac_async.bulk.state.shared import ChunkClaim, ChunkResult, SharedStateStore
+from publitrac_async.bulk.state.sqlite import SqliteStateStore
 from publitrac_async.bulk.sync import sync_leads
-from publitrac_async.bulk.vitec import VitecLeads, prepare_person_lead
+from publitrac_async.bulk.transform import CheckedRow, RowTransform, dry_run
+from publitrac_async.bulk.verify import Deviation, Verification, Verify
+
+if TYPE_CHECKING:
+    from publitrac_async.bulk.distributed.docket import DocketExecutor, serve
+    from publitrac_async.bulk.state.redis.store import RedisStateStore
 
 __all__ = [
-    "Again",
+    "Bucket",
     "BulkError",
     "CallMeter",
+    "CheckedRow",
+    "ChunkClaim",
+    "ChunkResult",
     "ColumnMapping",
-    "Confirm",
-    "Confirmation",
-    "DelayedSync",
-    "Engine",
+    "Deviation",
+    "DocketExecutor",
+    "Duplicate",
+    "Entry",
     "ErrorBudget",
-    "LeadSink",
-    "Ledger",
-    "LedgerError",
-    "LocalEngine",
+    "Executor",
+    "ExitStatus",
+    "FileSource",
+    "LocalExecutor",
     "MappingError",
-    "MarketoLeads",
+    "MarketoSink",
+    "Monitor",
     "NamedSource",
+    "Outcome",
     "Phase",
-    "Prepared",
-    "Preparer",
     "Progress",
+    "ProgressListener",
+    "PublitracV1Sink",
+    "PublitracV2Sink",
+    "Record",
+    "RedisStateStore",
+    "Rejection",
     "Report",
+    "Resend",
     "Row",
+    "RowTransform",
+    "RunContext",
+    "SharedStateStore",
+    "Shutdown",
     "Sink",
     "SourceError",
+    "SqlRows",
+    "SqliteStateStore",
     "State",
-    "Stop",
-    "SyncLead",
-    "Unsettled",
-    "VitecLeads",
-    "examine",
+    "StateStore",
+    "StateStoreError",
+    "StateWriter",
+    "UnknownRow",
+    "Verification",
+    "Verify",
+    "VitecSink",
+    "dry_run",
     "load_marketo_fields",
-    "prepare_lead",
-    "prepare_marketo_lead",
-    "prepare_person_lead",
+    "marketo_record",
+    "publitrac_record",
     "read_leads",
     "read_sql",
-    "settle",
+    "reconcile",
+    "serve",
     "sync_leads",
-    "unsettled",
+    "unknown_rows",
+    "vitec_record",
 ]
+
+#: Imported on demand: they need an extra.
+_LAZY: Final = {
+    "DocketExecutor": "publitrac_async.bulk.distributed.docket",
+    "serve": "publitrac_async.bulk.distributed.docket",
+    "RedisStateStore": "publitrac_async.bulk.state.redis.store",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""What can go wrong with a whole run, below `PublitracError`. What is wrong with a row is in the report."""
+"""Errors that end a whole run. The report lists errors of single rows."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from publitrac_async.errors import PublitracError
 
 
 class BulkError(PublitracError):
-    """A run cannot begin, or cannot go on."""
+    """Base class of the errors that end a run."""
 
 
 class SourceError(BulkError):
-    """The input cannot be read: no such file, wrong encoding or delimiter, an open quote, no e-mail."""
+    """The source is unreadable: missing file, wrong encoding or delimiter, open quote, no e-mail column."""
 
 
 class MappingError(BulkError):
-    """The mapping file is not what the guide describes, or does not fit the input."""
+    """The mapping file is invalid, or does not fit the source."""
 
 
-class LedgerError(BulkError):
-    """The ledger cannot be used: damaged, full, in use by another process, or made for another purpose."""
+class StateStoreError(BulkError):
+    """The state store is unusable: damaged, full, in use, unreachable, or made for another destination."""

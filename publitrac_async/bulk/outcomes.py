@@ -1,13 +1,13 @@
-"""What the end of a call means for a row, and when failures are enough to end the run."""
+"""Outcomes of calls, and the limits of failures that end a run."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from attrs import define, frozen
 
-from publitrac_async.bulk.ledger import Outcome
-from publitrac_async.bulk.rows import State
+from publitrac_async.bulk.rows import Outcome, State
 from publitrac_async.errors import (
     ApiError,
     AuthenticationError,
@@ -21,48 +21,46 @@ from publitrac_async.errors import (
     ValidationError,
 )
 
-#: No later row would fare better.
-_STOPPING: Final = (
+#: Errors that every later call would get too.
+_FATAL: Final = (
     AuthenticationError,
     ClientStateError,
     ConfigurationError,
     PermissionDenied,
     QuotaExhausted,
 )
+_SUCCESS: Final = {state: Outcome(state) for state in (State.OK, State.ACCEPTED)}
 
 
-_TAKEN: Final = {state: Outcome(state) for state in (State.OK, State.ACCEPTED)}
+def is_fatal(error: PublitracError) -> bool:
+    """Return True if `error` ends the run."""
+    return isinstance(error, _FATAL)
 
 
-def stops(error: PublitracError) -> bool:
-    """Whether `error` ends the run."""
-    return isinstance(error, _STOPPING)
-
-
-def judge(error: PublitracError | None, success: State) -> Outcome:
-    """The outcome of a row.
+def outcome_of(error: PublitracError | None, success_state: State) -> Outcome:
+    """Return the outcome of a row.
 
     Args:
-        error: why it was not taken, ``None`` if it was.
-        success: what a success means to the sink.
+        error: error of the row, ``None`` for success.
+        success_state: see `Sink.success_state`.
     """
     if error is None:
-        return _TAKEN[success]
+        return _SUCCESS[success_state]
     return Outcome(_state(error), type(error).__name__, error.message, code_of(error))
 
 
 def _state(error: PublitracError) -> State:
     if error.maybe_applied:
         return State.UNKNOWN
-    if stops(error) or error.retryable or isinstance(error, DeadlineExceeded):
+    if is_fatal(error) or error.retryable or isinstance(error, DeadlineExceeded):
         return State.RETRY
     if isinstance(error, UnexpectedContent):
-        return State.UNKNOWN  # A web page in place of an answer says nothing about the lead.
+        return State.UNKNOWN  # A web page in place of a response says nothing about the lead.
     return State.REJECTED if isinstance(error, ApiError) else State.UNKNOWN
 
 
 def code_of(error: PublitracError) -> str | None:
-    """The service's code of an error, or of the first of its problems."""
+    """Return the service's code of an error, or of the first problem that has one."""
     code = error.code
     if code is None and isinstance(error, ValidationError):
         code = next((problem.code for problem in error.problems if problem.code is not None), None)
@@ -71,46 +69,67 @@ def code_of(error: PublitracError) -> str | None:
 
 @frozen(kw_only=True)
 class ErrorBudget:
-    """How much may fail before a run stops, so that a wrong mapping or a dead service harms few rows.
+    """Limits of failures that end a run, so that a wrong mapping or an outage harms few rows.
+
+    A failure is a rejected row, or a call without a usable response, which counts once for all its rows.
+    Failures of earlier runs do not count.
 
     Attributes:
-        failures: rows that may fail (rejected, unknown, or not executed) before `share` is looked at.
-        share: part of the rows with an outcome that may have failed, from 0 to 1. 1 turns this off.
-        in_a_row: calls without a usable answer, one after the other, that are taken for an outage.
+        failures: number of failures that is always allowed.
+        share: allowed share of failures beyond `failures`, from 0 to 1. 1 turns this limit off.
+        in_a_row: number of consecutive calls without a usable response that counts as an outage.
     """
 
     failures: int = 100
     share: float = 0.5
     in_a_row: int = 50
 
-    def refuses(self, rejected: int, rows: int) -> str | None:
-        """Why a run does not even begin: too many rows were rejected on reading, so the mapping is wrong."""
+    def check_source(self, rejected: int, rows: int) -> str | None:
+        """Check the rejections of a source before the first call.
+
+        Returns:
+            The reason why the run must not start, ``None`` if it may.
+        """
         if rejected > self.failures and rejected > self.share * rows:
-            return f"{rejected} of {rows} rows cannot be sent, more than the error budget allows"
+            return f"{rejected} of {rows} rows cannot be sent: the error budget is exceeded"
         return None
+
+    def tracker(self) -> BudgetTracker:
+        """Return a tracker that has seen no call."""
+        return BudgetTracker(self)
 
 
 @define
-class Spending:
-    """What of an `ErrorBudget` is used up."""
+class BudgetTracker:
+    """Counts failures against an `ErrorBudget`.
+
+    Attributes:
+        budget: the limits.
+        total: rows with a response, and calls without one.
+        failed: failures among them.
+        in_a_row: consecutive calls without a usable response.
+    """
 
     budget: ErrorBudget
-    rows: int = 0
+    total: int = 0
     failed: int = 0
-    unanswered: int = 0
+    in_a_row: int = 0
 
-    def add(self, outcome: Outcome) -> None:
-        """Note the outcome of a row."""
-        self.rows += 1
-        self.failed += outcome.kind is not None
-        answered = outcome.state not in (State.RETRY, State.UNKNOWN)
-        self.unanswered = 0 if answered else self.unanswered + 1
+    def add_call(self, outcomes: Sequence[Outcome]) -> None:
+        """Count a call by the outcomes of its rows."""
+        answered = [each for each in outcomes if each.state not in (State.RETRY, State.UNKNOWN)]
+        self.total += len(answered)
+        self.failed += sum(each.kind is not None for each in answered)
+        if len(answered) < len(outcomes):
+            self.total += 1
+            self.failed += 1
+        self.in_a_row = 0 if answered else self.in_a_row + 1
 
     @property
     def exceeded(self) -> str | None:
-        """Why the run has to stop, ``None`` if it need not."""
-        if self.unanswered >= self.budget.in_a_row:
-            return f"{self.unanswered} rows in a row got no usable answer: the service seems to be away"
-        if self.failed > self.budget.failures and self.failed > self.budget.share * self.rows:
-            return f"{self.failed} of {self.rows} rows failed, more than the error budget allows"
+        """Reason why the run has to stop, ``None`` within the budget."""
+        if self.in_a_row >= self.budget.in_a_row:
+            return f"{self.in_a_row} calls in a row got no usable response: the service appears to be down"
+        if self.failed > self.budget.failures and self.failed > self.budget.share * self.total:
+            return f"{self.failed} failures in {self.total}: the error budget is exceeded"
         return None

@@ -1,4 +1,4 @@
-"""What is to be done with each row, by the other rows of the run and by what the ledger knows."""
+"""Plan: decide which rows need a call."""
 
 from __future__ import annotations
 
@@ -6,69 +6,68 @@ from typing import Final
 
 from attrs import frozen
 
-from publitrac_async.bulk.ledger import Entry, Ledger, Outcome
-from publitrac_async.bulk.rows import State
-from publitrac_async.bulk.spool import Spool
+from publitrac_async.bulk.rows import Outcome, State
+from publitrac_async.bulk.staging import Staging
+from publitrac_async.bulk.state.base import Entry, StateStore
 
-_UNCHANGED: Final = Outcome(State.SKIPPED, reason="unchanged since the service took it")
+_UNCHANGED: Final = Outcome(State.SKIPPED, reason="unchanged since the service acknowledged it")
 MAYBE_SENT: Final = Outcome(
     State.UNKNOWN,
     "OutcomeUnknown",
-    "an earlier run may have sent it: look it up before you send it by hand",
+    "an earlier run may have sent it: look it up at the service, then reconcile it",
 )
 
 
 @frozen(kw_only=True)
-class Again:
-    """What a run does with rows that an earlier run with the same ledger has dealt with.
+class Resend:
+    """Rows to send although the state store has an outcome for them.
 
     Attributes:
-        full: send rows again that have not changed.
-        retry_rejected: send rows again that were rejected and have not changed.
-        reset: forget everything the ledger knows, also which rows may have been sent.
+        unchanged: send rows that the service acknowledged and that have not changed.
+        rejected: send rows that were rejected and have not changed.
     """
 
-    full: bool = False
-    retry_rejected: bool = False
-    reset: bool = False
+    unchanged: bool = False
+    rejected: bool = False
 
 
-async def plan(spool: Spool, ledger: Ledger, again: Again, *, repeatable: bool) -> None:
-    """Decide about every row, and enter those that are to be sent into the ledger.
+async def plan(staging: Staging, store: StateStore, resend: Resend, *, idempotent: bool) -> None:
+    """Decide about every row, and enter the rows to be sent into the state store.
 
     Args:
-        spool: holds the rows.
-        ledger: knows what earlier runs did.
-        again: what to do with rows it knows.
-        repeatable: rows whose earlier outcome is unknown may be sent again.
+        staging: rows of the run.
+        store: outcomes of earlier runs.
+        resend: rows to send although they have an outcome.
+        idempotent: true if rows with an unknown outcome may be sent again.
 
     Raises:
-        LedgerError: the ledger failed.
+        StateStoreError: the state store failed.
     """
-    await spool.supersede()
-    async for rows in spool.planned():
-        entries = await ledger.recall([key for _, key, _ in rows])
+    await staging.skip_superseded()
+    async for rows in staging.pending_keys():
+        entries = await store.lookup([key for _, key, _ in rows])
         decided: list[tuple[int, Outcome]] = []
         to_send: list[tuple[str, bytes]] = []
-        for (number, key, payload), entry in zip(rows, entries, strict=True):
-            outcome = None if entry is None else _decide(entry, payload, again, repeatable=repeatable)
+        for (number, key, content_hash), entry in zip(rows, entries, strict=True):
+            outcome = None if entry is None else _decide(entry, content_hash, resend, idempotent=idempotent)
             if outcome is None:
-                to_send.append((key, payload))
+                to_send.append((key, content_hash))
             else:
                 decided.append((number, outcome))
         if decided:
-            await spool.note(decided)
+            await staging.set_outcomes(decided)
         if to_send:
-            await ledger.enter(to_send)
+            await store.plan(to_send)
 
 
-def _decide(entry: Entry, payload: bytes, again: Again, *, repeatable: bool) -> Outcome | None:
-    """How a row ends without a call, ``None`` if it is to be sent."""
+def _decide(entry: Entry, content_hash: bytes, resend: Resend, *, idempotent: bool) -> Outcome | None:
+    """Return the outcome of a row that needs no call, ``None`` if it is to be sent."""
     state = entry.outcome.state
     if state is State.UNKNOWN:
-        return None if repeatable else MAYBE_SENT
-    if entry.acknowledged == payload and not again.full:
+        return None if idempotent else MAYBE_SENT
+    if entry.acked_hash == content_hash and not resend.unchanged:
         return _UNCHANGED
-    if state is State.REJECTED and entry.payload == payload and not (again.full or again.retry_rejected):
+    resend_rejected = resend.unchanged or resend.rejected
+    if state is State.REJECTED and entry.content_hash == content_hash and not resend_rejected:
         return Outcome(State.REJECTED, "rejected earlier", entry.outcome.reason, entry.outcome.code)
     return None

@@ -1,4 +1,4 @@
-"""A row of the input, and what becomes of it."""
+"""The row of a run: as it was read, as it is staged, and its outcome."""
 
 from __future__ import annotations
 
@@ -10,45 +10,61 @@ from attrs import field, frozen
 
 from publitrac_async.models import Lead
 
-#: What the engine takes from any iterable.
+#: An item of a source.
 Item: TypeAlias = "Row | Mapping[str, Any] | Lead"
 
-#: Columns that result files add begin like this. Sources leave them out: results can be read again.
+#: Prefix of the columns that result files add. Sources drop these columns, so result files can be read again.
 RESERVED: Final = "publitrac_"
-#: Holds what is left of a row that does not fit its columns, or the whole text of one that cannot be read.
+#: Column for the cells of a row beyond its columns, or for the whole text of an unreadable row.
 EXTRA: Final = "publitrac_text"
 
 
 class State(enum.StrEnum):
-    """Where a row, or a lead in the ledger, stands.
+    """State of a row, or of a lead in the state store.
 
-    In a report only the first six occur, each row in exactly one of them.
+    A report uses the first six only; each row has exactly one of them.
     """
 
-    OK = "ok"  #: the service has processed it
-    ACCEPTED = "accepted"  #: the service has queued it
-    REJECTED = "rejected"  #: it cannot be accepted as it is
-    SKIPPED = "skipped"  #: unchanged since an earlier run, or a later row has the same key
-    UNKNOWN = "unknown"  #: it may have been applied: the answer was lost
+    OK = "ok"  #: the service processed it
+    ACCEPTED = "accepted"  #: the service queued it
+    REJECTED = "rejected"  #: the service, or a check before the call, refused it as it is
+    SKIPPED = "skipped"  #: unchanged since an earlier run, or superseded by a later row with the same key
+    UNKNOWN = "unknown"  #: the call may have been applied: its response was lost
     PENDING = "pending"  #: not sent, or not executed; the next run sends it
-    SENDING = "sending"  #: ledger only: the call is under way
-    RETRY = "retry"  #: ledger only: the last call was not executed; `PENDING` in a report
+    SENDING = "sending"  #: state store only: a call is in flight
+    RETRY = "retry"  #: state store only: the last call was not executed; `PENDING` in a report
 
 
 FINAL: Final = (State.OK, State.ACCEPTED, State.REJECTED, State.SKIPPED, State.UNKNOWN, State.PENDING)
 
 
-@frozen
-class Row:
-    """A row as it was read.
+@frozen(cache_hash=True)
+class Outcome:
+    """Outcome of a row.
 
     Attributes:
-        line: where it stands: the line of a file on which it begins, or its number, from 1.
-        fields: its cells by column, or a ready lead.
-        problem: why it cannot be used, if that shows before its fields are looked at.
-        position: where the source has to begin reading for this row to come first, ``None`` if it cannot
-            say. It means something to its source only, can be written as JSON and tells nothing about the
-            lead. Rows that differ in nothing else are equal.
+        state: the new state of the row.
+        kind: name of the error class, ``None`` for success.
+        reason: description of the error, without personal data.
+        code: error code of the service.
+    """
+
+    state: State
+    kind: str | None = None
+    reason: str | None = None
+    code: str | None = None
+
+
+@frozen
+class Row:
+    """A row of a source.
+
+    Attributes:
+        line: line of a file on which the row begins, or number of the row, from 1.
+        fields: cells by column, or a `Lead`.
+        problem: reason why the row is unusable, if the source finds one.
+        position: place in the source from which reading starts with this row, ``None`` if unknown. Only the
+            source interprets it. It is JSON and holds no personal data. Comparison ignores it.
     """
 
     line: int
@@ -57,11 +73,40 @@ class Row:
     position: int | str | None = field(default=None, eq=False)
 
 
+@frozen(kw_only=True)
+class StagedRow:
+    """A row in `Staging`. A query of `Staging` loads the attributes it names; the others are ``None``.
+
+    Attributes:
+        number: number of the row in the source, from 1.
+        line: see `Row.line`.
+        position: see `Row.position`.
+        fields: see `Row.fields`.
+        key: business key, ``None`` if the row is rejected.
+        content_hash: hash of the content, ``None`` if the row is rejected.
+        content: argument for `Sink.send`, ``None`` if the row is rejected.
+        outcome: current outcome; `State.PENDING` before the call.
+    """
+
+    number: int
+    line: int = 0
+    position: int | str | None = None
+    fields: Any = None
+    key: str | None = None
+    content_hash: bytes | None = None
+    content: Any = None
+    outcome: Outcome = Outcome(State.PENDING)
+
+
 def as_row(item: Item, number: int) -> Row:
-    """`item` as a row, which is the `number`-th.
+    """Return `item` as a row.
+
+    Args:
+        item: an item of a source.
+        number: number of the item in the source, from 1.
 
     Raises:
-        TypeError: it is neither a row, a mapping nor a lead.
+        TypeError: the item is neither a row, a mapping nor a lead.
     """
     match item:
         case Row():
@@ -69,7 +114,7 @@ def as_row(item: Item, number: int) -> Row:
         case Lead():
             return Row(number, item)
         case Mapping():
-            # A plain dict, whatever kind of record a database hands out.
+            # Copied: database drivers return mappings of their own types.
             return Row(number, dict(item))
         case _:
             raise TypeError(
@@ -78,5 +123,5 @@ def as_row(item: Item, number: int) -> Row:
 
 
 def without_reserved(cells: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """The cells of a row, without columns that an earlier run's result files added."""
+    """Return the cells without the columns that result files add."""
     return {column: value for column, value in cells if not column.startswith(RESERVED)}

@@ -1,4 +1,4 @@
-"""`sync_leads`: one call for a whole run."""
+"""`sync_leads`: extract, transform, plan, send, verify, report."""
 
 from __future__ import annotations
 
@@ -7,231 +7,225 @@ import datetime as dt
 from collections.abc import AsyncIterable, Iterable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from attrs import evolve, field, frozen
 
-from publitrac_async.bulk.confirm import Confirm, Confirmation, confirmation_of, read_back
-from publitrac_async.bulk.database import Database
-from publitrac_async.bulk.engines.local import LocalEngine
-from publitrac_async.bulk.engines.work import Engine, Work
-from publitrac_async.bulk.errors import LedgerError
-from publitrac_async.bulk.file_ledger import FileLedger
-from publitrac_async.bulk.ledger import Ledger
+from publitrac_async.bulk.errors import StateStoreError
+from publitrac_async.bulk.executor import Executor, LocalExecutor, RunContext
+from publitrac_async.bulk.extract import extract
 from publitrac_async.bulk.mapping import ColumnMapping
+from publitrac_async.bulk.metrics import Monitor, Phase, RunMetrics
 from publitrac_async.bulk.outcomes import ErrorBudget
-from publitrac_async.bulk.planning import Again, plan
-from publitrac_async.bulk.preparing import Preparer
-from publitrac_async.bulk.progress import CallMeter, Course, Listener, Phase
-from publitrac_async.bulk.reading import read
-from publitrac_async.bulk.report import Duplicate, Rejection, Report
-from publitrac_async.bulk.results import write_results, write_summary
+from publitrac_async.bulk.planning import Resend, plan
+from publitrac_async.bulk.report.files import write_results, write_summary
+from publitrac_async.bulk.report.model import Duplicate, Rejection, Report
 from publitrac_async.bulk.rows import Item, State
-from publitrac_async.bulk.sinks import LeadSink, Sink, as_sink, digest
+from publitrac_async.bulk.shutdown import Shutdown, cancelled
+from publitrac_async.bulk.sinks.base import Sink, content_hash
+from publitrac_async.bulk.sinks.publitrac import PublitracSink, as_sink
 from publitrac_async.bulk.sources.file import FileSource
-from publitrac_async.bulk.sources.reference import NamedSource
-from publitrac_async.bulk.spool import SUPERSEDED, TABLES, Spool
-from publitrac_async.bulk.stopping import Stop, cancelled
-from publitrac_async.config import CONCURRENCY
+from publitrac_async.bulk.sources.named import NamedSource
+from publitrac_async.bulk.staging import SUPERSEDED, Staging
+from publitrac_async.bulk.state.base import StateStore
+from publitrac_async.bulk.state.sqlite import SqliteStateStore
+from publitrac_async.bulk.transform import RowTransform
+from publitrac_async.bulk.verify import Verification, Verify, read_back, verification_of
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.v1 import V1
 from publitrac_async.v2 import V2
 
-_SHOWN = 100
+#: Maximum number of rejections and duplicates in a report.
+_LISTED: Final = 100
 
 
 async def sync_leads(
     source: Iterable[Item] | AsyncIterable[Item],
     sink: Sink[Any] | V1 | V2,
     *,
-    ledger: str | Path | Ledger | None = None,
-    again: Again | None = None,
     mapping: ColumnMapping | None = None,
-    confirm: Confirm | None = None,
-    workers: int = CONCURRENCY,
-    engine: Engine | None = None,
-    budget: ErrorBudget | None = None,
+    state: str | Path | StateStore | None = None,
+    reset: bool = False,
+    resend: Resend | None = None,
+    concurrency: int | None = None,
+    executor: Executor | None = None,
+    error_budget: ErrorBudget | None = None,
+    verify: Verify | None = None,
     results_dir: str | Path | None = None,
-    progress: Listener | None = None,
-    calls: CallMeter | None = None,
-    interval: float = 1.0,
-    stop: Stop | None = None,
+    monitor: Monitor | None = None,
+    shutdown: Shutdown | None = None,
 ) -> Report:
-    """Bring leads to a service, and give an account of every row.
+    """Sync leads to a service and report the outcome of every row.
 
-    All rows are read first, into a temporary file; then the last row of each e-mail address is sent. Memory
-    does not grow with the number of rows. With a ledger, rows that have not changed since an earlier run
-    are left out, and a run that was killed is taken up by running it again.
+    All rows are read first, into a temporary file; then the last row of each key is sent. Memory does not
+    grow with the number of rows. With a state store, unchanged rows are skipped, and the same call resumes a
+    run that was killed.
 
     Args:
-        source: what `read_leads` or `read_sql` returns, or any iterable, awaitable or not, of mappings or
-            leads. It has to end.
-        sink: ``publitrac.v2`` (leads are queued) or ``publitrac.v1`` (leads are processed), or any other.
-        ledger: remembers what was sent: path of a file, created if there is none, or a ledger that several
-            hosts share.
-        again: what to do with rows that the ledger knows.
-        mapping: which column is which field; by default columns are named like fields, and all others are
+        source: result of `read_leads` or `read_sql`, or a finite iterable (async or not) of mappings or
+            leads.
+        sink: ``publitrac.v2`` (queues leads), ``publitrac.v1`` (processes leads), or a `Sink`.
+        mapping: mapping of columns to fields; by default columns are named like fields, and all others are
             custom fields.
-        confirm: read leads back through v1 when they were sent.
-        workers: calls in flight at once, of this process.
-        engine: sends the rows from elsewhere instead.
-        budget: how much may fail before the run stops.
-        results_dir: folder for the result files, summary and report; with a ledger it is
-            ``LEDGER.results`` by default.
-        progress: called about once in every `interval`, and at the start and end of each phase. It must not
-            block; if it raises, it is not called again.
-        calls: the hook of the client in use, to report what the rate limit costs.
-        interval: seconds.
-        stop: asks the run to end; see `Stop`.
+        state: state store, or path of its file, which is created if missing. The run opens the state store
+            and closes it at its end; the state store can be opened again, and a `SharedRedis` behind it stays
+            open.
+        reset: delete all entries of the state store first.
+        resend: rows to send although the state store has an outcome for them.
+        concurrency: maximum number of calls in flight from this process, 32 by default. Excludes `executor`.
+        executor: sends the rows; by default `LocalExecutor`.
+        error_budget: limits of failures that end the run.
+        verify: settings for reading leads back through v1 after the run.
+        results_dir: folder for result files, summary and report; ``NAME.results`` beside a state file by
+            default.
+        monitor: progress listener and call meter.
+        shutdown: request to end the run; see `Shutdown`.
 
     Returns:
-        The account. Failures of rows are in it, and so is whatever stopped the run early: rejected
-        credentials, a spent error budget, a full disk, an interruption.
+        The report. It contains failures of rows, and the reason for an early end: rejected credentials, an
+        exceeded error budget, a full disk, an interruption.
 
     Raises:
-        ConfigurationError: a setting cannot be used.
-        SourceError: the source cannot be read to its end; nothing was sent.
-        MappingError: the mapping does not fit the source; nothing was sent.
-        LedgerError: the ledger cannot be opened, or fails before the first call; nothing was sent.
+        ConfigurationError: a setting is unusable, or contradicts another.
+        SourceError: the source is unreadable; no row was sent.
+        MappingError: the mapping does not fit the source; no row was sent.
+        StateStoreError: the state store cannot be opened, or fails before the first call; no row was sent.
     """
-    path = Path(ledger) if isinstance(ledger, str | Path) else None
-    folder = results_dir or (None if path is None else path.with_suffix(".results"))
+    if concurrency is not None and executor is not None:
+        raise ConfigurationError("concurrency belongs to the executor: give one of them")
+    if state is None and (reset or resend not in (None, Resend())):
+        raise ConfigurationError("reset and resend need a state store")
     target = as_sink(sink)
-    if confirm is not None and not isinstance(target, LeadSink):
-        raise ConfigurationError("only leads that go to PUBLITRAC can be confirmed")
-    file = source if isinstance(source, FileSource) else None
-    fingerprint = None if file is None else file.fingerprint()
-    book: Ledger
-    if ledger is None or path is not None:
-        book = in_file = FileLedger(path, TABLES)
-        database = in_file.database
-    else:
-        assert not isinstance(ledger, str | Path)
-        book, database = ledger, Database(None)
+    if verify is not None and not isinstance(target, PublitracSink):
+        raise ConfigurationError("verify reads leads back from PUBLITRAC: it needs a sink of PUBLITRAC")
+    path = Path(state) if isinstance(state, str | Path) else None
+    if results_dir is None and path is not None:
+        results_dir = path.with_suffix(".results")
+    if executor is None:
+        executor = LocalExecutor() if concurrency is None else LocalExecutor(concurrency)
     run = _Run(
         name=source.name if isinstance(source, FileSource | NamedSource) else type(source).__name__,
-        fingerprint=fingerprint,
-        engine=engine or LocalEngine(workers),
-        work=Work(
+        source_hash=source.source_hash() if isinstance(source, FileSource) else None,
+        executor=executor,
+        context=RunContext(
             source=source,
             sink=target,
-            prepare=Preparer(target.prepare, mapping),
-            spool=Spool(database),
-            ledger=book,
-            budget=budget or ErrorBudget(),
-            course=Course(progress, calls),
-            stop=stop or Stop(),
+            transform=RowTransform(target.to_record, mapping),
+            staging=Staging(),
+            store=SqliteStateStore(path) if state is None or isinstance(state, str | Path) else state,
+            error_budget=error_budget or ErrorBudget(),
+            metrics=RunMetrics(monitor),
+            shutdown=shutdown or Shutdown(),
         ),
-        again=again or Again(),
-        confirm=confirm,
-        folder=None if folder is None else Path(folder),
+        reset=reset,
+        resend=resend or Resend(),
+        verify=verify,
+        folder=None if results_dir is None else Path(results_dir),
     )
-    run.engine.check(run.work)
-    async with AsyncExitStack() as stack:
-        await book.open(target.destination, run=run.meaning(), reset=run.again.reset)
-        stack.push_async_callback(_closed, book)
-        if book is ledger:
-            stack.push_async_callback(_closed, database)
-            await database.open(TABLES)
-        ticker = asyncio.create_task(_tick(run.work.course, interval))
-        stack.callback(ticker.cancel)
-        return await run.carry_out()
-
-
-async def _closed(what: Ledger | Database) -> None:
-    await asyncio.shield(what.aclose())
+    return await run.carry_out()
 
 
 @frozen(kw_only=True)
 class _Run:
     name: str
-    fingerprint: str | None
-    engine: Engine
-    work: Work
-    again: Again
-    confirm: Confirm | None
+    source_hash: str | None
+    executor: Executor
+    context: RunContext
+    reset: bool
+    resend: Resend
+    verify: Verify | None
     folder: Path | None
     started_at: dt.datetime = field(factory=lambda: dt.datetime.now(dt.UTC))
 
-    def meaning(self) -> str:
-        """Stands for what this run is about to do, if a run that does the same can join it."""
-        if self.engine.chunk_rows is None:
+    async def carry_out(self) -> Report:
+        """Run all steps, and close afterwards what the run opened."""
+        run = self.context
+        self.executor.check(run)
+        async with AsyncExitStack() as stack:
+            await run.store.open(run.sink.destination, run=self._fingerprint(), reset=self.reset)
+            stack.push_async_callback(_closed, run.store)
+            stack.push_async_callback(_closed, run.staging)
+            await run.staging.open()
+            ticker = asyncio.create_task(_tick(run.metrics))
+            stack.callback(ticker.cancel)
+            return await self._steps()
+
+    async def _steps(self) -> Report:
+        run = self.context
+        source_changed = await run.store.note_source(self.name, self.source_hash)
+        stopped = await self._extract()
+        if stopped is None:
+            await plan(run.staging, run.store, self.resend, idempotent=run.sink.idempotent)
+            stopped = await self._send()
+        verification = None
+        if self.verify is not None and stopped is None:
+            verification = await self._verify(self.verify)
+        report = await self._report()
+        report = evolve(report, source_changed=source_changed, stopped=stopped, verification=verification)
+        return await self._write(report)
+
+    def _fingerprint(self) -> str:
+        """Return the identity of this run; empty if no run can join it."""
+        if not self.executor.fingerprint:
             return ""
-        mapping = self.work.prepare.mapping
         parts = (
             self.name,
-            self.fingerprint,
-            self.work.sink.destination,
-            self.again,
-            mapping,
-            self.engine.chunk_rows,
+            self.source_hash,
+            self.context.sink.destination,
+            self.resend,
+            self.reset,
+            self.context.transform.mapping,
+            self.executor.fingerprint,
         )
-        return digest([repr(part) for part in parts]).hex()
+        return content_hash([repr(part) for part in parts]).hex()
 
-    async def carry_out(self) -> Report:
-        """Read, plan, send, read back, report."""
-        work = self.work
-        changed = await work.ledger.note_source(self.name, self.fingerprint)
-        work.course.enter(Phase.READING, None)
-        rows = await read(work.source, work.spool, work.prepare, work.course, work.stop)
-        work.course.complete()
-        stopped = "interrupted" if work.stop.requested else None
-        if stopped is None:
-            await plan(work.spool, work.ledger, self.again, repeatable=work.sink.repeatable)
-            counts = await work.spool.counts()
-            pending = counts.pop(State.PENDING)
-            work.course.enter(Phase.SENDING, pending, counts)
-            stopped = work.budget.refuses(counts[State.REJECTED], rows) or await self._send()
-            work.course.tick()
-        confirmation = None
-        if self.confirm is not None and stopped is None:
-            confirmation = await self._read_back(self.confirm)
-            work.course.tick()
-        counts = await work.spool.counts()
-        work.course.enter(Phase.FINISHED, rows, counts)
-        report = await self._report(counts)
-        report = evolve(report, source_changed=changed, stopped=stopped, confirmation=confirmation)
-        return await self._written(report)
+    async def _extract(self) -> str | None:
+        """Stage all rows; return the reason why the run must not send them, ``None`` if it may."""
+        run = self.context
+        run.metrics.start(Phase.READING, None)
+        rows = await extract(run.source, run.staging, run.transform, run.metrics, run.shutdown)
+        run.metrics.finish()
+        if run.shutdown.requested:
+            return "interrupted"
+        counts = await run.staging.counts()
+        return run.error_budget.check_source(counts[State.REJECTED], rows)
 
     async def _send(self) -> str | None:
+        run = self.context
+        counts = await run.staging.counts()
+        pending = counts.pop(State.PENDING)
+        run.metrics.start(Phase.SENDING, pending, counts)
         try:
-            return await self.engine.send(self.work)
-        except LedgerError as error:
-            return f"LedgerError: {error.message}"
+            return await self.executor.execute(run)
+        except StateStoreError as error:
+            return f"StateStoreError: {error.message}"
+        finally:
+            run.metrics.tick()
 
-    async def _read_back(self, confirm: Confirm) -> Confirmation:
-        work = self.work
-        counts = await work.spool.counts()
-        work.course.enter(Phase.CONFIRMING, counts[State.OK] + counts[State.ACCEPTED], counts)
-        reading = asyncio.create_task(read_back(confirm, work.spool, work.prepare, work.course))
-        asked = asyncio.create_task(work.stop.wait(1))
+    async def _verify(self, verify: Verify) -> Verification:
+        run = self.context
+        counts = await run.staging.counts()
+        run.metrics.start(Phase.VERIFYING, counts[State.OK] + counts[State.ACCEPTED], counts)
+        reading = asyncio.create_task(read_back(verify, run.staging, run.transform, run.metrics))
+        draining = asyncio.create_task(run.shutdown.draining.wait())
         try:
-            await asyncio.wait([reading, asked], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([reading, draining], return_when=asyncio.FIRST_COMPLETED)
             if reading.done():
                 return reading.result()
         finally:
-            await cancelled(reading, asked)
-        return await confirmation_of(work.spool, stopped="interrupted")
+            await cancelled(reading, draining)
+            run.metrics.tick()
+        return await verification_of(run.staging, stopped="interrupted")
 
-    async def _written(self, report: Report) -> Report:
-        """The report, once the files are written: if they cannot be, it says so."""
-        if self.folder is None:
-            return report
-        try:
-            await write_results(self.folder, self.work.spool, self.work.source)
-            write_summary(self.folder, report)
-        except OSError as error:
-            complaint = f"the result files cannot be written: {error.strerror}"
-            return evolve(report, stopped=report.stopped or complaint, results_dir=None)
-        return report
-
-    async def _report(self, counts: dict[State, int]) -> Report:
-        spool, course = self.work.spool, self.work.course
-        rejected = await spool.first(State.REJECTED, limit=_SHOWN)
-        duplicates, superseded = await spool.superseded(limit=_SHOWN)
+    async def _report(self) -> Report:
+        staging, metrics = self.context.staging, self.context.metrics
+        counts = await staging.counts()
+        metrics.start(Phase.FINISHED, sum(counts.values()), counts)
+        rejected = await staging.first(State.REJECTED, limit=_LISTED)
+        duplicates, superseded = await staging.superseded(limit=_LISTED)
         return Report(
             source=self.name,
-            sink=self.work.sink.name,
+            sink=self.context.sink.name,
             rows=sum(counts.values()),
             ok=counts[State.OK],
             accepted=counts[State.ACCEPTED],
@@ -240,23 +234,42 @@ class _Run:
             unknown=counts[State.UNKNOWN],
             pending=counts[State.PENDING],
             duplicates=duplicates,
-            errors=await spool.kinds(),
+            errors=await staging.error_counts(),
             rejections=tuple(
-                Rejection(line=each.row.line, reason=each.reason or "", code=each.code) for each in rejected
+                Rejection(line=row.line, reason=row.outcome.reason or "", code=row.outcome.code)
+                for row in rejected
             ),
             superseded=tuple(
-                Duplicate(line=each.row.line, superseded_by=int((each.reason or "").removeprefix(SUPERSEDED)))
-                for each in superseded
+                Duplicate(
+                    line=row.line, superseded_by=int((row.outcome.reason or "").removeprefix(SUPERSEDED))
+                )
+                for row in superseded
             ),
             results_dir=self.folder,
             started_at=self.started_at,
-            seconds=course.elapsed,
-            rate_limit=course.rate_limit,
-            course=tuple(course.stretches),
+            seconds=metrics.elapsed,
+            rate_limit=metrics.rate_limit,
+            timeline=tuple(metrics.timeline),
         )
 
+    async def _write(self, report: Report) -> Report:
+        """Write the files; return the report, with the reason if they cannot be written."""
+        if self.folder is None:
+            return report
+        try:
+            await write_results(self.folder, self.context.staging, self.context.source)
+            write_summary(self.folder, report)
+        except OSError as error:
+            reason = f"the result files cannot be written: {error.strerror}"
+            return evolve(report, stopped=report.stopped or reason, results_dir=None)
+        return report
 
-async def _tick(course: Course, interval: float) -> None:
+
+async def _closed(opened: StateStore | Staging) -> None:
+    await asyncio.shield(opened.aclose())
+
+
+async def _tick(metrics: RunMetrics) -> None:
     while True:
-        await asyncio.sleep(interval)
-        course.tick()
+        await asyncio.sleep(metrics.interval)
+        metrics.tick()

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from publitrac_async.bulk import Phase
 from publitrac_async.bulk import Progress as RunProgress
-from publitrac_async.cli.display import duration
+from publitrac_async.bulk.metrics import format_duration
 
 
 class Bar:
@@ -51,7 +51,7 @@ class Bar:
         if progress.rate:
             detail += f" · {progress.rate:.1f}/s"
         if progress.remaining:
-            detail += f" · {duration(progress.remaining)} left"
+            detail += f" · {format_duration(progress.remaining)} left"
         self._progress.update(
             self._tasks[progress.phase],
             completed=progress.done,

@@ -11,19 +11,19 @@ from typing import Any
 
 import click
 
-from publitrac_async.bulk import BulkError
+from publitrac_async.bulk import BulkError, ExitStatus
 from publitrac_async.cli import doctor as doctor_report
 from publitrac_async.cli import lists as list_commands
 from publitrac_async.cli import lookup, options, records, sandbox_server
 from publitrac_async.cli.copying import CopyOptions, run_copy
 from publitrac_async.cli.dry_run import show_dry_run
-from publitrac_async.cli.exits import CommandError, Exit
+from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.export import ExportOptions, run_export
-from publitrac_async.cli.hosts import LEDGER
-from publitrac_async.cli.settling import SettleOptions, run_settle
-from publitrac_async.cli.sinks import WORKERS, with_rate
+from publitrac_async.cli.hosts import STATE
+from publitrac_async.cli.reconcile import ReconcileOptions, run_reconcile
 from publitrac_async.cli.sync import SyncOptions, run_sync
 from publitrac_async.cli.texts import COPY_HELP, EXPORT_HELP, SYNC_HELP, WORKER_HELP
+from publitrac_async.cli.vendors import VENDORS, with_rate
 from publitrac_async.cli.worker import WorkerOptions, run_worker
 from publitrac_async.config import CALLS_PER_SECOND
 from publitrac_async.errors import ConfigurationError, PublitracError
@@ -40,11 +40,11 @@ def commands() -> None:
 @click.argument("source", type=options.FILE)
 @options.via
 @click.option(
-    "--engine",
+    "--executor",
     type=click.Choice(["local", "docket"]),
     default="local",
     show_default=True,
-    help="docket has `worker` send the rows, in other processes.",
+    help="docket: `worker` sends the rows, in other processes.",
 )
 @click.option(
     "--sandbox",
@@ -65,18 +65,16 @@ def commands() -> None:
 @click.option("--delimiter", help="Between the cells of a text file, such as ';'.")
 @click.option("--sheet", help="Sheet of a workbook; by default the first.")
 @options.results
+@click.option("--verify", is_flag=True, help="Read leads back through v1 and compare. --sandbox always does.")
 @click.option(
-    "--confirm", is_flag=True, help="Read leads back through v1 and compare. --sandbox always does."
-)
-@click.option(
-    "--confirm-rate",
+    "--verify-rate",
     type=click.FloatRange(min=0, min_open=True),
     default=10.0,
     show_default=True,
     help="Calls a second that reading back may take.",
 )
 @click.option(
-    "--confirm-wait",
+    "--verify-timeout",
     type=click.FloatRange(min=0),
     default=60.0,
     show_default=True,
@@ -98,14 +96,13 @@ def sync(**chosen: Any) -> None:
 @options.via
 @options.vitec
 @options.redis
+@click.option("--state", default=STATE, show_default=True, help="Name of the state store of the runs.")
 @click.option(
-    "--ledger", default=LEDGER, show_default=True, help="Name of the ledger whose runs it takes part in."
-)
-@click.option(
-    "--workers",
+    "--concurrency",
     type=click.IntRange(min=1),
-    help=f"Calls of a chunk in flight at once; {WORKERS['v2']} by default, with vitec and marketo "
-    f"{WORKERS['marketo']}. A hundred workers need no more than 4 each.",
+    help="Calls in flight per chunk; a hundred workers need no more than 4 each. Default: "
+    + ", ".join(f"{vendor.concurrency} ({name})" for name, vendor in VENDORS.items())
+    + ".",
 )
 @click.option(
     "--chunks",
@@ -127,28 +124,29 @@ def worker(**chosen: Any) -> None:
     _run(run_worker(WorkerOptions(**with_rate(chosen))))
 
 
-@commands.command()
-@click.argument("ledger")
+@commands.command("reconcile")
+@click.argument("state")
 @click.argument("keys", nargs=-1)
-@click.option("--arrived/--send-again", default=None, help="What is to be done with the rows of these KEYS.")
+@click.option("--arrived/--send-again", default=None, help="Outcome of the rows with these KEYS.")
 @click.option(
     "--via",
     type=click.Choice(options.SERVICES),
-    help="LEDGER is the name of a ledger in Redis, of runs that go this way.",
+    help="STATE is the name of a state store in Redis, of runs to this destination.",
 )
 @click.option("--customer", help="With --via vitec: the customer who gets the leads.")
 @options.redis
 @click.option("--json", "as_json", is_flag=True, help="Write JSON lines.")
-def settle(**chosen: Any) -> None:
-    """Settle rows that may have arrived, after a look at the service.
+def reconcile_rows(**chosen: Any) -> None:
+    """Reconcile rows with an unknown outcome, after a look at the service.
 
-    Without KEYS, show those that LEDGER holds, each with its key (the e-mail address); the exit status is 3
-    if there are any. With KEYS, say --arrived if the service has them, or have the next run send them again.
+    Without KEYS, list these rows, each with its key (the e-mail address); the exit status is 3 if there are
+    any. With KEYS, pass --arrived if the service has the rows, or --send-again to have the next run send
+    them.
 
-    LEDGER is a file. With --via it is the name of a ledger in Redis, which holds hashes in place of keys: the
-    result files of the run say which rows they are. Settle these by their e-mail addresses, too.
+    STATE is a file. With --via it is the name of a state store in Redis, which holds hashes in place of keys:
+    the result files of the run list the rows. Reconcile these by their e-mail addresses, too.
     """
-    _run(run_settle(SettleOptions(**chosen)))
+    _run(run_reconcile(ReconcileOptions(**chosen)))
 
 
 @commands.command()
@@ -269,13 +267,13 @@ def cli() -> None:
     except CommandError as error:
         _fail(str(error), error.status)
     except (ConfigurationError, BulkError) as error:
-        _fail(error.message, Exit.USAGE)
+        _fail(error.message, ExitStatus.USAGE)
     except PublitracError as error:
-        _fail(f"{type(error).__name__}: {error}", Exit.ABORTED)
+        _fail(f"{type(error).__name__}: {error}", ExitStatus.ABORTED)
     except BrokenPipeError:
         # Whoever read the output has left; Python would complain once more when it flushes it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(Exit.ABORTED)
+        sys.exit(ExitStatus.ABORTED)
 
 
 def _run(command: Coroutine[Any, Any, int]) -> None:
@@ -283,11 +281,11 @@ def _run(command: Coroutine[Any, Any, int]) -> None:
         status = asyncio.run(command)
     except KeyboardInterrupt:
         # Here, since click would make it a status of 1.
-        _fail("interrupted", Exit.INTERRUPTED)
+        _fail("interrupted", ExitStatus.INTERRUPTED)
     else:
         sys.exit(status)
 
 
-def _fail(message: str, status: Exit) -> None:
+def _fail(message: str, status: ExitStatus) -> None:
     click.echo(f"publitrac-async: {message}", err=True)
     sys.exit(status)

@@ -12,6 +12,7 @@ from typing import Any, Final
 import attrs
 
 from publitrac_async.bulk import Phase, Progress
+from publitrac_async.bulk.metrics import format_duration
 from publitrac_async.cli.console import say, tell
 
 #: Seconds between lines.
@@ -66,12 +67,5 @@ def describe(progress: Progress) -> str:
     if progress.limiter_wait is not None and progress.limiter_wait >= 0.001:
         parts.append(f"{progress.limiter_wait:.2f} s of waiting for the limit")
     if progress.remaining is not None and progress.done < progress.total:
-        parts.append(f"{duration(progress.remaining)} left")
+        parts.append(f"{format_duration(progress.remaining)} left")
     return ", ".join(parts)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as hours, minutes and seconds."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from publitrac_async import config
+from publitrac_async.bulk import ExitStatus
 from publitrac_async.cli.console import say
-from publitrac_async.cli.exits import Exit
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.transport.base import check_base_url
 from publitrac_async.transport.environment import read_variable
@@ -68,7 +68,7 @@ async def show(*, as_json: bool, environment: Mapping[str, str] | None = None) -
             for name, value in facts.items():
                 say(f"  {name:<{width}}  {value}")
     unusable = any(value.startswith("unusable") for facts in settings.values() for value in facts.values())
-    return Exit.ABORTED if unusable else Exit.FINE
+    return ExitStatus.ABORTED if unusable else ExitStatus.OK
 
 
 def _versions() -> dict[str, str]:
@@ -131,7 +131,7 @@ async def _redis(environment: Mapping[str, str]) -> dict[str, str]:
     if url is None or isinstance(url, ConfigurationError):
         return setting
     try:
-        from publitrac_async.redis.connection import Connection, Unavailable  # noqa: PLC0415  (extra)
+        from publitrac_async.shared.redis.connection import Connection, Unavailable  # noqa: PLC0415  (extra)
     except ModuleNotFoundError as error:
         return setting | {"answers": f"unusable: {error}"}
     try:
@@ -140,7 +140,7 @@ async def _redis(environment: Mapping[str, str]) -> dict[str, str]:
     except ConfigurationError as error:
         return {"url": f"unusable: {error.message}"}
     try:
-        facts = await connection.ask(connection.client.info)
+        facts = await connection.info()
     except Unavailable as error:
         return setting | {"answers": f"unusable: Redis does not answer ({error})"}
     finally:
@@ -148,6 +148,6 @@ async def _redis(environment: Mapping[str, str]) -> dict[str, str]:
     name = facts.get("server_name", "redis")
     return setting | {
         "answers": f"{name} {facts.get(f'{name}_version', facts.get('redis_version'))}",
-        "append-only file": "yes" if facts.get("aof_enabled") else "no: a restart forgets ledgers and queues",
+        "append-only file": "yes" if facts.get("aof_enabled") else "no: a restart loses state and queues",
         "when its memory is full": str(facts.get("maxmemory_policy")),
     }

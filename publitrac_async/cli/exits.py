@@ -1,19 +1,10 @@
-"""Exit statuses, and how a command ends with one."""
+"""An error that ends a command; `ExitStatus` lists the statuses."""
 
 from __future__ import annotations
 
-import enum
 from typing import Final
 
-
-class Exit(enum.IntEnum):
-    """What a command's exit status says."""
-
-    FINE = 0
-    ABORTED = 1
-    USAGE = 2
-    REJECTED = 3
-    INTERRUPTED = 130
+from publitrac_async.bulk import ExitStatus
 
 
 class CommandError(Exception):
@@ -24,6 +15,6 @@ class CommandError(Exception):
         status: the exit status.
     """
 
-    def __init__(self, message: str, status: Exit = Exit.USAGE) -> None:
+    def __init__(self, message: str, status: ExitStatus = ExitStatus.USAGE) -> None:
         super().__init__(message)
         self.status: Final = status

@@ -10,9 +10,10 @@ from typing import IO, Final
 
 from attrs import frozen
 
+from publitrac_async.bulk import ExitStatus
 from publitrac_async.bulk.mapping import field_name
 from publitrac_async.cli.console import say, tell
-from publitrac_async.cli.exits import CommandError, Exit
+from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.lookup import fields_of
 from publitrac_async.cli.tables import CsvTable, JsonLines, LeadWriter, Spooled
 from publitrac_async.cli.target import NewFile, StandardOutput, Target
@@ -122,11 +123,11 @@ async def run_export(options: ExportOptions) -> int:
             return await _export(leads, table, target, options)
         except BrokenPipeError:
             target.discard()
-            raise CommandError("nobody reads the output any more", Exit.ABORTED) from None
+            raise CommandError("nobody reads the output any more", ExitStatus.ABORTED) from None
         except OSError as error:
             target.discard()
             message = f"{target.name} cannot be written: {error.strerror}"
-            raise CommandError(message, Exit.ABORTED) from None
+            raise CommandError(message, ExitStatus.ABORTED) from None
         except BaseException:
             target.discard()
             raise
@@ -154,7 +155,7 @@ async def _export(leads: Pager[Lead], table: LeadWriter, target: Target, options
     target.finish()
     (tell if options.file == "-" else say)(f"{progress.count:,} leads in {target.name}.")
     _tell_all(left_out)
-    return Exit.REJECTED if left_out else Exit.FINE
+    return ExitStatus.REJECTED if left_out else ExitStatus.OK
 
 
 def _tell_all(lines: Sequence[str]) -> None:

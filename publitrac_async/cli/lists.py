@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from publitrac_async.bulk import Preparer, read_leads
+from publitrac_async.bulk import ExitStatus, RowTransform, read_leads
 from publitrac_async.bulk.mapping import field_name
 from publitrac_async.checks import email_problem
 from publitrac_async.cli.console import say, tell
-from publitrac_async.cli.exits import CommandError, Exit
+from publitrac_async.cli.exits import CommandError
 from publitrac_async.client import PublitracClient
 from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT
 from publitrac_async.errors import LeadNotFound, PublitracError
@@ -50,21 +50,19 @@ async def add_to_list(list_name: str, emails: tuple[str, ...], file: Path | None
     async with PublitracClient.from_env(retry=BULK_RETRY, timeout=BULK_TIMEOUT) as publitrac:
         try:
             while group := list(islice(entries, _TOGETHER)):
-                complaints = {entry.place: entry.problem for entry in group if entry.problem is not None}
+                problems = {entry.place: entry.problem for entry in group if entry.problem is not None}
                 good = [entry for entry in group if entry.problem is None]
-                complaints |= dict.fromkeys(
-                    await _add(publitrac.v1, list_name, good), "there is no such lead"
-                )
-                added += len(group) - len(complaints)
-                refused += len(complaints)
-                for place, complaint in complaints.items():
+                problems |= dict.fromkeys(await _add(publitrac.v1, list_name, good), "there is no such lead")
+                added += len(group) - len(problems)
+                refused += len(problems)
+                for place, complaint in problems.items():
                     tell(f"{place}: {complaint}")
         except PublitracError:
             if added:
                 tell(f"{added:,} were added before this; adding them again does no harm.")
             raise
     say(f"{added:,} added to the list, {refused:,} not.")
-    return Exit.REJECTED if refused else Exit.FINE
+    return ExitStatus.REJECTED if refused else ExitStatus.OK
 
 
 async def remove_from_list(list_name: str, email: str) -> int:
@@ -77,7 +75,7 @@ async def remove_from_list(list_name: str, email: str) -> int:
     async with PublitracClient.from_env() as publitrac:
         await publitrac.v1.remove_lead_from_list(email, list_name)
     say("Removed from the list.")
-    return Exit.FINE
+    return ExitStatus.OK
 
 
 async def _add(v1: V1, list_name: str, entries: list[_Entry]) -> list[str]:
@@ -109,7 +107,7 @@ def _read(file: Path) -> Iterator[_Entry]:
     first = True
     for row in source:
         if first:
-            Preparer().check_columns(source, row)
+            RowTransform().check_columns(source, row)
             first = False
         place = f"line {row.line}"
         if row.problem is not None or not isinstance(row.fields, dict):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from publitrac_async.bulk import ExitStatus
 from publitrac_async.cli.console import say
-from publitrac_async.cli.exits import Exit
 from publitrac_async.client import PublitracClient
 from publitrac_async.converters import NATIVE_FIELDS
 from publitrac_async.models import Lead
@@ -23,12 +23,12 @@ async def show_lead(email: str, *, as_json: bool) -> int:
     fields = fields_of(lead)
     if as_json:
         say(json.dumps(fields, ensure_ascii=False, default=str))
-        return Exit.FINE
+        return ExitStatus.OK
     width = max(map(len, fields), default=0)
     for name, value in fields.items():
         text = str(value).replace("\n", "\n" + " " * (width + 2))
         say(f"{name:<{width}}  {text}")
-    return Exit.FINE
+    return ExitStatus.OK
 
 
 def fields_of(lead: Lead) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from typing import Any, TypeAlias
 
 import click
 
-from publitrac_async.cli.sinks import RATES
+from publitrac_async.cli.vendors import VENDORS
 
 Decorator: TypeAlias = Callable[[Any], Any]
 
-#: Ways to a service, the usual one first.
-SERVICES = ("v2", "v1", "vitec", "marketo")
+#: Values of ``--via``, the default first.
+SERVICES = tuple(VENDORS)
 PATH = click.Path(path_type=Path)
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -42,16 +42,16 @@ selection: Decorator = together(
     click.option("--list", "list_name", help="Name of a static list."),
 )
 memory: Decorator = together(
-    click.option("--ledger", type=PATH, help="File that remembers what was sent; created if there is none."),
-    click.option("--full", is_flag=True, help="Send rows again that have not changed since they were sent."),
-    click.option("--retry-rejected", is_flag=True, help="Send rejected rows again that have not changed."),
-    click.option("--reset", is_flag=True, help="Forget what the ledger knows, then begin."),
+    click.option("--state", type=PATH, help="File of the state store; created if missing."),
+    click.option("--resend-unchanged", is_flag=True, help="Send rows again that have not changed."),
+    click.option("--resend-rejected", is_flag=True, help="Send rejected rows again that have not changed."),
+    click.option("--reset", is_flag=True, help="Delete all entries of the state store first."),
 )
 results: Decorator = click.option(
     "--results",
     type=PATH,
     help="Folder for the files of done, rejected and unprocessed rows, the summary and the report; "
-    "with a ledger LEDGER.results by default.",
+    "with a state store STATE.results by default.",
 )
 max_errors: Decorator = click.option(
     "--max-errors",
@@ -85,7 +85,7 @@ redis: Decorator = click.option(
 rate: Decorator = click.option(
     "--rate",
     type=click.IntRange(min=1),
-    help=f"Calls a second, the same for all that share a Redis; {RATES['v2']} by default, with vitec "
-    f"{RATES['vitec']}; with marketo calls in 20 seconds, {RATES['marketo']} by default. The sandbox's "
-    "PUBLITRAC enforces the same limit.",
+    help="Calls per second, the same for all that share a Redis; with marketo per 20 seconds. Default: "
+    + ", ".join(f"{vendor.rate} ({name})" for name, vendor in VENDORS.items())
+    + ". The sandbox's PUBLITRAC enforces the same limit.",
 )

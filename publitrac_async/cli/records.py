@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import attrs
 
+from publitrac_async.bulk import ExitStatus
 from publitrac_async.cli.console import say, tell
-from publitrac_async.cli.exits import Exit
 from publitrac_async.client import PublitracClient
 from publitrac_async.models import UNSET, vendor_name
 from publitrac_async.pagination import Pager
@@ -64,7 +64,7 @@ async def _show(records: Pager[Any], columns: Mapping[str, str], *, as_json: boo
             say(_line(row, widths))
     if not (widths or as_json):
         tell("There are none.")
-    return Exit.FINE
+    return ExitStatus.OK
 
 
 def fields_of(record: Any) -> dict[str, Any]:

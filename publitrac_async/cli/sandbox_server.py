@@ -7,8 +7,9 @@ import importlib
 from pathlib import Path
 from typing import Any
 
+from publitrac_async.bulk import ExitStatus
 from publitrac_async.cli.console import say
-from publitrac_async.cli.exits import CommandError, Exit
+from publitrac_async.cli.exits import CommandError
 
 
 def load_sandbox() -> Any:
@@ -47,8 +48,8 @@ async def serve(*, port: int, rate: int, database: Path | None) -> int:
             database=":memory:" if database is None else str(database),
         )
     except OSError as error:
-        raise CommandError(f"port {port} cannot be used: {error.strerror}", Exit.ABORTED) from None
+        raise CommandError(f"port {port} cannot be used: {error.strerror}", ExitStatus.ABORTED) from None
     except asyncio.CancelledError:
         if not started[0]:
             raise
-    return Exit.INTERRUPTED
+    return ExitStatus.INTERRUPTED

@@ -8,20 +8,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from publitrac_async.bulk import Stop
+from publitrac_async.bulk import Shutdown
 
 
 @asynccontextmanager
-async def signals_go_to(stop: Stop) -> AsyncIterator[None]:
-    """While this is open, Ctrl-C and a polite kill ask the run to end."""
+async def signals_go_to(shutdown: Shutdown) -> AsyncIterator[None]:
+    """While this is open, Ctrl-C and SIGTERM request the end of the run."""
     loop = asyncio.get_running_loop()
     names = (signal.SIGINT, signal.SIGTERM)
     previous: dict[signal.Signals, Any] = {}
     for name in names:
         try:
-            loop.add_signal_handler(name, stop.request)
+            loop.add_signal_handler(name, shutdown.request)
         except NotImplementedError:  # Windows
-            previous[name] = signal.signal(name, lambda *_: loop.call_soon_threadsafe(stop.request))
+            previous[name] = signal.signal(name, lambda *_: loop.call_soon_threadsafe(shutdown.request))
     try:
         yield
     finally:

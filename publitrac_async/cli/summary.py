@@ -6,27 +6,28 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from publitrac_async.bulk import Confirmation, Report
+from publitrac_async.bulk import Report, Verification
+from publitrac_async.bulk.metrics import format_duration
 from publitrac_async.cli.console import say
-from publitrac_async.cli.display import duration
+from publitrac_async.cli.vendors import VENDORS
 
 _SHOWN: Final = 20
-_SERVICES: Final = {"vitec": "Vitec", "marketo": "Marketo"}
 
 
-def write_report(report: Report, *, as_json: bool, sandbox: bool, ledger: str | None) -> None:
+def write_report(report: Report, *, as_json: bool, sandbox: bool, state_store: str | None) -> None:
     """Write the report to stdout."""
     if as_json:
         say(json.dumps({"event": "report"} | report.as_dict(), ensure_ascii=False))
         return
-    for line in lines_of(report, sandbox=sandbox, ledger=ledger):
+    for line in lines_of(report, sandbox=sandbox, state_store=state_store):
         say(line)
 
 
-def lines_of(report: Report, *, sandbox: bool, ledger: str | None) -> Iterator[str]:
+def lines_of(report: Report, *, sandbox: bool, state_store: str | None) -> Iterator[str]:
     """The report, line by line."""
-    service = "the sandbox" if sandbox else _SERVICES.get(report.sink, "PUBLITRAC")
-    yield f"{report.source} to {service} by {report.sink}: {report.rows:,} rows in {duration(report.seconds)}"
+    service = "the sandbox" if sandbox else VENDORS[report.sink].service
+    duration = format_duration(report.seconds)
+    yield f"{report.source} to {service} by {report.sink}: {report.rows:,} rows in {duration}"
     for state, count in report.counts.items():
         if count:
             yield f"{count:>9,}  {state}{_remark(report, state)}"
@@ -37,21 +38,22 @@ def lines_of(report: Report, *, sandbox: bool, ledger: str | None) -> Iterator[s
         report.duplicates,
         [f"line {each.line} by line {each.superseded_by}" for each in report.superseded],
     )
-    if report.confirmation is not None:
-        yield from _confirmation(report.confirmation)
-    yield from _remarks(report, ledger)
+    if report.verification is not None:
+        yield from _verification(report.verification)
+    yield from _remarks(report, state_store)
 
 
-def _remarks(report: Report, ledger: str | None) -> Iterator[str]:
+def _remarks(report: Report, state_store: str | None) -> Iterator[str]:
     if report.source_changed:
         yield "The input is another one than last time: rows were compared one by one."
     if report.stopped is not None:
         yield f"Stopped before the last row: {report.stopped}."
-    if report.pending and ledger is not None:
+    if report.pending and state_store is not None:
         yield "The same command takes the run up where it ended."
-    if report.unknown and report.sink == "vitec":
-        verb = "" if ledger is None else f", then `publitrac-async settle {ledger}`"
-        yield f"Rows that may have arrived are not sent again: look them up at Vitec{verb}."
+    vendor = VENDORS[report.sink]
+    if report.unknown and vendor.appends:
+        verb = "" if state_store is None else f", then `publitrac-async reconcile {state_store}`"
+        yield f"Rows that may have arrived are not sent again: look them up at {vendor.service}{verb}."
     if report.results_dir is not None:
         yield f"Rows by outcome, summary and report: {report.results_dir}"
 
@@ -77,7 +79,7 @@ def _remark(report: Report, state: str) -> str:
     return remarks.get(state, "")
 
 
-def _confirmation(found: Confirmation) -> Iterator[str]:
+def _verification(found: Verification) -> Iterator[str]:
     yield (
         f"Read back through v1: of {found.checked:,} rows, {found.processed:,} are there as sent, "
         f"{found.differs:,} differ, {found.missing:,} are not there ({found.read:,} leads were read)."

@@ -1,4 +1,4 @@
-"""`sync`: a file of leads to PUBLITRAC, or to the sandbox."""
+"""`sync`: send a file of leads."""
 
 from __future__ import annotations
 
@@ -9,32 +9,35 @@ from typing import Any, Literal
 from attrs import frozen
 
 from publitrac_async.bulk import (
-    Again,
     CallMeter,
     ColumnMapping,
     ErrorBudget,
+    ExitStatus,
+    Monitor,
     Report,
-    Stop,
+    Resend,
+    Shutdown,
     read_leads,
     sync_leads,
 )
 from publitrac_async.cli import hosts
 from publitrac_async.cli.display import display_for
-from publitrac_async.cli.exits import CommandError, Exit
+from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.signals import signals_go_to
-from publitrac_async.cli.sinks import WORKERS, SinkOptions, open_sink
 from publitrac_async.cli.summary import write_report
+from publitrac_async.cli.vendors import VENDORS, open_sink
+from publitrac_async.cli.vendors.base import SinkOptions
 
 
 @frozen(kw_only=True)
 class SyncOptions(SinkOptions):
-    """The options of `sync`, as its help describes them."""
+    """Options of `sync`; its help describes them."""
 
     source: Path
-    engine: Literal["local", "docket"]
-    ledger: Path | None
-    full: bool
-    retry_rejected: bool
+    executor: Literal["local", "docket"]
+    state: Path | None
+    resend_unchanged: bool
+    resend_rejected: bool
     reset: bool
     mapping: Path | None
     encoding: str
@@ -45,79 +48,88 @@ class SyncOptions(SinkOptions):
     as_json: bool
 
     def open_source(self) -> Any:
-        """The input file."""
+        """Return the source."""
         return read_leads(self.source, encoding=self.encoding, delimiter=self.delimiter, sheet=self.sheet)
 
     def load_mapping(self) -> ColumnMapping | None:
-        """The mapping file, if one was named."""
+        """Return the mapping, ``None`` without a mapping file."""
         return None if self.mapping is None else ColumnMapping.load(self.mapping)
 
 
 async def run_sync(options: SyncOptions) -> int:
-    """Carry out `sync`.
+    """Run `sync`.
 
     Returns:
         The exit status.
     """
-    far = options.engine == "docket"
-    if far and options.sandbox:
+    distributed = options.executor == "docket"
+    if distributed and options.sandbox:
         raise CommandError(
             "workers cannot reach a sandbox inside this command: run `publitrac-async sandbox`"
         )
-    if not far:
-        check_ledger_options(options.ledger, options.full, options.retry_rejected, options.reset)
-    # A call to Marketo has hundreds of rows: its rate is none of rows.
-    meter, stop = CallMeter(None if options.via == "marketo" else options.rate), Stop()
+    if not distributed:
+        check_state_options(options.state, options.resend_unchanged, options.resend_rejected, options.reset)
+    vendor = VENDORS[options.via]
+    meter, shutdown = CallMeter(None if vendor.batches else options.rate), Shutdown()
     async with AsyncExitStack() as stack:
-        sink, confirm = await open_sink(stack, options, [meter])
-        engine = hosts.load_docket().DocketEngine(hosts.needed_redis_url(options.redis)) if far else None
-        await stack.enter_async_context(signals_go_to(stop))
+        shared = None
+        if not options.sandbox:
+            find = hosts.needed_redis if distributed else hosts.shared_redis
+            shared = find(options.via, customer=options.customer, redis=options.redis, rate=options.rate)
+        if shared is not None:
+            await stack.enter_async_context(shared)
+        sink, verify = await open_sink(stack, options, [meter], shared)
+        where: dict[str, Any] = {"state": options.state, "concurrency": vendor.concurrency}
+        if distributed:
+            assert shared is not None
+            hosts.load_docket()
+            state = shared.state(str(options.state or hosts.STATE), durable=vendor.appends)
+            where = {"state": state, "executor": shared.executor()}
+        await stack.enter_async_context(signals_go_to(shutdown))
         with display_for(as_json=options.as_json) as display:
             report = await sync_leads(
                 options.open_source(),
                 sink,
-                ledger=options.shared_ledger(str(options.ledger or hosts.LEDGER)) if far else options.ledger,
-                again=Again(full=options.full, retry_rejected=options.retry_rejected, reset=options.reset),
                 mapping=options.load_mapping(),
-                confirm=confirm,
-                workers=WORKERS[options.via],
-                engine=engine,
-                budget=ErrorBudget(share=options.max_errors / 100),
+                **where,
+                reset=options.reset,
+                resend=Resend(unchanged=options.resend_unchanged, rejected=options.resend_rejected),
+                error_budget=ErrorBudget(share=options.max_errors / 100),
+                verify=verify,
                 results_dir=options.results,
-                progress=display,
-                calls=meter,
-                stop=stop,
+                monitor=Monitor(display, call_meter=meter),
+                shutdown=shutdown,
             )
-    write_report(report, as_json=options.as_json, sandbox=options.sandbox, ledger=_ledger(options))
-    return Exit.INTERRUPTED if stop.requested else exit_status(report, sandbox=options.sandbox)
+    write_report(report, as_json=options.as_json, sandbox=options.sandbox, state_store=_state(options))
+    return ExitStatus.INTERRUPTED if shutdown.requested else exit_status(report, sandbox=options.sandbox)
 
 
-def _ledger(options: SyncOptions) -> str | None:
-    """What `settle` would have to be told, ``None`` without a ledger."""
-    if options.engine == "local":
-        return None if options.ledger is None else str(options.ledger)
+def _state(options: SyncOptions) -> str | None:
+    """Return the arguments of `reconcile` for this run, ``None`` without a state store."""
+    if options.executor == "local":
+        return None if options.state is None else str(options.state)
     customer = "" if options.customer is None else f" --customer {options.customer}"
-    return f"{options.ledger or hosts.LEDGER} --via {options.via}{customer}"
+    return f"{options.state or hosts.STATE} --via {options.via}{customer}"
 
 
-def check_ledger_options(ledger: Path | None, *about_ledger: bool) -> None:
-    """Check that there is a ledger for the options that are about one.
+def check_state_options(state: Path | None, *needs_state: bool) -> None:
+    """Check that options about a state store have one.
 
     Raises:
-        CommandError: one of them was given without.
+        CommandError: one was given without a state store.
     """
-    if ledger is None and any(about_ledger):
-        raise CommandError("--full, --retry-rejected and --reset are about what a --ledger knows: name it")
+    if state is None and any(needs_state):
+        raise CommandError("--resend-unchanged, --resend-rejected and --reset need --state")
 
 
-def exit_status(report: Report, *, sandbox: bool) -> int:
-    """The exit status for a report.
+def exit_status(report: Report, *, sandbox: bool) -> ExitStatus:
+    """Return the exit status for a report.
 
-    Rows that the sandbox's demonstration rejects are its subject, not a failure: nobody's leads are lost.
+    With the sandbox, rejected rows are part of the demonstration, not a failure.
     """
-    found = report.confirmation
+    found = report.verification
     if found is not None and (found.differs or found.missing or found.stopped):
-        return Exit.ABORTED
-    if sandbox and report.exit_code == Exit.REJECTED and not report.unknown:
-        return Exit.FINE
+        return ExitStatus.ABORTED
+    if sandbox and report.exit_code == ExitStatus.REJECTED and not report.unknown:
+        return ExitStatus.OK
     return report.exit_code

@@ -10,7 +10,8 @@ from typing import IO, Any, Final
 import xlsxwriter  # type: ignore[import-untyped]  # it has no py.typed
 from xlsxwriter.exceptions import XlsxWriterException  # type: ignore[import-untyped]  # as above
 
-from publitrac_async.cli.exits import CommandError, Exit
+from publitrac_async.bulk import ExitStatus
+from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.tables import cell
 
 #: Excel's own limits ("Excel specifications and limits"), one row being the header.
@@ -71,7 +72,7 @@ class Workbook:
                 self._workbook.close()
             except XlsxWriterException:
                 message = "the workbook could not be written: is the disk full?"
-                raise CommandError(message, Exit.ABORTED) from None
+                raise CommandError(message, ExitStatus.ABORTED) from None
         if not self._left_out:
             return ()
         words = (
@@ -88,7 +89,7 @@ def check_rows(count: int) -> None:
         CommandError: there are more.
     """
     if count > ROWS:
-        raise CommandError(f"a workbook holds {ROWS:,} leads: export to .csv or .jsonl", Exit.ABORTED)
+        raise CommandError(f"a workbook holds {ROWS:,} leads: export to .csv or .jsonl", ExitStatus.ABORTED)
 
 
 def _fits(text: str) -> bool:

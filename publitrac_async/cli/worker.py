@@ -1,4 +1,4 @@
-"""`worker`: sends the chunks of runs that other processes begin."""
+"""`worker`: send the chunks of runs that other processes start."""
 
 from __future__ import annotations
 
@@ -12,29 +12,30 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from publitrac_async.bulk import Stop
+from publitrac_async.bulk import ExitStatus, Shutdown
 from publitrac_async.cli import hosts
 from publitrac_async.cli.console import say, tell
-from publitrac_async.cli.exits import CommandError, Exit
+from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.signals import signals_go_to
-from publitrac_async.cli.sinks import WORKERS, SinkOptions, open_sink
+from publitrac_async.cli.vendors import VENDORS, open_sink
+from publitrac_async.cli.vendors.base import SinkOptions
 
-#: Seconds in which a line is not written again: without Redis, docket has one to say every second.
+#: Seconds in which a line is not repeated: without Redis, docket logs one every second.
 _REPEAT: Final = 60.0
 
 
 @frozen(kw_only=True)
 class WorkerOptions(SinkOptions):
-    """The options of `worker`, as its help describes them."""
+    """Options of `worker`; its help describes them."""
 
-    ledger: str
-    workers: int | None
+    state: str
+    concurrency: int | None
     chunks: int
     sources: Iterable[str]
 
 
 async def run_worker(options: WorkerOptions) -> int:
-    """Carry out `worker`, until a signal comes.
+    """Run `worker` until a signal.
 
     Returns:
         The exit status.
@@ -42,37 +43,34 @@ async def run_worker(options: WorkerOptions) -> int:
     Raises:
         CommandError: an option is missing or wrong, or the extra is not installed.
         ConfigurationError: the environment lacks credentials.
-        LedgerError: Redis does not answer.
+        StateStoreError: Redis does not respond.
     """
     docket = hosts.load_docket()
     sources = load_sources(options.sources)
-    workers = options.workers or WORKERS[options.via]
-    stop = Stop()
+    vendor = VENDORS[options.via]
+    concurrency = options.concurrency or vendor.concurrency
+    shutdown = Shutdown()
     async with AsyncExitStack() as stack:
-        sink, _ = await open_sink(stack, options, ())
-        ledger = options.shared_ledger(options.ledger)
-        stack.push_async_callback(ledger.aclose)
-        await ledger.stopped()  # Nothing but a look whether Redis answers.
-        await stack.enter_async_context(signals_go_to(stop))
+        shared = await stack.enter_async_context(
+            hosts.needed_redis(options.via, customer=options.customer, redis=options.redis, rate=options.rate)
+        )
+        sink, _ = await open_sink(stack, options, (), shared)
+        state = shared.state(options.state, durable=vendor.appends)
+        await state.stopped()  # Fails if Redis does not respond.
+        await stack.enter_async_context(signals_go_to(shutdown))
         logging.basicConfig(handlers=[LogLines()])
         say(
-            f"Worker for ledger {options.ledger}: sends to {sink.destination}, {options.chunks} chunks of "
-            f"{workers} calls at once. Ctrl-C lets its calls end."
+            f"Worker for state store {options.state}: sends to {sink.destination}, {options.chunks} chunks "
+            f"with {concurrency} calls in flight each. Ctrl-C lets its calls end."
         )
         await docket.serve(
-            hosts.needed_redis_url(options.redis),
-            sink,
-            ledger,
-            sources=sources,
-            workers=workers,
-            chunks=options.chunks,
-            stop=stop,
+            sink, state, sources=sources, concurrency=concurrency, chunks=options.chunks, shutdown=shutdown
         )
-    return Exit.FINE
+    return ExitStatus.OK
 
 
 class LogLines(logging.Handler):
-    """Writes log records to stderr in a line each, without tracebacks, and the same one once a minute."""
+    """Writes log records to stderr, one line each, without tracebacks, no line twice in a minute."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(logging.WARNING)
@@ -91,10 +89,10 @@ class LogLines(logging.Handler):
 
 
 def load_sources(options: Iterable[str]) -> dict[str, Callable[[], Any]]:
-    """The functions that options like ``crm=sources:customers`` name.
+    """Import the functions that options like ``crm=sources:customers`` name.
 
     Raises:
-        CommandError: one of them cannot be had.
+        CommandError: an option is malformed, or its function cannot be imported.
     """
     sources: dict[str, Callable[[], Any]] = {}
     for option in options:
@@ -107,7 +105,7 @@ def load_sources(options: Iterable[str]) -> dict[str, Callable[[], Any]]:
 
 
 def _load(module: str, function: str) -> Callable[[], Any]:
-    # Modules in the folder of the shell, as `python -m` finds them.
+    # Modules in the current folder, like `python -m`.
     if "" not in sys.path:
         sys.path.insert(0, "")
     try:

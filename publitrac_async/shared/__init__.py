@@ -1,7 +1,52 @@
-"""One limit and one token for many processes: in a file on one host, in Redis for several hosts."""
+"""What the processes of an account share: in a file on one host, in Redis for several hosts.
+
+A backend has a rate limiter and a token store; `SharedRedis` has state stores and an executor too.
+
+::
+
+    async with SharedRedis("redis://localhost", account=key) as shared:
+        async with PublitracClient(api_key=key, shared=shared) as publitrac:
+            ...
+"""
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
 from publitrac_async.shared.share import Shared, share
 
-__all__ = ["Shared", "share"]
+if TYPE_CHECKING:
+    from publitrac_async.shared.file.backend import SharedFile
+    from publitrac_async.shared.file.limiter import FileRateLimiter
+    from publitrac_async.shared.file.tokens import FileTokenStore
+    from publitrac_async.shared.redis.backend import SharedRedis
+    from publitrac_async.shared.redis.limiter import RedisRateLimiter
+    from publitrac_async.shared.redis.tokens import RedisTokenStore
+
+__all__ = [
+    "FileRateLimiter",
+    "FileTokenStore",
+    "RedisRateLimiter",
+    "RedisTokenStore",
+    "Shared",
+    "SharedFile",
+    "SharedRedis",
+    "share",
+]
+
+#: Imported on demand: a process needs one backend at most.
+_LAZY: Final = {
+    "FileRateLimiter": "file.limiter",
+    "FileTokenStore": "file.tokens",
+    "RedisRateLimiter": "redis.limiter",
+    "RedisTokenStore": "redis.tokens",
+    "SharedFile": "file.backend",
+    "SharedRedis": "redis.backend",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

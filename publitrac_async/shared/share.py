@@ -43,7 +43,7 @@ def share(
 
     Args:
         location: a file for the processes of one host: ``file:/run/leads/publitrac``, a folder, or ``file:``
-            alone for a file in the folder for temporary files; or the URL of a Redis for several hosts.
+            alone for a file in the folder for temporary files. For Redis, make a `SharedRedis`.
         account: the owner of limit and token, best the API key. File and Redis hold a hash of it.
         rate_limit: calls of all processes together in `per` seconds.
         per: seconds.

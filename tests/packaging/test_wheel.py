@@ -27,7 +27,7 @@ HEAVY = {
     "publitrac_async.cli",
     "publitrac_async.sandbox",
     "publitrac_async.bulk",
-    "publitrac_async.redis",
+    "publitrac_async.shared",
     "publitrac_async.marketo",
     "publitrac_async.vitec",
 }

@@ -11,13 +11,13 @@ import math
 import random
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import cast
 
 from attrs import define, field, frozen
 
-from publitrac_async.redis import RedisRateLimiter
-from publitrac_async.redis.connection import Connection
-from publitrac_async.redis.limiter import GUARD
+from publitrac_async.shared import RedisRateLimiter
+from publitrac_async.shared.redis.connection import Connection
+from publitrac_async.shared.redis.limiter import GUARD
 from tests.support.clock import now
 
 
@@ -132,24 +132,24 @@ class _Redis:
 
 
 class _Connection:
-    """The way of one host to the server; stands for `publitrac_async.redis.connection.Connection`."""
+    """The way of one host to the server; stands for `publitrac_async.shared.redis.connection.Connection`."""
 
     outages = 0
-    answers_since = -math.inf
+    available_since = -math.inf
 
     def __init__(self, redis: _Redis, way: Callable[[], float]) -> None:
         self._redis = redis
         self._way = way
 
-    def script(self, text: str, *names: str) -> Callable[..., Any]:
-        async def ask(*arguments: float) -> list[int]:
-            _, weight, _, _, emission, burst = arguments
-            await asyncio.sleep(self._way())
-            answer = await self._redis.gcra(int(weight), int(emission), int(burst))
-            await asyncio.sleep(self._way())
-            return answer
+    def key(self, name: str) -> str:
+        return name
 
-        return ask
+    async def run(self, script: str, keys: Sequence[str], *arguments: float) -> list[int]:
+        _, weight, _, _, emission, burst = arguments
+        await asyncio.sleep(self._way())
+        answer = await self._redis.gcra(int(weight), int(emission), int(burst))
+        await asyncio.sleep(self._way())
+        return answer
 
     async def aclose(self) -> None:
         pass

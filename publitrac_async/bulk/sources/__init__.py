@@ -6,22 +6,17 @@ from pathlib import Path
 from typing import Final
 
 from publitrac_async.bulk.errors import SourceError
-from publitrac_async.bulk.sources.chunks import Chunk, ChunkReader
 from publitrac_async.bulk.sources.delimited import DelimitedFile
 from publitrac_async.bulk.sources.file import FileSource
 from publitrac_async.bulk.sources.json_lines import JsonLinesFile
-from publitrac_async.bulk.sources.reference import NamedSource, open_source, reference_of
+from publitrac_async.bulk.sources.named import NamedSource
 from publitrac_async.bulk.sources.sql import read_sql
 
 __all__ = [
-    "Chunk",
-    "ChunkReader",
     "FileSource",
     "NamedSource",
-    "open_source",
     "read_leads",
     "read_sql",
-    "reference_of",
 ]
 
 _DELIMITERS: Final = {".csv": ",", ".txt": ",", ".tsv": "\t", ".tab": "\t"}

@@ -71,7 +71,7 @@ class FileSource(abc.ABC):
         """What the class is built with, beside the path."""
         return {}
 
-    def fingerprint(self) -> str:
+    def source_hash(self) -> str:
         """Something that is another one when the file was changed: from its size, its start and its end.
 
         Raises:

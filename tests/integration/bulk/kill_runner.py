@@ -24,19 +24,19 @@ from typing import Any, Final
 
 from publitrac_async import PublitracClient, PublitracError
 from publitrac_async.bulk import (
-    DelayedSync,
-    MarketoLeads,
-    Prepared,
+    MarketoSink,
+    PublitracV2Sink,
+    Record,
     Report,
     Sink,
-    VitecLeads,
-    prepare_lead,
-    prepare_marketo_lead,
-    prepare_person_lead,
-    results,
+    VitecSink,
+    marketo_record,
+    publitrac_record,
     sync_leads,
+    vitec_record,
 )
-from publitrac_async.bulk.database import Database
+from publitrac_async.bulk.report import files
+from publitrac_async.bulk.state.database import Database
 from publitrac_async.marketo import MarketoClient
 from publitrac_async.transport.aiohttp_transport import AiohttpTransport
 from publitrac_async.vitec import LeadSource, VitecClient
@@ -45,14 +45,14 @@ WORKERS = 8
 LEAD_SOURCE = LeadSource(name="Web")
 ACTION: Final = "createDuplicate"
 
-PREPARE: Mapping[str, Callable[[Mapping[str, Any]], Prepared[Any]]] = {
-    "v2": prepare_lead,
-    "vitec": functools.partial(prepare_person_lead, lead_source=LEAD_SOURCE),
-    "marketo": functools.partial(prepare_marketo_lead, action=ACTION),
+PREPARE: Mapping[str, Callable[[Mapping[str, Any]], Record[Any]]] = {
+    "v2": publitrac_record,
+    "vitec": functools.partial(vitec_record, lead_source=LEAD_SOURCE),
+    "marketo": functools.partial(marketo_record, action=ACTION),
 }
 #: What a transaction is for, by its statements; it can be for several things.
 KINDS = {
-    "stage": "INSERT INTO spool.rows",
+    "stage": "INSERT INTO rows",
     "plan": "INSERT INTO main.leads",
     "intent": "UPDATE main.leads SET state = 'sending'",
     "outcome": "UPDATE main.leads SET state = ?",
@@ -69,7 +69,7 @@ def source(count: int) -> list[dict[str, str]]:
 
 
 @functools.cache
-def records(service: str, count: int) -> dict[tuple[str, str], Prepared[Any]]:
+def records(service: str, count: int) -> dict[tuple[str, str], Record[Any]]:
     """What the sink makes of the rows, by e-mail address and city."""
     return {(row["email"], row["city"]): PREPARE[service](row) for row in source(count)}
 
@@ -105,7 +105,7 @@ class Watched:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sink, name)
 
-    def prepare(self, fields: Mapping[str, Any]) -> Prepared[Any]:
+    def to_record(self, fields: Mapping[str, Any]) -> Record[Any]:
         return self._records[fields["email"], fields["city"]]
 
     async def send(self, batch: Sequence[Any]) -> Sequence[PublitracError | None]:
@@ -150,7 +150,7 @@ class Connection:
 
 
 def plant(bomb: Bomb) -> None:
-    open_file, record, write = Database._open, results._record, AiohttpTransport._write
+    open_file, record, write = Database._open, files._record, AiohttpTransport._write
 
     def opened(self: Database, layout: str) -> None:
         open_file(self, layout)
@@ -167,7 +167,7 @@ def plant(bomb: Bomb) -> None:
             bomb("call: sent")
 
     Database._open = opened  # type: ignore[method-assign]
-    results._record = recorded
+    files._record = recorded
     AiohttpTransport._write = written  # type: ignore[method-assign]
 
 
@@ -177,19 +177,19 @@ async def sink(service: str, **options: Any) -> AsyncIterator[Sink[Any]]:
     options |= {"rate_limit": None, "concurrency": WORKERS}
     if service == "v2":
         async with PublitracClient(**options) as publitrac:
-            yield DelayedSync(publitrac.v2)
+            yield PublitracV2Sink(publitrac.v2)
     elif service == "vitec":
         async with VitecClient(**options) as vitec:
-            yield VitecLeads(vitec, "M30011", lead_source=LEAD_SOURCE)
+            yield VitecSink(vitec, "M30011", lead_source=LEAD_SOURCE)
     else:
         async with MarketoClient(**options) as marketo:
-            yield MarketoLeads(marketo, action=ACTION)
+            yield MarketoSink(marketo, action=ACTION)
 
 
 async def sync(run: Mapping[str, Any], bomb: Bomb, tell: Callable[[], Any]) -> Report:
     async with sink(run["service"], **run["client"]) as target:
         watched: Any = Watched(target, run, bomb, tell)
-        return await sync_leads(source(run["count"]), watched, ledger=Path(run["ledger"]), workers=WORKERS)
+        return await sync_leads(source(run["count"]), watched, state=Path(run["store"]), concurrency=WORKERS)
 
 
 def fork(run: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import Any, Self
 import pytest
 from attrs import frozen
 
-from publitrac_async.bulk import unsettled
+from publitrac_async.bulk import unknown_rows
 from publitrac_async.sandbox import Arrival, Sandbox
 
 from .kill_runner import WORKERS, source
@@ -57,14 +57,14 @@ class Service:
 
     Attributes:
         name: in the journal, and for the runner.
-        repeatable: whether calls with an unknown outcome are made again.
+        idempotent: whether calls with an unknown outcome are made again.
         credentials: for the client, out of the sandbox.
         cities: e-mail address and city of every lead that the sandbox holds.
         batch_size: leads in a call.
     """
 
     name: str
-    repeatable: bool
+    idempotent: bool
     credentials: Callable[[Sandbox], Mapping[str, str]]
     cities: Callable[[Sandbox], list[tuple[str, str]]]
     batch_size: int = 1
@@ -134,7 +134,7 @@ class Runner:
 
 
 class Campaign:
-    """One ledger, run after run, against one sandbox, which lives in this process and survives all kills."""
+    """One state store, run after run, against one sandbox, which survives all kills."""
 
     def __init__(self, service: Service, folder: Path) -> None:
         folder.mkdir()
@@ -143,7 +143,7 @@ class Campaign:
         #: Leads in the calls that can be under way at once.
         self.in_flight = WORKERS * service.batch_size
         self._service = service
-        self._ledger = folder / "run.sqlite"
+        self._store = folder / "run.sqlite"
         self._seen = 0
         #: Run by run: leads in the order of their arrival, and those that were under way when it was killed.
         self._arrived: list[list[str]] = []
@@ -170,7 +170,7 @@ class Campaign:
             service=self._service.name,
             client={"base_url": self._sandbox.base_url, **self._service.credentials(self._sandbox)},
             batch=self._service.batch_size,
-            ledger=str(self._ledger),
+            state=str(self._store),
             count=LEADS,
             **kill,
         )
@@ -209,7 +209,7 @@ class Campaign:
         assert len(held) == len(set(arrivals))
         assert dict(held) == {email: WANTED[email] for email in arrivals}
         in_doubt = set().union(*self._under_way)
-        if self._service.repeatable:
+        if self._service.idempotent:
             assert set(arrivals) == set(WANTED)
             assert final["unknown"] == 0
             # Some kills hit calls under way, or this would prove nothing.
@@ -220,7 +220,7 @@ class Campaign:
         else:
             assert repeated == 0
             assert set(WANTED) - set(arrivals) <= in_doubt
-            assert {each.key for each in await unsettled(self._ledger)} == in_doubt
+            assert {each.key for each in await unknown_rows(self._store)} == in_doubt
             assert final["unknown"] == len(in_doubt) > 0
         quarters = {position * 4 // LEADS for position in self._positions}
         assert quarters >= {0, 1, 2, 3}, "the kills are not spread over all leads"
@@ -256,10 +256,10 @@ class Campaign:
         return arrival.api == self._service.name and arrival.key is not None
 
     def _look(self) -> set[str]:
-        """What the ledger says is under way. Looks at a copy, so that the next run finds what was left."""
-        folder = self._ledger.parent / "copy"
+        """Return the keys that are sending, from a copy of the state store."""
+        folder = self._store.parent / "copy"
         folder.mkdir()
-        for path in self._ledger.parent.glob("run.sqlite*"):
+        for path in self._store.parent.glob("run.sqlite*"):
             shutil.copy(path, folder / path.name)
         with closing(sqlite3.connect(folder / "run.sqlite")) as connection:
             tables = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'leads'").fetchall()
@@ -276,7 +276,7 @@ async def random_kills(service: Service, folder: Path, kills: int) -> None:
             # One of five wherever it hits, mostly while reading; the others during calls.
             ahead = campaign.ahead((campaign.kills + chance.random()) / kills)
             calls = ahead if campaign.kills % 5 else 0
-            await campaign.run(calls=calls, after=chance.uniform(0, 0.01 if calls else 0.4))
+            await campaign.run(call_meter=calls, after=chance.uniform(0, 0.01 if calls else 0.4))
             assert campaign.runs < kills + 10, "runs end before they are killed"
         await campaign.check()
 

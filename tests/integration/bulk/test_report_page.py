@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from publitrac_async.bulk import Report, State
-from publitrac_async.bulk.html import render
-from publitrac_async.bulk.progress import Stretch
-from publitrac_async.bulk.report import Rejection
+from publitrac_async.bulk.metrics import Bucket
+from publitrac_async.bulk.report.html import render
+from publitrac_async.bulk.report.model import Rejection
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -44,7 +44,7 @@ def report() -> Report:
         started_at=dt.datetime(2026, 11, 21, tzinfo=dt.UTC),
         seconds=200,
         rate_limit=35,
-        course=tuple(Stretch(10, 330, dict(outcomes)) for _ in range(20)),
+        metrics=tuple(Bucket(10, 330, dict(outcomes)) for _ in range(20)),
     )
 
 

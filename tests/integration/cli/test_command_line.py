@@ -136,8 +136,8 @@ def test_a_terminal_gets_a_bar(tmp_path: Path, few: Path) -> None:
 async def test_a_real_run_needs_the_environment_and_says_what_was_rejected(
     sandbox: Sandbox, few: Path, tmp_path: Path
 ) -> None:
-    ledger = tmp_path / "run.sqlite"
-    done = await run_beside(sandbox, "sync", few, "--ledger", ledger, "--confirm")
+    store = tmp_path / "run.sqlite"
+    done = await run_beside(sandbox, "sync", few, "--state", store, "--confirm")
     assert done.returncode == 3, done.stderr
     assert "line 3: email: not an e-mail address" in done.stdout
     assert "2 are there as sent" in done.stdout
@@ -148,7 +148,7 @@ async def test_a_real_run_needs_the_environment_and_says_what_was_rejected(
     assert json.loads((results / "summary.json").read_text())["rejected"] == 1
 
     few.write_text("email,firstName\na@example.com,Åsa\nb@example.com,Eve\n", encoding="utf-8")
-    done = await run_beside(sandbox, "sync", few, "--ledger", ledger)
+    done = await run_beside(sandbox, "sync", few, "--state", store)
     assert done.returncode == 0
     assert "1  skipped (0 superseded, 1 unchanged since an earlier run)" in done.stdout
     assert "The input is another one than last time" in done.stdout
@@ -156,7 +156,7 @@ async def test_a_real_run_needs_the_environment_and_says_what_was_rejected(
     written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert b"a@example.com" in written
     assert not any(canary.encode() in written for canary in CANARIES)
-    done = await run_beside(sandbox, "sync", few, "--ledger", ledger, "--full")
+    done = await run_beside(sandbox, "sync", few, "--state", store, "--full")
     assert sandbox.journal.count(method="delayedSync") == 5
 
 
@@ -181,7 +181,7 @@ async def test_wrong_credentials_stop_the_run_before_it_does_harm(sandbox: Sandb
         (("sync", "few.csv", "--sandbox", "--encoding", "utf-99"), "no encoding"),
         (("sync", "few.csv", "--sandbox", "--delimiter", "|"), "no column email"),
         (("sync", "few.csv", "--sandbox", "--mapping", "few.csv"), "few.csv is no TOML"),
-        (("sync", "few.csv", "--sandbox", "--ledger", "missing/run.sqlite"), "cannot be created"),
+        (("sync", "few.csv", "--sandbox", "--state", "missing/run.sqlite"), "cannot be created"),
         (("sync", "few.csv", "--api-key", "x"), "No such option"),
         (("sync", "few.csv", "--rate", "0"), "--rate"),
         (("get", "a@example.com"), "neither PUBLITRAC_API_KEY"),
@@ -261,10 +261,10 @@ async def test_the_first_signal_drains_and_the_next_run_goes_on(
     sandbox: Sandbox, tmp_path: Path, name: signal.Signals
 ) -> None:
     sandbox.inject(Fault("delay", match="v2.delayedSync", seconds=0.2, times=None))
-    path, ledger = tmp_path / "leads.csv", tmp_path / "run.sqlite"
+    path, store = tmp_path / "leads.csv", tmp_path / "run.sqlite"
     path.write_text("email\n" + "".join(f"lead{number}@example.com\n" for number in range(300)))
     process = await asyncio.create_subprocess_exec(
-        *command("sync", path, "--ledger", ledger, "--json", "--rate", 10_000),
+        *command("sync", path, "--state", store, "--json", "--rate", 10_000),
         stdout=asyncio.subprocess.PIPE,
         env=environment(**secrets(), PUBLITRAC_BASE_URL=sandbox.base_url),
     )
@@ -278,17 +278,17 @@ async def test_the_first_signal_drains_and_the_next_run_goes_on(
     assert report["unknown"] == 0
     assert report["accepted"] + report["pending"] == 300
     sandbox.clear_faults()
-    done = await run_beside(sandbox, "sync", path, "--ledger", ledger, "--rate", 10_000)
+    done = await run_beside(sandbox, "sync", path, "--state", store, "--rate", 10_000)
     assert done.returncode == 0
     assert sandbox.journal.count(method="delayedSync", applied=True) == 300
 
 
 async def test_the_second_signal_cancels(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.inject(Fault("delay", match="v2.delayedSync", seconds=600, times=None))
-    path, ledger = tmp_path / "leads.csv", tmp_path / "run.sqlite"
+    path, store = tmp_path / "leads.csv", tmp_path / "run.sqlite"
     path.write_text("email\n" + "".join(f"lead{number}@example.com\n" for number in range(300)))
     process = await asyncio.create_subprocess_exec(
-        *command("sync", path, "--ledger", ledger, "--json", "--rate", 10_000),
+        *command("sync", path, "--state", store, "--json", "--rate", 10_000),
         stdout=asyncio.subprocess.PIPE,
         env=environment(**secrets(), PUBLITRAC_BASE_URL=sandbox.base_url),
     )

@@ -50,9 +50,9 @@ async def test_leads_are_selected_mapped_and_copied_once(
             for number in range(330)
         ]
     )
-    mapping, ledger = tmp_path / "marketo.toml", tmp_path / "copy.sqlite"
+    mapping, store = tmp_path / "marketo.toml", tmp_path / "copy.sqlite"
     mapping.write_text(MAPPING, encoding="utf-8")
-    options = ("--where", "lastName", "like", "smith%", "--mapping", mapping, "--ledger", ledger)
+    options = ("--where", "lastName", "like", "smith%", "--mapping", mapping, "--state", store)
 
     done = await copy(*options)
     assert done.returncode == 0, done.stderr

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from publitrac_async import PublitracClient
-from publitrac_async.bulk import Again, DelayedSync, NamedSource, Report, sync_leads
-from publitrac_async.bulk.engines.docket import DocketEngine
-from publitrac_async.redis import RedisLedger
+from publitrac_async.bulk import NamedSource, PublitracV2Sink, Report, sync_leads
+from publitrac_async.bulk.distributed.docket import DocketExecutor
 from publitrac_async.sandbox import Fault, Sandbox
 from tests.integration.cli.test_command_line import CANARIES, command, environment, secrets
 from tests.integration.cli.test_command_line import run as run_alone
-from tests.integration.redis.server import Server
+from tests.integration.shared.server import Server
+from tests.support.redis_state import OwnRedisState
 
 QUICK = ("--rate", 10_000)
 CUSTOMER = "M30011"
@@ -75,7 +75,7 @@ class Hosts:
         process = await self.start("worker", *QUICK, *arguments)
         assert process.stdout is not None
         line = await process.stdout.readline()
-        assert line.startswith(b"Worker for ledger default: sends to "), await output(process)
+        assert line.startswith(b"Worker for state store default: sends to "), await output(process)
         return process
 
     async def run(self, *arguments: object) -> tuple[int | None, str, str]:
@@ -232,10 +232,10 @@ async def test_a_program_hands_out_a_source_by_name(hosts: Hosts, sandbox: Sandb
         async def hand_out(destination: str | None) -> Report:
             return await sync_leads(
                 NamedSource("crm", customers),
-                DelayedSync(publitrac.v2, destination=destination),
-                ledger=RedisLedger(hosts.url, account=key, name="default"),
-                again=Again(reset=True),
-                engine=DocketEngine(hosts.url, chunk_rows=100),
+                PublitracV2Sink(publitrac.v2, destination=destination),
+                state=OwnRedisState(hosts.url, account=key, name="default"),
+                reset=True,
+                executor=DocketExecutor(chunk_rows=100),
             )
 
         report = await hand_out("elsewhere")
@@ -274,7 +274,7 @@ async def test_redis_that_does_not_answer(hosts: Hosts, tmp_path: Path) -> None:
         "sync", path, "--engine", "docket", "--redis", f"redis://:{CANARIES[2]}@127.0.0.1:1"
     )
     assert (code, out) == (2, "")
-    assert "the ledger in Redis does not answer (ConnectionError)" in err
+    assert "the state store in Redis does not respond (ConnectionError)" in err
 
 
 @pytest.mark.parametrize(
@@ -284,7 +284,7 @@ async def test_redis_that_does_not_answer(hosts: Hosts, tmp_path: Path) -> None:
         (("sync", "few.csv", "--engine", "docket"), "say in PUBLITRAC_REDIS_URL, or by --redis"),
         (("sync", "few.csv", "--engine", "docket", "--sandbox"), "cannot reach a sandbox"),
         (("settle", "default", "--via", "v2"), "say in PUBLITRAC_REDIS_URL, or by --redis"),
-        (("settle", "default"), "there is no ledger default"),
+        (("settle", "default"), "there is no state store default"),
         (("worker", "--redis", "http://127.0.0.1"), "url must be redis://"),
         (("worker", "--redis", "redis://127.0.0.1", "--via", "marketo"), "neither MARKETO_CLIENT_SECRET"),
         (("worker", "--redis", "redis://127.0.0.1", "--via", "vitec"), "neither VITEC_PASSWORD"),
@@ -314,4 +314,4 @@ async def test_doctor_asks_redis(hosts: Hosts, server: Server) -> None:
 def test_doctor_says_when_redis_does_not_answer() -> None:
     done = run_alone("doctor", PUBLITRAC_REDIS_URL=f"redis://:{CANARIES[2]}@127.0.0.1:1")
     assert done.returncode == 1
-    assert "unusable: Redis does not answer (ConnectionError)" in done.stdout
+    assert "unusable: Redis does not respond (ConnectionError)" in done.stdout

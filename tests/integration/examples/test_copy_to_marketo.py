@@ -19,9 +19,9 @@ FIELDS = [
 ]
 
 
-async def run(sandbox: Sandbox, ledger: Path) -> tuple[int | None, str, str]:
+async def run(sandbox: Sandbox, store: Path) -> tuple[int | None, str, str]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(EXAMPLES / "copy_to_marketo.py"), str(ledger)),
+        *(sys.executable, str(EXAMPLES / "copy_to_marketo.py"), str(store)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env={

@@ -17,7 +17,7 @@ import aiohttp
 import pytest
 
 from publitrac_async.sandbox import Fault, Sandbox
-from tests.integration.redis.server import Server
+from tests.integration.shared.server import Server
 
 from .conftest import EXAMPLES
 

@@ -14,14 +14,14 @@ import pytest
 
 from publitrac_async import Lead, QuotaExhausted, ValidationError
 from publitrac_async.bulk import (
-    Again,
     ErrorBudget,
-    MarketoLeads,
+    MarketoSink,
+    Resend,
     State,
-    prepare_marketo_lead,
+    marketo_record,
     read_leads,
     sync_leads,
-    unsettled,
+    unknown_rows,
 )
 from publitrac_async.marketo import STANDARD_FIELDS, MarketoClient
 from publitrac_async.sandbox import Fault, Sandbox
@@ -48,8 +48,8 @@ async def test_batches_of_300_and_each_key_once(
     marketo: MarketoClient, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     source = [*rows(1000), {"email": "P3@example.com", "firstName": "newer"}]
-    sink = MarketoLeads(marketo)
-    report = await sync_leads(source, sink, ledger=tmp_path / "run.sqlite", workers=5)
+    sink = MarketoSink(marketo)
+    report = await sync_leads(source, sink, state=tmp_path / "run.sqlite", concurrency=5)
     assert (report.ok, report.skipped, report.sink) == (1000, 1, "marketo")
     assert sandbox.journal.count(method="syncLead") == 4
     assert set(keys(sandbox).values()) == {1}
@@ -57,7 +57,7 @@ async def test_batches_of_300_and_each_key_once(
     assert [lead["firstName"] for lead in stored(sandbox) if lead["email"].lower() == "p3@example.com"] == [
         "newer"
     ]
-    again = await sync_leads(source, sink, ledger=tmp_path / "run.sqlite")
+    again = await sync_leads(source, sink, state=tmp_path / "run.sqlite")
     assert (again.ok, again.skipped) == (0, 1001)
     assert sandbox.journal.count(method="syncLead") == 4
 
@@ -70,7 +70,7 @@ async def test_every_row_has_its_own_outcome(
     source[1]["leadScore"] = "many"
     source[3]["nothing"] = "x"
     source += [{"email": "no address"}, {"email": "é@example.com"}, {"firstName": "Nobody"}]
-    report = await sync_leads(source, MarketoLeads(marketo), ledger=tmp_path / "run.sqlite")
+    report = await sync_leads(source, MarketoSink(marketo), state=tmp_path / "run.sqlite")
     assert (report.ok, report.rejected) == (2, 6)
     reasons = {each.line: (each.reason, each.code) for each in report.rejections}
     assert reasons[2] == ("a value is of the wrong type", "1001")
@@ -86,7 +86,7 @@ async def test_a_lost_answer_to_upserts_is_repeated_and_harms_nothing(
     marketo: MarketoClient, sandbox: Sandbox
 ) -> None:
     sandbox.inject(Fault("drop", match="marketo.syncLead", apply=True, probability=0.5, times=4))
-    report = await sync_leads(rows(1000), MarketoLeads(marketo), workers=5)
+    report = await sync_leads(rows(1000), MarketoSink(marketo), concurrency=5)
     assert report.ok == 1000
     assert len(stored(sandbox)) == 1000
 
@@ -95,29 +95,29 @@ async def test_new_leads_in_doubt_wait_to_be_settled(
     marketo: MarketoClient, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     sandbox.inject(Fault("drop", match="marketo.syncLead", apply=True))
-    sink = MarketoLeads(marketo, action="createDuplicate")
-    assert not sink.repeatable
-    ledger = tmp_path / "run.sqlite"
+    sink = MarketoSink(marketo, action="createDuplicate")
+    assert not sink.idempotent
+    store = tmp_path / "run.sqlite"
     report = await sync_leads(
-        rows(400), sink, ledger=ledger, workers=1, budget=ErrorBudget(in_a_row=1000, share=1)
+        rows(400), sink, state=store, concurrency=1, error_budget=ErrorBudget(in_a_row=1000, share=1)
     )
     assert (report.ok, report.unknown) == (100, 300)
-    again = await sync_leads(rows(400), sink, ledger=ledger, again=Again(retry_rejected=True))
+    again = await sync_leads(rows(400), sink, state=store, resend=Resend(rejected=True))
     assert (again.ok, again.unknown) == (0, 300)
     assert len(stored(sandbox)) == 400
-    assert len(await unsettled(ledger)) == 300
+    assert len(await unknown_rows(store)) == 300
 
 
 async def test_the_quota_of_the_day_ends_the_run_and_the_next_day_goes_on(tmp_path: Path) -> None:
     async with Sandbox(marketo_rate_limit=None, marketo_daily_quota=2) as sandbox, client(sandbox) as marketo:
-        sink = MarketoLeads(marketo)
-        report = await sync_leads(rows(1000), sink, ledger=tmp_path / "run.sqlite", workers=1)
+        sink = MarketoSink(marketo)
+        report = await sync_leads(rows(1000), sink, state=tmp_path / "run.sqlite", concurrency=1)
         assert report.ok == 600
         assert report.pending == 400
         assert report.stopped is not None
         assert report.stopped.startswith(QuotaExhausted.__name__)
         sandbox.advance(24 * 3600)
-        report = await sync_leads(rows(1000), sink, ledger=tmp_path / "run.sqlite", workers=1)
+        report = await sync_leads(rows(1000), sink, state=tmp_path / "run.sqlite", concurrency=1)
         assert (report.ok, report.skipped) == (400, 600)
         assert len(stored(sandbox)) == 1000
 
@@ -126,8 +126,8 @@ async def test_an_error_between_two_parts_of_a_batch(marketo: MarketoClient, san
     sandbox.inject(Fault("status", match="marketo.syncLead", status=400, after=1, times=None))
     long = ("address", "doNotCallReason", "unsubscribedReason", "marketoSocialFacebookProfileURL")
     texts = dict.fromkeys(long, "x" * 2000)
-    records = [MarketoLeads(marketo).prepare(row | texts).record for row in rows(200)]
-    outcomes = await MarketoLeads(marketo).send(records)
+    records = [MarketoSink(marketo).to_record(row | texts).content for row in rows(200)]
+    outcomes = await MarketoSink(marketo).send(records)
     assert outcomes[:100] == [None] * 100
     assert outcomes.count(None) < 200
     assert isinstance(outcomes[-1], ValidationError)
@@ -149,7 +149,7 @@ def test_what_a_row_becomes() -> None:
         "phone": "",
         "id": "7",
     }
-    prepared = prepare_marketo_lead({name: value for name, value in row.items() if name != "jobTitle"})
+    prepared = marketo_record({name: value for name, value in row.items() if name != "jobTitle"})
     assert prepared.key == "ada@example.com"
     record = {name: str(value) for name, value in prepared.record.items()}
     assert record == {
@@ -159,32 +159,32 @@ def test_what_a_row_becomes() -> None:
         "unsubscribed": "True",
         "title": "Lady",
     }
-    assert prepare_marketo_lead({"email": "a@x.com", "jobTitle": "Countess"}).record["title"] == "Countess"
+    assert marketo_record({"email": "a@x.com", "jobTitle": "Countess"}).record["title"] == "Countess"
 
 
 def test_of_a_lead_only_what_the_mapping_names_is_sent() -> None:
     lead = Lead(email="a@x.com", city="Oslo", notes="secret", custom_fields={"carColor": "Red", "other": 1})
     mapping = {**STANDARD_FIELDS, "carColor": "color__c"}
-    prepared = prepare_marketo_lead(lead, mapping=mapping)
+    prepared = marketo_record(lead, mapping=mapping)
     assert prepared.record == {"email": "a@x.com", "city": "Oslo", "color__c": "Red"}
 
 
 def test_another_key() -> None:
     mapping = {**STANDARD_FIELDS, "crm_lead_id": "externalId"}
-    prepared = prepare_marketo_lead(
+    prepared = marketo_record(
         {"email": "a@x.com", "crmLeadId": "A-7"}, mapping=mapping, lookup_field="externalId"
     )
     assert (prepared.key, prepared.record["externalId"]) == ("a-7", "A-7")
     with pytest.raises(ValidationError, match="crmLeadId: is required, since leads are looked up by it"):
-        prepare_marketo_lead({"email": "a@x.com"}, mapping=mapping, lookup_field="externalId")
+        marketo_record({"email": "a@x.com"}, mapping=mapping, lookup_field="externalId")
 
 
 def test_the_payload_depends_on_what_is_asked_for() -> None:
     row = {"email": "a@x.com"}
     digests = {
-        prepare_marketo_lead(row).payload,
-        prepare_marketo_lead(row, action="updateOnly").payload,
-        prepare_marketo_lead(row | {"city": "Oslo"}).payload,
+        marketo_record(row).content_hash,
+        marketo_record(row, action="updateOnly").content_hash,
+        marketo_record(row | {"city": "Oslo"}).content_hash,
     }
     assert len(digests) == 3
 
@@ -218,7 +218,7 @@ def write(path: Path, count: int) -> Path:
 
 async def test_the_command(sandbox: Sandbox, tmp_path: Path) -> None:
     source = write(tmp_path / "leads.csv", 700)
-    arguments = ("sync", "leads.csv", "--via", "marketo", "--ledger", "run.sqlite")
+    arguments = ("sync", "leads.csv", "--via", "marketo", "--state", "run.sqlite")
     code, out, _ = await command(sandbox, tmp_path, *arguments)
     assert code == 3
     assert out.startswith("leads.csv to Marketo by marketo: 701 rows")
@@ -258,5 +258,5 @@ async def test_a_dry_run_shows_the_records(sandbox: Sandbox, tmp_path: Path) -> 
 
 
 def test_a_success_is_final() -> None:
-    assert MarketoLeads.acknowledges is State.OK
-    assert MarketoLeads.batch_size == 300
+    assert MarketoSink.success_state is State.OK
+    assert MarketoSink.batch_size == 300

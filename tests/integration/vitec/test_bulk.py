@@ -1,4 +1,4 @@
-"""`sync --via vitec`, its ledger and its verb: no row is sent twice by itself."""
+"""`sync --via vitec`, its state store and its verb: no row is sent twice by itself."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 
 from publitrac_async.bulk import (
-    Again,
     ErrorBudget,
-    LedgerError,
-    VitecLeads,
+    Resend,
+    StateStoreError,
+    VitecSink,
     read_leads,
-    settle,
+    reconcile,
     sync_leads,
-    unsettled,
+    unknown_rows,
 )
 from publitrac_async.config import VITEC_CONCURRENCY
 from publitrac_async.sandbox import Fault, Sandbox
@@ -39,8 +39,8 @@ def rows(count: int = ROWS) -> list[dict[str, str]]:
     ]
 
 
-def sink(vitec: VitecClient) -> VitecLeads:
-    return VitecLeads(vitec, "M30011", lead_source=LeadSource(name="Web"), destination="of the tests")
+def sink(vitec: VitecClient) -> VitecSink:
+    return VitecSink(vitec, "M30011", lead_source=LeadSource(name="Web"), destination="of the tests")
 
 
 def arrivals(sandbox: Sandbox) -> Counter[str]:
@@ -55,10 +55,10 @@ async def test_every_row_is_a_lead_and_none_comes_twice(
     vitec: VitecClient, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     source = [*rows(), rows()[0] | {"notes": "newer"}, {"email": "no names"}]
-    report = await sync_leads(source, sink(vitec), ledger=tmp_path / "run.sqlite")
+    report = await sync_leads(source, sink(vitec), state=tmp_path / "run.sqlite")
     assert (report.ok, report.skipped, report.rejected, report.sink) == (ROWS, 1, 1, "vitec")
     assert stored(sandbox) == ROWS
-    again = await sync_leads(source, sink(vitec), ledger=tmp_path / "run.sqlite")
+    again = await sync_leads(source, sink(vitec), state=tmp_path / "run.sqlite")
     assert (again.ok, again.skipped, again.rejected) == (0, ROWS + 1, 1)
     assert stored(sandbox) == ROWS
 
@@ -66,21 +66,21 @@ async def test_every_row_is_a_lead_and_none_comes_twice(
 async def test_what_may_have_arrived_waits_to_be_settled(
     vitec: VitecClient, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    ledger = tmp_path / "run.sqlite"
+    store = tmp_path / "run.sqlite"
     for applied in (True, False):
         sandbox.inject(Fault("drop", match="vitec", apply=applied, probability=0.3, times=None))
-    report = await sync_leads(rows(), sink(vitec), ledger=ledger, budget=PATIENT, workers=4)
+    report = await sync_leads(rows(), sink(vitec), state=store, error_budget=PATIENT, concurrency=4)
     sandbox.clear_faults()
     assert report.unknown
     assert report.ok + report.unknown == ROWS
 
-    for again in (Again(), Again(full=True), Again(retry_rejected=True)):
+    for again in (Resend(), Resend(unchanged=True), Resend(rejected=True)):
         if not again.full:  # All rows: those that were taken are leads once more, by request.
-            found = await sync_leads(rows(), sink(vitec), ledger=ledger, again=again)
+            found = await sync_leads(rows(), sink(vitec), state=store, resend=again)
             assert (found.unknown, found.skipped) == (report.unknown, report.ok)
     assert max(arrivals(sandbox).values()) == 1
 
-    waiting = await unsettled(ledger)
+    waiting = await unknown_rows(store)
     assert len(waiting) == report.unknown
     assert all("connection ended" in (each.reason or "") for each in waiting)
     there = {lead["email"]["emailAddress"] for lead in sandbox.contents("vitec")["contacts"]}
@@ -88,11 +88,11 @@ async def test_what_may_have_arrived_waits_to_be_settled(
     lost = [each.key for each in waiting if each.key not in there]
     assert arrived
     assert lost
-    assert await settle(ledger, [key.upper() for key in arrived], arrived=True) == len(arrived)
-    assert await settle(ledger, lost, arrived=False) == len(lost)
-    assert await unsettled(ledger) == []
+    assert await reconcile(store, [key.upper() for key in arrived], arrived=True) == len(arrived)
+    assert await reconcile(store, lost, arrived=False) == len(lost)
+    assert await unknown_rows(store) == []
 
-    last = await sync_leads(rows(), sink(vitec), ledger=ledger)
+    last = await sync_leads(rows(), sink(vitec), state=store)
     assert (last.ok, last.skipped, last.unknown) == (len(lost), ROWS - len(lost), 0)
     assert stored(sandbox) == ROWS
 
@@ -101,26 +101,28 @@ async def test_full_leaves_alone_what_may_have_arrived(
     vitec: VitecClient, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     sandbox.inject(Fault("drop", match="vitec", apply=True))
-    await sync_leads(rows(3), sink(vitec), ledger=tmp_path / "run.sqlite", workers=1)
-    report = await sync_leads(rows(3), sink(vitec), ledger=tmp_path / "run.sqlite", again=Again(full=True))
+    await sync_leads(rows(3), sink(vitec), state=tmp_path / "run.sqlite", concurrency=1)
+    report = await sync_leads(
+        rows(3), sink(vitec), state=tmp_path / "run.sqlite", resend=Resend(unchanged=True)
+    )
     assert (report.ok, report.unknown) == (2, 1)
     assert sorted(arrivals(sandbox).values()) == [1, 2, 2]
 
 
 async def test_settling_what_does_not_wait(vitec: VitecClient, sandbox: Sandbox, tmp_path: Path) -> None:
-    ledger = tmp_path / "run.sqlite"
+    store = tmp_path / "run.sqlite"
     sandbox.inject(Fault("drop", match="vitec"))
-    await sync_leads(rows(2), sink(vitec), ledger=ledger, workers=1)
-    with pytest.raises(LedgerError, match="1 of 2 rows are not waiting"):
-        await settle(ledger, ["p0@example.com", "p1@example.com"], arrived=True)
-    assert [each.key for each in await unsettled(ledger)] == ["p0@example.com"]
-    with pytest.raises(LedgerError, match="there is no ledger"):
-        await unsettled(tmp_path / "none.sqlite")
+    await sync_leads(rows(2), sink(vitec), state=store, concurrency=1)
+    with pytest.raises(StateStoreError, match="1 of 2 rows are not waiting"):
+        await reconcile(store, ["p0@example.com", "p1@example.com"], arrived=True)
+    assert [each.key for each in await unknown_rows(store)] == ["p0@example.com"]
+    with pytest.raises(StateStoreError, match="there is no state store"):
+        await unknown_rows(tmp_path / "none.sqlite")
 
 
 async def test_refusals_of_the_service(vitec: VitecClient, sandbox: Sandbox, tmp_path: Path) -> None:
     long = rows(2)[1] | {"firstName": "x" * 41}
-    report = await sync_leads([rows(1)[0], long], sink(vitec), ledger=tmp_path / "run.sqlite")
+    report = await sync_leads([rows(1)[0], long], sink(vitec), state=tmp_path / "run.sqlite")
     assert (report.ok, report.rejected) == (1, 1)
     assert report.rejections[0].reason == "person.firstName: refused by the service"
 
@@ -170,7 +172,7 @@ def command(sandbox: Sandbox, tmp_path: Path) -> Command:
 
 async def test_killed_in_the_middle(command: Command, sandbox: Sandbox) -> None:
     sandbox.inject(Fault("delay", match="vitec", seconds=60, after=10, times=None))
-    process = await command.start(*command.sync("--ledger", "run.sqlite"))
+    process = await command.start(*command.sync("--state", "run.sqlite"))
     async with asyncio.timeout(20):
         while len(arrivals(sandbox)) < 10 + VITEC_CONCURRENCY:  # Every worker is stuck in a call.
             await asyncio.sleep(0.01)
@@ -180,7 +182,7 @@ async def test_killed_in_the_middle(command: Command, sandbox: Sandbox) -> None:
     in_doubt = sorted(set(arrivals(sandbox)) - taken(sandbox))
     assert len(in_doubt) == VITEC_CONCURRENCY
 
-    status, said = await command(*command.sync("--ledger", "run.sqlite"))
+    status, said = await command(*command.sync("--state", "run.sqlite"))
     assert status == 3, said
     assert "look them up at Vitec, then `publitrac-async settle run.sqlite`" in said
     assert max(arrivals(sandbox).values()) == 1
@@ -192,7 +194,7 @@ async def test_killed_in_the_middle(command: Command, sandbox: Sandbox) -> None:
     assert sorted(waiting) == in_doubt
     status, said = await command("settle", "run.sqlite", "--send-again", *waiting)
     assert (status, said) == (0, f"{len(waiting)} settled: the next run sends them again.\n")
-    assert (await command(*command.sync("--ledger", "run.sqlite")))[0] == 0
+    assert (await command(*command.sync("--state", "run.sqlite")))[0] == 0
     status, said = await command("settle", "run.sqlite")
     assert (status, said) == (0, "0 wait to be settled.\n")
     assert taken(sandbox) == {row["email"] for row in rows()}
@@ -224,7 +226,7 @@ async def test_the_sandbox_of_the_command(command: Command, sandbox: Sandbox) ->
         (("sync", "leads.csv", "--via", "vitec", "--lead-source", "Web"), "needs --customer"),
         (("sync", "leads.csv", "--via", "vitec", "--customer", "M30011"), "needs --lead-source"),
         (("sync", "leads.csv", "--via", "vitec", "--lead-source", "Web", "--confirm"), "--confirm"),
-        (("settle", "leads.csv"), "ledger"),
+        (("settle", "leads.csv"), "store"),
         (("settle", "leads.csv", "--arrived"), "name the rows"),
         (("settle", "leads.csv", "a@example.com"), "name the rows"),
     ],

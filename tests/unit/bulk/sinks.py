@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from publitrac_async import Lead, PublitracError
-from publitrac_async.bulk import Prepared, State, prepare_lead
+from publitrac_async.bulk import Record, State, publitrac_record
 
 Answer = Callable[[Lead], PublitracError | None]
 
@@ -19,15 +19,15 @@ class RecordingSink:
         self,
         answer: Answer = lambda lead: None,
         *,
-        repeatable: bool = True,
+        idempotent: bool = True,
         batch_size: int = 1,
         turns: int = 1,
         destination: str = "test",
     ) -> None:
         self.name = "recording"
         self.destination = destination
-        self.acknowledges = State.OK
-        self.repeatable = repeatable
+        self.success_state = State.OK
+        self.idempotent = idempotent
         self.batch_size = batch_size
         self.arrived: list[Lead] = []
         self.calls: list[list[str]] = []
@@ -36,23 +36,23 @@ class RecordingSink:
         self._answer = answer
         self._turns = turns
 
-    def prepare(self, fields: Mapping[str, Any] | Lead) -> Prepared[Lead]:
-        return prepare_lead(fields)
+    def to_record(self, fields: Mapping[str, Any] | Lead) -> Record[Lead]:
+        return publitrac_record(fields)
 
-    async def send(self, records: Sequence[Lead]) -> Sequence[PublitracError | None]:
-        keys = [lead.email.casefold() for lead in records]
+    async def send(self, contents: Sequence[Lead]) -> Sequence[PublitracError | None]:
+        keys = [lead.email.casefold() for lead in contents]
         assert not set(keys) & set(self.in_flight), "two calls in flight for one address"
         self.in_flight += keys
         self.most_in_flight = max(self.most_in_flight, len(self.in_flight))
-        self.calls.append([lead.email for lead in records])
+        self.calls.append([lead.email for lead in contents])
         try:
             for _ in range(self._turns):
                 await asyncio.sleep(0)
-            answers = [self._answer(lead) for lead in records]
+            answers = [self._answer(lead) for lead in contents]
         finally:
             for key in keys:
                 self.in_flight.remove(key)
-        self.arrived += [lead for lead, answer in zip(records, answers, strict=True) if answer is None]
+        self.arrived += [lead for lead, answer in zip(contents, answers, strict=True) if answer is None]
         return answers
 
     @property
@@ -63,11 +63,11 @@ class RecordingSink:
 class RaisingSink(RecordingSink):
     """Raises instead of answering for single records, as the sinks of PUBLITRAC do."""
 
-    async def send(self, records: Sequence[Lead]) -> Sequence[PublitracError | None]:
-        for answer in await super().send(records):
+    async def send(self, contents: Sequence[Lead]) -> Sequence[PublitracError | None]:
+        for answer in await super().send(contents):
             if answer is not None:
                 raise answer
-        return [None] * len(records)
+        return [None] * len(contents)
 
 
 def rows(count: int, **fields: Any) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from publitrac_async import Lead
-from publitrac_async.bulk import ColumnMapping, MappingError, Preparer, examine, read_leads
+from publitrac_async.bulk import ColumnMapping, MappingError, RowTransform, dry_run, read_leads
 
 from .sinks import RecordingSink
 from .test_sync import run
@@ -60,7 +60,7 @@ async def test_columns_become_fields(mapping: ColumnMapping, table: Path) -> Non
 
     sink = RecordingSink()
     source = read_leads(table, encoding="cp1252", delimiter=";")
-    report = await run(source, sink, mapping=mapping, workers=1)
+    report = await run(source, sink, mapping=mapping, concurrency=1)
     assert (report.ok, report.rejected) == (2, 2)
     custom = {"campaign_number": 7}
     assert sink.arrived == [
@@ -78,23 +78,23 @@ async def test_columns_become_fields(mapping: ColumnMapping, table: Path) -> Non
 
 def test_a_dry_run_names_line_and_column(mapping: ColumnMapping, table: Path) -> None:
     source = read_leads(table, encoding="cp1252", delimiter=";")
-    found = list(examine(source, Preparer(mapping=mapping)))
-    assert [(each.line, each.record is None) for each in found] == [
+    found = list(dry_run(source, RowTransform(mapping=mapping)))
+    assert [(each.line, each.content is None) for each in found] == [
         (2, False),
         (3, False),
         (4, True),
         (5, True),
     ]
-    complaints = {each.line: [(one.column, one.reason) for one in each.complaints] for each in found}
-    assert complaints[4] == [("Född", "must be a date, %d.%m.%Y")]
-    assert complaints[5] == [("E-post", "not an e-mail address")]
+    problems = {each.line: [(one.field, one.reason) for one in each.problems] for each in found}
+    assert problems[4] == [("Född", "must be a date, %d.%m.%Y")]
+    assert problems[5] == [("E-post", "not an e-mail address")]
 
 
 def test_a_dry_run_without_mapping_names_the_column_as_the_file_does(tmp_path: Path) -> None:
     path = tmp_path / "leads.csv"
     path.write_text("email,is_customer,nbrEmployees,bad name\na@example.com,maybe,many,\nb@example.com,,,x\n")
-    found = list(examine(read_leads(path), Preparer()))
-    assert [[one.column for one in each.complaints] for each in found] == [
+    found = list(dry_run(read_leads(path), RowTransform()))
+    assert [[one.field for one in each.problems] for each in found] == [
         ["is_customer", "nbrEmployees"],
         ["bad name"],
     ]

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from publitrac_async import Conflict, Lead, NotSent, OutcomeUnknown, PublitracError
-from publitrac_async.bulk import CallMeter, Report, read_leads, sync_leads
+from publitrac_async.bulk import CallMeter, Monitor, Report, read_leads, sync_leads
 from publitrac_async.transport.events import RequestSent
 
 from .sinks import RecordingSink, rows
@@ -185,10 +185,9 @@ async def test_the_page_has_three_charts_and_nothing_from_elsewhere(tmp_path: Pa
         [*rows_of(), *rows(500)],
         sink,
         results_dir=tmp_path,
-        budget=GENEROUS,
-        calls=meter,
-        interval=0.005,
-        workers=2,
+        error_budget=GENEROUS,
+        monitor=Monitor(call_meter=meter, interval=0.005),
+        concurrency=2,
     )
     page = await page_of(tmp_path, report)
     assert page.references == []
@@ -196,9 +195,9 @@ async def test_the_page_has_three_charts_and_nothing_from_elsewhere(tmp_path: Pa
     rate, outcomes, errors = page.drawings
     space = "{http://www.w3.org/2000/svg}"
     bars = rate.findall(f"{space}rect")
-    assert len(bars) == len(report.course) > 1
+    assert len(bars) == len(report.timeline) > 1
     assert "limit 35" in [text.text for text in rate.iter(f"{space}text")]
-    assert meter.calls == sum(stretch.calls or 0 for stretch in report.course) == 505
+    assert meter.calls == sum(bucket.calls or 0 for bucket in report.timeline) == 505
     areas = {area.find(f"{space}title").text for area in outcomes.findall(f"{space}polygon")}  # type: ignore[union-attr]
     assert areas == {"ok: 502", "rejected: 1", "unknown: 1", "pending: 1"}
     texts = [text.text for text in errors.iter(f"{space}text")]

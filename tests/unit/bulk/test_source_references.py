@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 from attrs import asdict
 
-from publitrac_async.bulk import Row, SourceError, read_leads, read_sql
+from publitrac_async.bulk import NamedSource, Row, SourceError, read_leads, read_sql
+from publitrac_async.bulk.distributed.ranges import RangeReader, RowRange
+from publitrac_async.bulk.distributed.references import open_source, reference_of
 from publitrac_async.bulk.rows import as_row
-from publitrac_async.bulk.sources import Chunk, ChunkReader, NamedSource, open_source, reference_of
 from publitrac_async.models import Lead
 from tests.unit.bulk.test_sources import workbook
 
@@ -30,12 +31,12 @@ async def rows_of(source: Any) -> list[Row]:
     return [as_row(item, number) for number, item in enumerate(items, 1)]
 
 
-def cut(rows: list[Row], size: int) -> list[Chunk]:
+def cut(rows: list[Row], size: int) -> list[RowRange]:
     return [
-        Chunk(
+        RowRange(
             **through_json(
                 asdict(
-                    Chunk(
+                    RowRange(
                         number=at + 1,
                         line=rows[at].line,
                         position=rows[at].position,
@@ -94,7 +95,7 @@ async def test_files_are_opened_again_by_their_path(
     monkeypatch.chdir("/")
     there = open_source(reference)
     assert type(there) is type(here)
-    reader = ChunkReader(there)
+    reader = RangeReader(there)
     read = {chunk.number: await reader.read(chunk) for chunk in chunks}
     await reader.aclose()
     assert [row for number in sorted(read) for row in read[number]] == rows
@@ -109,9 +110,10 @@ async def test_another_process_reads_the_same_rows(tmp_path: Path) -> None:
     chunk = cut(rows, 3)[1]
     program = """
         import asyncio, json, sys
-        from publitrac_async.bulk.sources import Chunk, ChunkReader, open_source
+        from publitrac_async.bulk.distributed.ranges import RangeReader, RowRange
+        from publitrac_async.bulk.distributed.references import open_source
         reference, chunk = json.loads(sys.argv[1])
-        rows = asyncio.run(ChunkReader(open_source(reference)).read(Chunk(**chunk)))
+        rows = asyncio.run(RangeReader(open_source(reference)).read(RowRange(**chunk)))
         print(json.dumps([[row.line, row.fields] for row in rows]))
     """
     arguments = json.dumps([reference_of(source), asdict(chunk)])
@@ -136,7 +138,7 @@ def test_what_cannot_be_opened_again_says_what_can(tmp_path: Path) -> None:
         read_sql(lambda: None, "", key="id"),
     ):
         with pytest.raises(
-            SourceError, match=f"cannot open a {type(source).__name__}: hand over .*NamedSource"
+            SourceError, match=f"cannot open a {type(source).__name__}: use read_leads .*NamedSource"
         ):
             reference_of(source)
     with pytest.raises(SourceError, match=r"a\.csv is no file"):
@@ -160,14 +162,14 @@ def test_what_cannot_be_opened_again_says_what_can(tmp_path: Path) -> None:
 def test_references_that_are_not_understood_are_refused(reference: dict[str, Any]) -> None:
     if reference.get("kind") == "parquet":
         pytest.importorskip("duckdb", reason="needs the extra parquet")
-    with pytest.raises(SourceError, match="not understood"):
+    with pytest.raises(SourceError, match="is invalid"):
         open_source(reference)
 
 
 def test_a_name_that_a_process_does_not_know() -> None:
     reference = through_json(reference_of(NamedSource("crm", list)))
     assert reference == {"kind": "named", "name": "crm"}
-    with pytest.raises(SourceError, match="knows no source named crm: start the worker with it"):
+    with pytest.raises(SourceError, match="has no source named crm: start the worker with it"):
         open_source(reference, {"shop": list})
     with pytest.raises(ValueError, match="Length of 'name'"):
         NamedSource("", list)
@@ -201,7 +203,7 @@ async def test_sources_without_positions_are_read_once_if_chunks_ascend(kind: st
     rows = await rows_of(NamedSource("crm", open_))
     assert [row.line for row in rows] == [*range(1, 251)]
     chunks = cut(rows, 30)
-    reader = ChunkReader(open_source(reference_of(NamedSource("crm", open_)), {"crm": open_}))
+    reader = RangeReader(open_source(reference_of(NamedSource("crm", open_)), {"crm": open_}))
     counts.begun = counts.read = counts.ended = 0
     assert await reader.read(chunks[1]) == rows[30:60]
     assert await reader.read(chunks[2]) == rows[60:90]
@@ -237,7 +239,7 @@ async def test_sources_that_are_named_and_seekable_are_read_from_positions(tmp_p
     assert len(rows) == 40
     chunks = cut(rows, 7)
     statements.clear()
-    reader = ChunkReader(open_source(reference_of(source), {"crm": crm}))
+    reader = RangeReader(open_source(reference_of(source), {"crm": crm}))
     assert await reader.read(chunks[3]) == rows[21:28]
     assert await reader.read(chunks[1]) == rows[7:14]
     assert [each.partition(" WHERE ")[2] for each in statements] == [
@@ -250,20 +252,20 @@ async def test_rows_that_are_not_where_they_were_are_noticed(tmp_path: Path) -> 
     path = tmp_path / "a.csv"
     path.write_text("email\n" + "a@x.io\n" * 6)
     first, second = cut(list(read_leads(path)), 3)
-    reader = ChunkReader(open_source(reference_of(read_leads(path))))
+    reader = RangeReader(open_source(reference_of(read_leads(path))))
     path.write_text("email\n" + "a@x.io\n" * 5)
     assert len(await reader.read(first)) == 3
-    with pytest.raises(SourceError, match="rows 4 to 6 are not where they were"):
+    with pytest.raises(SourceError, match="rows 4 to 6 have moved"):
         await reader.read(second)
     path.write_text("email\n" + "a@x.io\n" * 3 + "\n\n" + "a@x.io\n" * 3)
-    with pytest.raises(SourceError, match="rows 4 to 6 are not where they were"):
+    with pytest.raises(SourceError, match="rows 4 to 6 have moved"):
         await reader.read(second)
     items: list[dict[str, str]] = [{"email": "a@x.io"}] * 4
-    unplaced = ChunkReader(NamedSource("crm", lambda: items))
-    assert len(await unplaced.read(Chunk(number=1, line=1, position=None, count=3))) == 3
+    unplaced = RangeReader(NamedSource("crm", lambda: items))
+    assert len(await unplaced.read(RowRange(number=1, line=1, position=None, count=3))) == 3
     for _ in range(2):
         with pytest.raises(SourceError, match="rows 4 to 6"):
-            await unplaced.read(Chunk(number=4, line=4, position=None, count=3))
+            await unplaced.read(RowRange(number=4, line=4, position=None, count=3))
 
 
 async def test_a_reading_that_failed_is_begun_again() -> None:
@@ -276,8 +278,8 @@ async def test_a_reading_that_failed_is_begun_again() -> None:
                 raise SourceError("the connection is gone")
             yield {"email": f"lead{number}@x.io"}
 
-    reader = ChunkReader(NamedSource("crm", flaky))
-    chunk = Chunk(number=3, line=3, position=None, count=2)
+    reader = RangeReader(NamedSource("crm", flaky))
+    chunk = RowRange(number=3, line=3, position=None, count=2)
     with pytest.raises(SourceError, match="connection is gone"):
         await reader.read(chunk)
     assert [row.fields["email"] for row in await reader.read(chunk)] == ["lead3@x.io", "lead4@x.io"]
@@ -293,7 +295,7 @@ async def test_positions_of_another_source_are_not_taken_for_its_own(tmp_path: P
         yield from read_leads(tmp_path / "b.csv")
 
     rows = await rows_of(NamedSource("both", both))
-    reader = ChunkReader(NamedSource("both", both))
+    reader = RangeReader(NamedSource("both", both))
     for chunk, expected in zip(cut(rows, 2), (rows[:2], rows[2:4], rows[4:]), strict=True):
         assert chunk.position is not None
         assert await reader.read(chunk) == expected

@@ -24,11 +24,12 @@ from publitrac_async import (
 )
 from publitrac_async.bulk import (
     ErrorBudget,
+    Monitor,
     Progress,
     Report,
+    Shutdown,
     SourceError,
     State,
-    Stop,
     read_leads,
     sync_leads,
 )
@@ -45,12 +46,12 @@ def accounted(report: Report) -> Report:
 
 
 async def run(source: Any, sink: RecordingSink, **options: Any) -> Report:
-    return accounted(await sync_leads(source, sink, **{"budget": GENEROUS} | options))
+    return accounted(await sync_leads(source, sink, **{"error_budget": GENEROUS} | options))
 
 
 async def test_every_row_is_sent_once() -> None:
     sink = RecordingSink(turns=3)
-    report = await run(rows(1000), sink, workers=8)
+    report = await run(rows(1000), sink, concurrency=8)
     assert report.ok == 1000
     assert sorted(sink.emails) == sorted(f"lead{number}@example.com" for number in range(1000))
     assert 1 < sink.most_in_flight <= 8
@@ -76,7 +77,7 @@ async def test_any_iterable_of_mappings_and_leads_will_do() -> None:
     assert [lead for lead in sink.arrived if lead.email == "row@example.com"] == [
         Lead(email="row@example.com", is_customer=True, custom_fields={"carColor": "Red"})
     ]
-    # None is no unset: it is sent, and so it has to survive the spool.
+    # None is no unset: it is sent, and so it has to survive the staging.
     assert [lead.first_name for lead in sink.arrived if lead.email == "lead0@example.com"] == [None]
 
 
@@ -84,7 +85,7 @@ async def test_something_else_is_no_source() -> None:
     with pytest.raises(TypeError, match="item 1 of the source is a str"):
         await sync_leads(["lead@example.com"], RecordingSink())
     with pytest.raises(ConfigurationError):
-        await sync_leads([], RecordingSink(), workers=0)
+        await sync_leads([], RecordingSink(), concurrency=0)
 
 
 async def test_the_last_of_duplicates_wins_and_all_are_reported() -> None:
@@ -118,7 +119,7 @@ async def test_rows_that_cannot_be_accepted_are_reported_with_line_code_and_reas
 
 @pytest.mark.parametrize("kind", [RecordingSink, RaisingSink])
 @pytest.mark.parametrize(
-    ("error", "state", "ledger_state"),
+    ("error", "state", "store_state"),
     [
         (ValidationError("no"), State.REJECTED, State.REJECTED),
         (Conflict("several"), State.REJECTED, State.REJECTED),
@@ -131,27 +132,27 @@ async def test_rows_that_cannot_be_accepted_are_reported_with_line_code_and_reas
     ],
 )
 async def test_each_failure_has_its_state(
-    kind: type[RecordingSink], error: PublitracError, state: State, ledger_state: State, tmp_path: Path
+    kind: type[RecordingSink], error: PublitracError, state: State, store_state: State, tmp_path: Path
 ) -> None:
     import sqlite3
 
     sink = kind(lambda lead: error if lead.email == "lead3@example.com" else None)
-    report = await run(rows(10), sink, ledger=tmp_path / "ledger.sqlite")
+    report = await run(rows(10), sink, state=tmp_path / "state.sqlite")
     assert report.counts[state] == 1
     assert report.ok == 9
     assert report.errors == {type(error).__name__: 1}
-    with sqlite3.connect(tmp_path / "ledger.sqlite") as connection:
+    with sqlite3.connect(tmp_path / "state.sqlite") as connection:
         found = connection.execute(
             "SELECT state, error FROM leads WHERE key = 'lead3@example.com'"
         ).fetchall()
     connection.close()
-    assert found == [(ledger_state, error.message)]
+    assert found == [(store_state, error.message)]
 
 
 @pytest.mark.parametrize("kind", [AuthenticationError, PermissionDenied, QuotaExhausted, ConfigurationError])
 async def test_errors_that_concern_every_row_stop_the_run(kind: type[PublitracError]) -> None:
     sink = RecordingSink(lambda lead: kind("no"), turns=2)
-    report = await run(rows(1000), sink, workers=4)
+    report = await run(rows(1000), sink, concurrency=4)
     assert report.stopped == f"{kind.__name__}: no"
     assert report.pending == 1000
     assert len(sink.calls) <= 8
@@ -160,30 +161,30 @@ async def test_errors_that_concern_every_row_stop_the_run(kind: type[PublitracEr
 
 async def test_an_outage_stops_the_run() -> None:
     sink = RecordingSink(lambda lead: NotSent("refused"))
-    report = await run(rows(1000), sink, workers=4, budget=ErrorBudget(in_a_row=20))
-    assert report.stopped == "20 rows in a row got no usable answer: the service seems to be away"
+    report = await run(rows(1000), sink, concurrency=4, error_budget=ErrorBudget(in_a_row=20))
+    assert report.stopped == "20 calls in a row got no usable response: the service appears to be down"
     assert report.pending == 1000
     assert 20 <= len(sink.calls) <= 24
 
 
 async def test_single_failures_are_no_outage() -> None:
     sink = RecordingSink(lambda lead: NotSent("refused") if "7" in lead.email else None)
-    report = await run(rows(200), sink, workers=1, budget=ErrorBudget(in_a_row=11))
+    report = await run(rows(200), sink, concurrency=1, error_budget=ErrorBudget(in_a_row=11))
     assert report.stopped is None
 
 
 async def test_the_error_budget_stops_the_run() -> None:
     sink = RecordingSink(lambda lead: ValidationError("no") if int(lead.email[4:-12]) % 2 else None)
-    report = await run(rows(1000), sink, workers=1, budget=ErrorBudget(failures=10, share=0.4))
-    assert report.stopped == "11 of 22 rows failed, more than the error budget allows"
+    report = await run(rows(1000), sink, concurrency=1, error_budget=ErrorBudget(failures=10, share=0.4))
+    assert report.stopped == "11 failures in 22: the error budget is exceeded"
     assert (report.ok, report.rejected, report.pending) == (11, 11, 978)
 
 
 async def test_a_wrong_mapping_stops_the_run_before_its_first_call() -> None:
     sink = RecordingSink()
     source = [*rows(50), *({"email": f"wrong{number}"} for number in range(150))]
-    report = await run(source, sink, budget=ErrorBudget(failures=100, share=0.5))
-    assert report.stopped == "150 of 200 rows cannot be sent, more than the error budget allows"
+    report = await run(source, sink, error_budget=ErrorBudget(failures=100, share=0.5))
+    assert report.stopped == "150 of 200 rows cannot be sent: the error budget is exceeded"
     assert (sink.calls, report.pending, report.rejected) == ([], 50, 150)
 
 
@@ -194,12 +195,12 @@ async def test_a_sink_that_breaks_ends_the_run_and_loses_nothing(tmp_path: Path)
                 raise ZeroDivisionError
             return await super().send(records)
 
-    ledger = tmp_path / "ledger.sqlite"
+    store = tmp_path / "state.sqlite"
     broken = Broken()
     with pytest.raises(ZeroDivisionError):
-        await sync_leads(rows(100), broken, ledger=ledger, workers=1)
+        await sync_leads(rows(100), broken, state=store, concurrency=1)
     sink = RecordingSink()
-    report = await run(rows(100), sink, ledger=ledger)
+    report = await run(rows(100), sink, state=store)
     assert (report.skipped, report.ok) == (10, 90)
     assert not set(sink.emails) & set(broken.emails)
 
@@ -219,37 +220,37 @@ async def test_batches_are_filled_and_answered_one_by_one() -> None:
     sink = RecordingSink(
         lambda lead: Conflict("several") if lead.email == "lead5@example.com" else None, batch_size=300
     )
-    report = await run([*rows(1000), *rows(3)], sink, workers=2)
+    report = await run([*rows(1000), *rows(3)], sink, concurrency=2)
     assert (report.ok, report.rejected, report.duplicates) == (999, 1, 3)
     assert sorted(map(len, sink.calls)) == [100, 300, 300, 300]
 
 
 async def test_the_first_request_drains_and_the_second_cancels(tmp_path: Path) -> None:
-    stop = Stop()
+    shutdown = Shutdown()
 
     class Slow(RecordingSink):
         async def send(self, records: Any) -> Any:
             if len(self.calls) == 10:
-                stop.request()
+                shutdown.request()
             return await super().send(records)
 
     slow = Slow(turns=5)
-    report = await run(rows(100), slow, workers=4, stop=stop, ledger=tmp_path / "ledger.sqlite")
+    report = await run(rows(100), slow, concurrency=4, shutdown=shutdown, state=tmp_path / "state.sqlite")
     assert report.stopped == "interrupted"
     assert report.exit_code == 130
     assert report.ok == len(slow.arrived) < 20
     assert report.unknown == 0
     assert report.pending == 100 - report.ok
 
-    stop = Stop()
-    hanging = Hanging(stop)
-    report = await run(rows(100), hanging, workers=4, stop=stop, ledger=tmp_path / "ledger.sqlite")
+    shutdown = Shutdown()
+    hanging = Hanging(shutdown)
+    report = await run(rows(100), hanging, concurrency=4, shutdown=shutdown, state=tmp_path / "state.sqlite")
     assert report.stopped == "interrupted"
     assert report.unknown == 4
     assert report.skipped == len(slow.arrived)
 
     sink = RecordingSink()
-    report = await run(rows(100), sink, ledger=tmp_path / "ledger.sqlite")
+    report = await run(rows(100), sink, state=tmp_path / "state.sqlite")
     assert report.ok == 100 - len(slow.arrived)
     assert set(hanging.emails_seen) <= set(sink.emails)
 
@@ -257,9 +258,9 @@ async def test_the_first_request_drains_and_the_second_cancels(tmp_path: Path) -
 class Hanging(RecordingSink):
     """Asks twice for the end when all its calls hang."""
 
-    def __init__(self, stop: Stop) -> None:
+    def __init__(self, shutdown: Shutdown) -> None:
         super().__init__()
-        self.stop = stop
+        self.stop = shutdown
         self.emails_seen: list[str] = []
 
     async def send(self, records: Any) -> Any:
@@ -270,33 +271,33 @@ class Hanging(RecordingSink):
         await asyncio.Event().wait()
 
 
-async def test_a_cancelled_task_leaves_a_ledger_that_knows(tmp_path: Path) -> None:
-    ledger = tmp_path / "ledger.sqlite"
-    hanging = Hanging(Stop())
-    task = asyncio.create_task(sync_leads(rows(50), hanging, ledger=ledger, workers=3))
+async def test_a_cancelled_task_leaves_a_state_store_that_knows(tmp_path: Path) -> None:
+    store = tmp_path / "state.sqlite"
+    hanging = Hanging(Shutdown())
+    task = asyncio.create_task(sync_leads(rows(50), hanging, state=store, concurrency=3))
     while len(hanging.emails_seen) < 3:
         await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert asyncio.all_tasks() == {asyncio.current_task()}
-    appending = RecordingSink(repeatable=False)
-    report = await run(rows(50), appending, ledger=ledger)
+    appending = RecordingSink(idempotent=False)
+    report = await run(rows(50), appending, state=store)
     assert (report.unknown, report.ok) == (3, 47)
     assert not set(appending.emails) & set(hanging.emails_seen)
 
 
 async def test_a_request_while_reading_ends_the_run_before_its_first_call() -> None:
-    stop = Stop()
+    shutdown = Shutdown()
 
     def source() -> Iterator[dict[str, str]]:
         for number, row in enumerate(rows(5000)):
             if number == 1200:
-                stop.request()
+                shutdown.request()
             yield row
 
     sink = RecordingSink()
-    report = await run(source(), sink, stop=stop)
+    report = await run(source(), sink, shutdown=shutdown)
     assert sink.calls == []
     assert report.stopped == "interrupted"
     assert report.pending == report.rows == 1500
@@ -304,7 +305,7 @@ async def test_a_request_while_reading_ends_the_run_before_its_first_call() -> N
 
 async def test_progress_tells_every_phase_and_adds_up() -> None:
     seen: list[Progress] = []
-    report = await run([*rows(20), {"email": "x"}], RecordingSink(), progress=seen.append)
+    report = await run([*rows(20), {"email": "x"}], RecordingSink(), monitor=Monitor(seen.append))
     assert [each.phase for each in seen if each.done == 0] == ["reading", "sending"]
     assert seen[-1].phase == "finished"
     assert seen[-1].counts == report.counts
@@ -333,6 +334,6 @@ async def test_a_slow_loop_gets_its_turn_while_rows_are_read() -> None:
             await asyncio.sleep(0)
 
     task = asyncio.create_task(count())
-    await run(rows(2000), RecordingSink(), workers=1)
+    await run(rows(2000), RecordingSink(), concurrency=1)
     task.cancel()
     assert turns > 2000

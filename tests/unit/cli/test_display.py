@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from publitrac_async.bulk import Confirmation, Phase, Progress, Report, State
-from publitrac_async.bulk.report import Duplicate, Rejection
-from publitrac_async.cli.display import Lines, describe, duration
-from publitrac_async.cli.exits import Exit
+from publitrac_async.bulk import ExitStatus, Phase, Progress, Report, State, Verification
+from publitrac_async.bulk.metrics import format_duration
+from publitrac_async.bulk.report.model import Duplicate, Rejection
+from publitrac_async.cli.display import Lines, describe
 from publitrac_async.cli.summary import lines_of
 from publitrac_async.cli.sync import exit_status
 
@@ -45,9 +45,9 @@ def report(**values: Any) -> Report:
     return Report(**{"rows": rows} | settings)
 
 
-def confirmation(**values: Any) -> Confirmation:
+def verification(**values: Any) -> Verification:
     settings: dict[str, Any] = {"checked": 10, "processed": 10, "differs": 0, "missing": 0, "read": 10}
-    return Confirmation(**settings | {"deviations": ()} | values)
+    return Verification(**settings | {"deviations": ()} | values)
 
 
 def test_a_line_every_five_seconds_and_at_every_change(capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,26 +80,26 @@ def test_a_line_says_rate_wait_and_end() -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (3599, "59:59"), (36061, "10:01:01")]
 )
-def test_durations(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
+def test_format_durations(seconds: float, text: str) -> None:
+    assert format_duration(seconds) == text
 
 
 @pytest.mark.parametrize(
     ("values", "sandbox", "status"),
     [
-        ({"accepted": 5}, False, Exit.FINE),
-        ({"accepted": 5, "rejected": 1}, False, Exit.REJECTED),
-        ({"accepted": 5, "rejected": 1}, True, Exit.FINE),
-        ({"accepted": 5, "unknown": 1}, False, Exit.REJECTED),
-        ({"accepted": 5, "unknown": 1}, True, Exit.REJECTED),
-        ({"accepted": 5, "pending": 1}, False, Exit.ABORTED),
-        ({"accepted": 5, "pending": 1}, True, Exit.ABORTED),
-        ({"stopped": "AuthenticationError: no"}, True, Exit.ABORTED),
-        ({"stopped": "interrupted"}, False, Exit.INTERRUPTED),
-        ({"accepted": 5, "confirmation": confirmation()}, False, Exit.FINE),
-        ({"accepted": 5, "confirmation": confirmation(differs=1)}, True, Exit.ABORTED),
-        ({"accepted": 5, "confirmation": confirmation(missing=1)}, False, Exit.ABORTED),
-        ({"accepted": 5, "confirmation": confirmation(stopped="ServerError: no")}, True, Exit.ABORTED),
+        ({"accepted": 5}, False, ExitStatus.OK),
+        ({"accepted": 5, "rejected": 1}, False, ExitStatus.REJECTED),
+        ({"accepted": 5, "rejected": 1}, True, ExitStatus.OK),
+        ({"accepted": 5, "unknown": 1}, False, ExitStatus.REJECTED),
+        ({"accepted": 5, "unknown": 1}, True, ExitStatus.REJECTED),
+        ({"accepted": 5, "pending": 1}, False, ExitStatus.ABORTED),
+        ({"accepted": 5, "pending": 1}, True, ExitStatus.ABORTED),
+        ({"stopped": "AuthenticationError: no"}, True, ExitStatus.ABORTED),
+        ({"stopped": "interrupted"}, False, ExitStatus.INTERRUPTED),
+        ({"accepted": 5, "confirmation": verification()}, False, ExitStatus.OK),
+        ({"accepted": 5, "confirmation": verification(differs=1)}, True, ExitStatus.ABORTED),
+        ({"accepted": 5, "confirmation": verification(missing=1)}, False, ExitStatus.ABORTED),
+        ({"accepted": 5, "confirmation": verification(stopped="ServerError: no")}, True, ExitStatus.ABORTED),
     ],
 )
 def test_exit_statuses(values: dict[str, Any], sandbox: bool, status: int) -> None:
@@ -114,7 +114,7 @@ def test_the_summary_adds_up_and_cuts_long_lists() -> None:
             report(accepted=1000, rejected=150, skipped=40, duplicates=30, pending=7, stopped="interrupted",
                    rejections=rejections, superseded=superseded),
             sandbox=False,
-            ledger=None,
+            state=None,
         )
     )  # fmt: skip
     assert "    1,197  in all" in lines

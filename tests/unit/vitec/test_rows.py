@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from publitrac_async import Lead, ValidationError
-from publitrac_async.bulk import ColumnMapping, Preparer, VitecLeads, prepare_person_lead
+from publitrac_async.bulk import ColumnMapping, RowTransform, VitecSink, vitec_record
 from publitrac_async.vitec import LeadSource, Office, Receiver, VitecClient
 from publitrac_async.vitec.codec import to_document
 
@@ -18,7 +18,7 @@ SOURCE = LeadSource(name="Web")
 
 
 def prepared(row: Any, **options: Any) -> Any:
-    return prepare_person_lead(row, lead_source=SOURCE, **options)
+    return vitec_record(row, lead_source=SOURCE, **options)
 
 
 def document(row: Any, **options: Any) -> dict[str, Any]:
@@ -139,9 +139,9 @@ def test_keys() -> None:
 
 
 def test_the_digest_is_of_what_is_sent() -> None:
-    assert prepared(ROW).payload == prepared(ROW | {"score": "9"}).payload
-    assert prepared(ROW).payload != prepared(ROW | {"notes": "x"}).payload
-    assert prepared(ROW).payload != prepare_person_lead(ROW, lead_source=LeadSource(name="Fair")).payload
+    assert prepared(ROW).content_hash == prepared(ROW | {"score": "9"}).content_hash
+    assert prepared(ROW).content_hash != prepared(ROW | {"notes": "x"}).content_hash
+    assert prepared(ROW).content_hash != vitec_record(ROW, lead_source=LeadSource(name="Fair")).content_hash
 
 
 def test_a_mapping_file_can_name_vitecs_fields() -> None:
@@ -152,7 +152,7 @@ def test_a_mapping_file_can_name_vitecs_fields() -> None:
         }
     )
     row = {"E-post": "a@example.com", "Förnamn": "A", "Efternamn": "B", "Personnummer": "1"}
-    record = Preparer(prepare_person_lead_of_web, mapping)(row).record
+    record = RowTransform(prepare_person_lead_of_web, mapping)(row).record
     assert record.person.social_security_number == "1"
 
 
@@ -160,16 +160,16 @@ def prepare_person_lead_of_web(fields: Any) -> Any:
     return prepared(fields)
 
 
-def test_ledgers_belong_to_one_customer() -> None:
+def test_stores_belong_to_one_customer() -> None:
     vitec = VitecClient(username="a", password="b")
     names = {
-        VitecLeads(vitec, customer, lead_source=SOURCE, destination=destination).destination
+        VitecSink(vitec, customer, lead_source=SOURCE, destination=destination).destination
         for customer in ("M1", "M2")
         for destination in (None, "of the sandbox")
     }
     assert len(names) == 4
     with pytest.raises(ValidationError, match="customerId"):
-        VitecLeads(vitec, " ", lead_source=SOURCE)
+        VitecSink(vitec, " ", lead_source=SOURCE)
 
 
 def test_a_personal_number_is_in_no_complaint() -> None:

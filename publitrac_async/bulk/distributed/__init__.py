@@ -1,0 +1,1 @@
+"""Runs on several hosts: chunks of rows, their queue, their workers."""

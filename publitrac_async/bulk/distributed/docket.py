@@ -1,0 +1,352 @@
+"""The executor of many hosts, on docket (extra ``docket``). No other file imports docket.
+
+The process that calls `sync_leads` extracts and plans the run and cuts it into chunks; processes in `serve`
+send them. docket redelivers the chunk of a killed worker to another one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from itertools import count
+from typing import Any, Final, TypeVar
+
+from attrs import evolve, frozen
+
+from publitrac_async.bulk.distributed.ranges import RowRange
+from publitrac_async.bulk.distributed.references import reference_of
+from publitrac_async.bulk.distributed.tasks import ChunkTask, rows_hash
+from publitrac_async.bulk.distributed.worker import ChunkWorker
+from publitrac_async.bulk.errors import StateStoreError
+from publitrac_async.bulk.executor import RunContext
+from publitrac_async.bulk.rows import Outcome, StagedRow, State
+from publitrac_async.bulk.shutdown import Shutdown, cancelled
+from publitrac_async.bulk.sinks.base import Sink
+from publitrac_async.bulk.sources.named import NamedSources
+from publitrac_async.bulk.state.shared import SharedStateStore
+from publitrac_async.config import CONCURRENCY
+from publitrac_async.errors import ConfigurationError, PublitracError
+
+try:
+    from docket import Docket, Retry, Worker
+except ModuleNotFoundError as _error:
+    raise ModuleNotFoundError(
+        "runs on several hosts need an extra: pip install 'publitrac_async[docket]'", name=_error.name
+    ) from _error
+
+T = TypeVar("T")
+
+logger: Final = logging.getLogger("publitrac_async.docket")
+
+_TASK: Final = "send_chunk"
+#: Seconds between two polls of the results of chunks.
+_POLL: Final = 0.25
+#: Polls without a running chunk after which tasks are queued again, which is idempotent.
+_IDLE_POLLS: Final = 120
+#: Delay of a chunk whose state store did not respond.
+_RETRY_DELAY: Final = timedelta(seconds=5)
+
+
+@frozen
+class DocketExecutor:
+    """Hands out the rows of a run in chunks to the workers of an account.
+
+    ::
+
+        async with SharedRedis(url, account=api_key) as shared:
+            await sync_leads(read_leads(path), publitrac.v2, state=shared.state(), executor=shared.executor())
+
+    The state store must be shared by the hosts, and other processes must be able to open the source
+    (`NamedSource`, or a file at the same path everywhere). If this process is killed, the workers continue,
+    and the same run joins them.
+
+    Attributes:
+        chunk_rows: rows per chunk. At 35 calls per second, 200 rows take six seconds.
+    """
+
+    chunk_rows: int = 200
+
+    def __attrs_post_init__(self) -> None:
+        if self.chunk_rows < 1:
+            raise ConfigurationError("chunk_rows must be at least 1")
+
+    @property
+    def fingerprint(self) -> str:
+        """Settings that a run must share to join another one."""
+        return f"docket, {self.chunk_rows} rows per chunk"
+
+    def check(self, run: RunContext) -> None:
+        """Check that other processes can reach state store and source.
+
+        Raises:
+            ConfigurationError: the state store is for this process alone.
+            SourceError: other processes cannot open the source.
+        """
+        if not isinstance(run.store, SharedStateStore):
+            raise ConfigurationError(
+                "several hosts need a shared state store, such as SharedRedis(...).state()"
+            )
+        reference_of(run.source)
+
+    async def execute(self, run: RunContext) -> str | None:
+        """Hand out all pending rows, and wait for their outcomes.
+
+        Raises:
+            StateStoreError: Redis does not respond; workers may continue. The same run joins them.
+        """
+        assert isinstance(run.store, SharedStateStore)
+        async with _docket(run.store) as docket:
+            return await _Submission(run, run.store, docket, self.chunk_rows).carry_out()
+
+
+class _Submission:
+    def __init__(self, run: RunContext, store: SharedStateStore, docket: Docket, chunk_rows: int) -> None:
+        self._run = run
+        self._store = store
+        self._docket = docket
+        self._chunk_rows = chunk_rows
+        self._tracker = run.error_budget.tracker()
+        self._open: set[int] = set()
+
+    async def carry_out(self) -> str | None:
+        """Return the reason why the run ended before its last row, ``None`` at its regular end."""
+        self._open = {number async for number in self._chunks()}
+        draining = asyncio.create_task(self._run.shutdown.draining.wait())
+        aborting = asyncio.create_task(self._run.shutdown.aborting.wait())
+        try:
+            stopped = await self._watch(draining, aborting)
+        finally:
+            await cancelled(draining, aborting)
+        if stopped is None:
+            await self._store.finish()
+        return stopped
+
+    async def _watch(self, draining: asyncio.Task[Any], aborting: asyncio.Task[Any]) -> str | None:
+        known = 0
+        idle = _IDLE_POLLS
+        warned = False
+        while True:
+            if idle >= _IDLE_POLLS:
+                # Also in the middle of a run: a stalled worker may have lost a task.
+                await self._queue(sorted(self._open))
+                idle = 0
+            results = await self._store.results(known)
+            known += len(results)
+            for chunk in results:
+                await self._take_over(chunk.number)
+            stopped = self._tracker.exceeded or ("interrupted" if draining.done() else None)
+            if stopped is not None:
+                await self._store.stop(stopped)
+            stopped = await self._store.stopped()
+            if not self._open:
+                return stopped
+            running = await self._store.running()
+            if stopped is not None and (aborting.done() or not running):
+                for number in sorted(self._open):
+                    await self._take_over(number)
+                return stopped
+            idle = 0 if results or running else idle + 1
+            if idle >= _IDLE_POLLS and not warned:
+                warned = True
+                logger.warning("no worker is consuming this run: start some")
+            await asyncio.wait([aborting], timeout=_POLL)
+
+    async def _chunks(self) -> AsyncIterator[int]:
+        """Iterate over the numbers of chunks with a pending row."""
+        for number in count():
+            rows = await self._rows(number)
+            if not rows:
+                return
+            if any(row.outcome.state is State.PENDING for row in rows):
+                yield number
+
+    async def _rows(self, number: int) -> list[StagedRow]:
+        first = number * self._chunk_rows + 1
+        return await self._run.staging.between(first, first + self._chunk_rows - 1)
+
+    async def _queue(self, numbers: Sequence[int]) -> None:
+        """Queue the tasks of chunks. A task that is queued already is not queued twice."""
+        for start in range(0, len(numbers), 500):
+            tasks = [await self._task(number) for number in numbers[start : start + 500]]
+            try:
+                await _reached(self._add(tasks))
+            except StateStoreError:
+                # The state store waits for a Redis that restarts, docket does not.
+                await self._store.running()
+                await _reached(self._add(tasks))
+
+    async def _add(self, tasks: Sequence[ChunkTask]) -> None:
+        added = await self._docket.add_many(
+            self._docket.call(_TASK, key=f"{task.job}:{task.number}")(task.to_json()) for task in tasks
+        )
+        for each in added:
+            if each.schedule_exception is not None:
+                raise each.schedule_exception
+
+    async def _task(self, number: int) -> ChunkTask:
+        run, rows = self._run, await self._rows(number)
+        first = rows[0]
+        return ChunkTask(
+            job=self._store.job or "",
+            number=number,
+            source=reference_of(run.source),
+            rows=RowRange(number=first.number, line=first.line, position=first.position, count=len(rows)),
+            left_out=tuple(row.number for row in rows if row.outcome.state is not State.PENDING),
+            rows_hash=rows_hash(row.content_hash for row in rows),
+            destination=run.sink.destination,
+            mapping=run.transform.mapping,
+            error_budget=run.error_budget,
+        )
+
+    async def _take_over(self, number: int) -> None:
+        """Copy the outcomes of an ended chunk from the state store to staging."""
+        if number not in self._open:
+            return
+        self._open.discard(number)
+        rows = [row for row in await self._rows(number) if row.outcome.state is State.PENDING]
+        entries = await self._store.lookup([row.key or "" for row in rows])
+        called: list[tuple[int, Outcome]] = []
+        for row, entry in zip(rows, entries, strict=True):
+            outcome = None if entry is None else _last_outcome(entry.outcome)
+            if outcome is not None:
+                called.append((row.number, outcome))
+        # Workers send the rows of a chunk in order, `batch_size` per call.
+        size = self._run.sink.batch_size
+        for start in range(0, len(called), size):
+            outcomes = [outcome for _, outcome in called[start : start + size]]
+            self._run.metrics.add(outcomes)
+            self._tracker.add_call(outcomes)
+        if called:
+            await self._run.staging.set_outcomes(called)
+
+
+def _last_outcome(outcome: Outcome) -> Outcome | None:
+    """Return the outcome of the last call of a row, ``None`` if there was no call."""
+    if outcome.state is not State.PENDING:
+        return outcome
+    # The state store reports a row as pending both before its first call and after a failed one.
+    return None if outcome.kind is None else evolve(outcome, state=State.RETRY)
+
+
+async def serve(
+    sink: Sink[Any],
+    state: SharedStateStore,
+    *,
+    sources: NamedSources | None = None,
+    concurrency: int = CONCURRENCY,
+    chunks: int = 2,
+    redelivery: float = 30.0,
+    shutdown: Shutdown | None = None,
+) -> None:
+    """Send the chunks of runs that other processes start, until a shutdown.
+
+    ::
+
+        async with SharedRedis(url, account=key) as shared:
+            async with PublitracClient(
+                api_key=key, limiter=shared.limiter, token_store=shared.tokens
+            ) as publitrac:
+                await serve(PublitracV2Sink(publitrac.v2), shared.state())
+
+    A worker that is shut down or cancelled finishes its calls in flight; other workers send the rest of its
+    chunks after `redelivery`.
+
+    Args:
+        sink: sink of an open client, which must share its limit with all others of the account.
+        state: state store of the runs, with the same account and name. It need not be open, and stays open.
+        sources: functions that open the sources of each `NamedSource`, by name.
+        concurrency: maximum number of calls in flight per chunk.
+        chunks: maximum number of chunks at a time. With two, the next chunk is read during the last calls of
+            the other.
+        redelivery: seconds of silence after which the chunks of a worker go to another one.
+        shutdown: request to end.
+
+    Raises:
+        ConfigurationError: a setting is unusable.
+        StateStoreError: Redis does not respond at the start, within the timeout of `state`. Later outages are
+            waited for.
+    """
+    if concurrency < 1 or chunks < 1 or redelivery <= 0:
+        raise ConfigurationError("concurrency and chunks must be at least 1, redelivery above 0 s")
+    shutdown = shutdown or Shutdown()
+    worker = ChunkWorker(sink, state, sources=sources, concurrency=concurrency, shutdown=shutdown)
+    leaving = asyncio.Event()
+
+    async def send_chunk(task: str, retry: Retry = Retry.forever(delay=_RETRY_DELAY)) -> None:  # noqa: ARG001, B008  (docket reads the default)
+        try:
+            await worker.execute(ChunkTask.from_json(task))
+        except asyncio.CancelledError:
+            # Until docket knows that this process ends, it takes cancellation for the end of the chunk.
+            await leaving.wait()
+            raise
+
+    try:
+        # docket waits for an unreachable Redis for ever; the state store has a timeout.
+        await state.running()
+        async with _docket(state, {_TASK: send_chunk}) as docket:
+            await _consume(docket, chunks, redelivery, shutdown, leaving)
+    finally:
+        await asyncio.shield(worker.aclose())
+
+
+async def _consume(
+    docket: Docket, chunks: int, redelivery: float, shutdown: Shutdown, leaving: asyncio.Event
+) -> None:
+    async with Worker(
+        docket,
+        concurrency=chunks,
+        redelivery_timeout=timedelta(seconds=redelivery),
+        schedule_automatic_tasks=False,
+    ) as queue:
+        running = asyncio.create_task(queue.run_forever())
+        draining = asyncio.create_task(shutdown.draining.wait())
+        try:
+            await asyncio.wait([running, draining], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not shutdown.requested:
+                shutdown.request()
+            running.cancel()
+            leaving.set()
+            # Waits for the current chunks, which end because of the shutdown.
+            await cancelled(draining, running)
+        if not running.cancelled() and (error := running.exception()) is not None:
+            raise error
+
+
+@asynccontextmanager
+async def _docket(store: SharedStateStore, tasks: Mapping[str, Any] | None = None) -> AsyncIterator[Docket]:
+    async with AsyncExitStack() as stack:
+        docket = await _reached(_entered(stack, store))
+        for name, task in (tasks or {_TASK: _executed_elsewhere}).items():
+            docket.register(task, names=[name])
+        yield docket
+
+
+async def _entered(stack: AsyncExitStack, store: SharedStateStore) -> Docket:
+    return await stack.enter_async_context(
+        Docket(name=store.queue, url=store.queue_url.reveal(), execution_ttl=timedelta(0))
+    )
+
+
+async def _reached(call: Coroutine[Any, Any, T]) -> T:
+    """Await a call of docket; translate its errors and those of its Redis client."""
+    failure: PublitracError
+    try:
+        return await call
+    except (ValueError, TypeError, AttributeError):
+        failure = ConfigurationError("url must be redis://, rediss:// or unix://, as redis-py reads it")
+    except Exception as error:  # noqa: BLE001  (the errors of Redis clients have no base class that is known here)
+        failure = StateStoreError(
+            f"the queue in Redis does not respond ({type(error).__name__}): check its URL, and that Redis "
+            "runs and has memory and disk left, then run it again",
+            retryable=True,
+        )
+    # Raised out here, without the context whose text and frames may show the URL.
+    raise failure
+
+
+async def _executed_elsewhere(task: str) -> None:
+    """Stand in for the task in the process that queues it."""

@@ -1,0 +1,83 @@
+"""Chunk tasks: rows by reference, for a worker.
+
+A task holds neither rows nor credentials. The worker reads the rows from the same source, and a hash shows
+whether they are the same.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import Any
+
+import attrs
+from attrs import frozen
+
+from publitrac_async.bulk.distributed.ranges import RowRange
+from publitrac_async.bulk.mapping import ColumnMapping
+from publitrac_async.bulk.outcomes import ErrorBudget
+from publitrac_async.converters import custom_to_wire
+
+
+@frozen(kw_only=True)
+class ChunkTask:
+    """Task of a worker: one chunk of a job. JSON can hold all of it.
+
+    Attributes:
+        job: id of the job.
+        number: number of the chunk, from 0.
+        source: reference to the source.
+        rows: place of the rows in the source.
+        left_out: numbers of rows that need no call.
+        rows_hash: hash of the contents of all rows.
+        destination: destination of the rows.
+        mapping: mapping of columns to fields.
+        error_budget: limits of failures.
+    """
+
+    job: str
+    number: int
+    source: dict[str, Any]
+    rows: RowRange
+    left_out: tuple[int, ...]
+    rows_hash: str
+    destination: str
+    mapping: ColumnMapping | None
+    error_budget: ErrorBudget
+
+    def to_json(self) -> str:
+        """Return the task as JSON. Dates in a mapping become text, which a lead treats alike."""
+        return json.dumps(attrs.asdict(self), default=_text)
+
+    @classmethod
+    def from_json(cls, text: str) -> ChunkTask:
+        """Return the task from JSON."""
+        content = json.loads(text)
+        mapping = content["mapping"]
+        return cls(
+            **content
+            | {
+                "rows": RowRange(**content["rows"]),
+                "left_out": tuple(content["left_out"]),
+                "mapping": None if mapping is None else ColumnMapping(**mapping),
+                "error_budget": ErrorBudget(**content["error_budget"]),
+            }
+        )
+
+
+def _text(value: object) -> str | None:
+    return custom_to_wire(value) if isinstance(value, dt.date) else str(value)
+
+
+def rows_hash(content_hashes: Iterable[bytes | None]) -> str:
+    """Return one hash for rows.
+
+    Args:
+        content_hashes: hash of each row, ``None`` for rejected rows.
+    """
+    total = blake2b(digest_size=16)
+    for each in content_hashes:
+        total.update(each or b"\0" * 16)
+    return total.hexdigest()

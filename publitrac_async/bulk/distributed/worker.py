@@ -1,0 +1,151 @@
+"""The worker: executes chunk tasks in a process that has an open client."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Sequence
+from typing import Any, Final
+
+from publitrac_async.bulk.distributed.ranges import RangeReader
+from publitrac_async.bulk.distributed.references import open_source
+from publitrac_async.bulk.distributed.tasks import ChunkTask, rows_hash
+from publitrac_async.bulk.errors import StateStoreError
+from publitrac_async.bulk.planning import MAYBE_SENT
+from publitrac_async.bulk.rows import Outcome, StagedRow, State
+from publitrac_async.bulk.sending import STOPPED_ELSEWHERE, Sender
+from publitrac_async.bulk.shutdown import Shutdown
+from publitrac_async.bulk.sinks.base import Sink
+from publitrac_async.bulk.sources.named import NamedSources
+from publitrac_async.bulk.state.shared import ChunkClaim, SharedStateStore
+from publitrac_async.bulk.transform import RowTransform
+from publitrac_async.errors import PublitracError
+
+logger: Final = logging.getLogger("publitrac_async.docket")
+
+#: Number of workers that may lose a chunk before the job is stopped.
+_ATTEMPTS: Final = 20
+#: Number of jobs for which a worker keeps its reading position.
+_JOBS: Final = 4
+
+
+class ChunkWorker:
+    """Executes chunk tasks.
+
+    Args:
+        sink: destination of the rows.
+        store: state store of the account; it need not be open.
+        sources: named sources.
+        concurrency: maximum number of calls in flight per chunk.
+        shutdown: request to end this process. Other workers finish its chunks.
+    """
+
+    def __init__(
+        self,
+        sink: Sink[Any],
+        store: SharedStateStore,
+        *,
+        sources: NamedSources | None = None,
+        concurrency: int,
+        shutdown: Shutdown,
+    ) -> None:
+        self._sink = sink
+        self._store = store
+        self._sources = sources
+        self._concurrency = concurrency
+        self._shutdown = shutdown
+        self._readers: dict[str, RangeReader] = {}
+
+    async def execute(self, task: ChunkTask) -> None:
+        """Send the rows of a chunk that have no outcome yet.
+
+        Raises:
+            StateStoreError: the state store does not respond; the chunk has to be executed again.
+            CancelledError: this process was asked to end; another worker has to execute the chunk.
+        """
+        claim = await self._store.claim(task.job, task.number)
+        if claim is None:
+            return
+        async with claim:
+            try:
+                stopped = await self._send(task, claim)
+            except StateStoreError as error:
+                if error.retryable:
+                    raise
+                logger.warning("chunk %d was left to others: %s", task.number, error.message)
+                return
+            except PublitracError as error:
+                stopped = f"{type(error).__name__}: {error.message}"
+            except Exception as error:  # noqa: BLE001  (a chunk that always fails must not be redelivered for ever)
+                stopped = f"{type(error).__name__} in chunk {task.number}: see the logs of the workers"
+                # Without the text of the error, which may quote a lead.
+                place = "".join(traceback.format_tb(error.__traceback__))
+                logger.error("%s in chunk %d\n%s", type(error).__name__, task.number, place)  # noqa: TRY400
+            if stopped is not None and self._shutdown.requested:
+                raise asyncio.CancelledError
+            if stopped is not None and stopped != STOPPED_ELSEWHERE:
+                await claim.stop(stopped)
+            await claim.end(stopped)
+
+    async def aclose(self) -> None:
+        """Close the sources."""
+        for reader in self._readers.values():
+            await reader.aclose()
+        self._readers.clear()
+
+    async def _send(self, task: ChunkTask, claim: ChunkClaim) -> str | None:
+        """Send the rows; return the reason for an early end, ``None`` at the regular end."""
+        if claim.attempt > _ATTEMPTS:
+            return f"chunk {task.number} was started {_ATTEMPTS} times and never ended: see the workers' logs"
+        if task.destination != self._sink.destination:
+            return f"a worker sends to {self._sink.destination}, not to {task.destination}"
+        transform = RowTransform(self._sink.to_record, task.mapping)
+        reader = await self._reader(task)
+        rows = await reader.read(task.rows)
+        staged = [transform.stage(number, row) for number, row in enumerate(rows, task.rows.number)]
+        if rows_hash(row.content_hash for row in staged) != task.rows_hash:
+            return (
+                f"rows {staged[0].number} to {staged[-1].number} have changed since the start of the run:"
+                " the source was changed, or a worker is of another version"
+            )
+        left = await self._without_outcome(task, claim, staged)
+
+        async def pending(after: int) -> Sequence[StagedRow]:
+            return [row for row in left if row.number > after]
+
+        sender = Sender(
+            pending=pending,
+            sink=self._sink,
+            state=claim,
+            error_budget=task.error_budget,
+            shutdown=self._shutdown,
+        )
+        return await sender.send(self._concurrency)
+
+    async def _reader(self, task: ChunkTask) -> RangeReader:
+        # One per job: another job may find other rows in the same place.
+        reader = self._readers.pop(task.job, None) or RangeReader(open_source(task.source, self._sources))
+        self._readers[task.job] = reader
+        while len(self._readers) > _JOBS:
+            await self._readers.pop(next(iter(self._readers))).aclose()
+        return reader
+
+    async def _without_outcome(
+        self, task: ChunkTask, claim: ChunkClaim, staged: Sequence[StagedRow]
+    ) -> list[StagedRow]:
+        """Return the rows to be sent. An earlier worker may have been killed among them."""
+        left_out = frozenset(task.left_out)
+        wanted = [(row.key, row) for row in staged if row.key is not None and row.number not in left_out]
+        entries = await claim.lookup([key for key, _ in wanted])
+        left: list[StagedRow] = []
+        unknown: list[tuple[str, Outcome]] = []
+        for (key, row), entry in zip(wanted, entries, strict=True):
+            state = State.PENDING if entry is None else entry.outcome.state
+            if state is State.UNKNOWN and not self._sink.idempotent:
+                unknown.append((key, MAYBE_SENT))
+            elif state in (State.PENDING, State.RETRY, State.UNKNOWN):
+                left.append(row)
+        if unknown:
+            await claim.complete(unknown)
+        return left

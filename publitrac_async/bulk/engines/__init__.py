@@ -1,1 +1,0 @@
-"""Engines: what brings the rows of a run to their sink."""

@@ -1,0 +1,120 @@
+"""Executors: send the pending rows of a run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Iterable, Sequence
+from typing import Any, Protocol
+
+from attrs import frozen
+
+from publitrac_async.bulk.metrics import RunMetrics
+from publitrac_async.bulk.outcomes import ErrorBudget
+from publitrac_async.bulk.rows import Item, Outcome, StagedRow
+from publitrac_async.bulk.sending import Sender
+from publitrac_async.bulk.shutdown import Shutdown
+from publitrac_async.bulk.sinks.base import Sink
+from publitrac_async.bulk.staging import Staging
+from publitrac_async.bulk.state.base import StateStore
+from publitrac_async.bulk.transform import RowTransform
+from publitrac_async.config import CONCURRENCY
+from publitrac_async.errors import ConfigurationError
+
+
+@frozen(kw_only=True)
+class RunContext:
+    """The parts of a run.
+
+    Attributes:
+        source: source of the rows.
+        sink: destination of the rows.
+        transform: transforms rows into records.
+        staging: rows of the run; after planning, the rows to be sent are pending.
+        store: state store, open for the run.
+        error_budget: limits of failures.
+        metrics: counts outcomes.
+        shutdown: request to end the run.
+    """
+
+    source: Iterable[Item] | AsyncIterable[Item]
+    sink: Sink[Any]
+    transform: RowTransform
+    staging: Staging
+    store: StateStore
+    error_budget: ErrorBudget
+    metrics: RunMetrics
+    shutdown: Shutdown
+
+
+class Executor(Protocol):
+    """Sends the pending rows of a run to their sink."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Settings that a run must share to join another one; empty if runs cannot be joined.
+
+        Where workers continue a run whose first process is gone, the same run can join it.
+        """
+        ...
+
+    def check(self, run: RunContext) -> None:
+        """Check that this executor supports the run, before anything is read.
+
+        Raises:
+            PublitracError: it does not.
+        """
+        ...
+
+    async def execute(self, run: RunContext) -> str | None:
+        """Send all pending rows, until the run is stopped.
+
+        Returns:
+            The reason why the run ended before its last row, ``None`` at its regular end.
+
+        Raises:
+            BulkError: state store or staging failed.
+        """
+        ...
+
+
+@frozen
+class LocalExecutor:
+    """Sends the rows from this process.
+
+    Attributes:
+        concurrency: maximum number of calls in flight.
+    """
+
+    concurrency: int = CONCURRENCY
+
+    def __attrs_post_init__(self) -> None:
+        if self.concurrency < 1:
+            raise ConfigurationError("concurrency must be at least 1")
+
+    @property
+    def fingerprint(self) -> str:
+        """Always empty: the run ends with this process."""
+        return ""
+
+    def check(self, run: RunContext) -> None:
+        """Accept any run."""
+
+    async def execute(self, run: RunContext) -> str | None:
+        """Send all pending rows; see `Executor.execute`."""
+
+        def note(outcomes: Sequence[tuple[StagedRow, Outcome]]) -> None:
+            run.staging.set_outcomes([(row.number, outcome) for row, outcome in outcomes])
+
+        sender = Sender(
+            pending=run.staging.pending,
+            sink=run.sink,
+            state=run.store,
+            error_budget=run.error_budget,
+            shutdown=run.shutdown,
+            note=note,
+            metrics=run.metrics,
+        )
+        try:
+            return await sender.send(self.concurrency)
+        finally:
+            # Reports read outcomes from staging, which may lag behind the state store.
+            await run.staging.flush()

@@ -1,0 +1,68 @@
+"""Extract: every row of the source is read, transformed and staged before the first call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from typing import Final
+
+from publitrac_async.bulk.metrics import RunMetrics
+from publitrac_async.bulk.rows import Item, StagedRow, as_row
+from publitrac_async.bulk.shutdown import Shutdown
+from publitrac_async.bulk.staging import Staging
+from publitrac_async.bulk.transform import RowTransform
+
+#: Rows between two yields to the event loop: some milliseconds.
+_YIELD_EVERY: Final = 100
+_STAGED_AT_ONCE: Final = 500
+
+
+async def extract(
+    source: Iterable[Item] | AsyncIterable[Item],
+    staging: Staging,
+    transform: RowTransform,
+    metrics: RunMetrics,
+    shutdown: Shutdown,
+) -> int:
+    """Read all rows of a source into staging, until its end or a shutdown.
+
+    Args:
+        source: a finite source.
+        staging: destination of the rows.
+        transform: transforms rows into records.
+        metrics: counts rows.
+        shutdown: request to end the run.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        SourceError: the source is unreadable.
+        MappingError: the source lacks columns that the mapping names.
+    """
+    number = 0
+    staged: list[StagedRow] = []
+    items = source if isinstance(source, AsyncIterable) else _cooperative(source)
+    async for item in items:
+        number += 1
+        row = as_row(item, number)
+        if number == 1:
+            transform.check_columns(source, row)
+        staged.append(transform.stage(number, row))
+        if len(staged) >= _STAGED_AT_ONCE:
+            await staging.add(staged)
+            metrics.advance(len(staged))
+            staged = []
+            if shutdown.requested:
+                return number
+    await staging.add(staged)
+    metrics.advance(len(staged))
+    return number
+
+
+async def _cooperative(source: Iterable[Item]) -> AsyncIterator[Item]:
+    """Iterate over `source` and yield to the event loop now and then."""
+    for number, item in enumerate(source, 1):
+        yield item
+        if number % _YIELD_EVERY == 0:
+            await asyncio.sleep(0)

@@ -1,0 +1,1 @@
+"""Report of a run: its model, its files, its page."""

@@ -1,0 +1,191 @@
+"""Send: begin, call, complete, with a bounded number of calls in flight."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, TypeAlias
+
+from attrs import evolve
+
+from publitrac_async.bulk.errors import StateStoreError
+from publitrac_async.bulk.metrics import RunMetrics
+from publitrac_async.bulk.outcomes import ErrorBudget, is_fatal, outcome_of
+from publitrac_async.bulk.rows import Outcome, StagedRow, State
+from publitrac_async.bulk.shutdown import Shutdown, cancelled
+from publitrac_async.bulk.sinks.base import Sink
+from publitrac_async.bulk.state.base import StateWriter
+from publitrac_async.errors import PublitracError
+
+#: Reason of the end of a run that another process stopped.
+STOPPED_ELSEWHERE: Final = "stopped by another process"
+
+_NOT_CALLED: Final = Outcome(State.RETRY)
+
+#: Returns the next rows to be sent behind a row number; empty at the end.
+Pending: TypeAlias = Callable[[int], Awaitable[Sequence[StagedRow]]]
+#: Takes rows with their outcomes.
+Note: TypeAlias = Callable[[Sequence[tuple[StagedRow, Outcome]]], object]
+
+
+class Sender:
+    """Sends rows to a sink.
+
+    Args:
+        pending: returns the next rows.
+        sink: destination of the rows.
+        state: records every call, before and after.
+        error_budget: limits of failures.
+        shutdown: request to end the run.
+        note: called with the outcomes of rows.
+        metrics: counts outcomes.
+    """
+
+    def __init__(
+        self,
+        *,
+        pending: Pending,
+        sink: Sink[Any],
+        state: StateWriter,
+        error_budget: ErrorBudget,
+        shutdown: Shutdown,
+        note: Note = lambda _: None,
+        metrics: RunMetrics | None = None,
+    ) -> None:
+        self._pending = pending
+        self._sink = sink
+        self._state = state
+        self._shutdown = shutdown
+        self._note = note
+        self._metrics = metrics
+        self._tracker = error_budget.tracker()
+        self._lock = asyncio.Lock()
+        self._page: list[StagedRow] = []
+        self._after = 0
+        self._exhausted = False
+        self._stopped: str | None = None
+
+    async def send(self, concurrency: int) -> str | None:
+        """Send all rows, until the run is stopped.
+
+        Args:
+            concurrency: maximum number of calls in flight.
+
+        Returns:
+            The reason why the run ended before its last row, ``None`` at its regular end.
+
+        Raises:
+            StateStoreError: the state store failed.
+        """
+        tasks = [asyncio.create_task(self._send_batches()) for _ in range(concurrency)]
+        aborting = asyncio.create_task(self._shutdown.aborting.wait())
+        try:
+            while running := [task for task in tasks if not task.done()]:
+                await asyncio.wait([*running, aborting], return_when=asyncio.FIRST_COMPLETED)
+                if aborting.done() or any(_failed(task) for task in tasks):
+                    break
+        finally:
+            await cancelled(aborting, *tasks)
+        if not aborting.cancelled():
+            self._stopped = "interrupted"
+        for task in tasks:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                raise error
+        return self._stopped
+
+    async def _send_batches(self) -> None:
+        last: asyncio.Future[None] | None = None
+        while batch := await self._next_batch():
+            try:
+                begun = await self._state.begin([_key(row) for row in batch])
+                # The guarantee of `StateStore`: the last call is durably complete before the next one starts.
+                if last is not None:
+                    await asyncio.shield(last)
+            except StateStoreError:
+                raise
+            except BaseException:
+                # `begin` may be durable, but there was no call.
+                self._complete(batch, [_NOT_CALLED] * len(batch))
+                raise
+            if not begun:
+                self._stopped = self._stopped or STOPPED_ELSEWHERE
+                break
+            last = await self._call(batch)
+        if last is not None:
+            await asyncio.shield(last)
+
+    async def _next_batch(self) -> list[StagedRow]:
+        """Return the rows of the next call; empty at the end of the run."""
+        batch: list[StagedRow] = []
+        while len(batch) < self._sink.batch_size:
+            if self._is_stopped():
+                return []
+            if not self._page and not await self._load_page():
+                break
+            batch.append(self._page.pop())
+        return batch
+
+    async def _load_page(self) -> bool:
+        """Load the next page of rows; return False if none are left."""
+        async with self._lock:
+            if not self._page and not self._exhausted:
+                page = await self._pending(self._after)
+                self._exhausted = not page
+                if page:
+                    self._after = page[-1].number
+                    self._page = [*reversed(page)]
+            return bool(self._page)
+
+    def _is_stopped(self) -> bool:
+        if self._shutdown.requested and self._stopped is None:
+            self._stopped = "interrupted"
+        return self._stopped is not None
+
+    async def _call(self, batch: Sequence[StagedRow]) -> asyncio.Future[None]:
+        errors: Sequence[PublitracError | None]
+        try:
+            errors = await self._sink.send([row.content for row in batch])
+        except PublitracError as error:
+            errors = [error] * len(batch)
+        except BaseException as error:
+            # Cancelled, or a bug of the sink: the call may have been applied.
+            reason = "the run was ended while the call was under way"
+            self._complete(batch, [Outcome(State.UNKNOWN, type(error).__name__, reason)] * len(batch))
+            raise
+        outcomes = [outcome_of(error, self._sink.success_state) for error in errors]
+        completed = self._complete(batch, outcomes)
+        self._tracker.add_call(outcomes)
+        self._examine(errors)
+        return completed
+
+    def _complete(self, batch: Sequence[StagedRow], outcomes: Sequence[Outcome]) -> asyncio.Future[None]:
+        if self._metrics is not None:
+            self._metrics.add(outcomes)
+        rows = list(zip(batch, outcomes, strict=True))
+        self._note(rows)
+        completed = self._state.complete([(_key(row), outcome) for row, outcome in rows])
+        completed.add_done_callback(functools.partial(self._check_recorded, rows))
+        return completed
+
+    def _check_recorded(
+        self, rows: Sequence[tuple[StagedRow, Outcome]], completed: asyncio.Future[None]
+    ) -> None:
+        """Note rows as unknown if the state store did not record their outcomes."""
+        if completed.cancelled() or completed.exception() is not None:
+            self._note([(row, evolve(outcome, state=State.UNKNOWN)) for row, outcome in rows])
+
+    def _examine(self, errors: Sequence[PublitracError | None]) -> None:
+        for error in errors:
+            if error is not None and is_fatal(error):
+                self._stopped = self._stopped or f"{type(error).__name__}: {error.message}"
+        self._stopped = self._stopped or self._tracker.exceeded
+
+
+def _key(row: StagedRow) -> str:
+    assert row.key is not None
+    return row.key
+
+
+def _failed(task: asyncio.Task[Any]) -> bool:
+    return task.done() and not task.cancelled() and task.exception() is not None

@@ -1,0 +1,82 @@
+"""The interface of a sink."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+import orjson
+from attrs import frozen
+
+from publitrac_async.bulk.rows import State
+from publitrac_async.errors import PublitracError
+from publitrac_async.models import Lead
+
+C = TypeVar("C")
+
+
+@frozen
+class Record(Generic[C]):
+    """A row in the form of its sink.
+
+    Attributes:
+        key: business key: rows with the same key are the same lead, and the last of them counts.
+        content_hash: hash of everything that is sent, to detect changes.
+        content: argument for `Sink.send`. It is pickled in between.
+    """
+
+    key: str
+    content_hash: bytes
+    content: C
+
+
+class Sink(Protocol[C]):
+    """A service that takes records, one or several per call.
+
+    Attributes:
+        name: name in reports.
+        destination: identifies the account of the service; a state store belongs to one destination.
+        success_state: state of a row after a success, `State.OK` or `State.ACCEPTED`.
+        idempotent: true if a record may be sent again. Otherwise a record with an unknown outcome is only
+            reported, never sent again.
+        batch_size: maximum number of records per call.
+    """
+
+    name: str
+    destination: str
+    success_state: State
+    idempotent: bool
+    batch_size: int
+
+    def to_record(self, fields: Mapping[str, Any] | Lead) -> Record[C]:
+        """Transform a row into a record, and check it as far as possible without the service.
+
+        Raises:
+            ValidationError: the row cannot be sent.
+        """
+        ...
+
+    async def send(self, contents: Sequence[C]) -> Sequence[PublitracError | None]:
+        """Send records in one call.
+
+        Args:
+            contents: `Record.content` of each.
+
+        Returns:
+            For each record, in order: ``None`` if the service acknowledged it, or the error.
+
+        Raises:
+            PublitracError: the call failed as a whole.
+        """
+        ...
+
+
+def content_hash(content: Any) -> bytes:
+    """Return a 16-byte hash of `content`, independent of the order of names."""
+    return hash_bytes(orjson.dumps(content, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS))
+
+
+def hash_bytes(content: bytes) -> bytes:
+    """Return a 16-byte hash of `content`."""
+    return hashlib.blake2b(content, digest_size=16).digest()

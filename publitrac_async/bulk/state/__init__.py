@@ -1,0 +1,1 @@
+"""State stores: outcomes of leads from run to run."""

@@ -1,0 +1,153 @@
+"""Leases that are renewed in the background, and a worker's claim of a chunk."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from types import TracebackType
+from typing import Final, Self
+
+from publitrac_async.bulk.errors import StateStoreError
+from publitrac_async.bulk.rows import Outcome
+from publitrac_async.bulk.state.base import Entry
+from publitrac_async.bulk.state.redis.entries import Entries
+from publitrac_async.bulk.state.redis.keys import StateKeys
+from publitrac_async.bulk.state.redis.scripts import (
+    END,
+    KEEP_RUNNING,
+    LEAVE,
+    STOP,
+    WORKER_LOOKUP,
+    WORKER_WRITE,
+)
+
+_TAKEN_OVER: Final = (
+    "the outcome was not recorded: another worker has taken over this chunk, another run has started since, "
+    "or Redis lost its data"
+)
+
+
+class Lease:
+    """A lease that is renewed in the background.
+
+    Args:
+        life: seconds until the lease ends without renewal.
+        renew: renews the lease for `life`; returns false if there is nothing left to renew.
+    """
+
+    def __init__(self, life: float, renew: Callable[[], Awaitable[object]]) -> None:
+        self._life = life
+        self._renew = renew
+        self._over = asyncio.Event()
+        self._task = asyncio.create_task(self._keep(), name="publitrac_async lease")
+
+    async def end(self) -> None:
+        """Stop renewing."""
+        # Without cancellation: a renewal that reaches Redis late would revive the lease.
+        self._over.set()
+        await asyncio.wait([self._task])
+
+    async def _keep(self) -> None:
+        while not self._over.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), self._life / 3)
+            if self._over.is_set():
+                return
+            try:
+                if not await self._renew():
+                    return
+            except StateStoreError:
+                continue  # Without Redis no other process can take it either.
+
+
+class RedisChunkClaim:
+    """A worker's claim of a chunk; see `ChunkClaim`.
+
+    After another worker has claimed the chunk, or another run has replaced the job, `begin` returns false,
+    and `complete` records an outcome only where no other process may have recorded one since.
+
+    Use it as a context manager, so that other processes see the end of the claim.
+
+    Attributes:
+        job: id of the job.
+        number: number of the chunk.
+        attempt: number of workers that have claimed this chunk, this one included.
+    """
+
+    def __init__(
+        self, keys: StateKeys, job: str, number: int, attempt: int, *, life: float, durable: bool
+    ) -> None:
+        self.job = job
+        self.number = number
+        self.attempt = attempt
+        self._keys = keys
+        self._member = f"{job}:{number}:{attempt}"
+        self._life = life
+        self._entries = Entries(
+            keys,
+            lookup=WORKER_LOOKUP,
+            write=WORKER_WRITE,
+            holder=(job, number, attempt),
+            refused=_TAKEN_OVER,
+            durable=durable,
+        )
+        self._lease = Lease(life, self._renew)
+
+    async def lookup(self, keys: Sequence[str]) -> list[Entry | None]:
+        """Return the entries of leads; see `ChunkClaim.lookup`."""
+        return await self._entries.lookup(keys)
+
+    def begin(self, keys: Sequence[str]) -> asyncio.Future[bool]:
+        """Record that a call is about to start; see `StateWriter.begin`."""
+        return self._entries.begin(keys)
+
+    def complete(self, leads: Sequence[tuple[str, Outcome]]) -> asyncio.Future[None]:
+        """Record the outcomes of a call; see `StateWriter.complete`."""
+        return self._entries.complete(leads)
+
+    async def end(self, stopped: str | None = None) -> bool:
+        """Report the end of this chunk to the process that started the job.
+
+        Args:
+            stopped: reason why the chunk ended before its last row, without personal data.
+
+        Returns:
+            False if another worker has the chunk by now, or the job has ended.
+        """
+        await self._entries.drain()
+        text = f"{self.number} {stopped or ''}".rstrip()
+        return bool(await self._keys.run(END, self.job, self.number, self.attempt, text))
+
+    async def stop(self, reason: str) -> bool:
+        """Let no more calls of the whole job start.
+
+        Args:
+            reason: reason, without personal data. The first one counts.
+
+        Returns:
+            False if the job has ended.
+        """
+        return bool(await self._keys.run(STOP, self.job, reason))
+
+    async def aclose(self) -> None:
+        """Write pending changes and release the chunk."""
+        await self._entries.drain()
+        await self._lease.end()
+        with contextlib.suppress(StateStoreError):  # The lease ends anyway.
+            await self._keys.run(LEAVE, self._member, wait=False)
+
+    async def _renew(self) -> bool:
+        await self._keys.run(KEEP_RUNNING, self._member, round(self._life * 1000), wait=False)
+        return True
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"RedisChunkClaim({self.job}, {self.number}, attempt {self.attempt})"

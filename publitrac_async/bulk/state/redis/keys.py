@@ -1,0 +1,88 @@
+"""The keys of one state store in Redis, and patience while Redis does not respond."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+from publitrac_async.bulk.errors import StateStoreError
+from publitrac_async.bulk.state.redis.scripts import KEYS
+from publitrac_async.shared.redis.connection import Argument, Connection, Unavailable
+
+T = TypeVar("T")
+
+#: Seconds between two polls of Redis, or of another process.
+POLL: Final = 0.1
+
+
+class StateKeys:
+    """The keys of one state store.
+
+    Args:
+        connection: connection of the account.
+        name: name of the state store.
+        timeout: seconds to wait for a Redis that does not respond.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        name: str,
+        *,
+        timeout: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.connection = connection
+        self._keys = {each: connection.key(f"state:{name}:{each}") for each in KEYS}
+        self._timeout = timeout
+        self._clock = clock
+
+    async def run(self, script: str, *arguments: Argument, on_disk: bool = False, wait: bool = True) -> Any:
+        """Run a script on all keys.
+
+        Args:
+            script: text of the script.
+            arguments: its arguments.
+            on_disk: wait until the changes are on the disk of the server.
+            wait: wait while Redis does not respond, until the timeout.
+
+        Raises:
+            StateStoreError: Redis does not respond.
+        """
+        keys = [*self._keys.values()]
+        return await self.ask(
+            lambda: self.connection.run(script, keys, *arguments, on_disk=on_disk), wait=wait
+        )
+
+    async def read(self, command: str, name: str, *arguments: Argument) -> Any:
+        """Run a command on one key.
+
+        Raises:
+            StateStoreError: Redis does not respond.
+        """
+        return await self.ask(lambda: self.connection.command(command, self._keys[name], *arguments))
+
+    async def ask(self, question: Callable[[], Awaitable[T]], *, wait: bool = True) -> T:
+        """Return the result of a method of `Connection`; repeat it while Redis does not respond.
+
+        Raises:
+            StateStoreError: Redis does not respond.
+        """
+        give_up_at = self._clock() + (self._timeout if wait else 0.0)
+        while True:
+            try:
+                return await question()
+            except Unavailable as error:
+                kind = str(error)
+            if self._clock() >= give_up_at:
+                break
+            await asyncio.sleep(POLL)
+        # Raised out here, without the context whose frames hold more than an error may show.
+        raise StateStoreError(
+            f"the state store in Redis does not respond ({kind}): check its URL, and that Redis runs and has "
+            "memory and disk left, then run it again",
+            retryable=True,
+        )

@@ -1,0 +1,267 @@
+"""Lua scripts of the state store.
+
+A script decides and writes in one step, by the clock of the server, so neither hosts nor clocks have to
+agree. A script may run twice, because the response to the first time may be lost.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: Names of the keys. ``leads`` is one hash for all leads: that takes less memory than a key per lead, and one
+#: command deletes it. ``unresolved`` is the set of leads that are sending or unknown.
+KEYS: Final = ("leads", "unresolved", "job", "lease", "fences", "running", "ended", "facts")
+
+_HEAD: Final = """
+local leads, unresolved, job, lease, fences, running, ended, facts = unpack(KEYS)
+local time = redis.call('TIME')
+local seconds = tonumber(time[1])
+local now = seconds * 1000 + math.floor(time[2] / 1000)
+"""
+
+#: An entry is a packed array. Its state is a letter: p(ending), s(ending), o(k), a(ccepted), r(ejected),
+#: (re)t(ry), u(nknown). Its owner is the job that planned it, or the session that sends it; its token is the
+#: token of the chunk that sends it. Unknown fields are false.
+_ENTRIES: Final = """
+local STATE, OWNER, TOKEN, CONTENT_HASH, ACKED, ATTEMPTS = 1, 2, 3, 4, 5, 6
+local CHANGED, KIND, CODE, ERROR = 7, 8, 9, 10
+local function load(key)
+  local packed = redis.call('HGET', leads, key)
+  return packed and cmsgpack.unpack(packed)
+end
+local function store(key, entry)
+  redis.call('HSET', leads, key, cmsgpack.pack(entry))
+end
+"""
+
+#: For the process that opened the state store. It may not write the entries that workers of the job send.
+_OPENER: Final = f"""{_ENTRIES}
+local session, first = ARGV[1], 2
+local id, stopped = unpack(redis.call('HMGET', job, 'id', 'stopped'))
+local may_begin, newest = not stopped, false
+local owner, token = session, 0
+local function mine(entry)
+  return not (entry[OWNER] == id and entry[STATE] == 's')
+end
+-- State for the run. Entries of this job may be claimed by a worker, even while sending. 'Sending' entries of
+-- other jobs, or of a stopped job, are orphans.
+local function seen(entry)
+  local state = entry[STATE]
+  if entry[OWNER] == id and (state == 'p' or state == 't' or (state == 's' and not stopped)) then
+    return 'p'
+  elseif state == 's' and entry[OWNER] ~= session then
+    return 'u'
+  end
+  return state
+end
+"""
+_HELD: Final = """
+if redis.call('HGET', lease, 'holder') ~= ARGV[1] then
+  return false
+end
+"""
+
+#: For a worker with a chunk. It may write entries of its job until another worker claims the chunk; after the
+#: job was replaced, the entries it was sending.
+_WORKER: Final = f"""{_ENTRIES}
+local id, chunk, token, first = ARGV[1], ARGV[2], tonumber(ARGV[3]), 4
+local current, stopped = unpack(redis.call('HMGET', job, 'id', 'stopped'))
+local newest = current == id and redis.call('HGET', fences, chunk) == ARGV[3]
+local may_begin = newest and not stopped
+local owner = id
+local function mine(entry)
+  return entry[OWNER] == id and (newest or (current ~= id and entry[TOKEN] == token))
+end
+local function seen(entry)
+  local state = entry[STATE]
+  if state == 's' and not (entry[OWNER] == id and entry[TOKEN] == token) then
+    return 'u'
+  end
+  return state
+end
+"""
+
+#: A worker that takes over records what its predecessor left unknown, so the predecessor can no longer write.
+#: One long response, because redis-py spends time on each element. JSON passes the bytes of hashes.
+_LOOKUP: Final = """
+local found = {}
+for i = first, #ARGV do
+  local entry = load(ARGV[i])
+  if entry then
+    local state = seen(entry)
+    if newest and entry[STATE] == 's' and state == 'u' and entry[OWNER] == id then
+      entry[STATE], entry[TOKEN] = 'u', token
+      store(ARGV[i], entry)
+    end
+    found[#found + 1] =
+      {state, entry[CONTENT_HASH], entry[ACKED], entry[KIND], entry[ERROR], entry[CODE], entry[CHANGED]}
+  else
+    found[#found + 1] = false
+  end
+end
+return cjson.encode(found)
+"""
+
+#: After a call with an unknown outcome the content at the service is unknown: no row counts as unchanged.
+#: Entries that workers of this job may have claimed, or have sent with this content, are not touched.
+_PLAN: Final = """
+if not id then
+  return false
+end
+for i = first, #ARGV, 2 do
+  local key, content_hash = ARGV[i], ARGV[i + 1]
+  local entry = load(key) or {'p', id, 0, content_hash, false, 0, false, false, false, false}
+  local state = entry[STATE]
+  local done = (state == 'o' or state == 'a' or state == 'r') and entry[CONTENT_HASH] == content_hash
+  if entry[OWNER] ~= id or not (state == 'p' or state == 's' or state == 't' or done) then
+    local taken = state ~= 's' and state ~= 'u' and entry[ACKED]
+    entry = {'p', id, 0, content_hash, taken, entry[ATTEMPTS], entry[CHANGED], false, false, false}
+    redis.call('SREM', unresolved, key)
+  elseif state ~= 's' then
+    entry[CONTENT_HASH] = content_hash
+  end
+  store(key, entry)
+end
+return 1
+"""
+
+#: Any number of begins ('b', count, keys) and completes ('c', count, five words for each lead), in order.
+_WRITE: Final = """
+local function begin(at, count)
+  local entries = {}
+  for i = 1, count do
+    entries[i] = load(ARGV[at + i - 1])
+    if not (may_begin and entries[i] and mine(entries[i])) then
+      return 0
+    end
+  end
+  for i = 1, count do
+    local key, entry = ARGV[at + i - 1], entries[i]
+    local state = entry[STATE]
+    if not (state == 's' and entry[OWNER] == owner and entry[TOKEN] == token) then
+      local taken = state ~= 's' and state ~= 'u' and entry[ACKED] entry = {'s', owner, token,
+      entry[CONTENT_HASH], taken, entry[ATTEMPTS] + 1, seconds, false, false, false}
+    end
+    store(key, entry)
+    redis.call('SADD', unresolved, key)
+  end
+  return 1
+end
+local function complete(at, count)
+  local refused = 0
+  for i = at, at + 5 * count - 1, 5 do
+    local key, state = ARGV[i], ARGV[i + 1]
+    local entry = load(key)
+    if entry and mine(entry) then
+      if state == 'o' or state == 'a' then
+        entry[ACKED] = entry[CONTENT_HASH]
+      end
+      entry[STATE], entry[CHANGED] = state, seconds
+      for j = 2, 4 do
+        entry[KIND + j - 2] = ARGV[i + j] ~= '' and ARGV[i + j]
+      end
+      store(key, entry)
+      redis.call(state == 'u' and 'SADD' or 'SREM', unresolved, key)
+    else
+      refused = refused + 1
+    end
+  end
+  return refused
+end
+local results, at = {}, first
+while at <= #ARGV do
+  local count = tonumber(ARGV[at + 1])
+  if ARGV[at] == 'b' then
+    results[#results + 1] = begin(at + 2, count)
+    at = at + 2 + count
+  else
+    results[#results + 1] = complete(at + 2, count)
+    at = at + 2 + 5 * count
+  end
+end
+return results
+"""
+
+OPENER_LOOKUP: Final = _HEAD + _OPENER + _LOOKUP
+OPENER_PLAN: Final = _HEAD + _OPENER + _HELD + _PLAN
+OPENER_WRITE: Final = _HEAD + _OPENER + _HELD + _WRITE
+WORKER_LOOKUP: Final = _HEAD + _WORKER + _LOOKUP
+WORKER_WRITE: Final = _HEAD + _WORKER + _WRITE
+
+#: Session, life of the lease, destination, run, true to reset, id for a new job.
+OPEN: Final = f"""{_HEAD}
+local session, life, destination, run, reset, fresh = unpack(ARGV)
+local holder, until_ = unpack(redis.call('HMGET', lease, 'holder', 'until'))
+if holder and holder ~= session and tonumber(until_) > now then
+  return {{'held', until_ - now}}
+end
+local known = redis.call('HGET', facts, 'destination')
+if destination ~= '' and reset == '' and known and known ~= destination then
+  return {{'destination', known}}
+end
+redis.call('HSET', lease, 'holder', session, 'until', now + life)
+local id, known_run, stopped = unpack(redis.call('HMGET', job, 'id', 'run', 'stopped'))
+if reset == '' and (destination == '' or (id and run ~= '' and run == known_run and not stopped)) then
+  return {{'open', id}}
+end
+redis.call('DEL', job, fences, ended)
+redis.call('HSET', job, 'id', fresh, 'run', run)
+if destination ~= '' then
+  redis.call('HSET', facts, 'destination', destination)
+end
+return {{'open', fresh}}
+"""
+#: UNLINK frees the hash of a million leads in the background.
+RESET: Final = f"""{_HEAD}{_HELD}
+redis.call('UNLINK', leads, unresolved, facts)
+if ARGV[2] ~= '' then
+  redis.call('HSET', facts, 'destination', ARGV[2])
+end
+return 1
+"""
+NOTE_SOURCE: Final = f"{_HEAD}{_HELD} redis.call('HSET', facts, 'source_hash', ARGV[2]) return 1"
+RENEW: Final = f"{_HEAD}{_HELD} redis.call('HSET', lease, 'until', now + ARGV[2]) return 1"
+RELEASE: Final = f"{_HEAD}{_HELD} return redis.call('DEL', lease)"
+#: Leases of running chunks remain: the next job waits for them.
+FINISH: Final = f"{_HEAD}{_HELD} redis.call('DEL', job, fences, ended) return 1"
+#: The first reason counts. Without an id, the current job is stopped.
+STOP: Final = f"""{_HEAD}
+local id = redis.call('HGET', job, 'id')
+if id and (ARGV[1] == '' or ARGV[1] == id) then
+  redis.call('HSETNX', job, 'stopped', ARGV[2])
+  return 1
+end
+return 0
+"""
+#: Number of running chunks of this job, and of other jobs.
+RUNNING: Final = f"""{_HEAD}
+redis.call('ZREMRANGEBYSCORE', running, '-inf', now)
+local all, others = redis.call('ZRANGE', running, 0, -1), 0
+local id = redis.call('HGET', job, 'id')
+for _, each in ipairs(all) do
+  if string.match(each, '^[^:]*') ~= id then
+    others = others + 1
+  end
+end
+return {{#all - others, others}}
+"""
+CLAIM: Final = f"""{_HEAD}
+local id, chunk, life = unpack(ARGV)
+local current, stopped = unpack(redis.call('HMGET', job, 'id', 'stopped'))
+if current ~= id or stopped then
+  return false
+end
+local token = redis.call('HINCRBY', fences, chunk, 1)
+redis.call('ZADD', running, now + life, id .. ':' .. chunk .. ':' .. token)
+return token
+"""
+KEEP_RUNNING: Final = f"{_HEAD} return redis.call('ZADD', running, now + ARGV[2], ARGV[1])"
+LEAVE: Final = f"{_HEAD} return redis.call('ZREM', running, ARGV[1])"
+END: Final = f"""{_HEAD}
+local id, chunk, token, text = unpack(ARGV)
+if redis.call('HGET', job, 'id') ~= id or redis.call('HGET', fences, chunk) ~= token then
+  return 0
+end
+redis.call('RPUSH', ended, text)
+return 1
+"""

@@ -1,0 +1,287 @@
+"""The state store in Redis or Valkey, which hosts share."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import secrets
+from collections.abc import Sequence
+from typing import Final
+
+from publitrac_async.bulk.errors import StateStoreError
+from publitrac_async.bulk.rows import Outcome, State
+from publitrac_async.bulk.state.base import Entry, UnknownRow
+from publitrac_async.bulk.state.redis import scripts
+from publitrac_async.bulk.state.redis.claims import Lease, RedisChunkClaim
+from publitrac_async.bulk.state.redis.entries import BATCH, LOST, Entries, batches, state_and_reason
+from publitrac_async.bulk.state.redis.keys import POLL, StateKeys
+from publitrac_async.bulk.state.shared import ChunkResult
+from publitrac_async.errors import ConfigurationError
+from publitrac_async.shared.redis.connection import Argument, Connection
+from publitrac_async.transport.secret import Secret
+
+logger: Final = logging.getLogger("publitrac_async.shared")
+
+#: Seconds after which a killed process no longer holds the state store or a chunk.
+LEASE: Final = 30.0
+#: Seconds for a restart of Redis that does not end a run.
+TIMEOUT: Final = 30.0
+
+
+class RedisStateStore:
+    """A state store in Redis: for runs from any host, one at a time, and for runs on many hosts.
+
+    Get one from `SharedRedis.state`. One process opens it; workers claim chunks of its run from state stores
+    of their own, which they do not open. Redis sees keyed hashes in place of e-mail addresses.
+
+    Level of durability, see `StateStore`: disk. It needs ``appendonly yes`` and Redis 7.2 or Valkey. With
+    ``durable=False`` it is server: a crash of the server loses its last second, and calls of that second are
+    sent again. In both cases Redis must not evict keys (``maxmemory-policy noeviction``).
+
+    Args:
+        connection: connection of the account, which the caller closes.
+        name: name of the state store: one for each destination of the account.
+        durable: wait for the disk of the server before each call.
+        lease: seconds after which a killed process no longer holds anything.
+        timeout: seconds to wait for a Redis that does not respond, before a run ends.
+
+    Raises:
+        ConfigurationError: a setting is unusable.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        name: str = "default",
+        durable: bool = True,
+        lease: float = LEASE,
+        timeout: float = TIMEOUT,
+    ) -> None:
+        self._name = name
+        if lease <= 0 or timeout < 0:
+            raise ConfigurationError("lease must be above 0 s, timeout at least 0 s")
+        self._connection = connection
+        self._keys = StateKeys(connection, name, timeout=timeout)
+        self._durable = durable
+        self._checked = False
+        self._life = lease
+        self._lease: Lease | None = None
+        self._session = ""
+        self._entries = self._entries_of("")
+        self.queue: str = f"{connection.key(name)}:queue"
+        self.queue_url: Secret = connection.url
+        self.job: str | None = None
+
+    async def open(self, destination: str | None, *, run: str = "", reset: bool = False) -> None:
+        """Open the state store for this process exclusively; see `StateStore.open`.
+
+        If it replaces another run whose workers have calls in flight, it waits for these calls.
+
+        Args:
+            destination: destination of the leads. ``None`` leaves the run of workers alone.
+            run: fingerprint of the run. A run with the same fingerprint is joined, unless it was stopped or
+                has ended. An empty one joins nothing.
+            reset: delete all entries first.
+
+        Raises:
+            StateStoreError: the state store is in use, belongs to another destination, or Redis does not
+                respond.
+        """
+        if self._session:
+            raise StateStoreError("this state store is open already: close it first")
+        self._session = session = secrets.token_urlsafe(9)
+        self._entries = self._entries_of(session)
+        try:
+            await self._check_disk(wait=False)
+            self.job = await self._hold(destination, run, reset=reset)
+            self._lease = Lease(self._life, self._renew)
+            if self.job is not None:
+                await self._wait_for_other_jobs()
+            if reset:
+                self._check(await self._keys.run(scripts.RESET, session, destination or ""))
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def _hold(self, destination: str | None, run: str, *, reset: bool) -> str | None:
+        """Acquire the lease; return the id of the job."""
+        result, *details = await self._keys.run(
+            scripts.OPEN,
+            self._session,
+            round(self._life * 1000),
+            destination or "",
+            self._connection.hashed(run).hex() if run else "",
+            "1" if reset else "",
+            secrets.token_urlsafe(6),
+            wait=False,
+        )
+        if result == b"held":
+            raise StateStoreError(
+                "another process is using the state store: wait until its run ends; if it was killed, the "
+                f"state store is free in {math.ceil(details[0] / 1000)} s at most",
+                retryable=True,
+            )
+        if result == b"destination":
+            raise StateStoreError(
+                f"the state store belongs to {details[0].decode()}, not to {destination}: name another one, "
+                "or reset it"
+            )
+        return None if destination is None and not reset else str(details[0].decode())
+
+    async def note_source(self, name: str, source_hash: str | None) -> bool | None:  # noqa: ARG002  (the name may be personal data)
+        """Record the source of this run by its hash; see `StateStore.note_source`."""
+        found = await self._keys.read("HGET", "facts", "source_hash")
+        known = None if found is None else found.decode()
+        self._check(await self._keys.run(scripts.NOTE_SOURCE, self._session, source_hash or ""))
+        return known != source_hash if known and source_hash else None
+
+    async def lookup(self, keys: Sequence[str]) -> list[Entry | None]:
+        """Return the entries of leads. `State.PENDING` includes leads that a worker has claimed."""
+        return await self._entries.lookup(keys)
+
+    async def plan(self, leads: Sequence[tuple[str, bytes]]) -> None:
+        """Record the leads to be sent. Leads that this job has planned before keep their state."""
+        for batch in batches(leads):
+            arguments: list[Argument] = []
+            for key, content_hash in batch:
+                arguments += (self._connection.hashed(key), content_hash)
+            self._check(await self._keys.run(scripts.OPENER_PLAN, self._session, *arguments))
+
+    def begin(self, keys: Sequence[str]) -> asyncio.Future[bool]:
+        """Record that a call of this process is about to start; see `StateWriter.begin`."""
+        return self._entries.begin(keys)
+
+    def complete(self, leads: Sequence[tuple[str, Outcome]]) -> asyncio.Future[None]:
+        """Record the outcomes of a call; fails for leads that a worker is sending."""
+        return self._entries.complete(leads)
+
+    async def unknown_rows(self) -> list[UnknownRow]:
+        """Return the leads with an unknown outcome, except leads that a worker may be sending."""
+        hashes: set[bytes] = set()
+        cursor = 0
+        while True:
+            cursor, some = await self._keys.read("SSCAN", "unresolved", cursor, "COUNT", BATCH)
+            hashes.update(some)
+            if not cursor:
+                break
+        rows = []
+        async for each, found in self._entries.lookup_hashes([*hashes]):
+            if found:
+                state, reason, since = state_and_reason(found)
+                if state is State.UNKNOWN:
+                    rows.append(UnknownRow(each.hex(), reason, since))
+        return sorted(rows, key=lambda row: (row.since, row.key))
+
+    async def claim(self, job: str, number: int) -> RedisChunkClaim | None:
+        """Claim a chunk for a worker. The worker that had it before cannot send any more of it.
+
+        Args:
+            job: id of the job.
+            number: number of the chunk.
+
+        Returns:
+            The claim, a context manager; ``None`` if the job has ended or was stopped.
+
+        Raises:
+            StateStoreError: Redis does not respond.
+        """
+        await self._check_disk(wait=True)
+        life = round(self._life * 1000)
+        attempt = await self._keys.run(scripts.CLAIM, job, number, life, on_disk=self._durable)
+        if attempt is None:
+            return None
+        return RedisChunkClaim(self._keys, job, number, attempt, life=self._life, durable=self._durable)
+
+    async def results(self, after: int) -> list[ChunkResult]:
+        """Return the results of chunks in the order of their ends, except the first `after`.
+
+        A chunk occurs twice if a worker was killed just after its end.
+        """
+        found = await self._keys.read("LRANGE", "ended", after, -1)
+        texts = [each.decode().partition(" ") for each in found]
+        return [ChunkResult(int(number), reason or None) for number, _, reason in texts]
+
+    async def stop(self, reason: str) -> bool:
+        """Let no more calls start: of the job of this state store, or of the current job if it is not open.
+
+        Args:
+            reason: reason, without personal data. The first one counts.
+
+        Returns:
+            False if there is no job.
+        """
+        return bool(await self._keys.run(scripts.STOP, self.job or "", reason))
+
+    async def stopped(self) -> str | None:
+        """Return the reason why the job was stopped, ``None`` if it was not.
+
+        Raises:
+            StateStoreError: another job has replaced the job of this state store, or Redis does not respond.
+        """
+        job, reason = await self._keys.read("HMGET", "job", "id", "stopped")
+        if self.job is not None and job != self.job.encode():
+            raise StateStoreError(LOST)
+        return None if reason is None else str(reason.decode())
+
+    async def running(self) -> int:
+        """Count the claimed chunks of the job; a killed worker counts until its lease ends."""
+        own, _ = await self._keys.run(scripts.RUNNING)
+        return int(own)
+
+    async def finish(self) -> None:
+        """Delete the job after its last row. Entries of leads remain."""
+        await self._entries.drain()
+        self._check(await self._keys.run(scripts.FINISH, self._session))
+        self.job = None
+
+    async def aclose(self) -> None:
+        """Write pending changes and release the state store, which can be opened again."""
+        await self._entries.drain()
+        if self._lease is not None:
+            await self._lease.end()
+        if self._session:
+            with contextlib.suppress(StateStoreError):  # The lease ends anyway.
+                await self._keys.run(scripts.RELEASE, self._session, wait=False)
+        self._lease, self._session, self.job = None, "", None
+
+    def _entries_of(self, session: str) -> Entries:
+        return Entries(
+            self._keys,
+            lookup=scripts.OPENER_LOOKUP,
+            write=scripts.OPENER_WRITE,
+            holder=(session,),
+            refused="the outcome was not recorded: the lead has no entry, or a worker has claimed it",
+            durable=self._durable,
+        )
+
+    async def _renew(self) -> object:
+        return await self._keys.run(scripts.RENEW, self._session, round(self._life * 1000), wait=False)
+
+    async def _wait_for_other_jobs(self) -> None:
+        """Wait for the calls of other jobs, so that no lead is in two calls at once."""
+        logged = False
+        while others := (await self._keys.run(scripts.RUNNING))[1]:
+            if not logged:
+                logged = True
+                logger.info("%d chunks of an earlier run are still running", others)
+            await asyncio.sleep(POLL)
+
+    async def _check_disk(self, *, wait: bool) -> None:
+        if self._durable and not self._checked:
+            if not await self._keys.ask(self._connection.supports_waiting_for_disk, wait=wait):
+                raise StateStoreError(
+                    "Redis is not durable: set appendonly yes (Redis 7.2 or newer, or Valkey), or accept "
+                    "that a crash of the server loses its last second, with durable=False"
+                )
+            self._checked = True
+
+    @staticmethod
+    def _check(result: object) -> None:
+        if result is None:
+            raise StateStoreError(LOST)
+
+    def __repr__(self) -> str:
+        return f"RedisStateStore({self._name})"

@@ -1,0 +1,97 @@
+"""The state store that distributed runs need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Protocol, Self, runtime_checkable
+
+from attrs import frozen
+
+from publitrac_async.bulk.state.base import Entry, StateStore, StateWriter
+from publitrac_async.transport.secret import Secret
+
+
+@frozen
+class ChunkResult:
+    """End of a chunk.
+
+    Attributes:
+        number: number of the chunk.
+        stopped: reason why the chunk ended before its last row, ``None`` at its regular end.
+    """
+
+    number: int
+    stopped: str | None
+
+
+class ChunkClaim(StateWriter, Protocol):
+    """The part of a state store that a worker uses during a chunk.
+
+    After another worker has taken over, no call may start and no outcome can be recorded: `StateStoreError`
+    is not ``retryable`` then.
+
+    Attributes:
+        attempt: number of workers that have claimed this chunk, this one included.
+    """
+
+    attempt: int
+
+    async def lookup(self, keys: Sequence[str]) -> list[Entry | None]:
+        """Return the entries of leads. A lead that an earlier worker was sending is `State.UNKNOWN`."""
+        ...
+
+    async def stop(self, reason: str) -> object:
+        """Let no more calls of this job start, in any process."""
+        ...
+
+    async def end(self, stopped: str | None = None) -> bool:
+        """Report the end of this chunk to the process that started the job."""
+        ...
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+
+@runtime_checkable
+class SharedStateStore(StateStore, Protocol):
+    """A state store for a run that workers on several hosts execute.
+
+    One process opens it; workers claim chunks from state stores of their own, which they do not open.
+
+    Attributes:
+        queue: name of the queue of its chunks, unique for account and state store.
+        queue_url: URL of the Redis that holds the queue.
+        job: id of the job, while the state store is open for a run.
+    """
+
+    queue: str
+    queue_url: Secret
+    job: str | None
+
+    async def claim(self, job: str, number: int) -> ChunkClaim | None:
+        """Claim a chunk for a worker; ``None`` if the job has ended or was stopped."""
+        ...
+
+    async def results(self, after: int) -> Sequence[ChunkResult]:
+        """Return the results of chunks, except the first `after`."""
+        ...
+
+    async def running(self) -> int:
+        """Count the claimed chunks of the job; a killed worker counts until its lease ends."""
+        ...
+
+    async def stop(self, reason: str) -> object:
+        """Let no more calls start, in any process."""
+        ...
+
+    async def stopped(self) -> str | None:
+        """Return the reason why the job was stopped, ``None`` if it was not."""
+        ...
+
+    async def finish(self) -> None:
+        """Delete the job after its last row."""
+        ...

@@ -1,0 +1,75 @@
+"""`--via v1` and `--via v2`."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AsyncExitStack
+from typing import Any, Final
+
+from publitrac_async.bulk import PublitracV1Sink, PublitracV2Sink, Verify, publitrac_record
+from publitrac_async.cli.exits import CommandError
+from publitrac_async.cli.lookup import fields_of
+from publitrac_async.cli.sandbox_server import load_sandbox
+from publitrac_async.cli.vendors.base import OpenSink, SinkOptions, Vendor
+from publitrac_async.client import PublitracClient, read_environment
+from publitrac_async.config import BULK_TIMEOUT, CALLS_PER_SECOND, CONCURRENCY
+
+
+async def _open_sink(stack: AsyncExitStack, options: SinkOptions, settings: dict[str, Any]) -> OpenSink:
+    client, destination = await _open_client(stack, options, settings)
+    verify = None
+    if options.sandbox or options.verify:
+        rate = options.rate if options.sandbox else options.verify_rate
+        verify = Verify(v1=client.v1, calls_per_second=rate, timeout=options.verify_timeout)
+    if options.via == V2.name:
+        return PublitracV2Sink(client.v2, destination=destination), verify
+    return PublitracV1Sink(client.v1, destination=destination), verify
+
+
+async def _open_client(
+    stack: AsyncExitStack, options: SinkOptions, settings: dict[str, Any]
+) -> tuple[PublitracClient, str]:
+    settings["timeout"] = BULK_TIMEOUT
+    if options.sandbox:
+        sandbox = await stack.enter_async_context(load_sandbox().Sandbox(rate_limit=options.rate))
+        client = PublitracClient(
+            api_key=sandbox.api_key,
+            username=sandbox.username,
+            password=sandbox.password,
+            base_url=sandbox.base_url,
+            **settings,
+        )
+        destination = "of the sandbox"
+    else:
+        needs_v1 = options.via == V1.name or options.verify
+        if needs_v1 and read_environment(os.environ, "username") is None:
+            raise CommandError("v1 needs PUBLITRAC_USERNAME and PUBLITRAC_PASSWORD in the environment")
+        client = PublitracClient.from_env(**settings)
+        destination = f"of {client!r}"
+    return await stack.enter_async_context(client), destination
+
+
+V2: Final = Vendor(
+    name="v2",
+    service="PUBLITRAC",
+    rate=CALLS_PER_SECOND,
+    concurrency=CONCURRENCY,
+    account="PUBLITRAC_API_KEY",
+    open_sink=_open_sink,
+    to_record=lambda _: publitrac_record,
+    fields_of=fields_of,
+    shares_token=True,
+    verifies=True,
+)
+V1: Final = Vendor(
+    name="v1",
+    service="PUBLITRAC",
+    rate=CALLS_PER_SECOND,
+    concurrency=CONCURRENCY,
+    account="PUBLITRAC_API_KEY",
+    open_sink=_open_sink,
+    to_record=lambda _: publitrac_record,
+    fields_of=fields_of,
+    shares_token=True,
+    verifies=True,
+)

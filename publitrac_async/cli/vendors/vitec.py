@@ -1,0 +1,68 @@
+"""`--via vitec`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any, Final
+
+from publitrac_async.bulk import Record, VitecSink, vitec_record
+from publitrac_async.cli.exits import CommandError
+from publitrac_async.cli.sandbox_server import load_sandbox
+from publitrac_async.cli.vendors.base import OpenSink, SinkOptions, Vendor
+from publitrac_async.config import BULK_TIMEOUT, VITEC_CALLS_PER_SECOND, VITEC_CONCURRENCY
+from publitrac_async.vitec import LeadSource, PersonLead, VitecClient, to_json
+
+
+async def _open_sink(stack: AsyncExitStack, options: SinkOptions, settings: dict[str, Any]) -> OpenSink:
+    lead_source = _lead_source(options)
+    settings["timeout"] = BULK_TIMEOUT
+    customer = options.customer
+    if options.sandbox:
+        sandbox = await stack.enter_async_context(load_sandbox().Sandbox())
+        passwords = sandbox.settings.vitec_passwords
+        customer = customer or next(iter(passwords))
+        settings["username"] = sandbox.settings.vitec_username
+        settings["password"] = {name: groups["PublicAdvertising"] for name, groups in passwords.items()}
+        settings["base_url"] = sandbox.base_url
+    if customer is None:
+        raise CommandError("--via vitec needs --customer, the customer who gets the leads, such as M30011")
+    client = await stack.enter_async_context(VitecClient.from_env(**settings))
+    destination = "of the sandbox" if options.sandbox else f"of {client!r}"
+    return VitecSink(client, customer, lead_source=lead_source, destination=destination), None
+
+
+def _to_record(options: SinkOptions) -> Callable[[Any], Record[PersonLead]]:
+    return partial(vitec_record, lead_source=_lead_source(options))
+
+
+def _fields_of(lead: PersonLead) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(to_json(lead))
+    return document
+
+
+def _lead_source(options: SinkOptions) -> LeadSource:
+    name = options.lead_source or ("Demonstration" if options.sandbox else None)
+    if name is None:
+        raise CommandError("--via vitec needs --lead-source, a name that stays the same from run to run")
+    return LeadSource(name=name)
+
+
+def _customer_account(customer: str | None) -> Sequence[str]:
+    return () if customer is None else (f"VITEC_PASSWORD_{customer}",)
+
+
+VITEC: Final = Vendor(
+    name="vitec",
+    service="Vitec",
+    rate=VITEC_CALLS_PER_SECOND,
+    concurrency=VITEC_CONCURRENCY,
+    account="VITEC_PASSWORD",
+    open_sink=_open_sink,
+    to_record=_to_record,
+    fields_of=_fields_of,
+    customer_account=_customer_account,
+    appends=True,
+)

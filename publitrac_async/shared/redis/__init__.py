@@ -1,0 +1,1 @@
+"""Sharing through Redis or Valkey (extra ``redis``), for several hosts."""

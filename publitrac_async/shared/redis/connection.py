@@ -1,0 +1,226 @@
+"""The connection to Redis. No other file imports its client."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import logging
+import math
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, TypeAlias, TypeVar
+
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.commands.core import AsyncScript
+from redis.exceptions import ConnectionError as NoConnection
+from redis.exceptions import RedisError, ResponseError
+
+from publitrac_async.errors import ConfigurationError
+from publitrac_async.transport.secret import Secret, seal
+
+T = TypeVar("T")
+
+logger: Final = logging.getLogger("publitrac_async.shared")
+
+#: Timeout in seconds of a response, and of connecting. The URL may override it.
+RESPONSE_TIMEOUT: Final = 1.0
+#: Seconds after a failure during which calls fail without asking Redis, instead of timing out one by one.
+RETRY_AFTER: Final = 1.0
+#: Timeout in seconds of a response that waits for the disk. Redis with ``appendfsync everysec`` takes up to
+#: two.
+DISK_TIMEOUT: Final = 5.0
+
+_FAILURES: Final = (RedisError, OSError)
+
+Argument: TypeAlias = "str | bytes | memoryview | float"
+
+
+class NotOnDisk(RedisError):
+    """Redis did not write to its disk in time."""
+
+
+class Unavailable(Exception):
+    """Redis did not respond. The argument names the error, whose own text may show the server's address."""
+
+
+class Connection:
+    """The connections to one Redis for one account.
+
+    Connections open on demand, also after `aclose`.
+
+    Args:
+        url: ``redis://``, ``rediss://`` or ``unix://``, as redis-py reads it.
+        account: account of the keys, which hold a hash of it.
+        timeout: seconds for a response, unless the URL names them.
+        clock: monotonic seconds.
+
+    Raises:
+        ConfigurationError: no Redis URL, or no account.
+    """
+
+    def __init__(
+        self,
+        url: str | Secret,
+        account: str | Secret,
+        *,
+        timeout: float = RESPONSE_TIMEOUT,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._prefix = "publitrac"
+        sealed, sealed_url = seal(account, "account"), seal(url, "url")
+        # Recorded tracebacks hold the locals of frames: from here on neither password nor API key.
+        del url, account
+        if isinstance(sealed, ConfigurationError):
+            raise sealed
+        client = None if isinstance(sealed_url, ConfigurationError) else _client(sealed_url, timeout)
+        if client is None or isinstance(sealed_url, ConfigurationError):
+            raise ConfigurationError("url must be redis://, rediss:// or unix://, as redis-py reads it")
+        self.url: Secret = sealed_url
+        # The hash is a hash tag: a Redis Cluster keeps all keys of an account on one node.
+        self._prefix = f"publitrac:{{{_digest(sealed)}}}"
+        self._hash = hashlib.blake2b(key=_hash_key(sealed), digest_size=16)
+        self._client = client
+        self._timeout: float = client.connection_pool.connection_kwargs["socket_timeout"]
+        self._scripts: dict[str, AsyncScript] = {}
+        self._clock = clock
+        self._ask_at = -math.inf
+        self._failure = ""
+        self._in_outage = False
+        #: Number of outages.
+        self.outages: int = 0
+        #: End of the last outage.
+        self.available_since: float = -math.inf
+
+    def key(self, name: str) -> str:
+        """Return the key of that name for this account."""
+        return f"{self._prefix}:{name}"
+
+    def hashed(self, text: str) -> bytes:
+        """Return a keyed hash of `text`: a guess cannot be checked without the account."""
+        copy = self._hash.copy()
+        copy.update(text.encode())
+        return copy.digest()
+
+    async def command(self, command: str, key: str, *arguments: Argument) -> Any:
+        """Run a command on a key.
+
+        Raises:
+            Unavailable: Redis did not respond.
+        """
+        send: Callable[..., Awaitable[Any]] = self._client.execute_command
+        return await self._ask(functools.partial(send, command, key, *arguments))
+
+    async def run(self, script: str, keys: Sequence[str], *arguments: Argument, on_disk: bool = False) -> Any:
+        """Run a Lua script. It is loaded again after a restart of the server.
+
+        Args:
+            script: text of the script.
+            keys: its keys.
+            arguments: its arguments.
+            on_disk: wait until the changes are on the disk of the server.
+
+        Raises:
+            Unavailable: Redis did not respond, or did not write to its disk in time.
+        """
+        if on_disk:
+            return await self._ask(functools.partial(self._run_on_disk, script, keys, arguments))
+        registered = self._scripts.get(script)
+        if registered is None:
+            registered = self._scripts[script] = self._client.register_script(script)
+        return await self._ask(functools.partial(registered, keys=keys, args=arguments))
+
+    async def supports_waiting_for_disk(self) -> bool:
+        """Return True if the server has an append-only file and WAITAOF (Redis 7.2).
+
+        Raises:
+            Unavailable: Redis did not respond.
+        """
+
+        async def wait() -> bool:
+            try:
+                await self._client.waitaof(1, 0, 1)
+            except ResponseError:
+                return False
+            return True
+
+        return await self._ask(wait)
+
+    async def info(self) -> Mapping[str, Any]:
+        """Return the facts that the server tells of itself.
+
+        Raises:
+            Unavailable: Redis did not respond.
+        """
+        facts: Mapping[str, Any] = await self._ask(self._client.info)
+        return facts
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        with contextlib.suppress(*_FAILURES):
+            await self._client.aclose()
+
+    async def _run_on_disk(self, script: str, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+        # WAITAOF concerns the writes of its own connection, so script and WAITAOF travel together. A
+        # connection that opens again repeats both: alone, WAITAOF would find nothing to wait for.
+        async with self._client.pipeline(transaction=False) as pipeline:
+            pipeline.eval(script, len(keys), *keys, *arguments)
+            # Half of the timeout: an explicit refusal is better than a timeout.
+            pipeline.waitaof(1, 0, int(500 * self._timeout))
+            response, (on_disk, _) = await pipeline.execute()
+        if not on_disk:
+            raise NotOnDisk
+        return response
+
+    async def _ask(self, question: Callable[[], Awaitable[T]]) -> T:
+        if self._clock() >= self._ask_at:
+            try:
+                response = await question()
+            except _FAILURES as error:
+                self._failed(type(error).__name__)
+            else:
+                self._responded()
+                return response
+        # Raised out here, without the context whose frames hold keys, tokens and passwords.
+        raise Unavailable(self._failure)
+
+    def _responded(self) -> None:
+        if self._in_outage:
+            self._in_outage = False
+            self.available_since = self._clock()
+            logger.warning("Redis responds again")
+
+    def _failed(self, kind: str) -> None:
+        self._ask_at = self._clock() + RETRY_AFTER
+        self._failure = kind
+        if not self._in_outage:
+            self._in_outage = True
+            self.outages += 1
+            logger.warning("Redis does not respond (%s)", kind)
+
+    def __repr__(self) -> str:
+        return f"Connection({self._prefix})"
+
+
+def _client(url: Secret, timeout: float) -> redis.asyncio.Redis | None:
+    # A connection that Redis closed while it was idle is replaced at once; a timeout is not waited for twice.
+    retry = Retry(NoBackoff(), 1, (NoConnection,))
+    try:
+        client = redis.asyncio.Redis.from_url(
+            url.reveal(), socket_timeout=timeout, socket_connect_timeout=RESPONSE_TIMEOUT, retry=retry
+        )
+    except (ValueError, TypeError, AttributeError):  # The text may quote a part of the password.
+        return None
+    # Hashes are bytes, so responses are never decoded, whatever the URL says.
+    client.connection_pool.connection_kwargs.pop("decode_responses", None)
+    return client
+
+
+def _digest(account: Secret) -> str:
+    return hashlib.blake2b(account.reveal().encode(), digest_size=12, person=b"publitrac_async").hexdigest()
+
+
+def _hash_key(account: Secret) -> bytes:
+    return hashlib.blake2b(account.reveal().encode(), person=b"publitrac state").digest()

@@ -1,0 +1,134 @@
+"""Token store that all processes of an account share."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Final
+
+from publitrac_async.shared.redis.connection import Connection, Unavailable
+from publitrac_async.transport.auth import MemoryTokenStore, Token
+from publitrac_async.transport.secret import Secret
+
+#: Seconds after which the lock of a killed process opens, and that other processes wait at most.
+_LOCK_LIFE: Final = 10.0
+_LOCK_POLL: Final = 0.05
+
+_LOAD: Final = "return {redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1])}"
+#: Prolongs the life of the token that was used, and never shortens it.
+_TOUCH: Final = """
+if redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then
+  redis.call('GETEX', KEYS[1], 'PX', ARGV[2])
+end
+"""
+_DELETE_IF_EQUAL: Final = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  return redis.call('DEL', KEYS[1])
+end
+"""
+
+
+class RedisTokenStore:
+    """A token in Redis, whose key lives as long as the token; see `SharedRedis.tokens`.
+
+    Lives are stored as remaining time, so no two clocks have to agree. Without Redis each process continues
+    with the token it has, and requests one for itself after that: the limiter decides if a request may leave.
+    Redis stores the token in clear text.
+
+    Args:
+        connection: connection of the account, which the caller closes.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, connection: Connection, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._connection = connection
+        self._key, self._lock_key = connection.key("token"), connection.key("token-request")
+        self._clock = clock
+        self._memory = MemoryTokenStore()
+        #: Token that was discarded during an outage of Redis.
+        self._refused: Token | None = None
+
+    async def load(self) -> Token | None:
+        """Return the current token, ``None`` if there is none."""
+        asked = self._clock()
+        try:
+            stored, life = await self._connection.run(_LOAD, (self._key,))
+        except Unavailable:
+            return await self._memory.load()
+        if stored is None or life <= 0:
+            return None
+        ttl, _, value = stored.decode().partition(" ")
+        token = Token(
+            value=Secret(value, "token", header=True), ttl=float(ttl), expires_at=asked + life / 1000
+        )
+        if self._refused is not None and self._refused.value == token.value:
+            await self.discard(token)
+            return None
+        await self._memory.save(token)
+        return token
+
+    async def save(self, token: Token) -> None:
+        """Store `token` as the current one."""
+        self._refused = None
+        await self._memory.save(token)
+        life = self._milliseconds(token.expires_at)
+        if life > 0:
+            with contextlib.suppress(Unavailable):
+                await self._connection.command("SET", self._key, _written(token), "PX", life)
+
+    async def touch(self, token: Token, expires_at: float) -> None:
+        """Prolong the life of `token` until `expires_at`; ignored unless it is the current one."""
+        await self._memory.touch(token, expires_at)
+        life = self._milliseconds(expires_at)
+        if life > 0:
+            with contextlib.suppress(Unavailable):
+                await self._connection.run(_TOUCH, (self._key,), _written(token), life)
+
+    async def discard(self, token: Token) -> None:
+        """Delete `token`; ignored unless it is the current one."""
+        await self._memory.discard(token)
+        try:
+            await self._connection.run(_DELETE_IF_EQUAL, (self._key,), _written(token))
+        except Unavailable:
+            self._refused = token
+        else:
+            self._refused = None
+
+    @contextlib.asynccontextmanager
+    async def lock(self) -> AsyncIterator[None]:
+        """Allow one token request at a time, over all processes. Without Redis, and after 10 s, allow all."""
+        mine = secrets.token_hex(8)
+        try:
+            held = await self._acquire(mine)
+        except Unavailable:
+            held = False
+        try:
+            yield
+        finally:
+            if held:
+                with contextlib.suppress(Unavailable):
+                    await self._connection.run(_DELETE_IF_EQUAL, (self._lock_key,), mine)
+
+    async def _acquire(self, mine: str) -> bool:
+        life = int(_LOCK_LIFE * 1000)
+        deadline = self._clock() + _LOCK_LIFE
+        while self._clock() < deadline:
+            if await self._connection.command("SET", self._lock_key, mine, "NX", "PX", life):
+                return True
+            await asyncio.sleep(_LOCK_POLL)
+        return False
+
+    def _milliseconds(self, expires_at: float) -> int:
+        return math.floor((expires_at - self._clock()) * 1000)
+
+    def __repr__(self) -> str:
+        return f"RedisTokenStore({self._key})"
+
+
+def _written(token: Token) -> memoryview:
+    """Return the stored form of a token; a view, whose ``repr`` hides it from instrumentation of redis-py."""
+    return memoryview(f"{token.ttl!r} {token.value.reveal()}".encode())

@@ -1,0 +1,207 @@
+"""One token for all processes, in a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from publitrac_async import Secret
+from publitrac_async.shared import RedisTokenStore
+from publitrac_async.shared.redis.connection import Connection
+from publitrac_async.transport.auth import SlidingToken, Token
+
+from .server import Server
+
+
+def token(value: str = "first", life: float = 100.0) -> Token:
+    return Token(value=Secret(value), ttl=900.0, expires_at=time.monotonic() + life)
+
+
+class Stores:
+    """Token stores as several processes have them: each with connections of its own."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connections: list[Connection] = []
+
+    def __call__(self, *, ahead: float = 0.0, account: str = "the-key") -> RedisTokenStore:
+        """A store, whose host's monotonic clock is ahead of this one's."""
+        connection = Connection(self._url, account)
+        self._connections.append(connection)
+        return RedisTokenStore(connection, clock=lambda: time.monotonic() + ahead)
+
+    async def aclose(self) -> None:
+        for connection in self._connections:
+            await connection.aclose()
+
+
+@pytest.fixture
+async def stores(server: Server) -> AsyncIterator[Stores]:
+    stores = Stores(server.url)
+    yield stores
+    await stores.aclose()
+
+
+async def life(server: Server) -> float:
+    (key,) = [key for key in await server.keys() if key.endswith(":token")]
+    return int(await server.ask("PTTL", key)) / 1000
+
+
+async def test_what_one_saves_the_others_load(stores: Stores) -> None:
+    ours, theirs = stores(), stores()
+    assert await theirs.load() is None
+    saved = token()
+    await ours.save(saved)
+    loaded = await theirs.load()
+    assert loaded is not None
+    assert (loaded.value, loaded.ttl) == (saved.value, saved.ttl)
+    assert abs(loaded.expires_at - saved.expires_at) < 5
+    assert await stores(account="another").load() is None
+
+
+async def test_no_two_clocks_have_to_agree(stores: Stores) -> None:
+    await stores().save(token(life=100))
+    loaded = await stores(ahead=1e6).load()
+    assert loaded is not None
+    assert 95 < loaded.expires_at - (time.monotonic() + 1e6) <= 100
+
+
+async def test_use_slides_the_life_of_the_current_token_and_never_back(
+    server: Server, stores: Stores
+) -> None:
+    ours, theirs = stores(), stores()
+    await ours.save(token(life=100))
+    await theirs.touch(token(), time.monotonic() + 500)
+    assert 495 < await life(server) <= 500
+    await ours.touch(token(), time.monotonic() + 50)
+    assert await life(server) > 490
+    await ours.touch(token("older"), time.monotonic() + 900)
+    assert await life(server) <= 500
+    await ours.touch(token(), time.monotonic() - 1)
+    assert await life(server) > 490
+
+
+async def test_only_the_current_token_is_discarded(stores: Stores) -> None:
+    ours, theirs = stores(), stores()
+    await ours.save(token("first"))
+    await ours.save(token("second"))
+    await theirs.discard(token("first"))
+    loaded = await theirs.load()
+    assert loaded is not None
+    assert loaded.value.reveal() == "second"
+    await theirs.discard(loaded)
+    assert await ours.load() is None
+
+
+async def test_a_token_ends_with_its_key(stores: Stores) -> None:
+    ours = stores()
+    await ours.save(token(life=0.05))
+    await asyncio.sleep(0.1)
+    assert await ours.load() is None
+    await ours.save(token(life=-1))
+    assert await ours.load() is None
+
+
+async def test_all_make_one_log_in(stores: Stores) -> None:
+    log_ins = 0
+
+    async def log_in() -> Token:
+        nonlocal log_ins
+        log_ins += 1
+        await asyncio.sleep(0.2)
+        return token(f"token-{log_ins}")
+
+    processes = [SlidingToken(log_in, header="Token", store=stores()) for _ in range(4)]
+    first = await asyncio.gather(*(process.token() for process in processes for _ in range(10)))
+    assert {value.value.reveal() for value in first} == {"token-1"}
+    assert log_ins == 1
+
+
+async def test_late_refusals_of_one_token_cause_one_log_in(stores: Stores) -> None:
+    log_ins = 0
+
+    async def log_in() -> Token:
+        nonlocal log_ins
+        log_ins += 1
+        return token(f"token-{log_ins}")
+
+    processes = [SlidingToken(log_in, header="Token", store=stores()) for _ in range(4)]
+    authorizations = [await process.authorize() for process in processes]
+    for process, authorization in zip(processes, authorizations, strict=True):
+        await process.rejected(authorization)
+        assert (await process.token()).value.reveal() == "token-2"
+    assert log_ins == 2
+
+
+async def test_the_lock_of_a_process_that_died_opens(
+    server: Server, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("publitrac_async.shared.redis.tokens._LOCK_LIFE", 0.3)
+    await stores().lock().__aenter__()
+    entered = False
+    async with stores().lock():
+        entered = True
+    assert entered
+
+
+async def test_a_lock_that_is_held_too_long_is_not_taken_from_the_next(
+    server: Server, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("publitrac_async.shared.redis.tokens._LOCK_LIFE", 0.1)
+    late = stores().lock()
+    await late.__aenter__()
+    await asyncio.sleep(0.15)
+    monkeypatch.setattr("publitrac_async.shared.redis.tokens._LOCK_LIFE", 10.0)
+    async with stores().lock():
+        await late.__aexit__(None, None, None)
+        assert [key for key in await server.keys() if key.endswith(":token-request")]
+    assert not await server.keys()
+
+
+async def test_without_redis_a_process_goes_on_with_the_token_it_knows(
+    server: Server, stores: Stores, caplog: pytest.LogCaptureFixture
+) -> None:
+    ours, new = stores(), stores()
+    await ours.save(token())
+    server.stop()
+    with caplog.at_level(logging.INFO, "publitrac_async"):
+        loaded = await ours.load()
+        assert loaded is not None
+        assert loaded.value.reveal() == "first"
+        await ours.touch(loaded, time.monotonic() + 200)
+        async with ours.lock():
+            pass
+    assert [record.message for record in caplog.records] == ["Redis does not respond (ConnectionError)"]
+    assert await new.load() is None
+
+
+async def test_a_token_discarded_without_redis_is_not_taken_up_again(stores: Stores) -> None:
+    ours = stores()
+    await ours.save(token())
+    ours._connection._ask_at = time.monotonic() + 0.2  # As if it had failed just now.
+    await ours.discard(token())
+    assert await ours.load() is None
+    await asyncio.sleep(0.25)
+    assert await ours.load() is None
+    assert await stores().load() is None
+
+
+async def test_after_an_outage_the_shared_token_is_asked_for_again(server: Server, stores: Stores) -> None:
+    ours = stores()
+    await ours.save(token())
+    await server.restart()
+    assert await ours.load() is None  # The server forgot it: others may have another one now.
+
+
+async def test_a_url_may_ask_for_decoded_answers(server: Server) -> None:
+    connection = Connection(f"{server.url}?decode_responses=True", "the-key")
+    store = RedisTokenStore(connection)
+    await store.save(token())
+    loaded = await store.load()
+    await connection.aclose()
+    assert loaded is not None
+    assert loaded.value.reveal() == "first"

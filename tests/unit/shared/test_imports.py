@@ -1,0 +1,23 @@
+"""What an import loads, in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+PROGRAM = """
+import sys
+from publitrac_async.shared import SharedRedis
+assert "publitrac_async.bulk" not in sys.modules
+from publitrac_async.shared import *
+shared = SharedRedis("redis://127.0.0.1", "key")
+shared.limiter, shared.tokens
+assert "publitrac_async.bulk" not in sys.modules
+assert type(shared.state()).__module__ == "publitrac_async.bulk.state.redis.store"
+assert "docket" not in sys.modules
+assert type(shared.executor()).__module__ == "publitrac_async.bulk.distributed.docket"
+"""
+
+
+def test_sharing_a_limit_does_not_load_bulk() -> None:
+    subprocess.run([sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True, timeout=60)
