@@ -128,7 +128,7 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as JSON values, without the timeline."""
-        content = attrs.asdict(self, filter=lambda attribute, _: attribute.name != "course")
+        content = attrs.asdict(self, filter=lambda attribute, _: attribute.name != "timeline")
         content["results_dir"] = None if self.results_dir is None else str(self.results_dir)
         content["started_at"] = self.started_at.isoformat(timespec="seconds")
         content["seconds"] = round(self.seconds, 3)

@@ -44,7 +44,7 @@ def report() -> Report:
         started_at=dt.datetime(2026, 11, 21, tzinfo=dt.UTC),
         seconds=200,
         rate_limit=35,
-        metrics=tuple(Bucket(10, 330, dict(outcomes)) for _ in range(20)),
+        timeline=tuple(Bucket(10, 330, dict(outcomes)) for _ in range(20)),
     )
 
 

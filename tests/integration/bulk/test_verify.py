@@ -33,7 +33,7 @@ async def publitrac(sandbox: Sandbox) -> AsyncIterator[PublitracClient]:
 
 
 def verify(publitrac: PublitracClient, **options: Any) -> Verify:
-    return Verify(v1=publitrac.v1, **{"calls_per_second": 1000, "patience": 0} | options)
+    return Verify(v1=publitrac.v1, **{"calls_per_second": 1000, "timeout": 0} | options)
 
 
 def accounted(report: Report) -> Report:

@@ -96,7 +96,7 @@ def test_the_demonstration_accounts_for_every_row_and_touches_nothing_else(tmp_p
     assert list(tmp_path.iterdir()) == []
     progress = done.stderr.splitlines()
     assert 3 <= len(progress) < 20
-    assert all(re.match(r"(reading|sending|confirming): ", line) for line in progress)
+    assert all(re.match(r"(reading|sending|verifying): ", line) for line in progress)
     assert "\x1b" not in done.stderr
 
 
@@ -109,7 +109,7 @@ def test_json_lines(tmp_path: Path) -> None:
     assert report["event"] == "report"
     assert (report["rows"], report["ok"], report["rejected"], report["skipped"]) == (1000, 995, 3, 2)
     assert [each["line"] for each in report["rejections"]] == [300, 1115, 1891]
-    assert report["confirmation"]["processed"] == 995
+    assert report["verification"]["processed"] == 995
 
 
 def test_a_terminal_gets_a_bar(tmp_path: Path, few: Path) -> None:
@@ -137,7 +137,7 @@ async def test_a_real_run_needs_the_environment_and_says_what_was_rejected(
     sandbox: Sandbox, few: Path, tmp_path: Path
 ) -> None:
     store = tmp_path / "run.sqlite"
-    done = await run_beside(sandbox, "sync", few, "--state", store, "--confirm")
+    done = await run_beside(sandbox, "sync", few, "--state", store, "--verify")
     assert done.returncode == 3, done.stderr
     assert "line 3: email: not an e-mail address" in done.stdout
     assert "2 are there as sent" in done.stdout
@@ -156,7 +156,7 @@ async def test_a_real_run_needs_the_environment_and_says_what_was_rejected(
     written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert b"a@example.com" in written
     assert not any(canary.encode() in written for canary in CANARIES)
-    done = await run_beside(sandbox, "sync", few, "--state", store, "--full")
+    done = await run_beside(sandbox, "sync", few, "--state", store, "--resend-unchanged")
     assert sandbox.journal.count(method="delayedSync") == 5
 
 
@@ -177,7 +177,7 @@ async def test_wrong_credentials_stop_the_run_before_it_does_harm(sandbox: Sandb
     [
         (("sync", "missing.csv"), "does not exist"),
         (("sync", "few.csv"), "neither PUBLITRAC_API_KEY nor PUBLITRAC_API_KEY_FILE"),
-        (("sync", "few.csv", "--full"), "name it"),
+        (("sync", "few.csv", "--resend-unchanged"), "need --state"),
         (("sync", "few.csv", "--sandbox", "--encoding", "utf-99"), "no encoding"),
         (("sync", "few.csv", "--sandbox", "--delimiter", "|"), "no column email"),
         (("sync", "few.csv", "--sandbox", "--mapping", "few.csv"), "few.csv is no TOML"),
@@ -197,7 +197,7 @@ def test_what_cannot_begin_ends_with_2(few: Path, arguments: tuple[str, ...], wo
 
 
 def test_v1_without_user_name_is_refused_before_the_first_call(few: Path) -> None:
-    for arguments in (("--via", "v1"), ("--confirm",)):
+    for arguments in (("--via", "v1"), ("--verify",)):
         done = run("sync", few, *arguments, PUBLITRAC_API_KEY=CANARIES[0])
         assert done.returncode == 2
         assert "PUBLITRAC_USERNAME" in done.stderr

@@ -1,4 +1,4 @@
-"""`worker` and `sync --engine docket` in processes of their own, over a real Redis."""
+"""`worker` and `sync --executor docket` in processes of their own, over a real Redis."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Hosts:
         return process.returncode, out, err
 
     async def sync(self, *arguments: object) -> tuple[int | None, dict[str, Any]]:
-        process = await self.start("sync", *arguments, "--engine", "docket", "--json", *QUICK)
+        process = await self.start("sync", *arguments, "--executor", "docket", "--json", *QUICK)
         out, err = await output(process)
         assert out, err
         return process.returncode, json.loads(out.splitlines()[-1])
@@ -125,11 +125,11 @@ async def test_two_workers_carry_out_a_run(hosts: Hosts, sandbox: Sandbox, tmp_p
     path = write(tmp_path / "leads.csv", 1_000)
     with path.open("a") as file:
         file.write("no address,Bo,Ek\nLEAD7@example.com,Eva,Ek\n")
-    workers = [await hosts.worker("--workers", 1, "--chunks", 1) for _ in range(2)]
-    code, report = await hosts.sync(path, "--results", tmp_path / "results", "--confirm")
+    workers = [await hosts.worker("--concurrency", 1, "--chunks", 1) for _ in range(2)]
+    code, report = await hosts.sync(path, "--results", tmp_path / "results", "--verify")
     assert code == 3
     assert (report["rows"], report["accepted"], report["rejected"], report["skipped"]) == (1002, 1000, 1, 1)
-    assert report["confirmation"]["processed"] == 1000
+    assert report["verification"]["processed"] == 1000
     assert sandbox.lead("lead7@example.com")["firstName"] == "Eva"
     assert sandbox.journal.count(method="delayedSync", applied=True) == 1000
     assert sandbox.journal.count(method="getToken") == 1
@@ -148,7 +148,7 @@ async def test_two_workers_carry_out_a_run(hosts: Hosts, sandbox: Sandbox, tmp_p
 async def test_a_worker_that_leaves_loses_nothing(hosts: Hosts, sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.inject(Fault("delay", match="v2.delayedSync", seconds=0.05, times=None))
     path = write(tmp_path / "leads.csv", 1_000)
-    leaving, _ = [await hosts.worker("--workers", 4) for _ in range(2)]
+    leaving, _ = [await hosts.worker("--concurrency", 4) for _ in range(2)]
     running = asyncio.create_task(hosts.sync(path))
     while sandbox.journal.count(method="delayedSync") < 100:
         await asyncio.sleep(0.01)
@@ -163,8 +163,8 @@ async def test_a_worker_that_leaves_loses_nothing(hosts: Hosts, sandbox: Sandbox
 async def test_an_interrupted_run_is_taken_up_again(hosts: Hosts, sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.inject(Fault("delay", match="v2.delayedSync", seconds=0.1, times=None))
     path = write(tmp_path / "leads.csv", 600)
-    await hosts.worker("--workers", 4)
-    process = await hosts.start("sync", path, "--engine", "docket", "--json", *QUICK)
+    await hosts.worker("--concurrency", 4)
+    process = await hosts.start("sync", path, "--executor", "docket", "--json", *QUICK)
     while sandbox.journal.count(method="delayedSync") < 20:
         await asyncio.sleep(0.01)
     process.send_signal(signal.SIGINT)
@@ -190,26 +190,26 @@ async def test_marketo(hosts: Hosts, sandbox: Sandbox, tmp_path: Path) -> None:
     assert len(sandbox.contents("marketo")["leads"]) == 700
 
 
-async def test_what_may_have_arrived_is_settled_by_address(
+async def test_what_may_have_arrived_is_reconciled_by_address(
     hosts: Hosts, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     sandbox.inject(Fault("drop", match="vitec", apply=True, after=2))
     path = write(tmp_path / "leads.csv", 6)
     way = ("--via", "vitec", "--customer", CUSTOMER)
-    await hosts.worker(*way, "--lead-source", "Fair", "--workers", 1, "--chunks", 1)
+    await hosts.worker(*way, "--lead-source", "Fair", "--concurrency", 1, "--chunks", 1)
     code, report = await hosts.sync(path, *way, "--lead-source", "Fair")
     assert (code, report["ok"], report["unknown"]) == (3, 5, 1)
 
-    code, out, _ = await hosts.run("settle", "default", *way)
+    code, out, _ = await hosts.run("reconcile", "default", *way)
     assert code == 3
-    assert "1 wait to be settled." in out
+    assert "1 rows with an unknown outcome." in out
     assert "@" not in out
-    code, _, err = await hosts.run("settle", "default", "lead3@example.com", "--arrived", *way)
+    code, _, err = await hosts.run("reconcile", "default", "lead3@example.com", "--arrived", *way)
     assert code == 2
-    assert "1 of 1 rows are not waiting to be settled" in err
-    code, out, err = await hosts.run("settle", "default", "Lead2@example.com", "--arrived", *way)
-    assert (code, out) == (0, "1 settled: done.\n"), err
-    assert await hosts.run("settle", "default", *way) == (0, "0 wait to be settled.\n", "")
+    assert "1 of 1 keys have no unknown outcome" in err
+    code, out, err = await hosts.run("reconcile", "default", "Lead2@example.com", "--arrived", *way)
+    assert (code, out) == (0, "1 reconciled: done.\n"), err
+    assert await hosts.run("reconcile", "default", *way) == (0, "0 rows with an unknown outcome.\n", "")
     code, report = await hosts.sync(path, *way, "--lead-source", "Fair")
     assert (code, report["skipped"]) == (0, 6)
     assert len(sandbox.contents("vitec")["leads"]) == 6
@@ -271,7 +271,7 @@ async def test_a_source_that_cannot_be_had(hosts: Hosts) -> None:
 async def test_redis_that_does_not_answer(hosts: Hosts, tmp_path: Path) -> None:
     path = write(tmp_path / "leads.csv", 2)
     code, out, err = await hosts.run(
-        "sync", path, "--engine", "docket", "--redis", f"redis://:{CANARIES[2]}@127.0.0.1:1"
+        "sync", path, "--executor", "docket", "--redis", f"redis://:{CANARIES[2]}@127.0.0.1:1"
     )
     assert (code, out) == (2, "")
     assert "the state store in Redis does not respond (ConnectionError)" in err
@@ -280,11 +280,11 @@ async def test_redis_that_does_not_answer(hosts: Hosts, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("worker",), "say in PUBLITRAC_REDIS_URL, or by --redis"),
-        (("sync", "few.csv", "--engine", "docket"), "say in PUBLITRAC_REDIS_URL, or by --redis"),
-        (("sync", "few.csv", "--engine", "docket", "--sandbox"), "cannot reach a sandbox"),
-        (("settle", "default", "--via", "v2"), "say in PUBLITRAC_REDIS_URL, or by --redis"),
-        (("settle", "default"), "there is no state store default"),
+        (("worker",), "no Redis URL: set PUBLITRAC_REDIS_URL"),
+        (("sync", "few.csv", "--executor", "docket"), "no Redis URL: set PUBLITRAC_REDIS_URL"),
+        (("sync", "few.csv", "--executor", "docket", "--sandbox"), "cannot reach a sandbox"),
+        (("reconcile", "default", "--via", "v2"), "no Redis URL: set PUBLITRAC_REDIS_URL"),
+        (("reconcile", "default"), "no state store default"),
         (("worker", "--redis", "http://127.0.0.1"), "url must be redis://"),
         (("worker", "--redis", "redis://127.0.0.1", "--via", "marketo"), "neither MARKETO_CLIENT_SECRET"),
         (("worker", "--redis", "redis://127.0.0.1", "--via", "vitec"), "neither VITEC_PASSWORD"),

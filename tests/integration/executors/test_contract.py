@@ -24,6 +24,7 @@ from publitrac_async import (
 from publitrac_async.bulk import (
     ColumnMapping,
     ErrorBudget,
+    Monitor,
     NamedSource,
     Phase,
     Progress,
@@ -256,7 +257,7 @@ async def test_report_and_result_files_are_the_same_everywhere(setup: Setup) -> 
         "errors": {"OutcomeUnknown": 1, "ValidationError": 1},
         "rejections": [{"line": 3, "reason": "email: not an e-mail address (code 9002)", "code": "9002"}],
         "superseded": [{"line": 2, "superseded_by": 5}],
-        "confirmation": None,
+        "verification": None,
         "rate_limit": None,
         "exit_code": 3,
     }
@@ -308,7 +309,9 @@ async def test_what_was_sent_is_confirmed(setup: Setup) -> None:
 
 async def test_progress_is_told(setup: Setup) -> None:
     told: list[Progress] = []
-    await setup.sync(setup.table(with_repeated()), RecordingSink(), progress=told.append, interval=0.02)
+    await setup.sync(
+        setup.table(with_repeated()), RecordingSink(), monitor=Monitor(told.append, interval=0.02)
+    )
     assert list(dict.fromkeys(each.phase for each in told)) == [
         Phase.READING,
         Phase.SENDING,

@@ -17,6 +17,7 @@ import pytest
 from publitrac_async import Lead, PublitracClient
 from publitrac_async.bulk import (
     ErrorBudget,
+    Monitor,
     Phase,
     Progress,
     PublitracV2Sink,
@@ -132,8 +133,7 @@ async def submit(
             state=OwnRedisState(redis.url, account=ACCOUNT, lease=LEASE),
             executor=DocketExecutor(),
             error_budget=PATIENT,
-            progress=killer.told,
-            interval=0.05,
+            monitor=Monitor(killer.told, interval=0.05),
             **options,
         )
     assert report.stopped is None

@@ -151,7 +151,7 @@ def test_what_a_row_becomes() -> None:
     }
     prepared = marketo_record({name: value for name, value in row.items() if name != "jobTitle"})
     assert prepared.key == "ada@example.com"
-    record = {name: str(value) for name, value in prepared.record.items()}
+    record = {name: str(value) for name, value in prepared.content.items()}
     assert record == {
         "email": "Ada@example.com",
         "firstName": "Ada",
@@ -159,14 +159,14 @@ def test_what_a_row_becomes() -> None:
         "unsubscribed": "True",
         "title": "Lady",
     }
-    assert marketo_record({"email": "a@x.com", "jobTitle": "Countess"}).record["title"] == "Countess"
+    assert marketo_record({"email": "a@x.com", "jobTitle": "Countess"}).content["title"] == "Countess"
 
 
 def test_of_a_lead_only_what_the_mapping_names_is_sent() -> None:
     lead = Lead(email="a@x.com", city="Oslo", notes="secret", custom_fields={"carColor": "Red", "other": 1})
     mapping = {**STANDARD_FIELDS, "carColor": "color__c"}
     prepared = marketo_record(lead, mapping=mapping)
-    assert prepared.record == {"email": "a@x.com", "city": "Oslo", "color__c": "Red"}
+    assert prepared.content == {"email": "a@x.com", "city": "Oslo", "color__c": "Red"}
 
 
 def test_another_key() -> None:
@@ -174,7 +174,7 @@ def test_another_key() -> None:
     prepared = marketo_record(
         {"email": "a@x.com", "crmLeadId": "A-7"}, mapping=mapping, lookup_field="externalId"
     )
-    assert (prepared.key, prepared.record["externalId"]) == ("a-7", "A-7")
+    assert (prepared.key, prepared.content["externalId"]) == ("a-7", "A-7")
     with pytest.raises(ValidationError, match="crmLeadId: is required, since leads are looked up by it"):
         marketo_record({"email": "a@x.com"}, mapping=mapping, lookup_field="externalId")
 
@@ -242,9 +242,9 @@ async def test_the_command_with_its_own_sandbox(sandbox: Sandbox, tmp_path: Path
 
 async def test_what_the_command_refuses(sandbox: Sandbox, tmp_path: Path) -> None:
     write(tmp_path / "leads.csv", 1)
-    code, _, err = await command(sandbox, tmp_path, "sync", "leads.csv", "--via", "marketo", "--confirm")
+    code, _, err = await command(sandbox, tmp_path, "sync", "leads.csv", "--via", "marketo", "--verify")
     assert code == 2
-    assert "--confirm reads leads back from PUBLITRAC" in err
+    assert "--verify reads leads back from PUBLITRAC" in err
 
 
 async def test_a_dry_run_shows_the_records(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from publitrac_async import ConfigurationError
 from publitrac_async.bulk.errors import StateStoreError
 from publitrac_async.bulk.rows import Outcome, State
 from publitrac_async.bulk.state.base import Entry
+from publitrac_async.shared import SharedRedis
 from tests.support.canaries import Canaries, Told, everything, find
 from tests.support.redis_state import OwnRedisState
 
@@ -202,7 +203,7 @@ async def test_options_of_the_url_do_not_garble_digests(server: Server) -> None:
 def test_no_redis_url_no_state_store(url: str) -> None:
     canaries, told = Canaries(), Told()
     with pytest.raises(ConfigurationError, match="url must be redis://") as caught:
-        OwnRedisState(url.replace("localhost", f":{canaries.token}@localhost"), account=canaries.api_key)
+        SharedRedis(url.replace("localhost", f":{canaries.token}@localhost"), canaries.api_key)
     told.hear_error(caught.value)
     told.check(canaries)
 

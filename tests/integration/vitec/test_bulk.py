@@ -75,7 +75,7 @@ async def test_what_may_have_arrived_waits_to_be_settled(
     assert report.ok + report.unknown == ROWS
 
     for again in (Resend(), Resend(unchanged=True), Resend(rejected=True)):
-        if not again.full:  # All rows: those that were taken are leads once more, by request.
+        if not again.unchanged:  # All rows: those that were taken are leads once more, by request.
             found = await sync_leads(rows(), sink(vitec), state=store, resend=again)
             assert (found.unknown, found.skipped) == (report.unknown, report.ok)
     assert max(arrivals(sandbox).values()) == 1
@@ -113,7 +113,7 @@ async def test_settling_what_does_not_wait(vitec: VitecClient, sandbox: Sandbox,
     store = tmp_path / "run.sqlite"
     sandbox.inject(Fault("drop", match="vitec"))
     await sync_leads(rows(2), sink(vitec), state=store, concurrency=1)
-    with pytest.raises(StateStoreError, match="1 of 2 rows are not waiting"):
+    with pytest.raises(StateStoreError, match="1 of 2 keys have no unknown outcome"):
         await reconcile(store, ["p0@example.com", "p1@example.com"], arrived=True)
     assert [each.key for each in await unknown_rows(store)] == ["p0@example.com"]
     with pytest.raises(StateStoreError, match="there is no state store"):
@@ -184,19 +184,19 @@ async def test_killed_in_the_middle(command: Command, sandbox: Sandbox) -> None:
 
     status, said = await command(*command.sync("--state", "run.sqlite"))
     assert status == 3, said
-    assert "look them up at Vitec, then `publitrac-async settle run.sqlite`" in said
+    assert "look them up at Vitec, then `publitrac-async reconcile run.sqlite`" in said
     assert max(arrivals(sandbox).values()) == 1
     assert len(arrivals(sandbox)) == ROWS
 
-    status, said = await command("settle", "run.sqlite", "--json")
+    status, said = await command("reconcile", "run.sqlite", "--json")
     assert status == 3
     waiting = [json.loads(line)["key"] for line in said.splitlines()]
     assert sorted(waiting) == in_doubt
-    status, said = await command("settle", "run.sqlite", "--send-again", *waiting)
+    status, said = await command("reconcile", "run.sqlite", "--send-again", *waiting)
     assert (status, said) == (0, f"{len(waiting)} settled: the next run sends them again.\n")
     assert (await command(*command.sync("--state", "run.sqlite")))[0] == 0
-    status, said = await command("settle", "run.sqlite")
-    assert (status, said) == (0, "0 wait to be settled.\n")
+    status, said = await command("reconcile", "run.sqlite")
+    assert (status, said) == (0, "0 rows with an unknown outcome.\n")
     assert taken(sandbox) == {row["email"] for row in rows()}
 
 
@@ -225,10 +225,10 @@ async def test_the_sandbox_of_the_command(command: Command, sandbox: Sandbox) ->
     [
         (("sync", "leads.csv", "--via", "vitec", "--lead-source", "Web"), "needs --customer"),
         (("sync", "leads.csv", "--via", "vitec", "--customer", "M30011"), "needs --lead-source"),
-        (("sync", "leads.csv", "--via", "vitec", "--lead-source", "Web", "--confirm"), "--confirm"),
-        (("settle", "leads.csv"), "store"),
-        (("settle", "leads.csv", "--arrived"), "name the rows"),
-        (("settle", "leads.csv", "a@example.com"), "name the rows"),
+        (("sync", "leads.csv", "--via", "vitec", "--lead-source", "Web", "--verify"), "--verify"),
+        (("reconcile", "leads.csv"), "store"),
+        (("reconcile", "leads.csv", "--arrived"), "name the rows"),
+        (("reconcile", "leads.csv", "a@example.com"), "name the rows"),
     ],
 )
 async def test_options_that_do_not_fit(command: Command, arguments: Any, complaint: str) -> None:

@@ -38,7 +38,7 @@ def report(**values: Any) -> Report:
         "results_dir": None,
         "started_at": dt.datetime(2026, 11, 21, tzinfo=dt.UTC),
         "seconds": 61.0,
-        "course": (),
+        "timeline": (),
     }
     settings |= values
     rows = sum(settings[state] for state in ("ok", "accepted", "rejected", "skipped", "unknown", "pending"))
@@ -96,10 +96,10 @@ def test_format_durations(seconds: float, text: str) -> None:
         ({"accepted": 5, "pending": 1}, True, ExitStatus.ABORTED),
         ({"stopped": "AuthenticationError: no"}, True, ExitStatus.ABORTED),
         ({"stopped": "interrupted"}, False, ExitStatus.INTERRUPTED),
-        ({"accepted": 5, "confirmation": verification()}, False, ExitStatus.OK),
-        ({"accepted": 5, "confirmation": verification(differs=1)}, True, ExitStatus.ABORTED),
-        ({"accepted": 5, "confirmation": verification(missing=1)}, False, ExitStatus.ABORTED),
-        ({"accepted": 5, "confirmation": verification(stopped="ServerError: no")}, True, ExitStatus.ABORTED),
+        ({"accepted": 5, "verification": verification()}, False, ExitStatus.OK),
+        ({"accepted": 5, "verification": verification(differs=1)}, True, ExitStatus.ABORTED),
+        ({"accepted": 5, "verification": verification(missing=1)}, False, ExitStatus.ABORTED),
+        ({"accepted": 5, "verification": verification(stopped="ServerError: no")}, True, ExitStatus.ABORTED),
     ],
 )
 def test_exit_statuses(values: dict[str, Any], sandbox: bool, status: int) -> None:
@@ -114,7 +114,7 @@ def test_the_summary_adds_up_and_cuts_long_lists() -> None:
             report(accepted=1000, rejected=150, skipped=40, duplicates=30, pending=7, stopped="interrupted",
                    rejections=rejections, superseded=superseded),
             sandbox=False,
-            state=None,
+            state_store=None,
         )
     )  # fmt: skip
     assert "    1,197  in all" in lines

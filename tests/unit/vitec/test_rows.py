@@ -22,7 +22,7 @@ def prepared(row: Any, **options: Any) -> Any:
 
 
 def document(row: Any, **options: Any) -> dict[str, Any]:
-    return to_document(prepared(row, **options).record)
+    return to_document(prepared(row, **options).content)
 
 
 def test_native_fields_under_both_names() -> None:
@@ -152,7 +152,7 @@ def test_a_mapping_file_can_name_vitecs_fields() -> None:
         }
     )
     row = {"E-post": "a@example.com", "Förnamn": "A", "Efternamn": "B", "Personnummer": "1"}
-    record = RowTransform(prepare_person_lead_of_web, mapping)(row).record
+    record = RowTransform(prepare_person_lead_of_web, mapping)(row).content
     assert record.person.social_security_number == "1"
 
 
