@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 
 from publitrac_async import ConfigurationError, Lead, PublitracClient
-from publitrac_async.bulk import CallMeter, PublitracV1Sink, Report, Shutdown, Verify, read_leads, sync_leads
+from publitrac_async.bulk import (
+    CallMeter,
+    Monitor,
+    PublitracV1Sink,
+    Report,
+    Shutdown,
+    Verify,
+    read_leads,
+    sync_leads,
+)
 from publitrac_async.bulk.verify import differing_fields
 from publitrac_async.sandbox import Fault, Sandbox
 from tests.support.clients import opened
@@ -126,7 +135,7 @@ async def test_reading_back_keeps_to_its_share() -> None:
             hooks=[meter],
         ) as publitrac:
             settings = verify(publitrac, calls_per_second=25)
-            await sync_leads(rows(30), publitrac.v2, verify=settings, call_meter=meter)
+            await sync_leads(rows(30), publitrac.v2, verify=settings, monitor=Monitor(call_meter=meter))
         assert sandbox.journal.count(api="v1") == 31
         assert sandbox.journal.busiest_second("v1") <= 27
 
@@ -155,13 +164,13 @@ async def test_reading_back_can_be_interrupted(sandbox: Sandbox, publitrac: Publ
     assert report.verification.stopped == "interrupted"
 
 
-async def test_only_leads_can_be_confirmed(sandbox: Sandbox, publitrac: PublitracClient) -> None:
+async def test_only_leads_of_publitrac_can_be_verified(sandbox: Sandbox, publitrac: PublitracClient) -> None:
     sandbox.seed(leads=rows(1))
     with pytest.raises(ConfigurationError):
         verify(publitrac, calls_per_second=0)
 
     sink = RecordingSink()
-    with pytest.raises(ConfigurationError, match="only leads that go to PUBLITRAC"):
+    with pytest.raises(ConfigurationError, match="verify reads leads back from PUBLITRAC"):
         await sync_leads(rows(1), sink, verify=verify(publitrac))
     assert not sink.arrived
 

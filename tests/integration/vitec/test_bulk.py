@@ -116,7 +116,7 @@ async def test_settling_what_does_not_wait(vitec: VitecClient, sandbox: Sandbox,
     with pytest.raises(StateStoreError, match="1 of 2 keys have no unknown outcome"):
         await reconcile(store, ["p0@example.com", "p1@example.com"], arrived=True)
     assert [each.key for each in await unknown_rows(store)] == ["p0@example.com"]
-    with pytest.raises(StateStoreError, match="there is no state store"):
+    with pytest.raises(StateStoreError, match="no state store none.sqlite"):
         await unknown_rows(tmp_path / "none.sqlite")
 
 
@@ -193,7 +193,7 @@ async def test_killed_in_the_middle(command: Command, sandbox: Sandbox) -> None:
     waiting = [json.loads(line)["key"] for line in said.splitlines()]
     assert sorted(waiting) == in_doubt
     status, said = await command("reconcile", "run.sqlite", "--send-again", *waiting)
-    assert (status, said) == (0, f"{len(waiting)} settled: the next run sends them again.\n")
+    assert (status, said) == (0, f"{len(waiting)} reconciled: the next run sends them again.\n")
     assert (await command(*command.sync("--state", "run.sqlite")))[0] == 0
     status, said = await command("reconcile", "run.sqlite")
     assert (status, said) == (0, "0 rows with an unknown outcome.\n")
