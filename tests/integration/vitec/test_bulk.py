@@ -116,7 +116,7 @@ async def test_settling_what_does_not_wait(vitec: VitecClient, sandbox: Sandbox,
     with pytest.raises(StateStoreError, match="1 of 2 keys have no unknown outcome"):
         await reconcile(store, ["p0@example.com", "p1@example.com"], arrived=True)
     assert [each.key for each in await unknown_rows(store)] == ["p0@example.com"]
-    with pytest.raises(StateStoreError, match="no state store none.sqlite"):
+    with pytest.raises(StateStoreError, match=r"no state store none\.sqlite"):
         await unknown_rows(tmp_path / "none.sqlite")
 
 
