@@ -39,18 +39,6 @@ TOKEN_TTL: Final = 900.0
 TOKEN_MARGIN: Final = 60.0
 TOKEN_MARGIN_PART: Final = 0.1
 
-#: Caps on an answer: bytes on the wire and after decompression, ratio of the two (checked past
-#: RATIO_FREE bytes), and of XML: nesting, characters in one text, elements in all (a page of 200 records
-#: has a few thousand), attributes in all (the vendors use none), characters in one name.
-MAX_BODY: Final = 32 * 1024 * 1024
-MAX_RATIO: Final = 100
-RATIO_FREE: Final = 1024 * 1024
-MAX_DEPTH: Final = 64
-MAX_TEXT: Final = 1024 * 1024
-MAX_ELEMENTS: Final = 250_000
-MAX_ATTRIBUTES: Final = 50_000
-MAX_NAME: Final = 256
-
 #: A `Retry-After` above this many seconds ends the call with an error that holds the value.
 MAX_RETRY_AFTER: Final = 60.0
 

@@ -15,7 +15,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 
 from publitrac_async.checks import not_sendable
 from publitrac_async.errors import Problem, ValidationError
-from publitrac_async.models import UNSET, Date, DateTime, Flag, Integer, Lead, Text, vendor_name
+from publitrac_async.models import UNSET, Date, DateTime, Flag, Integer, Lead, Nested, Text, vendor_name
 
 _FLAGS: Final[dict[str, bool | None]] = {"1": True, "true": True, "0": False, "false": False, "": None}
 _ZERO_DATE: Final = "0000-00-00"
@@ -37,7 +37,16 @@ _RETURNED_ONLY: Final = frozenset({"id", "createdDate", "lastUpdated"})
 # From the wire. Text comes as it is; empty elements of other types mean "no value".
 
 
+def as_sent(value: Any) -> Any:
+    """Return a value of a response as the service sent it: text, XML, or a list of them."""
+    if isinstance(value, list):
+        return [as_sent(each) for each in value]
+    return value.inner if isinstance(value, Nested) else value
+
+
 def _text_from_wire(value: Any, _: object = None) -> str | None:
+    if isinstance(value, Nested):
+        return value.inner
     if isinstance(value, (list, dict)):
         raise TypeError("not one text")
     return value if value is None or isinstance(value, str) else str(value)
@@ -225,7 +234,7 @@ def lead_from_wire(fields: Mapping[str, Any]) -> Lead:
             native[name] = value
         else:
             custom[name] = value
-    unparsed: dict[str, str] = {}
+    unparsed: dict[str, Any] = {}
     try:
         lead = _structure(native, Lead)
     except BaseValidationError:
@@ -233,7 +242,7 @@ def lead_from_wire(fields: Mapping[str, Any]) -> Lead:
             try:
                 FROM_WIRE[_TYPES[name]](value, None)
             except (ValueError, TypeError):
-                unparsed[name] = str(value)
+                unparsed[name] = as_sent(value)
                 native[name] = None
         lead = _structure(native, Lead)
     lead.custom_fields = custom

@@ -41,6 +41,18 @@ Date: TypeAlias = date | Unset | None
 DateTime: TypeAlias = datetime | Unset | None
 
 
+class Nested(dict[str, Any]):
+    """The content of a field that has elements in it, in place of text.
+
+    Attributes:
+        inner: the XML between the field's tags.
+    """
+
+    def __init__(self, content: dict[str, Any], inner: str) -> None:
+        super().__init__(content)
+        self.inner = inner
+
+
 @define(kw_only=True)
 class Lead:
     """A lead, with every native field of PUBLITRAC ("List and description of all lead fields").
@@ -101,8 +113,8 @@ class Lead:
             and ``None`` are written as text: plain decimals, 0/1, ``yyyy-mm-dd[ hh:mm:ss]``. One that
             comes with several values is a list; how the service wants such a list is not documented, it
             is sent the way it came.
-        unparsed: fields of an answer whose value does not fit their type, as the service sent them; the
-            field itself is ``None`` then. Never sent.
+        unparsed: fields of a response whose value does not fit their type, as the service sent them: text,
+            or a list where the field came several times. The field itself is ``None`` then. Never sent.
     """
 
     email: Text = UNSET
@@ -151,7 +163,7 @@ class Lead:
     created_date: DateTime = UNSET
     last_updated: DateTime = UNSET
     custom_fields: dict[str, Any] = field(factory=dict)
-    unparsed: Mapping[str, str] = field(factory=dict, eq=False)
+    unparsed: Mapping[str, Any] = field(factory=dict, eq=False)
 
     def set_fields(self) -> dict[str, Any]:
         """The fields that have a value, ``None`` and ``""`` included, by their name here."""

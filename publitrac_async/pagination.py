@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Hashable
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Hashable, Mapping
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from attrs import frozen
+from attrs import evolve, field, frozen
 
 from publitrac_async.errors import UnexpectedContent
 from publitrac_async.frames import forgetful, forgets
@@ -31,12 +31,15 @@ class Page(Generic[T]):
         size: items on a full page as the service says (100, and 200 for opportunities); ``None`` where
             the answer has no paging.
         total: items on all pages as the service says; ``None`` where the answer has no paging.
+        repaired: what was repaired before the page could be read, by kind; empty for a good page. A repair
+            changes characters, never which items and fields there are.
     """
 
     items: tuple[T, ...]
     number: int
     size: int | None = None
     total: int | None = None
+    repaired: Mapping[str, int] = field(factory=dict, kw_only=True)
 
     @property
     def pages(self) -> int | None:
@@ -144,7 +147,7 @@ class _Pages(Generic[T]):
             self._next = number + 1 if going_on else None
         if self._next is None and not fresh and number > self._first:
             raise StopAsyncIteration
-        return Page(fresh, number, page.size, page.total)
+        return evolve(page, items=fresh, number=number)
 
     def _is_new(self, item: T) -> bool:
         key = self._key(item)

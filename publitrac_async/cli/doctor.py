@@ -17,6 +17,7 @@ from publitrac_async.bulk import ExitStatus
 from publitrac_async.cli.console import say
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.transport.base import check_base_url
+from publitrac_async.transport.budget import BUDGET
 from publitrac_async.transport.environment import read_variable
 from publitrac_async.version import __version__
 
@@ -55,7 +56,7 @@ async def show(*, as_json: bool, environment: Mapping[str, str] | None = None) -
             "attempts": config.RetryPolicy().attempts,
             "seconds for a call of sync": config.BULK_TIMEOUT.total,
             "attempts of a call of sync": config.BULK_RETRY.attempts,
-            "bytes of an answer": config.MAX_BODY,
+            "bytes of an answer": BUDGET.body,
         },
         **settings,
     }

@@ -7,6 +7,7 @@ from typing import Final
 from attrs import evolve
 
 from publitrac_async.config import MARKETO_PATIENCE, MARKETO_PERIOD, Timeout
+from publitrac_async.transport.budget import SHORT_BODY
 from publitrac_async.transport.operation import Operation, OperationClass
 
 READ, UPSERT, APPEND = OperationClass.READ, OperationClass.UPSERT, OperationClass.APPEND
@@ -17,7 +18,7 @@ def _operation(name: str, verb: str, path: str, operation_class: OperationClass)
 
 
 #: Calls of Identity count towards no limit.
-GET_TOKEN: Final = _operation("Identity", "GET", "/identity/oauth/token", READ)
+GET_TOKEN: Final = evolve(_operation("Identity", "GET", "/identity/oauth/token", READ), max_body=SHORT_BODY)
 
 DESCRIBE: Final = _operation("Describe Lead", "GET", "/rest/v1/leads/describe.json", READ)
 DESCRIBE2: Final = _operation("Describe Lead2", "GET", "/rest/v1/leads/describe2.json", READ)

@@ -42,6 +42,7 @@ from publitrac_async.marketo.structuring import (
     structure_lead,
     structure_reasons,
 )
+from publitrac_async.transport.budget import OverBudget, load_json
 from publitrac_async.transport.classify import error_for_status, is_html
 from publitrac_async.transport.operation import Answer
 from publitrac_async.transport.secret import Secret
@@ -286,9 +287,12 @@ def _seconds(value: Any) -> float:
 
 def _parse(body: bytes) -> dict[str, Any] | None:
     try:
-        content = orjson.loads(body)
+        content = load_json(body)
     except orjson.JSONDecodeError:
         return None
+    except OverBudget as error:
+        problem = f"the response is JSON that is not accepted, {error}: ask for fewer fields or records"
+        raise UnexpectedContent(problem) from None
     return content if isinstance(content, dict) else None
 
 

@@ -1,4 +1,4 @@
-"""Reading an answer's body under caps: bytes on the wire, bytes after decompression, their ratio."""
+"""Read the body of a response within the budget: bytes on the wire and after decompression, their ratio."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import zlib
 from collections.abc import AsyncIterable
 from typing import Final
 
-from publitrac_async.config import MAX_BODY, MAX_RATIO, RATIO_FREE
 from publitrac_async.errors import UnexpectedContent
+from publitrac_async.transport.budget import BUDGET
 
 _GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
 
 
-async def read_body(chunks: AsyncIterable[bytes], encoding: str, *, max_body: int = MAX_BODY) -> bytes:
+async def read_body(chunks: AsyncIterable[bytes], encoding: str, *, max_body: int = BUDGET.body) -> bytes:
     """Read a whole body and undo its content coding.
 
     Args:
@@ -28,7 +28,7 @@ async def read_body(chunks: AsyncIterable[bytes], encoding: str, *, max_body: in
         return await _read_plain(chunks, max_body)
     if coding in ("gzip", "x-gzip", "deflate"):
         return await _read_compressed(chunks, max_body)
-    raise UnexpectedContent("the answer has a content coding that was not asked for")
+    raise UnexpectedContent("the response has a content coding that was not asked for")
 
 
 async def _read_plain(chunks: AsyncIterable[bytes], max_body: int) -> bytes:
@@ -37,7 +37,7 @@ async def _read_plain(chunks: AsyncIterable[bytes], max_body: int) -> bytes:
     async for chunk in chunks:
         size += len(chunk)
         if size > max_body:
-            raise UnexpectedContent(f"the answer is larger than {max_body} bytes")
+            raise UnexpectedContent(f"the response is larger than {max_body} bytes")
         parts.append(chunk)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -54,7 +54,7 @@ async def _read_compressed(chunks: AsyncIterable[bytes], max_body: int) -> bytes
                 # One member is what servers send; many small ones are an attack on the reader.
                 raise UnexpectedContent("the compressed answer has bytes after its end")
             # In small steps: a chunk unfolds to a thousand times its size before the ratio could be seen.
-            allowed = min(max_body - size + 1, RATIO_FREE)
+            allowed = min(max_body - size + 1, BUDGET.ratio_free)
             try:
                 part = inflater.decompress(data, allowed)
             except zlib.error:
@@ -62,9 +62,9 @@ async def _read_compressed(chunks: AsyncIterable[bytes], max_body: int) -> bytes
             if part is None:
                 raise UnexpectedContent("the compressed answer is broken", retryable=True)
             size += len(part)
-            if size > max_body or (size > RATIO_FREE and size > wire * MAX_RATIO):
+            if size > max_body or (size > BUDGET.ratio_free and size > wire * BUDGET.ratio):
                 raise UnexpectedContent(
-                    f"the answer unfolds to more than {max_body} bytes or {MAX_RATIO} times its size"
+                    f"the response unfolds to more than {max_body} bytes or {BUDGET.ratio} times its size"
                 )
             parts.append(part)
             data = inflater.unconsumed_tail or inflater.unused_data

@@ -25,6 +25,7 @@ from publitrac_async.transport.aiohttp_transport import (
 )
 from publitrac_async.transport.auth import Authorization
 from publitrac_async.transport.body import read_body
+from publitrac_async.transport.budget import BUDGET
 from publitrac_async.transport.classify import parse_retry_after
 from publitrac_async.transport.operation import Answer, Call, Departure, Operation
 from publitrac_async.transport.pool import FAILURES
@@ -116,7 +117,7 @@ class Wire:
             response = await self._transport.handle_async_request(request)
             try:
                 attempt.status = response.status_code
-                return await _read(response)
+                return await _read(response, call.operation.max_body)
             finally:
                 await _body(response).aclose()
         except _FAILURES as error:
@@ -209,8 +210,8 @@ def _seconds(timeout: Timeout) -> dict[str, float | None]:
     }
 
 
-async def _read(response: httpx.Response) -> Answer:
-    encoding, retry_after, framed = "", [], False
+async def _read(response: httpx.Response, max_body: int) -> Answer:
+    encoding, content_type, retry_after, framed = "", "", [], False
     # One pass over the bytes: the look-ups of httpx.Headers decode every field each time.
     for name, value in response.headers.raw:
         match name.lower():
@@ -218,11 +219,15 @@ async def _read(response: httpx.Response) -> Answer:
                 framed = True
             case b"content-encoding":
                 encoding = value.decode("latin-1")
+            case b"content-type":
+                content_type = value.decode("latin-1")
             case b"retry-after":
                 retry_after.append(value.decode("latin-1"))
-    body = await read_body(_body(response), encoding)
+    if not response.is_success:
+        max_body = BUDGET.body  # A web page of a proxy may come in place of the shortest response.
+    body = await read_body(_body(response), encoding, max_body=max_body)
     wait = parse_retry_after(retry_after) if retry_after else None
-    return Answer(response.status_code, body, framed, wait)
+    return Answer(response.status_code, body, framed, wait, content_type)
 
 
 def _body(response: httpx.Response) -> httpx.AsyncByteStream:

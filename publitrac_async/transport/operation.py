@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from attrs import field, frozen
 
 from publitrac_async.config import Timeout
+from publitrac_async.transport.budget import BUDGET
 from publitrac_async.transport.steps import Steps
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Operation:
         path: below the base URL, visible in logs and spans: it holds no credential and no personal data.
         operation_class: what repeating does, and with it when the call is repeated.
         base_url: in place of the client's, for what lives at an address of its own.
+        max_body: bytes of a response, on the wire and after decompression.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Operation:
     path: str
     operation_class: OperationClass
     base_url: str | None = None
+    max_body: int = BUDGET.body
 
 
 @frozen
@@ -63,12 +66,17 @@ class Answer:
 
     Attributes:
         framed: the end of the body was announced (length or chunks), so nothing can be missing.
+        retry_after: seconds that the service asks to wait.
+        content_type: the header, empty without one.
+        repair: allow repair of a body that arrived whole and has wrong characters.
     """
 
     status: int
     body: bytes = field(repr=False)
     framed: bool = True
     retry_after: float | None = None
+    content_type: str = ""
+    repair: bool = True
 
 
 @frozen(kw_only=True)

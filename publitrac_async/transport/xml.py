@@ -1,8 +1,8 @@
-"""Reads XML as nested dicts: no document type, caps on depth and text, any encoding that is declared.
+"""Read XML as nested dicts, within the budget and without document types.
 
-An element with children is a dict, one without is its text, repeated siblings are a list; attributes are
-left out. Text is stripped of XML's white space: the vendors' samples have line breaks and spaces where
-none belong.
+An element with children is a dict, one without is its text, repeated siblings are a list, text with markup in
+it is the markup; attributes are left out. Text is stripped of XML's white space: the vendors' samples have
+line breaks and spaces where none belong.
 
 A document is fed to the parser in small pieces. What is whole after a piece is turned into its content and
 let go, so that there is never a tree of the document: the same memory serves again and again, which makes it
@@ -11,7 +11,6 @@ faster, and the event loop can have a turn in between.
 
 from __future__ import annotations
 
-import codecs
 import itertools
 import re
 from collections.abc import Callable
@@ -19,30 +18,20 @@ from typing import Any, Final, TypeAlias
 from xml.etree import ElementTree as ET
 from xml.parsers import expat
 
-from publitrac_async.config import MAX_ATTRIBUTES, MAX_DEPTH, MAX_ELEMENTS, MAX_NAME, MAX_TEXT
+from publitrac_async.models import Nested
+from publitrac_async.transport.budget import BUDGET, OverBudget
+from publitrac_async.transport.decoding import to_utf8
 from publitrac_async.transport.steps import Steps, at_once
 
-_DECLARATION: Final = re.compile(rb"""^\s*<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._\-]+)["'][^>]*\?>""")
-_DECLARATION_TEXT: Final = re.compile(r"^\s*<\?xml[^>]*\?>")
-_BOMS: Final = (
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-_UTF8: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
-#: What may be declared besides. Python knows more, but "unicode_escape" or "punycode" are no one's encoding
-#: of an answer, and some of them take quadratic time.
-_OTHER: Final = re.compile(r"iso[-_]?8859[-_]?\d{1,2}|latin[-_]?\d|windows[-_]?125\d|cp125\d")
-_START: Final = re.compile(rb"<(?!/)")
 _VALUE: Final = re.compile(rb"""=\s*["']""")
 #: Bytes of the shortest element and attribute.
 _ELEMENT: Final = len("<a/>")
 _ATTRIBUTE: Final = len(" a=''")
 _WHITE_SPACE: Final = " \t\r\n"
-#: A document type can only stand before the root, after comments and instructions. Nothing backtracks.
-_DOCTYPE: Final = re.compile(rb"\s*+(?:(?><\?.*?\?>)\s*+|(?><!--.*?-->)\s*+)*+<!DOCTYPE", re.DOTALL)
+#: A document type can only be before the root, after comments and instructions. Nothing backtracks.
+_DOCTYPE: Final = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*+(?:(?><\?.*?\?>)\s*+|(?><!--.*?-->)\s*+)*+<!DOCTYPE", re.DOTALL
+)
 
 #: Bytes fed to the parser at once, and bytes after which the event loop may do something else: a
 #: millisecond's work.
@@ -50,40 +39,56 @@ _PIECE: Final = 8 * 1024
 _STEP: Final = 64 * 1024
 
 Node: TypeAlias = "str | dict[str, Any]"
-#: Makes what is to stand in the content for an element below a child of the root, or ``None`` for the
-#: element's content. It is given the child's name and the element, and only where no text can be too long.
+#: Depth of the fields of ``<response><leads><lead><notes>``. Some lists have no element around them.
+_FIELD: Final = 4
+#: Elements that people paste into fields, and that PHP writes its notices with.
+HTML_TAGS: Final = frozenset(
+    {
+        *("a", "b", "big", "br", "center", "code", "del", "div", "em", "font", "hr", "i", "img", "ins", "li"),
+        *("ol", "p", "pre", "s", "small", "span", "strong", "sub", "sup", "u", "ul"),
+        *("table", "tbody", "td", "th", "tr"),
+        *("h1", "h2", "h3", "h4", "h5", "h6"),
+    }
+)
+#: Makes the content for an element below a child of the root, or ``None`` for the element's own content.
+#: Called with the child's name and the element, and only where no text can be too long.
 Convert: TypeAlias = Callable[[str, ET.Element], Any]
 
 
 class Malformed(Exception):
-    """The document is not well-formed, or not one that is accepted here. The text quotes nothing of it."""
+    """The document is not well-formed, or has a document type. The text quotes nothing of it."""
 
 
 def parse_xml(document: bytes) -> tuple[str, Node]:
-    """The root's name and content of a document in UTF-8.
+    """Return the root's name and content of a document in UTF-8.
 
     Raises:
         ET.ParseError: it is not well-formed.
-        Malformed: it passes a cap or has a document type.
+        Malformed: it has a document type.
+        OverBudget: it would cost too much.
     """
     return at_once(parse_in_steps(document))
 
 
 def parse_in_steps(document: bytes, convert: Convert | None = None) -> Steps[tuple[str, Node]]:
-    """The same in steps; a document that is not large is read in one.
+    """Do the same in steps; a document that is not large is read in one.
 
     Args:
         document: in UTF-8.
-        convert: given the elements below the children of the root.
+        convert: called with the elements below the children of the root.
     """
     if _DOCTYPE.match(document):
         raise Malformed("it has a document type, which is never accepted")
-    # What would cost much memory is counted before the parser sees it, where there is room for so much.
-    if len(document) > MAX_ELEMENTS * _ELEMENT and _is_over(MAX_ELEMENTS, document, b"<", _START):
-        raise Malformed(f"it has more than {MAX_ELEMENTS} elements")
-    if len(document) > MAX_ATTRIBUTES * _ATTRIBUTE and _is_over(MAX_ATTRIBUTES, document, b"=", _VALUE):
-        raise Malformed(f"it has more than {MAX_ATTRIBUTES} attributes")
-    growing = _Growing(convert, long=len(document) > MAX_TEXT)
+    # What would cost much memory is counted before the parser sees it, where there is room for that many.
+    if (
+        len(document) > BUDGET.elements * _ELEMENT
+        and document.count(b"<") - document.count(b"</") > BUDGET.elements
+    ):
+        raise OverBudget(f"it has more than {BUDGET.elements} elements")
+    if len(document) > BUDGET.attributes * _ATTRIBUTE and _has_many_attributes(document):
+        raise OverBudget(f"it has more than {BUDGET.attributes} attributes")
+    growing = _Growing(convert, long=len(document) > BUDGET.text, namespaces=b"xmlns" in document)
+    view = memoryview(document)
     # What was not whole when the last piece ended began behind `begin`.
     size, begin, end = _PIECE, 0, 0
     pause = 0 if len(document) > _STEP else _STEP
@@ -91,21 +96,57 @@ def parse_in_steps(document: bytes, convert: Convert | None = None) -> Steps[tup
         if end >= pause:
             yield
             pause = end + _STEP
-        start, end = end, end + size
-        growing.parser.feed(document[start:end])
-        if growing.harvest(long=end - begin > MAX_TEXT):
+        start, end = end, min(end + size, begin + BUDGET.record)
+        if end == start:
+            raise OverBudget(f"it has a part of more than {BUDGET.record} bytes")
+        growing.parser.feed(view[start:end])
+        if growing.harvest(long=end - begin > BUDGET.text):
             begin, size = start, _PIECE
         else:
             # Expat reads a token that is not whole from its beginning each time.
             size *= 2
     growing.parser.close()
-    return growing.finish(long=end - begin > MAX_TEXT)
+    return growing.finish(long=end - begin > BUDGET.text)
 
 
-def _is_over(most: int, document: bytes, sign: bytes, pattern: re.Pattern[bytes]) -> bool:
-    if document.count(sign) <= most:  # Nothing is faster.
+def _has_many_attributes(document: bytes) -> bool:
+    if document.count(b"=") <= BUDGET.attributes:  # Nothing is faster.
         return False
-    return next(itertools.islice(pattern.finditer(document), most, None), None) is not None
+    return next(itertools.islice(_VALUE.finditer(document), BUDGET.attributes, None), None) is not None
+
+
+class _PlainParser:
+    """Expat that knows no namespaces: a prefix stays part of the name.
+
+    For documents with namespaces. ElementTree's own parser writes the whole namespace into each name, and a
+    namespace can be long.
+    """
+
+    def __init__(self, builder: ET.TreeBuilder) -> None:
+        parser = expat.ParserCreate("utf-8")
+        parser.buffer_text = True
+        parser.StartElementHandler = builder.start
+        parser.EndElementHandler = builder.end
+        parser.CharacterDataHandler = builder.data
+        self._parser = parser
+
+    def feed(self, data: bytes | memoryview) -> None:
+        """Parse the next piece."""
+        self._parse(data, final=False)
+
+    def close(self) -> None:
+        """End the document."""
+        self._parse(b"", final=True)
+
+    def _parse(self, data: bytes | memoryview, *, final: bool) -> None:
+        try:
+            self._parser.Parse(data, final)
+        except expat.ExpatError as error:
+            failure = ET.ParseError(str(error))
+            failure.code, failure.position = error.code, (error.lineno, error.offset)
+        else:
+            return
+        raise failure
 
 
 class _Growing:
@@ -114,15 +155,18 @@ class _Growing:
     Args:
         convert: as above.
         long: a text or attribute may be too long.
+        namespaces: the document may have some.
     """
 
-    def __init__(self, convert: Convert | None, *, long: bool) -> None:
+    def __init__(self, convert: Convert | None, *, long: bool, namespaces: bool) -> None:
         self._convert = convert
         self._long = long
         builder = ET.TreeBuilder()
         #: Has the root as its child as soon as there is one.
         self._above: ET.Element = builder.start("", {})
-        self.parser = ET.XMLParser(target=builder, encoding="utf-8")  # noqa: S314  (caps: `parse_in_steps`)
+        self.parser: ET.XMLParser[Any] | _PlainParser = (
+            _PlainParser(builder) if namespaces else ET.XMLParser(target=builder, encoding="utf-8")  # noqa: S314  (caps: `parse_in_steps`)
+        )
         #: Of the root, and of the first of its children that are still in the tree.
         self._content: dict[str, Any] = {}
         self._inner: dict[str, Any] = {}
@@ -135,11 +179,15 @@ class _Growing:
             closed: all of it is whole. Otherwise the last of each level may still grow.
 
         Returns:
-            Whether there was anything.
+            True if there was anything.
+
+        Raises:
+            OverBudget: elements are nested too deep, or a text or name is too long.
         """
         if not len(self._above):
             return False
         root = self._above[0]
+        self._check_depth()
         whole = len(root) if closed else len(root) - 1
         some = whole > 0
         convert = None if long else self._convert
@@ -161,8 +209,16 @@ class _Growing:
         del root[: max(whole, 0)]
         return some
 
+    def _check_depth(self) -> None:
+        """Follow the elements that are still open; a tree that is too deep to be read is never grown."""
+        node, depth = self._above, 0
+        while len(node):
+            node, depth = node[-1], depth + 1
+            if depth > BUDGET.depth:
+                raise OverBudget(f"elements are nested more than {BUDGET.depth} deep")
+
     def finish(self, *, long: bool) -> tuple[str, Node]:
-        """The root's name and content."""
+        """Return the root's name and content."""
         self.harvest(long=long, closed=True)
         root = self._above[0]
         text = _value(root, 1, long=self._long)
@@ -170,20 +226,51 @@ class _Growing:
 
 
 def _value(element: ET.Element, depth: int, *, long: bool) -> Node:
-    if long and max(map(len, itertools.chain(*element.items())), default=0) > MAX_TEXT:
-        raise Malformed(f"an attribute is longer than {MAX_TEXT} characters")
+    if long and max(map(len, itertools.chain(*element.items())), default=0) > BUDGET.text:
+        raise OverBudget(f"an attribute is longer than {BUDGET.text} characters")
     if not len(element):
-        text = element.text
-        text = text.strip(_WHITE_SPACE) if text else ""
-        if long and len(text) > MAX_TEXT:
-            raise Malformed(f"a text is longer than {MAX_TEXT} characters")
+        text = _stripped(element.text)
+        if long and len(text) > BUDGET.text:
+            raise OverBudget(f"a text is longer than {BUDGET.text} characters")
         return text
-    if depth > MAX_DEPTH:
-        raise Malformed(f"elements are nested more than {MAX_DEPTH} deep")
+    if depth > BUDGET.depth:
+        raise OverBudget(f"elements are nested more than {BUDGET.depth} deep")
     content: dict[str, Any] = {}
     for child in element:
         _add(content, child.tag, _value(child, depth + 1, long=long))
-    return _named(content)
+    _named(content)
+    if depth == _FIELD:
+        return _inner_xml(element) if _is_mixed(element) else Nested(content, _inner_xml(element))
+    if depth < _FIELD and content.keys() <= HTML_TAGS and _is_mixed(element):
+        return _inner_xml(element)
+    return content
+
+
+def _is_mixed(element: ET.Element) -> bool:
+    """Return True if there is text beside the elements below `element`: it is text with markup, then."""
+    if _stripped(element.text):
+        return True
+    return any(_stripped(child.tail) or (len(child) and _is_mixed(child)) for child in element)
+
+
+def _stripped(text: str | None) -> str:
+    return text.strip(_WHITE_SPACE) if text else ""
+
+
+def _inner_xml(element: ET.Element) -> str:
+    """Write what is between the tags of an element."""
+    parts = [_escaped(element.text)]
+    for child in element:
+        attributes = "".join(f' {name}="{_escaped(value, quote=True)}"' for name, value in child.items())
+        inner = _inner_xml(child)
+        end = f">{inner}</{child.tag}>" if inner else "/>"
+        parts.append(f"<{child.tag}{attributes}{end}{_escaped(child.tail)}")
+    return "".join(parts).strip(_WHITE_SPACE)
+
+
+def _escaped(text: str | None, *, quote: bool = False) -> str:
+    text = (text or "").replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return text.replace('"', "&quot;") if quote else text
 
 
 def _add(content: dict[str, Any], name: str, value: Any) -> None:
@@ -196,21 +283,23 @@ def _add(content: dict[str, Any], name: str, value: Any) -> None:
 
 
 def _named(content: dict[str, Any]) -> dict[str, Any]:
-    if max(map(len, content), default=0) > MAX_NAME:
-        raise Malformed(f"a name is longer than {MAX_NAME} characters")
+    if max(map(len, content), default=0) > BUDGET.name:
+        raise OverBudget(f"a name is longer than {BUDGET.name} characters")
     return content
 
 
-def read_document(body: bytes) -> tuple[str, str | dict[str, Any]]:
-    """The root's name and content of any XML document, all names without their namespace prefix.
+def read_document(body: bytes, content_type: str = "") -> tuple[str, Node]:
+    """Return the root's name and content of any XML document, all names without their namespace prefix.
 
     Raises:
-        Malformed: not well-formed, hostile, too deep, or in an unknown or broken encoding.
+        Malformed: not well-formed, hostile, over the budget, or in an unknown or broken encoding.
     """
     try:
-        name, content = parse_xml(in_utf8(body))
+        name, content = parse_xml(to_utf8(body, content_type))
     except ET.ParseError as error:
         problem = where(error)
+    except OverBudget as error:
+        problem = str(error)
     except (UnicodeError, LookupError):
         problem = "its bytes do not fit the encoding it declares"
     else:
@@ -227,25 +316,9 @@ def _without_prefixes(content: Any) -> Any:
 
 
 def _local(name: str) -> str:
-    return name.rpartition("}")[2]
+    return name.rpartition(":")[2]
 
 
 def where(error: ET.ParseError) -> str:
-    """What is not well-formed, and in which line; nothing of the document is quoted."""
+    """Say what is not well-formed, and in which line; nothing of the document is quoted."""
     return f"{expat.errors.messages[error.code]}, line {error.position[0]}"
-
-
-def in_utf8(body: bytes) -> bytes:
-    """The document as UTF-8 without byte order mark; `body` itself in the usual case."""
-    for mark, encoding in _BOMS:
-        if body.startswith(mark):
-            return _DECLARATION_TEXT.sub("", body.decode(encoding), count=1).encode()
-    if b"\x00" in body:  # Expat would detect UTF-16 by itself, past the look-out for a document type.
-        raise UnicodeError
-    match = _DECLARATION.match(body[:256])
-    encoding = match.group(1).decode("ascii").lower() if match else "utf-8"
-    if encoding in _UTF8:
-        return body
-    if not _OTHER.fullmatch(encoding):
-        raise LookupError(encoding)
-    return _DECLARATION_TEXT.sub("", body.decode(encoding), count=1).encode()

@@ -35,7 +35,7 @@ from publitrac_async.transport.vendor_words import concern_credentials, shortene
 from publitrac_async.transport.xml import Convert
 from publitrac_async.v1.codes import METHOD_FAILED, MISSING_ARGUMENT, REASONS, Code
 from publitrac_async.v1.operations import METHODS
-from publitrac_async.v1.reading import children, number_of, read_in_steps, text_of
+from publitrac_async.v1.reading import Content, children, number_of, read_in_steps, text_of
 
 logger: Final = logging.getLogger("publitrac_async")
 
@@ -68,12 +68,12 @@ class Reply:
     """A successful answer.
 
     Attributes:
-        content: the children of `<response>`.
+        content: what is in it.
         status: the vendor's number.
         message: the vendor's words.
     """
 
-    content: dict[str, Any]
+    content: Content
     status: int
     message: str
 
@@ -101,9 +101,12 @@ def read_reply_in_steps(answer: Answer, convert: Convert | None = None) -> Steps
     if is_html(answer):
         raise failure or UnexpectedContent("the service answered with a web page instead of XML")
     try:
-        content = yield from read_in_steps(answer.body, framed=answer.framed, convert=convert)
+        found = yield from read_in_steps(answer, convert)
     except UnexpectedContent as error:
+        if failure is not None:
+            failure.vendor_message = error.vendor_message
         raise failure or error.with_traceback(None) from None
+    content = found.children
     status = number_of(content, "status")
     lines = _error_lines(content)
     problems = [_problem(line) for line in lines]
@@ -120,7 +123,7 @@ def read_reply_in_steps(answer: Answer, convert: Convert | None = None) -> Steps
         raise UnexpectedContent("the response has no <status>", vendor_message=words)
     if status not in _DOCUMENTED:
         logger.warning("the service answered with status %d, which its documents do not list", status)
-    return Reply(content, status, message)
+    return Reply(found, status, message)
 
 
 def _error_lines(content: dict[str, Any]) -> list[str]:

@@ -93,9 +93,10 @@ def campaign_key(campaign: Campaign) -> Hashable | None:
 
 def _page(answer: Answer, *, page: int) -> Steps[Page[Campaign]]:
     content = (yield from read_reply_in_steps(answer)).content
-    if "campaigns" not in content:
+    found = content.children
+    if "campaigns" not in found:
         # The sample has no element around them; a list named like others of the vendor is read as well.
-        inner = {name: value for name, value in content.items() if name not in ENVELOPE}
-        content = {"campaigns": inner, "paging": content.get("paging")}
-    found = records_of(content, "campaigns", "campaign", page=page)
-    return page_of(content, [record_from_wire(Campaign, fields) for fields in found], page)
+        inner = {name: value for name, value in found.items() if name not in ENVELOPE}
+        found = {"campaigns": inner, "paging": found.get("paging")}
+    campaigns = records_of(found, "campaigns", "campaign", page=page)
+    return page_of(content, [record_from_wire(Campaign, fields) for fields in campaigns], page)

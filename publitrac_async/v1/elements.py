@@ -9,9 +9,9 @@ from xml.etree import ElementTree as ET
 
 from attrs import frozen
 
-from publitrac_async.config import MAX_NAME
 from publitrac_async.converters import native_hooks
 from publitrac_async.models import UNSET, Lead
+from publitrac_async.transport.budget import BUDGET
 
 _WHITE_SPACE: Final = " \t\r\n"
 
@@ -55,7 +55,7 @@ def lead_of_element(container: str, element: ET.Element) -> Lead | None:
         text = text.strip(_WHITE_SPACE) if text else ""
         known = by_name.get(name)
         if known is None:
-            if name in custom or len(name) > MAX_NAME:
+            if name in custom or len(name) > BUDGET.name:
                 return None
             custom[name] = text
             continue

@@ -136,7 +136,7 @@ def one_lead(answer: Answer) -> Steps[Lead]:
         UnexpectedContent: the response announces leads that cannot be found in it, or several.
     """
     reply = yield from read_reply_in_steps(answer, lead_of_element)
-    leads = leads_of(reply.content, page=1)
+    leads = leads_of(reply.content.children, page=1)
     if not leads:
         raise LeadNotFound("no lead matches", status=answer.status, code=reply.status)
     if len(leads) > 1:
@@ -155,7 +155,7 @@ def _is_empty(value: object) -> bool:
 
 def _page_of_leads(answer: Answer, *, page: int) -> Steps[Page[Lead]]:
     content = (yield from read_reply_in_steps(answer, lead_of_element)).content
-    return page_of(content, leads_of(content, page=page), page)
+    return page_of(content, leads_of(content.children, page=page), page)
 
 
 def leads_of(content: dict[str, Any], *, page: int) -> list[Lead]:

@@ -169,7 +169,7 @@ class OpportunityRecord:
     created_date: DateTime = UNSET
     last_updated: DateTime = UNSET
     other_fields: Mapping[str, Any] = field(factory=dict)
-    unparsed: Mapping[str, str] = field(factory=dict, eq=False)
+    unparsed: Mapping[str, Any] = field(factory=dict, eq=False)
 
 
 @define(kw_only=True)
@@ -196,7 +196,7 @@ class Campaign:
     created_date: DateTime = UNSET
     last_updated: DateTime = UNSET
     other_fields: Mapping[str, Any] = field(factory=dict)
-    unparsed: Mapping[str, str] = field(factory=dict, eq=False)
+    unparsed: Mapping[str, Any] = field(factory=dict, eq=False)
 
 
 @define(kw_only=True)

@@ -76,18 +76,19 @@ def _page(answer: Answer, *, page: int) -> Steps[Page[OpportunityRecord]]:
     content = (yield from read_reply_in_steps(answer)).content
     records = [
         record_from_wire(OpportunityRecord, _day_last(fields))
-        for fields in records_of(content, "opportunities", "opportunity", page=page)
+        for fields in records_of(content.children, "opportunities", "opportunity", page=page)
     ]
     return page_of(content, records, page)
 
 
 def _day_last(fields: dict[str, Any]) -> dict[str, Any]:
-    closed = fields.get("Date_Closed")
+    name = next((name for name in fields if name.lower().replace("_", "") == "dateclosed"), None)
+    closed = fields.get(name) if name else None
     match = _DAY_FIRST.fullmatch(closed) if isinstance(closed, str) else None
-    if match is None:
+    if name is None or match is None:
         return fields
     day, month, year = map(int, match.groups())
     try:
-        return fields | {"Date_Closed": date(year, month, day).isoformat()}
+        return fields | {name: date(year, month, day).isoformat()}
     except ValueError:  # The record keeps what is no date as it is.
         return fields

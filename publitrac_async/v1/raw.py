@@ -45,8 +45,9 @@ def call(
 
 def _content(answer: Answer) -> Steps[dict[str, Any]]:
     reply = yield from read_reply_in_steps(answer)
-    _make_lists(reply.content)
-    return reply.content
+    content = reply.content.children
+    _make_lists(content)
+    return content
 
 
 def _make_lists(node: Any) -> None:

@@ -1,4 +1,4 @@
-"""Reads the XML of an answer: hardened, and tolerant only where the vendor's samples need it.
+"""Read the XML of a response: strictly, then with visible repairs, tolerant only where it can do no harm.
 
 A document becomes nested dicts: an element with children is a dict, one without is its text, repeated
 siblings are a list. Text is stripped: the samples have line breaks and spaces where none belong.
@@ -7,64 +7,90 @@ siblings are a list. Text is stripped: the samples have line breaks and spaces w
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar
 from xml.etree import ElementTree as ET
 
+from attrs import field, frozen
+
 from publitrac_async.errors import UnexpectedContent
 from publitrac_async.pagination import Page
+from publitrac_async.transport.budget import OverBudget
+from publitrac_async.transport.decoding import to_utf8
+from publitrac_async.transport.operation import Answer
+from publitrac_async.transport.repair import repair
 from publitrac_async.transport.steps import Steps, at_once
-from publitrac_async.transport.xml import Convert, Malformed, Node, in_utf8, parse_in_steps, where
+from publitrac_async.transport.vendor_words import words_of_text
+from publitrac_async.transport.xml import Convert, Malformed, Node, parse_in_steps, where
 
 T = TypeVar("T")
+
+logger: Final = logging.getLogger("publitrac_async")
 
 #: Elements of a response beside its records.
 ENVELOPE: Final = frozenset({"status", "message", "errors", "error", "paging"})
 
+_ROOT: Final = "response"
 _CLOSE: Final = b"</response>"
 _NUMBER: Final = re.compile(r"-?[0-9]{1,18}")
 
 
-def read_response(body: bytes, *, framed: bool) -> dict[str, Any]:
-    """The children of `<response>`.
+@frozen
+class Content:
+    """What is in a response.
 
-    One defect is mended: the closing tag of the root is missing, as in the vendor's sample of getList, and
-    everything else is there. That is done only where the end of the body was announced, so that a cut
-    answer can never pass for a whole one.
+    Attributes:
+        children: of `<response>`.
+        repaired: what was repaired, by kind; see `publitrac_async.transport.repair`.
+    """
+
+    children: dict[str, Any]
+    repaired: Mapping[str, int] = field(factory=dict)
+
+
+def read_response(answer: Answer) -> Content:
+    """Read the children of `<response>`.
+
+    Strictly first. One defect is the vendor's own, in its sample of getList: the closing tag of the root is
+    missing, and everything else is there. It is added where the end of the body was announced, so that a
+    cut response can never pass for a whole one. After that, wrong characters are repaired, unless
+    `answer.repair` is false.
 
     Args:
-        body: the answer.
-        framed: the end of the body was announced (length or chunks).
+        answer: the response.
 
     Raises:
         UnexpectedContent: not XML, cut, mis-nested, hostile, too deep, in an unknown or broken encoding,
             or without `<response>`.
     """
-    return at_once(read_in_steps(body, framed=framed))
+    return at_once(read_in_steps(answer))
 
 
-def read_in_steps(body: bytes, *, framed: bool, convert: Convert | None = None) -> Steps[dict[str, Any]]:
-    """The same in steps; `convert` is that of `publitrac_async.transport.xml`."""
-    cut = False
+def read_in_steps(answer: Answer, convert: Convert | None = None) -> Steps[Content]:
+    """Do the same in steps; `convert` is that of `publitrac_async.transport.xml`."""
+    body = answer.body
+    if not body.strip():
+        raise UnexpectedContent(f"the response is empty ({len(body)} bytes)")
     try:
-        name, content = yield from _mended(in_utf8(body), convert, framed=framed)
-        if name == "response" and isinstance(content, dict):
-            return content
-        problem = "the answer is XML without <response> and its content"
-    except ET.ParseError as error:
-        cut = True  # ... for all we know, and then it may be whole the next time.
-        problem = f"the answer is not well-formed XML: {where(error)}"
-    except Malformed as error:
-        problem = f"the answer is XML that is not accepted: {error}"
-    except (UnicodeError, LookupError):
-        problem = "the answer's bytes do not fit the encoding it declares"
-    raise UnexpectedContent(problem, retryable=cut)
+        document = to_utf8(body, answer.content_type)
+        content = yield from _parsed(document, convert, framed=answer.framed)
+    except (ET.ParseError, UnicodeError) as error:
+        repaired = yield from _repaired(answer, convert)
+        if repaired is None:
+            raise _unreadable(error, answer) from None
+        return repaired
+    except LookupError:
+        raise UnexpectedContent("the response declares an encoding that is not known") from None
+    except (Malformed, OverBudget) as error:
+        raise UnexpectedContent(f"the response is XML that is not accepted: {error}") from None
+    return content
 
 
-def _mended(document: bytes, convert: Convert | None, *, framed: bool) -> Steps[tuple[str, Node]]:
+def _parsed(document: bytes, convert: Convert | None, *, framed: bool) -> Steps[Content]:
     try:
-        return (yield from parse_in_steps(document, convert))
+        name, content = yield from parse_in_steps(document, convert)
     except ET.ParseError:
         if not framed or not document.rstrip().endswith(b">"):
             raise
@@ -74,11 +100,54 @@ def _mended(document: bytes, convert: Convert | None, *, framed: bool) -> Steps[
             name, content = "", ""
         if "status" not in content or isinstance(content, str):
             raise  # What failed first says more.
-        return name, content
+    return Content(_children_of_root(name, content))
+
+
+def _repaired(answer: Answer, convert: Convert | None) -> Steps[Content | None]:
+    if not (answer.framed and answer.repair):
+        return None
+    try:
+        body = to_utf8(answer.body, answer.content_type)
+    except UnicodeError:
+        body = answer.body
+    found = repair(body, _ROOT)
+    if found is None:
+        return None
+    document, counts = found
+    try:
+        name, content = yield from parse_in_steps(document, convert)
+    except (ET.ParseError, Malformed, OverBudget):
+        return None
+    logger.warning(
+        "a response was not well-formed and was repaired: %s",
+        ", ".join(f"{kind} {count}" for kind, count in counts.items()),
+    )
+    return Content(_children_of_root(name, content), counts)
+
+
+def _children_of_root(name: str, content: Node) -> dict[str, Any]:
+    if name != _ROOT:
+        raise UnexpectedContent("the response is XML, but not a <response>")
+    if isinstance(content, str):
+        raise UnexpectedContent(
+            "the <response> is empty" if content == "" else "the <response> holds only text"
+        )
+    return content
+
+
+def _unreadable(error: ET.ParseError | UnicodeError, answer: Answer) -> UnexpectedContent:
+    """Make the error for a body that is no XML, with what it says if it is short text."""
+    start = answer.body.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if not start.startswith(b"<"):
+        return UnexpectedContent("the response is text, not XML", vendor_message=words_of_text(answer.body))
+    problem = where(error) if isinstance(error, ET.ParseError) else "its bytes fit no encoding it declares"
+    # A document that was cut may be whole the next time; one that arrived whole would be the same again.
+    cut = not answer.framed or _CLOSE not in answer.body
+    return UnexpectedContent(f"the response is not well-formed XML: {problem}", retryable=cut)
 
 
 def children(node: Node | None, name: str) -> list[Any]:
-    """All children of that name, none, one or many."""
+    """Find all children of that name: none, one or many."""
     if not isinstance(node, dict):
         return []
     value = node.get(name)
@@ -88,13 +157,13 @@ def children(node: Node | None, name: str) -> list[Any]:
 
 
 def text_of(node: Node | None, name: str) -> str:
-    """The stripped text of the first child of that name, ``""`` without one."""
+    """Return the stripped text of the first child of that name, ``""`` without one."""
     found = children(node, name)
     return found[0].strip() if found and isinstance(found[0], str) else ""
 
 
 def number_of(node: Node | None, name: str) -> int | None:
-    """The first child of that name as an integer, ``None`` if it is none."""
+    """Return the first child of that name as an integer, ``None`` without one."""
     text = text_of(node, name)
     return int(text) if _NUMBER.fullmatch(text) else None
 
@@ -132,15 +201,15 @@ def records_of(content: dict[str, Any], container: str, name: str, *, page: int)
     return []
 
 
-def page_of(content: dict[str, Any], items: Sequence[T], page: int) -> Page[T]:
-    """A page with what `<paging>` says of it; "offset" is the size of a full page.
+def page_of(content: Content, items: Sequence[T], page: int) -> Page[T]:
+    """Make a page with what `<paging>` says of it; "offset" is the size of a full page.
 
     Args:
-        content: children of `<response>`.
-        items: what is on the page.
-        page: the number that was asked for, for answers without paging.
+        content: of the response.
+        items: the records on the page.
+        page: the number that was asked for, for responses without paging.
     """
-    paging = next(iter(children(content, "paging")), None)
+    paging = next(iter(children(content.children, "paging")), None)
     number = number_of(paging, "page")
     size, total = number_of(paging, "offset"), number_of(paging, "total")
-    return Page(tuple(items), page if number is None else number, size, total)
+    return Page(tuple(items), page if number is None else number, size, total, repaired=content.repaired)

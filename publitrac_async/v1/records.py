@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from publitrac_async.converters import FROM_WIRE, TO_WIRE, unwritable
+from publitrac_async.converters import FROM_WIRE, TO_WIRE, as_sent, unwritable
 from publitrac_async.models import UNSET, vendor_name
 
 R = TypeVar("R")
@@ -23,7 +23,7 @@ def record_from_wire(kind: Callable[..., R], fields: Mapping[str, Any]) -> R:
     """
     attributes = _attributes(kind)
     values: dict[str, Any] = {}
-    unparsed: dict[str, str] = {}
+    unparsed: dict[str, Any] = {}
     other: dict[str, Any] = {}
     for name, value in fields.items():
         attribute = attributes.get(name.lower().replace("_", ""))
@@ -33,7 +33,7 @@ def record_from_wire(kind: Callable[..., R], fields: Mapping[str, Any]) -> R:
         try:
             values[attribute.name] = FROM_WIRE[attribute.type](value, None)
         except (ValueError, TypeError):
-            unparsed[name] = str(value)
+            unparsed[name] = as_sent(value)
             values[attribute.name] = None
     return kind(**values, other_fields=other, unparsed=unparsed)
 

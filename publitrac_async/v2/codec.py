@@ -23,6 +23,7 @@ from publitrac_async.errors import (
     ValidationError,
 )
 from publitrac_async.models import Accepted, Lead
+from publitrac_async.transport.budget import OverBudget, load_json
 from publitrac_async.transport.classify import error_for_status, is_html
 from publitrac_async.transport.operation import Answer
 from publitrac_async.transport.secret import Secret
@@ -162,9 +163,11 @@ def _code(value: Any) -> int | None:
 def _parse(body: bytes) -> dict[str, Any] | None:
     content: Any
     try:
-        content = orjson.loads(body)
+        content = load_json(body)
     except orjson.JSONDecodeError:
         content = _parse_as_documented(body)
+    except OverBudget:
+        return None
     return content if isinstance(content, dict) else None
 
 

@@ -26,6 +26,8 @@ _OTHER: Final = frozenset({"exceptionmessage", "exceptiontype", "stacktrace", "t
 
 #: An id: Vitec does not document its form. A sentence about an error has no digit.
 _ID: Final = re.compile(r"(?=.*\d)[^\x00-\x1f\x7f<>]{1,100}")
+#: What .NET writes for a character that an XML name cannot have (`XmlConvert.EncodeLocalName`).
+_ENCODED: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")
 _NAME: Final = re.compile(r"[\w.\[\]]+")
 _PARTS: Final = frozenset({"person", "receiver", "leadsource", "marketing", "message"})
 
@@ -159,7 +161,8 @@ def _problem(text: str, field: str | None) -> Problem:
 
 
 def _field(name: str) -> str | None:
-    """The field's path in the vendor's JSON names, without the parameter's name in front of it."""
+    """Return the field's path in the vendor's JSON names, without the parameter's name in front of it."""
+    name = _ENCODED.sub(lambda match: chr(int(match[1], 16)), name)
     if not _NAME.fullmatch(name):
         return None
     segments = [segment[:1].lower() + segment[1:] for segment in name.split(".") if segment]

@@ -5,13 +5,18 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import quote
 
+from publitrac_async.transport.budget import SHORT_BODY
 from publitrac_async.transport.operation import Operation, OperationClass
 
 NAME: Final = "PublicAdvertising/{customerId}/Contact/Person/Lead"
 
 #: Only the person is looked for, so every call makes another lead.
 CREATE_PERSON_LEAD: Final = Operation(
-    name=NAME, verb="POST", path=f"/{NAME}", operation_class=OperationClass.APPEND
+    name=NAME,
+    verb="POST",
+    path=f"/{NAME}",
+    operation_class=OperationClass.APPEND,
+    max_body=SHORT_BODY,
 )
 
 

@@ -525,7 +525,7 @@ def test_46_empty_elements_are_written_in_two_ways():
     from publitrac_async.v1.reading import read_response
 
     body = b"<response><a></a><b/><c> \n </c></response>"
-    assert read_response(body, framed=True) == {"a": "", "b": "", "c": ""}
+    assert read_response(Answer(200, body)).children == {"a": "", "b": "", "c": ""}
     assert lead_from_wire({"score": "", "firstName": "", "isCustomer": ""}) == Lead(
         score=None, first_name="", is_customer=None
     )

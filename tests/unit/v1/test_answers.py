@@ -62,7 +62,7 @@ class TestSuccess:
     )
     def test_a_status_of_the_documented_families_is_success(self, status):
         reply = read_reply(Answer(200, response("<lead/>", status=status, message="Done.")))
-        assert (reply.status, reply.message, reply.content["lead"]) == (status, "Done.", "")
+        assert (reply.status, reply.message, reply.content.children["lead"]) == (status, "Done.", "")
 
     @pytest.mark.parametrize("status", [1000, 2007, 5999])
     def test_a_status_inside_the_families_that_is_not_documented_is_logged(self, status, caplog):

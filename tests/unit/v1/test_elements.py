@@ -12,8 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from publitrac_async import Lead, UnexpectedContent
-from publitrac_async.config import MAX_NAME, MAX_TEXT
 from publitrac_async.converters import NATIVE_FIELDS, lead_from_wire
+from publitrac_async.transport.budget import BUDGET
 from publitrac_async.transport.operation import Answer
 from publitrac_async.transport.steps import at_once
 from publitrac_async.v1 import leads as module
@@ -49,7 +49,7 @@ def by_content(body: bytes) -> tuple[Lead, ...]:
     """The same through dicts."""
     return tuple(
         lead_from_wire(fields)
-        for container in children(read_response(body, framed=True), "leads")
+        for container in children(read_response(Answer(200, body)).children, "leads")
         for fields in children(container, "lead")
         if isinstance(fields, dict)
     )
@@ -98,9 +98,9 @@ def test_leads_of_several_containers_keep_their_order() -> None:
 @pytest.mark.parametrize(
     "field",
     [
-        f"<{'n' * (MAX_NAME + 1)}/>",
-        f"<notes>{'x' * (MAX_TEXT + 1)}</notes>",
-        f"<notes a='{'x' * (MAX_TEXT + 1)}'/>",
+        f"<{'n' * (BUDGET.name + 1)}/>",
+        f"<notes>{'x' * (BUDGET.text + 1)}</notes>",
+        f"<notes a='{'x' * (BUDGET.text + 1)}'/>",
     ],
     ids=["name", "text", "attribute"],
 )

@@ -6,10 +6,12 @@ import codecs
 import gc
 import socket
 import time
+from typing import Any
 
 import pytest
 
 from publitrac_async import UnexpectedContent
+from publitrac_async.transport.operation import Answer
 from publitrac_async.v1.reading import children, number_of, read_response, text_of
 from tests.support.v1 import sample
 
@@ -19,36 +21,36 @@ ANSWER = (
 )
 
 
+def content_of(body: bytes, **answer: Any) -> dict[str, Any]:
+    return read_response(Answer(200, body, **answer)).children
+
+
 def first_name(body: bytes) -> str:
-    return read_response(body, framed=True)["leads"]["lead"]["firstName"]
+    return content_of(body)["leads"]["lead"]["firstName"]
 
 
-def refused(body: bytes, *, framed: bool = True) -> UnexpectedContent:
+def refused(body: bytes, **answer: Any) -> UnexpectedContent:
     with pytest.raises(UnexpectedContent) as caught:
-        read_response(body, framed=framed)
+        read_response(Answer(200, body, **answer))
     return caught.value
 
 
 class TestShape:
     def test_elements_become_text_dicts_and_lists(self):
-        content = read_response(
-            b"<response><a>1</a><b/><c></c><d>x</d><d>y</d><d><e> z </e></d>\n<f>\t 1 \r\n</f></response>",
-            framed=True,
+        content = content_of(
+            b"<response><a>1</a><b/><c></c><d>x</d><d>y</d><d><e> z </e></d>\n<f>\t 1 \r\n</f></response>"
         )
         assert content == {"a": "1", "b": "", "c": "", "d": ["x", "y", {"e": "z"}], "f": "1"}
 
     def test_cdata_comments_and_entities(self):
-        content = read_response(
+        content = content_of(
             b"<response><a><![CDATA[<b>&amp;]]></a><b>x<!-- no -->y</b><c>&lt;&#233;&#xe9;</c>"
-            b"<?pi x?></response>",
-            framed=True,
+            b"<?pi x?></response>"
         )
         assert content == {"a": "<b>&amp;", "b": "xy", "c": "<éé"}
 
     def test_only_white_space_of_xml_is_stripped(self):
-        assert read_response("<response><a>\n\u00a0x\u2003 </a></response>".encode(), framed=True) == {
-            "a": "\u00a0x\u2003"
-        }
+        assert content_of("<response><a>\n\u00a0x\u2003 </a></response>".encode()) == {"a": "\u00a0x\u2003"}
 
     def test_none_one_and_many(self):
         assert children({"a": "x"}, "b") == children("text", "a") == children(None, "a") == []
@@ -78,7 +80,7 @@ class TestMending:
     def test_the_sample_of_get_list_is_mended(self):
         body = sample("v1/get_list_answer.xml")
         assert not body.rstrip().endswith(b"</response>")
-        assert read_response(body, framed=True)["leads"]["lead"]["email"] == "johnsmith@publipage.com"
+        assert content_of(body)["leads"]["lead"]["email"] == "johnsmith@publipage.com"
 
     def test_not_where_the_end_was_not_announced(self):
         error = refused(sample("v1/get_list_answer.xml"), framed=False)
@@ -89,7 +91,7 @@ class TestMending:
         mended = []
         for length in range(len(whole)):
             try:
-                content = read_response(whole[:length], framed=True)
+                content = content_of(whole[:length])
             except UnexpectedContent:
                 continue
             mended.append(length)
@@ -107,8 +109,9 @@ class TestMending:
             b"<response><status>2001</status>&",
             b"<response><status>2001</status></response",
             b"<response><status>2001</status></response><again/>",
+            b"<response><status>2001</status></response><response><status>9000</status></response>",
             b"<response><leads></leads>",
-            b"<a><response><status>2001</status></response>",
+            b"<x><response><status>2001</status></response>",
         ],
     )
     def test_nothing_else_is_mended(self, body):
@@ -145,19 +148,40 @@ class TestEncodings:
     def test_a_byte_order_mark_is_believed(self, mark, encoding, declaration):
         assert first_name(mark + (declaration + ANSWER).encode(encoding)) == "Zoë"
 
+    @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+    @pytest.mark.parametrize("before", ["", "\n", '<?xml version="1.0" encoding="utf-16"?>'])
+    def test_utf_16_needs_no_mark(self, encoding, before):
+        assert first_name((before + ANSWER).encode(encoding)) == "Zoë"
+
+    @pytest.mark.parametrize("declared", [None, "UTF-8", "ISO-8859-1", "windows-1252", "klingon", "utf-16"])
+    @pytest.mark.parametrize("charset", ["", "; charset=utf-8", "; charset=iso-8859-1", "; charset=x"])
+    def test_bytes_that_are_utf_8_are_read_so_whatever_is_declared(self, declared, charset):
+        declaration = f"<?xml version='1.0' encoding='{declared}'?>\n" if declared else ""
+        content = content_of((declaration + ANSWER).encode(), content_type=f"text/xml{charset}", repair=False)
+        assert content["leads"]["lead"]["firstName"] == "Zoë"
+
+    @pytest.mark.parametrize("charset", ["iso-8859-1", '"ISO-8859-1"', "latin1", "windows-1252"])
+    @pytest.mark.parametrize("declared", [None, "UTF-8", "iso-8859-5"])
+    def test_the_header_comes_before_the_declaration(self, charset, declared):
+        declaration = f"<?xml version='1.0' encoding='{declared}'?>\n" if declared else ""
+        body = (declaration + ANSWER).encode("latin-1")
+        content = content_of(body, content_type=f"text/xml; charset={charset}", repair=False)
+        assert content["leads"]["lead"]["firstName"] == "Zoë"
+
+    def test_iso_8859_1_is_read_as_windows_1252_as_browsers_do(self):
+        text = ANSWER.replace("Zoë", "“Zoë” 5 €")
+        body = b"<?xml version='1.0' encoding='ISO-8859-1'?>" + text.encode("cp1252")
+        assert first_name(body) == "“Zoë” 5 €"
+
     @pytest.mark.parametrize(
         "body",
         [
             ANSWER.encode("latin-1"),
             b"<?xml version='1.0' encoding='utf-8'?>" + ANSWER.encode("latin-1"),
             b"<?xml version='1.0' encoding='us-ascii'?>" + ANSWER.encode("latin-1"),
-            b"<?xml version='1.0' encoding='klingon'?>" + ANSWER.encode(),
-            b"<?xml version='1.0' encoding='punycode'?>" + ANSWER.encode(),
+            b"<?xml version='1.0' encoding='klingon'?>" + ANSWER.encode("latin-1"),
+            b"<?xml version='1.0' encoding='utf-7'?>" + ANSWER.encode("utf-7"),
             b"<?xml version='1.0' encoding='unicode_escape'?>" + ANSWER.encode("unicode_escape"),
-            b"<?xml version='1.0' encoding='rot13'?>" + ANSWER.encode(),
-            b"<?xml version='1.0' encoding='utf-16'?>" + ANSWER.encode(),
-            ANSWER.encode("utf-16-le"),
-            ANSWER.encode("utf-16-be"),
             codecs.BOM_UTF16_LE + ANSWER.encode("utf-16-le")[:-1],
             codecs.BOM_UTF16_LE + b"\x00\xd8" * 4,
             codecs.BOM_UTF8 + ANSWER.encode("latin-1"),
@@ -171,7 +195,7 @@ class TestEncodings:
         ],
     )
     def test_bytes_that_fit_no_encoding_are_a_typed_error(self, body):
-        refused(body)
+        refused(body, repair=False)
 
 
 def _nested(head: bytes, unit: bytes, count: int) -> bytes:
@@ -193,7 +217,6 @@ HOSTILE = {
     ),
     "a document type after a comment": b"<?xml version='1.0'?><!-- - -> -->\n<!DOCTYPE r []><response/>",
     "an external parameter entity": b'<!DOCTYPE r [<!ENTITY % x SYSTEM "http://127.0.0.1:9/">%x;]><response/>',
-    "an undefined entity": b"<response>&nbsp;<status>2001</status></response>",
     "depth": b"<response>" + b"<a>" * 1_000_000,
     "depth that ends": b"<response>" + b"<a>" * 100_000 + b"</a>" * 100_000 + b"</response>",
     "a long text": _nested(b"<a>", b"x", 4 * 2**20),
@@ -230,6 +253,7 @@ def test_hostile_documents_are_refused_at_once(body, monkeypatch):
     try:
         started = time.thread_time()
         error = refused(body)
+        assert not error.retryable or b"</response>" not in body
         assert time.thread_time() - started < 0.5  # CPU of this thread, not time on the wall.
     finally:
         gc.enable()
@@ -239,14 +263,14 @@ def test_hostile_documents_are_refused_at_once(body, monkeypatch):
 
 @pytest.mark.parametrize(
     "body",
-    [b"<response>\n" * 63, _nested(b"", b"<a>x</a>", 100_000), _nested(b"<a>", b"x", 2**20 - 10) + b""],
+    [b"<response>\n" * 63, _nested(b"", b"<a>x</a>", 70_000), _nested(b"<a>", b"x", 2**20 - 10) + b""],
 )
 def test_what_is_large_is_not_therefore_hostile(body):
     if body.endswith(b"<response>\n"):
         body = body[: -len(b"\n")] + b"</response>" * 63
-        assert read_response(body, framed=True)
+        assert content_of(body)
     elif b"</a>" in body:
-        assert len(read_response(body, framed=True)["a"]) == 100_000
+        assert len(content_of(body)["a"]) == 70_000
     else:
         whole = body.replace(b"<status>", b"</a><status>")
-        assert len(read_response(whole, framed=True)["a"]) == 2**20 - 10
+        assert len(content_of(whole)["a"]) == 2**20 - 10
