@@ -85,6 +85,8 @@ class PublitracClient(BaseClient):
         auth_in: where the v1 credentials of a POST go; a GET has them in the query in any case.
         api_key_param: how v1 spells the key's parameter; the documents also have ``apiKey``.
         v1_shapes: what the documents of v1 leave open.
+        repair: read a v1 response that arrived whole and is no XML because of wrong characters: they are
+            repaired, never the structure, and a log record and ``Page.repaired`` say so.
         allow_insecure_http: accept plain ``http`` to any host.
 
     Raises:
@@ -113,6 +115,7 @@ class PublitracClient(BaseClient):
         auth_in: Placement = "query",
         api_key_param: str = "apikey",
         v1_shapes: V1Shapes | None = None,
+        repair: bool = True,
         allow_insecure_http: bool = False,
     ) -> None:
         sealed = [
@@ -161,6 +164,7 @@ class PublitracClient(BaseClient):
             StaticCredentials(credentials),
             has_credentials=user is not None,
             shapes=v1_shapes,
+            repair=repair,
         )
         self._v2 = V2(
             self._transport,

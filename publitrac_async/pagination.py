@@ -19,6 +19,8 @@ T_co = TypeVar("T_co", covariant=True)
 _REMEMBERED: Final = 20_000
 #: Pages in a row that may be read without finding anything new, before the walk is given up.
 _PATIENCE: Final = 50
+#: Pages in a row that cannot be read, after which a walk that steps over them ends.
+_UNREADABLE: Final = 5
 
 
 @frozen
@@ -33,6 +35,8 @@ class Page(Generic[T]):
         total: items on all pages as the service says; ``None`` where the answer has no paging.
         repaired: what was repaired before the page could be read, by kind; empty for a good page. A repair
             changes characters, never which items and fields there are.
+        unreadable: why the page could not be read, where a walk was asked to go on behind such pages; it has
+            no items then.
     """
 
     items: tuple[T, ...]
@@ -40,6 +44,7 @@ class Page(Generic[T]):
     size: int | None = None
     total: int | None = None
     repaired: Mapping[str, int] = field(factory=dict, kw_only=True)
+    unreadable: UnexpectedContent | None = field(default=None, kw_only=True, eq=False)
 
     @property
     def pages(self) -> int | None:
@@ -83,9 +88,17 @@ class Pager(Generic[T]):
     def __aiter__(self) -> AsyncIterator[T]:
         return Items(self.pages())
 
-    def pages(self) -> AsyncIterator[Page[T]]:
-        """The pages, each with only the items that were not on an earlier one."""
-        return _Pages(self._fetch, self._start, self._key)
+    def pages(self, *, skip_unreadable: bool = False) -> AsyncIterator[Page[T]]:
+        """Walk over the pages, each with only the items that were not on an earlier one.
+
+        Args:
+            skip_unreadable: go on behind a page that cannot be read. It arrives without items and says why
+                in ``Page.unreadable``. Five of them in a row end the walk all the same.
+
+        Raises:
+            UnexpectedContent: as above, or a page cannot be read.
+        """
+        return _Pages(self._fetch, self._start, self._key, skip_unreadable=skip_unreadable)
 
 
 @forgets
@@ -97,7 +110,13 @@ class _Pages(Generic[T]):
         fetch: Callable[[int], Awaitable[Page[T]]],
         start: int,
         key: Callable[[T], Hashable | None],
+        *,
+        skip_unreadable: bool,
     ) -> None:
+        self._skip_unreadable = skip_unreadable
+        self._unreadable = 0
+        #: Pages in all, as the last response with that figure says.
+        self._pages: int | None = None
         self._fetch = fetch
         self._first = start
         self._next: int | None = start
@@ -116,7 +135,14 @@ class _Pages(Generic[T]):
         if self._next is None:
             raise StopAsyncIteration
         number = self._next
-        page = await self._fetch(number)
+        try:
+            page = await self._fetch(number)
+        except UnexpectedContent as error:
+            if not self._skip_unreadable or self._unreadable == _UNREADABLE:
+                raise
+            return self._stepped_over(number, error)
+        self._unreadable = 0
+        self._pages = page.pages
         # Past the end, some services answer with the last page.
         if page.number != number and (page.pages is None or number <= page.pages):
             raise UnexpectedContent(f"asked for page {number}, the service answered with page {page.number}")
@@ -148,6 +174,13 @@ class _Pages(Generic[T]):
         if self._next is None and not fresh and number > self._first:
             raise StopAsyncIteration
         return evolve(page, items=fresh, number=number)
+
+    def _stepped_over(self, number: int, error: UnexpectedContent) -> Page[T]:
+        self._unreadable += 1
+        self._items = None
+        self._furthest = max(self._furthest, number)
+        self._next = number + 1 if self._pages is None or number < self._pages else None
+        return Page((), number, total=self._total, unreadable=error)
 
     def _is_new(self, item: T) -> bool:
         key = self._key(item)

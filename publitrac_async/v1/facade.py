@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, overload
+
+from attrs import evolve
 
 from publitrac_async.checks import check_page
 from publitrac_async.errors import ConfigurationError
@@ -11,11 +13,13 @@ from publitrac_async.models import Lead
 from publitrac_async.pagination import Page, Pager
 from publitrac_async.transport.auth import Authenticator
 from publitrac_async.transport.boundary import boundary
-from publitrac_async.transport.operation import Call
+from publitrac_async.transport.operation import Answer, Call
 from publitrac_async.transport.pipeline import Transport
 from publitrac_async.transport.secret import Secret, seal
+from publitrac_async.transport.steps import Steps
 from publitrac_async.v1 import campaigns as campaign_requests
-from publitrac_async.v1 import histories, leads, lists, opportunities, raw, transactions
+from publitrac_async.v1 import histories, leads, lists, opportunities, transactions
+from publitrac_async.v1 import raw as requests
 from publitrac_async.v1.building import Request
 from publitrac_async.v1.models import (
     Campaign,
@@ -45,6 +49,10 @@ from publitrac_async.v1.shapes import V1Shapes
 T = TypeVar("T")
 
 
+def _parse_strictly(parse: Callable[[Answer], T | Steps[T]], answer: Answer) -> T | Steps[T]:
+    return parse(evolve(answer, repair=False))
+
+
 @boundary
 class V1:
     """PUBLITRAC API v1, reached as ``client.v1``.
@@ -66,7 +74,9 @@ class V1:
         *,
         has_credentials: bool = True,
         shapes: V1Shapes | None = None,
+        repair: bool = True,
     ) -> None:
+        self._repair = repair
         self._transport = transport
         self._credentials = credentials
         self._has_credentials = has_credentials
@@ -331,6 +341,7 @@ class V1:
             raise secret
         await self._transport.send(transactions.call(transaction, url=url, token=secret, email=email))
 
+    @overload
     async def call(
         self,
         method: str,
@@ -339,7 +350,31 @@ class V1:
         *,
         verb: Literal["GET", "POST"] | None = None,
         repeat: bool = False,
-    ) -> dict[str, Any]:
+        raw: Literal[False] = False,
+    ) -> dict[str, Any]: ...
+
+    @overload
+    async def call(
+        self,
+        method: str,
+        params: Mapping[str, Any] | None = None,
+        xml: str | None = None,
+        *,
+        verb: Literal["GET", "POST"] | None = None,
+        repeat: bool = False,
+        raw: Literal[True],
+    ) -> bytes: ...
+
+    async def call(
+        self,
+        method: str,
+        params: Mapping[str, Any] | None = None,
+        xml: str | None = None,
+        *,
+        verb: Literal["GET", "POST"] | None = None,
+        repeat: bool = False,
+        raw: bool = False,
+    ) -> dict[str, Any] | bytes:
         """Call any method by the vendor's name, for what this package has no function for.
 
         Args:
@@ -347,14 +382,18 @@ class V1:
             params: parameters besides the credentials.
             xml: the `query` document.
             verb: by default the documented one; of unknown methods POST with `xml` and GET without.
-            repeat: a second execution does no harm, so the call may be repeated after a lost answer. That
+            repeat: a second execution does no harm, so the call may be retried after a lost response. That
                 is known of the methods here, and assumed of unknown ones whose name begins with ``get``.
+            raw: return the body as it arrived, after decompression, and do not look into it: for a response
+                that cannot be read. An HTTP status of failure is an error all the same.
 
         Returns:
             The children of `<response>` as nested dicts; ``lead``, ``campaign``, ``opportunity`` and
-            ``error`` are always lists.
+            ``error`` are always lists. With `raw`, the body.
         """
-        return await self._send(raw.call(method, params, xml, verb=verb, repeat=repeat))
+        if raw:
+            return await self._send(requests.raw_call(method, params, xml, verb=verb, repeat=repeat))
+        return await self._send(requests.call(method, params, xml, verb=verb, repeat=repeat))
 
     async def _send(self, request: Request[T]) -> T:
         method = request.method
@@ -367,7 +406,7 @@ class V1:
             query=() if posts else request.parameters,
             form=request.parameters if posts else None,
             headers=(("accept", "application/xml"),),
-            parse=request.parse,
+            parse=request.parse if self._repair else partial(_parse_strictly, request.parse),
         )
         return await self._transport.send(call)
 

@@ -1,17 +1,20 @@
-"""Any method by its name, for what the documents leave open."""
+"""Call any method by its name, for what the documents leave open."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal, TypeVar
 
 from publitrac_async.checks import refuse
 from publitrac_async.errors import Problem
+from publitrac_async.transport.classify import error_for_status
 from publitrac_async.transport.operation import Answer, OperationClass
 from publitrac_async.transport.steps import Steps
 from publitrac_async.v1.answers import read_reply_in_steps
 from publitrac_async.v1.building import Request, request, text_of_number
 from publitrac_async.v1.operations import METHODS, method
+
+T = TypeVar("T")
 
 #: Elements that can come several times, so that code need not tell one from many.
 _REPEATED: Final = frozenset({"lead", "campaign", "opportunity", "error"})
@@ -25,7 +28,31 @@ def call(
     verb: Literal["GET", "POST"] | None,
     repeat: bool,
 ) -> Request[dict[str, Any]]:
-    """A call of any method."""
+    """Make the request of any method."""
+    return _request(name, parameters, xml, _content, verb=verb, repeat=repeat)
+
+
+def raw_call(
+    name: str,
+    parameters: Mapping[str, Any] | None,
+    xml: str | None,
+    *,
+    verb: Literal["GET", "POST"] | None,
+    repeat: bool,
+) -> Request[bytes]:
+    """Make the request of any method whose response is not to be read."""
+    return _request(name, parameters, xml, _body, verb=verb, repeat=repeat)
+
+
+def _request(
+    name: str,
+    parameters: Mapping[str, Any] | None,
+    xml: str | None,
+    parse: Callable[[Answer], T | Steps[T]],
+    *,
+    verb: Literal["GET", "POST"] | None,
+    repeat: bool,
+) -> Request[T]:
     if not (name.isascii() and name.isalnum()):
         refuse([Problem("letters and digits only", field="method", value=name)], None)
     known = METHODS.get(name)
@@ -40,7 +67,14 @@ def call(
     sent = {key: text_of_number(value) for key, value in (parameters or {}).items()}
     if xml is not None:
         sent["query"] = xml
-    return request(method(name, verb, kind), _content, sent)
+    return request(method(name, verb, kind), parse, sent)
+
+
+def _body(answer: Answer) -> bytes:
+    failure = error_for_status(answer)
+    if failure is not None:
+        raise failure
+    return answer.body
 
 
 def _content(answer: Answer) -> Steps[dict[str, Any]]:

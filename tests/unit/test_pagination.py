@@ -113,6 +113,54 @@ class TestPager:
         assert [item async for item in walk] == []
 
 
+class TestUnreadablePages:
+    """A page that cannot be read costs itself, not the rest of the walk."""
+
+    @staticmethod
+    def broken(shelf, *numbers):
+        async def fetch(number):
+            page = await shelf.fetch(number)
+            if number in numbers:
+                raise UnexpectedContent("not well-formed")
+            return page
+
+        return Pager(fetch, key=lambda item: item)
+
+    async def test_a_walk_ends_there_unless_it_is_asked_to_go_on(self):
+        pager = self.broken(Shelf(list("abcdefghi")), 2)
+        pages = pager.pages()
+        assert (await anext(pages)).items == tuple("abc")
+        with pytest.raises(UnexpectedContent):
+            await anext(pages)
+
+    @pytest.mark.parametrize("paging", [True, False])
+    @pytest.mark.parametrize("number", [1, 2, 3])
+    async def test_it_can_go_on_behind_the_page(self, number, paging):
+        shelf = Shelf(list("abcdefghi"), paging=paging)
+        pages = [page async for page in self.broken(shelf, number).pages(skip_unreadable=True)]
+        missing = "abcdefghi"[(number - 1) * 3 : number * 3]
+        assert "".join(item for page in pages for item in page.items) == "abcdefghi".replace(missing, "")
+        unreadable = [page for page in pages if page.unreadable is not None]
+        assert [(page.number, page.items) for page in unreadable] == [(number, ())]
+        assert isinstance(unreadable[0].unreadable, UnexpectedContent)
+
+    async def test_five_in_a_row_are_enough(self):
+        shelf = Shelf([*range(90)])
+        pages = self.broken(shelf, *range(2, 90)).pages(skip_unreadable=True)
+        with pytest.raises(UnexpectedContent):
+            async for _ in pages:
+                pass
+        assert shelf.asked == [1, 2, 3, 4, 5, 6, 7]
+
+    async def test_other_errors_are_not_stepped_over(self):
+        async def fetch(number):
+            raise ServerError("away")
+
+        with pytest.raises(ServerError):
+            async for _ in Pager(fetch, key=lambda item: item).pages(skip_unreadable=True):
+                pass
+
+
 class TestMovingPages:
     async def test_what_is_seen_twice_comes_once(self):
         shelf = Shelf(list("abcdef"), changes={2: lambda s: s.items.insert(0, "new")})

@@ -10,6 +10,7 @@ from publitrac_async import (
     LeadNotFound,
     OutcomeUnknown,
     RetryPolicy,
+    ServerError,
     UnexpectedContent,
     ValidationError,
 )
@@ -144,6 +145,30 @@ async def test_a_value_cannot_become_a_parameter():
         await client.call("getLead", {"email": "a&password=x"})
     assert service.last.query["password"] == "the-password"
     assert service.last.query["email"] == "a&password=x"
+
+
+async def test_the_body_can_be_had_as_it_arrived():
+    body = b"<response><leads><lead><notes>a < b \x0b</notes></lead></leads>"
+    async with v1(body, body, httpx.Response(500, content=body)) as (client, _):
+        with pytest.raises(UnexpectedContent):
+            await client.call("getLeads", {"page": 3})
+        assert await client.call("getLeads", {"page": 3}, raw=True) == body
+        with pytest.raises(ServerError):
+            await client.call("getLeads", raw=True)
+
+
+async def test_a_response_is_repaired_unless_the_client_is_told_not_to(caplog):
+    body = response("<leads><lead><notes>A\x0bB</notes></lead></leads>", status=2001)
+    async with v1(body) as (client, _):
+        page = await client.get_leads()
+        assert (page.items[0].notes, page.repaired) == ("AB", {"characters": 1})
+        assert (await client.call("getLeads"))["leads"]["lead"][0]["notes"] == "AB"
+    assert "repaired" in caplog.text
+    async with v1(body, repair=False) as (client, _):
+        with pytest.raises(UnexpectedContent):
+            await client.get_leads()
+        with pytest.raises(UnexpectedContent):
+            await client.call("getLeads")
 
 
 async def test_a_service_that_quotes_the_credentials_does_not_put_them_into_the_error():
