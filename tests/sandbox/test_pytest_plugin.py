@@ -72,26 +72,10 @@ def test_for_the_session(publitrac_sandbox_session, number):
 """
 
 FAILING = """
-import asyncio
-
-from publitrac_async import Lead, PublitracClient
-
 
 def test_fails(publitrac_sandbox, publitrac_env):
-    async def send():
-        async with PublitracClient.from_env() as publitrac:
-            await publitrac.v2.delayed_sync(Lead(email="a@example.com"))
-
-    asyncio.run(send())
+    asyncio.run(send("a@example.com"))
     assert publitrac_sandbox.received("syncLead")
-"""
-
-WITHOUT = """
-import sys
-
-
-def test_nothing_is_imported():
-    assert not [name for name in sys.modules if name.startswith("publitrac_async")]
 """
 
 
@@ -104,27 +88,28 @@ def run(folder, program, *options):
     return subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=folder, check=False)
 
 
-@pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["alone", "xdist"])
-def test_every_kind_of_test(tmp_path, options):
-    result = run(tmp_path, SUITE, *options)
+def test_every_kind_of_test(tmp_path):
+    result = run(tmp_path, SUITE + FAILING)
 
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert "9 passed" in result.stdout
-
-
-def test_a_failed_test_shows_what_arrived(tmp_path):
-    result = run(tmp_path, FAILING)
-
-    assert result.returncode == 1
+    assert "9 passed" in result.stdout, result.stdout + result.stderr
+    assert "1 failed" in result.stdout
     assert "<no syncLead; arrived: getToken, delayedSync a@example.com>" in result.stdout
     assert "Calls that the sandbox received" in result.stdout
     assert "2 v2 delayedSync a@example.com, HTTP 200, applied" in result.stdout
 
 
-def test_other_test_runs_import_nothing(tmp_path):
-    result = run(tmp_path, WITHOUT)
+@pytest.mark.slow
+def test_several_workers(tmp_path):
+    result = run(tmp_path, SUITE, "-n", "2")
 
     assert result.returncode == 0, result.stdout + result.stderr
+    assert "9 passed" in result.stdout
+
+
+def test_runs_without_the_fixtures_import_nothing_of_the_package():
+    program = "import sys, pytest_publitrac; sys.exit('publitrac_async' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 def test_pytest_finds_the_plugin_by_its_entry_point():
