@@ -59,8 +59,14 @@ class SandboxApp:
         except _RequestTooLargeError:
             await self._send(send, _TOO_LARGE)
             return
-        if body is not None:
-            await self._send(send, self._control.respond(_request(scope, body)))
+        if body is None:
+            return
+        try:
+            response = self._control.respond(_request(scope, body))
+        except Exception:
+            _logger.exception("The sandbox failed to respond to %s.", scope["path"])
+            response = _BUG
+        await self._send(send, response)
 
     async def _handle(self, scope: Scope, receive: Receive, send: wire.Send) -> None:
         arrived = time.monotonic_ns()
@@ -75,13 +81,20 @@ class SandboxApp:
             verb=scope["method"],
             path=scope["path"][:256],
         )
-        refused = False
         if api and api.limit:
             count_refused = core.settings.over_limit == "count"
             address = client[0] if client else ""
             with core.database.lock:
                 arrival.over_limit = api.limit.exceeded_by(arrived, address, count_refused=count_refused)
-            refused = arrival.over_limit and not count_refused
+        try:
+            await self._receive(scope, receive, send, arrival, api)
+        finally:
+            arrival.done = True
+
+    async def _receive(
+        self, scope: Scope, receive: Receive, send: wire.Send, arrival: Arrival, api: Api | None
+    ) -> None:
+        core = self._core
         try:
             body = await self._body(receive)
         except _RequestTooLargeError:
@@ -94,7 +107,7 @@ class SandboxApp:
         arrival.content = call.content
         if core.settings.latency:
             await asyncio.sleep(core.settings.latency)
-        if refused:
+        if arrival.over_limit and core.settings.over_limit == "reject":
             await self._send(send, call.over_limit, arrival)
             return
         faults = core.faults.take(arrival.api, call.method) if api else []

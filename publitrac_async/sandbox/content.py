@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from attrs import field, frozen
 
@@ -34,9 +34,13 @@ class Content:
         try:
             if start == b"<":
                 return _value(parse(self.body))
-            return json.loads(self.body) if start else None
+            return json.loads(self.body, parse_constant=_refuse_constant) if start else None
         except (ValueError, RecursionError, InvalidXmlError):
             return None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _value(node: Node) -> Any:

@@ -1,15 +1,16 @@
-"""The control side: what `Sandbox` offers to Python, over HTTP under `/_sandbox/` for everybody else.
+"""The control side: the operations of `Sandbox`, over HTTP under `/_sandbox/` for every other language.
 
 - `POST /_sandbox/reset`
 - `POST /_sandbox/seed` with `{"leads": [...]}` and the like
 - `GET /_sandbox/clock`, `POST` with `{"advance": seconds}`
 - `GET /_sandbox/faults`, `POST` with the names of `Fault`, `DELETE`
-- `GET /_sandbox/journal`, `?after=N` for what came behind sequence number N
+- `GET /_sandbox/journal`, `?after=N` for the arrivals behind sequence number N
 - `GET /_sandbox/leads`, `?email=...` for those with one e-mail
 - `GET /_sandbox/contents`
 - `POST /_sandbox/process`, `POST /_sandbox/revoke_tokens`
 
-`seed` and `contents` take `?vendor=NAME`; without it they mean PUBLITRAC. Responses are JSON.
+`seed` and `contents` take `?vendor=NAME`; without it they mean PUBLITRAC. Responses are JSON. `/_sandbox/` is
+the inspector, a page for people; `state`, `arrival`, `records` and `credentials` are its view.
 """
 
 from __future__ import annotations
@@ -19,14 +20,19 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qs
 
-from attrs import asdict
+from attrs import asdict, evolve
 
+from publitrac_async.sandbox import inspector, views
 from publitrac_async.sandbox.core import SandboxCore
 from publitrac_async.sandbox.faults import Fault
-from publitrac_async.sandbox.message import Request, Response
+from publitrac_async.sandbox.gate import PREFIX
+from publitrac_async.sandbox.message import JSON, Request, Response
 
-PREFIX: Final = "/_sandbox/"
 _DONE: Final[Mapping[str, Any]] = {"done": True}
+_HEADERS: Final = (("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
+_ERRORS: Final = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+
+Options = Mapping[str, str]
 
 
 class Control:
@@ -35,7 +41,7 @@ class Control:
     def __init__(self, core: SandboxCore) -> None:
         """Create the control side of a sandbox."""
         self._core = core
-        self._routes: Mapping[tuple[str, str], Callable[[Any, Mapping[str, str]], Any]] = {
+        self._routes: Mapping[tuple[str, str], Callable[[Any, Options], Any]] = {
             ("POST", "reset"): self._reset,
             ("POST", "seed"): self._seed,
             ("GET", "clock"): self._clock,
@@ -48,71 +54,105 @@ class Control:
             ("GET", "contents"): self._contents,
             ("POST", "process"): self._process,
             ("POST", "revoke_tokens"): self._revoke_tokens,
+            ("GET", "state"): self._state,
+            ("GET", "arrival"): self._arrival,
+            ("GET", "records"): self._records,
+            ("GET", "credentials"): self._credentials,
         }
 
-    def claims(self, path: str, _headers: Iterable[tuple[bytes, bytes]] = ()) -> bool:
-        """Return True if a path is the control side's."""
+    def claims(self, path: str, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+        """Return True if a request is for the control side; so is the root, if a browser asks for it."""
+        if path == "/":
+            return any(name.lower() == b"accept" and b"text/html" in value for name, value in headers)
         return path.startswith(PREFIX)
 
     def respond(self, request: Request) -> Response:
         """Carry out a request and return the response."""
-        return self._respond(request.path.removeprefix(PREFIX), request)
+        if request.path == "/":
+            return Response(b"", 302, None, (("location", PREFIX),))
+        operation = request.path.removeprefix(PREFIX)
+        response = inspector.page(operation) if request.verb == "GET" else None
+        if response is None:
+            response = self._operate(operation, request)
+        return evolve(response, headers=(*response.headers, *_HEADERS))
 
-    def _respond(self, operation: str, request: Request) -> Response:
+    def _operate(self, operation: str, request: Request) -> Response:
         run = self._routes.get((request.verb, operation))
         if run is None:
-            return Response.json({"error": f"There is no {request.verb} {PREFIX}{operation}."}, status=404)
+            return _json({"error": f"there is no {request.verb} {PREFIX}{operation}"}, 404)
         options = {name: values[-1] for name, values in parse_qs(request.query.decode("latin-1")).items()}
         try:
             document = json.loads(request.body) if request.body else {}
             if not isinstance(document, dict):
-                raise TypeError("The body must be a JSON object.")
-            return Response.json(run(document, options))
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            return Response.json({"error": f"{type(error).__name__}: {error}"}, status=400)
+                raise TypeError("the body must be a JSON object")
+            return _json(run(document, options))
+        except _ERRORS as error:
+            return _json({"error": f"{type(error).__name__}: {error}"}, 400)
 
-    def _reset(self, _document: Any, _options: Mapping[str, str]) -> Any:
+    def _reset(self, _document: Any, _options: Options) -> Any:
         self._core.reset()
         return _DONE
 
-    def _seed(self, document: Any, options: Mapping[str, str]) -> Any:
+    def _seed(self, document: Any, options: Options) -> Any:
         self._core.vendors[options.get("vendor", "publitrac")].seed(document)
         return _DONE
 
-    def _clock(self, _document: Any, _options: Mapping[str, str]) -> Any:
+    def _clock(self, _document: Any, _options: Options) -> Any:
         return {"now": self._core.clock.text(), "offset": self._core.clock.offset}
 
-    def _advance(self, document: Any, options: Mapping[str, str]) -> Any:
+    def _advance(self, document: Any, options: Options) -> Any:
         self._core.advance(document["advance"])
         return self._clock(document, options)
 
-    def _faults(self, _document: Any, _options: Mapping[str, str]) -> Any:
+    def _faults(self, _document: Any, _options: Options) -> Any:
         return {"faults": [asdict(fault) for fault in self._core.faults.faults]}
 
-    def _inject(self, document: Any, _options: Mapping[str, str]) -> Any:
+    def _inject(self, document: Any, _options: Options) -> Any:
         self._core.inject(Fault.from_document(document))
         return _DONE
 
-    def _clear_faults(self, _document: Any, _options: Mapping[str, str]) -> Any:
+    def _clear_faults(self, _document: Any, _options: Options) -> Any:
         self._core.clear_faults()
         return _DONE
 
-    def _journal(self, _document: Any, options: Mapping[str, str]) -> Any:
+    def _journal(self, _document: Any, options: Options) -> Any:
         journal = self._core.journal
         return {
             "busiest_second": journal.busiest_second(),
             "arrivals": journal.as_dicts(after=int(options.get("after", "0"))),
         }
 
-    def _leads(self, _document: Any, options: Mapping[str, str]) -> Any:
+    def _leads(self, _document: Any, options: Options) -> Any:
         return {"leads": self._core.publitrac.found_leads(options.get("email"))}
 
-    def _contents(self, _document: Any, options: Mapping[str, str]) -> Any:
+    def _contents(self, _document: Any, options: Options) -> Any:
         return self._core.contents(options.get("vendor", "publitrac"))
 
-    def _process(self, _document: Any, _options: Mapping[str, str]) -> Any:
+    def _process(self, _document: Any, _options: Options) -> Any:
         return {"processed": self._core.process_now()}
 
-    def _revoke_tokens(self, _document: Any, _options: Mapping[str, str]) -> Any:
+    def _revoke_tokens(self, _document: Any, _options: Options) -> Any:
         self._core.revoke_tokens()
         return _DONE
+
+    def _state(self, _document: Any, options: Options) -> Any:
+        return views.state(self._core, after=int(options.get("after", "0")))
+
+    def _arrival(self, _document: Any, options: Options) -> Any:
+        return views.arrival_details(self._core, int(options["sequence"]))
+
+    def _records(self, _document: Any, options: Options) -> Any:
+        return views.records(
+            self._core,
+            vendor=options.get("vendor", "publitrac"),
+            kind=options.get("kind", ""),
+            search=options.get("search", ""),
+        )
+
+    def _credentials(self, _document: Any, _options: Options) -> Any:
+        return self._core.settings.environment()
+
+
+def _json(document: Any, status: int = 200) -> Response:
+    # ASCII: a text of a client may hold half a character, which UTF-8 cannot.
+    return Response(json.dumps(document).encode(), status, JSON)

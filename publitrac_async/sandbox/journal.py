@@ -39,6 +39,7 @@ class Arrival:
         over_limit: True if the call was over the rate limit.
         fault: the kind of the injected fault that decided the response.
         duration: seconds from arrival to response; None if there was no response.
+        done: True once nothing further happens to the call.
         content: the content, credentials left out; None for older arrivals and incomplete requests.
         response: the body of the response, at most 64 KiB; None if it holds a credential, was withheld or is
             no longer kept.
@@ -59,6 +60,7 @@ class Arrival:
     over_limit: bool = False
     fault: str | None = None
     duration: float | None = None
+    done: bool = False
     content: Content | None = field(default=None, repr=False)
     response: bytes | None = field(default=None, repr=False)
 
@@ -147,6 +149,8 @@ class Journal:
         """
         self._arrivals: list[Arrival] = []
         self._keep_contents = keep_contents
+        self.generation = 0
+        """The number of times that the journal was emptied."""
 
     @property
     def arrivals(self) -> Sequence[Arrival]:
@@ -242,3 +246,4 @@ class Journal:
     def clear(self) -> None:
         """Start an empty journal."""
         self._arrivals = []
+        self.generation += 1

@@ -117,23 +117,11 @@ class Sandbox(SandboxCore):
         Raises:
             RuntimeError: the server does not run.
         """
-        settings = self.settings
-        passwords = {
-            f"VITEC_PASSWORD_{customer}": groups["PublicAdvertising"]
-            for customer, groups in settings.vitec_passwords.items()
-            if "PublicAdvertising" in groups
-        }
         return {
             "PUBLITRAC_BASE_URL": self.base_url,
-            "PUBLITRAC_API_KEY": settings.api_key,
-            "PUBLITRAC_USERNAME": settings.username,
-            "PUBLITRAC_PASSWORD": settings.password,
             "MARKETO_BASE_URL": f"{self.base_url}/rest",
-            "MARKETO_CLIENT_ID": settings.marketo_client_id,
-            "MARKETO_CLIENT_SECRET": settings.marketo_client_secret,
             "VITEC_BASE_URL": self.base_url,
-            "VITEC_USERNAME": settings.vitec_username,
-            **passwords,
+            **self.settings.environment(),
         }
 
     def seed(

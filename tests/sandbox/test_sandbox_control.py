@@ -144,7 +144,7 @@ async def test_reset(http, sandbox, v1, v2):
     [
         ("GET", "reset", b"", 404),
         ("POST", "nonsense", b"", 404),
-        ("GET", "", b"", 404),
+        ("POST", "", b"", 404),
         ("POST", "seed", b"{", 400),
         ("POST", "seed?vendor=nobody", b"{}", 400),
         ("GET", "contents?vendor=nobody", b"", 400),

@@ -75,6 +75,18 @@ class DelayedQueue:
         count: int = self._database.execute("SELECT count(*) FROM publitrac_delayed").fetchone()[0]
         return count
 
+    def waiting(self, most: int) -> list[dict[str, Any]]:
+        """Return the leads that are due next: `email`, `due` in seconds from now, and the `document`.
+
+        Args:
+            most: the number of leads to return.
+        """
+        rows = self._database.execute(
+            "SELECT due, document FROM publitrac_delayed ORDER BY due, id LIMIT ?", [most]
+        ).fetchall()
+        now = self._clock.monotonic()
+        return [{"due": max(due - now, 0.0), "document": json.loads(document)} for due, document in rows]
+
     def rejections(self) -> list[dict[str, str]]:
         """Return what could not be processed: e-mail, reason and time of each."""
         rows = self._database.execute("SELECT email, reason, at FROM publitrac_rejections ORDER BY id")

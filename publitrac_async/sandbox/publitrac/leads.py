@@ -78,6 +78,20 @@ class LeadStore:
             f"{condition} ORDER BY id LIMIT ? OFFSET ?", [*parameters, size, (number - 1) * size]
         )
 
+    def search(self, text: str, most: int) -> tuple[list[Lead], int]:
+        """Return leads with a text in any of their fields, the latest first, and the number of them.
+
+        Args:
+            text: the text, in any case; an empty one is in every lead.
+            most: the number of leads to return.
+        """
+        everything = " || char(10) || ".join([*(f'"{name}"' for name in _COLUMNS), "custom_fields"])
+        condition, parameters = f"instr(folded({everything}), ?) > 0", [text.casefold()]
+        if not text:
+            condition, parameters = "1", []
+        found = self._select(f"{condition} ORDER BY id DESC LIMIT ?", [*parameters, most])
+        return found, self.count(condition, parameters)
+
     def count(self, condition: str = "1", parameters: Sequence[Any] = ()) -> int:
         """Return how many leads an SQL condition holds for."""
         statement = f"SELECT count(*) FROM publitrac_leads WHERE {condition}"  # noqa: S608 - built by `where`
