@@ -75,7 +75,8 @@ class PublitracClient(BaseClient):
         timeout: limits on the time of a call; a number is its total in seconds, ``None`` no total.
         concurrency: calls in flight at once. ``None`` finds the number: as many as `rate_limit` needs at the
             latency of the service, up to 256, and no more connections than that.
-        transport: any ``httpx.AsyncBaseTransport``, in place of the one on aiohttp. The client closes it.
+        transport: any ``httpx.AsyncBaseTransport``, in place of the one on aiohttp.
+            Who opened it closes it, so several clients can share one.
         limiter: in place of the limiter that `rate_limit` describes. One that has a method ``aclose()`` is
             closed with the client.
         token_store: in place of one in memory; closed likewise.

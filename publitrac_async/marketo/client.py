@@ -59,7 +59,8 @@ class MarketoClient(LeadOperations, FieldOperations, MembershipOperations):
         timeout: limits on the time of a call; a number is its total in seconds, ``None`` no total. By
             default every operation has the time that Marketo gives it, see the guide.
         concurrency: calls in flight at once. Marketo allows 10 to all integrations together and advises 5.
-        transport: any ``httpx.AsyncBaseTransport``, in place of the one on aiohttp. The client closes it.
+        transport: any ``httpx.AsyncBaseTransport``, in place of the one on aiohttp.
+            Who opened it closes it, so several clients can share one.
         limiter: in place of the limiter that `rate_limit` describes.
         token_store: in place of one in memory.
         hooks: called with every event of `publitrac_async.transport.events`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator, Iterable
 from typing import Final
@@ -9,7 +10,7 @@ from typing import Final
 import aiohttp
 import httpx
 
-from publitrac_async.config import CONCURRENCY
+from publitrac_async.config import CONCURRENCY_CEILING
 from publitrac_async.transport.operation import Departure
 from publitrac_async.transport.pool import FAILURES, Exchange, Pool, Route
 from publitrac_async.transport.proxy import NO_PROXY, Proxy, proxy_from_environment
@@ -18,6 +19,9 @@ from publitrac_async.transport.proxy import NO_PROXY, Proxy, proxy_from_environm
 TARGET: Final = "target"
 SEALED_HEADERS: Final = "publitrac_async.sealed_headers"
 DEPARTURE: Final = "publitrac_async.departure"
+
+#: For as many calls as two limiters may let be in flight, and a token request that they may wait for.
+POOL_SIZE: Final = 2 * CONCURRENCY_CEILING + 1
 
 #: Written here, whatever the request says.
 _WRITTEN_HERE: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection"})
@@ -29,6 +33,10 @@ _NEW_CONNECTIONS: Final = 3
 
 class NotTrusted(httpx.ConnectError):
     """The peer's certificate was refused."""
+
+
+class Unusable(httpx.UnsupportedProtocol):
+    """The transport is closed, or belongs to another event loop: nothing was sent."""
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
@@ -48,7 +56,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     def __init__(
         self,
         *,
-        pool_size: int = CONCURRENCY + 1,
+        pool_size: int = POOL_SIZE,
         trust_env: bool = False,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
@@ -56,6 +64,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._trust_env = trust_env
         self._ssl_context = ssl_context
         self._pool: Pool | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._destinations: dict[tuple[bytes, bytes, int | None], _Destination] = {}
         self._fields: dict[tuple[tuple[bytes, bytes], ...], bytes] = {}
@@ -121,9 +130,12 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
     async def _connect(self, destination: _Destination, limits: dict[str, float | None]) -> Exchange:
         if self._closed:
-            raise httpx.ConnectError("the transport is closed")
+            raise Unusable("the transport is closed: open a new one")
+        loop = asyncio.get_running_loop()
         if self._pool is None:
-            self._pool = Pool(self._pool_size)
+            self._pool, self._loop = Pool(self._pool_size), loop
+        elif self._loop is not loop:
+            raise Unusable("the transport belongs to another event loop: open one in each loop")
         try:
             return await self._pool.connect(
                 destination.route, connect=limits.get("connect"), read=limits.get("read")

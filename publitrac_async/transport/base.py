@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self, TypedDic
 
 from attrs import evolve
 
-from publitrac_async.config import CONCURRENCY_CEILING, TIMEOUT, Rate, RetryPolicy, Timeout, is_integer
+from publitrac_async.config import TIMEOUT, Rate, RetryPolicy, Timeout, is_integer
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.transport.events import Hook
 from publitrac_async.transport.limits import RateLimiter
@@ -62,7 +62,7 @@ class BaseClient:
         timeout: limits on the time of a call; a number is its total in seconds, ``None`` no total.
         concurrency: calls in flight at once; ``None`` for as many as the rate limit needs at the latency of
             the service, up to 256.
-        transport: carries the requests, in place of the one on aiohttp. The client closes it.
+        transport: carries the requests, in place of the one on aiohttp. Who opened it closes it.
         hooks: called with every event of `publitrac_async.transport.events`.
         log_failures: log each call that finally fails as a warning.
         trust_env: take proxies and ``SSL_CERT_FILE`` from the environment.
@@ -101,15 +101,19 @@ class BaseClient:
         settings = _timeout(timeout)
         # Not before somebody opens a client: these two bring aiohttp and httpx, which take longer to load
         # than all the rest. httpx also loads click and rich where they are installed.
-        from publitrac_async.transport.aiohttp_transport import AiohttpTransport  # noqa: PLC0415
-        from publitrac_async.transport.http import Wire  # noqa: PLC0415
+        from publitrac_async.transport.aiohttp_transport import POOL_SIZE, AiohttpTransport  # noqa: PLC0415
+        from publitrac_async.transport.http import Wire, check_transport  # noqa: PLC0415
 
-        # One connection more than calls in flight, for the token request that they may wait for. Two limiters
-        # may each need the most.
-        pool_size = 2 * CONCURRENCY_CEILING + 1 if concurrency is None else concurrency + 1
-        carrier = transport or AiohttpTransport(pool_size=pool_size, trust_env=trust_env)
+        # One connection more than calls in flight, for the token request that they may wait for.
+        pool_size = POOL_SIZE if concurrency is None else concurrency + 1
+        if transport is None:
+            own = AiohttpTransport(pool_size=pool_size, trust_env=trust_env)
+            wire = Wire(self._base_url, own, settings, owned=True)
+        else:
+            check_transport(transport)
+            wire = Wire(self._base_url, transport, settings)
         self._transport = Transport(
-            Wire(self._base_url, carrier, settings),
+            wire,
             limiter=limiter,
             retry=policy,
             timeout=settings,

@@ -15,13 +15,22 @@ from typing import Any, Final, Self
 import httpx
 
 from publitrac_async.config import Timeout
-from publitrac_async.errors import NotSent, OutcomeUnknown, Problem, PublitracError, ValidationError
+from publitrac_async.errors import (
+    ClientStateError,
+    ConfigurationError,
+    NotSent,
+    OutcomeUnknown,
+    Problem,
+    PublitracError,
+    ValidationError,
+)
 from publitrac_async.transport.aiohttp_transport import (
     DEPARTURE,
     SEALED_HEADERS,
     TARGET,
     AiohttpTransport,
     NotTrusted,
+    Unusable,
 )
 from publitrac_async.transport.auth import Authorization
 from publitrac_async.transport.body import read_body
@@ -72,12 +81,41 @@ class _SealedRequest(httpx.Request):
         return f"<Request({self.method!r}, '{self.url.scheme}://{self.url.netloc.decode('ascii')}/...')>"
 
 
-class Wire:
-    """Builds a request from a call, hands it to a transport, reads the answer, names what went wrong."""
+def check_transport(transport: object) -> None:
+    """Refuse what cannot carry requests.
 
-    def __init__(self, base_url: str, transport: httpx.AsyncBaseTransport, timeout: Timeout) -> None:
+    Raises:
+        ConfigurationError: it is no transport of httpx, or one that is closed.
+    """
+    if isinstance(transport, httpx.AsyncBaseTransport):
+        if isinstance(transport, AiohttpTransport) and transport.closed:
+            raise ConfigurationError("the transport is closed: open a new one")
+        return
+    kind = type(transport)
+    if kind.__module__.partition(".")[0] == "httpx2":
+        raise ConfigurationError(
+            f"transport is an httpx2.{kind.__name__}, but this package speaks httpx: "
+            "give it the transport of the same name from httpx"
+        )
+    raise ConfigurationError(f"transport must be an httpx.AsyncBaseTransport, not a {kind.__name__}")
+
+
+class Wire:
+    """Builds a request from a call, hands it to a transport, reads the answer, names what went wrong.
+
+    Args:
+        base_url: of the service.
+        transport: carries the requests.
+        timeout: of calls without one of their own.
+        owned: close `transport` in the end.
+    """
+
+    def __init__(
+        self, base_url: str, transport: httpx.AsyncBaseTransport, timeout: Timeout, *, owned: bool = False
+    ) -> None:
         self._base = base_url
         self._transport = transport
+        self._owned = owned
         self._seconds = _seconds(timeout)
         self._seals = isinstance(transport, AiohttpTransport)
         self._urls: dict[str, tuple[httpx.URL, str]] = {}
@@ -126,8 +164,9 @@ class Wire:
         raise failure
 
     async def aclose(self) -> None:
-        """Close the transport."""
-        await self._transport.aclose()
+        """Close the transport, unless somebody else opened it."""
+        if self._owned:
+            await self._transport.aclose()
 
     def _sendable(
         self, call: Call[Any], authorization: Authorization, departure: Departure
@@ -239,6 +278,8 @@ def _body(response: httpx.Response) -> httpx.AsyncByteStream:
 def _name(error: Exception, *, sent: bool) -> PublitracError:
     """The typed error for a failure of the transport. Its text comes from here, never from `error`."""
     kind = type(error).__name__
+    if isinstance(error, Unusable):
+        return ClientStateError(str(error))
     if isinstance(error, NotTrusted) or _is_certificate_error(error):
         return NotSent(
             "no trusted TLS connection to the service: its certificate was refused", retryable=False

@@ -74,7 +74,8 @@ class VitecClient(BaseClient):
             because calls came too fast.
         timeout: limits on the time of a call; a number is its total in seconds, ``None`` no total.
         concurrency: calls in flight at once; ``None`` for as many as `rate_limit` needs.
-        transport: any ``httpx.AsyncBaseTransport``, in place of the one on aiohttp. The client closes it.
+        transport: any ``httpx.AsyncBaseTransport``, in place of the one on aiohttp.
+            Who opened it closes it, so several clients can share one.
         limiter: in place of the limiter that `rate_limit` describes.
         hooks: called with every event of `publitrac_async.transport.events`.
         log_failures: log each call that finally fails as a warning.

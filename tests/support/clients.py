@@ -44,8 +44,12 @@ def client(url: str, **options: Any) -> PublitracClient:
 
 @contextlib.asynccontextmanager
 async def opened(url: str, **options: Any) -> AsyncIterator[PublitracClient]:
-    async with client(url, **options) as publitrac:
-        yield publitrac
+    try:
+        async with client(url, **options) as publitrac:
+            yield publitrac
+    finally:
+        if "transport" in options:  # Who opened it closes it.
+            await options["transport"].aclose()
 
 
 def connector(publitrac: PublitracClient) -> aiohttp.TCPConnector:

@@ -46,7 +46,8 @@ async def test_cancelled_at_every_suspension(send: str, carrier: str) -> None:
     async with CARRIERS[carrier]() as (url, transport):
 
         async def call() -> None:
-            error = await hear(told, SENDS[send](url, transport=transport(), **OPTIONS))  # type: ignore[arg-type]
+            async with transport() as own:
+                error = await hear(told, SENDS[send](url, transport=own, **OPTIONS))  # type: ignore[arg-type]
             if error is not None:
                 raise error
 
@@ -186,8 +187,8 @@ async def test_memory_that_runs_out(
     told = Told()
     monkeypatch.setattr(Exchange, "write", fails)
     monkeypatch.setattr("publitrac_async.transport.http.read_body", fails)
-    async with serving() as server:
-        error = await hear(told, SENDS[send](server.url, transport=carrier(), **OPTIONS))  # type: ignore[arg-type]
+    async with serving() as server, carrier() as own:
+        error = await hear(told, SENDS[send](server.url, transport=own, **OPTIONS))  # type: ignore[arg-type]
     assert isinstance(error, MemoryError)
     told.check(CANARIES)
 

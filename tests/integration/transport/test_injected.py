@@ -18,6 +18,8 @@ from starlette.routing import Route
 
 from publitrac_async import (
     AuthenticationError,
+    ClientStateError,
+    ConfigurationError,
     LeadNotFound,
     NotSent,
     OutcomeUnknown,
@@ -27,9 +29,11 @@ from publitrac_async import (
     ServerError,
     UnexpectedContent,
 )
+from publitrac_async.marketo import MarketoClient
 from publitrac_async.transport.aiohttp_transport import AiohttpTransport
-from tests.support.clients import lead, opened
-from tests.support.vendor import DONE, LEAD
+from publitrac_async.vitec import VitecClient
+from tests.support.clients import client, lead, opened
+from tests.support.vendor import DONE, LEAD, Vendor
 from tests.support.wire import Peer, RawServer, Seen
 
 Answered = tuple[int, dict[str, str], bytes]
@@ -213,7 +217,7 @@ async def test_a_mistake_in_a_mock_is_not_dressed_up() -> None:
             await publitrac.v1.get_lead("a@example.com")
 
 
-async def test_an_injected_transport_is_closed_with_its_client() -> None:
+async def test_who_opened_a_transport_closes_it() -> None:
     class Closes(httpx.MockTransport):
         closed = 0
 
@@ -221,6 +225,71 @@ async def test_an_injected_transport_is_closed_with_its_client() -> None:
             self.closed += 1
 
     transport = Closes(lambda request: httpx.Response(500))
-    async with opened("https://vendor.test", transport=transport):
-        assert transport.closed == 0
-    assert transport.closed == 1
+    async with client("https://vendor.test", transport=transport):
+        pass
+    assert transport.closed == 0
+
+
+async def test_clients_share_a_transport_and_its_connections() -> None:
+    async with RawServer(Vendor()) as server, AiohttpTransport() as transport:
+        for _ in range(3):
+            async with client(server.url, transport=transport) as publitrac:
+                await publitrac.v1.get_lead("a@example.com")
+        assert server.connections == 1
+
+
+async def test_a_closed_transport_is_no_failure_of_the_network() -> None:
+    async with RawServer(Vendor()) as server:
+        transport = AiohttpTransport()
+        async with client(server.url, transport=transport) as publitrac:
+            await publitrac.v1.get_lead("a@example.com")
+            await transport.aclose()
+            with pytest.raises(ClientStateError, match="the transport is closed") as caught:
+                await publitrac.v1.call("addLead", xml="<request/>")
+        assert (caught.value.attempts, caught.value.maybe_applied) == (1, False)
+        with pytest.raises(ConfigurationError, match="closed"):
+            client(server.url, transport=transport)
+        assert len(server.seen) == 1
+
+
+def test_a_transport_belongs_to_one_event_loop() -> None:
+    async def use(transport: AiohttpTransport) -> None:
+        async with RawServer(Vendor()) as server, client(server.url, transport=transport) as publitrac:
+            await publitrac.v1.get_lead("a@example.com")
+
+    with asyncio.Runner() as first, asyncio.Runner() as second:
+        transport = AiohttpTransport()
+        first.run(use(transport))
+        with pytest.raises(ClientStateError, match="event loop"):
+            second.run(use(transport))
+        first.run(transport.aclose())
+
+
+class Foreign:
+    """A transport of another library."""
+
+    async def handle_async_request(self, request: object) -> object:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("module", "text"),
+    [
+        ("httpx2._transports.mock", "an httpx2.Foreign, but this package speaks httpx"),
+        ("mine", "not a Foreign"),
+    ],
+)
+@pytest.mark.parametrize("kind", [PublitracClient, MarketoClient, VitecClient])
+def test_what_is_no_transport_of_httpx_is_refused(
+    kind: type[Any], module: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Foreign, "__module__", module)
+    keys: dict[type[Any], dict[str, str]] = {
+        PublitracClient: {"api_key": "k"},
+        MarketoClient: {"client_id": "i", "client_secret": "s", "base_url": "https://vendor.test"},
+        VitecClient: {"username": "u", "password": "p"},
+    }
+    with pytest.raises(ConfigurationError, match=text):
+        kind(transport=Foreign(), **keys[kind])
+    with pytest.raises(ConfigurationError, match="not a HTTPTransport"):
+        kind(transport=httpx.HTTPTransport(), **keys[kind])

@@ -240,7 +240,10 @@ async def test_other_ends_of_a_call_tell_nothing(told: Told) -> None:
             assert len(await use(publitrac, told)) == 4
         async with RawServer(Vendor(), tls=context) as server:
             url = f"https://localhost:{server.port}"
-            async with canary_client(url, transport=trusting(authority)) as publitrac:
+            async with (
+                trusting(authority) as transport,
+                canary_client(url, transport=transport) as publitrac,
+            ):
                 assert len(await use(publitrac, told)) == 4
         async with RawServer(stalls) as server:
             async with canary_client(server.url, timeout=Timeout(total=0.05)) as publitrac:
@@ -313,6 +316,8 @@ async def both_ways(told: Told, **options: Any) -> AsyncIterator[list[PublitracC
         ]
         async with clients[0], clients[1]:
             yield clients
+        for publitrac in clients:
+            await publitrac._transport._wire._transport.aclose()
         assert good.seen
         assert bad.seen
 
@@ -425,7 +430,10 @@ async def test_httpx_logs_no_secret_of_an_injected_transport(told: Told) -> None
         async with both_ways(told, transport=httpx.AsyncHTTPTransport) as (good, bad):
             assert await use(good, told) == []
             assert len(await use(bad, told)) == 4
-        async with canary_client("http://127.0.0.1:9", transport=httpx.AsyncHTTPTransport()) as publitrac:
+        async with (
+            httpx.AsyncHTTPTransport() as transport,
+            canary_client("http://127.0.0.1:9", transport=transport) as publitrac,
+        ):
             assert len(await use(publitrac, told)) == 4
     assert any("httpcore" in text for text in told.words), "httpx speaks at DEBUG"
     told.check(CANARIES)

@@ -166,8 +166,9 @@ async def test_a_request_that_is_not_taken_ends_with_read(tls: bool) -> None:
     async with RawServer(Vendor(), greet=never_reads, tls=server_tls) as server:
         url = f"{'https' if tls else 'http'}://localhost:{server.port}"
         options = {"timeout": Timeout(total=None, connect=5, read=0.15)}
-        publitrac = client(url, retry=ONCE, transport=AiohttpTransport(ssl_context=context), **options)
-        async with publitrac, asyncio.timeout(20):
+        carrier = AiohttpTransport(ssl_context=context)
+        publitrac = client(url, retry=ONCE, transport=carrier, **options)
+        async with carrier, publitrac, asyncio.timeout(20):
             with pytest.raises(OutcomeUnknown, match="fell silent"):
                 await publitrac.v1.call("addLead", xml="x" * 20_000_000)
 
@@ -247,7 +248,8 @@ async def test_waiting_for_a_slot_ends_when_a_call_ends() -> None:
     """A pool that several clients share: each that waits is served, since every exchange ends."""
     async with silent_after([]) as server:
         carrier = AiohttpTransport(pool_size=1)
-        async with client(server.url, retry=ONCE, timeout=TIMEOUT, transport=carrier) as publitrac:
+        publitrac = client(server.url, retry=ONCE, timeout=TIMEOUT, transport=carrier)
+        async with carrier, publitrac:
             calls = (publitrac.v1.get_lead(f"a{number}@example.com") for number in range(4))
             async with asyncio.timeout(10):
                 results = await asyncio.gather(*calls, return_exceptions=True)
