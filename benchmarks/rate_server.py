@@ -12,6 +12,7 @@ import itertools
 import json
 import os
 import random
+import re
 import sys
 import time
 from dataclasses import dataclass, field
@@ -42,6 +43,7 @@ class Behaviour:
     silent_every: int = 0
     token_life: float = 900.0
     arrivals: list[float] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
     log_ins: int = 0
     errors: int = 0
     late: float = 0.0
@@ -84,7 +86,9 @@ class Behaviour:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
-                await reader.readexactly(int(length or 0))
+                body = await reader.readexactly(int(length or 0))
+                if name := re.search(rb"([\w.]+)@", body):
+                    self.names.append(name[1].decode())
                 if (answer := await self.answer(head)) is not None:
                     writer.write(answer)
         except (ConnectionError, asyncio.IncompleteReadError):
@@ -122,7 +126,7 @@ async def main() -> None:
     watching = asyncio.create_task(watch(behaviour))
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     watching.cancel()
-    seen = ("arrivals", "log_ins", "errors", "late")
+    seen = ("arrivals", "names", "log_ins", "errors", "late")
     print(json.dumps({name: getattr(behaviour, name) for name in seen}), flush=True)
 
 

@@ -70,7 +70,8 @@ class PublitracClient(BaseClient):
             ``None`` for no limit.
         v2_rate_limit: the same for v2 alone, where PUBLITRAC granted that. v2 shares `rate_limit` otherwise.
         shared: where all processes of the account share `rate_limit` and the v2 token: ``"file:"`` or
-            ``"file:/PATH"`` for one host, or an object that `publitrac_async.shared.share` returns.
+            ``"file:/PATH"`` for one host, the URL of a Redis for several; the client closes these. Or an
+            object such as `SharedRedis`, which the caller closes.
         retry: when a failed call is repeated.
         timeout: limits on the time of a call; a number is its total in seconds, ``None`` no total.
         concurrency: calls in flight at once. ``None`` finds the number: as many as `rate_limit` needs at the
@@ -135,9 +136,10 @@ class PublitracClient(BaseClient):
             raise ConfigurationError("username and password belong together")
         if auth_in not in ("query", "body"):
             raise ConfigurationError('auth_in must be "query" or "body"')
+        opened: Shared | None = None
         if isinstance(shared, str | Secret):
             rate = as_rate(CALLS_PER_SECOND if rate_limit is None else rate_limit)
-            shared = share(shared, account=key, rate_limit=rate.calls, per=rate.per)
+            shared = opened = share(shared, account=key, rate_limit=rate.calls, per=rate.per)
         if shared is not None:
             token_store = token_store or shared.tokens
             limiter = limiter or (None if rate_limit is None else shared.limiter)
@@ -153,7 +155,7 @@ class PublitracClient(BaseClient):
             trust_env=trust_env,
             allow_insecure_http=allow_insecure_http,
         )
-        self._resources.append(token_store)
+        self._resources += [token_store, opened]
         credentials = Authorization(
             parameters=((api_key_param, key), ("username", user), ("password", word))
             if user and word

@@ -13,6 +13,7 @@ from publitrac_async.transport.limits import RateLimiter
 from publitrac_async.transport.secret import Secret
 
 _FILE: Final = "file:"
+_REDIS: Final = ("redis://", "rediss://", "unix://", "redis+", "rediss+")
 
 
 class Shared(Protocol):
@@ -43,7 +44,8 @@ def share(
 
     Args:
         location: a file for the processes of one host: ``file:/run/leads/publitrac``, a folder, or ``file:``
-            alone for a file in the folder for temporary files. For Redis, make a `SharedRedis`.
+            alone for a file in the folder for temporary files; or the URL of a Redis for several hosts, as
+            `SharedRedis` takes it.
         account: the owner of limit and token, best the API key. File and Redis hold a hash of it.
         rate_limit: calls of all processes together in `per` seconds.
         per: seconds.
@@ -58,7 +60,11 @@ def share(
         from publitrac_async.shared.file import SharedFile  # noqa: PLC0415  (not needed by those who share nothing)
 
         return SharedFile(_path(hidden), account=account, rate_limit=rate_limit, per=per)
-    raise ConfigurationError("shared must be file: or file:/PATH")
+    if hidden.reveal().startswith(_REDIS):
+        from publitrac_async.shared.redis.backend import SharedRedis  # noqa: PLC0415  (an extra)
+
+        return SharedRedis(hidden, account, rate_limit=rate_limit, per=per)
+    raise ConfigurationError("shared must be file:, file:/PATH, or the URL of a Redis")
 
 
 def _path(location: Secret) -> Path | None:

@@ -1,7 +1,7 @@
-"""Many workers on one shared limit, in virtual time: the real limiter, and a Redis that is made up.
+"""Many processes on one shared limit, in virtual time: the real limiter, and a Redis that is made up.
 
-Made up are the ways to Redis and to the service, and the time that Redis takes for a script. The script
-itself is that of pyrate-limiter, in Python.
+Made up are the ways to Redis and to the service, the clocks of the hosts, loops that something blocks, and
+what the script does in Redis. A test of the script itself compares the two.
 """
 
 from __future__ import annotations
@@ -10,197 +10,303 @@ import asyncio
 import math
 import random
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
-from typing import cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
 from attrs import define, field, frozen
 
-from publitrac_async.shared import RedisRateLimiter
-from publitrac_async.shared.redis.connection import Connection
-from publitrac_async.shared.redis.limiter import GUARD
+from publitrac_async import LimiterUnavailable
+from publitrac_async.shared.redis.connection import RETRY_AFTER, Connection, Unavailable
+from publitrac_async.shared.redis.limiter import GUARD, RedisRateLimiter
 from tests.support.clock import now
+
+#: Redis' clock is far away from those of the hosts.
+_EPOCH = 1_700_000_000.0
 
 
 @frozen(kw_only=True)
 class Setting:
-    """Who wants to call, and how far away everything is; all times in seconds.
+    """The processes that want to call, and their distances; all times in seconds.
 
     Attributes:
-        workers: processes.
-        calls: that each of them has in flight, or waiting, at any time.
-        seconds: of virtual time.
+        to_redis: round trips of the processes to Redis, one each.
+        callers: tasks of each process that call as fast as they may.
+        seconds: virtual time after the first departure.
         limit: calls a second.
-        guard: as the limiter has it.
-        to_redis: one way, the least and the most that a host is away.
-        to_service: likewise.
-        jitter: mean of what every way takes besides.
-        script: Redis is busy with one question.
-        answer: the service takes for a call.
+        guard: of the limiter.
+        jitter: mean of an exponential that each way to or from Redis takes besides.
+        blocked: part of each 90 ms in which something blocks the loop of each process.
+        to_service: least and most time of the way to the service.
+        response: of the service.
+        joins: start of each process; all at once by default.
+        kills: process and time; another one starts a second later.
+        restarts: time, duration, and whether Redis keeps its memory.
+        steps: time, and by how much the clock of Redis is set.
+        seed: of all that is random.
     """
 
-    workers: int
-    calls: int = 32
+    to_redis: Sequence[float]
+    callers: int = 32
     seconds: float = 60.0
     limit: int = 35
     guard: float = GUARD
-    to_redis: tuple[float, float] = (0.0002, 0.002)
-    to_service: tuple[float, float] = (0.010, 0.015)
-    jitter: float = 0.0003
-    script: float = 0.00002
-    answer: float = 0.080
+    jitter: float = 0.0
+    blocked: float = 0.0
+    to_service: tuple[float, float] = (0.010, 0.012)
+    response: float = 0.080
+    joins: Mapping[int, float] = field(factory=dict)
+    kills: Sequence[tuple[int, float]] = ()
+    restarts: Sequence[tuple[float, float, bool]] = ()
+    steps: Sequence[tuple[float, float]] = ()
+    seed: int = 1
 
 
 @define
 class Outcome:
-    """What came of it.
+    """The arrivals at the service.
 
     Attributes:
-        arrivals: when calls reached the service, in order.
-        by_worker: how many calls each worker got through.
-        waits: seconds that each call waited for the limit, once all have waited.
-        questions: that Redis was asked.
-        seconds: of virtual time.
+        setting: as simulated.
+        arrivals: time and process of each, in order.
+        questions: number of requests to Redis.
     """
 
     setting: Setting
-    arrivals: list[float] = field(factory=list)
-    by_worker: list[int] = field(factory=list)
-    waits: list[float] = field(factory=list)
+    arrivals: list[tuple[float, int]] = field(factory=list)
     questions: int = 0
-    seconds: float = 0.0
 
     @property
     def busiest_second(self) -> int:
         """The most calls that the service saw in any second."""
-        times = sorted(self.arrivals)
+        times = [at for at, _ in self.arrivals]
         return max(bisect_left(times, start + 1.0) - index for index, start in enumerate(times))
 
     @property
-    def rate(self) -> float:
-        """Calls a second, on average."""
-        return len(self.arrivals) / self.seconds
+    def steady(self) -> list[tuple[float, int]]:
+        """The arrivals after the first two seconds."""
+        return [(at, process) for at, process in self.arrivals if at > self.arrivals[0][0] + 2]
 
     @property
     def used(self) -> float:
-        """Part of the limit."""
-        return self.rate / self.setting.limit
+        """Part of the limit, after the first two seconds."""
+        span = self.arrivals[-1][0] - self.arrivals[0][0] - 2
+        return len(self.steady) / span / self.setting.limit
 
     @property
-    def least_share(self) -> float:
-        """What the worker that got least got, as part of a fair share."""
-        return min(self.by_worker) * len(self.by_worker) / sum(self.by_worker)
-
-    @property
-    def greatest_share(self) -> float:
-        """What the worker that got most got, as part of a fair share."""
-        return max(self.by_worker) * len(self.by_worker) / sum(self.by_worker)
+    def shares(self) -> list[float]:
+        """The calls of each process as part of a fair share, after the first two seconds."""
+        processes = [process for _, process in self.steady]
+        number = len(self.setting.to_redis)
+        return [processes.count(each) * number / len(processes) for each in range(number)]
 
     @property
     def questions_a_second(self) -> float:
         """How often Redis was asked."""
-        return self.questions / self.seconds
-
-    @property
-    def wait(self) -> tuple[float, float]:
-        """The median and the longest wait for the limit."""
-        waits = sorted(self.waits)
-        return (waits[len(waits) // 2], waits[-1]) if waits else (math.nan, math.nan)
+        return self.questions / (self.arrivals[-1][0] - self.arrivals[0][0])
 
 
-class _Redis:
-    """One server: it answers one question after the other."""
+class FakeRedis:
+    """One server, and what the script of the limiter does there."""
 
-    def __init__(self, script: float) -> None:
-        self.questions = 0
-        self._script = script
-        self._free_at = -math.inf
-        self._departures: float | None = None
+    def __init__(self) -> None:
+        self.questions = self.restarts = 0
+        self.up = True
+        self.step = 0.0
+        self.forget()
 
-    async def gcra(self, weight: int, emission: int, burst: int) -> list[int]:
-        """GCRA with one rate; microseconds, as in the script of pyrate-limiter."""
+    def forget(self) -> None:
+        self.after: float | None = None
+        self.pause_until = -math.inf
+        self.active: dict[str, float] = {}
+
+    def time(self) -> int:
+        return round((now() + _EPOCH + self.step) * 1e6)
+
+    def reserve(self, process: str, *arguments: float) -> list[int]:
+        wanted, least, interval, lead, known, horizon, reserved, processes, unsure, _ = arguments
         self.questions += 1
-        self._free_at = max(self._free_at, now()) + self._script
-        await asyncio.sleep(self._free_at - now())
-        moment = math.floor(now() * 1_000_000)
-        departure = moment if self._departures is None else max(self._departures, moment)
-        advanced = departure + weight * emission
-        allowed_at = advanced - burst * emission
-        if allowed_at > moment:
-            return [0, math.ceil((allowed_at - moment) / 1000)]
-        self._departures = advanced
-        return [-1, 0]
+        moment = self.time()
+        if not wanted:
+            return [moment]
+        if self.pause_until > moment:
+            return [moment, 0, 0, 0, round(self.pause_until - moment)]
+        if processes > 1:
+            horizon = max(horizon, (processes + 2) * interval)
+        absurd = moment + max(10 * horizon, 100 * interval)
+        slot = self.after
+        if slot is None or slot > absurd:
+            slot = moment + horizon + min(interval, 50_000)
+        if known > absurd:
+            known = 0
+        if unsure:
+            slot = max(slot, moment + horizon)
+        slot = max(slot, known, moment + lead)
+        self.active = {each: end for each, end in self.active.items() if end > moment}
+        self.active[process] = slot + 1_000_000
+        processes = len(self.active)
+        room = math.floor((moment + horizon - slot) / interval) + 1
+        granted = max(least, min(wanted, max(1, reserved // processes), room))
+        self.after = slot + granted * interval
+        self.active[process] = self.after + 1_000_000
+        wait = 0 if granted > 0 else max(1000, slot - moment - horizon)
+        return [moment, int(slot), int(granted), processes, int(wait)]
+
+
+class _Host:
+    """A host with a clock and a loop that something may block."""
+
+    def __init__(self, setting: Setting, to_redis: float, luck: random.Random) -> None:
+        self._setting = setting
+        self._one_way = to_redis / 2
+        self._luck = luck
+        self._phase = luck.uniform(0, 0.09)
+        self._clock = luck.uniform(-500, 500), luck.uniform(-20e-6, 20e-6)
+
+    def clock(self) -> float:
+        start, drift = self._clock
+        return now() * (1 + drift) + start
+
+    def way(self) -> float:
+        jitter = self._setting.jitter
+        return self._one_way + (self._luck.expovariate(1 / jitter) if jitter else 0.0)
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep, and longer if the loop is blocked at the end."""
+        await asyncio.sleep(seconds)
+        left = self._setting.blocked - (now() + self._phase) % 0.09
+        if left > 0:
+            await asyncio.sleep(left)
 
 
 class _Connection:
-    """The way of one host to the server; stands for `publitrac_async.shared.redis.connection.Connection`."""
+    """The way of one process to the server, in place of `Connection`."""
 
-    outages = 0
-    available_since = -math.inf
-
-    def __init__(self, redis: _Redis, way: Callable[[], float]) -> None:
+    def __init__(self, redis: FakeRedis, host: _Host) -> None:
+        self.outages = 0
+        self.available_since = -math.inf
         self._redis = redis
-        self._way = way
+        self._host = host
+        self._ask_at = -math.inf
 
     def key(self, name: str) -> str:
         return name
 
-    async def run(self, script: str, keys: Sequence[str], *arguments: float) -> list[int]:
-        _, weight, _, _, emission, burst = arguments
-        await asyncio.sleep(self._way())
-        answer = await self._redis.gcra(int(weight), int(emission), int(burst))
-        await asyncio.sleep(self._way())
-        return answer
+    async def run(self, script: str, keys: Sequence[str], *arguments: Any) -> list[int]:
+        if now() < self._ask_at:
+            raise Unavailable("ConnectionError")
+        restarts = self._redis.restarts
+        await asyncio.sleep(self._host.way())
+        if not self._redis.up or self._redis.restarts != restarts:
+            self.outages += 1
+            self._ask_at = now() + RETRY_AFTER
+            raise Unavailable("ConnectionError")
+        response = self._redis.reserve(*arguments)
+        await self._host.sleep(self._host.way())
+        return response
 
-    async def aclose(self) -> None:
-        pass
+
+class _Limiter(RedisRateLimiter):
+    host: _Host
+
+    async def _sleep(self, seconds: float) -> None:
+        await self.host.sleep(max(seconds, 0.001))
+
+
+class _Fleet:
+    """The processes of a simulation."""
+
+    def __init__(self, setting: Setting, outcome: Outcome) -> None:
+        self.redis = FakeRedis()
+        self._setting = setting
+        self._outcome = outcome
+        self._luck = random.Random(setting.seed)
+        self._running: dict[int, tuple[_Limiter, list[asyncio.Task[None]]]] = {}
+
+    def start(self, process: int) -> None:
+        host = _Host(self._setting, self._setting.to_redis[process], self._luck)
+        connection = cast(Connection, _Connection(self.redis, host))
+        limiter = _Limiter(connection, self._setting.limit, guard=self._setting.guard, clock=host.clock)
+        limiter.host = host
+        callers = [asyncio.create_task(self._call(process, limiter)) for _ in range(self._setting.callers)]
+        self._running[process] = limiter, callers
+
+    async def kill(self, process: int) -> None:
+        limiter, callers = self._running.pop(process)
+        for caller in callers:
+            caller.cancel()
+        await asyncio.gather(*callers, return_exceptions=True)
+        await limiter.aclose()
+
+    async def kill_all(self) -> None:
+        for process in list(self._running):
+            await self.kill(process)
+
+    async def _call(self, process: int, limiter: _Limiter) -> None:
+        while True:
+            try:
+                await limiter.acquire()
+            except LimiterUnavailable as error:
+                await asyncio.sleep(error.retry_after or 0.0)
+                continue
+            await asyncio.sleep(self._luck.uniform(*self._setting.to_service))
+            self._outcome.arrivals.append((now(), process))
+            await limiter.host.sleep(self._setting.response)
 
 
 async def simulate(setting: Setting) -> Outcome:
-    """Let every worker call as fast as it may; needs a virtual loop."""
-    luck = random.Random(1)
-    redis, outcome = _Redis(setting.script), Outcome(setting)
-    outcome.by_worker = [0] * setting.workers
-    start = now()
+    """Let every process call as fast as it may; needs a virtual loop."""
+    outcome = Outcome(setting)
+    fleet = _Fleet(setting, outcome)
+    redis = fleet.redis
 
-    def way(between: tuple[float, float]) -> Callable[[], float]:
-        least = luck.uniform(*between)
-        return lambda: least + luck.expovariate(1 / setting.jitter)
+    async def at(moment: float, step: Callable[[], Any]) -> None:
+        await asyncio.sleep(moment)
+        step()
 
-    async def call(worker: int, limiter: RedisRateLimiter, to_service: Callable[[], float]) -> None:
-        first = True
-        while True:
-            wanted = now()
-            await limiter.acquire()
-            outcome.by_worker[worker] += 1
-            if not first:
-                outcome.waits.append(now() - wanted)
-            first = False
-            await asyncio.sleep(to_service())
-            outcome.arrivals.append(now())
-            await asyncio.sleep(setting.answer + to_service())
+    async def kill(process: int, moment: float) -> None:
+        await asyncio.sleep(moment)
+        await fleet.kill(process)
+        await asyncio.sleep(1.0)
+        fleet.start(process)
 
-    tasks = []
-    for worker in range(setting.workers):
-        connection = cast(Connection, _Connection(redis, way(setting.to_redis)))
-        limiter = RedisRateLimiter(connection, setting.limit, guard=setting.guard, clock=now)
-        to_service = way(setting.to_service)
-        tasks += [asyncio.create_task(call(worker, limiter, to_service)) for _ in range(setting.calls)]
+    async def restart(moment: float, duration: float, keeps: bool) -> None:
+        await asyncio.sleep(moment)
+        redis.up = False
+        redis.restarts += 1
+        if not keeps:
+            redis.forget()
+        await asyncio.sleep(duration)
+        redis.up = True
+
+    def set_clock(by: float) -> None:
+        redis.step += by
+
+    processes = range(len(setting.to_redis))
+    plan = [
+        *(at(setting.joins.get(each, 0.0), lambda each=each: fleet.start(each)) for each in processes),
+        *(kill(*each) for each in setting.kills),
+        *(restart(*each) for each in setting.restarts),
+        *(at(moment, lambda by=by: set_clock(by)) for moment, by in setting.steps),
+    ]
+    steps = [asyncio.create_task(step) for step in plan]
+    while not outcome.arrivals:
+        await asyncio.sleep(0.1)
     await asyncio.sleep(setting.seconds)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    outcome.seconds = now() - start
+    await asyncio.gather(*steps)
+    await fleet.kill_all()
+    outcome.arrivals.sort()
     outcome.questions = redis.questions
     return outcome
 
 
 def described(outcome: Outcome) -> Sequence[str]:
-    """In words, for whoever runs it."""
-    median, longest = outcome.wait
+    """In words."""
+    setting = outcome.setting
+    farthest = max(setting.to_redis) * 1000
     return (
-        f"{outcome.setting.workers} workers of {outcome.setting.calls} calls, {outcome.seconds:.0f} s",
-        f"busiest second {outcome.busiest_second}, {outcome.rate:.2f} a second, {outcome.used:.1%} used",
-        f"shares of workers {outcome.least_share:.2f} to {outcome.greatest_share:.2f} of a fair one",
+        f"{len(setting.to_redis)} processes up to {farthest:g} ms from Redis",
+        f"jitter {setting.jitter * 1000:g} ms, loops blocked {setting.blocked * 1000:g} of 90 ms",
+        f"busiest second {outcome.busiest_second}, {outcome.used:.1%} used",
+        f"shares {min(outcome.shares):.2f} to {max(outcome.shares):.2f} of a fair one",
         f"Redis asked {outcome.questions_a_second:,.0f} times a second",
-        f"wait for the limit {median:.1f} s, longest {longest:.1f} s",
     )

@@ -21,8 +21,7 @@ ONLY_IN = {
     "xlsxwriter": {"cli/workbook.py"},
     "duckdb": {"bulk/sources/parquet.py"},
     "uvicorn": {"sandbox/server.py"},
-    "redis": {"redis/connection.py"},
-    "pyrate_limiter": {"redis/limiter.py"},
+    "redis": {"shared/redis/client.py", "shared/redis/connection.py"},
     "aiohttp": {"transport/aiohttp_transport.py"},
     "xmltodict": {"v1/building.py", "vitec/codec.py"},
 }

@@ -21,7 +21,7 @@ LIGHT = {
 }
 ROOMS = {"bulk", "cli", "marketo", "redis", "sandbox", "vitec"}
 #: What no client needs. click and rich are not among them: httpx loads them where they are installed.
-NEVER = {"duckdb", "fastapi", "lxml", "pyrate_limiter", "python_calamine", "redis", "starlette", "uvicorn"}
+NEVER = {"duckdb", "fastapi", "lxml", "python_calamine", "redis", "starlette", "uvicorn"}
 
 
 def loaded(program: str) -> tuple[set[str], set[str]]:

@@ -1,4 +1,4 @@
-"""The connection to Redis. No other file imports its client."""
+"""The connection to Redis: scripts, commands, and outages."""
 
 from __future__ import annotations
 
@@ -11,14 +11,11 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias, TypeVar
 
-import redis.asyncio
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.commands.core import AsyncScript
-from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import RedisError, ResponseError
 
 from publitrac_async.errors import ConfigurationError
+from publitrac_async.shared.redis.client import client_for
 from publitrac_async.transport.secret import Secret, seal
 
 T = TypeVar("T")
@@ -52,7 +49,7 @@ class Connection:
     Connections open on demand, also after `aclose`.
 
     Args:
-        url: ``redis://``, ``rediss://`` or ``unix://``, as redis-py reads it.
+        url: ``redis://``, ``rediss://``, ``unix://`` or ``redis+sentinel://HOST/SERVICE``.
         account: account of the keys, which hold a hash of it.
         timeout: seconds for a response, unless the URL names them.
         clock: monotonic seconds.
@@ -75,9 +72,11 @@ class Connection:
         del url, account
         if isinstance(sealed, ConfigurationError):
             raise sealed
-        client = None if isinstance(sealed_url, ConfigurationError) else _client(sealed_url, timeout)
-        if client is None or isinstance(sealed_url, ConfigurationError):
-            raise ConfigurationError("url must be redis://, rediss:// or unix://, as redis-py reads it")
+        if isinstance(sealed_url, ConfigurationError):
+            raise sealed_url
+        client = client_for(sealed_url, timeout=timeout, connect_timeout=RESPONSE_TIMEOUT)
+        if isinstance(client, ConfigurationError):
+            raise client
         self.url: Secret = sealed_url
         # The hash is a hash tag: a Redis Cluster keeps all keys of an account on one node.
         self._prefix = f"publitrac:{{{_digest(sealed)}}}"
@@ -148,6 +147,40 @@ class Connection:
 
         return await self._ask(wait)
 
+    async def probe(self, commands: Sequence[Sequence[str]]) -> list[Any]:
+        """Run commands that may fail; return the response or error of each.
+
+        Raises:
+            Unavailable: Redis did not respond.
+        """
+
+        async def run() -> list[Any]:
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for command in commands:
+                    pipeline.execute_command(*command)
+                responses: list[Any] = await pipeline.execute(raise_on_error=False)
+                return responses
+
+        return await self._ask(run)
+
+    async def probe_subscription(self, pattern: str) -> Exception | None:
+        """Subscribe to channels; return the error.
+
+        Raises:
+            Unavailable: Redis did not respond.
+        """
+
+        async def run() -> Exception | None:
+            async with self._client.pubsub() as channels:
+                try:
+                    await channels.psubscribe(pattern)
+                    await channels.get_message(timeout=self._timeout)
+                except ResponseError as error:
+                    return error
+            return None
+
+        return await self._ask(run)
+
     async def info(self) -> Mapping[str, Any]:
         """Return the facts that the server tells of itself.
 
@@ -202,20 +235,6 @@ class Connection:
 
     def __repr__(self) -> str:
         return f"Connection({self._prefix})"
-
-
-def _client(url: Secret, timeout: float) -> redis.asyncio.Redis | None:
-    # A connection that Redis closed while it was idle is replaced at once; a timeout is not waited for twice.
-    retry = Retry(NoBackoff(), 1, (NoConnection,))
-    try:
-        client = redis.asyncio.Redis.from_url(
-            url.reveal(), socket_timeout=timeout, socket_connect_timeout=RESPONSE_TIMEOUT, retry=retry
-        )
-    except (ValueError, TypeError, AttributeError):  # The text may quote a part of the password.
-        return None
-    # Hashes are bytes, so responses are never decoded, whatever the URL says.
-    client.connection_pool.connection_kwargs.pop("decode_responses", None)
-    return client
 
 
 def _digest(account: Secret) -> str:

@@ -1,45 +1,81 @@
-"""Rate limiter that all processes of an account share. No other file imports pyrate-limiter."""
+"""Rate limiter that all processes of an account share: each reserves its next departures in Redis."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import heapq
 import math
+import secrets
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
-from pyrate_limiter import GCRA, Rate
-
+from publitrac_async.config import Rate
 from publitrac_async.errors import LimiterUnavailable
 from publitrac_async.shared.redis.connection import RESPONSE_TIMEOUT, RETRY_AFTER, Connection, Unavailable
+from publitrac_async.shared.redis.server_clock import ServerClock
 from publitrac_async.transport.limits import RateLimiter
 
-#: GCRA counts in units: a request costs 4, and the burst is 5, so that a request that leaves late (the way to
-#: Redis, the turns of the event loop) costs the next ones nothing. One request more than the limit costs
-#: 4 * calls + 4 units; 5 are in the burst, and the others take at least the whole period plus the guard.
-_UNITS: Final = 4
-_BURST: Final = 5
-#: Seconds added to the period, for permits that travel longer than others.
-GUARD: Final = 0.028
-#: A permit that took this many seconds longer than usual is dropped, so the guard suffices.
-_LATE: Final = 0.02
+#: Seconds added to the period. A departure leaves at most `_LATE` seconds after its slot; the rest is for the
+#: errors of the clocks and for calls that travel longer than others.
+GUARD: Final = 0.058
+_LATE: Final = 0.042
+#: Seconds of departures that all processes together hold in advance. Each reserves an equal number: the
+#: responses of a distant Redis arrive in time, all get equal shares, and a new caller waits no longer.
+_RESERVED: Final = 1.0
+#: Seconds: no reservation is further ahead. When Redis has lost its memory, no departure is nearer.
+_HORIZON: Final = 1.3
+#: Requests to Redis under way at once.
+_REQUESTS: Final = 4
+#: Milliseconds that Redis remembers the last reservation.
+_MEMORY: Final = 30 * 24 * 3600 * 1000
 #: Seconds until every process has noticed the end of an outage: one may be waiting for a response, may then
 #: not ask for a while, and may be using its local share.
 _GRACE: Final = RESPONSE_TIMEOUT + RETRY_AFTER + 0.5
 
-#: Prefix of pyrate-limiter's script, whose first argument is the time. A key that outlives its life was
-#: written before the clock of the server was set back.
-_BEFORE_GCRA: Final = """
+#: Reserve consecutive departures. All times are in microseconds, by the clock of Redis.
+_RESERVE: Final = """
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local process = ARGV[1]
+local wanted, least, interval, lead, known, horizon, reserved, processes, unsure = unpack(ARGV, 2)
+wanted, least = tonumber(wanted), tonumber(least)
+if wanted == 0 then
+  return {now}
+end
 local pause = redis.call('PTTL', KEYS[2])
 if pause > 0 then
-  return {0, pause}
+  return {now, 0, 0, 0, pause * 1000}
 end
-if redis.call('PTTL', KEYS[1]) > tonumber(ARGV[3]) then
-  redis.call('DEL', KEYS[1])
+horizon, processes = tonumber(horizon), tonumber(processes)
+if processes > 1 then
+  horizon = math.max(horizon, (processes + 2) * interval)
 end
-local time = redis.call('TIME')
-ARGV[1] = time[1] * 1000 + time[2] / 1000
+local absurd = now + math.max(10 * horizon, 100 * interval)
+-- Without a memory, or by a clock that was set back, other processes may hold reservations up to the horizon.
+local slot = tonumber(redis.call('GET', KEYS[1]))
+if not slot or slot > absurd then
+  slot = now + horizon + math.min(interval, 50000)
+end
+known = tonumber(known)
+if known > absurd then
+  known = 0
+end
+if unsure == '1' then
+  slot = math.max(slot, now + horizon)
+end
+slot = math.max(slot, known, now + lead)
+redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now)
+redis.call('ZADD', KEYS[3], string.format('%.0f', slot + 1000000), process)
+processes = redis.call('ZCARD', KEYS[3])
+local room = math.floor((now + horizon - slot) / interval) + 1
+local granted = math.max(least, math.min(wanted, math.max(1, math.floor(reserved / processes)), room))
+local after = slot + granted * interval
+redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', ARGV[11])
+redis.call('ZADD', KEYS[3], string.format('%.0f', after + 1000000), process)
+redis.call('PEXPIRE', KEYS[3], math.ceil((after - now) / 1000) + 2000)
+return {now, slot, granted, processes, granted > 0 and 0 or math.max(1000, slot - now - horizon)}
 """
 
 _PAUSE: Final = """
@@ -52,16 +88,20 @@ end
 class RedisRateLimiter:
     """A limiter that spaces departures evenly over all processes; see `SharedRedis.limiter`.
 
-    Departures are spaced by GCRA (pyrate-limiter) in the time of Redis, so the clocks of the hosts need not
-    agree. Within this process callers are served in order; between processes there is no order. Redis may
-    lose scripts and data: the next departure starts anew.
+    A process reserves its next departures in Redis, for callers that wait, and lets each leave at its time by
+    its own clock; the difference to the clock of Redis is estimated, so no two clocks have to agree. Within
+    this process callers are served in order, and a reservation whose caller is cancelled is used by the next
+    one. A killed process loses what it had reserved, one second of the limit at most.
+
+    Never more than `calls` requests leave in any `per` seconds, under these assumptions: the ways to Redis
+    and back differ by less than 15 ms, and so do those of the processes to the service; the clock of Redis is
+    not set by less than a way there and back. A process that is later than 42 ms gives the departure up.
 
     Args:
         connection: connection of the account, which the caller closes.
         calls: requests of all processes together per `per` seconds.
         per: seconds.
-        guard: seconds added to `per`: tolerated difference between the latencies of hosts to Redis. The
-            default suits hosts in one place.
+        guard: seconds added to `per`. What exceeds 0.042 is for differences between the ways.
         local: limiter to use while Redis does not respond; without it calls fail.
         clock: monotonic seconds.
     """
@@ -76,43 +116,47 @@ class RedisRateLimiter:
         local: RateLimiter | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        #: Read by the client, which opens as many connections as the rate needs.
+        self.rate: Rate = Rate(calls, per=per)
         self._connection = connection
-        self._calls, self._per = calls, per
-        algorithm = GCRA()
-        rate = Rate(_UNITS * calls - 1, round((per + guard) * 1000), burst=_BURST)
-        life = math.ceil(2 * _BURST * rate.interval / rate.limit)
-        #: The time (set by the script), units of a request, life of the key, number of rates, the rate.
-        self._arguments = (0, _UNITS, life, 1, *algorithm.redis_args([rate]))
-        self._gcra = f"{_BEFORE_GCRA}{algorithm.redis_script()}"
-        self._rate_key, self._pause_key = connection.key("rate"), connection.key("pause")
+        self._interval = (per + guard) / calls
+        self._reserved = max(1, math.floor(_RESERVED / self._interval))
+        self._keys = tuple(map(connection.key, ("rate", "pause", "processes")))
+        self._process = secrets.token_hex(6)
         self._local = local
         self._clock = clock
+        self._server = ServerClock()
+        self._outages = connection.outages
+        #: Processes that reserve departures.
+        self._processes = 1
+        #: Times of reserved departures, and the end of the last one, by the clock of this process.
+        self._slots: list[float] = []
+        self._known = -math.inf
+        #: Redis may have lost its memory, or be another server.
+        self._unsure = False
+        self._waiting = self._asked = 0
+        self._requests: set[asyncio.Task[None]] = set()
+        self._response = asyncio.Event()
+        self._failure = ""
         self._lock = asyncio.Lock()
         self._paused_until = -math.inf
-        self._usual = math.inf
-        self._outage = 0
+        self._local_outage = 0
         self._announcements: set[asyncio.Task[None]] = set()
 
     async def acquire(self) -> None:
-        """Wait until one request may leave. A cancelled waiter costs one permit at most.
+        """Wait until one request may leave. A cancelled waiter costs no permit.
 
         Raises:
             LimiterUnavailable: Redis does not respond, and there is no local limiter.
         """
-        async with self._lock:
-            while True:
-                failure, wait = "", None
-                try:
-                    wait = await self._wait()
-                except Unavailable as error:
-                    failure = str(error)
-                if failure:
-                    await self._do_without(failure)
-                    return
-                if wait is None:
-                    return
-                # Some event loops return from a shorter sleep at once, and would spin.
-                await asyncio.sleep(max(wait, 0.001))
+        self._waiting += 1
+        try:
+            self._reserve()
+            async with self._lock:
+                while not await self._departed():
+                    pass
+        finally:
+            self._waiting -= 1
 
     def pause(self, seconds: float) -> None:
         """Block the requests of all processes for `seconds`."""
@@ -124,46 +168,138 @@ class RedisRateLimiter:
         task.add_done_callback(self._announcements.discard)
 
     async def aclose(self) -> None:
-        """Wait until pauses are announced."""
-        if self._announcements:
-            await asyncio.wait(self._announcements)
+        """Wait until pauses are announced, and end requests to Redis."""
+        for request in self._requests:
+            request.cancel()
+        if tasks := self._announcements | self._requests:
+            await asyncio.wait(tasks)
 
-    async def _wait(self) -> float | None:
-        """Ask for a permit; return ``None`` if it was granted, or the seconds until the next attempt."""
-        asked = self._clock()
-        own = self._paused_until - asked
-        if own > 0:
-            return own
-        refused_by, wait = await self._connection.run(
-            self._gcra, (self._rate_key, self._pause_key), *self._arguments
-        )
-        took = self._clock() - asked
+    async def _departed(self) -> bool:
+        """Take one step towards a departure; return True if the caller may send now."""
+        wait = self._paused_until - self._clock()
         if self._local is not None:
             # Other processes may still use their local shares until they notice the end of the outage.
-            grace = self._connection.available_since + _GRACE - self._clock()
-            if grace > 0:
-                return grace
-        if int(refused_by) >= 0:
-            return int(wait) / 1000 - took
-        late = took > self._usual + _LATE
-        self._usual = took if late else min(self._usual, took)
-        return 0.0 if late else None
+            wait = max(wait, self._connection.available_since + _GRACE - self._clock())
+        if wait > 0:
+            await self._sleep(wait)
+            return False
+        if self._slots:
+            self._reserve()
+            wait = self._slots[0] - self._clock()
+            if wait > 0:
+                await self._sleep(wait)
+                return False
+            heapq.heappop(self._slots)
+            return wait >= -_LATE
+        if self._failure:
+            failure, self._failure = self._failure, ""
+            await self._do_without(failure)
+            return True
+        self._reserve()
+        self._response.clear()
+        await self._response.wait()
+        return False
+
+    async def _sleep(self, seconds: float) -> None:
+        # Some event loops return from a shorter sleep at once, and would spin.
+        await asyncio.sleep(max(seconds, 0.001))
+
+    def _reserve(self) -> None:
+        """Ask Redis for as many departures as callers wait, up to the share of this process."""
+        share = max(1, self._reserved // self._processes)
+        wanted = min(share, self._waiting) - len(self._slots) - self._asked
+        if wanted < 1 or len(self._requests) >= (_REQUESTS if self._server.settled else 1):
+            return
+        self._asked += wanted
+        self._failure = ""
+        task = asyncio.create_task(self._request(wanted), name="publitrac_async reservation")
+        self._requests.add(task)
+
+    async def _request(self, wanted: int) -> None:
+        try:
+            if self._outages != self._connection.outages:
+                self._outages = self._connection.outages
+                self._server, self._unsure = ServerClock(), True
+            while await self._has_to_ask(wanted):
+                pass
+        except Unavailable as error:
+            self._failure = str(error)
+            if self._local is not None:
+                self._slots.clear()
+        finally:
+            # Now, and not in a callback: the caller that wakes up may ask again at once.
+            self._requests.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+            self._asked -= wanted
+            self._response.set()
+
+    async def _has_to_ask(self, wanted: int) -> bool:
+        """Ask once: for the time until the clock of Redis is known, then for departures."""
+        settled, unsure = self._server.settled, self._unsure
+        offset = self._server.offset if settled else 0.0
+        sent = self._clock()
+        response = await self._connection.run(
+            _RESERVE,
+            self._keys,
+            self._process,
+            wanted if settled else 0,
+            # A process that holds nothing gets one, so none is left out where there are very many.
+            int(not self._slots and self._asked == wanted),
+            *map(
+                _microseconds,
+                (
+                    self._interval,
+                    1.25 * self._server.one_way if settled else 0.0,
+                    max(0.0, self._known + offset),
+                    _HORIZON,
+                ),
+            ),
+            self._reserved,
+            self._processes,
+            int(unsure),
+            _MEMORY,
+        )
+        now = response[0] / 1e6
+        if not self._server.sample(sent, now, self._clock()):
+            # A clock was set: nothing of this response is used.
+            self._known, self._unsure = -math.inf, True
+            return True
+        if not settled:
+            return True
+        _, slot, granted, processes, wait = response
+        if not processes:
+            self._paused_until = max(self._paused_until, self._clock() + wait / 1e6)
+            self._slots.clear()
+            return False
+        self._processes = processes
+        self._unsure &= not unsure
+        if not granted:
+            await self._sleep(wait / 1e6)
+            return True
+        first = slot / 1e6 - self._server.offset
+        for number in range(granted):
+            heapq.heappush(self._slots, first + number * self._interval)
+        self._known = max(self._known, first + granted * self._interval)
+        return False
 
     async def _do_without(self, kind: str) -> None:
         if self._local is None:
             raise LimiterUnavailable(
                 f"the shared rate limiter in Redis is unreachable ({kind})", retry_after=RETRY_AFTER
             )
-        if self._outage != self._connection.outages:
-            self._outage = self._connection.outages
+        if self._local_outage != self._connection.outages:
+            self._local_outage = self._connection.outages
             # Starts with a pause, because the processes shared the last period.
-            self._local.pause(self._per)
+            self._local.pause(self.rate.per)
         await self._local.acquire()
 
     async def _announce(self, seconds: float) -> None:
         # Without Redis no request leaves, or the service pauses each process.
         with contextlib.suppress(Unavailable):
-            await self._connection.run(_PAUSE, (self._pause_key,), math.ceil(seconds * 1000))
+            await self._connection.run(_PAUSE, self._keys[1:2], math.ceil(seconds * 1000))
 
     def __repr__(self) -> str:
-        return f"RedisRateLimiter({self._calls} calls in {self._per} s)"
+        return f"RedisRateLimiter({self.rate.calls} calls in {self.rate.per} s)"
+
+
+def _microseconds(seconds: float) -> int:
+    return round(seconds * 1_000_000)

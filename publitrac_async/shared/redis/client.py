@@ -1,0 +1,103 @@
+"""Build the client of redis-py for a URL: one server, or the master that Sentinels name.
+
+Besides `publitrac_async.shared.redis.connection`, no other file imports redis-py.
+"""
+
+from __future__ import annotations
+
+import urllib.parse
+from typing import Any, Final
+
+from redis.asyncio import Redis
+from redis.asyncio.connection import parse_url
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as NoConnection
+
+from publitrac_async.errors import ConfigurationError
+from publitrac_async.transport.secret import Secret
+
+_SENTINEL: Final = ("redis+sentinel://", "rediss+sentinel://")
+_SENTINEL_PORT: Final = 26379
+_CLUSTER: Final = ("redis+cluster://", "rediss+cluster://")
+
+
+def client_for(url: Secret, *, timeout: float, connect_timeout: float) -> Redis | ConfigurationError:
+    """Return a client, which connects on demand, or the error.
+
+    Args:
+        url: ``redis://``, ``rediss://``, ``unix://``, or for the master that Sentinels name
+            ``redis+sentinel://[user:password@]host[:port][,host[:port]]/service[/database]`` (with TLS:
+            ``rediss+sentinel://``). Options of redis-py may follow, also ``sentinel_username`` and
+            ``sentinel_password``.
+        timeout: seconds for a response, unless the URL names them.
+        connect_timeout: seconds for a connection.
+    """
+    if url.reveal().startswith(_CLUSTER):
+        return ConfigurationError("a Redis Cluster is not supported: name a Redis without cluster mode")
+    options: dict[str, Any] = {
+        "socket_timeout": timeout,
+        "socket_connect_timeout": connect_timeout,
+        # A connection that Redis closed while it was idle is replaced at once; a timeout is not waited for
+        # twice.
+        "retry": Retry(NoBackoff(), 1, (NoConnection,)),
+    }
+    try:
+        if url.reveal().startswith(_SENTINEL):
+            client = _master(url, options)
+        else:
+            client = Redis.from_url(url.reveal(), **options)
+    except (ValueError, TypeError, AttributeError):  # The text may quote a part of the password.
+        return ConfigurationError(
+            "url must be redis://, rediss://, unix:// or redis+sentinel://HOST/SERVICE, as redis-py reads it"
+        )
+    # Hashes are bytes, so responses are never decoded, whatever the URL says.
+    client.connection_pool.connection_kwargs.pop("decode_responses", None)
+    return client
+
+
+def _master(url: Secret, options: dict[str, Any]) -> Redis:
+    """Return a client of the master that Sentinels name; raise `ValueError` for an unusable URL."""
+    scheme, _, rest = url.reveal().partition("://")
+    authority, _, path = rest.partition("/")
+    path, _, query = path.partition("?")
+    user, _, hosts = authority.rpartition("@")
+    service, *database = [part for part in path.split("/") if part]
+    wanted = dict(urllib.parse.parse_qsl(query))
+    sentinels = {name: wanted.pop(f"sentinel_{name}", None) for name in ("username", "password")}
+    # redis-py reads user, password, database and options as in any other URL.
+    text = f"{scheme.partition('+')[0]}://{user}{'@' if user else ''}localhost/{''.join(database)}"
+    settings = options | dict(parse_url(f"{text}?{urllib.parse.urlencode(wanted)}"))
+    for name in ("host", "port", "connection_class"):
+        settings.pop(name, None)
+    encryption = {name: value for name, value in settings.items() if name.startswith("ssl_")}
+    if scheme.startswith("rediss"):
+        encryption["ssl"] = settings["ssl"] = True
+    manager = Sentinel(  # type: ignore[no-untyped-call]
+        [_address(host) for host in hosts.split(",")],
+        sentinel_kwargs={
+            **{name: value for name, value in sentinels.items() if value is not None},
+            **encryption,
+            "socket_timeout": settings["socket_timeout"],
+            "socket_connect_timeout": settings["socket_connect_timeout"],
+        },
+    )
+    pool = _MasterPool(service, manager, **settings)  # type: ignore[no-untyped-call]
+    return Redis.from_pool(pool)
+
+
+class _MasterPool(SentinelConnectionPool):
+    """Connections to the master, which close those to the Sentinels with them."""
+
+    async def aclose(self) -> None:
+        await super().aclose()
+        for sentinel in self.sentinel_manager.sentinels:
+            await sentinel.aclose()
+
+
+def _address(text: str) -> tuple[str, int]:
+    parts = urllib.parse.urlsplit(f"//{text.strip()}")
+    if not parts.hostname:
+        raise ValueError
+    return parts.hostname, parts.port or _SENTINEL_PORT
