@@ -19,6 +19,7 @@ from publitrac_async.errors import ConfigurationError
 from publitrac_async.transport.base import check_base_url
 from publitrac_async.transport.budget import BUDGET
 from publitrac_async.transport.environment import read_variable
+from publitrac_async.transport.secret import Secret
 from publitrac_async.version import __version__
 
 _NEEDED: Final = ("aiohttp", "httpx", "aiolimiter", "attrs", "cattrs", "orjson", "xmltodict")
@@ -38,7 +39,7 @@ async def show(*, as_json: bool, environment: Mapping[str, str] | None = None) -
     """Print versions, limits and configuration, and whether Redis answers if there is one.
 
     Returns:
-        The exit status: 1 if a setting is unusable.
+        The exit status: 2 if a setting is unusable.
     """
     environment = os.environ if environment is None else environment
     settings = {
@@ -69,7 +70,7 @@ async def show(*, as_json: bool, environment: Mapping[str, str] | None = None) -
             for name, value in facts.items():
                 say(f"  {name:<{width}}  {value}")
     unusable = any(value.startswith("unusable") for facts in settings.values() for value in facts.values())
-    return ExitStatus.ABORTED if unusable else ExitStatus.OK
+    return ExitStatus.USAGE if unusable else ExitStatus.OK
 
 
 def _versions() -> dict[str, str]:
@@ -133,22 +134,28 @@ async def _redis(environment: Mapping[str, str]) -> dict[str, str]:
         return setting
     try:
         from publitrac_async.shared.redis.connection import Connection, Unavailable  # noqa: PLC0415  (extra)
+        from publitrac_async.shared.redis.rights import examine  # noqa: PLC0415
     except ModuleNotFoundError as error:
         return setting | {"answers": f"unusable: {error}"}
+    # The keys of this account, because the rights of a user may end there.
+    account = read_variable(environment, "PUBLITRAC_API_KEY")
     try:
-        # No key is read or written: the account does not matter.
-        connection = Connection(url.reveal(), "doctor")
+        connection = Connection(url, account if isinstance(account, Secret) else "doctor")
     except ConfigurationError as error:
         return {"url": f"unusable: {error.message}"}
     try:
-        facts = await connection.info()
+        problems = await examine(connection, state=True, queue=f"{connection.key('default')}:queue")
+        facts = await connection.facts()
     except Unavailable as error:
-        return setting | {"answers": f"unusable: Redis does not answer ({error})"}
+        reason = connection.refusal or f"Redis does not respond ({error})"
+        return setting | {"answers": f"unusable: {reason}"}
     finally:
         await connection.aclose()
     name = facts.get("server_name", "redis")
+    fatal = [problem.text for problem in problems if problem.fatal]
     return setting | {
         "answers": f"{name} {facts.get(f'{name}_version', facts.get('redis_version'))}",
         "append-only file": "yes" if facts.get("aof_enabled") else "no: a restart loses state and queues",
         "when its memory is full": str(facts.get("maxmemory_policy")),
+        "rights": f"unusable: {'; '.join(fatal)}" if fatal else "enough for limit, state stores and workers",
     }

@@ -183,6 +183,7 @@ class _Connection:
 
     def __init__(self, redis: FakeRedis, host: _Host) -> None:
         self.outages = 0
+        self.refusal = ""
         self.available_since = -math.inf
         self._redis = redis
         self._host = host

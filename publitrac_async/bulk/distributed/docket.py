@@ -98,6 +98,7 @@ class DocketExecutor:
             StateStoreError: Redis does not respond; workers may continue. The same run joins them.
         """
         assert isinstance(run.store, SharedStateStore)
+        await run.store.check(queue=True)
         async with _docket(run.store) as docket:
             return await _Submission(run, run.store, docket, self.chunk_rows).carry_out()
 
@@ -284,8 +285,8 @@ async def serve(
             raise
 
     try:
-        # docket waits for an unreachable Redis for ever; the state store has a timeout.
-        await state.running()
+        # docket waits for ever for an unreachable Redis, and for rights that it lacks; the state store tells.
+        await state.check(queue=True)
         async with _docket(state, {_TASK: send_chunk}) as docket:
             await _consume(docket, chunks, redelivery, shutdown, leaving)
     finally:

@@ -72,6 +72,10 @@ class SharedStateStore(StateStore, Protocol):
     queue_url: Secret
     job: str | None
 
+    async def check(self, *, queue: bool = False) -> None:
+        """Try what the state store, and the queue of workers, need; raise `ConfigurationError` without it."""
+        ...
+
     async def claim(self, job: str, number: int) -> ChunkClaim | None:
         """Claim a chunk for a worker; ``None`` if the job has ended or was stopped."""
         ...

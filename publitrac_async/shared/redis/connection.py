@@ -32,6 +32,15 @@ DISK_TIMEOUT: Final = 5.0
 
 _FAILURES: Final = (RedisError, OSError)
 
+CLUSTER: Final = "it is a node of a Redis Cluster, which is not supported: name a Redis without cluster mode"
+#: Errors of redis-py that waiting does not cure, and their meaning.
+_REFUSALS: Final = {
+    "AuthenticationError": "it refuses the user or password of the URL",
+    "ClusterCrossSlotError": CLUSTER,
+    "MovedError": CLUSTER,
+    "NoPermissionError": "its user lacks rights: `publitrac-async doctor` names them",
+}
+
 Argument: TypeAlias = "str | bytes | memoryview | float"
 
 
@@ -87,7 +96,9 @@ class Connection:
         self._clock = clock
         self._ask_at = -math.inf
         self._failure = ""
-        self._in_outage = False
+        self._in_outage = self._has_responded = False
+        #: Why Redis refuses this process for good, empty otherwise.
+        self.refusal: str = ""
         #: Number of outages.
         self.outages: int = 0
         #: End of the last outage.
@@ -181,14 +192,14 @@ class Connection:
 
         return await self._ask(run)
 
-    async def info(self) -> Mapping[str, Any]:
-        """Return the facts that the server tells of itself.
+    async def facts(self) -> Mapping[str, Any]:
+        """Return the facts that the server tells of itself; empty if its user may not ask.
 
         Raises:
             Unavailable: Redis did not respond.
         """
-        facts: Mapping[str, Any] = await self._ask(self._client.info)
-        return facts
+        (found,) = await self.probe([("INFO",)])
+        return found if isinstance(found, dict) else {}
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -212,7 +223,7 @@ class Connection:
             try:
                 response = await question()
             except _FAILURES as error:
-                self._failed(type(error).__name__)
+                self._failed(_kind(error))
             else:
                 self._responded()
                 return response
@@ -220,6 +231,8 @@ class Connection:
         raise Unavailable(self._failure)
 
     def _responded(self) -> None:
+        self._has_responded = True
+        self.refusal = ""
         if self._in_outage:
             self._in_outage = False
             self.available_since = self._clock()
@@ -228,6 +241,9 @@ class Connection:
     def _failed(self, kind: str) -> None:
         self._ask_at = self._clock() + RETRY_AFTER
         self._failure = kind
+        if not self._has_responded:
+            # Later, a failover or a new password may be behind the same error.
+            self.refusal = _REFUSALS.get(kind, "")
         if not self._in_outage:
             self._in_outage = True
             self.outages += 1
@@ -235,6 +251,12 @@ class Connection:
 
     def __repr__(self) -> str:
         return f"Connection({self._prefix})"
+
+
+def _kind(error: Exception) -> str:
+    """Return the name of an error; its text may show the server's address."""
+    denied = any(words in str(error) for words in ("NOPERM", "ACL failure", "no permissions"))
+    return "NoPermissionError" if denied else type(error).__name__
 
 
 def _digest(account: Secret) -> str:

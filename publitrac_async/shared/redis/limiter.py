@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final, cast
 
 from publitrac_async.config import Rate
-from publitrac_async.errors import LimiterUnavailable
+from publitrac_async.errors import ConfigurationError, LimiterUnavailable
 from publitrac_async.shared.redis.connection import RESPONSE_TIMEOUT, RETRY_AFTER, Connection, Unavailable
 from publitrac_async.shared.redis.server_clock import ServerClock
 from publitrac_async.transport.limits import RateLimiter
@@ -148,6 +148,7 @@ class RedisRateLimiter:
 
         Raises:
             LimiterUnavailable: Redis does not respond, and there is no local limiter.
+            ConfigurationError: Redis refuses this process: its password, its rights, or it is a Cluster.
         """
         self._waiting += 1
         try:
@@ -282,6 +283,8 @@ class RedisRateLimiter:
         return False
 
     async def _do_without(self, kind: str) -> None:
+        if self._connection.refusal:
+            raise ConfigurationError(f"the Redis that shares the rate limit: {self._connection.refusal}")
         if self._local is None:
             raise LimiterUnavailable(
                 f"the shared rate limiter in Redis is unreachable ({kind})", retry_after=RETRY_AFTER

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from attrs import frozen
 
-from publitrac_async.shared.redis.connection import Connection
+from publitrac_async.shared.redis.connection import CLUSTER, Connection
 
 #: A command, with ``{key}`` and ``{queue}`` in place of keys.
 Probe: TypeAlias = tuple[str, ...]
@@ -131,7 +131,7 @@ def _unsuitable(error: str | None) -> Problem | None:
     """Return the problem of a server that cannot be used at all."""
     kind = (error or "").partition(":")[0]
     if kind in ("MovedError", "AskError", "ClusterCrossSlotError", "ClusterDownError"):
-        return Problem("it is a node of a Redis Cluster: name a Redis without cluster mode", fatal=True)
+        return Problem(CLUSTER, fatal=True)
     if kind == "ReadOnlyError":
         return Problem("it is a read-only replica: name the primary, or its Sentinels", fatal=True)
     if error is not None and "unknown command" in error.lower() and "eval" in error.lower():
@@ -167,14 +167,10 @@ async def _subscription(connection: Connection, pattern: str) -> list[Problem]:
 
 
 async def _server(connection: Connection, *, state: bool) -> list[Problem]:
-    (facts,) = await connection.probe([("INFO",)])
+    facts = await connection.facts()
     problems: list[Problem] = []
-    if not isinstance(facts, dict):  # The user may not ask.
-        return problems
     if facts.get("redis_mode") == "cluster" or facts.get("cluster_enabled"):
-        problems.append(
-            Problem("it is a node of a Redis Cluster: name a Redis without cluster mode", fatal=True)
-        )
+        problems.append(Problem(CLUSTER, fatal=True))
     policy = str(facts.get("maxmemory_policy", ""))
     if policy.startswith("allkeys") and int(facts.get("maxmemory", 0)):
         text = f"it may evict keys ({policy}): set maxmemory-policy noeviction"

@@ -334,7 +334,7 @@ def test_doctor_shows_no_secret(tmp_path: Path) -> None:
 )
 def test_doctor_says_what_is_unusable(variables: dict[str, str]) -> None:
     done = run("doctor", **variables)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "unusable: " in done.stdout
 
 

@@ -20,6 +20,7 @@ from publitrac_async.bulk.state.redis.keys import POLL, StateKeys
 from publitrac_async.bulk.state.shared import ChunkResult
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.shared.redis.connection import Argument, Connection
+from publitrac_async.shared.redis.rights import examine
 from publitrac_async.transport.secret import Secret
 
 logger: Final = logging.getLogger("publitrac_async.shared")
@@ -75,6 +76,25 @@ class RedisStateStore:
         self.queue_url: Secret = connection.url
         self.job: str | None = None
 
+    async def check(self, *, queue: bool = False) -> None:
+        """Try the commands and rights that this state store needs of Redis.
+
+        Args:
+            queue: try those of the queue of workers too.
+
+        Raises:
+            ConfigurationError: Redis does not suit: its user lacks rights, it may evict keys, it is a replica
+                or in cluster mode.
+            StateStoreError: Redis does not respond.
+        """
+        problems = await self._keys.ask(
+            lambda: examine(self._connection, state=True, queue=self.queue if queue else None), wait=queue
+        )
+        for problem in problems:
+            if problem.fatal:
+                raise ConfigurationError(f"the Redis of the state store: {problem.text}")
+            logger.warning("the Redis of the state store: %s", problem.text)
+
     async def open(self, destination: str | None, *, run: str = "", reset: bool = False) -> None:
         """Open the state store for this process exclusively; see `StateStore.open`.
 
@@ -89,12 +109,14 @@ class RedisStateStore:
         Raises:
             StateStoreError: the state store is in use, belongs to another destination, or Redis does not
                 respond.
+            ConfigurationError: Redis does not suit; see `check`.
         """
         if self._session:
             raise StateStoreError("this state store is open already: close it first")
         self._session = session = secrets.token_urlsafe(9)
         self._entries = self._entries_of(session)
         try:
+            await self.check()
             await self._check_disk(wait=False)
             self.job = await self._hold(destination, run, reset=reset)
             self._lease = Lease(self._life, self._renew)
