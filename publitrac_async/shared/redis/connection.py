@@ -241,8 +241,8 @@ class Connection:
     def _failed(self, kind: str) -> None:
         self._ask_at = self._clock() + RETRY_AFTER
         self._failure = kind
-        if not self._has_responded:
-            # Later, a failover or a new password may be behind the same error.
+        if kind != "AuthenticationError" or not self._has_responded:
+            # Later, passwords may change for a while on one side only.
             self.refusal = _REFUSALS.get(kind, "")
         if not self._in_outage:
             self._in_outage = True

@@ -25,17 +25,8 @@ from .server import Server
 ACCOUNT = "the-key"
 #: The rule of the guide.
 RIGHTS = [
-    "+@read",
-    "+@write",
-    "+@scripting",
-    "+@stream",
-    "+@pubsub",
-    "+@connection",
-    "+@transaction",
-    "+time",
-    "+info",
-    "+waitaof",
-    "+evalsha",
+    *("+@read", "+@write", "+@scripting", "+@stream", "+@pubsub", "+@connection", "+@transaction"),
+    *("+time", "+info", "+waitaof"),
 ]
 
 
