@@ -14,7 +14,7 @@ import publitrac_async
 PACKAGE = Path(publitrac_async.__file__).parent
 ONLY_IN = {
     "click": {"cli/commands.py", "cli/options.py"},
-    "docket": {"bulk/engines/docket.py"},
+    "docket": {"bulk/distributed/docket.py"},
     "opentelemetry": {"opentelemetry.py"},
     "rich": {"cli/bar.py"},
     "python_calamine": {"bulk/sources/xlsx.py"},
@@ -22,7 +22,7 @@ ONLY_IN = {
     "duckdb": {"bulk/sources/parquet.py"},
     "uvicorn": {"sandbox/server.py"},
     "redis": {"shared/redis/client.py", "shared/redis/connection.py"},
-    "aiohttp": {"transport/aiohttp_transport.py"},
+    "aiohttp": {"transport/aiohttp_transport.py", "transport/pool.py"},
     "xmltodict": {"v1/building.py", "vitec/codec.py"},
 }
 
