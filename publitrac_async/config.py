@@ -33,6 +33,10 @@ LIMITER_PATIENCE: Final = 30.0
 #: Seconds that closing a client waits for calls in flight.
 CLOSE_PATIENCE: Final = 0.5
 
+#: Bytes of a v1 URL, credentials included. Servers refuse more than 8 KiB of a request line by default (nginx
+#: large_client_header_buffers, Apache LimitRequestLine).
+MAX_URL: Final = 8_000
+
 #: Life of a v2 token in seconds after its last use (API V2 documentation, "By default will be 900").
 TOKEN_TTL: Final = 900.0
 #: A token this close to its end (seconds, or this part of a shorter life) is renewed before it is used.
@@ -160,6 +164,9 @@ class RetryPolicy:
             multiplied by the number of attempts.
         cost: what a retry takes.
         throttle_cost: what a retry after throttling takes.
+        throttled: HTTP statuses besides 429 that mean "too many calls, not executed" where you know that they
+            do: ``(503,)`` for a service behind nginx's ``limit_req``, which answers so by default. Such a
+            call is then retried as after 429, even if it appends.
     """
 
     attempts: int = 4
@@ -170,9 +177,12 @@ class RetryPolicy:
     budget: int = 500
     cost: int = 14
     throttle_cost: int = 5
+    throttled: tuple[int, ...] = attrs.field(default=(), converter=tuple)
 
     def __attrs_post_init__(self) -> None:
-        for name, value in attrs.asdict(self).items():
+        if not all(is_integer(status) and 400 <= status <= 599 for status in self.throttled):
+            raise ConfigurationError("retry: throttled takes HTTP statuses from 400 to 599")
+        for name, value in attrs.asdict(self, filter=attrs.filters.exclude("throttled")).items():
             if value < (1 if name == "attempts" else 0):
                 raise ConfigurationError(f"retry: {name} cannot be {value}")
 

@@ -3,7 +3,8 @@
 ::
 
     PublitracError
-    ├── ConfigurationError        a setting or credential is unusable; raised at construction
+    ├── ConfigurationError        a setting or credential is unusable; raised at construction, or for an
+    │                             address that has no such API
     ├── ClientStateError          the client is closed, or belongs to another event loop or process
     ├── TransportError            no usable answer arrived
     │   ├── NotSent               nothing reached the service: repeating is safe
@@ -140,7 +141,7 @@ class PublitracError(Exception):
 
 
 class ConfigurationError(PublitracError):
-    """A setting or credential is unusable. Raised when the client is built, before any request."""
+    """A setting or credential is unusable. Raised when the client is built, or when nothing is at its address."""
 
 
 class ClientStateError(PublitracError):

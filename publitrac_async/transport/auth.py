@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import time
+import urllib.parse
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol, TypeAlias
@@ -48,6 +49,14 @@ class Authorization:
     placement: Placement = "query"
     headers: tuple[tuple[str, Secret], ...] = ()
     token: Token | None = None
+
+    @property
+    def url_length(self) -> int:
+        """Bytes that the parameters add to a URL."""
+        return sum(
+            len(urllib.parse.quote(name)) + len(urllib.parse.quote(secret.reveal(), safe="")) + 2
+            for name, secret in self.parameters
+        )
 
     def masked_in(self, text: str) -> str:
         """Mask these credentials in a text of the service, which may quote them."""

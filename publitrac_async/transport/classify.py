@@ -1,4 +1,4 @@
-"""What an HTTP status means when the vendor's documents say nothing of it."""
+"""Read HTTP statuses and headers, as far as the vendor's documents say nothing of them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from http import HTTPStatus
 from publitrac_async.errors import (
     ApiError,
     AuthenticationError,
+    ConfigurationError,
     Conflict,
     NotFound,
     PermissionDenied,
@@ -32,14 +33,32 @@ _BY_STATUS: dict[int, type[ApiError]] = {
     HTTPStatus.TOO_MANY_REQUESTS: RateLimited,
 }
 #: A gateway or a restart; 501 and 505 would come back the same.
-_PASSING = frozenset({408, 500, 502, 503, 504})
+_PASSING = frozenset({408, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 527, 530})
+#: What a content delivery network answers in place of the service (Cloudflare's table of 5xx errors).
+_NETWORK = {
+    520: "the service's response could not be used",
+    521: "the service refused the connection",
+    522: "the service did not answer in time",
+    523: "the service could not be reached",
+    524: "the service took too long",
+    525: "no TLS connection to the service",
+    526: "the service's certificate is not valid",
+    527: "the connection to the service ended",
+    530: "the service's name could not be resolved",
+}
+#: Of these, the ones that come before a request is handed on. After 522 it may have been.
+_NEVER_REACHED = frozenset({521, 523, 525, 526, 530})
+_ADVICE: dict[int, str] = {
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ": send less in one call",
+    HTTPStatus.REQUEST_URI_TOO_LONG: ": the URL is too long, send fewer conditions or values in one call",
+}
 
 
 def error_for_status(answer: Answer) -> PublitracError | None:
-    """The error an HTTP status stands for, ``None`` for 2xx.
+    """Make the error an HTTP status stands for, ``None`` for 2xx.
 
-    A 4xx says that the request was refused; after a 5xx, a redirect or a 408 nobody knows whether it
-    was executed.
+    A 4xx says that the request was refused; after a 5xx, a redirect or a 408 the outcome is unknown, unless
+    a network in front of the service says that the request never reached it.
     """
     status = answer.status
     if 200 <= status < 300:
@@ -58,20 +77,32 @@ def error_for_status(answer: Answer) -> PublitracError | None:
             _phrase(status),
             status=status,
             retryable=status in _PASSING,
-            maybe_applied=True,
+            maybe_applied=status not in _NEVER_REACHED,
             retry_after=answer.retry_after,
         )
-    return ApiError(_phrase(status), status=status)
+    return ApiError(_phrase(status) + _ADVICE.get(status, ""), status=status)
+
+
+def wrong_address(answer: Answer) -> ConfigurationError | None:
+    """Make the error for an HTTP 404 that is not the service's own, ``None`` for anything else."""
+    if answer.status != HTTPStatus.NOT_FOUND:
+        return None
+    kind = "a web page" if is_html(answer) else "no response of this API"
+    return ConfigurationError(
+        f"nothing of this API is at the address (HTTP 404 with {kind}): check base_url, which is the host "
+        "without the path of the API",
+        status=answer.status,
+    )
 
 
 def is_html(answer: Answer) -> bool:
-    """Whether the answer is a web page: a login form, a maintenance notice, a captive portal."""
+    """Return True for a web page: a login form, a maintenance notice, a captive portal."""
     start = answer.body[:256].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     return start.startswith((b"<!doctype html", b"<html", b"<head", b"<body"))
 
 
 def parse_retry_after(values: Iterable[str], *, now: float | None = None) -> float | None:
-    """Seconds that ``Retry-After`` fields ask for: a number or an HTTP date, the longest of several.
+    """Return the seconds that ``Retry-After`` asks for: a number or an HTTP date, the longest of several.
 
     Garbage, negative figures and dates gone by count as absent.
 
@@ -96,6 +127,8 @@ def _seconds(value: str, now: float | None) -> float | None:
 
 
 def _phrase(status: int) -> str:
+    if status in _NETWORK:
+        return f"the network in front of the service says that {_NETWORK[status]}"
     try:
         return f"the service answered {HTTPStatus(status).phrase}"
     except ValueError:

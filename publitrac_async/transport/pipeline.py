@@ -32,7 +32,7 @@ from publitrac_async.transport.lifetime import Lifetime
 from publitrac_async.transport.limits import RateLimiter
 from publitrac_async.transport.operation import Call, Departure, OperationClass
 from publitrac_async.transport.reporter import Attempt, CallRecord, Reporter
-from publitrac_async.transport.retry import RetryBudget, next_wait
+from publitrac_async.transport.retry import RetryBudget, as_throttled, next_wait
 from publitrac_async.transport.secret import Secret
 from publitrac_async.transport.steps import in_turns
 
@@ -242,7 +242,7 @@ class Transport:
                 parsed = call.parse(answer)
                 result = await in_turns(parsed) if isinstance(parsed, Generator) else parsed
             except PublitracError as error:
-                failure = error.with_traceback(None)
+                failure = as_throttled(error.with_traceback(None), self._retry)
                 _mask_credentials(failure, authorization)
             finally:
                 lane.gate.receive(id(attempt))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from publitrac_async.config import RetryPolicy
-from publitrac_async.errors import LimiterUnavailable, PublitracError, RateLimited
+from publitrac_async.errors import LimiterUnavailable, PublitracError, RateLimited, ServerError
 from publitrac_async.transport.operation import OperationClass
 
 
@@ -30,6 +30,23 @@ class RetryBudget:
     def give_back(self, amount: int) -> None:
         """Put back the cost of a retry that succeeded, or 1 for a call that succeeded at once."""
         self.level = min(self._capacity, self.level + amount)
+
+
+def as_throttled(failure: PublitracError, policy: RetryPolicy) -> PublitracError:
+    """Return `failure`, or the error for too many calls if the policy says that its HTTP status means that.
+
+    A response that carries a code of the vendor says more than its status does.
+    """
+    if not isinstance(failure, ServerError) or failure.code is not None:
+        return failure
+    if failure.status not in policy.throttled:
+        return failure
+    return RateLimited(
+        "too many calls",
+        status=failure.status,
+        retry_after=failure.retry_after,
+        vendor_message=failure.vendor_message,
+    )
 
 
 def may_repeat(failure: PublitracError, operation_class: OperationClass) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from typing import Any, Final
 
@@ -23,6 +24,8 @@ _CREDENTIALS: Final = re.compile(
     r"|\bmot de passe\b|\bidentifiants?\b|\bauthentifi|\bcl[ée] (?:d.)?api\b|\bnon autoris|\bacc[èe]s refus",
     re.IGNORECASE,
 )
+_TITLE: Final = re.compile(rb"<title[^>]{0,100}>([^<]{1,1000})", re.IGNORECASE)
+_MARKUP: Final = re.compile(r"<[^<>]{0,500}>")
 _MESSAGES: Final = ("message", "error", "error_description", "errors", "detail", "details", "title", "reason")
 
 
@@ -49,6 +52,17 @@ def words_of_text(body: bytes) -> str | None:
         except orjson.JSONDecodeError:
             pass
     return shortened(body[:MAX_WORDS].decode("utf-8", "replace"))
+
+
+def title_of(page: bytes) -> str | None:
+    """Return the title of a web page, which may tell who answered in the service's place."""
+    match = _TITLE.search(page[: 16 * 1024])
+    return None if match is None else shortened(html.unescape(match[1].decode("utf-8", "replace")))
+
+
+def text_of_markup(body: bytes) -> str | None:
+    """Return the text of a body that has markup in it, such as PHP's notices."""
+    return shortened(html.unescape(_MARKUP.sub(" ", body[: 4 * MAX_WORDS].decode("utf-8", "replace"))))
 
 
 def words_of_json(content: Any) -> str | None:

@@ -28,14 +28,14 @@ from publitrac_async.errors import (
     UnexpectedContent,
     ValidationError,
 )
-from publitrac_async.transport.classify import error_for_status, is_html
+from publitrac_async.transport.classify import error_for_status, is_html, wrong_address
 from publitrac_async.transport.operation import Answer
 from publitrac_async.transport.steps import Steps, at_once
-from publitrac_async.transport.vendor_words import concern_credentials, shortened
+from publitrac_async.transport.vendor_words import concern_credentials, shortened, title_of
 from publitrac_async.transport.xml import Convert
 from publitrac_async.v1.codes import METHOD_FAILED, MISSING_ARGUMENT, REASONS, Code
 from publitrac_async.v1.operations import METHODS
-from publitrac_async.v1.reading import Content, children, number_of, read_in_steps, text_of
+from publitrac_async.v1.reading import Content, children, number_of, read_in_steps, read_response, text_of
 
 logger: Final = logging.getLogger("publitrac_async")
 
@@ -97,21 +97,27 @@ def read_reply_in_steps(answer: Answer, convert: Convert | None = None) -> Steps
     failure = error_for_status(answer)
     # The documents say nothing of HTTP statuses. These say more than a vendor's code could.
     if isinstance(failure, (AuthenticationError, PermissionDenied, RateLimited)):
+        failure.vendor_message = _words_of(answer)
         raise failure
     if is_html(answer):
-        raise failure or UnexpectedContent("the service answered with a web page instead of XML")
+        problem = "the service answered with a web page instead of XML"
+        error = wrong_address(answer) or failure or UnexpectedContent(problem)
+        error.vendor_message = title_of(answer.body)
+        raise error
     try:
         found = yield from read_in_steps(answer, convert)
-    except UnexpectedContent as error:
-        if failure is not None:
-            failure.vendor_message = error.vendor_message
-        raise failure or error.with_traceback(None) from None
+    except UnexpectedContent as unreadable:
+        error = wrong_address(answer) or failure or unreadable.with_traceback(None)
+        error.vendor_message = unreadable.vendor_message
+        raise error from None
     content = found.children
     status = number_of(content, "status")
     lines = _error_lines(content)
     problems = [_problem(line) for line in lines]
     message = text_of(content, "message")
     words = shortened(message, *lines)
+    if failure is not None:
+        failure.vendor_message = words
     if isinstance(failure, ServerError) and not any(problem.code for problem in problems):
         raise failure
     has_status = text_of(content, "status") != ""
@@ -124,6 +130,17 @@ def read_reply_in_steps(answer: Answer, convert: Convert | None = None) -> Steps
     if status not in _DOCUMENTED:
         logger.warning("the service answered with status %d, which its documents do not list", status)
     return Reply(found, status, message)
+
+
+def _words_of(answer: Answer) -> str | None:
+    """Return what a response of any kind says."""
+    if is_html(answer):
+        return title_of(answer.body)
+    try:
+        content = read_response(answer).children
+    except UnexpectedContent as error:
+        return error.vendor_message
+    return shortened(text_of(content, "message"), *_error_lines(content))
 
 
 def _error_lines(content: dict[str, Any]) -> list[str]:

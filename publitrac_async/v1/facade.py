@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import partial
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Final, Literal, TypeVar, overload
+from urllib.parse import quote, urlencode
 
 from attrs import evolve
 
-from publitrac_async.checks import check_page
-from publitrac_async.errors import ConfigurationError
+from publitrac_async.checks import check_page, refuse
+from publitrac_async.config import MAX_URL
+from publitrac_async.errors import ConfigurationError, Problem
 from publitrac_async.models import Lead
 from publitrac_async.pagination import Page, Pager
 from publitrac_async.transport.auth import Authenticator
@@ -48,6 +50,9 @@ from publitrac_async.v1.query import Condition
 from publitrac_async.v1.shapes import V1Shapes
 
 T = TypeVar("T")
+
+#: Characters of parameters that make no long URL, whatever they are: each takes 12 bytes at most.
+_SHORT: Final = 300
 
 
 def _parse_strictly(parse: Callable[[Answer], T | Steps[T]], answer: Answer) -> T | Steps[T]:
@@ -401,6 +406,8 @@ class V1:
         if not self._has_credentials:
             raise ConfigurationError("API v1 needs username and password", operation=method.name)
         posts = method.verb == "POST"
+        if not posts:
+            await self._check_length(request)
         call = Call(
             operation=method,
             authenticator=self._credentials,
@@ -410,6 +417,19 @@ class V1:
             parse=request.parse if self._repair else partial(_parse_strictly, request.parse),
         )
         return await self._transport.send(call)
+
+    async def _check_length(self, request: Request[Any]) -> None:
+        """Refuse what would make a URL that servers refuse; the credentials are in it."""
+        if sum(len(text) for _, text in request.parameters) < _SHORT:
+            return
+        length = len(request.method.path) + 1 + len(urlencode(request.parameters, quote_via=quote))
+        length += (await self._credentials.authorize()).url_length
+        if length > MAX_URL:
+            reason = (
+                f"the URL would have {length} bytes and servers refuse more than {MAX_URL}: use fewer "
+                f'conditions, or v1.call("{request.method.name}", xml=...), which sends them in the body'
+            )
+            refuse([Problem(reason, field="query")], request.method.name)
 
     def _pager(
         self,

@@ -22,7 +22,7 @@ from publitrac_async.transport.decoding import to_utf8
 from publitrac_async.transport.operation import Answer
 from publitrac_async.transport.repair import repair
 from publitrac_async.transport.steps import Steps, at_once
-from publitrac_async.transport.vendor_words import words_of_text
+from publitrac_async.transport.vendor_words import text_of_markup, words_of_text
 from publitrac_async.transport.xml import Convert, Malformed, Node, parse_in_steps, where
 
 T = TypeVar("T")
@@ -141,8 +141,10 @@ def _unreadable(error: ET.ParseError | UnicodeError, answer: Answer) -> Unexpect
     if not start.startswith(b"<"):
         return UnexpectedContent("the response is text, not XML", vendor_message=words_of_text(answer.body))
     problem = where(error) if isinstance(error, ET.ParseError) else "its bytes fit no encoding it declares"
+    if answer.framed and b"<response" not in start:
+        return UnexpectedContent("the response is not a <response>", vendor_message=text_of_markup(start))
     # A document that was cut may be whole the next time; one that arrived whole would be the same again.
-    cut = not answer.framed or _CLOSE not in answer.body
+    cut = not answer.framed or _CLOSE not in start
     return UnexpectedContent(f"the response is not well-formed XML: {problem}", retryable=cut)
 
 

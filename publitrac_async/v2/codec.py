@@ -24,10 +24,10 @@ from publitrac_async.errors import (
 )
 from publitrac_async.models import Accepted, Lead
 from publitrac_async.transport.budget import OverBudget, load_json
-from publitrac_async.transport.classify import error_for_status, is_html
+from publitrac_async.transport.classify import error_for_status, is_html, wrong_address
 from publitrac_async.transport.operation import Answer
 from publitrac_async.transport.secret import Secret
-from publitrac_async.transport.vendor_words import concern_credentials, words_of_json
+from publitrac_async.transport.vendor_words import concern_credentials, title_of, words_of_json, words_of_text
 from publitrac_async.v2.operations import DELAYED_SYNC
 
 #: The documents show an answer with single quotes, which is no JSON. Only this flat form is understood.
@@ -113,14 +113,20 @@ def _read(answer: Answer, *, token: bool = False) -> dict[str, Any]:
     """
     failure = error_for_status(answer)
     content = _parse(answer.body)
+    if content is None:
+        page = is_html(answer)
+        problem = "the service answered with a web page instead of JSON"
+        if not page:
+            problem = (
+                "the response is empty" if not answer.body.strip() else "the response is not a JSON object"
+            )
+        error = wrong_address(answer) or failure or UnexpectedContent(problem, retryable=_was_cut(answer))
+        error.vendor_message = title_of(answer.body) if page else words_of_text(answer.body)
+        raise error
     words = words_of_json(content)
     if failure is not None:
         failure.vendor_message = words
         raise failure
-    if content is None and is_html(answer):
-        raise UnexpectedContent("the service answered with a web page instead of JSON")
-    if content is None:
-        raise UnexpectedContent("the answer is not the JSON object that the documents show", retryable=True)
     status, code = content.get("status"), _code(content.get("code"))
     refused = bool(content.get("error") or content.get("errors"))
     has_success_code = code is not None and 200 <= code < 300
@@ -134,6 +140,11 @@ def _read(answer: Answer, *, token: bool = False) -> dict[str, Any]:
             "the answer has no code that can be read", retryable=True, vendor_message=words
         )
     raise _refusal(status, code, words, answer)
+
+
+def _was_cut(answer: Answer) -> bool:
+    """Return True if the body is the beginning of a JSON object, so that it may be whole the next time."""
+    return answer.body.lstrip().startswith(b"{") and not answer.body.rstrip().endswith(b"}")
 
 
 def _refusal(status: Any, code: int | None, words: str | None, answer: Answer) -> PublitracError:

@@ -104,6 +104,16 @@ def test_no_date_is_too_strange(value: str) -> None:
         (504, "ServerError", True, True),
         (505, "ServerError", False, True),
         (599, "ServerError", False, True),
+        (520, "ServerError", True, True),
+        (521, "ServerError", True, False),
+        (522, "ServerError", True, True),
+        (523, "ServerError", True, False),
+        (524, "ServerError", True, True),
+        (525, "ServerError", True, False),
+        (526, "ServerError", False, False),
+        (527, "ServerError", True, True),
+        (530, "ServerError", True, False),
+        (414, "ApiError", False, False),
     ],
 )
 def test_statuses(status: int, kind: str, retryable: bool, maybe_applied: bool) -> None:

@@ -21,7 +21,7 @@ from publitrac_async import (
 )
 from publitrac_async.config import BULK_RETRY
 from publitrac_async.transport.operation import OperationClass
-from publitrac_async.transport.retry import RetryBudget, may_repeat, next_wait
+from publitrac_async.transport.retry import RetryBudget, as_throttled, may_repeat, next_wait
 
 READ, UPSERT, APPEND = OperationClass.READ, OperationClass.UPSERT, OperationClass.APPEND
 
@@ -146,3 +146,27 @@ def test_figures_that_are_none(name: str) -> None:
         RetryPolicy(**{name: -1})
     with pytest.raises(ConfigurationError, match="attempts"):
         RetryPolicy(attempts=0)
+
+
+class TestThrottled:
+    """503 means "throttled, not executed" where the user knows that it does."""
+
+    def test_only_the_statuses_that_are_declared(self) -> None:
+        busy = ServerError("busy", status=503, maybe_applied=True, retry_after=2.0, vendor_message="slow")
+        assert as_throttled(busy, RetryPolicy()) is busy
+        assert as_throttled(busy, RetryPolicy(throttled=[502])) is busy  # type: ignore[arg-type]
+        throttled = as_throttled(busy, RetryPolicy(throttled=(503,)))
+        assert type(throttled) is RateLimited
+        assert (throttled.status, throttled.retry_after, throttled.vendor_message) == (503, 2.0, "slow")
+        assert throttled.retryable
+        assert not throttled.maybe_applied
+        assert may_repeat(throttled, APPEND)
+
+    def test_a_code_of_the_vendor_says_more(self) -> None:
+        failure = ServerError("failed", status=503, code=9018)
+        assert as_throttled(failure, RetryPolicy(throttled=(503,))) is failure
+
+    @pytest.mark.parametrize("throttled", [(200,), (600,), ("503",), (True,)])
+    def test_statuses_are_those_of_errors(self, throttled: tuple[int, ...]) -> None:
+        with pytest.raises(ConfigurationError):
+            RetryPolicy(throttled=throttled)

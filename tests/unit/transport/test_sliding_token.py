@@ -423,7 +423,7 @@ async def test_while_the_machine_slept_the_token_died_and_401_says_so() -> None:
         (httpx.Response(200, json={"token": "a\nb"}), UnexpectedContent, 4),
         (httpx.Response(200, json={"token": None}), UnexpectedContent, 4),
         (httpx.Response(200, json={"token": ["x"]}), UnexpectedContent, 4),
-        (httpx.Response(200, json=[]), UnexpectedContent, 4),
+        (httpx.Response(200, json=[]), UnexpectedContent, 1),
     ],
     ids=repr,
 )

@@ -9,6 +9,7 @@ import pytest
 from publitrac_async import (
     ApiError,
     AuthenticationError,
+    ConfigurationError,
     Conflict,
     LeadNotFound,
     NotFound,
@@ -373,7 +374,46 @@ class TestHttp:
         error = error_of(response(status=9015, errors=["9005 - Lead does not exist."]), status)
         assert isinstance(error, LeadNotFound)
         assert (error.status, error.code) == (status, 9005)
-        assert type(error_of(b"nothing", 404)) is NotFound
+        if status != 404:
+            assert type(error_of(b"nothing", 400)) is ValidationError
+
+    @pytest.mark.parametrize("body", [b"", b"nothing", b"<html><title>404</title></html>", b"{}"])
+    def test_http_404_without_xml_is_a_wrong_address(self, body):
+        error = error_of(body, 404)
+        assert type(error) is ConfigurationError
+        assert "base_url" in error.message
+        assert not error.maybe_applied
+
+    @pytest.mark.parametrize("status", [400, 401, 403, 429, 500])
+    @pytest.mark.parametrize(
+        ("body", "words"),
+        [
+            (response(status=9000, message="No more", errors=["9099 - for you"]), "No more; 9099 - for you"),
+            (b"Invalid username or password.", "Invalid username or password."),
+            (b'{"error": "Invalid API key"}', "Invalid API key"),
+            (b"<html><head><title>Gone fishing &amp; more</title></head></html>", "Gone fishing & more"),
+            (b"<br />\n<b>Fatal error</b>: no memory<br />", "Fatal error : no memory"),
+            (b"", None),
+        ],
+    )
+    def test_the_words_come_with_any_http_status(self, status, body, words):
+        assert error_of(body, status).vendor_message == words
+
+    @pytest.mark.parametrize(
+        ("body", "words"),
+        [
+            (b"Invalid username or password.", "Invalid username or password."),
+            (b'{"error": "Invalid API key"}', "Invalid API key"),
+            (b"<br />\n<b>Fatal error</b>: no memory in /a.php<br />", "Fatal error : no memory in /a.php"),
+            (b"<html><title>Sign in</title>", "Sign in"),
+        ],
+    )
+    def test_the_words_come_with_http_200_too_and_nothing_is_requested_again(self, body, words):
+        error = error_of(body)
+        assert type(error) is UnexpectedContent
+        assert error.vendor_message == words
+        assert words not in str(error)
+        assert not error.retryable
 
     def test_a_failing_service_may_still_say_what_is_wrong(self):
         assert isinstance(

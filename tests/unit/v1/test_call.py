@@ -7,6 +7,7 @@ import pytest
 
 from publitrac_async import (
     AuthenticationError,
+    Lead,
     LeadNotFound,
     OutcomeUnknown,
     RetryPolicy,
@@ -183,3 +184,16 @@ async def test_a_service_that_quotes_the_credentials_does_not_put_them_into_the_
     error = caught.value
     assert error.vendor_message.startswith("********** may not use **********; Invalid password: *****")
     assert "the-" not in error.vendor_message + "".join(problem.text for problem in error.problems)
+
+
+async def test_an_append_is_retried_after_a_503_that_is_declared_to_mean_throttled():
+    busy = httpx.Response(503, content=b"<html><title>503 Service Temporarily Unavailable</title></html>")
+    retry = RetryPolicy(attempts=3, throttle_base=0, throttled=(503,))
+    async with v1(busy, busy, DONE, retry=retry) as (client, service):
+        await client.add_lead(Lead(email="ada@example.com"))
+    assert len(service.sent) == 3
+    async with v1(busy, DONE, retry=RetryPolicy(attempts=3, base=0)) as (client, service):
+        with pytest.raises(ServerError) as caught:
+            await client.add_lead(Lead(email="ada@example.com"))
+    assert caught.value.maybe_applied
+    assert len(service.sent) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
+import httpx
 import pytest
 from attrs import evolve
 
@@ -47,6 +48,11 @@ async def refused(method, *args, options=None, **kwargs) -> ValidationError:
     assert service.sent == []
     assert caught.value.attempts == 0
     return caught.value
+
+
+async def _sent_for(client, service, external_id):
+    await client.get_lead_by_external_id(external_id)
+    return service.last.query
 
 
 def fields_of(error: ValidationError) -> list[str | None]:
@@ -162,6 +168,25 @@ class TestReadingLeads:
                 with pytest.raises(ValidationError):
                     make()
         assert service.sent == []
+
+    async def test_a_search_that_servers_would_refuse_for_its_length_is_not_sent(self):
+        conditions = [field("customField").like(f"été {number}%") for number in range(60)]
+        async with v1(ONE_LEAD) as (client, service):
+            assert await client.get_leads(*conditions[:50])
+            with pytest.raises(ValidationError) as caught:
+                await client.get_leads(*conditions)
+            assert len(service.sent) == 1
+            assert "v1.call(" in caught.value.message
+            assert "60%" not in str(caught.value)
+            await client.call("getLeads", xml="<request/>" + "x" * 9000)
+
+    async def test_the_longest_url_is_sent_and_one_byte_more_is_not(self):
+        async with v1(ONE_LEAD, base_url="https://a.example") as (client, service):
+            known = len(str(httpx.URL("https://a.example/api", params=await _sent_for(client, service, "x"))))
+            longest = 8000 + len("https://a.example") - known + 1
+            await client.get_lead_by_external_id("x" * longest)
+            with pytest.raises(ValidationError):
+                await client.get_lead_by_external_id("x" * (longest + 1))
 
     @pytest.mark.parametrize("method", ["get_view", "get_list"])
     async def test_pages_of_views_and_lists(self, method):
