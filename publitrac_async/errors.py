@@ -141,7 +141,7 @@ class PublitracError(Exception):
 
 
 class ConfigurationError(PublitracError):
-    """A setting or credential is unusable. Raised when the client is built, or when nothing is at its address."""
+    """A setting or credential is unusable. Raised at construction, or if nothing is at the address."""
 
 
 class ClientStateError(PublitracError):
