@@ -86,6 +86,16 @@ def check_page(page: int, operation: str) -> None:
     refuse([Problem("pages are counted from 1", field="page", value=page)] if page < 1 else [], operation)
 
 
+def check_read_ahead(pages: int, operation: str) -> None:
+    """Refuse a negative number of pages.
+
+    Raises:
+        ValidationError: `pages` is below 0.
+    """
+    problem = Problem("the number of pages must be 0 or more", field="read_ahead", value=pages)
+    refuse([problem] if pages < 0 else [], operation)
+
+
 def not_sendable(text: str) -> bool:
     """Whether `text` has characters that XML 1.0 cannot carry: most control characters, lone surrogates."""
     return _NOT_XML.search(text) is not None

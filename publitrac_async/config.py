@@ -27,6 +27,10 @@ CONCURRENCY: Final = 32
 CONCURRENCY_FLOOR: Final = 3
 CONCURRENCY_CEILING: Final = 256
 
+#: Pages that a pager holds or has under way at most, besides the one that the caller works on: enough for 35
+#: pages a second from a service that takes almost three.
+READ_AHEAD: Final = 100
+
 #: Seconds after which a call gives up a shared limiter that cannot be asked.
 LIMITER_PATIENCE: Final = 30.0
 

@@ -1,15 +1,16 @@
-"""Reading what comes in pages."""
+"""Reading of lists that the service returns in pages."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Hashable, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Hashable, Mapping
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from attrs import evolve, field, frozen
 
-from publitrac_async.errors import UnexpectedContent
+from publitrac_async.errors import PublitracError, UnexpectedContent
 from publitrac_async.frames import forgetful, forgets
+from publitrac_async.read_ahead import Fetch, ReadAhead
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -31,8 +32,8 @@ class Page(Generic[T]):
         items: what is on it.
         number: from 1.
         size: items on a full page as the service says (100, and 200 for opportunities); ``None`` where
-            the answer has no paging.
-        total: items on all pages as the service says; ``None`` where the answer has no paging.
+            the response has no paging.
+        total: items on all pages as the service says; ``None`` where the response has no paging.
         repaired: what was repaired before the page could be read, by kind; empty for a good page. A repair
             changes characters, never which items and fields there are.
         unreadable: why the page could not be read, where a walk was asked to go on behind such pages; it has
@@ -48,23 +49,27 @@ class Page(Generic[T]):
 
     @property
     def pages(self) -> int | None:
-        """How many pages there are, ``None`` where the answer does not say."""
+        """The number of pages, ``None`` where the response does not say."""
         if self.total is None or not self.size:
             return None
         return math.ceil(self.total / self.size)
 
 
 class Pager(Generic[T]):
-    """All items of a list that the service hands out in pages.
+    """All items of a list that the service returns in pages.
 
     Nothing is sent until it is used: ``await pager`` gives the first `Page`, ``async for item in pager``
     every item once, ``async for page in pager.pages()`` the pages. To go on after an interruption, note
     ``page.number`` and start there: ``get_leads(page=number)``.
 
-    The service does not promise that pages stand still. Items that were seen are skipped. When the total
+    When the first page says how many there are, the next ones are asked for while you work on it: as many at
+    once as rate limit and latency allow, and `read_ahead` pages at most are held or under way. Leaving the
+    loop cancels what is under way. ``read_ahead=0`` asks for a page when you need it.
+
+    The service does not promise that pages keep their items. Items that were seen are skipped. When the total
     shrinks on the way, items may have moved to pages already read, so those are read again.
 
-    Where the answer has no paging, or a total that its own page disproves, the list ends with the first
+    Where the response has no paging, or a total that its own page disproves, the list ends with the first
     page that brings nothing new.
 
     Raises:
@@ -73,14 +78,16 @@ class Pager(Generic[T]):
 
     def __init__(
         self,
-        fetch: Callable[[int], Awaitable[Page[T]]],
+        fetch: Fetch[Page[T]],
         *,
         start: int = 1,
         key: Callable[[T], Hashable | None],
+        read_ahead: int = 0,
     ) -> None:
-        self._fetch = forgetful(fetch)
+        self._fetch: Fetch[Page[T]] = forgetful(fetch)
         self._start = start
         self._key = key
+        self._read_ahead = read_ahead
 
     def __await__(self) -> Generator[Any, None, Page[T]]:
         return self._fetch(self._start).__await__()
@@ -89,7 +96,7 @@ class Pager(Generic[T]):
         return Items(self.pages())
 
     def pages(self, *, skip_unreadable: bool = False) -> AsyncIterator[Page[T]]:
-        """Walk over the pages, each with only the items that were not on an earlier one.
+        """Iterate over the pages, each with the items alone that were not on an earlier one.
 
         Args:
             skip_unreadable: go on behind a page that cannot be read. It arrives without items and says why
@@ -98,16 +105,17 @@ class Pager(Generic[T]):
         Raises:
             UnexpectedContent: as above, or a page cannot be read.
         """
-        return _Pages(self._fetch, self._start, self._key, skip_unreadable=skip_unreadable)
+        reader = ReadAhead(self._fetch, self._read_ahead)
+        return _Pages(reader, self._start, self._key, skip_unreadable=skip_unreadable)
 
 
 @forgets
 class _Pages(Generic[T]):
-    """The walk over the pages. It holds no open answer between them, so it can be dropped anywhere."""
+    """The walk over the pages. It can be dropped anywhere."""
 
     def __init__(
         self,
-        fetch: Callable[[int], Awaitable[Page[T]]],
+        reader: ReadAhead[Page[T]],
         start: int,
         key: Callable[[T], Hashable | None],
         *,
@@ -117,7 +125,7 @@ class _Pages(Generic[T]):
         self._unreadable = 0
         #: Pages in all, as the last response with that figure says.
         self._pages: int | None = None
-        self._fetch = fetch
+        self._reader = reader
         self._first = start
         self._next: int | None = start
         self._key = key
@@ -136,18 +144,38 @@ class _Pages(Generic[T]):
             raise StopAsyncIteration
         number = self._next
         try:
-            page = await self._fetch(number)
+            page = await self._reader.page(number)
         except UnexpectedContent as error:
             if not self._skip_unreadable or self._unreadable == _UNREADABLE:
+                self._reader.stop()
                 raise
-            return self._stepped_over(number, error)
+            return self._step_over(number, error)
+        except PublitracError:
+            self._reader.stop()
+            raise
+        try:
+            fresh = self._step(number, page)
+        except UnexpectedContent:
+            self._reader.stop()
+            raise
+        if fresh is None:
+            raise StopAsyncIteration
+        return fresh
+
+    def _step(self, number: int, page: Page[T]) -> Page[T] | None:
+        """Take note of a page, decide on the next one, and return the page with its new items.
+
+        Returns:
+            The page, ``None`` for an empty one at the end.
+        """
         self._unreadable = 0
         self._pages = page.pages
-        # Past the end, some services answer with the last page.
+        # Past the end, some services respond with the last page.
         if page.number != number and (page.pages is None or number <= page.pages):
-            raise UnexpectedContent(f"asked for page {number}, the service answered with page {page.number}")
+            raise UnexpectedContent(f"asked for page {number}, the service responded with page {page.number}")
         fresh = tuple(item for item in page.items if self._is_new(item))
-        if page.pages is None or _holds_more_than_announced(page):
+        lists_all = page.pages is not None and not _holds_more_than_announced(page)
+        if page.pages is None or not lists_all:
             # Such a list ends where nothing new comes.
             fresh = fresh if page.items != self._items else ()
             going_on = bool(fresh)
@@ -171,15 +199,17 @@ class _Pages(Generic[T]):
             self._next = max(self._first, number - moved)
         else:
             self._next = number + 1 if going_on else None
+        self._reader.prepare(self._next, page.pages if lists_all else None)
         if self._next is None and not fresh and number > self._first:
-            raise StopAsyncIteration
+            return None
         return evolve(page, items=fresh, number=number)
 
-    def _stepped_over(self, number: int, error: UnexpectedContent) -> Page[T]:
+    def _step_over(self, number: int, error: UnexpectedContent) -> Page[T]:
         self._unreadable += 1
         self._items = None
         self._furthest = max(self._furthest, number)
         self._next = number + 1 if self._pages is None or number < self._pages else None
+        self._reader.prepare(self._next, self._pages)
         return Page((), number, total=self._total, unreadable=error)
 
     def _is_new(self, item: T) -> bool:
@@ -194,14 +224,14 @@ class _Pages(Generic[T]):
         return True
 
     def _moved_back(self, page: Page[T]) -> int:
-        """By how many pages items may have moved towards the front since the last page."""
+        """Return the pages by which items may have moved towards the front since the last page."""
         if self._total is None or page.total is None or not page.size or page.total >= self._total:
             return 0
         return math.ceil((self._total - page.total) / page.size)
 
 
 def _holds_more_than_announced(page: Page[Any]) -> bool:
-    """Whether the total cannot be right, because this page alone passes it."""
+    """Return True if the total cannot be right, because this page alone passes it."""
     return page.total is not None and (page.number - 1) * (page.size or 0) + len(page.items) > page.total
 
 

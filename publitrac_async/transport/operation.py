@@ -94,6 +94,7 @@ class Call(Generic[T]):
         content: a ready body, or ``None``; `content_type` belongs to it.
         headers: further headers, none of them secret.
         authenticator: adds the credentials at the last moment, or ``None``.
+        on_sent: called when a request of this call leaves.
         parse: turns the answer into the result, at once or in steps, or raises the typed error that it
             stands for. Runs inside the retry loop.
     """
@@ -103,6 +104,7 @@ class Call(Generic[T]):
     authenticator: Authenticator | None = field(default=None, repr=False)
     path: str | None = field(default=None, repr=False)
     timeout: Timeout | None = None
+    on_sent: Callable[[], None] | None = None
     query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     form: tuple[tuple[str, str], ...] | None = field(default=None, repr=False)
     content: bytes | None = field(default=None, repr=False)

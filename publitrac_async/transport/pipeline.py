@@ -236,7 +236,7 @@ class Transport:
             try:
                 departure = Departure(
                     permit=functools.partial(self._wait_to_leave, record, scope, attempt, lane),
-                    sent=functools.partial(self._note_sent, record, attempt, lane),
+                    sent=functools.partial(self._note_sent, call, record, attempt, lane),
                 )
                 answer = await self._wire.exchange(call, authorization, attempt, departure)
                 parsed = call.parse(answer)
@@ -303,10 +303,12 @@ class Transport:
             await asyncio.sleep(0)
         await self._lanes.permit(lane, record, scope)
 
-    def _note_sent(self, record: CallRecord, attempt: Attempt, lane: Lane) -> None:
+    def _note_sent(self, call: Call[Any], record: CallRecord, attempt: Attempt, lane: Lane) -> None:
         attempt.sent_at = self._clock()
         if not record.token_request:
             lane.gate.send(id(attempt))
+        if call.on_sent is not None:
+            call.on_sent()
         if record.seen is not None:
             self._reporter.request_sent(record.seen, attempt)
 

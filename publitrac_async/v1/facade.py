@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from functools import partial
 from typing import Any, Final, Literal, TypeVar, overload
 from urllib.parse import quote, urlencode
 
 from attrs import evolve
 
-from publitrac_async.checks import check_page, refuse
-from publitrac_async.config import MAX_URL
+from publitrac_async.checks import check_page, check_read_ahead, refuse
+from publitrac_async.config import MAX_URL, READ_AHEAD
 from publitrac_async.errors import ConfigurationError, Problem
 from publitrac_async.models import Lead
 from publitrac_async.pagination import Page, Pager
@@ -90,17 +90,20 @@ class V1:
 
     # Leads.
 
-    def get_leads(self, *conditions: Condition, page: int = 1) -> Pager[Lead]:
+    def get_leads(self, *conditions: Condition, page: int = 1, read_ahead: int = READ_AHEAD) -> Pager[Lead]:
         """Search leads ("Get leads").
 
         Args:
             *conditions: all have to hold, as far as the documents' sample shows; none means all leads.
             page: page to begin with, from 1; a page has 100 leads.
+            read_ahead: pages that are asked for before you need them, at most; 0 for none, see `Pager`.
 
         Returns:
             A pager: await it for the first page, or iterate over it for all leads.
         """
-        return self._pager(GET_LEADS, lambda number: leads.search(conditions, number), page, leads.lead_key)
+        return self._pager(
+            GET_LEADS, lambda number: leads.search(conditions, number), page, leads.lead_key, read_ahead
+        )
 
     async def get_lead(self, email: str) -> Lead:
         """The lead with this e-mail address ("Get lead").
@@ -183,29 +186,35 @@ class V1:
 
     # Lists.
 
-    def get_view(self, view_name: str, *, page: int = 1) -> Pager[Lead]:
+    def get_view(self, view_name: str, *, page: int = 1, read_ahead: int = READ_AHEAD) -> Pager[Lead]:
         """The leads of a filtered list ("Get view").
 
         Args:
             view_name: name of the filtered list.
             page: page to begin with, from 1; a page has 100 leads.
+            read_ahead: pages that are asked for before you need them, at most; 0 for none, see `Pager`.
 
         Raises:
             NotFound: there is no such view.
         """
-        return self._pager(GET_VIEW, lambda number: lists.view(view_name, number), page, leads.lead_key)
+        return self._pager(
+            GET_VIEW, lambda number: lists.view(view_name, number), page, leads.lead_key, read_ahead
+        )
 
-    def get_list(self, list_name: str, *, page: int = 1) -> Pager[Lead]:
+    def get_list(self, list_name: str, *, page: int = 1, read_ahead: int = READ_AHEAD) -> Pager[Lead]:
         """The leads of a static list ("Get list").
 
         Args:
             list_name: name of the list.
             page: page to begin with, from 1; a page has 100 leads.
+            read_ahead: pages that are asked for before you need them, at most; 0 for none, see `Pager`.
 
         Raises:
             NotFound: there is no such list.
         """
-        return self._pager(GET_LIST, lambda number: lists.members(list_name, number), page, leads.lead_key)
+        return self._pager(
+            GET_LIST, lambda number: lists.members(list_name, number), page, leads.lead_key, read_ahead
+        )
 
     async def add_lead_to_list(self, email: str, list_name: str) -> None:
         """Put a lead on a static list that exists (documents: annex).
@@ -303,15 +312,18 @@ class V1:
 
     # Opportunities.
 
-    def get_opportunities(self, *, page: int = 1) -> Pager[OpportunityRecord]:
+    def get_opportunities(self, *, page: int = 1, read_ahead: int = READ_AHEAD) -> Pager[OpportunityRecord]:
         """The opportunities of the account ("Get opportunities").
 
         The documents say "by lead", but no lead can be asked for, and none is in the answer.
 
         Args:
             page: page to begin with, from 1; a page has 200 opportunities.
+            read_ahead: pages that are asked for before you need them, at most; 0 for none, see `Pager`.
         """
-        return self._pager(GET_OPPORTUNITIES, opportunities.search, page, opportunities.opportunity_key)
+        return self._pager(
+            GET_OPPORTUNITIES, opportunities.search, page, opportunities.opportunity_key, read_ahead
+        )
 
     async def sync_opportunity(self, opportunity: Opportunity) -> None:
         """Create an opportunity, or update the one with this ``id`` ("Sync opportunity").
@@ -401,7 +413,7 @@ class V1:
             return await self._send(requests.raw_call(method, params, xml, verb=verb, repeat=repeat))
         return await self._send(requests.call(method, params, xml, verb=verb, repeat=repeat))
 
-    async def _send(self, request: Request[T]) -> T:
+    async def _send(self, request: Request[T], on_sent: Callable[[], None] | None = None) -> T:
         method = request.method
         if not self._has_credentials:
             raise ConfigurationError("API v1 needs username and password", operation=method.name)
@@ -415,6 +427,7 @@ class V1:
             form=request.parameters if posts else None,
             headers=(("accept", "application/xml"),),
             parse=request.parse if self._repair else partial(_parse_strictly, request.parse),
+            on_sent=on_sent,
         )
         return await self._transport.send(call)
 
@@ -437,7 +450,13 @@ class V1:
         request: Callable[[int], Request[Page[T]]],
         page: int,
         key: Callable[[T], Hashable | None],
+        read_ahead: int = 0,
     ) -> Pager[T]:
         check_page(page, method.name)
+        check_read_ahead(read_ahead, method.name)
         request(page)  # What is wrong with it is said here, not when the pager is used.
-        return Pager(lambda number: self._send(request(number)), start=page, key=key)
+
+        def fetch(number: int, on_sent: Callable[[], None] | None = None) -> Awaitable[Page[T]]:
+            return self._send(request(number), on_sent)
+
+        return Pager(fetch, start=page, key=key, read_ahead=read_ahead)

@@ -1,0 +1,150 @@
+"""Pages that are asked for before the caller needs them."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+P = TypeVar("P")
+P_co = TypeVar("P_co", covariant=True)
+
+#: Pages that are ready before no more are asked for, while the caller works on an earlier one.
+_READY: Final = 8
+
+
+class Fetch(Protocol[P_co]):
+    """Asks for a page."""
+
+    def __call__(self, number: int, on_sent: Callable[[], None] | None = None, /) -> Awaitable[P_co]:
+        """Return page `number`. Call `on_sent` when the request leaves."""
+        ...
+
+
+class ReadAhead(Generic[P]):
+    """Asks for the next pages while the caller works on one.
+
+    A request is begun when the one before it has left. So this reader has one call in the client's queue at a
+    time, like a reader of page after page, and as many in flight as rate limit and latency allow. When the
+    reader is dropped, the requests under way are cancelled.
+
+    Args:
+        fetch: asks for a page.
+        most: pages that are held or under way at most, besides the one that the caller works on.
+    """
+
+    def __init__(self, fetch: Fetch[P], most: int) -> None:
+        self._fetch = fetch
+        self._most = most
+        #: Pages held or under way, by number.
+        self._tasks: dict[int, asyncio.Task[P]] = {}
+        #: The number of the next page to ask for, and of the last one.
+        self._upcoming = 0
+        self._last = 0
+        #: The task whose request has not left yet.
+        self._unsent: object = None
+        self._awaited = False
+        weakref.finalize(self, _cancel, self._tasks).atexit = False
+
+    async def page(self, number: int) -> P:
+        """Return a page, asked for already or not."""
+        task = self._tasks.get(number)
+        if task is None:
+            self.stop()
+            return await self._fetch(number)
+        self._awaited = True
+        try:
+            if not task.done():
+                self._ask()
+                await asyncio.wait([task])
+        finally:
+            self._awaited = False
+        del self._tasks[number]
+        if task.cancelled():  # By others: the caller himself would not have come this far.
+            return await self._fetch(number)
+        return task.result()
+
+    def prepare(self, number: int | None, last: int | None) -> None:
+        """Begin to ask for the pages that follow.
+
+        Args:
+            number: of the next page, ``None`` after the end.
+            last: number of the last page, ``None`` if it is not known. Then nothing is asked for ahead.
+        """
+        if number is None or last is None or not self._most:
+            self.stop()
+            return
+        if number not in self._tasks:
+            self.stop()
+            self._upcoming = number
+        self._last = last
+        self._ask()
+
+    def stop(self) -> None:
+        """Cancel the requests under way, and forget the pages that are held."""
+        self._last = 0
+        self._unsent = None
+        for task in self._tasks.values():
+            task.cancel()
+        self._tasks.clear()
+
+    def _ask(self) -> None:
+        """Ask for one more page if there is one, and room for it."""
+        if self._unsent is not None or self._upcoming > self._last or len(self._tasks) >= self._most:
+            return
+        if not self._awaited and sum(task.done() for task in self._tasks.values()) >= _READY:
+            return
+        number = self._upcoming
+        self._upcoming += 1
+        self._unsent = token = object()
+        # The task must not keep the reader alive.
+        reader = weakref.ref(self)
+        fetched = _await(self._fetch, number, partial(_has_left, reader, token))
+        task = asyncio.create_task(fetched, name=f"publitrac_async page {number}")
+        task.add_done_callback(partial(_has_ended, reader, token))
+        self._tasks[number] = task
+
+    def note_sent(self, token: object) -> None:
+        """Note that a request has left, or ended."""
+        if self._unsent is token:
+            self._unsent = None
+            self._ask()
+
+    def note_failed(self, task: asyncio.Task[P]) -> None:
+        """Ask for no more pages until the caller arrives at the one that failed."""
+        if task in self._tasks.values():
+            self._last = 0
+
+
+def _await(fetch: Fetch[P], number: int, on_sent: Callable[[], None]) -> Coroutine[Any, Any, P]:
+    async def fetched() -> P:
+        return await fetch(number, on_sent)
+
+    return fetched()
+
+
+def _has_left(reference: weakref.ref[ReadAhead[Any]], token: object) -> None:
+    reader = reference()
+    if reader is not None:
+        reader.note_sent(token)
+
+
+def _has_ended(reference: weakref.ref[ReadAhead[Any]], token: object, task: asyncio.Task[Any]) -> None:
+    # An error is raised when the caller arrives at its page; asyncio shall not complain of it before.
+    failed = task.cancelled() or task.exception() is not None
+    reader = reference()
+    if reader is not None:
+        if failed:
+            reader.note_failed(task)
+        reader.note_sent(token)
+
+
+def _cancel(tasks: dict[int, asyncio.Task[Any]]) -> None:
+    """Cancel tasks from wherever the garbage is collected."""
+    for task in tasks.values():
+        loop = task.get_loop()
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(task.cancel)
+    tasks.clear()
