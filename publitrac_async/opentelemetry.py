@@ -13,11 +13,12 @@ No span and no metric holds a query, a header, a body or the value of a field.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from contextvars import Token
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from attrs import define
+from attrs import define, field
 
 try:
     from opentelemetry import context, metrics, propagate, trace
@@ -27,16 +28,23 @@ except ImportError as _error:
     ) from None
 
 from publitrac_async.transport.events import (
+    AnyRunEvent,
     AttemptEnded,
     AttemptStarted,
     CallEnded,
     CallEvent,
     CallOutcome,
     CallStarted,
+    ChunkEnded,
+    ChunkStarted,
     Event,
     QueueLeft,
     RequestSent,
     RetryScheduled,
+    RowsCompleted,
+    RunEnded,
+    RunEvent,
+    RunStarted,
     TokenRenewed,
 )
 from publitrac_async.version import __version__
@@ -44,6 +52,9 @@ from publitrac_async.version import __version__
 _NAME: Final = "publitrac_async"
 #: Upper ends of the buckets of histograms, in seconds. OpenTelemetry's own are made for milliseconds.
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+
+#: State of rows that will be sent again.
+_PENDING: Final = "pending"
 
 _Attributes: TypeAlias = dict[str, str | int | float | bool]
 
@@ -55,12 +66,22 @@ class _OpenCall:
     in_flight: bool = False
 
 
+@define
+class _OpenRun:
+    span: trace.Span
+    token: Token[context.Context]
+    counted: Counter[str] = field(factory=Counter)
+
+
 class OpenTelemetry:
     """A hook that makes a span of each call and of each attempt, and measures them.
 
-    One object serves any number of clients. The span of a call is of kind CLIENT and a child of the span
-    that is current where the call is made. It is current itself during the call, so spans of attempts and
-    of the token request that this call makes are its children.
+    It is also a hook of bulk runs (``Monitor(hooks=[...])``) and of workers (``serve(..., hooks=[...])``),
+    and makes a span of each run and of each chunk.
+
+    One object serves any number of clients and runs. The span of a call is of kind CLIENT and a child of
+    the span that is current where the call is made. It is current itself during the call, so spans of
+    attempts and of the token request that this call makes are its children.
 
     Args:
         tracer_provider: in place of the global one.
@@ -80,6 +101,7 @@ class OpenTelemetry:
         self._inject = inject
         self._calls: dict[str, _OpenCall] = {}
         self._attempts: dict[str, trace.Span] = {}
+        self._runs: dict[str, _OpenRun] = {}
         meter = metrics.get_meter(_NAME, __version__, meter_provider)
 
         def seconds(name: str, description: str) -> metrics.Histogram:
@@ -98,28 +120,28 @@ class OpenTelemetry:
             "publitrac.call.in_flight", "{call}", "Calls that left the queue and have not ended."
         )
         self._retries = meter.create_counter("publitrac.call.retries", "{retry}", "Retries of calls.")
+        self._rows = meter.create_counter("publitrac.bulk.rows", "{row}", "Rows of bulk runs by outcome.")
         self._renewals = meter.create_counter("publitrac.token.renewals", "{token}", "New tokens.")
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            CallStarted: self._call_started,
+            QueueLeft: self._queue_left,
+            AttemptStarted: self._attempt_started,
+            RequestSent: self._request_sent,
+            AttemptEnded: self._attempt_ended,
+            RetryScheduled: self._retry_scheduled,
+            TokenRenewed: self._token_renewed,
+            CallEnded: self._call_ended,
+            RunStarted: self._run_started,
+            RowsCompleted: self._rows_completed,
+            RunEnded: self._run_ended,
+            ChunkStarted: self._chunk_started,
+            ChunkEnded: self._open_run_ended,
+        }
 
-    def __call__(self, event: Event) -> None:
-        """Take an event of a client."""
-        match event:
-            case CallStarted():
-                self._call_started(event)
-            case QueueLeft():
-                self._queue_left(event)
-            case AttemptStarted():
-                self._attempt_started(event)
-            case RequestSent():
-                if (span := self._attempts.get(event.call_id)) is not None:
-                    span.add_event("request sent", {"publitrac.limiter_wait": event.limiter_wait})
-            case AttemptEnded():
-                self._attempt_ended(event)
-            case RetryScheduled():
-                self._retry_scheduled(event)
-            case TokenRenewed():
-                self._renewals.add(1, _place(event))
-            case CallEnded():
-                self._call_ended(event)
+    def __call__(self, event: Event | AnyRunEvent) -> None:
+        """Take an event of a client, a bulk run or a worker."""
+        if (handle := self._handlers.get(type(event))) is not None:
+            handle(event)
 
     def request_headers(self, event: AttemptStarted) -> Iterable[tuple[str, str]]:
         """Return the header fields that carry the trace to the service."""
@@ -156,6 +178,10 @@ class OpenTelemetry:
             f"{event.method} {event.path}", attributes=_http(event) | _resent(event.attempt)
         )
 
+    def _request_sent(self, event: RequestSent) -> None:
+        if (span := self._attempts.get(event.call_id)) is not None:
+            span.add_event("request sent", {"publitrac.limiter_wait": event.limiter_wait})
+
     def _attempt_ended(self, event: AttemptEnded) -> None:
         if (span := self._attempts.pop(event.call_id, None)) is None:
             return
@@ -177,6 +203,9 @@ class OpenTelemetry:
         self._retries.add(1, _place(event) | {"error.type": event.error})
         if (call := self._calls.get(event.call_id)) is not None:
             call.span.add_event("retry scheduled", {"publitrac.wait": event.wait, "error.type": event.error})
+
+    def _token_renewed(self, event: TokenRenewed) -> None:
+        self._renewals.add(1, _place(event))
 
     def _call_ended(self, event: CallEnded) -> None:
         if (call := self._calls.pop(event.call_id, None)) is None:
@@ -208,6 +237,49 @@ class OpenTelemetry:
         self._call_duration.record(
             event.elapsed, operation | ({} if event.error is None else {"error.type": event.error})
         )
+
+    def _run_started(self, event: RunStarted) -> None:
+        self._open_run(event, "publitrac bulk run", {"publitrac.source": event.source})
+
+    def _chunk_started(self, event: ChunkStarted) -> None:
+        names: _Attributes = {"publitrac.job": event.job, "publitrac.chunk": event.chunk}
+        self._open_run(event, "publitrac bulk chunk", names)
+
+    def _open_run(self, event: RunEvent, name: str, attributes: _Attributes) -> None:
+        names: _Attributes = {"publitrac.run_id": event.run_id, "publitrac.sink": event.sink}
+        span = self._tracer.start_span(name, attributes=names | attributes)
+        self._runs[event.run_id] = _OpenRun(span, context.attach(trace.set_span_in_context(span)))
+
+    def _rows_completed(self, event: RowsCompleted) -> None:
+        if (run := self._runs.get(event.run_id)) is None:
+            return
+        for state, rows in event.outcomes.items():
+            if state != _PENDING:
+                run.counted[state] += rows
+                self._count(event, state, rows)
+
+    def _run_ended(self, event: RunEnded) -> None:
+        if (run := self._runs.get(event.run_id)) is None:
+            return
+        # Rows that needed no call, and those that are still pending.
+        for state, rows in event.outcomes.items():
+            if rows > run.counted[state]:
+                self._count(event, state, rows - run.counted[state])
+        self._open_run_ended(event)
+
+    def _count(self, event: RunEvent, state: str, rows: int) -> None:
+        self._rows.add(rows, {"publitrac.sink": event.sink, "publitrac.outcome": state})
+
+    def _open_run_ended(self, event: RunEnded | ChunkEnded) -> None:
+        if (run := self._runs.pop(event.run_id, None)) is None:
+            return
+        run.span.set_attribute("publitrac.stopped", event.stopped)
+        for state, rows in event.outcomes.items():
+            run.span.set_attribute(f"publitrac.rows.{state}", rows)
+        if event.error is not None:
+            run.span.set_attribute("error.type", event.error)
+        _close(run.span, event.error, cancelled=event.error == "CancelledError")
+        context.detach(run.token)
 
 
 def _place(event: CallEvent) -> _Attributes:

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import enum
 import logging
+import secrets
 import time
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from attrs import define, field, frozen
 
 from publitrac_async.bulk.rows import Outcome, State
-from publitrac_async.transport.events import Event, RequestSent
+from publitrac_async.transport.events import (
+    AnyRunEvent,
+    Event,
+    RequestSent,
+    RowsCompleted,
+    RunEnded,
+    RunHook,
+    RunStarted,
+)
+from publitrac_async.transport.reporter import emit
 
 logger: Final = logging.getLogger("publitrac_async")
 
@@ -118,9 +128,11 @@ class Monitor:
             must not block; if it raises, it is not called again.
         call_meter: hook of the client in use, for the cost of the rate limit.
         interval: seconds between two calls of the listener.
+        hooks: called with every event of the run, such as `publitrac_async.opentelemetry.OpenTelemetry`.
     """
 
     listener: ProgressListener | None = None
+    hooks: Sequence[RunHook] = field(default=(), kw_only=True)
     call_meter: CallMeter | None = field(default=None, kw_only=True)
     interval: float = field(default=1.0, kw_only=True)
 
@@ -137,6 +149,8 @@ class RunMetrics:
         monitor = monitor or Monitor()
         self.interval: float = monitor.interval
         self._listener = monitor.listener
+        self._hooks = tuple(monitor.hooks)
+        self._names = {"run_id": secrets.token_hex(4), "sink": ""}
         self._meter = call_meter = monitor.call_meter
         self._clock = clock
         self._started = self._last = clock()
@@ -159,6 +173,25 @@ class RunMetrics:
     def elapsed(self) -> float:
         """Seconds since the start."""
         return self._clock() - self._started
+
+    def begin_run(self, source: str, sink: str) -> None:
+        """Tell the hooks that the run begins."""
+        self._names["sink"] = sink
+        self._emit(RunStarted(**self._names, source=source))
+
+    def end_run(
+        self, counts: Mapping[State, int], *, stopped: bool = False, error: BaseException | None = None
+    ) -> None:
+        """Tell the hooks that the run ended."""
+        self._emit(
+            RunEnded(
+                **self._names,
+                outcomes={state.value: rows for state, rows in counts.items() if rows},
+                elapsed=self.elapsed,
+                stopped=stopped,
+                error=None if error is None else type(error).__name__,
+            )
+        )
 
     def start(self, phase: Phase, total: int | None, counts: Mapping[State, int] | None = None) -> None:
         """Start a phase.
@@ -187,6 +220,8 @@ class RunMetrics:
             self.counts[state] = self.counts.get(state, 0) + 1
             self._outcomes[state] = self._outcomes.get(state, 0) + 1
         self._done += len(outcomes)
+        if self._hooks and outcomes:
+            self._emit(RowsCompleted(**self._names, outcomes=count_outcomes(outcomes)))
 
     def tick(self) -> None:
         """Close the current bucket and notify the listener."""
@@ -207,6 +242,9 @@ class RunMetrics:
         """End the current phase and notify the listener."""
         self._total = self._done
         self.tick()
+
+    def _emit(self, event: AnyRunEvent) -> None:
+        emit(self._hooks, event)
 
     def _notify(self, limiter_wait: float | None) -> None:
         if self._listener is None:
@@ -245,6 +283,12 @@ class RunMetrics:
             ]
             self.timeline = joined + self.timeline[len(joined) * 2 :]
             self._longest = max(each.seconds for each in joined)
+
+
+def count_outcomes(outcomes: Iterable[Outcome]) -> dict[str, int]:
+    """Return the number of rows by state, for events."""
+    states = (State.PENDING if outcome.state is State.RETRY else outcome.state for outcome in outcomes)
+    return dict(Counter(state.value for state in states))
 
 
 def format_duration(seconds: float) -> str:

@@ -141,6 +141,17 @@ class _Run:
         """Run all steps, and close afterwards what the run opened."""
         run = self.context
         self.executor.check(run)
+        run.metrics.begin_run(self.name, run.sink.name)
+        try:
+            report = await self._opened()
+        except BaseException as error:
+            run.metrics.end_run({}, error=error)
+            raise
+        run.metrics.end_run(_counts(report), stopped=report.stopped is not None)
+        return report
+
+    async def _opened(self) -> Report:
+        run = self.context
         async with AsyncExitStack() as stack:
             await run.store.open(run.sink.destination, run=self._fingerprint(), reset=self.reset)
             stack.push_async_callback(_closed, run.store)
@@ -263,6 +274,17 @@ class _Run:
             reason = f"the result files cannot be written: {error.strerror}"
             return evolve(report, stopped=report.stopped or reason, results_dir=None)
         return report
+
+
+def _counts(report: Report) -> dict[State, int]:
+    return {
+        State.OK: report.ok,
+        State.ACCEPTED: report.accepted,
+        State.REJECTED: report.rejected,
+        State.SKIPPED: report.skipped,
+        State.UNKNOWN: report.unknown,
+        State.PENDING: report.pending,
+    }
 
 
 async def _closed(opened: StateStore | Staging) -> None:

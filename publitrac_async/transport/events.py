@@ -13,12 +13,14 @@
 
 A token request shows as attempts with the name of its operation and an id of its own, and ends in
 `TokenRenewed`. It has no `CallStarted` and no `CallEnded`: these count the calls of your program.
+
+Bulk runs have events of their own, from `RunStarted` to `RunEnded`, for the hooks of their `Monitor`.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from attrs import frozen
@@ -190,6 +192,92 @@ class CallEnded(CallEvent):
     maybe_applied: bool = False
 
 
+@frozen(kw_only=True)
+class RunEvent:
+    """Base class of the events of bulk runs.
+
+    Attributes:
+        run_id: the same in all events of a run or chunk; unique across processes.
+        sink: name of the destination.
+    """
+
+    run_id: str = ""
+    sink: str = ""
+
+
+@frozen(kw_only=True)
+class RunStarted(RunEvent):
+    """A bulk run began.
+
+    Attributes:
+        source: name of the source, such as that of its file.
+    """
+
+    source: str
+
+
+@frozen(kw_only=True)
+class RowsCompleted(RunEvent):
+    """Rows of a bulk run have an outcome, or will be sent again.
+
+    Attributes:
+        outcomes: rows by state, such as ``"accepted"``.
+    """
+
+    outcomes: Mapping[str, int]
+
+
+@frozen(kw_only=True)
+class RunEnded(RunEvent):
+    """A bulk run ended, once for each `RunStarted`.
+
+    Attributes:
+        outcomes: all rows by state; empty if the run raised.
+        elapsed: seconds.
+        stopped: True if the run ended before its last row.
+        error: name of the class of the exception that the run raised, ``None`` without one.
+    """
+
+    outcomes: Mapping[str, int]
+    elapsed: float
+    stopped: bool = False
+    error: str | None = None
+
+
+@frozen(kw_only=True)
+class ChunkStarted(RunEvent):
+    """A worker began a chunk of a run on several hosts.
+
+    Attributes:
+        job: id of the run, the same for all its chunks.
+        chunk: number of the chunk.
+    """
+
+    job: str
+    chunk: int
+
+
+@frozen(kw_only=True)
+class ChunkEnded(RunEvent):
+    """A worker ended a chunk, once for each `ChunkStarted`.
+
+    Attributes:
+        job: id of the run.
+        chunk: number of the chunk.
+        outcomes: rows by state, as far as this worker called the service for them.
+        elapsed: seconds.
+        stopped: True if the chunk ended before its last row.
+        error: name of the class of the exception that ended the chunk, ``None`` without one.
+    """
+
+    job: str
+    chunk: int
+    outcomes: Mapping[str, int]
+    elapsed: float
+    stopped: bool = False
+    error: str | None = None
+
+
 Event: TypeAlias = (
     CallStarted
     | QueueLeft
@@ -202,6 +290,9 @@ Event: TypeAlias = (
 )
 
 
+AnyRunEvent: TypeAlias = RunStarted | RowsCompleted | RunEnded | ChunkStarted | ChunkEnded
+
+
 @runtime_checkable
 class HeaderHook(Protocol):
     """A hook that also adds header fields to requests, such as ``traceparent``."""
@@ -209,6 +300,13 @@ class HeaderHook(Protocol):
     def request_headers(self, event: AttemptStarted, /) -> Iterable[tuple[str, str]]:
         """Return names and values for the request of an attempt that begins. They reach the vendor."""
         ...
+
+
+class RunHook(Protocol):
+    """A callable that gets every event of bulk runs, under the conditions of `Hook`."""
+
+    def __call__(self, event: AnyRunEvent, /) -> None:
+        """Take `event`."""
 
 
 class Hook(Protocol):

@@ -38,7 +38,7 @@ from publitrac_async.transport.budget import BUDGET
 from publitrac_async.transport.classify import parse_retry_after
 from publitrac_async.transport.operation import Answer, Call, Departure, Operation
 from publitrac_async.transport.pool import FAILURES
-from publitrac_async.transport.reporter import Attempt
+from publitrac_async.transport.record import Attempt
 from publitrac_async.transport.secret import MASK
 from publitrac_async.version import USER_AGENT
 

@@ -10,7 +10,7 @@ from publitrac_async.transport.auth import Authenticator, Authorization
 from publitrac_async.transport.concurrency import AdaptiveGate, ConcurrencyGate
 from publitrac_async.transport.deadline import Deadline
 from publitrac_async.transport.limits import RateLimiter, Unlimited
-from publitrac_async.transport.reporter import CallRecord
+from publitrac_async.transport.record import CallRecord
 
 
 class Lane:

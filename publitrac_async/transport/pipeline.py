@@ -31,7 +31,8 @@ from publitrac_async.transport.lanes import Lane, Lanes
 from publitrac_async.transport.lifetime import Lifetime
 from publitrac_async.transport.limits import RateLimiter
 from publitrac_async.transport.operation import Call, Departure, OperationClass
-from publitrac_async.transport.reporter import Attempt, CallRecord, Reporter
+from publitrac_async.transport.record import Attempt, CallRecord
+from publitrac_async.transport.reporter import Reporter
 from publitrac_async.transport.retry import RetryBudget, as_throttled, next_wait
 from publitrac_async.transport.secret import Secret
 from publitrac_async.transport.steps import in_turns

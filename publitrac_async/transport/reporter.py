@@ -8,9 +8,9 @@ import logging
 import secrets
 import urllib.parse
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from attrs import define, evolve
+from attrs import evolve
 
 from publitrac_async.errors import LimiterUnavailable, NotFound, PublitracError
 from publitrac_async.transport.auth import Authorization
@@ -29,96 +29,16 @@ from publitrac_async.transport.events import (
     TokenRenewed,
 )
 from publitrac_async.transport.operation import Operation, OperationClass
+from publitrac_async.transport.record import Attempt, CallRecord, Observation
 from publitrac_async.transport.secret import Secret
+
+E = TypeVar("E")
 
 logger: Final = logging.getLogger("publitrac_async")
 
 _PORTS: Final = {"http": 80, "https": 443}
 #: The second one: the event loop was closed around the call.
 _CANCELLED: Final = (asyncio.CancelledError, GeneratorExit)
-
-
-@define
-class Attempt:
-    """The course of one attempt, in seconds of the client's clock.
-
-    Attributes:
-        connected_at: the connection is open and the rate limiter is asked.
-        sent_at: the request leaves; from here on the service may act.
-    """
-
-    number: int
-    started: float
-    connected_at: float | None = None
-    sent_at: float | None = None
-    status: int | None = None
-
-
-@define
-class Observation:
-    """Names and waits of one call, for hooks. The waits are seconds, over all attempts.
-
-    Attributes:
-        names: the fields that all events of the call share.
-        limited: a wait in the queue is one for the rate limit.
-        asked_at: the call waits for credentials since then.
-    """
-
-    names: dict[str, Any]
-    limited: bool = False
-    queue: float = 0.0
-    token: float = 0.0
-    connection: float = 0.0
-    limiter: float = 0.0
-    response: float = 0.0
-    retry: float = 0.0
-    asked_at: float | None = None
-
-    def queue_left(self, wait: float) -> None:
-        """Count a wait in the queue."""
-        if self.limited:
-            self.limiter += wait
-        else:
-            self.queue += wait
-
-    def token_arrived(self, now: float) -> float:
-        """End a wait for credentials, and return its seconds."""
-        wait = 0.0 if self.asked_at is None else now - self.asked_at
-        self.asked_at = None
-        self.token += wait
-        return wait
-
-
-@define
-class CallRecord:
-    """The course of one call.
-
-    Attributes:
-        max_attempts: attempts that the call has.
-        token_request: the call fetches a token for other calls.
-        permitted: the rate limiter let a request of this call leave.
-        seen: for hooks, ``None`` without them.
-        queued: the call is in the queue.
-        attempts: attempts begun.
-        maybe_applied: an earlier attempt may have taken effect.
-        cost: retry budget that the retries of this call took.
-        attempt: the attempt under way.
-        status: HTTP status of the last response.
-    """
-
-    number: int
-    operation: Operation
-    started: float
-    max_attempts: int
-    token_request: bool
-    seen: Observation | None = None
-    queued: bool = True
-    permitted: bool = False
-    attempts: int = 0
-    maybe_applied: bool = False
-    cost: int = 0
-    attempt: Attempt | None = None
-    status: int | None = None
 
 
 class Reporter:
@@ -339,11 +259,7 @@ class Reporter:
 
     def emit(self, event: Event) -> None:
         """Give an event to the hooks."""
-        for hook in self._hooks:
-            try:
-                hook(event)
-            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  (a hook must not lose a lead)
-                _hook_raised(error, event)
+        emit(self._hooks, event)
 
     # Parts of events and log records.
 
@@ -419,9 +335,20 @@ class Reporter:
         return address
 
 
-def _hook_raised(error: BaseException, event: Event) -> None:
+def emit(hooks: Sequence[Callable[[E], None]], event: E) -> None:
+    """Give an event to hooks, and log what they raise."""
+    for hook in hooks:
+        try:
+            hook(event)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  (a hook must not lose a lead)
+            _hook_raised(error, event)
+
+
+def _hook_raised(error: BaseException, event: object) -> None:
     name, kind = type(event).__name__, type(error).__name__
-    fields = {"event": name, "error": kind, "call_id": event.call_id, "operation": event.operation}
+    names = ("call_id", "operation", "run_id")
+    fields = {each: getattr(event, each) for each in names if hasattr(event, each)}
+    fields |= {"event": name, "error": kind}
     logger.warning("a hook raised %s at %s", kind, name, extra=fields)
 
 

@@ -29,6 +29,7 @@ from publitrac_async.bulk.sources.named import NamedSources
 from publitrac_async.bulk.state.shared import SharedStateStore
 from publitrac_async.config import CONCURRENCY
 from publitrac_async.errors import ConfigurationError, PublitracError
+from publitrac_async.transport.events import RunHook
 
 try:
     from docket import Docket, Retry, Worker
@@ -241,6 +242,7 @@ async def serve(
     chunks: int = 2,
     redelivery: float = 30.0,
     shutdown: Shutdown | None = None,
+    hooks: Sequence[RunHook] = (),
 ) -> None:
     """Send the chunks of runs that other processes start, until a shutdown.
 
@@ -264,6 +266,7 @@ async def serve(
             the other.
         redelivery: seconds of silence after which the chunks of a worker go to another one.
         shutdown: request to end.
+        hooks: called with the events of chunks, such as `publitrac_async.opentelemetry.OpenTelemetry`.
 
     Raises:
         ConfigurationError: a setting is unusable.
@@ -273,7 +276,9 @@ async def serve(
     if concurrency < 1 or chunks < 1 or redelivery <= 0:
         raise ConfigurationError("concurrency and chunks must be at least 1, redelivery above 0 s")
     shutdown = shutdown or Shutdown()
-    worker = ChunkWorker(sink, state, sources=sources, concurrency=concurrency, shutdown=shutdown)
+    worker = ChunkWorker(
+        sink, state, sources=sources, concurrency=concurrency, shutdown=shutdown, hooks=hooks
+    )
     leaving = asyncio.Event()
 
     async def send_chunk(task: str, retry: Retry = Retry.forever(delay=_RETRY_DELAY)) -> None:  # noqa: ARG001, B008  (docket reads the default)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
+import time
 import traceback
 from collections.abc import Sequence
 from typing import Any, Final
@@ -12,6 +14,7 @@ from publitrac_async.bulk.distributed.ranges import RangeReader
 from publitrac_async.bulk.distributed.references import open_source
 from publitrac_async.bulk.distributed.tasks import ChunkTask, rows_hash
 from publitrac_async.bulk.errors import StateStoreError
+from publitrac_async.bulk.metrics import count_outcomes
 from publitrac_async.bulk.planning import MAYBE_SENT
 from publitrac_async.bulk.rows import Outcome, StagedRow, State
 from publitrac_async.bulk.sending import STOPPED_ELSEWHERE, Sender
@@ -21,6 +24,8 @@ from publitrac_async.bulk.sources.named import NamedSources
 from publitrac_async.bulk.state.shared import ChunkClaim, SharedStateStore
 from publitrac_async.bulk.transform import RowTransform
 from publitrac_async.errors import PublitracError
+from publitrac_async.transport.events import ChunkEnded, ChunkStarted, RunHook
+from publitrac_async.transport.reporter import emit
 
 logger: Final = logging.getLogger("publitrac_async.docket")
 
@@ -39,6 +44,7 @@ class ChunkWorker:
         sources: named sources.
         concurrency: maximum number of calls in flight per chunk.
         shutdown: request to end this process. Other workers finish its chunks.
+        hooks: called with the events of chunks.
     """
 
     def __init__(
@@ -49,12 +55,14 @@ class ChunkWorker:
         sources: NamedSources | None = None,
         concurrency: int,
         shutdown: Shutdown,
+        hooks: Sequence[RunHook] = (),
     ) -> None:
         self._sink = sink
         self._store = store
         self._sources = sources
         self._concurrency = concurrency
         self._shutdown = shutdown
+        self._hooks = tuple(hooks)
         self._readers: dict[str, RangeReader] = {}
 
     async def execute(self, task: ChunkTask) -> None:
@@ -68,25 +76,33 @@ class ChunkWorker:
         if claim is None:
             return
         async with claim:
+            outcomes: dict[int, Outcome] = {}
+            started = time.monotonic()
+            stopped = True
+            failure: BaseException | None = None
+            names: dict[str, Any] = {
+                "run_id": secrets.token_hex(4),
+                "sink": self._sink.name,
+                "job": task.job,
+                "chunk": task.number,
+            }
+            emit(self._hooks, ChunkStarted(**names))
             try:
-                stopped = await self._send(task, claim)
-            except StateStoreError as error:
-                if error.retryable:
-                    raise
-                logger.warning("chunk %d was left to others: %s", task.number, error.message)
-                return
-            except PublitracError as error:
-                stopped = f"{type(error).__name__}: {error.message}"
-            except Exception as error:  # noqa: BLE001  (a chunk that always fails must not be redelivered for ever)
-                stopped = f"{type(error).__name__} in chunk {task.number}: see the logs of the workers"
-                # Without the text of the error, which may quote a lead.
-                place = "".join(traceback.format_tb(error.__traceback__))
-                logger.error("%s in chunk %d\n%s", type(error).__name__, task.number, place)  # noqa: TRY400
-            if stopped is not None and self._shutdown.requested:
-                raise asyncio.CancelledError
-            if stopped is not None and stopped != STOPPED_ELSEWHERE:
-                await claim.stop(stopped)
-            await claim.end(stopped)
+                stopped = await self._execute(task, claim, outcomes) is not None
+            except BaseException as error:
+                failure = error
+                raise
+            finally:
+                emit(
+                    self._hooks,
+                    ChunkEnded(
+                        **names,
+                        outcomes=count_outcomes(outcomes.values()),
+                        elapsed=time.monotonic() - started,
+                        stopped=stopped,
+                        error=None if failure is None else type(failure).__name__,
+                    ),
+                )
 
     async def aclose(self) -> None:
         """Close the sources."""
@@ -94,7 +110,32 @@ class ChunkWorker:
             await reader.aclose()
         self._readers.clear()
 
-    async def _send(self, task: ChunkTask, claim: ChunkClaim) -> str | None:
+    async def _execute(self, task: ChunkTask, claim: ChunkClaim, outcomes: dict[int, Outcome]) -> str | None:
+        """Send the rows and report the end; return the reason for an early one."""
+        fields = {"job": task.job, "chunk": task.number}
+        try:
+            stopped = await self._send(task, claim, outcomes)
+        except StateStoreError as error:
+            if error.retryable:
+                raise
+            logger.warning("chunk %d was left to others: %s", task.number, error.message, extra=fields)
+            return error.message
+        except PublitracError as error:
+            stopped = f"{type(error).__name__}: {error.message}"
+        except Exception as error:  # noqa: BLE001  (a chunk that always fails must not be redelivered for ever)
+            stopped = f"{type(error).__name__} in chunk {task.number}: see the logs of the workers"
+            # Without the text of the error, which may quote a lead.
+            place = "".join(traceback.format_tb(error.__traceback__))
+            kind = type(error).__name__
+            logger.error("%s in chunk %d\n%s", kind, task.number, place, extra=fields | {"error": kind})  # noqa: TRY400
+        if stopped is not None and self._shutdown.requested:
+            raise asyncio.CancelledError
+        if stopped is not None and stopped != STOPPED_ELSEWHERE:
+            await claim.stop(stopped)
+        await claim.end(stopped)
+        return stopped
+
+    async def _send(self, task: ChunkTask, claim: ChunkClaim, outcomes: dict[int, Outcome]) -> str | None:
         """Send the rows; return the reason for an early end, ``None`` at the regular end."""
         if claim.attempt > _ATTEMPTS:
             return f"chunk {task.number} was started {_ATTEMPTS} times and never ended: see the workers' logs"
@@ -114,7 +155,11 @@ class ChunkWorker:
         async def pending(after: int) -> Sequence[StagedRow]:
             return [row for row in left if row.number > after]
 
+        def note(rows: Sequence[tuple[StagedRow, Outcome]]) -> None:
+            outcomes.update((row.number, outcome) for row, outcome in rows)
+
         sender = Sender(
+            note=note,
             pending=pending,
             sink=self._sink,
             state=claim,

@@ -39,7 +39,13 @@ async def open_sink(
     if options.verify and not vendor.verifies:
         raise CommandError(f"--verify reads leads back from PUBLITRAC: it excludes --via {vendor.name}")
     rate = Rate(options.rate, per=vendor.period)
-    settings: dict[str, Any] = {"rate_limit": rate, "retry": BULK_RETRY, "hooks": hooks}
+    # The report has every row that failed.
+    settings: dict[str, Any] = {
+        "rate_limit": rate,
+        "retry": BULK_RETRY,
+        "hooks": hooks,
+        "log_failures": False,
+    }
     if shared is not None:
         settings["limiter"] = shared.limiter
         if vendor.shares_token:
