@@ -252,7 +252,12 @@ class RunMetrics:
         try:
             self._listener(self._progress(limiter_wait))
         except Exception as error:  # noqa: BLE001  (an error of a listener must not end a run)
-            logger.warning("the progress listener raised %s and is not called again", type(error).__name__)
+            name = type(error).__name__
+            logger.warning(
+                "the progress listener raised %s and is not called again",
+                name,
+                extra={"error": name, "run_id": self._names["run_id"]},
+            )
             self._listener = None
 
     def _progress(self, limiter_wait: float | None) -> Progress:

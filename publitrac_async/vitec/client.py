@@ -206,7 +206,7 @@ class VitecClient(BaseClient):
         if (note := customer_id_note(customer_id)) is not None:
             notes.append(note)
         for note in notes:
-            logger.warning("%s: %s", NAME, note)
+            logger.warning("%s: %s", NAME, note, extra={"operation": NAME, "vendor": self._vendor})
         media_type = _MEDIA_TYPES[format]
         call = Call(
             operation=CREATE_PERSON_LEAD,

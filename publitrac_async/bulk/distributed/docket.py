@@ -153,7 +153,7 @@ class _Submission:
             idle = 0 if results or running else idle + 1
             if idle >= _IDLE_POLLS and not warned:
                 warned = True
-                logger.warning("no worker is consuming this run: start some")
+                logger.warning("no worker is consuming this run: start some", extra={"job": self._store.job})
             await asyncio.wait([aborting], timeout=_POLL)
 
     async def _chunks(self) -> AsyncIterator[int]:
