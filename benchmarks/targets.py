@@ -159,7 +159,7 @@ TARGETS = (
 )
 
 
-def outcome_of(results: Results) -> list[Results]:
+def judge(results: Results) -> list[Results]:
     """A row for each target whose benchmark ran; where a peer was missing the figure is ``None``."""
     rows = []
     for target in TARGETS:

@@ -51,7 +51,7 @@ async def test_what_a_worker_leaves_goes_to_others(
     hosts: Setup, monkeypatch: pytest.MonkeyPatch, turns: int
 ) -> None:
     # Nobody gives an order twice: what is lost stays lost.
-    monkeypatch.setattr(docket, "_LOOKS", 10**6)
+    monkeypatch.setattr(docket, "_IDLE_POLLS", 10**6)
     shutdown = Shutdown()
 
     class Stopping(RecordingSink):
@@ -76,10 +76,10 @@ async def test_what_a_worker_leaves_goes_to_others(
 async def test_a_chunk_is_not_lost_in_the_moment_in_which_its_worker_is_asked_to_end(
     hosts: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(docket, "_LOOKS", 10**6)
+    monkeypatch.setattr(docket, "_IDLE_POLLS", 10**6)
     shutdown = Shutdown()
 
-    async def carry_out(self: Any, order: Any) -> None:
+    async def execute(self: Any, task: Any) -> None:
         shutdown.request()
         # Here docket does not know of it yet.
         raise asyncio.CancelledError
@@ -87,7 +87,7 @@ async def test_a_chunk_is_not_lost_in_the_moment_in_which_its_worker_is_asked_to
     sink = RecordingSink()
     submission = Submission(hosts, hosts.table(rows(5)), sink)
     with monkeypatch.context() as patch:
-        patch.setattr(docket.ChunkWorker, "carry_out", carry_out)
+        patch.setattr(docket.ChunkWorker, "execute", execute)
         async with hosts.worker(sink, shutdown=shutdown):
             await until(lambda: shutdown.requested)
     async with hosts.worker(sink):

@@ -14,7 +14,6 @@ import pytest
 
 from publitrac_async import Lead, QuotaExhausted, ValidationError
 from publitrac_async.bulk import (
-    ErrorBudget,
     MarketoSink,
     Resend,
     State,
@@ -98,9 +97,7 @@ async def test_new_leads_in_doubt_wait_to_be_settled(
     sink = MarketoSink(marketo, action="createDuplicate")
     assert not sink.idempotent
     store = tmp_path / "run.sqlite"
-    report = await sync_leads(
-        rows(400), sink, state=store, concurrency=1, error_budget=ErrorBudget(in_a_row=1000, share=1)
-    )
+    report = await sync_leads(rows(400), sink, state=store, concurrency=1)
     assert (report.ok, report.unknown) == (100, 300)
     again = await sync_leads(rows(400), sink, state=store, resend=Resend(rejected=True))
     assert (again.ok, again.unknown) == (0, 300)

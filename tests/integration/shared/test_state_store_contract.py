@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Callable
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
 
+from publitrac_async.bulk import sync_leads, unknown_rows
 from publitrac_async.bulk.errors import StateStoreError
 from publitrac_async.bulk.rows import Outcome, State
 from publitrac_async.bulk.state.base import Entry, StateStore
 from publitrac_async.bulk.state.sqlite import SqliteStateStore
+from publitrac_async.shared import SharedRedis
 from tests.support.redis_state import OwnRedisState
+from tests.unit.bulk.sinks import RecordingSink, rows
 
 from .server import Server
 from .stores import ADA, BEN, EVE, FIRST, OK, SECOND, known
@@ -245,3 +250,83 @@ async def test_it_tells_another_source(stores: Stores) -> None:
     assert await store.note_source("copy.csv", "two") is True
     assert await store.note_source("rows", None) is None
     assert await store.note_source("copy.csv", "two") is None
+
+
+# The guarantee.
+
+
+Eyes: TypeAlias = Callable[[list[str]], Awaitable[list[State]]]
+
+
+@pytest.fixture(params=["file", "redis", "redis, durable"])
+async def watched(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[StateStore, Eyes]]:
+    """A state store, and the states that another process would find if this one were killed now."""
+    if request.param == "file":
+        path = tmp_path / "run.sqlite"
+
+        async def in_copy(keys: list[str]) -> list[State]:
+            with tempfile.TemporaryDirectory() as folder:
+                for each in tmp_path.glob("run.sqlite*"):
+                    shutil.copy(each, folder)
+                return await states(SqliteStateStore(Path(folder, path.name)), keys)
+
+        yield SqliteStateStore(path), in_copy
+        return
+    durable = request.param != "redis"
+    server: Server = request.getfixturevalue("keeping_server" if durable else "one_server")
+    server.start()
+    await server.ask("FLUSHALL")
+    made = [OwnRedisState(server.url, account="the-key", durable=durable) for _ in range(2)]
+
+    async def from_elsewhere(keys: list[str]) -> list[State]:
+        entries = await made[1].lookup(keys)
+        return [State.PENDING if entry is None else entry.outcome.state for entry in entries]
+
+    yield made[0], from_elsewhere
+    for each in made:
+        await each.aclose()
+
+
+async def states(store: StateStore, keys: list[str]) -> list[State]:
+    await store.open(None)
+    try:
+        return [entry.outcome.state if entry else State.PENDING for entry in await store.lookup(keys)]
+    finally:
+        await store.aclose()
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+async def test_no_call_starts_before_its_begin_is_durable_and_a_kill_leaves_few_rows_unknown(
+    watched: tuple[StateStore, Eyes], batch_size: int
+) -> None:
+    store, seen_elsewhere = watched
+    concurrency, keys = 3, [row["email"] for row in rows(24)]
+    most = 0
+
+    class Watching(RecordingSink):
+        async def send(self, contents: Any) -> Any:
+            nonlocal most
+            now = dict(zip(keys, await seen_elsewhere(keys), strict=True))
+            assert {now[lead.email] for lead in contents} == {State.UNKNOWN}
+            unknown = sum(state is State.UNKNOWN for state in now.values())
+            assert unknown <= concurrency * batch_size
+            most = max(most, unknown)
+            return await super().send(contents)
+
+    sink = Watching(batch_size=batch_size, idempotent=False, turns=3)
+    report = await sync_leads(rows(24), sink, state=store, concurrency=concurrency)
+    assert (report.ok, report.stopped) == (24, None)
+    assert most > batch_size
+
+
+async def test_a_state_store_can_be_opened_again_after_a_run(watched: tuple[StateStore, Eyes]) -> None:
+    store, _ = watched
+    assert (await sync_leads(rows(3), RecordingSink(), state=store)).ok == 3
+    assert (await sync_leads(rows(3), RecordingSink(), state=store)).skipped == 3
+    assert await unknown_rows(store) == []
+
+
+def test_the_default_of_the_shared_state_store_is_durable() -> None:
+    shared = SharedRedis("redis://127.0.0.1:1", account="the-key")
+    assert shared.state()._durable
+    assert not shared.state(durable=False)._durable

@@ -24,9 +24,11 @@ from publitrac_async import (
 )
 from publitrac_async.bulk import (
     ErrorBudget,
+    LocalExecutor,
     Monitor,
     Progress,
     Report,
+    Resend,
     Shutdown,
     SourceError,
     State,
@@ -165,6 +167,60 @@ async def test_an_outage_stops_the_run() -> None:
     assert report.stopped == "20 calls in a row got no usable response: the service appears to be down"
     assert report.pending == 1000
     assert 20 <= len(sink.calls) <= 24
+
+
+async def test_one_failed_call_of_a_batch_sink_leaves_the_default_budget_intact() -> None:
+    calls = 0
+
+    class OneFailure(RecordingSink):
+        async def send(self, contents: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == 2:
+                raise NotSent("refused")
+            return await super().send(contents)
+
+    report = await sync_leads(rows(3000), OneFailure(batch_size=300), concurrency=1)
+    assert report.stopped is None
+    assert (report.ok, report.pending, calls) == (2700, 300, 10)
+
+
+async def test_an_outage_of_a_batch_sink_ends_the_run_after_as_many_calls_as_of_others() -> None:
+    def refuse(lead: Lead) -> PublitracError:
+        return NotSent("refused")
+
+    batches = RecordingSink(refuse, batch_size=10)
+    report = await sync_leads(rows(1000), batches, concurrency=1)
+    assert report.stopped == "50 calls in a row got no usable response: the service appears to be down"
+    assert len(batches.calls) == 50
+
+
+async def test_failures_of_an_earlier_run_do_not_count_against_the_next(tmp_path: Path) -> None:
+    source, state = rows(1000), tmp_path / "run.sqlite"
+    refusing = RecordingSink(lambda lead: Conflict("several") if int(lead.email[4:-12]) % 4 else None)
+    first = await sync_leads(source[:-10], refusing, state=state, error_budget=ErrorBudget(share=1))
+    assert first.rejected > 700
+    second = await sync_leads(source, RecordingSink(), state=state)
+    assert (second.stopped, second.rejected, second.ok) == (None, first.rejected, 10)
+    again = tmp_path / "again.sqlite"
+    lost = RecordingSink(lambda lead: OutcomeUnknown("lost"), idempotent=False)
+    await sync_leads(
+        source, lost, state=tmp_path / "2.sqlite", error_budget=ErrorBudget(share=1, in_a_row=10**6)
+    )
+    third = await sync_leads(rows(1010), RecordingSink(idempotent=False), state=again)
+    assert (third.stopped, third.unknown, third.ok) == (None, 1000, 10)
+
+
+async def test_options_that_contradict_each_other_are_refused() -> None:
+    for options, words in (
+        ({"concurrency": 2, "executor": LocalExecutor()}, "concurrency belongs to the executor"),
+        ({"reset": True}, "need a state store"),
+        ({"resend": Resend(rejected=True)}, "need a state store"),
+    ):
+        sink = RecordingSink()
+        with pytest.raises(ConfigurationError, match=words):
+            await sync_leads(rows(1), sink, **options)
+        assert sink.calls == []
 
 
 async def test_single_failures_are_no_outage() -> None:
