@@ -204,9 +204,7 @@ async def test_failures_of_an_earlier_run_do_not_count_against_the_next(tmp_path
     assert (second.stopped, second.rejected, second.ok) == (None, first.rejected, 10)
     again = tmp_path / "again.sqlite"
     lost = RecordingSink(lambda lead: OutcomeUnknown("lost"), idempotent=False)
-    await sync_leads(
-        source, lost, state=tmp_path / "2.sqlite", error_budget=ErrorBudget(share=1, in_a_row=10**6)
-    )
+    await sync_leads(source, lost, state=again, error_budget=GENEROUS)
     third = await sync_leads(rows(1010), RecordingSink(idempotent=False), state=again)
     assert (third.stopped, third.unknown, third.ok) == (None, 1000, 10)
 
