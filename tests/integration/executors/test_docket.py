@@ -66,7 +66,9 @@ async def test_settings_that_cannot_be_used(hosts: Setup) -> None:
 async def test_a_queue_that_cannot_be_reached(hosts: Setup) -> None:
     url = "redis://:secret@127.0.0.1:1"
     with pytest.raises(StateStoreError, match="does not respond") as caught:
-        await serve(RecordingSink(), OwnRedisState(url, account=ACCOUNT, timeout=0))
+        store = OwnRedisState(url, account=ACCOUNT, timeout=0)
+        await serve(RecordingSink(), store)
+    await store.aclose()
     assert "secret" not in str(caught.value)
     assert caught.value.__context__ is None
     with pytest.raises(ConfigurationError, match="url must be") as refused:

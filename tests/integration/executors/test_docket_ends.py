@@ -33,13 +33,15 @@ async def test_a_cancelled_worker_lets_its_calls_end(hosts: Setup) -> None:
     first, second = Gate(), RecordingSink()
     source = hosts.table(rows(25))
     submission = Submission(hosts, source, second)
-    serving = asyncio.create_task(serve(first, hosts.store(), concurrency=CALLS, chunks=CHUNKS, redelivery=1))
+    store = hosts.store()
+    serving = asyncio.create_task(serve(first, store, concurrency=CALLS, chunks=CHUNKS, redelivery=1))
     await until(lambda: first.begun == CALLS * CHUNKS)
     serving.cancel()
     await asyncio.sleep(0.1)
     first.open.set()
     with pytest.raises(asyncio.CancelledError):
         await serving
+    await store.aclose()
     assert len(first.arrived) == CALLS * CHUNKS
     async with hosts.worker(second):
         report = await submission.report()
