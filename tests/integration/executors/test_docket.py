@@ -65,8 +65,8 @@ async def test_settings_that_cannot_be_used(hosts: Setup) -> None:
 
 async def test_a_queue_that_cannot_be_reached(hosts: Setup) -> None:
     url = "redis://:secret@127.0.0.1:1"
+    store = OwnRedisState(url, account=ACCOUNT, timeout=0)
     with pytest.raises(StateStoreError, match="does not respond") as caught:
-        store = OwnRedisState(url, account=ACCOUNT, timeout=0)
         await serve(RecordingSink(), store)
     await store.aclose()
     assert "secret" not in str(caught.value)
