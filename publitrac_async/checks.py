@@ -60,21 +60,25 @@ def check_lead(lead: Lead, operation: str) -> None:
 
 
 def lead_problems(lead: Lead) -> list[Problem]:
-    """What is wrong with a lead that is to be written."""
+    """List the problems of a lead that is to be written."""
     problems = [problem] if (problem := email_problem(lead.email)) else []
     names: Iterable[object] = lead.custom_fields  # ... whatever the caller put in.
-    for name in names:
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
-            reason = (
-                "the name of a custom field must begin with a letter or underscore and hold only "
-                "unaccented letters, digits, underscores, hyphens and dots"
-            )
-        elif name in _NATIVE_NAMES:
-            reason = "this is a native field of a lead, not a custom one"
-        else:
-            continue
-        problems.append(Problem(reason, field=str(name)))
+    problems += [
+        Problem(reason, field=str(name))
+        for name in names
+        if (reason := custom_name_problem(name)) is not None
+    ]
     return problems
+
+
+def custom_name_problem(name: object) -> str | None:
+    """Return the reason why `name` cannot be the name of a custom field, ``None`` if it can."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        return (
+            "the name of a custom field must begin with a letter or underscore and hold only "
+            "unaccented letters, digits, underscores, hyphens and dots"
+        )
+    return "this is a native field of a lead, not a custom one" if name in _NATIVE_NAMES else None
 
 
 def check_page(page: int, operation: str) -> None:

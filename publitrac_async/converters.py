@@ -217,7 +217,8 @@ _overrides: Final = {
 # Compiled here, once, so that the first request does not wait for it.
 _structure: Final = make_dict_structure_fn(Lead, _converter, **_overrides)  # type: ignore[arg-type]  # cattrs types only the AttributeOverride of one field
 _unstructure: Final = make_dict_unstructure_fn(Lead, _converter, _cattrs_omit_if_default=True, **_overrides)  # type: ignore[arg-type]  # as above
-_TYPES: Final[dict[str, Any]] = {
+#: Type by vendor name, for the native fields of a lead.
+FIELD_TYPES: Final[dict[str, Any]] = {
     vendor_name(attribute.name): attribute.type for attribute in attrs.fields(attrs.resolve_types(Lead))
 }
 
@@ -240,7 +241,7 @@ def lead_from_wire(fields: Mapping[str, Any]) -> Lead:
     except BaseValidationError:
         for name, value in native.items():
             try:
-                FROM_WIRE[_TYPES[name]](value, None)
+                FROM_WIRE[FIELD_TYPES[name]](value, None)
             except (ValueError, TypeError):
                 unparsed[name] = as_sent(value)
                 native[name] = None
@@ -257,7 +258,10 @@ def native_hooks() -> Mapping[str, tuple[str, Callable[[Any, Any], Any] | None]]
     A hook is ``None`` where text stays what it is. The others make ``None`` of ``""``.
     """
     return {
-        name: (attribute, None if _TYPES[name] == Text else _converter.get_structure_hook(_TYPES[name]))
+        name: (
+            attribute,
+            None if FIELD_TYPES[name] == Text else _converter.get_structure_hook(FIELD_TYPES[name]),
+        )
         for name, attribute in NATIVE_FIELDS.items()
     }
 
@@ -282,7 +286,7 @@ def lead_to_wire(lead: Lead, operation: str) -> tuple[dict[str, Any], dict[str, 
         native = None
     if native is None:
         writers = [
-            (name, getattr(lead, attribute), TO_WIRE[_TYPES[name]])
+            (name, getattr(lead, attribute), TO_WIRE[FIELD_TYPES[name]])
             for name, attribute in NATIVE_FIELDS.items()
         ]
         writers += [(str(name), value, _values_to_wire) for name, value in lead.custom_fields.items()]
@@ -325,17 +329,19 @@ def lead_from_mapping(row: Mapping[str, Any]) -> Lead:
     custom: dict[str, Any] = {}
     for column, value in row.items():
         name = column if column in NATIVE_FIELDS else vendor_name(column)
-        if value is None or value == "":
+        if value is None or (isinstance(value, str) and not value.strip()):
             continue
         if name not in NATIVE_FIELDS:
             custom[column] = value
             continue
-        attribute, kind = NATIVE_FIELDS[name], _TYPES[name]
+        attribute, kind = NATIVE_FIELDS[name], FIELD_TYPES[name]
         if isinstance(value, str) and kind != Text:
             try:
                 value = FROM_WIRE[kind](value, None)  # noqa: PLW2901  (the cell's text becomes its value)
             except ValueError:
                 problems.append(Problem(_EXPECTED[kind], code=_CODES.get(kind), field=name, value=value))
+                continue
+            if value is None:  # 0000-00-00, or what else is no value: never sent by accident.
                 continue
         values[attribute] = value
     if problems:

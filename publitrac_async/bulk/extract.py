@@ -7,7 +7,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from typing import Final
 
 from publitrac_async.bulk.metrics import RunMetrics
-from publitrac_async.bulk.rows import Item, StagedRow, as_row
+from publitrac_async.bulk.rows import Item, Row, StagedRow, as_row
 from publitrac_async.bulk.shutdown import Shutdown
 from publitrac_async.bulk.staging import Staging
 from publitrac_async.bulk.transform import RowTransform
@@ -57,7 +57,17 @@ async def extract(
                 return number
     await staging.add(staged)
     metrics.advance(len(staged))
+    if number == 0:
+        transform.check_columns(source, None)
+    await _share_opt_outs(staging, transform)
     return number
+
+
+async def _share_opt_outs(staging: Staging, transform: RowTransform) -> None:
+    """Give the last row of each key the opt-outs of the other rows."""
+    for row, opt_outs in await staging.opt_outs():
+        again = transform.stage(row.number, Row(row.line, row.fields), opt_outs)
+        await staging.replace(again)
 
 
 async def _cooperative(source: Iterable[Item]) -> AsyncIterator[Item]:

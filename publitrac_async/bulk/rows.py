@@ -85,6 +85,7 @@ class StagedRow:
         key: business key, ``None`` if the row is rejected.
         content_hash: hash of the content, ``None`` if the row is rejected.
         content: argument for `Sink.send`, ``None`` if the row is rejected.
+        opt_outs: flags of consent that say "yes".
         outcome: current outcome; `State.PENDING` before the call.
     """
 
@@ -95,6 +96,7 @@ class StagedRow:
     key: str | None = None
     content_hash: bytes | None = None
     content: Any = None
+    opt_outs: tuple[str, ...] = ()
     outcome: Outcome = Outcome(State.PENDING)
 
 

@@ -15,7 +15,7 @@ from publitrac_async.bulk.state.database import Database, Statement
 _TABLES: Final = """
 CREATE TABLE rows (
     number INTEGER PRIMARY KEY, line INTEGER NOT NULL, state TEXT NOT NULL, key TEXT, content_hash BLOB,
-    code TEXT, reason TEXT, kind TEXT, verified TEXT, differing TEXT, position
+    code TEXT, reason TEXT, kind TEXT, verified TEXT, differing TEXT, opt_outs TEXT, position
 );
 CREATE TABLE contents (number INTEGER PRIMARY KEY, content BLOB, fields BLOB NOT NULL)
 """
@@ -23,8 +23,8 @@ _PAGE: Final = 512
 _KEYS_PAGE: Final = 5000
 SUPERSEDED: Final = "superseded by line "
 _ADD: Final = (
-    "INSERT INTO rows (number, line, state, key, content_hash, code, reason, kind, position)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO rows (number, line, state, key, content_hash, code, reason, kind, opt_outs, position)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _ADD_CONTENT: Final = "INSERT INTO contents VALUES (?, ?, ?)"
 _INDEX: Final = "CREATE INDEX IF NOT EXISTS by_key ON rows (key, number, line) WHERE key IS NOT NULL"
@@ -33,6 +33,15 @@ _SKIP_SUPERSEDED: Final = (
     " (SELECT key, max(number) AS number, line FROM rows WHERE key IS NOT NULL"
     " GROUP BY key HAVING count(*) > 1) AS latest"
     " WHERE latest.key = rows.key AND rows.key IS NOT NULL AND rows.number < latest.number"
+)
+#: Last row of each key of which an earlier row has an opt-out, and the opt-outs of all of them.
+_OPT_OUTS: Final = (
+    "SELECT max(number), group_concat(opt_outs, ' ') FROM rows WHERE key IS NOT NULL"
+    " GROUP BY key HAVING count(*) > 1 AND count(opt_outs) > 0"
+)
+_REPLACE: Final = (
+    "UPDATE rows SET content_hash = ?, opt_outs = ?, state = ?, key = ?, code = ?, reason = ?, kind = ?"
+    " WHERE number = ?"
 )
 _UNVERIFIED: Final = "state IN ('ok', 'accepted') AND verified IS NOT 'processed'"
 _SET_OUTCOME: Final = (
@@ -51,6 +60,7 @@ class Staging:
 
     def __init__(self) -> None:
         self._database = Database(None)
+        self._has_opt_outs = False
 
     async def open(self) -> None:
         """Create the file."""
@@ -66,12 +76,37 @@ class Staging:
 
     async def add(self, rows: Sequence[StagedRow]) -> None:
         """Add rows."""
+        self._has_opt_outs = self._has_opt_outs or any(row.opt_outs for row in rows)
         contents = [(row.number, _dump(row.content), _dump(row.fields)) for row in rows]
         await self._database.write((_ADD, map(_parameters, rows)), (_ADD_CONTENT, contents))
 
     async def skip_superseded(self) -> None:
         """Keep the last row of each key, skip the others."""
         await self._database.write((_INDEX, [()]), (_SKIP_SUPERSEDED, [(SUPERSEDED,)]))
+
+    async def opt_outs(self) -> list[tuple[StagedRow, tuple[str, ...]]]:
+        """Return the last row of each key that lacks opt-outs of earlier rows, and the opt-outs of all."""
+        if not self._has_opt_outs:
+            return []
+        found = []
+        for number, text in await self._database.read(_OPT_OUTS):
+            (row,) = await self._with_fields("number = ?", (number,), 1)
+            of_all = tuple(sorted(set(text.split())))
+            if set(of_all) != set(row.opt_outs):
+                found.append((row, of_all))
+        return found
+
+    async def replace(self, row: StagedRow) -> None:
+        """Replace the content of a row."""
+        outcome = row.outcome
+        values = (
+            *(row.content_hash, " ".join(row.opt_outs), str(outcome.state), row.key),
+            *(outcome.code, outcome.reason, outcome.kind, row.number),
+        )
+        content = (_dump(row.content), row.number)
+        await self._database.write(
+            (_REPLACE, [values]), ("UPDATE contents SET content = ? WHERE number = ?", [content])
+        )
 
     async def pending_keys(self) -> AsyncIterator[list[tuple[int, str, bytes]]]:
         """Iterate over pages of pending rows: number, key and content hash of each."""
@@ -104,7 +139,8 @@ class Staging:
     async def between(self, first: int, last: int) -> list[StagedRow]:
         """Return the rows from number `first` to `last`, without contents and fields."""
         rows = await self._database.read(
-            "SELECT number, line, position, state, key, content_hash FROM rows WHERE number BETWEEN ? AND ?"
+            "SELECT number, line, position, state, key, content_hash, opt_outs FROM rows"
+            " WHERE number BETWEEN ? AND ?"
             " ORDER BY number",
             (first, last),
         )
@@ -115,9 +151,10 @@ class Staging:
                 position=position,
                 key=key,
                 content_hash=content_hash,
+                opt_outs=tuple((opt_outs or "").split()),
                 outcome=Outcome(State(state)),
             )
-            for number, line, position, state, key, content_hash in rows
+            for number, line, position, state, key, content_hash, opt_outs in rows
         ]
 
     async def counts(self) -> dict[State, int]:
@@ -200,7 +237,7 @@ class Staging:
 
     async def _with_fields(self, condition: str, parameters: Sequence[Any], limit: int) -> list[StagedRow]:
         rows = await self._database.read(
-            "SELECT number, line, fields, key, state, kind, reason, code"  # noqa: S608  (constants and marks)
+            "SELECT number, line, fields, key, state, kind, reason, code, opt_outs"  # noqa: S608  (constants and marks)
             f" FROM rows JOIN contents USING (number) WHERE {condition} ORDER BY number LIMIT ?",
             (*parameters, limit),
         )
@@ -210,9 +247,10 @@ class Staging:
                 line=line,
                 fields=_load(fields),
                 key=key,
+                opt_outs=tuple((opt_outs or "").split()),
                 outcome=Outcome(State(state), kind, reason, code),
             )
-            for number, line, fields, key, state, kind, reason, code in rows
+            for number, line, fields, key, state, kind, reason, code, opt_outs in rows
         ]
 
 
@@ -234,7 +272,7 @@ def _parameters(row: StagedRow) -> tuple[Any, ...]:
     outcome = row.outcome
     return (
         *(row.number, row.line, str(outcome.state), row.key, row.content_hash),
-        *(outcome.code, outcome.reason, outcome.kind, row.position),
+        *(outcome.code, outcome.reason, outcome.kind, " ".join(row.opt_outs) or None, row.position),
     )
 
 

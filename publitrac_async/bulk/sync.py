@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from attrs import evolve, field, frozen
 
-from publitrac_async.bulk.errors import StateStoreError
+from publitrac_async.bulk.errors import SourceError, StateStoreError
 from publitrac_async.bulk.executor import Executor, LocalExecutor, RunContext
 from publitrac_async.bulk.extract import extract
 from publitrac_async.bulk.mapping import ColumnMapping
@@ -19,7 +19,7 @@ from publitrac_async.bulk.metrics import Monitor, Phase, RunMetrics
 from publitrac_async.bulk.outcomes import ErrorBudget
 from publitrac_async.bulk.planning import Resend, plan
 from publitrac_async.bulk.report.files import write_results, write_summary
-from publitrac_async.bulk.report.model import Duplicate, Rejection, Report
+from publitrac_async.bulk.report.model import INTERRUPTED_READING, Duplicate, Rejection, Report
 from publitrac_async.bulk.rows import Item, State
 from publitrac_async.bulk.shutdown import Shutdown, cancelled
 from publitrac_async.bulk.sinks.base import Sink, content_hash
@@ -44,6 +44,8 @@ async def sync_leads(
     sink: Sink[Any] | V1 | V2,
     *,
     mapping: ColumnMapping | None = None,
+    strict: bool = False,
+    min_rows: int | None = None,
     state: str | Path | StateStore | None = None,
     reset: bool = False,
     resend: Resend | None = None,
@@ -67,6 +69,9 @@ async def sync_leads(
         sink: ``publitrac.v2`` (queues leads), ``publitrac.v1`` (processes leads), or a `Sink`.
         mapping: mapping of columns to fields; by default columns are named like fields, and all others are
             custom fields.
+        strict: reject rows with cells that look damaged, instead of warning of them.
+        min_rows: smallest number of rows; a source with fewer is refused before the first call. By default 1
+            for files, else 0.
         state: state store, or path of its file, which is created if missing. The run opens the state store
             and closes it at its end; the state store can be opened again, and a `SharedRedis` behind it stays
             open.
@@ -110,13 +115,14 @@ async def sync_leads(
         context=RunContext(
             source=source,
             sink=target,
-            transform=RowTransform(target.to_record, mapping),
+            transform=RowTransform(target.to_record, mapping, strict),
             staging=Staging(),
             store=SqliteStateStore(path) if state is None or isinstance(state, str | Path) else state,
             error_budget=error_budget or ErrorBudget(),
             metrics=RunMetrics(monitor),
             shutdown=shutdown or Shutdown(),
         ),
+        min_rows=min_rows if min_rows is not None else int(isinstance(source, FileSource)),
         reset=reset,
         resend=resend or Resend(),
         verify=verify,
@@ -131,6 +137,7 @@ class _Run:
     source_hash: str | None
     executor: Executor
     context: RunContext
+    min_rows: int
     reset: bool
     resend: Resend
     verify: Verify | None
@@ -197,7 +204,9 @@ class _Run:
         rows = await extract(run.source, run.staging, run.transform, run.metrics, run.shutdown)
         run.metrics.finish()
         if run.shutdown.requested:
-            return "interrupted"
+            return INTERRUPTED_READING
+        if rows < self.min_rows:
+            raise SourceError(f"{self.name} has {rows:,} rows, fewer than the {self.min_rows:,} of min_rows")
         counts = await run.staging.counts()
         return run.error_budget.check_source(counts[State.REJECTED], rows)
 
@@ -246,6 +255,8 @@ class _Run:
             pending=counts[State.PENDING],
             duplicates=duplicates,
             errors=await staging.error_counts(),
+            warnings=tuple(self.context.transform.notes.warnings),
+            withheld=dict(self.context.transform.notes.withheld),
             rejections=tuple(
                 Rejection(line=row.line, reason=row.outcome.reason or "", code=row.outcome.code)
                 for row in rejected
@@ -268,7 +279,8 @@ class _Run:
         if self.folder is None:
             return report
         try:
-            await write_results(self.folder, self.context.staging, self.context.source)
+            if report.stopped != INTERRUPTED_READING:  # They would lack the rows that were not read.
+                await write_results(self.folder, self.context.staging, self.context.source)
             write_summary(self.folder, report)
         except OSError as error:
             reason = f"the result files cannot be written: {error.strerror}"

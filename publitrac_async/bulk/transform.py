@@ -2,56 +2,132 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
-from attrs import evolve, frozen
+from attrs import define, evolve, field, frozen
 
+from publitrac_async.bulk.columns import Column, Columns, Fields
 from publitrac_async.bulk.errors import SourceError
-from publitrac_async.bulk.mapping import ColumnMapping, field_name
+from publitrac_async.bulk.mapping import CONSENT_FIELDS, ColumnMapping
 from publitrac_async.bulk.outcomes import code_of
 from publitrac_async.bulk.rows import Item, Outcome, Row, StagedRow, State, as_row
 from publitrac_async.bulk.sinks.base import Record
 from publitrac_async.bulk.sinks.publitrac import as_lead, publitrac_record
 from publitrac_async.bulk.sources.file import FileSource
+from publitrac_async.converters import NATIVE_FIELDS
 from publitrac_async.errors import Problem, ValidationError
 from publitrac_async.models import Lead
+
+_EXAMPLES: Final = 3
+
+
+@define
+class CellWarning:
+    """Cells of a column that look damaged in the same way. They are sent as they are.
+
+    Attributes:
+        column: name of the column.
+        kind: description of the damage.
+        count: number of cells.
+        lines: lines of the first of them.
+    """
+
+    column: str
+    kind: str
+    count: int = 0
+    lines: list[int] = field(factory=list)
+
+
+@define
+class CellNotes:
+    """Counts what a transform noticed in the cells of a source.
+
+    Attributes:
+        withheld: number of rows by flag of consent whose "no" is not sent.
+    """
+
+    withheld: dict[str, int] = field(factory=dict)
+    _warnings: dict[tuple[str, str], CellWarning] = field(factory=dict)
+
+    def add(self, line: int, fields: Fields) -> None:
+        """Count the notes of a row."""
+        for name in fields.withheld:
+            self.withheld[name] = self.withheld.get(name, 0) + 1
+        for column, kind in fields.notes:
+            warning = self._warnings.setdefault((column, kind), CellWarning(column, kind))
+            warning.count += 1
+            if len(warning.lines) < _EXAMPLES:
+                warning.lines.append(line)
+
+    @property
+    def warnings(self) -> list[CellWarning]:
+        """Return the warnings, the most frequent first."""
+        return sorted(self._warnings.values(), key=lambda each: -each.count)
 
 
 @frozen
 class RowTransform:
-    """Transforms rows into records: mapping first, then sink.
+    """Transforms rows into records: columns first, then sink.
 
     Attributes:
         to_record: `Sink.to_record`, or `publitrac_record`.
         mapping: mapping of columns to fields, ``None`` if the columns are named like fields.
+        strict: true if cells that look damaged reject their row.
+        columns: the columns of the source.
+        notes: notes about cells.
     """
 
     to_record: Callable[[Mapping[str, Any] | Lead], Record[Any]] = publitrac_record
     mapping: ColumnMapping | None = None
+    strict: bool = False
+    columns: Columns = field(init=False, repr=False)
+    notes: CellNotes = field(init=False, repr=False, factory=CellNotes)
 
-    def __call__(self, fields: Mapping[str, Any] | Lead) -> Record[Any]:
-        """Return the record of a row.
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "columns", Columns(self.mapping))
+
+    def __call__(self, row: Row, opt_outs: Sequence[str] = ()) -> tuple[Record[Any], Sequence[str]]:
+        """Return the record of a row, and its opt-outs.
+
+        Args:
+            row: the row.
+            opt_outs: further flags of consent, of other rows with the same key.
 
         Raises:
             ValidationError: the row cannot be sent.
         """
-        return self.to_record(self._mapped(fields))
+        fields = self._converted(row.fields)
+        if isinstance(fields, Lead):
+            changes: dict[str, Any] = {NATIVE_FIELDS[name]: True for name in opt_outs}
+            fields = evolve(fields, **changes) if changes else fields
+            found = [name for name in CONSENT_FIELDS if getattr(fields, NATIVE_FIELDS[name]) in (True, 1)]
+            return self.to_record(fields), found
+        if self.strict and fields.notes:
+            problems = [Problem(kind, field=column) for column, kind in fields.notes]
+            raise ValidationError("; ".join(map(str, problems)), problems=problems)
+        if not opt_outs:  # With opt-outs the row is transformed once more.
+            self.notes.add(row.line, fields)
+        fields.update(dict.fromkeys(opt_outs, True))
+        found = [name for name in CONSENT_FIELDS & fields.keys() if fields[name] in (True, 1)]
+        return self.to_record(fields), found
 
-    def stage(self, number: int, row: Row) -> StagedRow:
+    def stage(self, number: int, row: Row, opt_outs: Sequence[str] = ()) -> StagedRow:
         """Return `row` with its key, hash and content, or with the reason for its rejection.
 
         Args:
             number: number of the row in the source, from 1.
             row: the row.
+            opt_outs: further flags of consent, of other rows with the same key.
         """
         key, content_hash, content = None, None, None
+        found: Sequence[str] = ()
         outcome = Outcome(State.PENDING)
         if row.problem is not None:
             outcome = Outcome(State.REJECTED, "unreadable row", row.problem)
         else:
             try:
-                record = self(row.fields)
+                record, found = self(row, opt_outs)
             except ValidationError as error:
                 outcome = Outcome(State.REJECTED, "ValidationError", error.message, code_of(error))
             else:
@@ -64,6 +140,7 @@ class RowTransform:
             key=key,
             content_hash=content_hash,
             content=content,
+            opt_outs=tuple(found),
             outcome=outcome,
         )
 
@@ -73,29 +150,33 @@ class RowTransform:
         Raises:
             ValidationError: a value does not fit its field.
         """
-        return as_lead(self._mapped(fields))
+        return as_lead(self._converted(fields))
 
-    def _mapped(self, fields: Mapping[str, Any] | Lead) -> Mapping[str, Any] | Lead:
-        return fields if self.mapping is None or isinstance(fields, Lead) else self.mapping.apply(fields)
+    def _converted(self, fields: Mapping[str, Any] | Lead) -> Fields | Lead:
+        return fields if isinstance(fields, Lead) else self.columns.convert(fields)
 
-    def check_columns(self, source: object, first: Row) -> None:
-        """Check the columns of a table by its first row, to reject a wrong file as a whole.
+    def check_columns(self, source: object, first: Row | None) -> list[Column]:
+        """Check the columns of a table, to reject a wrong file as a whole.
+
+        Args:
+            source: the source.
+            first: its first row, ``None`` if it has no rows.
+
+        Returns:
+            The columns; empty if the source is not a table.
 
         Raises:
-            SourceError: no column is the e-mail address.
+            SourceError: no column is the e-mail address, or columns contradict each other.
             MappingError: columns that the mapping names are missing.
         """
-        if not isinstance(source, FileSource) or not source.tabular or isinstance(first.fields, Lead):
-            return
-        columns = source.columns or list(first.fields)
-        if self.mapping is not None:
-            self.mapping.check(columns)
-        elif "email" not in map(field_name, columns):
-            hint = " Is the delimiter another one?" if len(columns) == 1 else ""
-            raise SourceError(
-                f"{source.name} has no column email; it has {', '.join(columns)}. A mapping file can name "
-                f"the column of each field.{hint}"
-            )
+        if not isinstance(source, FileSource) or not source.tabular:
+            return []
+        names = source.columns
+        if not names and first is not None and not isinstance(first.fields, Lead):
+            names = list(first.fields)
+        if not names:
+            raise SourceError(f"{source.name} is empty: it has no line with the names of the columns")
+        return self.columns.check(names, source.name)
 
 
 @frozen
@@ -114,12 +195,13 @@ class CheckedRow:
 
 
 def dry_run(source: Iterable[Item], transform: RowTransform) -> Iterator[CheckedRow]:
-    """Transform every row of a source and send nothing.
+    """Transform every row of a source and send nothing. `RowTransform.notes` has the warnings at the end.
 
     Raises:
-        SourceError: the source is unreadable.
+        SourceError: the source is unreadable, or a table without rows.
         MappingError: the source lacks columns that the mapping names.
     """
+    number = 0
     for number, item in enumerate(source, 1):
         row = as_row(item, number)
         if number == 1:
@@ -128,18 +210,15 @@ def dry_run(source: Iterable[Item], transform: RowTransform) -> Iterator[Checked
             yield CheckedRow(row.line, None, (Problem(row.problem),))
             continue
         try:
-            yield CheckedRow(row.line, transform(row.fields).content)
+            yield CheckedRow(row.line, transform(row)[0].content)
         except ValidationError as error:
             problems = tuple(
-                evolve(problem, field=_column(problem.field, row, transform.mapping))
-                for problem in error.problems
+                evolve(problem, field=_column(problem.field, transform)) for problem in error.problems
             )
             yield CheckedRow(row.line, None, problems or (Problem(error.message),))
+    if number == 0:
+        transform.check_columns(source, None)
 
 
-def _column(name: str | None, row: Row, mapping: ColumnMapping | None) -> str | None:
-    if name is None or mapping is not None:
-        return mapping.column_of(name) if mapping is not None and name is not None else None
-    if isinstance(row.fields, Lead):
-        return name
-    return next((column for column in row.fields if name in (column, field_name(column))), None)
+def _column(name: str | None, transform: RowTransform) -> str | None:
+    return None if name is None else transform.columns.column_of(name) or name

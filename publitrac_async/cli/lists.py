@@ -10,7 +10,6 @@ from typing import Any, Final
 from attrs import frozen
 
 from publitrac_async.bulk import ExitStatus, RowTransform, read_leads
-from publitrac_async.bulk.mapping import field_name
 from publitrac_async.checks import email_problem
 from publitrac_async.cli.console import say, tell
 from publitrac_async.cli.exits import CommandError
@@ -103,18 +102,18 @@ def _given(emails: tuple[str, ...]) -> Iterator[_Entry]:
 
 
 def _read(file: Path) -> Iterator[_Entry]:
-    source = read_leads(file)
+    source, transform = read_leads(file), RowTransform()
     first = True
     for row in source:
         if first:
-            RowTransform().check_columns(source, row)
+            transform.check_columns(source, row)
             first = False
         place = f"line {row.line}"
         if row.problem is not None or not isinstance(row.fields, dict):
             yield _Entry(place, None, row.problem)
             continue
-        cells = {field_name(column): value for column, value in row.fields.items()}
-        yield _entry(place, cells.get("email"))
+        emails = [cell for column, cell in row.fields.items() if transform.columns.goes_to(column, "email")]
+        yield _entry(place, next(iter(emails), None))
 
 
 def _entry(place: str, email: Any) -> _Entry:

@@ -200,6 +200,7 @@ class _Submission:
             rows_hash=rows_hash(row.content_hash for row in rows),
             destination=run.sink.destination,
             mapping=run.transform.mapping,
+            opt_outs={row.number: row.opt_outs for row in rows if row.opt_outs},
             error_budget=run.error_budget,
         )
 

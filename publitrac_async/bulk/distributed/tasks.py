@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
 import attrs
-from attrs import frozen
+from attrs import field, frozen
 
 from publitrac_async.bulk.distributed.ranges import RowRange
 from publitrac_async.bulk.mapping import ColumnMapping
@@ -34,6 +34,7 @@ class ChunkTask:
         rows_hash: hash of the contents of all rows.
         destination: destination of the rows.
         mapping: mapping of columns to fields.
+        opt_outs: flags of consent by number of the row, those of superseded rows included.
         error_budget: limits of failures.
     """
 
@@ -45,6 +46,7 @@ class ChunkTask:
     rows_hash: str
     destination: str
     mapping: ColumnMapping | None
+    opt_outs: Mapping[int, Sequence[str]] = field(factory=dict)
     error_budget: ErrorBudget
 
     def to_json(self) -> str:
@@ -61,6 +63,7 @@ class ChunkTask:
             | {
                 "rows": RowRange(**content["rows"]),
                 "left_out": tuple(content["left_out"]),
+                "opt_outs": {int(number): names for number, names in content["opt_outs"].items()},
                 "mapping": None if mapping is None else ColumnMapping(**mapping),
                 "error_budget": ErrorBudget(**content["error_budget"]),
             }

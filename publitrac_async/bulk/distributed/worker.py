@@ -144,7 +144,10 @@ class ChunkWorker:
         transform = RowTransform(self._sink.to_record, task.mapping)
         reader = await self._reader(task)
         rows = await reader.read(task.rows)
-        staged = [transform.stage(number, row) for number, row in enumerate(rows, task.rows.number)]
+        staged = [
+            transform.stage(number, row, task.opt_outs.get(number, ()))
+            for number, row in enumerate(rows, task.rows.number)
+        ]
         if rows_hash(row.content_hash for row in staged) != task.rows_hash:
             return (
                 f"rows {staged[0].number} to {staged[-1].number} have changed since the start of the run:"

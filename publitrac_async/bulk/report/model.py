@@ -6,14 +6,18 @@ import datetime as dt
 import enum
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import attrs
 from attrs import field, frozen
 
 from publitrac_async.bulk.metrics import Bucket
 from publitrac_async.bulk.rows import State
+from publitrac_async.bulk.transform import CellWarning
 from publitrac_async.bulk.verify import Verification
+
+#: Reason of a run that was interrupted before it had read its source.
+INTERRUPTED_READING: Final = "interrupted while the source was read: the rest of it was not read"
 
 
 class ExitStatus(enum.IntEnum):
@@ -73,6 +77,8 @@ class Report:
         source_changed: true if the source has changed since the last run with this state store, ``None`` if
             unknown.
         errors: number of rows by kind of error.
+        warnings: cells that look damaged, by column and kind; they were sent as they are.
+        withheld: number of rows by flag of consent whose "no" was not sent.
         rejections: the first rejected rows, at most 100. The result files list all.
         superseded: the first duplicates, at most 100. The result files list all.
         verification: result of reading back, ``None`` without it.
@@ -96,6 +102,8 @@ class Report:
     stopped: str | None = None
     source_changed: bool | None = None
     errors: Mapping[str, int]
+    warnings: tuple[CellWarning, ...] = ()
+    withheld: Mapping[str, int] = field(factory=dict)
     rejections: tuple[Rejection, ...]
     superseded: tuple[Duplicate, ...]
     verification: Verification | None = None
@@ -121,7 +129,7 @@ class Report:
     def exit_code(self) -> ExitStatus:
         """Exit status for a command."""
         if self.stopped is not None:
-            return ExitStatus.INTERRUPTED if self.stopped == "interrupted" else ExitStatus.ABORTED
+            return ExitStatus.INTERRUPTED if self.stopped.startswith("interrupted") else ExitStatus.ABORTED
         if self.pending:
             return ExitStatus.ABORTED
         return ExitStatus.REJECTED if self.rejected or self.unknown else ExitStatus.OK

@@ -6,12 +6,13 @@ import abc
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic
 
+from publitrac_async.bulk.columns import Fields
 from publitrac_async.bulk.rows import State
 from publitrac_async.bulk.sinks.base import C, Record, Sink, content_hash, hash_bytes
 from publitrac_async.checks import check_lead
-from publitrac_async.converters import lead_from_mapping, lead_to_wire
+from publitrac_async.converters import FIELD_TYPES, NATIVE_FIELDS, lead_from_mapping, lead_to_wire
 from publitrac_async.errors import PublitracError
-from publitrac_async.models import Lead
+from publitrac_async.models import Lead, Text
 from publitrac_async.v1 import V1
 from publitrac_async.v2 import V2, PreparedLead
 
@@ -123,7 +124,25 @@ def as_lead(fields: Mapping[str, Any] | Lead) -> Lead:
     Raises:
         ValidationError: a value does not fit its field.
     """
-    return fields if isinstance(fields, Lead) else lead_from_mapping(fields)
+    if isinstance(fields, Lead):
+        return fields
+    if not isinstance(fields, Fields):
+        return lead_from_mapping(fields)
+    values: dict[str, Any] = {}
+    custom: dict[str, Any] = {}
+    for name, value in fields.items():
+        attribute = NATIVE_FIELDS.get(name)
+        if attribute is None:
+            custom[name] = value
+        else:
+            values[attribute] = value
+    for name in fields.cleared - fields.keys():
+        attribute = NATIVE_FIELDS.get(name)
+        if attribute is None:
+            custom[name] = ""
+        else:
+            values[attribute] = "" if FIELD_TYPES[name] == Text else None
+    return Lead(**values, custom_fields=custom)
 
 
 def as_sink(sink: Sink[Any] | V1 | V2) -> Sink[Any]:

@@ -19,6 +19,8 @@ __all__ = [
     "read_sql",
 ]
 
+#: Formats that calamine reads.
+_WORKBOOKS: Final = frozenset({".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"})
 _DELIMITERS: Final = {".csv": ",", ".txt": ",", ".tsv": "\t", ".tab": "\t"}
 
 
@@ -47,18 +49,17 @@ def read_leads(
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    if delimiter is None and suffix in _DELIMITERS:
-        delimiter = _DELIMITERS[suffix]
+    delimiter = {"tab": "\t", "\\t": "\t"}.get(delimiter or "", delimiter)
     if delimiter is not None and suffix not in _DELIMITERS:
         raise SourceError(f"a {suffix} file has no delimiter")
-    if sheet is not None and suffix != ".xlsx":
+    if sheet is not None and suffix not in _WORKBOOKS:
         raise SourceError(f"a {suffix} file has no sheets")
-    if delimiter is not None:
-        return DelimitedFile(path, encoding=encoding, delimiter=delimiter)
+    if suffix in _DELIMITERS:
+        return DelimitedFile(path, encoding=encoding, delimiter=delimiter, default=_DELIMITERS[suffix])
     if suffix in (".jsonl", ".ndjson"):
         return JsonLinesFile(path, encoding=encoding)
     # These need a library of their own: they are imported when such a file is met.
-    if suffix == ".xlsx":
+    if suffix in _WORKBOOKS:
         from publitrac_async.bulk.sources.xlsx import XlsxFile  # noqa: PLC0415
 
         return XlsxFile(path, sheet=sheet)

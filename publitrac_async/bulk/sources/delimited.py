@@ -6,39 +6,86 @@ import csv
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Final
 
+from attrs import define
+
+from publitrac_async.bulk.cells import strip
 from publitrac_async.bulk.errors import SourceError
 from publitrac_async.bulk.formulas import restore
 from publitrac_async.bulk.rows import EXTRA, RESERVED, Row, without_reserved
-from publitrac_async.bulk.sources.file import TextFile, was_decoded
-from publitrac_async.bulk.sources.lines import ByteLines, Lines, TextLines
+from publitrac_async.bulk.sources.detect import PROBE, detect_format
+from publitrac_async.bulk.sources.file import TextFile, refuse_repeated, was_decoded
+from publitrac_async.bulk.sources.lines import ByteLines, Lines, TextLines, blocks
 
 if TYPE_CHECKING:
     from _csv import Reader
 
 
+#: Longest cell in characters. The csv module's own limit, one for the whole process, is 131,072.
+_LONGEST_CELL: Final = 1024 * 1024
+csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
+
+
+@define
+class _Cursor:
+    """Place of the next row: its byte, ``None`` if unknown, and its line.
+
+    `moved` is true after a jump: lines are read anew from there.
+    """
+
+    position: int | None
+    line: int
+    moved: bool = False
+
+
 class DelimitedFile(TextFile):
-    """A text file with one row a line, cells between delimiters and quotes around what needs them."""
+    """Text file with one row per line, cells between delimiters, and quotes around cells that need them.
+
+    A byte order mark and a first line ``sep=;`` decide about encoding and delimiter.
+
+    Args:
+        path: path of the file.
+        encoding: encoding without a byte order mark.
+        delimiter: delimiter; ``None`` takes the one of the header.
+        default: delimiter to prefer in that case.
+    """
 
     kind: ClassVar[str | None] = "delimited"
 
-    def __init__(self, path: Path, *, encoding: str, delimiter: str) -> None:
+    def __init__(self, path: Path, *, encoding: str, delimiter: str | None, default: str = ",") -> None:
         super().__init__(path, encoding=encoding)
-        if len(delimiter) != 1 or delimiter in '"\r\n':
+        if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
             raise SourceError("a delimiter is one character, and neither a quote nor a line break")
         self.delimiter: str | None = delimiter
-        self._delimiter = delimiter
-        before = (
-            delimiter.encode(self._encoding.removesuffix("-sig"), "replace") if self._has_byte_lines else b""
-        )
-        #: What stands before a cell, and a single quote with which it begins.
-        self._quoted = [each + b"'" for each in (before, b'"', b"\n", b"\r")]
+        self._declared = delimiter
+        self._default = default
+        self._delimiter = delimiter or default
+        self._header_line = 1
+        self._quoted: list[bytes] = []
 
     def _options(self) -> dict[str, Any]:
+        self._detect()
         return {**super()._options(), "delimiter": self._delimiter}
 
+    def _detect(self) -> None:
+        """Take encoding and delimiter from the start of the file."""
+        with self._open() as file:
+            start = file.read(PROBE)
+        found = detect_format(start, self._encoding, self._declared, self._default)
+        self._set_encoding(found.encoding)
+        self.delimiter = self._delimiter = found.delimiter
+        self._header_line = found.header
+        before = (
+            self._delimiter.encode(self._encoding.removesuffix("-sig"), "replace")
+            if self._has_byte_lines
+            else b""
+        )
+        #: Bytes before a cell, and a single quote with which it begins.
+        self._quoted = [each + b"'" for each in (before, b'"', b"\n", b"\r")]
+
     def __iter__(self) -> Iterator[Row]:
+        self._detect()
         with self._open_lines() as file:
             yield from self._rows(file, None)
 
@@ -53,47 +100,76 @@ class DelimitedFile(TextFile):
         Raises:
             SourceError: the file cannot be read there.
         """
+        self._detect()
         with self._open_lines() as file:
             yield from islice(self._rows(file, (position, line)), count)
 
     def _rows(self, file: IO[Any], place: tuple[int, int] | None) -> Iterator[Row]:
-        """The rows behind the header, or those from a place on: a byte and the number of the line there."""
+        """Iterate over the rows behind the header, or behind a place: a byte, and the number of its line."""
         lines = self._lines(file)
         reader = self._reader(lines)
-        line, columns = 1, None
-        try:
-            for cells in reader:
-                line = lines.first + reader.line_num
-                if cells:
-                    columns = self._read_header(cells)
-                    break
-            if columns is None:
-                return
-            self.columns: list[str] = [name for name in columns if not name.startswith(RESERVED)]
-            # More cells than this are looked at one by one. So are all if columns are to be left out.
-            width = len(columns) if columns == self.columns else -1
-            if place is not None:
-                start, line = place
-                file.seek(start)
-                lines = self._lines(file, start, line)
+        columns = self._read_header(reader)
+        if columns is None:
+            return
+        line = lines.first + reader.line_num
+        cursor = _Cursor(lines.position(line), line)
+        if place is not None:
+            cursor = _Cursor(*place, moved=True)
+            file.seek(place[0])
+        while True:
+            if cursor.moved:
+                lines = self._lines(file, cursor.position or 0, cursor.line)
                 reader = self._reader(lines)
-            end = lines.position(line)
-            for cells in reader:
-                start, line = line, lines.first + reader.line_num
-                position, end = end, lines.position(line)
-                if not cells:
-                    continue
-                if start > lines.careful and len(cells) <= width:
-                    # Spreadsheet programs leave out empty cells at the end of a row.
-                    yield Row(start, dict(zip(columns, cells, strict=False)), None, position)
-                else:
-                    yield self._row(start, position, columns, cells)
-        except csv.Error as error:
+            try:
+                yield from self._records(lines, reader, columns, cursor)
+                return
+            except csv.Error as error:
+                yield self._broken_row(file, cursor, lines.first + reader.line_num - 1, error)
+            except UnicodeError:
+                raise SourceError(f"{self.name}, near line {cursor.line}: {self._not_decoded()}") from None
+
+    def _records(self, lines: Lines, reader: Reader, columns: list[str], cursor: _Cursor) -> Iterator[Row]:
+        """Iterate over rows; at an error the cursor is at the row that has it."""
+        # Rows with more cells are checked cell by cell; so are all rows if columns are left out.
+        width = len(columns) if columns == self.columns else -1
+        end, line = cursor.position, cursor.line
+        for cells in reader:
+            start, line = line, lines.first + reader.line_num
+            position, end = end, lines.position(line)
+            cursor.position, cursor.line = end, line
+            if start > lines.careful and 0 < len(cells) <= width and cells[0] and not cells[0].isspace():
+                # Spreadsheet programs leave out empty cells at the end of a row.
+                yield Row(start, dict(zip(columns, cells, strict=False)), None, position)
+            elif any(map(strip, cells)):
+                yield self._row(start, position, columns, cells)
+
+    def _broken_row(self, file: IO[bytes], cursor: _Cursor, line: int, error: csv.Error) -> Row:
+        """Return the row of a broken quote, and move behind it.
+
+        Raises:
+            SourceError: the rows behind it cannot be told apart.
+        """
+        start, position = cursor.line, cursor.position
+        raw = self._broken_line(file, position) if start == line and position is not None else None
+        if raw is None or position is None:
             raise SourceError(
-                f"{self.name}, line {line}: {error}; is a quote missing, or not doubled?"
+                f"{self.name}, line {start}: {error}; a quote is missing or not doubled, and the rows behind "
+                "it cannot be told apart"
             ) from None
-        except UnicodeError:
-            raise SourceError(f"{self.name}, near line {line}: {self._not_decoded()}") from None
+        cursor.position, cursor.line = position + len(raw), start + 1
+        cursor.moved = True
+        file.seek(position + len(raw))
+        text = raw.decode(self._encoding.removesuffix("-sig"), "surrogateescape").rstrip("\r\n")
+        return Row(start, {EXTRA: text}, "a quote inside a quoted cell is not doubled", position)
+
+    def _broken_line(self, file: IO[bytes], position: int) -> bytes | None:
+        """Return the line of a row with a broken quote, ``None`` if the rows behind it cannot be told apart.
+
+        An even number of quotes leaves no cell open at the end of the line.
+        """
+        file.seek(position)
+        raw = next(iter(blocks(file)), b"").splitlines(keepends=True)[0]
+        return raw if raw.count(b'"') % 2 == 0 else None
 
     def _reader(self, lines: Lines) -> Reader:
         # Strict: an open quote would otherwise swallow the rest of the file as one cell.
@@ -108,15 +184,24 @@ class DelimitedFile(TextFile):
         """Whether a cell may begin with the single quote that `restore` takes away."""
         return b"'" in block and (block.startswith(b"'") or any(each in block for each in self._quoted))
 
-    def _read_header(self, cells: list[str]) -> list[str]:
-        columns = [cell.strip() for cell in cells]
+    def _read_header(self, reader: Reader) -> list[str] | None:
+        """Return the names of all columns, ``None`` if the file holds no text."""
+        cells: list[str] = []
+        try:
+            for cells in reader:
+                if reader.line_num >= self._header_line and any(map(strip, cells)):
+                    break
+            else:
+                return None
+        except csv.Error as error:
+            raise SourceError(f"{self.name}, line {reader.line_num}: {error}") from None
+        except UnicodeError:
+            raise SourceError(f"{self.name}, near line {reader.line_num}: {self._not_decoded()}") from None
+        columns = [strip(cell) for cell in cells]
         if not was_decoded("".join(columns)):
-            raise SourceError(f"{self.name}, line 1: {self._not_decoded()}")
-        if not all(columns):
-            raise SourceError(f"{self.name}, line 1: column {columns.index('') + 1} has no name")
-        repeated = {column for column in columns if columns.count(column) > 1}
-        if repeated:
-            raise SourceError(f"{self.name}, line 1: {', '.join(sorted(repeated))} stands there twice")
+            raise SourceError(f"{self.name}, line {reader.line_num}: {self._not_decoded()}")
+        refuse_repeated(self.name, columns)
+        self.columns: list[str] = [name for name in columns if name and not name.startswith(RESERVED)]
         return columns
 
     def _row(self, line: int, position: int | None, columns: list[str], cells: list[str]) -> Row:
@@ -126,6 +211,7 @@ class DelimitedFile(TextFile):
         elif len(cells) > len(columns) and any(cells[len(columns) :]):
             problem = f"{len(cells)} cells for {len(columns)} columns"
         fields = without_reserved(zip(columns, map(restore, cells), strict=False))
+        fields.pop("", None)  # Cells of columns without a name.
         if problem is not None and len(cells) > len(columns):
             fields[EXTRA] = self._delimiter.join(cells[len(columns) :])
         return Row(line, fields, problem, position)

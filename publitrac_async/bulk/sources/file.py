@@ -6,7 +6,7 @@ import abc
 import codecs
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, ClassVar, Final
 
@@ -102,9 +102,11 @@ class TextFile(FileSource):
     def __init__(self, path: Path, *, encoding: str) -> None:
         super().__init__(path)
         try:
-            name = codecs.lookup(encoding).name
+            self._set_encoding(codecs.lookup(encoding).name)
         except LookupError:
             raise SourceError(f"{encoding} is no encoding that Python knows") from None
+
+    def _set_encoding(self, name: str) -> None:
         # Spreadsheet programs put a byte order mark before UTF-8.
         self._encoding = "utf-8-sig" if name == "utf-8" else name
         self.encoding: str | None = self._encoding
@@ -122,9 +124,22 @@ class TextFile(FileSource):
         return self.path.open(encoding=self._encoding, errors=errors, newline="")
 
     def _not_decoded(self) -> str:
-        return f"not {self._encoding.removesuffix('-sig')}: declare the file's encoding"
+        name = self._encoding.removesuffix("-sig")
+        hint = "; a file from Excel may need --encoding cp1252" if name == "utf-8" else ""
+        return f"not {name}: declare the file's encoding{hint}"
 
 
 def was_decoded(text: str) -> bool:
     """Whether all bytes behind `text` were characters of the declared encoding."""
     return text.isascii() or _ESCAPED.search(text) is None
+
+
+def refuse_repeated(source: str, columns: Sequence[str]) -> None:
+    """Refuse two columns with the same name.
+
+    Raises:
+        SourceError: a name is repeated.
+    """
+    repeated = sorted({name for name in columns if name and columns.count(name) > 1})
+    if repeated:
+        raise SourceError(f"{source}: two columns are named {', '.join(repeated)}")

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from publitrac_async.bulk.cells import strip
 from publitrac_async.bulk.errors import SourceError
 from publitrac_async.bulk.formulas import restore
-from publitrac_async.bulk.rows import Row, without_reserved
-from publitrac_async.bulk.sources.file import FileSource
+from publitrac_async.bulk.rows import RESERVED, Row, without_reserved
+from publitrac_async.bulk.sources.file import FileSource, refuse_repeated
 from publitrac_async.bulk.sources.values import plain
 
 try:
@@ -27,6 +28,8 @@ class XlsxFile(FileSource):
     def __init__(self, path: Path, *, sheet: str | None = None) -> None:
         super().__init__(path)
         self.sheet = sheet
+        self.sheet_name = sheet or ""
+        self.other_sheets: list[str] = []
 
     def _options(self) -> dict[str, Any]:
         return {"sheet": self.sheet}
@@ -34,23 +37,38 @@ class XlsxFile(FileSource):
     def __iter__(self) -> Iterator[Row]:
         columns: list[str] | None = None
         for line, cells in enumerate(self._read(), 1):
-            if not any(cell != "" for cell in cells):
+            if not any(strip(cell) if isinstance(cell, str) else True for cell in cells):
                 continue
             if columns is None:
-                columns = [str(cell).strip() for cell in cells]
-            else:
-                pairs = zip(columns, map(restore, map(plain, cells)), strict=False)
-                yield Row(line, without_reserved((name, cell) for name, cell in pairs if name))
+                columns = self._read_header(cells)
+                continue
+            pairs = zip(columns, map(restore, map(plain, cells)), strict=False)
+            surplus = any(cell != "" for cell in cells[len(columns) :])
+            problem = f"{len(cells)} cells for {len(columns)} columns" if surplus else None
+            yield Row(line, without_reserved((name, cell) for name, cell in pairs if name), problem)
+
+    def _read_header(self, cells: Sequence[object]) -> list[str]:
+        columns = [strip(str(cell)) for cell in cells]
+        refuse_repeated(f"{self.name}, sheet {self.sheet_name}", columns)
+        self.columns: list[str] = [name for name in columns if name and not name.startswith(RESERVED)]
+        return columns
 
     def _read(self) -> Iterator[Sequence[object]]:
         self._open().close()
         try:
             workbook = python_calamine.CalamineWorkbook.from_path(self.path)
-            name = self.sheet or workbook.sheet_names[0]
+            visible = [
+                each.name
+                for each in workbook.sheets_metadata
+                if each.visible is python_calamine.SheetVisibleEnum.Visible
+            ]
+            self.sheet_name = self.sheet or (visible or workbook.sheet_names)[0]
+            self.other_sheets = [name for name in workbook.sheet_names if name != self.sheet_name]
             # From the sheet's own first row: line numbers are those that Excel shows.
-            rows = workbook.get_sheet_by_name(name).to_python(skip_empty_area=False)
+            rows = workbook.get_sheet_by_name(self.sheet_name).to_python(skip_empty_area=False)
         except python_calamine.WorksheetNotFound:
-            raise SourceError(f"{self.name} has no sheet {self.sheet}") from None
+            names = ", ".join(workbook.sheet_names)
+            raise SourceError(f"{self.name} has no sheet {self.sheet}; it has {names}") from None
         except (python_calamine.CalamineError, zipfile.BadZipFile, IndexError):
             raise SourceError(f"{self.name} is no workbook that can be read") from None
         yield from rows

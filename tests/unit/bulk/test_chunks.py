@@ -19,6 +19,7 @@ from publitrac_async import AuthenticationError, PublitracError, ServerError, Va
 from publitrac_async.bulk import (
     ColumnMapping,
     ErrorBudget,
+    MappingError,
     Shutdown,
     StateStoreError,
     publitrac_record,
@@ -29,7 +30,7 @@ from publitrac_async.bulk.distributed.references import reference_of
 from publitrac_async.bulk.distributed.tasks import ChunkTask, rows_hash
 from publitrac_async.bulk.distributed.worker import ChunkWorker
 from publitrac_async.bulk.planning import MAYBE_SENT
-from publitrac_async.bulk.rows import Outcome, State
+from publitrac_async.bulk.rows import Outcome, Row, State
 from publitrac_async.bulk.state.base import Entry
 from publitrac_async.bulk.transform import RowTransform
 
@@ -90,8 +91,8 @@ def test_a_task_survives_json(task: ChunkTask) -> None:
 def hash_of(mapping: ColumnMapping | None, fields: dict[str, Any]) -> bytes | None:
     """What would be sent, if anything."""
     try:
-        return RowTransform(publitrac_record, mapping)(fields).content_hash
-    except ValidationError:
+        return RowTransform(publitrac_record, mapping)(Row(1, fields))[0].content_hash
+    except (ValidationError, MappingError):
         return None
 
 

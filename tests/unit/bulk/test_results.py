@@ -95,7 +95,7 @@ async def test_line_state_code_and_reason_stand_beside_the_row(tmp_path: Path) -
         (1, "ok", "", ""),
         (2, "rejected", "9018", "several match"),
         (3, "unknown", "", "lost"),
-        (4, "rejected", "9002", "email: not an e-mail address (code 9002)"),
+        (4, "rejected", "9002", "email: not an e-mail address: it has no @ (code 9002)"),
         (5, "pending", "", "refused"),
         (6, "skipped", "", "superseded by line 7"),
         (7, "ok", "", ""),
@@ -111,7 +111,10 @@ async def test_bytes_that_were_no_characters_come_back_as_they_were(tmp_path: Pa
     path.write_bytes(b"email,city\na@example.com,G\xf6teborg\nb@example.com,b,too much\n")
     await run(read_leads(path), RecordingSink(), results_dir=tmp_path / "results")
     rejected = (tmp_path / "results" / "rejected.csv").read_bytes().splitlines()
-    assert rejected[1] == b"a@example.com,G\xf6teborg,2,rejected,,not utf-8: declare the file's encoding,"
+    assert rejected[1] == (
+        b"a@example.com,G\xf6teborg,2,rejected,,not utf-8: declare the file's encoding; a file from Excel may need"
+        b" --encoding cp1252,"
+    )
     assert rejected[2] == b"b@example.com,b,3,rejected,,3 cells for 2 columns,too much"
     lines = tmp_path / "leads.jsonl"
     lines.write_bytes(b'{"email": "\xf6@example.com"}\n')

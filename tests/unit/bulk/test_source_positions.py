@@ -79,7 +79,7 @@ def reference_reading(data: bytes, encoding: str) -> list[tuple[int, list[str]]]
     line, found = 1, []
     for record in reader:
         start, line = line, reader.line_num + 1
-        if record:
+        if any(cell.strip() for cell in record):
             found.append((start, record))
     return found[1:]
 
@@ -95,30 +95,28 @@ def test_a_table_in_chunks_is_the_table(
     tmp_path_factory: pytest.TempPathFactory, data: bytes, size: int, encoding: str, block: int
 ) -> None:
     path = tmp_path_factory.mktemp("tables") / "a.csv"
-    if encoding == "ascii":
-        data = data.removeprefix(b"\xef\xbb\xbf")  # a header that is no ASCII is refused
     path.write_bytes(data)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lines, "_BLOCK", block)
         rows = assert_chunks_are_the_whole(read_leads(path, encoding=encoding), size)
+    if data.startswith(b"\xef\xbb\xbf"):
+        encoding = "utf-8"  # a byte order mark decides
     expected = reference_reading(data, "utf-8-sig" if encoding == "utf-8" else encoding)
     assert [row.line for row in rows] == [line for line, _ in expected]
     for row, (_, record) in zip(rows, expected, strict=True):
         escaped = any("\udc80" <= character <= "\udcff" for character in "".join(record))
         assert row.problem == (
-            f"not {'utf-8' if encoding == 'utf-8' else encoding_name(encoding)}: declare the file's encoding"
-            if escaped
-            else f"{len(record)} cells for 3 columns"
-            if any(record[3:])
-            else None
+            not_in(encoding) if escaped else f"{len(record)} cells for 3 columns" if any(record[3:]) else None
         )
         got = [value for name, value in row.fields.items() if not name.startswith("publitrac_")]
         assert got == [cell.removeprefix("'") for cell in record[:3]]
         assert data[row.position :].lstrip(b"\r\n") != b""
 
 
-def encoding_name(encoding: str) -> str:
-    return {"iso-8859-1": "iso8859-1"}.get(encoding, encoding)
+def not_in(encoding: str) -> str:
+    name = {"iso-8859-1": "iso8859-1"}.get(encoding, encoding)
+    hint = "; a file from Excel may need --encoding cp1252" if name == "utf-8" else ""
+    return f"not {name}: declare the file's encoding{hint}"
 
 
 @settings(max_examples=200, deadline=None)

@@ -13,6 +13,8 @@ from publitrac_async.bulk import Row, SourceError, read_leads, read_sql
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "leads.csv"
 
+NOT_UTF_8 = "not utf-8: declare the file's encoding; a file from Excel may need --encoding cp1252"
+
 
 def write(path: Path, text: str, encoding: str = "utf-8") -> Path:
     path.write_bytes(text.encode(encoding))
@@ -100,7 +102,7 @@ def test_rows_that_do_not_fit_are_refused_one_by_one(tmp_path: Path) -> None:
     assert long.problem == "4 cells for 2 columns"
     assert long.fields["publitrac_text"] == "c,d"
     assert (empty.fields, empty.problem) == ({"email": "empty@x.io", "city": "b"}, None)
-    assert latin.problem == "not utf-8: declare the file's encoding"
+    assert latin.problem == NOT_UTF_8
     assert fine == Row(6, {"email": "fine@x.io", "city": "b"})
 
 
@@ -114,7 +116,7 @@ def test_lines_that_are_no_json_object_are_refused_one_by_one(tmp_path: Path) ->
         1: None,
         2: "not JSON",
         3: "not a JSON object",
-        4: "not utf-8: declare the file's encoding",
+        4: NOT_UTF_8,
         6: None,
     }
 
@@ -123,9 +125,8 @@ def test_lines_that_are_no_json_object_are_refused_one_by_one(tmp_path: Path) ->
     ("text", "complaint"),
     [
         ('email,city\na@x.io,"open\nb@x.io,c\n', "line 2: unexpected end of data"),
-        ('email,city\na@x.io,"b" c\n', "line 2: ',' expected after '\"'"),
-        ("email,,city\n", "line 1: column 2 has no name"),
-        ("email,city,email\n", "line 1: email stands there twice"),
+        ('email,city\na@x.io,"b" c"\n', "line 2: ',' expected after '\"'"),
+        ("email,city,email\n", "two columns are named email"),
     ],
 )
 def test_a_file_that_cannot_be_trusted_is_refused_as_a_whole(

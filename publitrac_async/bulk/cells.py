@@ -1,0 +1,314 @@
+"""Convert the cells of files into values of fields, and notice cells that look damaged.
+
+The rule for every cell: blanks around it and characters without a glyph are removed. An empty rest is unset.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final, Literal, TypeAlias
+
+from publitrac_async.checks import email_problem
+
+#: Noted kinds of damage of a cell, in the order of their appearance.
+Notes: TypeAlias = list[str]
+#: Converts the text of a cell, which is stripped and not empty. Raises `ValueError` with the reason.
+CellParser: TypeAlias = Callable[[str, Notes], Any]
+Decimals: TypeAlias = Literal["refuse", "round"]
+
+#: Blanks and characters without a glyph: zero-width ones, marks of writing direction, byte order mark, soft
+#: hyphen. `str.strip` knows the blanks of Unicode, but not the others.
+_INVISIBLE: Final = (
+    "\u00ad\u034f\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
+    "\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\ufeff"
+)
+_EDGES: Final = _INVISIBLE + "\0" + "".join(c for c in map(chr, range(0x3001)) if c.isspace())
+_NO_GLYPH: Final = re.compile(f"[{_INVISIBLE}]")
+
+#: Texts that programs write where there is no value.
+_PLACEHOLDERS: Final = frozenset(
+    (
+        *("null", "\\n", "n/a", "#n/a", "na", "nan", "none", "nil", "undefined", "-", "--", ".", "?"),
+        *("(null)", "(none)", "<null>", "[null]"),
+        *("#ref!", "#value!", "#name?", "#div/0!", "#num!", "#null!", "#error!", "#calc!", "#spill!"),
+    )
+)
+_PLACEHOLDER_STARTS: Final = frozenset(c for text in _PLACEHOLDERS for c in (text[0], text[0].upper()))
+#: UTF-8 read as windows-1252: a letter of its own, then one of the characters that follow it in UTF-8.
+_MOJIBAKE: Final = re.compile(
+    "[\u00c2\u00c3][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc"
+    "\u2013-\u203a\u20ac\u2122]|\u00e2\u20ac|\ufffd"
+)
+_CONTROLS: Final = re.compile("[\u0080-\u009f]")
+_SCIENTIFIC: Final = re.compile(r"[+-]?\d+(?:[.,]\d+)?[eE][+-]?\d+")
+_FLOAT_TEXT: Final = re.compile(r"\d+[.,]0+")
+_FORMULA_TEXT: Final = re.compile(r'="([^"]*)"')
+
+_NUMBER: Final = re.compile(
+    r"(?P<sign>[+-]?)(?:(?P<grouped>\d{1,3}(?P<group>[ ,.'\u2019])\d{3}(?:(?P=group)\d{3})*)|(?P<plain>\d+))"
+    r"(?P<rest>[.,]\d*)?",
+    re.ASCII,
+)
+_INNER_BLANKS: Final = re.compile("[\u00a0\u202f\u2009\u2007 ]")
+_MAX_DIGITS: Final = 18
+
+#: Yes and no in English and French, and as spreadsheets and databases write them.
+_YES: Final = ("1", "1.0", "1,0", "true", "t", "yes", "y", "on", "x", "vrai", "oui", "o", "\u2713", "\u2714")
+_NO: Final = ("0", "0.0", "0,0", "false", "f", "no", "n", "off", "faux", "non", "\u2717", "\u2718")
+_FLAG_WORDS: Final[Mapping[str, bool]] = dict.fromkeys(_YES, True) | dict.fromkeys(_NO, False)
+
+_ZERO_DATE: Final = "0000-00-00"
+#: Formats that are no `strptime` formats.
+EXCEL: Final = "excel"
+EPOCH: Final = "epoch"
+EPOCH_MILLISECONDS: Final = "epoch-ms"
+_SPECIAL_FORMATS: Final = frozenset({EXCEL, EPOCH, EPOCH_MILLISECONDS})
+_EXCEL_DAY_ZERO: Final = dt.datetime(1899, 12, 30)  # noqa: DTZ001  (a date of a spreadsheet has no zone)
+_ISO_ZONE: Final = re.compile(r"(?:Z|[+-]\d{2}(?::?\d{2})?)$")
+
+_ADDRESS_IN_BRACKETS: Final = re.compile(r"[^<>]*<\s*([^<>\s]+)\s*>")
+_QUOTES: Final = "\"'`\u201c\u201d\u2018\u2019<>"
+_SEVERAL: Final = re.compile(r"[;,|/\s]+")
+
+
+def strip(text: str) -> str:
+    """Return `text` without the blanks and invisible characters around it."""
+    return text.strip(_EDGES)
+
+
+def parse_text(limit: int | None = None) -> CellParser:
+    """Return the parser of a text field.
+
+    Args:
+        limit: documented number of characters, ``None`` if there is none. Longer texts get a note.
+    """
+
+    def parse(text: str, notes: Notes) -> str:
+        _note_damage(text, notes)
+        if limit is not None and len(text) > limit:
+            notes.append(f"longer than {limit} characters")
+        return text
+
+    return parse
+
+
+def parse_code(limit: int | None = None) -> CellParser:
+    """Return the parser of a phone number, postal code or id: text of digits that spreadsheets damage."""
+    plain = parse_text(limit)
+
+    def parse(text: str, notes: Notes) -> str:
+        if not text.isdigit():
+            found = _FORMULA_TEXT.fullmatch(text)
+            text = found.group(1) if found else text
+            if _SCIENTIFIC.fullmatch(text):
+                notes.append("digits lost: the spreadsheet shortened the number")
+            elif _FLOAT_TEXT.fullmatch(text):
+                notes.append("ends in .0: the spreadsheet took it for a number")
+        return str(plain(text, notes))
+
+    return parse
+
+
+def parse_postal_code(limit: int | None = None) -> CellParser:
+    """Return the parser of a postal code, which notices a lost zero."""
+    code = parse_code(limit)
+
+    def parse(text: str, notes: Notes) -> str:
+        text = code(text, notes)
+        if len(text) == 4 and text.isdigit():
+            notes.append("four digits: a zero in front may be lost")
+        return text
+
+    return parse
+
+
+_parse_address: Final = parse_text(50)
+
+
+def parse_email(text: str, notes: Notes) -> str:
+    """Return the one address of a cell.
+
+    Raises:
+        ValueError: the cell holds no address, or several.
+    """
+    if text.isascii() and text[0] not in _QUOTES and email_problem(text) is None:
+        return str(_parse_address(text, notes))
+    address = _NO_GLYPH.sub("", text)
+    if found := _ADDRESS_IN_BRACKETS.fullmatch(address):
+        address = found.group(1)
+    address = strip(address)
+    address = address.strip(_QUOTES)
+    if address[:7].casefold() == "mailto:":
+        address = address[7:].partition("?")[0]
+    address = strip(address)
+    if address.count("@") > 1 and sum("@" in part for part in _SEVERAL.split(address)) > 1:
+        raise ValueError("several e-mail addresses in one cell")
+    problem = email_problem(address)
+    if problem is not None:
+        raise ValueError(problem.reason + _why_no_address(address))
+    return str(_parse_address(address, notes))
+
+
+def parse_integer(decimals: Decimals = "refuse") -> CellParser:
+    """Return the parser of an integer as people and programs write it.
+
+    Args:
+        decimals: ``"refuse"`` or ``"round"`` (half to even) numbers with decimals.
+    """
+
+    def parse(text: str, notes: Notes) -> int:  # noqa: ARG001  (the signature of a parser)
+        if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS:
+            return int(text)
+        return _integer(text, decimals)
+
+    return parse
+
+
+def parse_flag(text: str, notes: Notes) -> bool:  # noqa: ARG001  (the signature of a parser)
+    """Return True or False for a word of English, French or spreadsheets.
+
+    Raises:
+        ValueError: the word is not known.
+    """
+    value = _FLAG_WORDS.get(text.casefold())
+    if value is None:
+        raise ValueError("neither yes nor no: add the word to the table [values] of a mapping")
+    return value
+
+
+def parse_date(formats: Sequence[str] = ()) -> CellParser:
+    """Return the parser of a date.
+
+    A date keeps the day on which it was written, whatever its time zone.
+
+    Args:
+        formats: formats of `datetime.datetime.strptime`, ``"excel"`` (serial days), ``"epoch"`` or
+            ``"epoch-ms"``; the first that fits counts. Without formats it is ISO 8601.
+    """
+    wanted = ", ".join(formats) if formats else "yyyy-mm-dd or yyyy-mm-dd hh:mm:ss"
+
+    def parse(text: str, notes: Notes) -> dt.date | None:  # noqa: ARG001  (the signature of a parser)
+        if text.startswith(_ZERO_DATE):
+            return None
+        for each in formats:
+            found = _from_format(text, each)
+            if found is not None:
+                return found
+        try:
+            return _from_iso(text)
+        except ValueError:
+            raise ValueError(f"not a date, {wanted}") from None
+
+    return parse
+
+
+def parse_text_or_date(formats: Sequence[str]) -> CellParser:
+    """Return the parser of a custom field, in which a text in one of `formats` is a date."""
+    parse_as_text = parse_text()
+
+    def parse(text: str, notes: Notes) -> str | dt.date:
+        for each in formats:
+            if text[:1].isdigit() and (found := _from_format(text, each)) is not None:
+                return found
+        return str(parse_as_text(text, notes))
+
+    return parse
+
+
+def check_date_format(text: str) -> str | None:
+    """Return the reason why `text` is no date format, ``None`` if it is one."""
+    if text in _SPECIAL_FORMATS:
+        return None
+    if "%" not in text:
+        return f"{text!r} has no % directive: write %d/%m/%Y for day/month/year"
+    sample = dt.datetime(2001, 12, 30, 23, 58, 59, tzinfo=dt.UTC)
+    try:
+        written = sample.strftime(text)
+        read = dt.datetime.strptime(written, text)  # noqa: DTZ007  (only the date counts)
+    except ValueError as error:
+        return f"{text!r}: {error}"
+    if read.date() not in (sample.date(), sample.replace(year=1901).date()):
+        return f"{text!r} does not name day, month and year"
+    return None
+
+
+def keep_day(value: dt.date) -> dt.date:
+    """Return a date or time with the day, and the time, of the place where it was written."""
+    if not isinstance(value, dt.datetime):
+        return value
+    local = value.replace(tzinfo=None)
+    return local.date() if local.time() == dt.time() else local
+
+
+def _note_damage(text: str, notes: Notes) -> None:
+    if text[0] in _PLACEHOLDER_STARTS and text.casefold() in _PLACEHOLDERS:
+        notes.append("looks like a placeholder for no value")
+    if not text.isascii():
+        if _MOJIBAKE.search(text):
+            notes.append("looks like text read in the wrong encoding")
+        elif _CONTROLS.search(text):
+            notes.append("holds control characters")
+
+
+def _why_no_address(address: str) -> str:
+    if " " in address or "\u00a0" in address:
+        return ": it holds a blank"
+    if "@" not in address:
+        return ": it has no @"
+    return ""
+
+
+def _integer(text: str, decimals: Decimals) -> int:
+    if _SCIENTIFIC.fullmatch(text):
+        raise ValueError("in scientific notation: the spreadsheet may have lost digits")
+    found = _NUMBER.fullmatch(_INNER_BLANKS.sub(" ", text.strip("$\u20ac\u00a3 ")))
+    if found is None:
+        raise ValueError("not a number")
+    digits, rest = found["plain"] or found["grouped"], found["rest"] or ""
+    group = found["group"]
+    if group == "." and not rest and digits.count(".") == 1:
+        # 1.234 is more than a thousand in German, and less than two in English.
+        raise ValueError("has decimals, or points between thousands: write it without them")
+    if group is not None:
+        if rest and rest[0] == group:
+            raise ValueError("not a number")
+        digits = digits.replace(group, "")
+    fraction = rest[1:].rstrip("0")
+    if len(digits.lstrip("0")) > _MAX_DIGITS:
+        raise ValueError(f"more than {_MAX_DIGITS} digits")
+    if not fraction:
+        return int(found["sign"] + digits)
+    if decimals == "refuse":
+        raise ValueError('has decimals; [options] decimals = "round" rounds them')
+    return round(Decimal(f"{found['sign']}{digits}.{fraction}"))
+
+
+def _from_format(text: str, format_: str) -> dt.date | None:
+    try:
+        match format_:
+            case "excel":
+                return keep_day(_EXCEL_DAY_ZERO + dt.timedelta(days=float(text.replace(",", "."))))
+            case "epoch":
+                return keep_day(dt.datetime.fromtimestamp(float(text), dt.UTC))
+            case "epoch-ms":
+                return keep_day(dt.datetime.fromtimestamp(float(text) / 1000, dt.UTC))
+            case _:
+                return keep_day(dt.datetime.strptime(text, format_))  # noqa: DTZ007  (zones are dropped)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _from_iso(text: str) -> dt.date:
+    if len(text) == len(_ZERO_DATE):
+        return dt.date.fromisoformat(text)
+    return keep_day(dt.datetime.fromisoformat(text))
+
+
+def normalized(name: str) -> str:
+    """Return a column's name without case, accents, blanks, ``_``, ``-`` and ``.``, for comparison."""
+    letters = unicodedata.normalize("NFKD", strip(name).casefold())
+    return "".join(c for c in letters if c.isalnum())

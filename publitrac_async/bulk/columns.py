@@ -1,0 +1,339 @@
+"""Columns of a source, the fields they go to, and the conversion of their cells."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final, Literal, TypeAlias
+
+import attrs
+from attrs import frozen
+
+from publitrac_async.bulk.cells import (
+    CellParser,
+    Notes,
+    keep_day,
+    normalized,
+    parse_code,
+    parse_date,
+    parse_email,
+    parse_flag,
+    parse_integer,
+    parse_postal_code,
+    parse_text,
+    parse_text_or_date,
+    strip,
+)
+from publitrac_async.bulk.errors import MappingError, SourceError
+from publitrac_async.bulk.mapping import BY_NORMALIZED, CONSENT_FIELDS, ColumnMapping, field_name, near_miss
+from publitrac_async.checks import custom_name_problem
+from publitrac_async.converters import FIELD_TYPES, NATIVE_FIELDS
+from publitrac_async.errors import Problem, ValidationError
+from publitrac_async.models import Date, DateTime, Flag, Integer
+
+#: Documented lengths ("List and description of all lead fields").
+_LENGTHS: Final[Mapping[str, int]] = {
+    **dict.fromkeys(("firstName", "middleName", "lastName", "city", "state"), 50),
+    **dict.fromkeys(("phone", "postalCode"), 25),
+    "company": 75,
+    **dict.fromkeys(("jobTitle", "token"), 100),
+    "mailingAddress": 150,
+    **dict.fromkeys(("leadSource", "originalSource", "originalSourceType", "keyword"), 200),
+}
+_CODES: Final = frozenset({"phone", "mobile", "fax", "crmLeadId", "customerId"})
+_AS_TEXT: Final = parse_text()
+_UNSET: Final = object()
+_CLEARED: Final = object()
+
+ColumnKind: TypeAlias = Literal["native", "custom", "ignored"]
+#: Converts a cell. Raises `ValueError` if the cell does not fit the field.
+Converter: TypeAlias = Callable[[Any, Notes], Any]
+
+
+@frozen(kw_only=True)
+class Column:
+    """A column of a source.
+
+    Attributes:
+        name: name in the source.
+        kind: ``"native"`` or ``"custom"`` field, or ``"ignored"``.
+        field: vendor's name of the field, ``None`` if ignored.
+        note: hint about the column, such as a similar native field.
+        parse: converts the text of a cell.
+        words: values by cell, in lower case.
+        clears: true if an empty cell clears the field.
+        dates: true if the field is a date.
+        one_way: true if the field is a flag of which only a "yes" is sent.
+    """
+
+    name: str
+    kind: ColumnKind
+    field: str | None = None
+    note: str | None = None
+    parse: CellParser = attrs.field(default=_AS_TEXT, repr=False)
+    words: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    clears: bool = False
+    dates: bool = False
+    one_way: bool = False
+
+    @property
+    def converter(self) -> Converter:
+        """Return the function that converts cells of this column."""
+        parse, words = self.parse, self.words
+        empty = _CLEARED if self.clears else _UNSET
+        # Numbers of typed sources are converted like text where a field is no text.
+        typed = self.dates or FIELD_TYPES.get(self.field or "") in (Integer, Flag)
+
+        def convert(cell: Any, notes: Notes) -> Any:
+            if isinstance(cell, str):
+                text = strip(cell)
+                if words and (word := words.get(text.casefold())) is not None:
+                    if not isinstance(word, str):
+                        return word
+                    text = word
+                value = parse(text, notes) if text else None
+            elif isinstance(cell, dt.date):
+                value = keep_day(cell)
+            elif isinstance(cell, float) and not math.isfinite(cell):
+                value = None
+            elif typed and isinstance(cell, int | float) and not isinstance(cell, bool):
+                value = parse(_number_text(cell), notes)
+            else:
+                value = cell
+            return empty if value is None else value
+
+        return convert
+
+
+class Fields(dict[str, Any]):
+    """Values of a row by field, by the vendor's name.
+
+    Attributes:
+        cleared: fields to clear.
+        notes: column and kind of damage of cells that look damaged.
+        withheld: flags of consent that say "no" and are not sent.
+    """
+
+    def __init__(self, values: Mapping[str, Any] = MappingProxyType({})) -> None:
+        super().__init__(values)
+        self.cleared: set[str] = set()
+        self.notes: list[tuple[str, str]] = []
+        self.withheld: list[str] = []
+
+
+class Columns:
+    """Resolves the columns of a source and converts their cells.
+
+    Args:
+        mapping: mapping of columns to fields; without one columns are named like fields, and all others are
+            custom fields.
+
+    Raises:
+        MappingError: a constant does not fit its field.
+    """
+
+    def __init__(self, mapping: ColumnMapping | None = None) -> None:
+        self._mapping = mapping
+        self._settings = mapping or ColumnMapping(columns={}, other_columns="custom")
+        self._targets: dict[str, list[str]] = {}
+        for name, column in self._settings.columns.items():
+            self._targets.setdefault(normalized(column), []).append(name)
+        self._columns: dict[str, tuple[Column, ...]] = {}
+        #: Field, converter, and whether only a "yes" is sent, by column.
+        self._targets_of: dict[str, list[tuple[str, Converter, bool]]] = {}
+        self._constants = self._converted_constants()
+
+    def resolve(self, name: str) -> tuple[Column, ...]:
+        """Return a column once for each field that it goes to."""
+        found = self._columns.get(name)
+        if found is None:
+            found = self._columns[name] = self._resolved(name)
+        return found
+
+    def check(self, names: Sequence[str], source: str) -> list[Column]:
+        """Check the columns of a table.
+
+        Args:
+            names: names of all columns, in order.
+            source: name of the source, for errors.
+
+        Returns:
+            The columns.
+
+        Raises:
+            SourceError: there is no column for the e-mail address, two columns go to the same field, or a
+                column cannot be a custom field.
+            MappingError: columns that the mapping names are missing.
+        """
+        columns = [column for name in names for column in self.resolve(name)]
+        self._check_missing(names)
+        by_field: dict[str, list[str]] = {}
+        for column in columns:
+            if column.field is not None:
+                by_field.setdefault(column.field, []).append(column.name)
+        twice = {name: found for name, found in by_field.items() if len(found) > 1}
+        if twice:
+            text = "; ".join(f"{' and '.join(found)} both go to {name}" for name, found in twice.items())
+            raise SourceError(f"{source}: {text}")
+        if self._mapping is None and "email" not in by_field:
+            raise SourceError(_no_email(source, names))
+        unusable = [column.name for column in columns if column.kind == "custom" and _unusable(column.name)]
+        if unusable and self._mapping is None:
+            raise SourceError(
+                f"{source}: {', '.join(map(repr, unusable))} cannot be the name of a custom field "
+                f"({custom_name_problem(unusable[0])}). A mapping file gives each column its field, or "
+                "leaves it out; --suggest-mapping writes one"
+            )
+        return columns
+
+    def convert(self, cells: Mapping[str, Any]) -> Fields:
+        """Convert the cells of a row.
+
+        Raises:
+            ValidationError: cells do not fit their fields; lists all of them.
+        """
+        fields = Fields(self._constants)
+        problems: list[Problem] = []
+        found: Notes = []
+        for name, cell in cells.items():
+            for field, convert, one_way in self._targets_of.get(name) or self._resolved_targets(name):
+                try:
+                    value = convert(cell, found)
+                except ValueError as error:
+                    problems.append(Problem(str(error), code=_code(field), field=field, value=cell))
+                    continue
+                if found:
+                    fields.notes += [(name, each) for each in found]
+                    found.clear()
+                if value is _UNSET:
+                    continue
+                if value is _CLEARED:
+                    fields.cleared.add(field)
+                elif one_way and value in (False, 0):
+                    fields.withheld.append(field)
+                else:
+                    fields[field] = value
+        if problems:
+            raise ValidationError("; ".join(map(str, problems)), problems=problems)
+        return fields
+
+    def goes_to(self, name: str, field: str) -> bool:
+        """Return True if a column goes to a field."""
+        return any(column.field == field for column in self.resolve(name))
+
+    def column_of(self, field_: str) -> str | None:
+        """Return the column that goes to a field, of those that were resolved."""
+        for name, columns in self._columns.items():
+            if any(column.field == field_ for column in columns):
+                return name
+        return self._settings.columns.get(field_)
+
+    def _resolved_targets(self, name: str) -> list[tuple[str, Converter, bool]]:
+        if name not in self._targets_of:
+            self._targets_of[name] = [
+                (column.field, column.converter, column.one_way)
+                for column in self.resolve(name)
+                if column.field is not None
+            ]
+        return self._targets_of[name]
+
+    def _resolved(self, name: str) -> tuple[Column, ...]:
+        if not strip(name):
+            return (Column(name=name, kind="ignored", note="the column has no name"),)
+        targets = self._targets.get(normalized(name))
+        if targets is not None:
+            exact = [target for target in targets if self._settings.columns[target] == name]
+            return tuple(self._column(name, target) for target in exact or targets)
+        if self._settings.other_columns == "ignore":
+            return (Column(name=name, kind="ignored"),)
+        native = BY_NORMALIZED.get(normalized(name))
+        if native is not None and native not in self._settings.columns:
+            return (self._column(name, native),)
+        return (self._column(name, strip(name)),)
+
+    def _column(self, name: str, target: str) -> Column:
+        settings = self._settings
+        native = target in NATIVE_FIELDS
+        dates = settings.date_formats.get(target)
+        kind = FIELD_TYPES.get(target)
+        one_way = target in CONSENT_FIELDS and settings.consent.get(target) != "both"
+        similar = None if native or self._mapping is not None else near_miss(target)
+        return Column(
+            name=name,
+            kind="native" if native else "custom",
+            field=target,
+            note=None if similar is None else f"did you mean {similar}?",
+            parse=self._parser(target, kind, dates),
+            words=settings.values.get(target, {}),
+            clears=settings.empty_by_field.get(target, settings.empty) == "clear" and target != "email",
+            dates=dates is not None or kind in (Date, DateTime),
+            one_way=one_way,
+        )
+
+    def _parser(self, target: str, kind: Any, dates: tuple[str, ...] | None) -> CellParser:
+        if target == "email":
+            return parse_email
+        if dates is not None or kind in (Date, DateTime):
+            return parse_date(dates or self._settings.dates)
+        if kind == Integer:
+            return parse_integer(self._settings.decimals)
+        if kind == Flag:
+            return parse_flag
+        limit = _LENGTHS.get(target)
+        if target in _CODES:
+            return parse_code(limit)
+        if target == "postalCode":
+            return parse_postal_code(limit)
+        formats = [each for each in self._settings.dates if "%" in each]
+        if target not in NATIVE_FIELDS and formats:
+            return parse_text_or_date(formats)
+        return parse_text(limit)
+
+    def _check_missing(self, names: Iterable[str]) -> None:
+        present = {normalized(name) for name in names}
+        missing = sorted(
+            column for column in set(self._settings.columns.values()) if normalized(column) not in present
+        )
+        if missing:
+            raise MappingError(f"the source has no column {', '.join(missing)}; it has {', '.join(names)}")
+
+    def _converted_constants(self) -> dict[str, Any]:
+        converted = {}
+        for name, value in self._settings.constants.items():
+            column = self._column(name, field_name(name))
+            try:
+                found = column.converter(value, [])
+            except ValueError as error:
+                raise MappingError(f"constants.{name}: {error}") from None
+            if found not in (_UNSET, _CLEARED):
+                converted[field_name(name)] = found
+        return converted
+
+
+def _code(field: str) -> int | None:
+    """Return the vendor's code for the same complaint."""
+    if field == "email":
+        return 9002
+    kind = FIELD_TYPES.get(field)
+    return 9006 if kind == Integer else 9007 if kind == Flag else None
+
+
+def _number_text(value: object) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _unusable(name: str) -> bool:
+    return custom_name_problem(strip(name)) is not None
+
+
+def _no_email(source: str, names: Sequence[str]) -> str:
+    similar = [name for name in names if "mail" in normalized(name) or "courriel" in normalized(name)]
+    hint = " Is the delimiter another one?" if len(names) == 1 else ""
+    if similar:
+        hint = f' A mapping file says it: [fields] email = "{similar[0]}".'
+    return (
+        f"{source} has no column email; it has {', '.join(names) or 'no columns'}. A mapping file names the "
+        f"column of each field.{hint}"
+    )

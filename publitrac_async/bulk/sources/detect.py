@@ -1,0 +1,77 @@
+"""Detect encoding and delimiter of a text file from its first bytes."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from typing import Final
+
+from attrs import frozen
+
+#: Bytes to look at: enough for a header.
+PROBE: Final = 64 * 1024
+_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_SEPARATOR_LINE: Final = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+_QUOTED: Final = re.compile(r'"[^"]*"')
+_OTHER_DELIMITERS: Final = ";\t|"
+
+
+@frozen
+class TextFormat:
+    """Format of a text file.
+
+    Attributes:
+        encoding: encoding, as Python names it.
+        delimiter: character between cells.
+        header: number of the line that names the columns, from 1.
+    """
+
+    encoding: str
+    delimiter: str
+    header: int = 1
+
+
+def detect_encoding(start: bytes, declared: str) -> str:
+    """Return the encoding of a file that begins with `start`.
+
+    A byte order mark decides. UTF-16 without one is recognized by its zero bytes.
+
+    Args:
+        start: first bytes of the file.
+        declared: encoding to assume otherwise.
+    """
+    for mark, encoding in _MARKS:
+        if start.startswith(mark):
+            return encoding
+    if declared in ("utf-8", "utf-8-sig") and len(start) > 1 and b"\0" in start[:2] and start[:2] != b"\0\0":
+        return "utf-16-be" if start[0] == 0 else "utf-16-le"
+    return declared
+
+
+def detect_format(start: bytes, encoding: str, delimiter: str | None, default: str) -> TextFormat:
+    """Return the format of a file that begins with `start`.
+
+    Args:
+        start: first bytes of the file.
+        encoding: declared encoding.
+        delimiter: declared delimiter, ``None`` to look for one.
+        default: delimiter to prefer: it counts if the header holds it.
+    """
+    encoding = detect_encoding(start, encoding)
+    # A cut character at the end does not matter: the first line does.
+    text = start.decode(encoding, "replace").removeprefix("\ufeff")
+    first = re.split(r"\r\n|\r|\n", text, maxsplit=1)[0]
+    found = _SEPARATOR_LINE.fullmatch(first)
+    if found:
+        return TextFormat(encoding, delimiter or found.group(1), 2)
+    if delimiter is None:
+        plain = _QUOTED.sub("", first)
+        others = max(_OTHER_DELIMITERS, key=plain.count)
+        delimiter = default if default in plain or others not in plain else others
+    return TextFormat(encoding, delimiter)
