@@ -219,6 +219,10 @@ class Columns:
             raise ValidationError("; ".join(map(str, problems)), problems=problems)
         return fields
 
+    def resolved(self) -> list[Column]:
+        """Return the columns seen so far."""
+        return [column for columns in self._columns.values() for column in columns]
+
     def goes_to(self, name: str, field: str) -> bool:
         """Return True if a column goes to a field."""
         return any(column.field == field for column in self.resolve(name))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from itertools import islice
 from typing import Final
 
 from publitrac_async.bulk.metrics import RunMetrics
 from publitrac_async.bulk.rows import Item, Row, StagedRow, as_row
 from publitrac_async.bulk.shutdown import Shutdown
+from publitrac_async.bulk.sources.file import FileSource
 from publitrac_async.bulk.staging import Staging
 from publitrac_async.bulk.transform import RowTransform
 
@@ -42,7 +44,8 @@ async def extract(
     """
     number = 0
     staged: list[StagedRow] = []
-    items = source if isinstance(source, AsyncIterable) else _cooperative(source)
+    limit = source.limit if isinstance(source, FileSource) else None
+    items = source if isinstance(source, AsyncIterable) else _cooperative(islice(source, limit))
     async for item in items:
         number += 1
         row = as_row(item, number)

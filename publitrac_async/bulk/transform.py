@@ -194,15 +194,22 @@ class CheckedRow:
     problems: tuple[Problem, ...] = ()
 
 
-def dry_run(source: Iterable[Item], transform: RowTransform) -> Iterator[CheckedRow]:
-    """Transform every row of a source and send nothing. `RowTransform.notes` has the warnings at the end.
+def dry_run(
+    items: Iterable[Item], transform: RowTransform, source: object | None = None
+) -> Iterator[CheckedRow]:
+    """Transform every row and send nothing. `RowTransform.notes` has the warnings at the end.
+
+    Args:
+        items: the source, or its rows.
+        transform: transforms rows into records.
+        source: the source, if `items` are its rows.
 
     Raises:
         SourceError: the source is unreadable, or a table without rows.
         MappingError: the source lacks columns that the mapping names.
     """
-    number = 0
-    for number, item in enumerate(source, 1):
+    number, source = 0, items if source is None else source
+    for number, item in enumerate(items, 1):
         row = as_row(item, number)
         if number == 1:
             transform.check_columns(source, row)

@@ -21,6 +21,7 @@ from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.export import ExportOptions, run_export
 from publitrac_async.cli.hosts import STATE
 from publitrac_async.cli.reconcile import ReconcileOptions, run_reconcile
+from publitrac_async.cli.suggest import suggest_mapping
 from publitrac_async.cli.sync import SyncOptions, run_sync
 from publitrac_async.cli.texts import COPY_HELP, EXPORT_HELP, SYNC_HELP, WORKER_HELP
 from publitrac_async.cli.vendors import VENDORS, with_rate
@@ -61,9 +62,29 @@ def commands() -> None:
     is_flag=True,
     help="Send nothing: show the first rows as they would be sent, and every problem.",
 )
-@click.option("--encoding", default="utf-8", show_default=True, help="Encoding of a text file.")
-@click.option("--delimiter", help="Between the cells of a text file, such as ';'.")
-@click.option("--sheet", help="Sheet of a workbook; by default the first.")
+@click.option(
+    "--suggest-mapping",
+    is_flag=True,
+    help="Send nothing: print a mapping file for SOURCE.",
+)
+@click.option(
+    "--encoding",
+    default="utf-8",
+    show_default=True,
+    help="Encoding of a text file without a byte order mark, such as cp1252.",
+)
+@click.option("--delimiter", help="Delimiter of a text file, such as ';' or tab; by default the header's.")
+@click.option("--sheet", help="Sheet of a workbook; by default the first visible one.")
+@click.option("--strict", is_flag=True, help="Reject rows with cells that look damaged, instead of warning.")
+@click.option(
+    "--min-rows",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="Refuse a source with fewer rows.",
+)
+@click.option("--allow-empty", is_flag=True, help="Accept a source without rows.")
+@click.option("--limit", type=click.IntRange(min=1), help="Take the first rows only.")
 @options.results
 @click.option("--verify", is_flag=True, help="Read leads back through v1 and compare. --sandbox always does.")
 @click.option(
@@ -86,7 +107,11 @@ def commands() -> None:
 def sync(**chosen: Any) -> None:
     """Bring a file of leads to PUBLITRAC."""
     dry_run = chosen.pop("dry_run")
+    suggest = chosen.pop("suggest_mapping")
     options = SyncOptions(**with_rate(chosen))
+    if suggest:
+        suggest_mapping(options.open_source())
+        return
     if dry_run:
         sys.exit(show_dry_run(options))
     _run(run_sync(options))

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from typing import TextIO
+from typing import Final, TextIO
+
+#: Characters that move the cursor, change colors or turn the direction of text: a file or service could use
+#: them to forge what a person reads. Line break and tab are harmless.
+_CONTROLS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def say(text: str) -> None:
@@ -17,7 +22,12 @@ def tell(text: str) -> None:
 
 
 def _write(text: str, stream: TextIO) -> None:
-    # A terminal or pipe that cannot show a character shows its code: rows come in every script.
+    # A terminal or pipe that cannot show a character gets its code: rows hold every script.
     encoding = stream.encoding or "utf-8"
+    text = _CONTROLS.sub(_code, text)
     stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
     stream.flush()
+
+
+def _code(found: re.Match[str]) -> str:
+    return found.group().encode("unicode_escape").decode("ascii")

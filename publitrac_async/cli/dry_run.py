@@ -1,54 +1,166 @@
-"""`sync --dry-run`: show rows as they would be sent, and their problems; send nothing."""
+"""`sync --dry-run`: show columns, rows as they would be sent, problems and warnings; send nothing."""
 
 from __future__ import annotations
 
 import json
-from typing import Final
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import Any, Final
+
+from attrs import define, field
 
 from publitrac_async.bulk import ExitStatus, RowTransform, dry_run
+from publitrac_async.bulk.columns import Column
+from publitrac_async.bulk.rows import Row, as_row
 from publitrac_async.cli.console import say
 from publitrac_async.cli.sync import SyncOptions
 from publitrac_async.cli.vendors import VENDORS
 
 _SHOWN: Final = 3
+_EXAMPLES: Final = 2
+_EXAMPLE_LENGTH: Final = 24
+
+
+@define
+class _Filled:
+    """Cells of a column that hold something."""
+
+    count: int = 0
+    examples: list[str] = field(factory=list)
+
+    def add(self, cell: object) -> None:
+        """Count a cell."""
+        text = "" if cell is None else str(cell).strip()
+        if not text:
+            return
+        self.count += 1
+        if len(self.examples) < _EXAMPLES and text not in self.examples:
+            self.examples.append(text[:_EXAMPLE_LENGTH])
+
+
+@define
+class _Watched:
+    """Passes the rows of a source on, and watches the cells of each column."""
+
+    source: Any
+    filled: dict[str, _Filled] = field(factory=dict)
+
+    def __iter__(self) -> Any:
+        for number, item in enumerate(self.source, 1):
+            row: Row = as_row(item, number)
+            if isinstance(row.fields, dict) and row.problem is None:
+                for name, cell in row.fields.items():
+                    self.filled.setdefault(name, _Filled()).add(cell)
+            yield row
 
 
 def show_dry_run(options: SyncOptions) -> int:
-    """Print the first rows as they would be sent, then every problem with its line and column.
+    """Print the columns, the first rows as they would be sent, problems and warnings.
 
     Returns:
         The exit status: 3 if rows would be rejected.
 
     Raises:
-        SourceError: the source is unreadable.
+        SourceError: the source is unreadable, or has too few rows.
         MappingError: the mapping does not fit the source.
     """
-    rows = rejected = 0
     vendor = VENDORS[options.via]
-    transform = RowTransform(vendor.to_record(options), options.load_mapping())
-    for row in dry_run(options.open_source(), transform):
+    transform = RowTransform(vendor.to_record(options), options.load_mapping(), options.strict)
+    source = options.open_source()
+    watched = _Watched(source)
+    rows = rejected = 0
+    shown: list[dict[str, Any]] = []
+    problems: dict[tuple[str | None, str], list[int]] = {}
+    checked = dry_run(watched, transform, source)
+    for row in islice(checked, options.limit):
         rows += 1
-        fields = None if row.content is None else vendor.fields_of(row.content)
-        if fields is not None and rows - rejected <= _SHOWN:
-            _write(options, {"event": "row", "line": row.line, "fields": fields})
-        rejected += fields is None
+        if row.content is None:
+            rejected += 1
+        elif len(shown) < _SHOWN:
+            shown.append({"event": "row", "line": row.line, "fields": vendor.fields_of(row.content)})
         for problem in row.problems:
-            event = {"event": "problem", "line": row.line, "column": problem.field, "reason": problem.reason}
-            _write(options, event)
-    if options.as_json:
-        _write(options, {"event": "dry run", "rows": rows, "sendable": rows - rejected, "rejected": rejected})
-    else:
-        say(f"{rows:,} rows: {rows - rejected:,} can be sent, {rejected:,} would be rejected.")
+            problems.setdefault((problem.field, problem.reason), []).append(row.line)
+    options.check_row_count(rows)
+    events = [
+        *_columns(transform, watched.filled),
+        *shown,
+        *_problems(problems),
+        *_warnings(transform),
+        {"event": "dry run", "rows": rows, "sendable": rows - rejected, "rejected": rejected},
+    ]
+    for event in events:
+        say(json.dumps(event, ensure_ascii=False, default=str) if options.as_json else _as_text(event))
+    if not options.as_json:
         say("Nothing was sent.")
     return ExitStatus.REJECTED if rejected else ExitStatus.OK
 
 
-def _write(options: SyncOptions, event: dict[str, object]) -> None:
-    if options.as_json:
-        say(json.dumps(event, ensure_ascii=False, default=str))
-    elif event["event"] == "row":
-        say(f"line {event['line']} would be sent as")
-        say(json.dumps(event["fields"], ensure_ascii=False, default=str, indent=2))
-    else:
-        column = f", column {event['column']}" if event["column"] else ""
-        say(f"line {event['line']}{column}: {event['reason']}")
+def _columns(transform: RowTransform, filled: dict[str, _Filled]) -> Iterable[dict[str, Any]]:
+    columns: Sequence[Column] = transform.columns.resolved()
+    for column in columns:
+        cells = filled.get(column.name, _Filled())
+        yield {
+            "event": "column",
+            "column": column.name,
+            "kind": column.kind,
+            "field": column.field,
+            "note": column.note,
+            "filled": cells.count,
+            "examples": cells.examples,
+        }
+
+
+def _problems(problems: dict[tuple[str | None, str], list[int]]) -> Iterable[dict[str, Any]]:
+    for (column, reason), lines in sorted(problems.items(), key=lambda each: -len(each[1])):
+        yield {
+            "event": "problem",
+            "line": lines[0],
+            "column": column,
+            "reason": reason,
+            "count": len(lines),
+            "lines": lines[:_SHOWN],
+        }
+
+
+def _warnings(transform: RowTransform) -> Iterable[dict[str, Any]]:
+    for each in transform.notes.warnings:
+        yield {
+            "event": "warning",
+            "column": each.column,
+            "reason": each.kind,
+            "count": each.count,
+            "lines": each.lines,
+        }
+    for name, count in transform.notes.withheld.items():
+        yield {"event": "withheld", "field": name, "count": count}
+
+
+def _as_text(event: dict[str, Any]) -> str:
+    match event["event"]:
+        case "column":
+            target = event["field"] if event["kind"] == "native" else event["kind"]
+            if event["kind"] == "custom":
+                target = f"custom field {event['field']}"
+            examples = f": {', '.join(event['examples'])}" if event["examples"] else ""
+            note = f" ({event['note']})" if event["note"] else ""
+            name = event["column"] or "(no name)"
+            return f"column {name} -> {target}{note}; {event['filled']:,} filled{examples}"
+        case "row":
+            fields = json.dumps(event["fields"], ensure_ascii=False, default=str, indent=2)
+            return f"line {event['line']} would be sent as\n{fields}"
+        case "problem" | "warning":
+            column = f", column {event['column']}" if event["column"] else ""
+            if event["count"] == 1:
+                return f"{event['event']}: line {event['lines'][0]}{column}: {event['reason']}"
+            lines = ", ".join(map(str, event["lines"]))
+            more = ", ..." if event["count"] > len(event["lines"]) else ""
+            place = f"{event['count']:,} rows (lines {lines}{more})"
+            return f"{event['event']}: {place}{column}: {event['reason']}"
+        case "withheld":
+            return (
+                f"consent: {event['count']:,} rows say no to {event['field']}; this would take an opt-out "
+                "back. It is not sent unless a mapping says so."
+            )
+        case _:
+            counts = f"{event['sendable']:,} can be sent, {event['rejected']:,} would be rejected"
+            return f"{event['rows']:,} rows: {counts}."

@@ -13,10 +13,12 @@ from publitrac_async.bulk import (
     ColumnMapping,
     ErrorBudget,
     ExitStatus,
+    FileSource,
     Monitor,
     Report,
     Resend,
     Shutdown,
+    SourceError,
     read_leads,
     sync_leads,
 )
@@ -45,11 +47,28 @@ class SyncOptions(SinkOptions):
     sheet: str | None
     results: Path | None
     max_errors: float
+    strict: bool
+    min_rows: int
+    allow_empty: bool
+    limit: int | None
     as_json: bool
 
-    def open_source(self) -> Any:
+    def check_row_count(self, rows: int) -> None:
+        """Refuse a source with too few rows: an export that failed leaves such a file.
+
+        Raises:
+            SourceError: there are fewer than `min_rows`.
+        """
+        least = 0 if self.allow_empty else self.min_rows
+        if rows < least:
+            hint = "; --allow-empty accepts that" if rows == 0 else ""
+            raise SourceError(f"{self.source.name} has {rows:,} rows, fewer than {least:,}{hint}")
+
+    def open_source(self) -> FileSource:
         """Return the source."""
-        return read_leads(self.source, encoding=self.encoding, delimiter=self.delimiter, sheet=self.sheet)
+        source = read_leads(self.source, encoding=self.encoding, delimiter=self.delimiter, sheet=self.sheet)
+        source.limit = self.limit
+        return source
 
     def load_mapping(self) -> ColumnMapping | None:
         """Return the mapping, ``None`` without a mapping file."""
@@ -91,6 +110,8 @@ async def run_sync(options: SyncOptions) -> int:
                 options.open_source(),
                 sink,
                 mapping=options.load_mapping(),
+                strict=options.strict,
+                min_rows=0 if options.allow_empty else options.min_rows,
                 **where,
                 reset=options.reset,
                 resend=Resend(unchanged=options.resend_unchanged, rejected=options.resend_rejected),

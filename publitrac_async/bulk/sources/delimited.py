@@ -15,7 +15,7 @@ from publitrac_async.bulk.errors import SourceError
 from publitrac_async.bulk.formulas import restore
 from publitrac_async.bulk.rows import EXTRA, RESERVED, Row, without_reserved
 from publitrac_async.bulk.sources.detect import PROBE, detect_format
-from publitrac_async.bulk.sources.file import TextFile, refuse_repeated, was_decoded
+from publitrac_async.bulk.sources.file import TextFile, header_of, refuse_repeated, was_decoded
 from publitrac_async.bulk.sources.lines import ByteLines, Lines, TextLines, blocks
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ class DelimitedFile(TextFile):
             raise SourceError(f"{self.name}, line {reader.line_num}: {error}") from None
         except UnicodeError:
             raise SourceError(f"{self.name}, near line {reader.line_num}: {self._not_decoded()}") from None
-        columns = [strip(cell) for cell in cells]
+        columns = header_of(cells)
         if not was_decoded("".join(columns)):
             raise SourceError(f"{self.name}, line {reader.line_num}: {self._not_decoded()}")
         refuse_repeated(self.name, columns)

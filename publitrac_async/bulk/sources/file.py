@@ -6,10 +6,11 @@ import abc
 import codecs
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, ClassVar, Final
 
+from publitrac_async.bulk.cells import strip
 from publitrac_async.bulk.errors import SourceError
 from publitrac_async.bulk.rows import Row
 from publitrac_async.bulk.sources.lines import has_byte_lines
@@ -27,6 +28,7 @@ class FileSource(abc.ABC):
         encoding: of a text file, ``None`` for others.
         delimiter: between the cells of a text file, ``None`` for others.
         tabular: all rows have the same columns.
+        limit: maximum number of rows to take, ``None`` for all.
         columns: as the first line names them, once it was read; empty for other kinds of files.
     """
 
@@ -38,6 +40,7 @@ class FileSource(abc.ABC):
         self.path = path
         self.encoding: str | None = None
         self.delimiter: str | None = None
+        self.limit: int | None = None
         self.columns: list[str] = []
 
     @abc.abstractmethod
@@ -132,6 +135,14 @@ class TextFile(FileSource):
 def was_decoded(text: str) -> bool:
     """Whether all bytes behind `text` were characters of the declared encoding."""
     return text.isascii() or _ESCAPED.search(text) is None
+
+
+def header_of(cells: Iterable[str]) -> list[str]:
+    """Return the names of columns, without empty ones at the end."""
+    columns = [strip(cell) for cell in cells]
+    while columns and not columns[-1]:
+        columns.pop()
+    return columns
 
 
 def refuse_repeated(source: str, columns: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from publitrac_async.bulk.cells import strip
 from publitrac_async.bulk.errors import SourceError
 from publitrac_async.bulk.formulas import restore
 from publitrac_async.bulk.rows import RESERVED, Row, without_reserved
-from publitrac_async.bulk.sources.file import FileSource, refuse_repeated
+from publitrac_async.bulk.sources.file import FileSource, header_of, refuse_repeated
 from publitrac_async.bulk.sources.values import plain
 
 try:
@@ -48,7 +48,7 @@ class XlsxFile(FileSource):
             yield Row(line, without_reserved((name, cell) for name, cell in pairs if name), problem)
 
     def _read_header(self, cells: Sequence[object]) -> list[str]:
-        columns = [strip(str(cell)) for cell in cells]
+        columns = header_of(map(str, cells))
         refuse_repeated(f"{self.name}, sheet {self.sheet_name}", columns)
         self.columns: list[str] = [name for name in columns if name and not name.startswith(RESERVED)]
         return columns

@@ -8,11 +8,12 @@ from typing import Any, Final
 
 from publitrac_async.bulk import PublitracV1Sink, PublitracV2Sink, Verify, publitrac_record
 from publitrac_async.cli.exits import CommandError
-from publitrac_async.cli.lookup import fields_of
 from publitrac_async.cli.sandbox_server import load_sandbox
 from publitrac_async.cli.vendors.base import OpenSink, SinkOptions, Vendor
 from publitrac_async.client import PublitracClient, read_environment
 from publitrac_async.config import BULK_TIMEOUT, CALLS_PER_SECOND, CONCURRENCY
+from publitrac_async.converters import lead_to_wire
+from publitrac_async.models import Lead
 
 
 async def _open_sink(stack: AsyncExitStack, options: SinkOptions, settings: dict[str, Any]) -> OpenSink:
@@ -49,6 +50,11 @@ async def _open_client(
     return await stack.enter_async_context(client), destination
 
 
+def _fields_of(lead: Lead) -> dict[str, Any]:
+    native, custom = lead_to_wire(lead, "sync")
+    return native | custom
+
+
 V2: Final = Vendor(
     name="v2",
     service="PUBLITRAC",
@@ -57,7 +63,7 @@ V2: Final = Vendor(
     account="PUBLITRAC_API_KEY",
     open_sink=_open_sink,
     to_record=lambda _: publitrac_record,
-    fields_of=fields_of,
+    fields_of=_fields_of,
     shares_token=True,
     verifies=True,
 )
@@ -69,7 +75,7 @@ V1: Final = Vendor(
     account="PUBLITRAC_API_KEY",
     open_sink=_open_sink,
     to_record=lambda _: publitrac_record,
-    fields_of=fields_of,
+    fields_of=_fields_of,
     shares_token=True,
     verifies=True,
 )

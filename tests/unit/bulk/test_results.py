@@ -112,8 +112,8 @@ async def test_bytes_that_were_no_characters_come_back_as_they_were(tmp_path: Pa
     await run(read_leads(path), RecordingSink(), results_dir=tmp_path / "results")
     rejected = (tmp_path / "results" / "rejected.csv").read_bytes().splitlines()
     assert rejected[1] == (
-        b"a@example.com,G\xf6teborg,2,rejected,,not utf-8: declare the file's encoding; a file from Excel may need"
-        b" --encoding cp1252,"
+        b"a@example.com,G\xf6teborg,2,rejected,,not utf-8: declare the file's encoding; "
+        b"a file from Excel may need --encoding cp1252,"
     )
     assert rejected[2] == b"b@example.com,b,3,rejected,,3 cells for 2 columns,too much"
     lines = tmp_path / "leads.jsonl"

@@ -1,0 +1,109 @@
+"""`sync --suggest-mapping`: write a mapping file for the columns of a source."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from publitrac_async.bulk import SourceError
+from publitrac_async.bulk.cells import normalized
+from publitrac_async.bulk.mapping import BY_NORMALIZED
+from publitrac_async.bulk.rows import as_row
+from publitrac_async.bulk.sources import FileSource
+from publitrac_async.cli.console import say
+
+#: Usual names of columns, in English and French, by the vendor's name of the field.
+_SYNONYMS: Final[Mapping[str, Sequence[str]]] = {
+    "email": (
+        "email address",
+        "mail",
+        "e-mail 1",
+        "courriel",
+        "adresse courriel",
+        "adresse e-mail",
+        "adresse mail",
+    ),
+    "firstName": ("given name", "forename", "prénom", "first"),
+    "lastName": ("surname", "family name", "nom", "nom de famille", "last"),
+    "company": ("company name", "account name", "organization", "organisation", "entreprise", "société"),
+    "phone": ("phone number", "telephone", "téléphone", "tel", "business phone", "work phone"),
+    "mobile": ("mobile phone", "cell", "cell phone", "cellulaire", "portable", "téléphone mobile"),
+    "fax": ("fax number", "télécopieur"),
+    "mailingAddress": ("address", "street", "street address", "adresse", "mailing street", "address line 1"),
+    "postalCode": ("zip", "zip code", "postcode", "code postal", "mailing zip"),
+    "city": ("town", "ville", "mailing city"),
+    "state": ("province", "region", "state/region", "état", "mailing state"),
+    "country": ("pays", "country/region", "mailing country"),
+    "jobTitle": ("title", "position", "titre", "fonction", "poste"),
+    "dateOfBirth": ("birthday", "birth date", "birthdate", "date de naissance", "né le"),
+    "language": ("langue", "preferred language"),
+    "website": ("web site", "url", "site web"),
+    "nbrEmployees": ("employees", "number of employees", "nombre d'employés"),
+    "revenue": ("annual revenue", "chiffre d'affaires", "revenus"),
+    "notes": ("note", "comments", "commentaires", "description", "remarques"),
+    "unsubscribed": (
+        "unsubscribe",
+        "opt out",
+        "email opt out",
+        "opted out of email",
+        "has opted out of email",
+        "désabonné",
+    ),
+    "doNotCall": ("do not phone", "ne pas appeler"),
+    "crmLeadId": ("lead id", "contact id", "record id", "id crm", "external id"),
+}
+_BY_SYNONYM: Final = {normalized(name): field for field, names in _SYNONYMS.items() for name in names}
+
+
+def suggest_mapping(source: FileSource) -> None:
+    """Print a mapping file for a source.
+
+    Raises:
+        SourceError: the source is unreadable or empty.
+    """
+    first = next(iter(source), None)
+    names = list(source.columns)
+    if not names and first is not None:
+        fields = as_row(first, 1).fields
+        names = list(fields) if isinstance(fields, Mapping) else []
+    if not names:
+        raise SourceError(f"{source.name} is empty: it has no line with the names of the columns")
+    for line in _lines(source.name, names):
+        say(line)
+
+
+def _lines(source: str, names: Sequence[str]) -> Iterator[str]:
+    native: dict[str, str] = {}
+    custom: dict[str, str] = {}
+    for name in names:
+        field = BY_NORMALIZED.get(normalized(name)) or _BY_SYNONYM.get(normalized(name))
+        if field is not None and field not in native:
+            native[field] = name
+        else:
+            custom[_usable(name, custom)] = name
+    yield f"# Suggested for {source}. Check every line; delete what is not to be sent."
+    yield "[fields]"
+    if "email" not in native:
+        yield '# email = "the column of the e-mail address"'
+    yield from (f"{field} = {json.dumps(name, ensure_ascii=False)}" for field, name in native.items())
+    yield ""
+    yield "# Custom fields have to exist in the account."
+    yield "[custom_fields]"
+    yield from (f"# {field} = {json.dumps(name, ensure_ascii=False)}" for field, name in custom.items())
+
+
+def _usable(name: str, taken: Mapping[str, str]) -> str:
+    """Return a name that a custom field can have."""
+    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    words: list[str] = re.findall(r"[A-Za-z0-9]+", ascii_name) or ["field"]
+    usable = words[0][:1].lower() + words[0][1:] + "".join(word[:1].upper() + word[1:] for word in words[1:])
+    if usable[0].isdigit():
+        usable = f"_{usable}"
+    number = 1
+    while usable in taken or usable in BY_NORMALIZED.values():
+        number += 1
+        usable = f"{usable.rstrip('0123456789')}{number}"
+    return usable

@@ -1,0 +1,79 @@
+"""People who opted out stay opted out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from publitrac_async import Lead
+from publitrac_async.bulk import ColumnMapping, read_leads
+
+from .sinks import RecordingSink
+from .test_sync import run
+
+MAPPING = {"fields": {"email": "email", "unsubscribed": "unsubscribed"}}
+
+
+async def test_a_no_from_a_file_is_not_sent_and_is_counted(tmp_path: Path) -> None:
+    path = tmp_path / "leads.csv"
+    path.write_text("email,unsubscribed,doNotCall\na@example.com,0,0\nb@example.com,1,no\n")
+    sink = RecordingSink()
+    report = await run(read_leads(path), sink)
+    assert sink.arrived == [Lead(email="a@example.com"), Lead(email="b@example.com", unsubscribed=True)]
+    assert report.withheld == {"unsubscribed": 1, "doNotCall": 2}
+    assert report.as_dict()["withheld"] == {"unsubscribed": 1, "doNotCall": 2}
+
+
+async def test_a_no_is_sent_where_the_mapping_says_both() -> None:
+    sink = RecordingSink()
+    mapping = ColumnMapping.from_dict({**MAPPING, "consent": {"unsubscribed": "both"}})
+    report = await run([{"email": "a@example.com", "unsubscribed": "0"}], sink, mapping=mapping)
+    assert sink.arrived == [Lead(email="a@example.com", unsubscribed=False)]
+    assert report.withheld == {}
+
+
+async def test_a_lead_built_in_python_is_sent_as_it_is() -> None:
+    sink = RecordingSink()
+    lead = Lead(email="a@example.com", unsubscribed=False, blacklisted=False)
+    await run([lead], sink)
+    assert sink.arrived == [lead]
+
+
+def as_rows(first: dict[str, Any], last: dict[str, Any]) -> list[Any]:
+    return [{"email": "a@example.com", **first}, {"email": "A@Example.com", **last}]
+
+
+def as_leads(first: dict[str, Any], last: dict[str, Any]) -> list[Any]:
+    return [Lead(email="a@example.com", **first), Lead(email="A@Example.com", **last)]
+
+
+@pytest.mark.parametrize("build", [as_rows, as_leads])
+@pytest.mark.parametrize("last", [{}, {"unsubscribed": False}, {"first_name": "Ana"}])
+async def test_of_several_rows_with_one_address_an_opt_out_in_any_of_them_wins(
+    build: Callable[[dict[str, Any], dict[str, Any]], list[Any]], last: dict[str, Any]
+) -> None:
+    sink = RecordingSink()
+    report = await run(build({"unsubscribed": True, "do_not_call": True}, last), sink)
+    (sent,) = sink.arrived
+    assert (sent.unsubscribed, sent.do_not_call) == (True, True)
+    assert sent.email == "A@Example.com"
+    assert sent.first_name == last.get("first_name", sent.first_name)
+    assert (report.ok, report.duplicates) == (1, 1)
+
+
+async def test_a_lead_without_opt_outs_stays_as_it_is_beside_others_that_have_some() -> None:
+    sink = RecordingSink()
+    await run([*as_rows({"suspended": "yes"}, {}), {"email": "b@example.com"}], sink)
+    assert sink.arrived == [Lead(email="A@Example.com", suspended=True), Lead(email="b@example.com")]
+
+
+async def test_a_superseded_opt_out_is_remembered_by_the_state_store(tmp_path: Path) -> None:
+    state = tmp_path / "state.sqlite"
+    source = as_rows({"unsubscribed": "1"}, {"first_name": "Ana"})
+    await run(source, RecordingSink(), state=state)
+    again = RecordingSink()
+    report = await run(source, again, state=state)
+    assert (again.arrived, report.skipped) == ([], 2)
