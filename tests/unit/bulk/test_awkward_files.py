@@ -57,9 +57,9 @@ def test_a_byte_order_mark_wins_over_a_declared_encoding(tmp_path: Path) -> None
 
 
 def test_columns_without_a_name_and_rows_without_a_cell_are_left_out(tmp_path: Path) -> None:
-    path = write(
-        tmp_path, ",email,firstName,,\n0,a@example.com,Ana,,\n,,,,\n , ,\u00a0,,\n1,b@example.com,Bo,,x\n"
-    )
+    header, blank = ",email,firstName,,\n", ",,,,\n , ,\u00a0,,\n"
+    good = "0,a@example.com,Ana,,\n" + blank + "1,b@example.com,Bo,,\n"
+    path = write(tmp_path, header + good + "2,c@example.com,C,,x\n")
     rows = list(read_leads(path))
     assert [(row.line, row.fields) for row in rows[:2]] == [
         (2, {"email": "a@example.com", "firstName": "Ana"}),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from publitrac_async import Lead, ValidationError
-from publitrac_async.bulk import ColumnMapping, RowTransform, VitecSink, vitec_record
+from publitrac_async.bulk import ColumnMapping, Row, RowTransform, VitecSink, vitec_record
 from publitrac_async.vitec import LeadSource, Office, Receiver, VitecClient
 from publitrac_async.vitec.codec import to_document
 
@@ -152,7 +152,7 @@ def test_a_mapping_file_can_name_vitecs_fields() -> None:
         }
     )
     row = {"E-post": "a@example.com", "Förnamn": "A", "Efternamn": "B", "Personnummer": "1"}
-    record = RowTransform(prepare_person_lead_of_web, mapping)(row).content
+    record = RowTransform(prepare_person_lead_of_web, mapping)(Row(1, row))[0].content
     assert record.person.social_security_number == "1"
 
 
