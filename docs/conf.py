@@ -54,12 +54,17 @@ nitpick_ignore_regex = [
     # Aliases, and the keyword arguments of `Sandbox`: they are spelled out where they are used.
     (
         r"py:class",
-        r"Items?|NamedSources|Listener|Placement|publitrac_async\.sandbox\.settings\.SandboxOptions",
+        r"Items?|NamedSources|ProgressListener|Placement|publitrac_async\.sandbox\.settings\.SandboxOptions",
     ),
     # What stands beside such an alias is shown as it is written.
     (r"py:class", r"Path"),
     # Type variables.
-    (r"py:.*", r"(.*\.)?[TR]"),
+    (r"py:.*", r"(.*\.)?[CTR]"),
+    # Internal classes that public ones return or hold.
+    (
+        r"py:class",
+        r"(.*\.)?(Staging|RunMetrics|Connection|RedisStateStore|(Redis|File)(RateLimiter|TokenStore))",
+    ),
 ]
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from publitrac_async.bulk.errors import BulkError, MappingError, SourceError, StateStoreError
 from publitrac_async.bulk.executor import Executor, LocalExecutor, RunContext
 from publitrac_async.bulk.mapping import ColumnMapping
-from publitrac_async.bulk.metrics import Bucket, CallMeter, Monitor, Phase, Progress, ProgressListener
+from publitrac_async.bulk.metrics import Bucket, CallMeter, Monitor, Phase, Progress
 from publitrac_async.bulk.outcomes import ErrorBudget
 from publitrac_async.bulk.planning import Resend
 from publitrac_async.bulk.report.model import Duplicate, ExitStatus, Rejection, Report
@@ -35,7 +35,6 @@ from publitrac_async.bulk.verify import Deviation, Verification, Verify
 
 if TYPE_CHECKING:
     from publitrac_async.bulk.distributed.docket import DocketExecutor, serve
-    from publitrac_async.bulk.state.redis.store import RedisStateStore
 
 __all__ = [
     "Bucket",
@@ -61,11 +60,9 @@ __all__ = [
     "Outcome",
     "Phase",
     "Progress",
-    "ProgressListener",
     "PublitracV1Sink",
     "PublitracV2Sink",
     "Record",
-    "RedisStateStore",
     "Rejection",
     "Report",
     "Resend",
@@ -103,7 +100,6 @@ __all__ = [
 _LAZY: Final = {
     "DocketExecutor": "publitrac_async.bulk.distributed.docket",
     "serve": "publitrac_async.bulk.distributed.docket",
-    "RedisStateStore": "publitrac_async.bulk.state.redis.store",
 }
 
 

@@ -18,32 +18,12 @@ from publitrac_async.shared.share import Shared, share
 
 if TYPE_CHECKING:
     from publitrac_async.shared.file.backend import SharedFile
-    from publitrac_async.shared.file.limiter import FileRateLimiter
-    from publitrac_async.shared.file.tokens import FileTokenStore
     from publitrac_async.shared.redis.backend import SharedRedis
-    from publitrac_async.shared.redis.limiter import RedisRateLimiter
-    from publitrac_async.shared.redis.tokens import RedisTokenStore
 
-__all__ = [
-    "FileRateLimiter",
-    "FileTokenStore",
-    "RedisRateLimiter",
-    "RedisTokenStore",
-    "Shared",
-    "SharedFile",
-    "SharedRedis",
-    "share",
-]
+__all__ = ["Shared", "SharedFile", "SharedRedis", "share"]
 
 #: Imported on demand: a process needs one backend at most.
-_LAZY: Final = {
-    "FileRateLimiter": "file.limiter",
-    "FileTokenStore": "file.tokens",
-    "RedisRateLimiter": "redis.limiter",
-    "RedisTokenStore": "redis.tokens",
-    "SharedFile": "file.backend",
-    "SharedRedis": "redis.backend",
-}
+_LAZY: Final = {"SharedFile": "file.backend", "SharedRedis": "redis.backend"}
 
 
 def __getattr__(name: str) -> Any:

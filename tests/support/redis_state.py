@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from publitrac_async.bulk import RedisStateStore
+from publitrac_async.bulk.state.redis.store import RedisStateStore
 from publitrac_async.shared.redis.connection import DISK_TIMEOUT, RESPONSE_TIMEOUT, Connection
 
 

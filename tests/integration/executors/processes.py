@@ -27,7 +27,6 @@ from publitrac_async import Lead, PublitracError
 from publitrac_async.bulk import (
     PublitracV2Sink,
     Record,
-    RedisStateStore,
     State,
     StateStoreError,
     publitrac_record,
@@ -66,7 +65,7 @@ class JournalSink:
         return [None] * len(records)
 
 
-def store(settings: Mapping[str, Any]) -> RedisStateStore:
+def store(settings: Mapping[str, Any]) -> OwnRedisState:
     return OwnRedisState(settings["url"], account=ACCOUNT, lease=settings["lease"])
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from publitrac_async.bulk import RedisStateStore
 from publitrac_async.bulk.rows import Outcome, State
 from publitrac_async.bulk.state.base import Entry
+from publitrac_async.bulk.state.redis.store import RedisStateStore
 from publitrac_async.shared.redis.connection import Connection
 from tests.support.redis_state import OwnRedisState
 

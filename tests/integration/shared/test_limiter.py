@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from publitrac_async import LimiterUnavailable, NotSent
-from publitrac_async.shared import RedisRateLimiter, SharedRedis
+from publitrac_async.shared import SharedRedis
 from publitrac_async.shared.redis import limiter as limiter_module
 from publitrac_async.shared.redis.connection import Connection
+from publitrac_async.shared.redis.limiter import RedisRateLimiter
 from tests.support.many_hosts import FakeRedis
 
 from .server import Server

@@ -8,10 +8,10 @@ from urllib.parse import quote
 
 import pytest
 
-from publitrac_async.bulk import RedisStateStore
 from publitrac_async.bulk.errors import StateStoreError
 from publitrac_async.bulk.rows import State
 from publitrac_async.bulk.state.base import Entry
+from publitrac_async.bulk.state.redis.store import RedisStateStore
 from tests.support.canaries import Canaries, Told
 from tests.support.redis_state import OwnRedisState
 

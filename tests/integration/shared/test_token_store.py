@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from publitrac_async import Secret
-from publitrac_async.shared import RedisTokenStore
 from publitrac_async.shared.redis.connection import Connection
+from publitrac_async.shared.redis.tokens import RedisTokenStore
 from publitrac_async.transport.auth import SlidingToken, Token
 
 from .server import Server

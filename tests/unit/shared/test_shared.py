@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from publitrac_async import ConfigurationError, RateLimiter, Secret, WindowLimiter
-from publitrac_async.shared import RedisTokenStore, SharedRedis
+from publitrac_async.shared import SharedRedis
 from publitrac_async.shared.redis.connection import Connection
+from publitrac_async.shared.redis.tokens import RedisTokenStore
 
 URL = "redis://user:pass-word-1@127.0.0.1:6379/3"
 

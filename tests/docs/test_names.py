@@ -1,0 +1,47 @@
+"""Documented names are importable from one place, and listed there."""
+
+from __future__ import annotations
+
+import importlib
+import re
+
+import pytest
+
+from .snippets import ROOT
+
+#: Rooms whose reference lists every public name, and no other.
+ROOMS = {"publitrac_async.bulk": "bulk", "publitrac_async.shared": "shared"}
+
+
+def documented(module: str) -> set[str]:
+    """Names of `module` that any page of the reference documents."""
+    names: set[str] = set()
+    for page in (ROOT / "docs" / "reference").glob("*.md"):
+        current = ""
+        for line in page.read_text(encoding="utf-8").splitlines():
+            if found := re.match(r"\.\. currentmodule:: (\S+)", line):
+                current = found[1]
+            elif found := re.match(r"\.\. auto(?:class|function|exception|data):: (\S+)", line):
+                place, _, name = found[1].rpartition(".")
+                if (place or current) == module:
+                    names.add(name)
+    return names
+
+
+@pytest.mark.parametrize("module", ROOMS)
+def test_every_public_name_is_documented_and_every_documented_name_is_public(module: str) -> None:
+    public = importlib.import_module(module).__all__
+    assert list(public) == sorted(public)
+    assert documented(module) == set(public)
+
+
+@pytest.mark.parametrize("module", ROOMS)
+def test_every_public_name_is_importable(module: str) -> None:
+    room = importlib.import_module(module)
+    assert [name for name in room.__all__ if not hasattr(room, name)] == []
+
+
+def test_no_documented_name_has_a_path_below_its_room() -> None:
+    deep = re.compile(r"\.\. auto\w+:: (publitrac_async\.(?:bulk|shared)\.\w+\.\S+)")
+    pages = (ROOT / "docs" / "reference").glob("*.md")
+    assert [found for page in pages for found in deep.findall(page.read_text(encoding="utf-8"))] == []
