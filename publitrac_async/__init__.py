@@ -29,6 +29,7 @@ from publitrac_async.errors import (
     UnexpectedContent,
     ValidationError,
 )
+from publitrac_async.many import LeadOutcome
 from publitrac_async.models import UNSET, Accepted, Lead
 from publitrac_async.pagination import Page, Pager
 from publitrac_async.transport.events import (
@@ -103,6 +104,7 @@ __all__ = [
     "Hook",
     "Lead",
     "LeadNotFound",
+    "LeadOutcome",
     "LimiterUnavailable",
     "NotFound",
     "NotSent",

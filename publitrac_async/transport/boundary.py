@@ -12,8 +12,8 @@ from publitrac_async.frames import clear_frames
 
 C = TypeVar("C", bound=type[Any])
 
-#: The method of façades that pagers call.
-_SEND: Final = "_send"
+#: Methods of façades that pagers, and calls for many leads, make use of.
+_SENDING: Final = frozenset({"_send", "_sync"})
 
 
 def boundary(facade: C) -> C:
@@ -24,7 +24,7 @@ def boundary(facade: C) -> C:
     frames that it passed in the package.
     """
     for name, method in inspect.getmembers(facade, inspect.isfunction):
-        if name == "aclose" or (name.startswith("_") and name != _SEND):
+        if name == "aclose" or (name.startswith("_") and name not in _SENDING):
             continue
         if inspect.iscoroutinefunction(method):
             setattr(facade, name, _waiting(method))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Hashable, Iterable, Mapping
 from functools import partial
 from typing import Any, Final, Literal, TypeVar, overload
 from urllib.parse import quote, urlencode
@@ -12,6 +12,7 @@ from attrs import evolve
 from publitrac_async.checks import check_page, check_read_ahead, refuse
 from publitrac_async.config import MAX_URL, READ_AHEAD
 from publitrac_async.errors import ConfigurationError, Problem
+from publitrac_async.many import LeadOutcome, send_many
 from publitrac_async.models import Lead
 from publitrac_async.pagination import Page, Pager
 from publitrac_async.transport.auth import Authenticator
@@ -151,6 +152,61 @@ class V1:
             custom_unicity_keys: vendor names of fields that have to match all together, each with a value
                 in `lead`. How they are written is not documented: see `V1Shapes.unicity_keys`.
         """
+        await self._sync(
+            lead,
+            use_token=use_token,
+            merge_anonymous=merge_anonymous,
+            custom_unicity_keys=custom_unicity_keys,
+        )
+
+    def sync_lead_many(
+        self,
+        leads: Iterable[Lead] | AsyncIterable[Lead],
+        *,
+        use_token: bool = False,
+        merge_anonymous: bool = False,
+        custom_unicity_keys: Iterable[str] = (),
+    ) -> AsyncGenerator[LeadOutcome[None], None]:
+        """Sync many leads, as fast as the rate limit allows, and yield each outcome when it is known.
+
+        ::
+
+            async for outcome in publitrac.v1.sync_lead_many(leads):
+                if not outcome.ok:
+                    print(outcome.position, outcome.error)
+
+        A lead is taken from `leads` when the request of the one before it has left: 256 at most are in
+        memory, and other calls of the client have their turn. Leads with one address are sent one after the
+        other, in their order. Leaving the loop cancels what is under way. Nothing is kept on disk: for a run
+        that must survive a kill there is `publitrac_async.bulk.sync_leads`.
+
+        Args:
+            leads: any iterable, or an asynchronous one.
+            use_token: as in `sync_lead`, like the options below.
+            merge_anonymous: likewise.
+            custom_unicity_keys: likewise.
+
+        Raises:
+            ClientStateError: the client was closed meanwhile.
+            ConfigurationError: the client cannot send leads.
+        """
+        send = partial(
+            self._sync,
+            use_token=use_token,
+            merge_anonymous=merge_anonymous,
+            custom_unicity_keys=tuple(custom_unicity_keys),
+        )
+        return send_many(leads, send)
+
+    async def _sync(
+        self,
+        lead: Lead,
+        on_sent: Callable[[], None] | None = None,
+        *,
+        use_token: bool,
+        merge_anonymous: bool,
+        custom_unicity_keys: Iterable[str],
+    ) -> None:
         request = leads.sync(
             lead,
             use_token=use_token,
@@ -158,7 +214,7 @@ class V1:
             custom_unicity_keys=custom_unicity_keys,
             shapes=self._shapes,
         )
-        await self._send(request)
+        await self._send(request, on_sent)
 
     async def add_lead(self, lead: Lead) -> None:
         """Create a lead (documents: annex). The body is that of `sync_lead`, which is a guess.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 
 from publitrac_async.errors import AuthenticationError, PermissionDenied
+from publitrac_async.many import LeadOutcome, send_many
 from publitrac_async.models import Accepted, Lead
 from publitrac_async.transport.auth import Authorization, SlidingToken, StaticCredentials, Token, TokenStore
 from publitrac_async.transport.boundary import boundary
@@ -75,6 +76,34 @@ class V2:
             ValidationError: the e-mail address or another value is missing or cannot be written.
             AuthenticationError: the API key is refused, or a fresh token is.
         """
+        return await self._sync(lead)
+
+    def delayed_sync_many(
+        self, leads: Iterable[Lead] | AsyncIterable[Lead]
+    ) -> AsyncGenerator[LeadOutcome[Accepted], None]:
+        """Hand many leads over, as fast as the rate limit allows, and yield each outcome when it is known.
+
+        ::
+
+            async for outcome in publitrac.v2.delayed_sync_many(leads):
+                if not outcome.ok:
+                    print(outcome.position, outcome.error)
+
+        A lead is taken from `leads` when the request of the one before it has left: 256 at most are in
+        memory, and other calls of the client have their turn. Leads with one address are sent one after the
+        other, in their order. Leaving the loop cancels what is under way. Nothing is kept on disk: for a run
+        that must survive a kill there is `publitrac_async.bulk.sync_leads`.
+
+        Args:
+            leads: any iterable, or an asynchronous one.
+
+        Raises:
+            ClientStateError: the client was closed meanwhile.
+            ConfigurationError: the client cannot send leads.
+        """
+        return send_many(leads, self._sync)
+
+    async def _sync(self, lead: Lead | PreparedLead, on_sent: Callable[[], None] | None = None) -> Accepted:
         prepared = lead if isinstance(lead, PreparedLead) else self.prepare(lead)
         call = Call(
             operation=DELAYED_SYNC,
@@ -83,6 +112,7 @@ class V2:
             content_type="application/json",
             headers=_ACCEPT,
             parse=codec.read_accepted,
+            on_sent=on_sent,
         )
         return await self._transport.send(call, limiter=self._limiter)
 

@@ -1,0 +1,151 @@
+"""Thousands of leads as one call: each lead's outcome as it is known."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from attrs import field, frozen
+
+from publitrac_async.errors import ClientStateError, ConfigurationError, PublitracError
+from publitrac_async.models import Lead
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+#: Leads that were taken from the source and whose outcome was not taken yet, at most.
+_MOST: Final = 256
+#: Errors that every further lead would end with.
+_FATAL: Final = (ClientStateError, ConfigurationError)
+
+
+@frozen(kw_only=True)
+class LeadOutcome(Generic[T]):
+    """The outcome of one lead of many.
+
+    Attributes:
+        position: of the lead in what was given, from 0.
+        lead: the lead.
+        result: what the method for a single lead returns, ``None`` after an error.
+        error: what it raises, ``None`` after success.
+    """
+
+    position: int
+    lead: Lead = field(repr=False)
+    result: T | None = None
+    error: PublitracError | None = None
+
+    @property
+    def ok(self) -> bool:
+        """True if the service took the lead."""
+        return self.error is None
+
+
+class Send(Protocol[T_co]):
+    """Sends one lead."""
+
+    def __call__(self, lead: Lead, on_sent: Callable[[], None], /) -> Awaitable[T_co]:
+        """Send `lead`. Call `on_sent` when its request leaves."""
+        ...
+
+
+async def send_many(
+    leads: Iterable[Lead] | AsyncIterable[Lead], send: Send[T]
+) -> AsyncGenerator[LeadOutcome[T], None]:
+    """Send leads, as fast as rate limit and latency allow, and yield each outcome when it is known.
+
+    A lead is taken from the source when the request of the one before it has left, so others who use the
+    client have their turn between two leads. Leads with the same address are sent one after the other.
+
+    Args:
+        leads: taken one by one; 256 at most are in memory.
+        send: sends one lead.
+
+    Raises:
+        ClientStateError: the client was closed meanwhile.
+        ConfigurationError: the client cannot send such leads.
+    """
+    run = _Run(send)
+    feeder = asyncio.create_task(run.feed(leads), name="publitrac_async leads")
+    try:
+        while (outcome := await run.ended.get()) is not None:
+            if isinstance(outcome.error, _FATAL):
+                raise outcome.error
+            run.room.release()
+            yield outcome
+        await feeder  # An error of the source is raised after the outcomes of the leads before it.
+    finally:
+        feeder.cancel()
+        await asyncio.wait([feeder])
+
+
+class _Run(Generic[T]):
+    """The leads under way."""
+
+    def __init__(self, send: Send[T]) -> None:
+        self._send = send
+        self.room = asyncio.Semaphore(_MOST)
+        #: Outcomes that were not taken yet; ``None`` after the last.
+        self.ended: asyncio.Queue[LeadOutcome[T] | None] = asyncio.Queue()
+        self._tasks: set[asyncio.Task[None]] = set()
+        #: The last lead of each address under way.
+        self._last: dict[str, asyncio.Task[None]] = {}
+
+    async def feed(self, leads: Iterable[Lead] | AsyncIterable[Lead]) -> None:
+        """Begin one lead after the other, and wait for the last."""
+        try:
+            position = 0
+            async for lead in _one_by_one(leads):
+                await self.room.acquire()
+                await self._begin(position, lead)
+                position += 1
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError):
+                for task in self._tasks:
+                    task.cancel()
+            raise
+        finally:
+            if self._tasks:
+                await asyncio.wait(self._tasks)
+            self.ended.put_nowait(None)
+
+    async def _begin(self, position: int, lead: Lead) -> None:
+        """Send a lead, and return when its request has left, or waits for another lead of its address."""
+        address = lead.email.strip().lower() if isinstance(lead.email, str) else ""
+        before = self._last.get(address) if address else None
+        left = asyncio.Event()
+        task = asyncio.create_task(self._carry_out(position, lead, before, left.set))
+        self._tasks.add(task)
+        self._last[address] = task
+        task.add_done_callback(lambda task: self._forget(address, task))
+        if before is None:
+            await left.wait()
+
+    async def _carry_out(
+        self, position: int, lead: Lead, before: asyncio.Task[Any] | None, on_sent: Callable[[], None]
+    ) -> None:
+        result, failure = None, None
+        try:
+            if before is not None:
+                await asyncio.wait([before])
+            result = await self._send(lead, on_sent)
+        except PublitracError as error:
+            failure = error
+        finally:
+            on_sent()
+        self.ended.put_nowait(LeadOutcome(position=position, lead=lead, result=result, error=failure))
+
+    def _forget(self, address: str, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if self._last.get(address) is task:
+            del self._last[address]
+
+
+async def _one_by_one(leads: Iterable[Lead] | AsyncIterable[Lead]) -> AsyncGenerator[Lead, None]:
+    if isinstance(leads, AsyncIterable):
+        async for lead in leads:
+            yield lead
+    else:
+        for lead in leads:
+            yield lead
