@@ -20,7 +20,12 @@ from publitrac_async.bulk.report.model import Duplicate, ExitStatus, Rejection, 
 from publitrac_async.bulk.rows import Outcome, Row, State
 from publitrac_async.bulk.shutdown import Shutdown
 from publitrac_async.bulk.sinks.base import Record, Sink
-from publitrac_async.bulk.sinks.marketo import MarketoSink, load_marketo_fields, marketo_record
+from publitrac_async.bulk.sinks.marketo import (
+    MarketoRecords,
+    MarketoSink,
+    load_marketo_fields,
+    marketo_record,
+)
 from publitrac_async.bulk.sinks.publitrac import PublitracV1Sink, PublitracV2Sink, publitrac_record
 from publitrac_async.bulk.sinks.vitec import VitecSink, vitec_record
 from publitrac_async.bulk.sources import FileSource, NamedSource, read_leads, read_sql
@@ -54,6 +59,7 @@ __all__ = [
     "FileSource",
     "LocalExecutor",
     "MappingError",
+    "MarketoRecords",
     "MarketoSink",
     "Monitor",
     "NamedSource",

@@ -115,7 +115,7 @@ async def sync_leads(
         context=RunContext(
             source=source,
             sink=target,
-            transform=RowTransform(target.to_record, mapping, strict),
+            transform=RowTransform(target.to_record, mapping, strict, getattr(target, "key_columns", None)),
             staging=Staging(),
             store=SqliteStateStore(path) if state is None or isinstance(state, str | Path) else state,
             error_budget=error_budget or ErrorBudget(),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from attrs import define, evolve, field, frozen
 
+from publitrac_async.bulk.cells import parse_flag, strip
 from publitrac_async.bulk.columns import Column, Columns, Fields
 from publitrac_async.bulk.errors import SourceError
 from publitrac_async.bulk.mapping import CONSENT_FIELDS, ColumnMapping
@@ -74,6 +76,8 @@ class RowTransform:
         to_record: `Sink.to_record`, or `publitrac_record`.
         mapping: mapping of columns to fields, ``None`` if the columns are named like fields.
         strict: true if cells that look damaged reject their row.
+        key_columns: columns of which a table must have one, for a sink whose fields are not PUBLITRAC's:
+            without a mapping its rows keep their columns. ``None`` for fields of PUBLITRAC.
         columns: the columns of the source.
         notes: notes about cells.
     """
@@ -81,6 +85,7 @@ class RowTransform:
     to_record: Callable[[Mapping[str, Any] | Lead], Record[Any]] = publitrac_record
     mapping: ColumnMapping | None = None
     strict: bool = False
+    key_columns: frozenset[str] | None = None
     columns: Columns = field(init=False, repr=False)
     notes: CellNotes = field(init=False, repr=False, factory=CellNotes)
 
@@ -152,8 +157,38 @@ class RowTransform:
         """
         return as_lead(self._converted(fields))
 
+    def _check_key(self, names: Sequence[str], source: str) -> None:
+        """Check that a table identifies its leads.
+
+        Raises:
+            SourceError: it does not.
+        """
+        wanted = self.key_columns or frozenset()
+        if wanted.isdisjoint(map(strip, names)):
+            raise SourceError(
+                f"{source} has no column {' or '.join(sorted(wanted))}; it has {', '.join(names)}"
+            )
+
     def _converted(self, fields: Mapping[str, Any] | Lead) -> Fields | Lead:
-        return fields if isinstance(fields, Lead) else self.columns.convert(fields)
+        if isinstance(fields, Lead):
+            return fields
+        return self._kept(fields) if self._keeps_columns else self.columns.convert(fields)
+
+    @property
+    def _keeps_columns(self) -> bool:
+        return self.key_columns is not None and self.mapping is None
+
+    @staticmethod
+    def _kept(row: Mapping[str, Any]) -> Fields:
+        """Return a row with its own columns; only flags of consent are read."""
+        fields = Fields(row)
+        for name in CONSENT_FIELDS & fields.keys():
+            if isinstance(fields[name], str) and (text := strip(fields[name])):
+                with suppress(ValueError):
+                    fields[name] = parse_flag(text, [])
+            if fields[name] in (False, 0):
+                fields.withheld.append(name)
+        return fields
 
     def check_columns(self, source: object, first: Row | None) -> list[Column]:
         """Check the columns of a table, to reject a wrong file as a whole.
@@ -176,6 +211,9 @@ class RowTransform:
             names = list(first.fields)
         if not names:
             raise SourceError(f"{source.name} is empty: it has no line with the names of the columns")
+        if self._keeps_columns:
+            self._check_key(names, source.name)
+            return []
         return self.columns.check(names, source.name)
 
 

@@ -24,7 +24,8 @@ from publitrac_async.cli.reconcile import ReconcileOptions, run_reconcile
 from publitrac_async.cli.suggest import suggest_mapping
 from publitrac_async.cli.sync import SyncOptions, run_sync
 from publitrac_async.cli.texts import COPY_HELP, EXPORT_HELP, SYNC_HELP, WORKER_HELP
-from publitrac_async.cli.vendors import VENDORS, with_rate
+from publitrac_async.cli.vendors import VENDORS, for_vendor
+from publitrac_async.cli.vendors.marketo import MARKETO
 from publitrac_async.cli.worker import WorkerOptions, run_worker
 from publitrac_async.config import CALLS_PER_SECOND
 from publitrac_async.errors import ConfigurationError, PublitracError
@@ -54,6 +55,7 @@ def commands() -> None:
     "this machine, and the environment's credentials are not even looked at.",
 )
 @options.vitec
+@options.marketo
 @options.redis
 @options.memory
 @click.option("--mapping", type=options.FILE, help="TOML file that says which column is which field.")
@@ -108,7 +110,7 @@ def sync(**chosen: Any) -> None:
     """Bring a file of leads to PUBLITRAC."""
     dry_run = chosen.pop("dry_run")
     suggest = chosen.pop("suggest_mapping")
-    options = SyncOptions(**with_rate(chosen))
+    options = SyncOptions(**for_vendor(chosen))
     if suggest:
         suggest_mapping(options.open_source())
         return
@@ -120,6 +122,7 @@ def sync(**chosen: Any) -> None:
 @commands.command(help=WORKER_HELP, short_help="Send rows that other processes hand out.")
 @options.via
 @options.vitec
+@options.marketo
 @options.redis
 @click.option("--state", default=STATE, show_default=True, help="Name of the state store of the runs.")
 @click.option(
@@ -146,7 +149,7 @@ def sync(**chosen: Any) -> None:
 @options.rate
 def worker(**chosen: Any) -> None:
     """Send rows that other processes hand out."""
-    _run(run_worker(WorkerOptions(**with_rate(chosen))))
+    _run(run_worker(WorkerOptions(**for_vendor(chosen))))
 
 
 @commands.command("reconcile")
@@ -223,8 +226,17 @@ def export(**chosen: Any) -> None:
     type=options.FILE,
     help="TOML file that says what the fields are called in Marketo; by default those that both have.",
 )
+@options.marketo
 @options.memory
 @options.results
+@options.redis
+@click.option(
+    "--rate",
+    type=click.IntRange(min=1),
+    default=MARKETO.rate,
+    show_default=True,
+    help="Calls to Marketo in 20 seconds, the same for all that share a Redis.",
+)
 @options.max_errors
 @options.report_as_json
 def copy_to_marketo(**chosen: Any) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from publitrac_async.bulk import (
     CallMeter,
     ErrorBudget,
     ExitStatus,
+    MarketoRecords,
     MarketoSink,
     Monitor,
     NamedSource,
@@ -21,14 +22,17 @@ from publitrac_async.bulk import (
     load_marketo_fields,
     sync_leads,
 )
+from publitrac_async.cli import hosts
 from publitrac_async.cli.display import display_for
 from publitrac_async.cli.export import select_leads
 from publitrac_async.cli.signals import signals_go_to
 from publitrac_async.cli.summary import write_report
 from publitrac_async.cli.sync import check_state_options, exit_status
+from publitrac_async.cli.vendors.marketo import MARKETO, sink_settings
+from publitrac_async.cli.vendors.publitrac import V1
 from publitrac_async.client import PublitracClient
-from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT, MARKETO_CONCURRENCY
-from publitrac_async.marketo import STANDARD_FIELDS, MarketoClient
+from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT, MARKETO_CONCURRENCY, Rate
+from publitrac_async.marketo import MarketoClient
 
 _SOURCE: Final = "PUBLITRAC"
 
@@ -41,6 +45,11 @@ class CopyOptions:
     view: str | None
     list_name: str | None
     mapping: Path | None
+    action: str | None
+    lookup_field: str | None
+    partition: str | None
+    redis: str | None = field(repr=False)
+    rate: int
     state: Path | None
     resend_unchanged: bool
     resend_rejected: bool
@@ -63,22 +72,30 @@ async def run_copy(options: CopyOptions) -> int:
         PublitracError: a page could not be read from PUBLITRAC; no lead was sent.
     """
     check_state_options(options.state, options.resend_unchanged, options.resend_rejected, options.reset)
-    fields = STANDARD_FIELDS if options.mapping is None else load_marketo_fields(options.mapping)
+    settings = sink_settings(options.action, options.lookup_field, options.partition)
+    if options.mapping is not None:
+        settings["fields"] = load_marketo_fields(options.mapping)
+    MarketoRecords(**settings)  # Settings that contradict each other are refused before anything is read.
     # A call to Marketo has hundreds of leads: its rate says nothing about leads.
     meter, shutdown = CallMeter(None), Shutdown()
     async with AsyncExitStack() as stack:
+        source = await _shared(stack, V1.name, options.redis)
         publitrac = await stack.enter_async_context(
-            PublitracClient.from_env(retry=BULK_RETRY, timeout=BULK_TIMEOUT)
+            PublitracClient.from_env(retry=BULK_RETRY, timeout=BULK_TIMEOUT, **source)
         )
         leads = select_leads(
             publitrac.v1, where=options.where, view=options.view, list_name=options.list_name
         )
-        marketo = await stack.enter_async_context(MarketoClient.from_env(retry=BULK_RETRY, hooks=[meter]))
+        rate = Rate(options.rate, per=MARKETO.period)
+        target = await _shared(stack, MARKETO.name, options.redis, options.rate)
+        marketo = await stack.enter_async_context(
+            MarketoClient.from_env(retry=BULK_RETRY, hooks=[meter], rate_limit=rate, **target)
+        )
         await stack.enter_async_context(signals_go_to(shutdown))
         with display_for(as_json=options.as_json) as display:
             report = await sync_leads(
                 NamedSource(_SOURCE, lambda: leads),
-                MarketoSink(marketo, fields=fields, destination=f"of {marketo!r}"),
+                MarketoSink(marketo, destination=f"of {marketo!r}", **settings),
                 state=options.state,
                 reset=options.reset,
                 resend=Resend(unchanged=options.resend_unchanged, rejected=options.resend_rejected),
@@ -91,3 +108,14 @@ async def run_copy(options: CopyOptions) -> int:
     state = None if options.state is None else str(options.state)
     write_report(report, as_json=options.as_json, sandbox=False, state_store=state)
     return ExitStatus.INTERRUPTED if shutdown.requested else exit_status(report, sandbox=False)
+
+
+async def _shared(
+    stack: AsyncExitStack, via: str, redis: str | None, rate: int | None = None
+) -> dict[str, Any]:
+    """Return the settings of a client that shares its rate limit through Redis; empty without a Redis URL."""
+    shared = hosts.shared_redis(via, customer=None, redis=redis, rate=rate)
+    if shared is None:
+        return {}
+    await stack.enter_async_context(shared)
+    return {"limiter": shared.limiter}

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import click
 
 from publitrac_async.cli.vendors import VENDORS
+from publitrac_async.cli.vendors.marketo import ACTIONS
 
 Decorator: TypeAlias = Callable[[Any], Any]
 
@@ -75,6 +76,20 @@ via: Decorator = click.option(
 vitec: Decorator = together(
     click.option("--customer", help="With vitec: the customer who gets the leads, such as M30011."),
     click.option("--lead-source", help="With vitec: where the leads come from; Vitec creates unknown names."),
+)
+marketo: Decorator = together(
+    click.option(
+        "--action",
+        type=click.Choice(ACTIONS),
+        help="With marketo: what is done with leads that exist, or do not; by default createOrUpdate.",
+    ),
+    click.option(
+        "--lookup-field",
+        metavar="FIELD",
+        help="With marketo: REST name of the field that identifies a lead, such as id with updateOnly; by "
+        "default email.",
+    ),
+    click.option("--partition", help="With marketo: partition in which leads are created and looked up."),
 )
 redis: Decorator = click.option(
     "--redis",

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from publitrac_async.marketo.client import MarketoClient
-from publitrac_async.marketo.mapping import STANDARD_FIELDS, to_marketo
+from publitrac_async.marketo.mapping import (
+    CONSENT_FIELDS,
+    STANDARD_FIELDS,
+    drop_missing_consent,
+    to_marketo,
+)
 from publitrac_async.marketo.models import (
     Action,
     AttributeAccess,
@@ -27,8 +32,10 @@ from publitrac_async.marketo.models import (
     VisitorData,
 )
 from publitrac_async.marketo.paging import MarketoPage, MarketoPager
+from publitrac_async.marketo.records import PreparedLead, prepare_lead
 
 __all__ = [
+    "CONSENT_FIELDS",
     "STANDARD_FIELDS",
     "Action",
     "AttributeAccess",
@@ -45,6 +52,7 @@ __all__ = [
     "MarketoPage",
     "MarketoPager",
     "NewLeadField",
+    "PreparedLead",
     "ProgramMembership",
     "Reason",
     "RecordResult",
@@ -53,5 +61,7 @@ __all__ = [
     "SmartCampaignMembership",
     "Value",
     "VisitorData",
+    "drop_missing_consent",
+    "prepare_lead",
     "to_marketo",
 ]

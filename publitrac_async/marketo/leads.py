@@ -22,6 +22,7 @@ from publitrac_async.marketo.operations import (
     UPDATE_LEAD_PARTITION,
 )
 from publitrac_async.marketo.paging import MarketoPager
+from publitrac_async.marketo.records import PreparedLead
 from publitrac_async.marketo.sending import MarketoBase
 from publitrac_async.marketo.structuring import structure_lead, structure_result
 
@@ -99,12 +100,13 @@ class LeadOperations(MarketoBase):
 
     async def sync_leads(
         self,
-        leads: Iterable[LeadInput],
+        leads: Iterable[LeadInput | PreparedLead],
         *,
         action: Action | None = None,
         lookup_field: str | None = None,
         partition_name: str | None = None,
         async_processing: bool | None = None,
+        repeat_timeouts: bool = True,
     ) -> list[RecordResult]:
         """Create or update leads ("Sync Leads").
 
@@ -117,7 +119,9 @@ class LeadOperations(MarketoBase):
                 ``"createDuplicate"``.
             lookup_field: what tells which lead is meant, ``email`` by default.
             partition_name: with ``createOrUpdate`` and ``createOnly``.
-            async_processing: let Marketo answer before it has processed the leads.
+            async_processing: let Marketo respond before it has processed the leads.
+            repeat_timeouts: repeat a call that took Marketo too long (code 604). Where you halve such a call,
+                repeating it first only takes time.
 
         Returns:
             What became of each lead, in input order.
@@ -141,7 +145,8 @@ class LeadOperations(MarketoBase):
             "asyncProcessing": async_processing,
         }
         batches = records.batches(leads, name, head=head, check=records.sync_check(chosen))
-        return await self._send_batches(_SYNC[chosen], structure_result, batches)
+        build = responses.results if repeat_timeouts else responses.results_or_timeout
+        return await self._send_batches(_SYNC[chosen], structure_result, batches, read=build)
 
     async def push_leads(
         self,

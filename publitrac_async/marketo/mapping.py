@@ -1,8 +1,8 @@
-"""A lead of PUBLITRAC as Marketo wants it."""
+"""From a lead of PUBLITRAC to a record of Marketo, and consent."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
@@ -37,19 +37,32 @@ STANDARD_FIELDS: Final[Mapping[str, str]] = MappingProxyType(
         "lead_source": "leadSource",
     }
 )
+#: Fields in which a person has opted out, or cannot be reached. By default only a yes is sent: a no would
+#: take back what the person has said to Marketo.
+CONSENT_FIELDS: Final = frozenset(
+    {"unsubscribed", "doNotCall", "emailInvalid", "marketingSuspended", "emailSuspended", "blackListed"}
+)
+_NO: Final = frozenset({"", "0", "false", "f", "no", "n", "off", "non", "none", "null"})
 
 
 def to_marketo(
-    lead: Lead, mapping: Mapping[str, str] = STANDARD_FIELDS, *, empty: bool = False
+    lead: Lead,
+    mapping: Mapping[str, str] = STANDARD_FIELDS,
+    *,
+    empty: bool = False,
+    opt_in: Collection[str] = (),
 ) -> dict[str, Any]:
-    """The record for `MarketoClient.sync_leads`.
+    """Return the record of a lead for `MarketoClient.sync_leads`.
+
+    An opt-out of the lead is in the record, its absence is not: see `CONSENT_FIELDS`.
 
     Args:
         lead: only its fields that are set are taken.
-        mapping: Marketo's REST name by the name of the lead's field; custom fields by their own name. What
-            is not in it is left out.
-        empty: take ``None`` and ``""`` over too, which empties the field in Marketo. A lead that was read
-            from PUBLITRAC has ``""`` in every field without a value.
+        mapping: Marketo's REST name by the name of the lead's field; custom fields by their own name. Other
+            fields are left out.
+        empty: include ``None`` and ``""`` too, which empty the field in Marketo. A lead that was read from
+            PUBLITRAC has ``""`` in every field without a value.
+        opt_in: REST names of consent fields of which a no is sent as well.
 
     Raises:
         ValidationError: nothing is left to be sent.
@@ -61,9 +74,26 @@ def to_marketo(
         for name, target in mapping.items()
         if name in values and ((value := values[name]) not in (None, "") or empty)
     }
+    drop_missing_consent(record, opt_in)
     if not record:
         raise ValidationError("no field of the lead is in the mapping", problems=[Problem("is empty")])
     return record
+
+
+def drop_missing_consent(record: dict[str, Any], opt_in: Collection[str] = ()) -> None:
+    """Remove consent fields that say no from a record.
+
+    Args:
+        record: values by REST names.
+        opt_in: names of fields that stay.
+    """
+    for name in record.keys() & CONSENT_FIELDS:
+        if name not in opt_in and _is_no(record[name]):
+            del record[name]
+
+
+def _is_no(value: Any) -> bool:
+    return not value or (isinstance(value, str) and value.strip().casefold() in _NO)
 
 
 def _written(name: str, value: Any) -> Any:

@@ -21,6 +21,7 @@ from publitrac_async.errors import (
     ValidationError,
 )
 from publitrac_async.marketo.codes import meaning_of, problems_of, text_of
+from publitrac_async.marketo.records import PreparedLead
 from publitrac_async.models import UNSET, Flag, Text
 from publitrac_async.transport.vendor_words import shortened
 
@@ -167,11 +168,13 @@ class Result:
             return UnexpectedContent("Marketo's result for the record cannot be read", maybe_applied=True)
         if not self.reasons:
             return ApiError("skipped without a reason")
-        record = self.input if isinstance(self.input, Mapping) else ()
+        record = self.input.fields if isinstance(self.input, PreparedLead) else self.input
         problems = [
             problem
             for reason in self.reasons
-            for problem in problems_of(reason.code, reason.message, tuple(record))
+            for problem in problems_of(
+                reason.code, reason.message, tuple(record) if isinstance(record, Mapping) else ()
+            )
         ]
         kind = meaning_of(self.reasons[0].code).kind
         # What else a code means for a whole call (no permission, later) is about this one record here.

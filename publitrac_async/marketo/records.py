@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import attrs
 import orjson
-from attrs import frozen
+from attrs import field, frozen
 
 from publitrac_async.checks import refuse
 from publitrac_async.config import MARKETO_BODY, MARKETO_RECORDS
@@ -17,6 +17,39 @@ from publitrac_async.marketo.values import value_problems, write_json
 Record: TypeAlias = Mapping[str, Any]
 #: Finds what is wrong with a record besides its values.
 Check: TypeAlias = Callable[[Record], Iterator[Problem]]
+
+
+@frozen
+class PreparedLead:
+    """A lead that was checked and written once, ready for `MarketoClient.sync_leads`.
+
+    Attributes:
+        body: the lead as JSON.
+    """
+
+    body: bytes = field(repr=False)
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The values by the REST names of their fields, as JSON has them."""
+        fields: dict[str, Any] = orjson.loads(self.body)
+        return fields
+
+
+def prepare_lead(lead: Record, *, action: str = "createOrUpdate") -> PreparedLead:
+    """Check a lead and write it, to send it later or several times.
+
+    Args:
+        lead: values by REST names.
+        action: see `MarketoClient.sync_leads`.
+
+    Raises:
+        ValidationError: the lead cannot be sent; with every problem.
+    """
+    body, problems = write_record(lead, sync_check(action))
+    refuse(problems, None)
+    assert body is not None
+    return PreparedLead(body)
 
 
 @frozen
@@ -33,7 +66,7 @@ class Batch:
 
 
 def batches(
-    records: Iterable[Record],
+    records: Iterable[Record | PreparedLead],
     operation: str,
     *,
     head: Mapping[str, Any] | None = None,
@@ -58,7 +91,7 @@ def batches(
 
 
 def write_records(
-    records: Sequence[Record], operation: str, check: Check = lambda _: iter(())
+    records: Sequence[Record | PreparedLead], operation: str, check: Check = lambda _: iter(())
 ) -> list[bytes]:
     """Return records as JSON.
 
@@ -68,6 +101,9 @@ def write_records(
     problems: list[Problem] = []
     written: list[bytes] = []
     for place, record in enumerate(records):
+        if isinstance(record, PreparedLead):
+            written.append(record.body)
+            continue
         body, found = write_record(record, check)
         problems += [_at(place, problem) for problem in found]
         if body is not None:
@@ -109,20 +145,27 @@ def split(
         ],
         operation,
     )
-    parts: list[list[bytes]] = []
-    size = 0
-    for record in written:
-        if not parts or len(parts[-1]) == MARKETO_RECORDS or size + 1 + len(record) > room:
-            parts.append([])
-            size = -1  # The first record has no comma before it.
-        parts[-1].append(record)
-        size += 1 + len(record)
-    found: list[Batch] = []
-    place = 0
-    for part in parts:
-        found.append(Batch(start + b",".join(part) + end, given[place : place + len(part)]))
-        place += len(part)
-    return found
+    return [
+        Batch(start + b",".join(written[first:after]) + end, given[first:after])
+        for first, after in parts([len(record) for record in written], room)
+    ]
+
+
+def parts(sizes: Sequence[int], room: int = MARKETO_BODY - 1000) -> list[tuple[int, int]]:
+    """Return the bounds of each body: its first record, and the one behind its last. A body has 300 at most.
+
+    Args:
+        sizes: bytes of each record.
+        room: bytes of records in a body; the default leaves room for the members beside them.
+    """
+    found: list[tuple[int, int]] = []
+    first, size = 0, -1  # The first record has no comma before it.
+    for place, length in enumerate(sizes):
+        if place > first and (place - first == MARKETO_RECORDS or size + 1 + length > room):
+            found.append((first, place))
+            first, size = place, -1
+        size += 1 + length
+    return [*found, (first, len(sizes))] if sizes else []
 
 
 def sync_check(action: str) -> Check:

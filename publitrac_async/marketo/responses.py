@@ -53,6 +53,7 @@ T = TypeVar("T")
 logger: Final = logging.getLogger("publitrac_async")
 
 _CODE: Final = re.compile(r"[A-Za-z0-9_.\-]{1,40}")
+_TOO_LONG: Final = "604"
 _TOO_MANY: Final = re.compile(r"too many", re.IGNORECASE)
 #: Told with an error, since it is the first thing that Marketo's support asks for.
 _REQUEST_ID: Final = re.compile(r"[0-9A-Za-z#_\-]{1,64}")
@@ -237,6 +238,18 @@ def results(
     return tuple(
         build(item, record, envelope.warnings) for item, record in zip(envelope.result, given, strict=True)
     )
+
+
+def results_or_timeout(
+    response: Answer, given: Sequence[Any], build: Callable[[Any, Any, tuple[Reason, ...]], T]
+) -> tuple[T, ...]:
+    """Return the fate of each record; a call that took Marketo too long is not repeated."""
+    try:
+        return results(response, given, build)
+    except PublitracError as error:
+        if error.code == _TOO_LONG:
+            error.retryable = False
+        raise
 
 
 def read_token(response: Answer) -> tuple[Secret, float]:

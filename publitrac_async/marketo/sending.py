@@ -169,6 +169,8 @@ class MarketoBase(BaseClient):
         operation: Operation,
         build: Callable[[Any, Any, tuple[Reason, ...]], R],
         batches: Sequence[Batch],
+        *,
+        read: Callable[..., tuple[R, ...]] = responses.results,
     ) -> list[R]:
         """Send bodies one after the other, so that no two upserts of a key are ever in flight together.
 
@@ -179,7 +181,7 @@ class MarketoBase(BaseClient):
             try:
                 done += await self._send(
                     operation,
-                    partial(responses.results, given=batch.records, build=build),
+                    partial(read, given=batch.records, build=build),
                     content=batch.content,
                 )
             except PublitracError as error:

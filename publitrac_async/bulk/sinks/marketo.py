@@ -2,42 +2,189 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import logging
+import re
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from attrs import evolve
 
 from publitrac_async.bulk.errors import MappingError
 from publitrac_async.bulk.mapping import ColumnMapping
 from publitrac_async.bulk.rows import State
-from publitrac_async.bulk.sinks.base import Record, content_hash
-from publitrac_async.checks import email_problem
+from publitrac_async.bulk.sinks.base import Record, hash_bytes
+from publitrac_async.bulk.sinks.halving import Halver
 from publitrac_async.config import MARKETO_RECORDS
-from publitrac_async.converters import NATIVE_FIELDS, lead_from_mapping
-from publitrac_async.errors import Problem, PublitracError, ValidationError
-from publitrac_async.marketo import STANDARD_FIELDS, Action, MarketoClient, RecordResult, to_marketo
-from publitrac_async.marketo.building import record_problems
+from publitrac_async.converters import NATIVE_FIELDS
+from publitrac_async.errors import ConfigurationError, Problem, PublitracError, ValidationError
+from publitrac_async.marketo import (
+    CONSENT_FIELDS,
+    STANDARD_FIELDS,
+    Action,
+    LeadSchema,
+    MarketoClient,
+    PreparedLead,
+    drop_missing_consent,
+    to_marketo,
+)
+from publitrac_async.marketo.building import address_problem
+from publitrac_async.marketo.records import parts, sync_check, write_record
 from publitrac_async.models import Lead, vendor_name
+
+logger: Final = logging.getLogger("publitrac_async")
+
+_ACTIONS: Final = ("createOrUpdate", "createOnly", "updateOnly", "createDuplicate")
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+#: Leads can always be looked up by these; every other field is asked for.
+_LOOKUP_FIELDS: Final = frozenset({"email", "id"})
+#: Codes that complain of the settings of a call, whatever its records are.
+_SETTINGS: Final = frozenset({"605", "610", "612", "1002", "1009", "1011", "1018"})
+_NO_FIELD: Final = "1006"
+_TOO_LONG: Final = "604"
+
+
+class MarketoRecords:
+    """The form of rows for Marketo.
+
+    A column is sent under its own name, as REST name of a field of Marketo; `fields` renames columns. A
+    `Lead` is of PUBLITRAC: its fields are renamed by `fields`, and no others are sent. A cell is stripped; an
+    empty one is not sent. An opt-out is sent, its absence is not (`publitrac_async.marketo.CONSENT_FIELDS`).
+
+    Args:
+        action: see `MarketoClient.sync_leads`.
+        lookup_field: REST name of the field that identifies a lead; it is the key of a row.
+        fields: REST name in Marketo by column, or by the name of a `Lead`'s field. By default columns keep
+            their names, and leads have `STANDARD_FIELDS`.
+        partition_name: partition of the leads. The same lead in another partition is another row.
+        opt_in: REST names of consent fields of which a no is sent as well.
+
+    Raises:
+        ConfigurationError: the settings contradict each other.
+    """
+
+    def __init__(
+        self,
+        *,
+        action: Action = "createOrUpdate",
+        lookup_field: str = "email",
+        fields: Mapping[str, str] | None = None,
+        partition_name: str | None = None,
+        opt_in: Collection[str] = (),
+    ) -> None:
+        if action not in _ACTIONS:
+            raise ConfigurationError(f"action must be one of {', '.join(_ACTIONS)}")
+        if not _NAME.fullmatch(lookup_field):
+            raise ConfigurationError("lookup_field must be the REST name of a field")
+        if lookup_field == "id" and action != "updateOnly":
+            raise ConfigurationError("lookup_field id needs the action updateOnly: Marketo gives ids itself")
+        if partition_name is not None and action not in ("createOrUpdate", "createOnly"):
+            raise ConfigurationError("a partition needs the action createOrUpdate or createOnly")
+        if partition_name is not None and not partition_name.strip():
+            raise ConfigurationError("the name of the partition is empty")
+        unknown = sorted(set(opt_in) - CONSENT_FIELDS)
+        if unknown:
+            known = ", ".join(sorted(CONSENT_FIELDS))
+            raise ConfigurationError(f"{', '.join(unknown)}: not a consent field; those are {known}")
+        self._columns = fields or {}
+        self._lead_fields = STANDARD_FIELDS if fields is None else fields
+        self._lookup_field = lookup_field
+        self._partition = "" if partition_name is None else f"{partition_name}: "
+        self._opt_in = frozenset(opt_in)
+        self._check = sync_check(action)
+        self._settings = f"{action} {lookup_field} ".encode()
+        self.key_columns: frozenset[str] = frozenset(
+            {lookup_field} | {column for column, target in self._columns.items() if target == lookup_field}
+        )
+        #: Columns that have a name as fields of Marketo have.
+        self._known: set[str] = set()
+
+    def __call__(self, row: Mapping[str, Any] | Lead) -> Record[bytes]:
+        """Return the record of a row.
+
+        Raises:
+            ValidationError: the row cannot be sent; lists every problem, by columns of the source.
+        """
+        if isinstance(row, Lead):
+            record, problems = to_marketo(row, self._lead_fields, opt_in=self._opt_in), list[Problem]()
+        else:
+            record, problems = self._from_columns(row)
+        body, found = write_record(dict(sorted(record.items())), self._check)
+        key = record.get(self._lookup_field)
+        if self._lookup_field == "email":
+            found += address_problem(key)
+        elif key is None or key == "":
+            found.append(Problem("is required, since leads are looked up by it", field=self._lookup_field))
+        if found or problems:
+            raise self._refusal([*problems, *found], row)
+        assert body is not None
+        return Record(f"{self._partition}{str(key).casefold()}", hash_bytes(self._settings + body), body)
+
+    def _from_columns(self, row: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+        record: dict[str, Any] = {}
+        problems: list[Problem] = []
+        for column, cell in row.items():
+            value = cell.strip() if isinstance(cell, str) else cell
+            if value is None or value == "" or _is_missing(value):
+                continue
+            name = self._columns.get(column, column)
+            if name not in self._known:
+                if not _NAME.fullmatch(name):
+                    problems.append(
+                        Problem("no field of Marketo can have this name: rename it", field=column)
+                    )
+                    continue
+                self._known.add(name)
+            if name in record:
+                problems.append(Problem(f"two columns for the field {name}", field=column))
+            record[name] = value
+        drop_missing_consent(record, self._opt_in)
+        return record, problems
+
+    def _refusal(self, problems: Sequence[Problem], row: Mapping[str, Any] | Lead) -> ValidationError:
+        # The report names columns of the source.
+        if isinstance(row, Lead):
+            names = {target: vendor_name(source) for source, target in self._lead_fields.items()}
+        else:
+            names = {target: column for column, target in self._columns.items()}
+        problems = [evolve(each, field=names.get(each.field or "", each.field)) for each in problems]
+        return ValidationError("; ".join(map(str, problems)), problems=problems)
+
+
+def _is_missing(value: Any) -> bool:
+    """Return True for the values that stand for nothing in tables of numbers and times."""
+    return isinstance(value, float | datetime) and value != value  # noqa: PLR0124  (NaN equals nothing)
 
 
 class MarketoSink:
     """``marketo.sync_leads``: 300 rows per call.
 
-    Rows look as for PUBLITRAC; `fields` names their fields in Marketo. Other columns are sent under their own
-    name, so a column may have the REST name of a Marketo field. Of a `Lead`, only `fields` are sent.
+    The columns of a row are sent under their own names, as REST names of Marketo's fields; `fields` renames
+    them. Of a `Lead`, only `fields` are sent. A run sends each key once, so no two upserts of a key are in
+    flight together, as Marketo requires. With ``createOnly`` and ``createDuplicate`` a row with an unknown
+    outcome is never sent again: `reconcile` it. Give `sync_leads` a ``concurrency`` of at most that of the
+    client.
 
-    A run sends each key once, so no two upserts of a key are in flight together, as Marketo requires. With
-    ``createOnly`` and ``createDuplicate`` a row with an unknown outcome is never sent again: `reconcile` it.
-    Give `sync_leads` a ``concurrency`` of at most 5, the limit of the client.
+    A call that fails as a whole is halved until it passes; a record that always fails is rejected alone. When
+    Marketo does not know a field, the sink asks once for the fields of the account, and refuses further rows
+    by the names of their columns, without a call.
 
     Args:
         marketo: an open client.
         action: see `MarketoClient.sync_leads`.
-        lookup_field: REST name of the field that identifies a lead; it is the key of a row.
-        fields: REST name in Marketo, by the name of the lead's field here.
-        partition_name: partition of the leads.
+        lookup_field: REST name of the field that identifies a lead; it is the key of a row. ``id`` needs
+            ``updateOnly``.
+        fields: REST name in Marketo by column, or by the name of a `Lead`'s field. By default columns keep
+            their names, and leads have `publitrac_async.marketo.STANDARD_FIELDS`.
+        partition_name: partition of the leads. The same lead in another partition is another row.
+        opt_in: REST names of consent fields of which a no is sent as well, see
+            `publitrac_async.marketo.CONSENT_FIELDS`.
         destination: name of the instance, so that a state store is not used for another instance.
+
+    Raises:
+        ConfigurationError: the settings contradict each other.
     """
 
     name = "marketo"
@@ -50,81 +197,129 @@ class MarketoSink:
         *,
         action: Action = "createOrUpdate",
         lookup_field: str = "email",
-        fields: Mapping[str, str] = STANDARD_FIELDS,
+        fields: Mapping[str, str] | None = None,
         partition_name: str | None = None,
+        opt_in: Collection[str] = (),
         destination: str | None = None,
     ) -> None:
+        self._records = MarketoRecords(
+            action=action,
+            lookup_field=lookup_field,
+            fields=fields,
+            partition_name=partition_name,
+            opt_in=opt_in,
+        )
+        #: A table must have one of these columns.
+        self.key_columns: frozenset[str] = self._records.key_columns
         self.destination: str = f"marketo {destination or marketo!r}"
         self.idempotent: bool = action in ("createOrUpdate", "updateOnly")
         self._marketo = marketo
         self._action: Action = action
         self._lookup_field = lookup_field
-        self._fields = fields
         self._partition_name = partition_name
+        self._halver = Halver(self._call, idempotent=self.idempotent)
+        self._lock = asyncio.Lock()
+        self._asked = False
+        self._fields_of_account: frozenset[str] | None = None
 
-    def to_record(self, fields: Mapping[str, Any] | Lead) -> Record[dict[str, Any]]:
+    def to_record(self, fields: Mapping[str, Any] | Lead) -> Record[bytes]:
         """Transform a row into a record; see `Sink.to_record`.
 
         Raises:
             ValidationError: the row cannot be sent; lists every problem.
         """
-        return marketo_record(
-            fields, action=self._action, lookup_field=self._lookup_field, mapping=self._fields
-        )
+        return self._records(fields)
 
-    async def send(self, contents: Sequence[dict[str, Any]]) -> Sequence[PublitracError | None]:
+    async def send(self, contents: Sequence[bytes]) -> Sequence[PublitracError | None]:
         """Send leads, in one call up to a megabyte; see `Sink.send`."""
-        results: Sequence[RecordResult]
-        failure: PublitracError | None = None
+        if self._lookup_field not in _LOOKUP_FIELDS:
+            await self._ask()
+        outcomes: list[PublitracError | None] = [self._unknown_field(each) for each in contents]
+        wanted = [place for place, problem in enumerate(outcomes) if problem is None]
+        chosen = [contents[place] for place in wanted]
+        sent = await self._halver.send(chosen, parts([len(each) for each in chosen]))
+        for place, outcome in zip(wanted, sent, strict=True):
+            outcomes[place] = outcome
+        return outcomes
+
+    async def _call(self, contents: Sequence[bytes]) -> Sequence[PublitracError | None]:
         try:
             results = await self._marketo.sync_leads(
-                contents,
+                [PreparedLead(body) for body in contents],
                 action=self._action,
                 lookup_field=self._lookup_field,
                 partition_name=self._partition_name,
+                repeat_timeouts=len(contents) == 1,
             )
         except PublitracError as error:
-            if not error.done:
-                raise
-            results, failure = error.done, error
-        return [*(each.error for each in results), *[failure] * (len(contents) - len(results))]
+            if error.code in _SETTINGS and not error.retryable:
+                raise ConfigurationError(f"Marketo refuses the settings: {error.message}") from None
+            # A later run may send what took too long; only this call was not repeated.
+            error.retryable = error.retryable or error.code == _TOO_LONG
+            raise
+        errors = [each.error for each in results]
+        if any(error is not None and error.code == _NO_FIELD for error in errors):
+            await self._ask()
+            errors = [self._named(error, body) for error, body in zip(errors, contents, strict=True)]
+        return errors
+
+    async def _ask(self) -> None:
+        """Ask for the fields of the account, once; without them Marketo judges each record.
+
+        Raises:
+            ConfigurationError: leads cannot be looked up by the field of this sink.
+        """
+        async with self._lock:
+            if self._asked:
+                return
+            try:
+                schema = await self._marketo.describe2()
+            except PublitracError as error:
+                logger.warning("Marketo does not tell the fields of the account: %s", error.message)
+                self._asked = True
+                return
+            self._check_lookup_field(schema)
+            self._fields_of_account = frozenset(field.name for field in schema.fields)
+            self._asked = True
+
+    def _check_lookup_field(self, schema: LeadSchema) -> None:
+        searchable = sorted({key[0] for key in schema.searchable_fields if len(key) == 1} - {"cookies"})
+        if self._lookup_field not in searchable and self._lookup_field not in _LOOKUP_FIELDS:
+            raise ConfigurationError(
+                f"leads cannot be looked up by {self._lookup_field}, only by {', '.join(searchable)}"
+            )
+
+    def _unknown_field(self, body: bytes) -> ValidationError | None:
+        """Return the error of a record with fields that the account does not have, ``None`` without any."""
+        if self._fields_of_account is None:
+            return None
+        unknown = PreparedLead(body).fields.keys() - self._fields_of_account
+        problems = [Problem("a field does not exist", code=_NO_FIELD, field=name) for name in sorted(unknown)]
+        if not problems:
+            return None
+        text = "; ".join(f"{each.field}: {each.reason}" for each in problems)
+        return ValidationError(text, problems=problems, code=_NO_FIELD)
+
+    def _named(self, error: PublitracError | None, body: bytes) -> PublitracError | None:
+        """Return an error of a field that does not exist with the names of such fields, if it has none."""
+        if not isinstance(error, ValidationError) or error.code != _NO_FIELD:
+            return error
+        if any(problem.field for problem in error.problems):
+            return error
+        return self._unknown_field(body) or error
 
 
-def marketo_record(
-    fields: Mapping[str, Any] | Lead,
-    *,
-    action: Action = "createOrUpdate",
-    lookup_field: str = "email",
-    mapping: Mapping[str, str] = STANDARD_FIELDS,
-) -> Record[dict[str, Any]]:
+def marketo_record(fields: Mapping[str, Any] | Lead, **settings: Any) -> Record[bytes]:
     """Transform a row into a record for Marketo, without a client.
 
     Args:
         fields: the row.
-        action: see `MarketoClient.sync_leads`.
-        lookup_field: REST name of the field that identifies a lead.
-        mapping: REST name in Marketo, by the name of the lead's field here.
+        **settings: see `MarketoRecords`.
 
     Raises:
         ValidationError: the row cannot be sent; lists every problem.
     """
-    lead = fields if isinstance(fields, Lead) else lead_from_mapping(fields)
-    record = to_marketo(lead, mapping)
-    if lead is not fields:
-        record |= {name: value for name, value in lead.custom_fields.items() if name not in mapping}
-    problems = [*record_problems(record, action)]
-    key = record.get(lookup_field)
-    if lookup_field == "email":
-        problem = email_problem(key)
-        problems += [problem] if problem else []
-    elif key is None or key == "":
-        problems.append(Problem("is required, since leads are looked up by it", field=lookup_field))
-    if problems:
-        # The report names columns of the source.
-        names = {target: vendor_name(source) for source, target in mapping.items()}
-        problems = [evolve(each, field=names.get(each.field or "", each.field)) for each in problems]
-        raise ValidationError("; ".join(map(str, problems)), problems=problems)
-    return Record(str(key).casefold(), content_hash([action, lookup_field, record]), record)
+    return MarketoRecords(**settings)(fields)
 
 
 def load_marketo_fields(path: str | Path) -> dict[str, str]:

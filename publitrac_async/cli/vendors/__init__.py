@@ -19,10 +19,18 @@ if TYPE_CHECKING:
 
 #: The vendors by name, the default first.
 VENDORS: Final[Mapping[str, Vendor]] = {vendor.name: vendor for vendor in (V2, V1, VITEC, MARKETO)}
+_OF_MARKETO: Final = ("action", "lookup_field", "partition")
 
 
-def with_rate(options: dict[str, Any]) -> dict[str, Any]:
-    """Return options with the default rate of the vendor if none was given."""
+def for_vendor(options: dict[str, Any]) -> dict[str, Any]:
+    """Return options with the default rate of their vendor if none was given.
+
+    Raises:
+        CommandError: an option belongs to another vendor.
+    """
+    given = [name for name in _OF_MARKETO if options.get(name) is not None]
+    if given and options["via"] != MARKETO.name:
+        raise CommandError(f"--{given[0].replace('_', '-')} needs --via {MARKETO.name}")
     return options if options["rate"] is not None else options | {"rate": VENDORS[options["via"]].rate}
 
 

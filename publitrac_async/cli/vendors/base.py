@@ -23,6 +23,9 @@ class SinkOptions:
     customer: str | None
     lead_source: str | None
     redis: str | None = field(repr=False)
+    action: str | None = None
+    lookup_field: str | None = None
+    partition: str | None = None
     sandbox: bool = False
     verify: bool = False
     verify_rate: float = 0.0
