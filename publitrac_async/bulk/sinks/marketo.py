@@ -309,17 +309,17 @@ class MarketoSink:
         return self._unknown_field(body) or error
 
 
-def marketo_record(fields: Mapping[str, Any] | Lead, **settings: Any) -> Record[bytes]:
+def marketo_record(row: Mapping[str, Any] | Lead, /, **settings: Any) -> Record[bytes]:
     """Transform a row into a record for Marketo, without a client.
 
     Args:
-        fields: the row.
+        row: the row.
         **settings: see `MarketoRecords`.
 
     Raises:
         ValidationError: the row cannot be sent; lists every problem.
     """
-    return MarketoRecords(**settings)(fields)
+    return MarketoRecords(**settings)(row)
 
 
 def load_marketo_fields(path: str | Path) -> dict[str, str]:

@@ -7,13 +7,16 @@ import json
 import os
 import sys
 from collections import Counter
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
-from publitrac_async import Lead, QuotaExhausted, ValidationError
+from publitrac_async import ConfigurationError, Lead, QuotaExhausted, ValidationError
 from publitrac_async.bulk import (
+    MarketoRecords,
     MarketoSink,
     Resend,
     State,
@@ -22,6 +25,7 @@ from publitrac_async.bulk import (
     sync_leads,
     unknown_rows,
 )
+from publitrac_async.bulk.outcomes import outcome_of
 from publitrac_async.marketo import STANDARD_FIELDS, MarketoClient
 from publitrac_async.sandbox import Fault, Sandbox
 from tests.integration.marketo.conftest import client
@@ -123,57 +127,102 @@ async def test_an_error_between_two_parts_of_a_batch(marketo: MarketoClient, san
     sandbox.inject(Fault("status", match="marketo.syncLead", status=400, after=1, times=None))
     long = ("address", "doNotCallReason", "unsubscribedReason", "marketoSocialFacebookProfileURL")
     texts = dict.fromkeys(long, "x" * 2000)
-    records = [MarketoSink(marketo).to_record(row | texts).content for row in rows(200)]
-    outcomes = await MarketoSink(marketo).send(records)
+    sink = MarketoSink(marketo)
+    outcomes = await sink.send([sink.to_record(row | texts).content for row in rows(200)])
     assert outcomes[:100] == [None] * 100
     assert outcomes.count(None) < 200
-    assert isinstance(outcomes[-1], ValidationError)
-    assert not outcomes[-1].maybe_applied  # Marketo refused this part as a whole.
+    # Whatever is in the calls, they are refused: that is no fault of the rows, which stay pending.
+    assert isinstance(outcomes[-1], ConfigurationError)
+    assert outcome_of(outcomes[-1], State.OK).state is State.RETRY
 
 
-# Preparing.
+# The form of rows.
 
 
 def test_what_a_row_becomes() -> None:
     row = {
-        "email": "Ada@example.com",
-        "first_name": "Ada",
-        "jobTitle": "Countess",
-        "dateOfBirth": "1815-12-10 10:00:00",
-        "unsubscribed": "1",
+        "email": " Ada@example.com ",
+        "firstName": "Ada",
         "title": "Lady",
-        "company": "Acme",
+        "status": "Hot",
+        "unsubscribed": "1",
+        "doNotCall": "0",
         "phone": "",
-        "id": "7",
+        "city": None,
+        "annualRevenue": Decimal("12.50"),
+        "visits": float("nan"),
     }
-    prepared = marketo_record({name: value for name, value in row.items() if name != "jobTitle"})
-    assert prepared.key == "ada@example.com"
-    record = {name: str(value) for name, value in prepared.content.items()}
-    assert record == {
+    record = marketo_record(row)
+    assert record.key == "ada@example.com"
+    assert orjson.loads(record.content) == {
         "email": "Ada@example.com",
         "firstName": "Ada",
-        "dateOfBirth": "1815-12-10",
-        "unsubscribed": "True",
         "title": "Lady",
+        "status": "Hot",
+        "unsubscribed": "1",
+        "annualRevenue": 12.5,
     }
-    assert marketo_record({"email": "a@x.com", "jobTitle": "Countess"}).content["title"] == "Countess"
 
 
 def test_of_a_lead_only_what_the_mapping_names_is_sent() -> None:
     lead = Lead(email="a@x.com", city="Oslo", notes="secret", custom_fields={"carColor": "Red", "other": 1})
-    mapping = {**STANDARD_FIELDS, "carColor": "color__c"}
-    prepared = marketo_record(lead, mapping=mapping)
-    assert prepared.content == {"email": "a@x.com", "city": "Oslo", "color__c": "Red"}
+    record = marketo_record(lead, fields={**STANDARD_FIELDS, "carColor": "color__c"})
+    assert orjson.loads(record.content) == {"email": "a@x.com", "city": "Oslo", "color__c": "Red"}
 
 
 def test_another_key() -> None:
-    mapping = {**STANDARD_FIELDS, "crm_lead_id": "externalId"}
-    prepared = marketo_record(
-        {"email": "a@x.com", "crmLeadId": "A-7"}, mapping=mapping, lookup_field="externalId"
-    )
-    assert (prepared.key, prepared.content["externalId"]) == ("a-7", "A-7")
-    with pytest.raises(ValidationError, match="crmLeadId: is required, since leads are looked up by it"):
-        marketo_record({"email": "a@x.com"}, mapping=mapping, lookup_field="externalId")
+    settings: dict[str, Any] = {"fields": {"Number": "externalId"}, "lookup_field": "externalId"}
+    record = marketo_record({"email": "a@x.com", "Number": "A-7"}, **settings)
+    assert (record.key, orjson.loads(record.content)["externalId"]) == ("a-7", "A-7")
+    with pytest.raises(ValidationError, match="Number: is required, since leads are looked up by it"):
+        marketo_record({"email": "a@x.com"}, **settings)
+    assert marketo_record({"id": 5, "city": "Oslo"}, lookup_field="id", action="updateOnly").key == "5"
+
+
+def test_the_order_of_columns_is_no_change() -> None:
+    one, other = {"email": "a@x.com", "city": "Oslo"}, {"city": "Oslo", "email": "a@x.com"}
+    assert marketo_record(one) == marketo_record(other)
+
+
+def test_another_partition_is_another_row() -> None:
+    row = {"email": "A@x.com"}
+    assert marketo_record(row, partition_name="Europe").key == "Europe: a@x.com"
+    assert marketo_record(row).key == "a@x.com"
+
+
+@pytest.mark.parametrize(
+    ("row", "complaint"),
+    [
+        ({"email": "a@x.com", "First Name": "A"}, "First Name: no field of Marketo can have this name"),
+        ({"email": "a@x.com", "city": "A", "City": "B"}, "City: two columns for the field city"),
+        ({"email": "nobody"}, "email: not an e-mail address"),
+        ({"firstName": "A"}, "email: an e-mail address is required"),
+        ({"email": "a@x.com", "id": 7}, "id: can only be given with the action updateOnly"),
+        ({"email": "a@x.com", "tags": ["x"]}, "tags: cannot be written from list"),
+    ],
+)
+def test_a_row_that_cannot_be_sent_is_refused_by_its_columns(row: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ValidationError, match=complaint) as caught:
+        marketo_record(row, fields={"City": "city"})
+    assert all(
+        problem.code is None for problem in caught.value.problems
+    )  # PUBLITRAC's codes are not Marketo's.
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"action": "upsert"}, "action must be one of"),
+        ({"lookup_field": "id"}, "needs the action updateOnly"),
+        ({"lookup_field": "a b"}, "must be the REST name"),
+        ({"action": "updateOnly", "partition_name": "Europe"}, "a partition needs the action"),
+        ({"partition_name": " "}, "the name of the partition is empty"),
+        ({"opt_in": ["city"]}, "city: not a consent field"),
+    ],
+)
+def test_settings_that_contradict_each_other(settings: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ConfigurationError, match=complaint):
+        MarketoRecords(**settings)
 
 
 def test_the_payload_depends_on_what_is_asked_for() -> None:
@@ -242,6 +291,17 @@ async def test_what_the_command_refuses(sandbox: Sandbox, tmp_path: Path) -> Non
     code, _, err = await command(sandbox, tmp_path, "sync", "leads.csv", "--via", "marketo", "--verify")
     assert code == 2
     assert "--verify reads leads back from PUBLITRAC" in err
+    options = {
+        "--via v2 --action createOnly": "--action needs --via marketo",
+        "--via marketo --lookup-field id": "lookup_field id needs the action updateOnly",
+        "--via marketo --partition Europe --action updateOnly": "a partition needs the action",
+        "--via marketo --action upsert": "upsert",
+    }
+    for given, complaint in options.items():
+        code, _, err = await command(sandbox, tmp_path, "sync", "leads.csv", *given.split())
+        assert code == 2
+        assert complaint in err
+    assert not sandbox.journal.arrivals
 
 
 async def test_a_dry_run_shows_the_records(sandbox: Sandbox, tmp_path: Path) -> None:

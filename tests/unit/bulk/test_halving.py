@@ -1,0 +1,192 @@
+"""Calls that fail as a whole are halved, so that one record costs itself and no other."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from publitrac_async import (
+    ApiError,
+    AuthenticationError,
+    ConfigurationError,
+    DeadlineExceeded,
+    NotSent,
+    OutcomeUnknown,
+    PermissionDenied,
+    PublitracError,
+    QuotaExhausted,
+    RateLimited,
+    ServerError,
+    UnexpectedContent,
+    ValidationError,
+)
+from publitrac_async.bulk.outcomes import outcome_of
+from publitrac_async.bulk.rows import State
+from publitrac_async.bulk.sinks.halving import Halver
+
+Fails = Callable[[Sequence[int]], PublitracError | None]
+
+
+def timeout() -> PublitracError:
+    return ServerError("the request took too long", code="604")
+
+
+def deliver(
+    fails: Fails, count: int = 300, *, idempotent: bool = True, calls: Sequence[tuple[int, int]] | None = None
+) -> tuple[list[PublitracError | None], list[list[int]]]:
+    """The outcomes of records, and the calls that were made."""
+    made: list[list[int]] = []
+
+    async def call(records: Sequence[int]) -> Sequence[PublitracError | None]:
+        made.append(list(records))
+        error = fails(records)
+        if error is not None:
+            raise error
+        return [None] * len(records)
+
+    halver = Halver(call, idempotent=idempotent)
+    return asyncio.run(halver.send(range(count), calls or [(0, count)])), made
+
+
+def states(outcomes: Sequence[PublitracError | None]) -> list[State]:
+    return [outcome_of(each, State.OK).state for each in outcomes]
+
+
+ERRORS: dict[str, Callable[[], PublitracError]] = {
+    "604": timeout,
+    "code 502": lambda: ServerError("bad gateway", code="502", maybe_applied=True),
+    "http 502": lambda: ServerError("bad gateway", status=502, maybe_applied=True),
+    "611": lambda: ServerError("system error", code="611"),
+    "read timeout": lambda: OutcomeUnknown("no response"),
+    "deadline": lambda: DeadlineExceeded("too long", maybe_applied=True),
+    "web page": lambda: UnexpectedContent("a web page"),
+    "refused": lambda: ValidationError("invalid data", code="1003"),
+}
+
+
+@pytest.mark.parametrize("make", ERRORS.values(), ids=ERRORS)
+@pytest.mark.parametrize("bad", [0, 1, 150, 298, 299])
+def test_a_record_that_always_fails_is_rejected_alone(make: Callable[[], PublitracError], bad: int) -> None:
+    outcomes, made = deliver(lambda records: make() if bad in records else None)
+    assert [place for place, state in enumerate(states(outcomes)) if state is not State.OK] == [bad]
+    assert states(outcomes)[bad] is State.REJECTED
+    assert len(made) <= 2 * math.ceil(math.log2(300)) + 1
+
+
+def test_a_server_that_takes_fewer_records_gets_fewer() -> None:
+    outcomes, made = deliver(lambda records: timeout() if len(records) > 100 else None)
+    assert outcomes == [None] * 300
+    assert sorted(number for call in made if len(call) <= 100 for number in call) == list(range(300))
+
+
+@given(st.sets(st.integers(0, 299), max_size=6), st.sampled_from(list(ERRORS)))
+def test_any_few_bad_records_cost_themselves(bad: set[int], kind: str) -> None:
+    outcomes, made = deliver(lambda records: ERRORS[kind]() if bad & set(records) else None)
+    assert {place for place, each in enumerate(outcomes) if each is not None} == bad
+    assert all(states(outcomes)[place] is State.REJECTED for place in bad)
+    # No record is sent again after the call that took it.
+    taken = [number for call in made if not bad & set(call) for number in call]
+    assert sorted(taken) == sorted(set(range(300)) - bad)
+
+
+@pytest.mark.parametrize("make", ERRORS.values(), ids=ERRORS)
+def test_a_service_that_is_away_rejects_nobody(make: Callable[[], PublitracError]) -> None:
+    outcomes, made = deliver(lambda _: make())
+    assert len(made) <= 13
+    assert State.REJECTED not in states(outcomes)
+    assert State.OK not in states(outcomes)
+
+
+def test_calls_that_are_all_refused_are_the_fault_of_the_settings() -> None:
+    outcomes, _ = deliver(lambda _: ValidationError("invalid data", code="1003"))
+    assert all(isinstance(each, ConfigurationError) for each in outcomes)
+
+
+def test_one_record_that_is_refused_is_rejected_without_further_evidence() -> None:
+    outcomes, _ = deliver(lambda _: ValidationError("invalid data", code="1003"), 1)
+    assert states(outcomes) == [State.REJECTED]
+
+
+def test_one_record_that_took_too_long_waits_until_other_calls_pass() -> None:
+    outcomes, _ = deliver(lambda _: timeout(), 1)
+    assert states(outcomes) == [State.RETRY]
+
+
+async def test_calls_of_other_tasks_are_evidence_too() -> None:
+    passed = asyncio.Event()
+
+    async def call(records: Sequence[int]) -> Sequence[PublitracError | None]:
+        if 7 in records:
+            await passed.wait()
+            raise timeout()
+        passed.set()
+        return [None] * len(records)
+
+    halver = Halver(call, idempotent=True)
+    one, other = await asyncio.gather(halver.send([7], [(0, 1)]), halver.send([1, 2], [(0, 2)]))
+    assert (states(one), states(other)) == ([State.REJECTED], [State.OK, State.OK])
+
+
+@pytest.mark.parametrize(
+    "make", [ERRORS[kind] for kind in ("code 502", "http 502", "read timeout", "deadline")]
+)
+def test_appends_that_may_have_been_applied_are_never_sent_again(make: Callable[[], PublitracError]) -> None:
+    outcomes, made = deliver(lambda _: make(), idempotent=False)
+    assert len(made) == 1
+    assert set(states(outcomes)) == {State.UNKNOWN}
+
+
+def test_appends_that_were_not_executed_are_halved() -> None:
+    outcomes, _ = deliver(lambda records: timeout() if 3 in records else None, idempotent=False)
+    assert states(outcomes).count(State.OK) == 299
+
+
+FINAL: dict[str, Callable[[], PublitracError]] = {
+    "credentials": lambda: AuthenticationError("no"),
+    "permission": lambda: PermissionDenied("no"),
+    "quota": lambda: QuotaExhausted("no"),
+    "rate": lambda: RateLimited("no"),
+    "not sent": lambda: NotSent("no"),
+    "away": lambda: ServerError("no", code="608"),
+    "unavailable": lambda: ServerError("no", status=503),
+    "queue": lambda: DeadlineExceeded("before anything was sent"),
+}
+
+
+@pytest.mark.parametrize("make", FINAL.values(), ids=FINAL)
+def test_what_is_no_fault_of_the_records_is_not_halved(make: Callable[[], PublitracError]) -> None:
+    outcomes, made = deliver(lambda _: make())
+    assert len(made) == 1
+    assert set(states(outcomes)) <= {State.RETRY, State.UNKNOWN}
+
+
+@pytest.mark.parametrize("kind", ["quota", "away", "not sent"])
+def test_calls_behind_one_that_was_not_executed_are_pending(kind: str) -> None:
+    calls = [(0, 100), (100, 200), (200, 300)]
+    outcomes, made = deliver(lambda records: FINAL[kind]() if 150 in records else None, calls=calls)
+    assert [len(call) for call in made] == [100, 100]
+    assert states(outcomes) == [State.OK] * 100 + [State.RETRY] * 200
+
+
+def test_calls_behind_a_lost_append_keep_their_own_fate() -> None:
+    calls = [(0, 100), (100, 200), (200, 300)]
+    lost = ERRORS["read timeout"]
+    outcomes, made = deliver(
+        lambda records: lost() if 150 in records else None, calls=calls, idempotent=False
+    )
+    assert len(made) == 3
+    assert states(outcomes) == [State.OK] * 100 + [State.UNKNOWN] * 100 + [State.OK] * 100
+
+
+def test_a_rejection_says_what_happened() -> None:
+    outcomes, _ = deliver(lambda records: ERRORS["code 502"]() if 1 in records else None)
+    error = outcomes[1]
+    assert type(error) is ApiError
+    assert error.code == "502"
+    assert "fails in a call of its own" in str(error)
+    assert "it may have been applied" in str(error)
