@@ -23,7 +23,7 @@ from publitrac_async.bulk.sinks.base import Record, Sink
 from publitrac_async.bulk.sinks.marketo import (
     MarketoRecords,
     MarketoSink,
-    load_marketo_fields,
+    load_marketo_mapping,
     marketo_record,
 )
 from publitrac_async.bulk.sinks.publitrac import PublitracV1Sink, PublitracV2Sink, publitrac_record
@@ -90,7 +90,7 @@ __all__ = [
     "Verify",
     "VitecSink",
     "dry_run",
-    "load_marketo_fields",
+    "load_marketo_mapping",
     "marketo_record",
     "publitrac_record",
     "read_leads",

@@ -19,11 +19,12 @@ from publitrac_async.bulk import (
     NamedSource,
     Resend,
     Shutdown,
-    load_marketo_fields,
+    load_marketo_mapping,
     sync_leads,
 )
 from publitrac_async.cli import hosts
 from publitrac_async.cli.display import display_for
+from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.export import select_leads
 from publitrac_async.cli.signals import signals_go_to
 from publitrac_async.cli.summary import write_report
@@ -32,7 +33,7 @@ from publitrac_async.cli.vendors.marketo import MARKETO, sink_settings
 from publitrac_async.cli.vendors.publitrac import V1
 from publitrac_async.client import PublitracClient
 from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT, MARKETO_CONCURRENCY, Rate
-from publitrac_async.marketo import MarketoClient
+from publitrac_async.marketo import STANDARD_FIELDS, MarketoClient
 
 _SOURCE: Final = "PUBLITRAC"
 
@@ -73,8 +74,11 @@ async def run_copy(options: CopyOptions) -> int:
     """
     check_state_options(options.state, options.resend_unchanged, options.resend_rejected, options.reset)
     settings = sink_settings(options.action, options.lookup_field, options.partition)
+    lookup_field = options.lookup_field or "email"
     if options.mapping is not None:
-        settings["fields"] = load_marketo_fields(options.mapping)
+        settings |= load_marketo_mapping(options.mapping, lookup_field=lookup_field)
+    elif lookup_field not in STANDARD_FIELDS.values():
+        raise CommandError(f"--lookup-field {lookup_field} needs a --mapping that names it")
     MarketoRecords(**settings)  # Settings that contradict each other are refused before anything is read.
     # A call to Marketo has hundreds of leads: its rate says nothing about leads.
     meter, shutdown = CallMeter(None), Shutdown()

@@ -10,7 +10,8 @@ report the outcome of every row.
 Credentials are read from the environment, never from the command line: PUBLITRAC_API_KEY, and for v1
 PUBLITRAC_USERNAME and PUBLITRAC_PASSWORD; each also as ..._FILE with the path of a file. PUBLITRAC_BASE_URL
 selects another environment. For vitec they are VITEC_USERNAME and VITEC_PASSWORD; VITEC_BASE_URL can select
-the test host. For marketo they are MARKETO_BASE_URL, MARKETO_CLIENT_ID and MARKETO_CLIENT_SECRET.
+the test host. For marketo they are MARKETO_BASE_URL or MARKETO_MUNCHKIN_ID, MARKETO_CLIENT_ID
+and MARKETO_CLIENT_SECRET; its columns have the REST names of Marketo's fields.
 
 With --state, the same command resumes a run that was interrupted or killed, and unchanged rows are not sent
 again. Every call to vitec creates another lead, so rows that may have arrived are not sent again either: look
@@ -59,7 +60,8 @@ Exit status:
 COPY_HELP: Final = """Copy leads from PUBLITRAC to Marketo, and report the outcome of every lead.
 
 Leads are read through v1: without --where, --view or --list all leads of the account. Several --where are
-combined by and. Fields that are empty in PUBLITRAC remain unchanged in Marketo.
+combined by and. Fields that are empty in PUBLITRAC remain unchanged in Marketo. An opt-out is copied, its
+absence is not, unless the mapping file has a table consent with unsubscribed = "both".
 
 Credentials are read from the environment, never from the command line: PUBLITRAC_API_KEY, PUBLITRAC_USERNAME
 and PUBLITRAC_PASSWORD, and MARKETO_BASE_URL, MARKETO_CLIENT_ID and MARKETO_CLIENT_SECRET; each also as

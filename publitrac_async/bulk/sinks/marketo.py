@@ -322,29 +322,52 @@ def marketo_record(row: Mapping[str, Any] | Lead, /, **settings: Any) -> Record[
     return MarketoRecords(**settings)(row)
 
 
-def load_marketo_fields(path: str | Path) -> dict[str, str]:
+def load_marketo_mapping(path: str | Path, *, lookup_field: str = "email") -> dict[str, Any]:
     """Read a mapping of the fields of a lead to fields of Marketo.
 
     The file has the tables ``fields`` and ``custom_fields`` of a `ColumnMapping`, with REST names of Marketo
-    in place of columns. Other fields are not sent.
+    in place of columns. Other fields are not sent. A table ``consent`` may say of a field ``"both"``: then a
+    no is sent as well.
+
+    Args:
+        path: the file, TOML.
+        lookup_field: REST name of the field that identifies a lead.
 
     Returns:
-        The `fields` of a `MarketoSink`.
+        Settings of a `MarketoSink`: `fields` and `opt_in`.
 
     Raises:
-        MappingError: the file is unreadable or invalid, or maps the e-mail address to another field than
-            ``email``, by which leads are looked up.
+        MappingError: the file is unreadable or invalid, or lacks the field that identifies a lead.
     """
     mapping = ColumnMapping.load(path)
-    columns = mapping.columns
-    if mapping != ColumnMapping(columns=columns):
-        raise MappingError("a mapping to Marketo's fields has the tables fields and custom_fields only")
+    columns, consent = mapping.columns, mapping.consent
+    if mapping != ColumnMapping(columns=columns, consent=consent):
+        raise MappingError(
+            "a mapping to Marketo's fields has the tables fields, custom_fields and consent only"
+        )
     targets = list(columns.values())
     twice = sorted({target for target in targets if targets.count(target) > 1})
     if twice:
         raise MappingError(f"{', '.join(twice)}: a field of Marketo can come from one field only")
-    if not all(targets):
-        raise MappingError("the name of a field of Marketo is empty")
-    if columns["email"] != "email":
+    if not all(_NAME.fullmatch(target) for target in targets):
+        raise MappingError("the name of a field of Marketo is empty, or is none")
+    if lookup_field == "email" and columns["email"] != "email":
         raise MappingError('the table fields must have email = "email": leads are looked up by it')
-    return {NATIVE_FIELDS.get(name, name): target for name, target in columns.items()}
+    if lookup_field not in targets:
+        raise MappingError(f"no field is mapped to {lookup_field}: leads are looked up by it")
+    return {
+        "fields": {NATIVE_FIELDS.get(name, name): target for name, target in columns.items()},
+        "opt_in": _opt_in(consent, columns),
+    }
+
+
+def _opt_in(consent: Mapping[str, str], columns: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the REST names of the consent fields of which a no is sent as well.
+
+    Raises:
+        MappingError: the table names a field that is not mapped to one.
+    """
+    unknown = sorted(name for name in consent if columns.get(name) not in CONSENT_FIELDS)
+    if unknown:
+        raise MappingError(f"consent: {', '.join(unknown)} is not mapped to a consent field of Marketo")
+    return tuple(columns[name] for name, way in consent.items() if way == "both")

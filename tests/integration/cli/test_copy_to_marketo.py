@@ -95,7 +95,9 @@ async def test_without_a_mapping_the_fields_that_both_have_are_copied(sandbox: S
         ('[fields]\nemail = "mail"\n', 'must have email = "email"'),
         ('[fields]\nemail = "email"\nfax = "phone"\nphone = "phone"\n', "phone: a field of Marketo can"),
         ('[fields]\nemail = "email"\nfax = ""\n', "is empty"),
-        ('[fields]\nemail = "email"\n[constants]\ncity = "Lund"\n', "fields and custom_fields only"),
+        ('[fields]\nemail = "email"\n[constants]\ncity = "Lund"\n', "fields, custom_fields and consent only"),
+        ('[fields]\nemail = "email"\n[consent]\nunsubscribed = "both"\n', "unsubscribed is not mapped"),
+        ('[fields]\nemail = "email"\n[consent]\nemail = "yes"\n', 'says "both" or'),
     ],
 )
 async def test_a_mapping_that_cannot_be_right_is_refused_before_any_call(
@@ -116,3 +118,43 @@ async def test_two_selections_exclude_each_other(copy: Beside) -> None:
     done = await copy("--view", "Hot leads", "--list", "Fair 2026")
     assert done.returncode == 2
     assert "exclude each other" in done.stderr
+
+
+async def test_a_copy_takes_no_opt_out_back_unless_the_mapping_says_so(
+    sandbox: Sandbox, copy: Beside, tmp_path: Path
+) -> None:
+    sandbox.seed(leads=[{"email": "out@example.com"}, {"email": "gone@example.com", "unsubscribed": "1"}])
+    sandbox.marketo.seed(
+        {"leads": [{"email": "out@example.com", "unsubscribed": True}, {"email": "gone@example.com"}]}
+    )
+
+    def consent() -> list[bool | None]:
+        return [lead.get("unsubscribed") for lead in sandbox.contents("marketo")["leads"]]
+
+    assert (await copy()).returncode == 0
+    assert consent() == [True, True]
+    mapping = tmp_path / "marketo.toml"
+    mapping.write_text(
+        '[fields]\nemail = "email"\nunsubscribed = "unsubscribed"\n[consent]\nunsubscribed = "both"\n',
+        encoding="utf-8",
+    )
+    assert (await copy("--mapping", mapping)).returncode == 0
+    assert consent() == [False, True]
+
+
+async def test_settings_of_a_copy(sandbox: Sandbox, copy: Beside, tmp_path: Path) -> None:
+    sandbox.marketo.seed({"partitions": ["Europe"], "leads": [{"email": "a@example.com"}]})
+    sandbox.seed(leads=[{"email": "a@example.com"}, {"email": "b@example.com"}])
+    options = ("--action", "createOnly", "--partition", "Europe", "--rate", "90")
+    done = await copy(*options)
+    assert done.returncode == 0, done.stderr
+    leads = sandbox.contents("marketo")["leads"]
+    assert [lead["partitionName"] for lead in leads] == ["Default", "Europe", "Europe"]
+    for options in (
+        ("--lookup-field", "externalId"),
+        ("--lookup-field", "id"),
+        ("--partition", "Europe", "--action", "updateOnly"),
+    ):
+        done = await copy(*options)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert len(done.stderr.splitlines()) == 1
