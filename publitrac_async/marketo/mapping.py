@@ -87,6 +87,8 @@ def drop_missing_consent(record: dict[str, Any], opt_in: Collection[str] = ()) -
         record: values by REST names.
         opt_in: names of fields that stay.
     """
+    if CONSENT_FIELDS.isdisjoint(record):
+        return
     for name in record.keys() & CONSENT_FIELDS:
         if name not in opt_in and _is_no(record[name]):
             del record[name]

@@ -112,9 +112,15 @@ def write_records(
     return written
 
 
-def write_record(record: Record, check: Check) -> tuple[bytes | None, list[Problem]]:
-    """Return a record as JSON, or ``None`` and its problems."""
-    body = write_json(dict(record))
+def write_record(record: Record, check: Check, *, sort: bool = False) -> tuple[bytes | None, list[Problem]]:
+    """Return a record as JSON, or ``None`` and its problems.
+
+    Args:
+        record: values by the vendor's names.
+        check: finds further problems.
+        sort: see `write_json`.
+    """
+    body = write_json(record if type(record) is dict else dict(record), sort=sort)
     problems = [*value_problems(record, body), *check(record)]
     return (None if problems else body), problems
 

@@ -19,16 +19,21 @@ from publitrac_async.errors import Problem
 _WRITABLE: Final = (str, int, float, date, Decimal, uuid.UUID, NoneType)
 #: Our own rules for datetimes, in place of orjson's.
 _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATETIME
+_SORTED: Final = _OPTIONS | orjson.OPT_SORT_KEYS
 
 
-def write_json(content: Any) -> bytes | None:
+def write_json(content: Any, *, sort: bool = False) -> bytes | None:
     """Return `content` as JSON, or ``None`` if JSON cannot carry it.
 
     Datetimes are written by the second and with their zone, as Marketo's "Field Types" ask; one without a
     zone is UTC. Decimals keep their digits, an enum member is its value.
+
+    Args:
+        content: what to write.
+        sort: write names in their order, so that equal contents are equal bytes.
     """
     try:
-        return orjson.dumps(content, default=_plain, option=_OPTIONS)
+        return orjson.dumps(content, default=_plain, option=_SORTED if sort else _OPTIONS)
     except orjson.JSONEncodeError:
         return None  # Lone surrogates and integers beyond 64 bits. The error's text may show them.
 

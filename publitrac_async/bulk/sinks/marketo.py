@@ -111,7 +111,7 @@ class MarketoRecords:
             record, problems = to_marketo(row, self._lead_fields, opt_in=self._opt_in), list[Problem]()
         else:
             record, problems = self._from_columns(row)
-        body, found = write_record(dict(sorted(record.items())), self._check)
+        body, found = write_record(record, self._check, sort=True)
         key = record.get(self._lookup_field)
         if self._lookup_field == "email":
             found += address_problem(key)
@@ -126,8 +126,12 @@ class MarketoRecords:
         record: dict[str, Any] = {}
         problems: list[Problem] = []
         for column, cell in row.items():
-            value = cell.strip() if isinstance(cell, str) else cell
-            if value is None or value == "" or _is_missing(value):
+            value = cell
+            if isinstance(cell, str):
+                value = cell.strip()
+                if not value:
+                    continue
+            elif cell is None or _is_missing(cell):
                 continue
             name = self._columns.get(column, column)
             if name not in self._known:
