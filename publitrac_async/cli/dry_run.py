@@ -65,7 +65,10 @@ def show_dry_run(options: SyncOptions) -> int:
         MappingError: the mapping does not fit the source.
     """
     vendor = VENDORS[options.via]
-    transform = RowTransform(vendor.to_record(options), options.load_mapping(), options.strict)
+    to_record = vendor.to_record(options)
+    transform = RowTransform(
+        to_record, options.load_mapping(), options.strict, getattr(to_record, "key_columns", None)
+    )
     source = options.open_source()
     watched = _Watched(source)
     rows = rejected = 0

@@ -141,7 +141,9 @@ class ChunkWorker:
             return f"chunk {task.number} was started {_ATTEMPTS} times and never ended: see the workers' logs"
         if task.destination != self._sink.destination:
             return f"a worker sends to {self._sink.destination}, not to {task.destination}"
-        transform = RowTransform(self._sink.to_record, task.mapping)
+        transform = RowTransform(
+            self._sink.to_record, task.mapping, key_columns=getattr(self._sink, "key_columns", None)
+        )
         reader = await self._reader(task)
         rows = await reader.read(task.rows)
         staged = [

@@ -91,13 +91,13 @@ async def test_without_a_mapping_the_fields_that_both_have_are_copied(sandbox: S
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ('[fields]\nemail = "email"\nshoe_size = "size"\n', "shoe_size is no native field"),
+        ('[fields]\nemail = "email"\nshoe_size = "size"\n', "shoe_size is not a native field"),
         ('[fields]\nemail = "mail"\n', 'must have email = "email"'),
         ('[fields]\nemail = "email"\nfax = "phone"\nphone = "phone"\n', "phone: a field of Marketo can"),
         ('[fields]\nemail = "email"\nfax = ""\n', "is empty"),
         ('[fields]\nemail = "email"\n[constants]\ncity = "Lund"\n', "fields, custom_fields and consent only"),
         ('[fields]\nemail = "email"\n[consent]\nunsubscribed = "both"\n', "unsubscribed is not mapped"),
-        ('[fields]\nemail = "email"\n[consent]\nemail = "yes"\n', 'says "both" or'),
+        ('[fields]\nemail = "email"\n[consent]\nemail = "yes"\n', "must be 'one-way' or 'both'"),
     ],
 )
 async def test_a_mapping_that_cannot_be_right_is_refused_before_any_call(

@@ -254,5 +254,5 @@ async def test_a_no_of_a_file_takes_no_opt_out_back(tmp_path: Path) -> None:
     async with serving(lambda _: None) as (marketo, service):
         await sync_leads(read_leads(tmp_path / "leads.csv"), MarketoSink(marketo))
         await sync_leads(read_leads(tmp_path / "leads.csv"), MarketoSink(marketo, opt_in=["unsubscribed"]))
-    assert service.calls[0]["input"] == [{"email": "a@x.com"}, {"email": "b@x.com", "unsubscribed": "1"}]
-    assert service.calls[1]["input"][0] == {"email": "a@x.com", "unsubscribed": "0"}
+    assert service.calls[0]["input"] == [{"email": "a@x.com"}, {"email": "b@x.com", "unsubscribed": True}]
+    assert service.calls[1]["input"][0] == {"email": "a@x.com", "unsubscribed": False}
