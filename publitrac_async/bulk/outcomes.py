@@ -14,6 +14,7 @@ from publitrac_async.errors import (
     ClientStateError,
     ConfigurationError,
     DeadlineExceeded,
+    LimiterUnavailable,
     PermissionDenied,
     PublitracError,
     QuotaExhausted,
@@ -116,7 +117,10 @@ class BudgetTracker:
     in_a_row: int = 0
 
     def add_call(self, outcomes: Sequence[Outcome]) -> None:
-        """Count a call by the outcomes of its rows."""
+        """Count a call by the outcomes of its rows. One that a shared limiter kept back does not count."""
+        outcomes = [each for each in outcomes if each.kind != LimiterUnavailable.__name__]
+        if not outcomes:
+            return
         answered = [each for each in outcomes if each.state not in (State.RETRY, State.UNKNOWN)]
         self.total += len(answered)
         self.failed += sum(each.kind is not None for each in answered)

@@ -16,7 +16,7 @@ from publitrac_async.bulk.rows import Outcome, StagedRow, State
 from publitrac_async.bulk.shutdown import Shutdown, cancelled
 from publitrac_async.bulk.sinks.base import Sink
 from publitrac_async.bulk.state.base import StateWriter
-from publitrac_async.errors import PublitracError
+from publitrac_async.errors import LimiterUnavailable, PublitracError
 
 #: Reason of the end of a run that another process stopped.
 STOPPED_ELSEWHERE: Final = "stopped by another process"
@@ -65,6 +65,8 @@ class Sender:
         self._after = 0
         self._exhausted = False
         self._stopped: str | None = None
+        #: True if the run ended because the shared limiter could not be asked for too long.
+        self.limiter_unavailable: bool = False
 
     async def send(self, concurrency: int) -> str | None:
         """Send all rows, until the run is stopped.
@@ -177,7 +179,9 @@ class Sender:
 
     def _examine(self, errors: Sequence[PublitracError | None]) -> None:
         for error in errors:
-            if error is not None and is_fatal(error):
+            kept_back = isinstance(error, LimiterUnavailable)
+            self.limiter_unavailable |= kept_back
+            if error is not None and (kept_back or is_fatal(error)):
                 self._stopped = self._stopped or f"{type(error).__name__}: {error.message}"
         self._stopped = self._stopped or self._tracker.exceeded
 

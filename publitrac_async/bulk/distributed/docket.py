@@ -128,6 +128,8 @@ class _Submission:
 
     async def _watch(self, draining: asyncio.Task[Any], aborting: asyncio.Task[Any]) -> str | None:
         known = 0
+        # The run that this one joins has had these results; what failed there does not count here.
+        earlier = len(await self._store.results(0))
         idle = _IDLE_POLLS
         warned = False
         while True:
@@ -136,9 +138,9 @@ class _Submission:
                 await self._queue(sorted(self._open))
                 idle = 0
             results = await self._store.results(known)
+            for index, chunk in enumerate(results, known):
+                await self._take_over(chunk.number, counts=index >= earlier)
             known += len(results)
-            for chunk in results:
-                await self._take_over(chunk.number)
             stopped = self._tracker.exceeded or ("interrupted" if draining.done() else None)
             if stopped is not None:
                 await self._store.stop(stopped)
@@ -204,8 +206,13 @@ class _Submission:
             error_budget=run.error_budget,
         )
 
-    async def _take_over(self, number: int) -> None:
-        """Copy the outcomes of an ended chunk from the state store to staging."""
+    async def _take_over(self, number: int, *, counts: bool = True) -> None:
+        """Copy the outcomes of an ended chunk from the state store to staging.
+
+        Args:
+            number: number of the chunk.
+            counts: count its failures against the error budget.
+        """
         if number not in self._open:
             return
         self._open.discard(number)
@@ -221,7 +228,8 @@ class _Submission:
         for start in range(0, len(called), size):
             outcomes = [outcome for _, outcome in called[start : start + size]]
             self._run.metrics.add(outcomes)
-            self._tracker.add_call(outcomes)
+            if counts:
+                self._tracker.add_call(outcomes)
         if called:
             await self._run.staging.set_outcomes(called)
 

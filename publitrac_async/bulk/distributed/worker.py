@@ -171,7 +171,11 @@ class ChunkWorker:
             error_budget=task.error_budget,
             shutdown=self._shutdown,
         )
-        return await sender.send(self._concurrency)
+        stopped = await sender.send(self._concurrency)
+        if sender.limiter_unavailable:
+            # No reason to stop the run: any worker sends the rest when Redis responds.
+            raise StateStoreError(stopped or "", retryable=True)
+        return stopped
 
     async def _reader(self, task: ChunkTask) -> RangeReader:
         # One per job: another job may find other rows in the same place.
