@@ -13,9 +13,19 @@ class SourceError(BulkError):
     """The source is unreadable: missing file, wrong encoding or delimiter, open quote, no e-mail column."""
 
 
+class SourceUnavailable(SourceError):
+    """This process cannot open the source; another one may."""
+
+
 class MappingError(BulkError):
     """The mapping file is invalid, or does not fit the source."""
 
 
 class StateStoreError(BulkError):
     """The state store is unusable: damaged, full, in use, unreachable, or made for another destination."""
+
+
+class StateStoreInUse(StateStoreError):
+    """Another process is using the state store; it is free when the run of that process ends."""
+
+    retryable = True

@@ -169,6 +169,15 @@ class Staging:
         )
         return dict(rows)
 
+    async def pending_reasons(self, limit: int = 5) -> dict[str, int]:
+        """Count the rows that are left, by the error of their last call; most frequent first."""
+        rows = await self._database.read(
+            "SELECT kind || ': ' || reason, count(*) FROM rows WHERE state IN ('pending', 'retry')"
+            " AND kind IS NOT NULL AND reason IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?",
+            (limit,),
+        )
+        return dict(rows)
+
     async def superseded(self, limit: int) -> tuple[int, list[StagedRow]]:
         """Count the rows that a later row supersedes, and return the first of them."""
         condition, pattern = "state = 'skipped' AND reason LIKE ?", (f"{SUPERSEDED}%",)

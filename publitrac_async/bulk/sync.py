@@ -257,6 +257,7 @@ class _Run:
             errors=await staging.error_counts(),
             warnings=tuple(self.context.transform.notes.warnings),
             withheld=dict(self.context.transform.notes.withheld),
+            pending_reasons=await staging.pending_reasons(),
             rejections=tuple(
                 Rejection(line=row.line, reason=row.outcome.reason or "", code=row.outcome.code)
                 for row in rejected

@@ -32,7 +32,7 @@ from publitrac_async.errors import ConfigurationError, PublitracError
 from publitrac_async.version import __version__
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "PUBLITRAC"})
 @click.version_option(__version__, prog_name="publitrac-async")
 def commands() -> None:
     """PUBLITRAC from the command line."""
@@ -105,6 +105,9 @@ def commands() -> None:
 )
 @options.rate
 @options.max_errors
+@click.option(
+    "--wait", is_flag=True, help="Wait while another process uses the state store, in place of status 2."
+)
 @options.report_as_json
 def sync(**chosen: Any) -> None:
     """Bring a file of leads to PUBLITRAC."""

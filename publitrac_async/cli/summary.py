@@ -48,6 +48,8 @@ def _remarks(report: Report, state_store: str | None) -> Iterator[str]:
         yield "The input is another one than last time: rows were compared one by one."
     if report.stopped is not None:
         yield f"Stopped before the last row: {report.stopped}."
+    for reason, count in report.pending_reasons.items():
+        yield f"{count:,} rows are left because of {reason.rstrip('.')}."
     if report.pending and state_store is not None:
         yield "The same command takes the run up where it ended."
     vendor = VENDORS[report.sink]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from attrs import frozen
 
@@ -22,13 +23,18 @@ from publitrac_async.bulk import (
     read_leads,
     sync_leads,
 )
+from publitrac_async.bulk.errors import StateStoreInUse
 from publitrac_async.cli import hosts
+from publitrac_async.cli.console import tell
 from publitrac_async.cli.display import display_for
 from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.signals import signals_go_to
 from publitrac_async.cli.summary import write_report
 from publitrac_async.cli.vendors import VENDORS, open_sink
 from publitrac_async.cli.vendors.base import SinkOptions
+
+#: Seconds between two attempts to open a state store that another process uses.
+_WAIT: Final = 1.0
 
 
 @frozen(kw_only=True)
@@ -51,6 +57,7 @@ class SyncOptions(SinkOptions):
     min_rows: int
     allow_empty: bool
     limit: int | None
+    wait: bool
     as_json: bool
 
     def check_row_count(self, rows: int) -> None:
@@ -76,11 +83,25 @@ class SyncOptions(SinkOptions):
 
 
 async def run_sync(options: SyncOptions) -> int:
-    """Run `sync`.
+    """Run `sync`, after the run of another process with ``--wait``.
 
     Returns:
         The exit status.
     """
+    told = False
+    while True:
+        try:
+            return await _run_sync(options)
+        except StateStoreInUse as error:
+            if not options.wait:
+                raise
+            if not told:
+                tell(f"{error.message}; waiting")
+            told = True
+        await asyncio.sleep(_WAIT)
+
+
+async def _run_sync(options: SyncOptions) -> int:
     distributed = options.executor == "docket"
     if distributed and options.sandbox:
         raise CommandError(

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from itertools import count
+from secrets import token_hex
 from typing import Any, Final, TypeVar
 
 from attrs import evolve, frozen
@@ -47,6 +49,8 @@ _TASK: Final = "send_chunk"
 _POLL: Final = 0.25
 #: Polls without a running chunk after which tasks are queued again, which is idempotent.
 _IDLE_POLLS: Final = 120
+#: Seconds between two looks for workers that cannot open the source.
+_UNABLE_POLL: Final = 2.0
 #: Delay of a chunk whose state store did not respond.
 _RETRY_DELAY: Final = timedelta(seconds=5)
 
@@ -112,6 +116,7 @@ class _Submission:
         self._chunk_rows = chunk_rows
         self._tracker = run.error_budget.tracker()
         self._open: set[int] = set()
+        self._look_at = 0.0
 
     async def carry_out(self) -> str | None:
         """Return the reason why the run ended before its last row, ``None`` at its regular end."""
@@ -153,10 +158,23 @@ class _Submission:
                     await self._take_over(number)
                 return stopped
             idle = 0 if results or running else idle + 1
+            if not running:
+                await self._stop_if_none_is_able()
             if idle >= _IDLE_POLLS and not warned:
                 warned = True
                 logger.warning("no worker is consuming this run: start some", extra={"job": self._store.job})
             await asyncio.wait([aborting], timeout=_POLL)
+
+    async def _stop_if_none_is_able(self) -> None:
+        """Stop the run if no worker can open the source; the logs of the workers have the reasons of each."""
+        if time.monotonic() < self._look_at:
+            return
+        self._look_at = time.monotonic() + _UNABLE_POLL
+        if not (unable := await self._store.unable()):
+            return
+        workers = {worker.name for worker in await _reached(self._docket.workers())}
+        if workers and not workers - unable.keys():
+            await self._store.stop(f"no worker can open the source: {next(iter(unable.values()))}")
 
     async def _chunks(self) -> AsyncIterator[int]:
         """Iterate over the numbers of chunks with a pending row."""
@@ -263,8 +281,8 @@ async def serve(
             ) as publitrac:
                 await serve(PublitracV2Sink(publitrac.v2), shared.state())
 
-    A worker that is shut down or cancelled finishes its calls in flight; other workers send the rest of its
-    chunks after `redelivery`.
+    A worker that is shut down or cancelled finishes its calls in flight, and hands the rest of its chunks to
+    other workers at once. One that cannot open the source hands its chunks on and takes no more of that run.
 
     Args:
         sink: sink of an open client, which must share its limit with all others of the account.
@@ -285,33 +303,54 @@ async def serve(
     if concurrency < 1 or chunks < 1 or redelivery <= 0:
         raise ConfigurationError("concurrency and chunks must be at least 1, redelivery above 0 s")
     shutdown = shutdown or Shutdown()
+    entered: list[Docket] = []
+
+    async def hand_on(chunk: ChunkTask, task: str) -> None:
+        # At once, and not when docket notices that this process has ended.
+        await entered[0].add(_TASK, key=f"{chunk.job}:{chunk.number}:{token_hex(4)}")(task)
+
     worker = ChunkWorker(
         sink, state, sources=sources, concurrency=concurrency, shutdown=shutdown, hooks=hooks
     )
     leaving = asyncio.Event()
 
     async def send_chunk(task: str, retry: Retry = Retry.forever(delay=_RETRY_DELAY)) -> None:  # noqa: ARG001, B008  (docket reads the default)
+        chunk = ChunkTask.from_json(task)
         try:
-            await worker.execute(ChunkTask.from_json(task))
+            finished = not worker.is_unable(chunk.job) and await worker.execute(chunk)
+            if not finished:
+                await _reached(hand_on(chunk, task))
         except asyncio.CancelledError:
             # Until docket knows that this process ends, it takes cancellation for the end of the chunk.
             await leaving.wait()
             raise
+        if worker.is_unable(chunk.job):
+            # A worker that waits here asks docket for no more tasks.
+            await worker.wait_for_another_job(chunk.job)
 
     try:
         # docket waits for ever for an unreachable Redis, and for rights that it lacks; the state store tells.
         await state.check(queue=True)
         async with _docket(state, {_TASK: send_chunk}) as docket:
-            await _consume(docket, chunks, redelivery, shutdown, leaving)
+            entered.append(docket)
+            await _consume(
+                docket,
+                name=worker.name,
+                chunks=chunks,
+                redelivery=redelivery,
+                shutdown=shutdown,
+                leaving=leaving,
+            )
     finally:
         await asyncio.shield(worker.aclose())
 
 
 async def _consume(
-    docket: Docket, chunks: int, redelivery: float, shutdown: Shutdown, leaving: asyncio.Event
+    docket: Docket, *, name: str, chunks: int, redelivery: float, shutdown: Shutdown, leaving: asyncio.Event
 ) -> None:
     async with Worker(
         docket,
+        name=name,
         concurrency=chunks,
         redelivery_timeout=timedelta(seconds=redelivery),
         schedule_automatic_tasks=False,

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from publitrac_async.bulk.errors import SourceError
+from publitrac_async.bulk.errors import SourceError, SourceUnavailable
 from publitrac_async.bulk.rows import Item
 from publitrac_async.bulk.sources.delimited import DelimitedFile
 from publitrac_async.bulk.sources.file import FileSource
@@ -63,14 +63,14 @@ def open_source(
         case {"kind": "named", "name": str(name)}:
             known = sources or {}
             if name not in known:
-                raise SourceError(f"this process has no source named {name}: start the worker with it")
+                raise SourceUnavailable(f"this process has no source named {name}: start the worker with it")
             return NamedSource(name, known[name])
         case {"kind": str(kind), "path": str(path), **options}:
             try:
                 return _class_of(kind)(Path(path), **options)
             except TypeError:
                 pass
-    raise SourceError("the reference of a source is invalid: do all processes run the same version?")
+    raise SourceUnavailable("the reference of a source is invalid: do all processes run the same version?")
 
 
 def _class_of(kind: str) -> Callable[..., FileSource]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
 import secrets
+import socket
 import time
 import traceback
 from collections.abc import Sequence
@@ -13,7 +16,7 @@ from typing import Any, Final
 from publitrac_async.bulk.distributed.ranges import RangeReader
 from publitrac_async.bulk.distributed.references import open_source
 from publitrac_async.bulk.distributed.tasks import ChunkTask, rows_hash
-from publitrac_async.bulk.errors import StateStoreError
+from publitrac_async.bulk.errors import SourceUnavailable, StateStoreError
 from publitrac_async.bulk.metrics import count_outcomes
 from publitrac_async.bulk.planning import MAYBE_SENT
 from publitrac_async.bulk.rows import Outcome, StagedRow, State
@@ -31,8 +34,14 @@ logger: Final = logging.getLogger("publitrac_async.docket")
 
 #: Number of workers that may lose a chunk before the job is stopped.
 _ATTEMPTS: Final = 20
+#: Seconds between two looks for another job.
+_POLL: Final = 2.0
 #: Number of jobs for which a worker keeps its reading position.
 _JOBS: Final = 4
+
+
+class _HandOnError(Exception):
+    """Another worker has to send the rest of the chunk."""
 
 
 class ChunkWorker:
@@ -64,17 +73,34 @@ class ChunkWorker:
         self._shutdown = shutdown
         self._hooks = tuple(hooks)
         self._readers: dict[str, RangeReader] = {}
+        #: Names this process in the logs, and to the process that started the job.
+        self.name: str = f"{socket.gethostname()}#{os.getpid()}"
+        self._unable: set[str] = set()
 
-    async def execute(self, task: ChunkTask) -> None:
+    def is_unable(self, job: str) -> bool:
+        """Return True if this process could not open the source of a job."""
+        return job in self._unable
+
+    async def wait_for_another_job(self, job: str) -> None:
+        """Wait until a job ends, or a shutdown."""
+        while not self._shutdown.requested and await self._store.is_current(job):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_POLL):
+                    await self._shutdown.draining.wait()
+
+    async def execute(self, task: ChunkTask) -> bool:
         """Send the rows of a chunk that have no outcome yet.
+
+        Returns:
+            False if another worker has to send the rest: this process was asked to end, or cannot open the
+            source.
 
         Raises:
             StateStoreError: the state store does not respond; the chunk has to be executed again.
-            CancelledError: this process was asked to end; another worker has to execute the chunk.
         """
         claim = await self._store.claim(task.job, task.number)
         if claim is None:
-            return
+            return True
         async with claim:
             outcomes: dict[int, Outcome] = {}
             started = time.monotonic()
@@ -89,6 +115,8 @@ class ChunkWorker:
             emit(self._hooks, ChunkStarted(**names))
             try:
                 stopped = await self._execute(task, claim, outcomes) is not None
+            except _HandOnError:
+                return False
             except BaseException as error:
                 failure = error
                 raise
@@ -103,6 +131,7 @@ class ChunkWorker:
                         error=None if failure is None else type(failure).__name__,
                     ),
                 )
+            return True
 
     async def aclose(self) -> None:
         """Close the sources."""
@@ -120,6 +149,16 @@ class ChunkWorker:
                 raise
             logger.warning("chunk %d was left to others: %s", task.number, error.message, extra=fields)
             return error.message
+        except SourceUnavailable as error:
+            self._unable.add(task.job)
+            logger.warning(
+                "%s takes no more of this run, which other workers carry on: %s",
+                self.name,
+                error.message,
+                extra=fields,
+            )
+            await self._store.report_unable(task.job, self.name, error.message)
+            raise _HandOnError from None
         except PublitracError as error:
             stopped = f"{type(error).__name__}: {error.message}"
         except Exception as error:  # noqa: BLE001  (a chunk that always fails must not be redelivered for ever)
@@ -129,7 +168,7 @@ class ChunkWorker:
             kind = type(error).__name__
             logger.error("%s in chunk %d\n%s", kind, task.number, place, extra=fields | {"error": kind})  # noqa: TRY400
         if stopped is not None and self._shutdown.requested:
-            raise asyncio.CancelledError
+            raise _HandOnError
         if stopped is not None and stopped != STOPPED_ELSEWHERE:
             await claim.stop(stopped)
         await claim.end(stopped)

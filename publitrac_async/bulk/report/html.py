@@ -56,6 +56,8 @@ def render(report: Report) -> str:
     ended = (
         f"Stopped before the last row: {report.stopped}." if report.stopped else "The run went to its end."
     )
+    left = [f" {count:,} rows are left because of {why}" for why, count in report.pending_reasons.items()]
+    ended += "".join(left)
     begun = f"{report.started_at:%Y-%m-%d %H:%M:%S} UTC"
     facts = f"by {report.sink}, begun {begun}, {format_duration(report.seconds)}. {ended}"
     body = [

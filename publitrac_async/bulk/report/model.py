@@ -79,6 +79,8 @@ class Report:
         errors: number of rows by kind of error.
         warnings: cells that look damaged, by column and kind; they were sent as they are.
         withheld: number of rows by flag of consent whose "no" was not sent.
+        pending_reasons: number of pending rows by the error of their last call, the most frequent ones. Rows
+            that were never sent are not among them: `stopped` says why.
         rejections: the first rejected rows, at most 100. The result files list all.
         superseded: the first duplicates, at most 100. The result files list all.
         verification: result of reading back, ``None`` without it.
@@ -104,6 +106,7 @@ class Report:
     errors: Mapping[str, int]
     warnings: tuple[CellWarning, ...] = ()
     withheld: Mapping[str, int] = field(factory=dict)
+    pending_reasons: Mapping[str, int] = field(factory=dict)
     rejections: tuple[Rejection, ...]
     superseded: tuple[Duplicate, ...]
     verification: Verification | None = None

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any, ClassVar, Final
 
 from publitrac_async.bulk.cells import strip
-from publitrac_async.bulk.errors import SourceError
+from publitrac_async.bulk.errors import SourceError, SourceUnavailable
 from publitrac_async.bulk.rows import Row
 from publitrac_async.bulk.sources.lines import has_byte_lines
 
@@ -93,7 +93,7 @@ class FileSource(abc.ABC):
         try:
             return self.path.open("rb")
         except OSError as error:
-            raise SourceError(f"{self.name} cannot be read: {error.strerror}") from None
+            raise SourceUnavailable(f"{self.name} cannot be read: {error.strerror}") from None
 
 
 class TextFile(FileSource):

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 
-from publitrac_async.bulk.errors import StateStoreError
+from publitrac_async.bulk.errors import StateStoreError, StateStoreInUse
 
 T = TypeVar("T")
 
@@ -179,7 +179,7 @@ class Database:
     def _explain(self, error: sqlite3.Error) -> StateStoreError:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in _IN_USE:
-            return StateStoreError("another process is using the state store: wait until its run ends")
+            return StateStoreInUse("another process is using the state store: wait until its run ends")
         if code in _FULL:
             return StateStoreError(
                 "the state store cannot be written: the disk is full or failing", retryable=True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
@@ -82,6 +82,18 @@ class SharedStateStore(StateStore, Protocol):
 
     async def results(self, after: int) -> Sequence[ChunkResult]:
         """Return the results of chunks, except the first `after`."""
+        ...
+
+    async def report_unable(self, job: str, worker: str, reason: str) -> None:
+        """Record that a worker cannot open the source of a job."""
+        ...
+
+    async def is_current(self, job: str) -> bool:
+        """Return True while a job is the current one and was not stopped."""
+        ...
+
+    async def unable(self) -> Mapping[str, str]:
+        """Return the workers that cannot open the source of the job, with their reasons."""
         ...
 
     async def running(self) -> int:

@@ -256,7 +256,7 @@ async def test_a_run_of_one_process_shares_limit_and_token(
     assert sandbox.journal.count(method="delayedSync") == 10
     assert sandbox.journal.count(method="getToken") == 1
     keys = {key.rpartition(":")[2] for key in await server.keys()}
-    assert {"token"} <= keys <= {"token", "rate"}
+    assert keys == {"token", "rate", "processes"}
     # The sandbox of the command is nobody else's.
     code, _, err = await hosts.run("sync", path, "--sandbox", "--redis", "redis://127.0.0.1:1")
     assert code == 0, err
@@ -315,3 +315,32 @@ def test_doctor_says_when_redis_does_not_answer() -> None:
     done = run_alone("doctor", PUBLITRAC_REDIS_URL=f"redis://:{CANARIES[2]}@127.0.0.1:1")
     assert done.returncode == 2
     assert "unusable: Redis does not respond (ConnectionError)" in done.stdout
+
+
+async def test_options_come_from_the_environment(hosts: Hosts, tmp_path: Path) -> None:
+    path = write(tmp_path / "leads.csv", 10)
+    hosts._variables |= {"PUBLITRAC_SYNC_EXECUTOR": "docket", "PUBLITRAC_WORKER_CONCURRENCY": "3"}
+    process = await hosts.start("worker")
+    assert process.stdout is not None
+    assert b"with 3 calls in flight each" in await process.stdout.readline()
+    process_of_run = await hosts.start("sync", path, "--json")
+    out, _ = await output(process_of_run)
+    assert json.loads(out.splitlines()[-1])["accepted"] == 10
+    await asked_to_end(process)
+
+
+async def test_a_second_run_waits_if_asked_to(hosts: Hosts, server: Server, tmp_path: Path) -> None:
+    path = write(tmp_path / "leads.csv", 10)
+    first = OwnRedisState(server.url, account=hosts._variables["PUBLITRAC_API_KEY"])
+    await first.open("elsewhere", run="another")
+    code, _, err = await hosts.run("sync", path, "--executor", "docket")
+    assert code == 2
+    assert "another process is using the state store" in err
+    waiting = await hosts.start("sync", path, "--executor", "docket", "--wait", "--json", "--reset", *QUICK)
+    assert waiting.stderr is not None
+    assert b"waiting" in await waiting.stderr.readline()
+    await first.aclose()
+    worker = await hosts.worker()
+    out, _ = await output(waiting)
+    assert json.loads(out.splitlines()[-1])["accepted"] == 10
+    await asked_to_end(worker)

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Final
 
-from publitrac_async.bulk.errors import StateStoreError
+from publitrac_async.bulk.errors import StateStoreError, StateStoreInUse
 from publitrac_async.bulk.rows import Outcome, State
 from publitrac_async.bulk.state.base import Entry, UnknownRow
 from publitrac_async.bulk.state.redis import scripts
@@ -29,6 +29,8 @@ logger: Final = logging.getLogger("publitrac_async.shared")
 LEASE: Final = 30.0
 #: Seconds for a restart of Redis that does not end a run.
 TIMEOUT: Final = 30.0
+#: Seconds that Redis remembers which workers cannot open the source of a job.
+_UNABLE_LIFE: Final = 7 * 24 * 3600
 
 
 class RedisStateStore:
@@ -141,7 +143,7 @@ class RedisStateStore:
             wait=False,
         )
         if result == b"held":
-            raise StateStoreError(
+            raise StateStoreInUse(
                 "another process is using the state store: wait until its run ends; if it was killed, the "
                 f"state store is free in {math.ceil(details[0] / 1000)} s at most",
                 retryable=True,
@@ -247,6 +249,23 @@ class RedisStateStore:
         if self.job is not None and job != self.job.encode():
             raise StateStoreError(LOST)
         return None if reason is None else str(reason.decode())
+
+    async def report_unable(self, job: str, worker: str, reason: str) -> None:
+        """Record that a worker cannot open the source of a job."""
+        key = self._connection.key(f"state:{self._name}:unable:{job}")
+        await self._keys.ask(lambda: self._connection.command("HSET", key, worker, reason))
+        await self._keys.ask(lambda: self._connection.command("EXPIRE", key, _UNABLE_LIFE))
+
+    async def is_current(self, job: str) -> bool:
+        """Return True while a job is the current one and was not stopped."""
+        current, reason = await self._keys.read("HMGET", "job", "id", "stopped")
+        return bool(current == job.encode() and reason is None)
+
+    async def unable(self) -> dict[str, str]:
+        """Return the workers that cannot open the source of the job, with their reasons."""
+        key = self._connection.key(f"state:{self._name}:unable:{self.job}")
+        found = await self._keys.ask(lambda: self._connection.command("HGETALL", key))
+        return {worker.decode(): reason.decode() for worker, reason in found.items()}
 
     async def running(self) -> int:
         """Count the claimed chunks of the job; a killed worker counts until its lease ends."""
