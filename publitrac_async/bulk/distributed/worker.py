@@ -74,7 +74,7 @@ class ChunkWorker:
         self._hooks = tuple(hooks)
         self._readers: dict[str, RangeReader] = {}
         #: Names this process in the logs, and to the process that started the job.
-        self.name: str = f"{socket.gethostname()}#{os.getpid()}"
+        self.name: str = f"{socket.gethostname()}#{os.getpid()}-{secrets.token_hex(2)}"
         self._unable: set[str] = set()
 
     def is_unable(self, job: str) -> bool:
