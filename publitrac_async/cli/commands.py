@@ -181,7 +181,15 @@ def reconcile_rows(**chosen: Any) -> None:
 
 
 @commands.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="TCP port; a free one by default.")
+@click.option(
+    "--allow-host",
+    "allowed_hosts",
+    multiple=True,
+    metavar="NAME",
+    help="Name it is reached by, needed for a --host that other machines reach; again for more names.",
+)
 @click.option(
     "--rate",
     type=click.IntRange(min=1),
@@ -190,9 +198,9 @@ def reconcile_rows(**chosen: Any) -> None:
     help="Calls a second that it allows.",
 )
 @click.option("--database", type=options.PATH, help="File that keeps the leads; by default they are lost.")
-def sandbox(port: int, rate: int, database: Path | None) -> None:
-    """Run an emulated PUBLITRAC on this machine until Ctrl-C."""
-    _run(sandbox_server.serve(port=port, rate=rate, database=database))
+def sandbox(**chosen: Any) -> None:
+    """Run an emulated PUBLITRAC on this machine until Ctrl-C, with a page that shows it."""
+    _run(sandbox_server.serve(**chosen))
 
 
 @commands.command()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import signal
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ from publitrac_async.cli.exits import CommandError
 
 
 def load_sandbox() -> Any:
-    """The package of the sandbox.
+    """Return the package of the sandbox.
 
     Raises:
         CommandError: its extra is not installed.
@@ -27,29 +30,57 @@ def load_sandbox() -> Any:
     raise CommandError(message)
 
 
-async def serve(*, port: int, rate: int, database: Path | None) -> int:
-    """Run the sandbox until it is interrupted. Its credentials are those of the vendor's documents."""
-    started = [False]
+async def serve(
+    *, host: str, port: int, allowed_hosts: Collection[str], rate: int, database: Path | None
+) -> int:
+    """Run the sandbox until a signal. Its credentials are those of the vendor's documents.
 
-    def show(sandbox: Any) -> None:
-        started[0] = True
-        say(f"Emulated PUBLITRAC at {sandbox.base_url}, {rate} calls a second. Ctrl-C ends it.")
-        say("For another shell:")
-        say(f"  export PUBLITRAC_BASE_URL={sandbox.base_url}")
-        say(f"  export PUBLITRAC_API_KEY={sandbox.api_key}")
-        say(f"  export PUBLITRAC_USERNAME={sandbox.username} PUBLITRAC_PASSWORD={sandbox.password}")
+    Args:
+        host: the address to listen on.
+        port: the TCP port; 0 for a free one.
+        allowed_hosts: names it is reached by, beside loopback ones.
+        rate: calls a second that it allows.
+        database: the file that keeps the records; None for memory.
 
+    Returns:
+        The exit status: `OK` after SIGTERM, `INTERRUPTED` after Ctrl-C.
+
+    Raises:
+        CommandError: the extra is not installed, or the address cannot be used.
+    """
     module = load_sandbox()
+    ended = asyncio.Event()
+    listening = False
     try:
-        await module.serve_forever(
-            started=show,
+        sandbox = module.Sandbox(
+            host=host,
             port=port,
+            allowed_hosts=allowed_hosts,
             rate_limit=rate,
             database=":memory:" if database is None else str(database),
         )
+        async with sandbox:
+            with suppress(NotImplementedError):  # Windows
+                asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+            listening = True
+            _show(sandbox, rate)
+            await ended.wait()
+    except ValueError as error:
+        raise CommandError(str(error)) from None
     except OSError as error:
-        raise CommandError(f"port {port} cannot be used: {error.strerror}", ExitStatus.ABORTED) from None
+        message = f"port {port} of {host} cannot be used: {error.strerror}"
+        raise CommandError(message, ExitStatus.ABORTED) from None
     except asyncio.CancelledError:
-        if not started[0]:
+        if not listening:
             raise
-    return ExitStatus.INTERRUPTED
+        return ExitStatus.INTERRUPTED
+    return ExitStatus.OK
+
+
+def _show(sandbox: Any, rate: int) -> None:
+    say(f"Emulated PUBLITRAC at {sandbox.base_url}, {rate} calls a second. Ctrl-C ends it.")
+    say(f"Watch it: {sandbox.inspector_url}")
+    say("For another shell:")
+    say(f"  export PUBLITRAC_BASE_URL={sandbox.base_url}")
+    say(f"  export PUBLITRAC_API_KEY={sandbox.api_key}")
+    say(f"  export PUBLITRAC_USERNAME={sandbox.username} PUBLITRAC_PASSWORD={sandbox.password}")

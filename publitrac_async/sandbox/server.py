@@ -30,6 +30,9 @@ _silent.disabled = True
 _MAX_HEAD_BYTES = 128 * 1024
 """Room for a getLeads query in the URL; h11's own default is 16 KiB."""
 
+_ON_THIS_MACHINE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - no address to listen on
+"""Addresses that stand for every address, and those to call in their place."""
+
 _BACKLOG = 1024
 """Connections that may wait to be accepted: a burst of hundreds must not run into TCP's retry timers."""
 
@@ -99,6 +102,7 @@ class Sandbox(SandboxCore):
         if self._server is None or not self._server.sockets:
             raise RuntimeError("the sandbox does not listen: use `async with` or `serve_in_thread`")
         host, port = self._server.sockets[0].getsockname()[:2]
+        host = _ON_THIS_MACHINE.get(host, host)
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     @property

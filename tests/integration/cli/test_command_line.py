@@ -234,6 +234,28 @@ async def test_get_shows_a_lead(sandbox: Sandbox) -> None:
     assert "nobody@example.com" not in done.stderr
 
 
+def test_the_sandbox_links_its_page_and_ends_politely(tmp_path: Path) -> None:
+    arguments = ("--host", "0.0.0.0", "--allow-host", "sandbox", "--database", tmp_path / "leads.sqlite")
+    with subprocess.Popen(
+        command("sandbox", *arguments),
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment(PYTHONUNBUFFERED=""),
+    ) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(2)]
+        assert re.fullmatch(r"Watch it: http://127\.0\.0\.1:\d+/_sandbox/\n", lines[1])
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+
+
+def test_the_sandbox_is_not_opened_by_accident() -> None:
+    done = run("sandbox", "--host", "0.0.0.0")
+
+    assert done.returncode == 2
+    assert "allowed_hosts" in done.stderr
+
+
 def test_the_sandbox_runs_until_it_is_interrupted(few: Path) -> None:
     process = subprocess.Popen(
         command("sandbox", "--rate", 200),
