@@ -164,15 +164,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=300.0)
     options = parser.parse_args()
     asyncio.run(count(options.leads, options.chunks))
+    far = (0.0004,) * 8 + (0.03, 0.1, 0.2, 0.3) * 2
     for setting in (
-        Setting(concurrency=2, seconds=options.seconds),
-        Setting(concurrency=4, seconds=options.seconds),
-        Setting(concurrency=20, seconds=options.seconds),
-        Setting(concurrency=100, call_meter=4, seconds=options.seconds),
-        Setting(concurrency=100, call_meter=32, seconds=options.seconds),
-        Setting(concurrency=100, call_meter=64, seconds=2 * options.seconds),
-        Setting(concurrency=100, call_meter=4, seconds=options.seconds, to_redis=(0.0002, 0.020)),
-        Setting(concurrency=100, call_meter=4, seconds=options.seconds, to_redis=(0.0002, 0.060)),
+        Setting(to_redis=(0.001,) * 4, seconds=options.seconds),
+        Setting(to_redis=(0.3,), seconds=options.seconds),
+        Setting(to_redis=far, seconds=options.seconds),
+        Setting(to_redis=far, seconds=options.seconds, jitter=0.02, blocked=0.04),
+        Setting(to_redis=(0.001,) * 100, seconds=options.seconds),
     ):
         print(*described(run_virtual(simulate(setting))), sep="\n  ")
 
