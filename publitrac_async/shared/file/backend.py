@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from publitrac_async.config import CALLS_PER_SECOND, is_integer
 from publitrac_async.errors import ConfigurationError
@@ -12,6 +13,9 @@ from publitrac_async.shared.file.limiter import GUARD, FileRateLimiter
 from publitrac_async.shared.file.record import Record
 from publitrac_async.shared.file.tokens import FileTokenStore
 from publitrac_async.transport.secret import Secret, seal
+
+if TYPE_CHECKING:
+    from publitrac_async.bulk.state.sqlite import SqliteStateStore
 
 
 class SharedFile:
@@ -53,6 +57,7 @@ class SharedFile:
         if not is_integer(rate_limit) or rate_limit < 1 or not per > 0 or not guard >= 0:
             raise ConfigurationError("rate_limit, per and guard must be positive numbers")
         record = Record(None if path is None else Path(path), sealed, clock=clock)
+        self._path = record.path
         self._limiter = FileRateLimiter(record, rate_limit, per, guard=guard, clock=clock)
         self._tokens = FileTokenStore(record, clock=clock)
 
@@ -65,6 +70,23 @@ class SharedFile:
     def tokens(self) -> FileTokenStore:
         """The token."""
         return self._tokens
+
+    def state(self, name: str = "default") -> SqliteStateStore:
+        """Return a new state store for `sync_leads`, in a file beside this one.
+
+        One process at a time has it; the next one can open it when that run has ended, or was killed.
+
+        Args:
+            name: name of the state store: one for each destination of the account.
+
+        Raises:
+            ConfigurationError: the name has other characters than letters, digits, ``-`` and ``_``.
+        """
+        from publitrac_async.bulk.state.sqlite import SqliteStateStore  # noqa: PLC0415  (clients do not load bulk)
+
+        if not name.replace("-", "").replace("_", "").isalnum():
+            raise ConfigurationError("the name of a state store has letters, digits, - and _")
+        return SqliteStateStore(self._path.with_name(f"{self._path.name}-{name}.sqlite"))
 
     def __repr__(self) -> str:
         return f"SharedFile({self._limiter!r})"

@@ -87,7 +87,8 @@ class Record:
             raise ConfigurationError("this system cannot share through a file: use a Redis URL")
         self.clock = clock
         self._account = _hash(account.reveal(), 16)
-        self._path = locate(path, self._account.hex())
+        #: The file.
+        self.path: Path = locate(path, self._account.hex())
         self._boot = boot()
         self._fd = -1
         self._process = -1
@@ -187,7 +188,7 @@ class Record:
 
     def _replaced(self) -> bool:
         try:
-            there = self._path.stat()
+            there = self.path.stat()
         except OSError:
             return True
         here = os.fstat(self._fd)
@@ -196,7 +197,7 @@ class Record:
     def _open(self) -> None:
         self.close()
         try:
-            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise ConfigurationError(f"the shared file cannot be opened: {error.strerror}") from None
         self._fd = fd
@@ -214,7 +215,7 @@ class Record:
             raise ConfigurationError("the shared file is not a plain file")
         if found.st_mode & 0o007:
             raise ConfigurationError("the shared file holds a token and is open to all users: chmod 600")
-        kind = network_file_system(self._path, found.st_dev)
+        kind = network_file_system(self.path, found.st_dev)
         if kind is not None:
             raise ConfigurationError(
                 f"the shared file is on a network file system ({kind}): name a local place, or use Redis"
@@ -258,7 +259,7 @@ class Record:
         os.pwrite(self._fd, fields, _IDENTITY.size)
 
     def __repr__(self) -> str:
-        return f"Record({self._path})"
+        return f"Record({self.path})"
 
 
 def boot() -> bytes:
