@@ -8,6 +8,7 @@ import heapq
 import math
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Final, cast
 
@@ -132,6 +133,7 @@ class RedisRateLimiter:
         #: Times of reserved departures, and the end of the last one, by the clock of this process.
         self._slots: list[float] = []
         self._known = -math.inf
+        self._departures: deque[float] = deque()
         #: Redis may have lost its memory, or be another server.
         self._unsure = False
         self._waiting = self._asked = 0
@@ -191,7 +193,10 @@ class RedisRateLimiter:
                 await self._sleep(wait)
                 return False
             heapq.heappop(self._slots)
-            return wait >= -_LATE
+            if wait < -_LATE:
+                return False
+            self._departures.append(self._clock())
+            return True
         if self._failure:
             failure, self._failure = self._failure, ""
             await self._do_without(failure)
@@ -206,9 +211,13 @@ class RedisRateLimiter:
         await asyncio.sleep(max(seconds, 0.001))
 
     def _reserve(self) -> None:
-        """Ask Redis for as many departures as callers wait, up to the share of this process."""
+        """Ask Redis for departures for callers that wait or are expected, up to the share of the process."""
         share = max(1, self._reserved // self._processes)
-        wanted = min(share, self._waiting) - len(self._slots) - self._asked
+        # A client lets few calls wait here: twice as many as in the last second may come in the next one.
+        while self._departures and self._departures[0] < self._clock() - _RESERVED:
+            self._departures.popleft()
+        expected = self._waiting + (2 * len(self._departures) if self._waiting else 0)
+        wanted = min(share, expected) - len(self._slots) - self._asked
         if wanted < 1 or len(self._requests) >= (_REQUESTS if self._server.settled else 1):
             return
         self._asked += wanted
