@@ -176,7 +176,8 @@ class Lanes:
 
 
 def _gate(concurrency: int | None, limiter: RateLimiter, clock: Callable[[], float]) -> ConcurrencyGate:
-    if concurrency is None and isinstance(limiter, Unlimited):
+    # A limiter that reserves departures at a distance has to see the callers that wait.
+    if concurrency is None and (isinstance(limiter, Unlimited) or getattr(limiter, "reserves", False)):
         concurrency = CONCURRENCY
     if concurrency is not None:
         return ConcurrencyGate(concurrency)

@@ -119,6 +119,8 @@ class RedisRateLimiter:
     ) -> None:
         #: Read by the client, which opens as many connections as the rate needs.
         self.rate: Rate = Rate(calls, per=per)
+        #: Read by the client, which lets several calls wait here at once.
+        self.reserves: bool = True
         self._connection = connection
         self._interval = (per + guard) / calls
         self._reserved = max(1, math.floor(_RESERVED / self._interval))
