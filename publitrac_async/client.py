@@ -46,6 +46,7 @@ class PublitracOptions(ClientOptions, total=False):
     auth_in: Placement
     api_key_param: str
     v1_shapes: V1Shapes | None
+    repair: bool
 
 
 class PublitracClient(BaseClient):
