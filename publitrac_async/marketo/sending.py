@@ -29,7 +29,7 @@ from publitrac_async.marketo.paging import MarketoPage, MarketoPager, ValuePart
 from publitrac_async.marketo.records import Batch
 from publitrac_async.transport.auth import Authorization, SharedToken, StaticCredentials, Token, TokenStore
 from publitrac_async.transport.base import BaseClient
-from publitrac_async.transport.events import AttemptEnded, Event, Hook
+from publitrac_async.transport.events import Hook
 from publitrac_async.transport.limits import RateLimiter, Unlimited, limiter_for
 from publitrac_async.transport.operation import Answer, Call, Operation
 from publitrac_async.transport.secret import Secret, seal
@@ -87,12 +87,13 @@ class MarketoBase(BaseClient):
             timeout=timeout,
             concurrency=concurrency,
             transport=transport,
-            hooks=(self._watch, *hooks),
+            hooks=hooks,
             log_failures=log_failures,
             trust_env=trust_env,
             allow_insecure_http=allow_insecure_http,
         )
         self._successes = 0
+        self._transport.reporter.on_attempt = self._watch
         names = ("client_id", "client_secret")
         self._identity = StaticCredentials(
             Authorization(
@@ -254,14 +255,14 @@ class MarketoBase(BaseClient):
         value, life = await self._transport.request_token(call, limiter=self._uncounted)
         return Token(value=value, ttl=life, expires_at=asked + life)
 
-    def _watch(self, event: Event) -> None:
+    def _watch(self, operation: Operation, failure: BaseException | None) -> None:
         """Allow fewer calls in flight after code 615, and more again after successes."""
-        if not isinstance(event, AttemptEnded) or event.operation == GET_TOKEN.name:
+        if operation is GET_TOKEN:
             return
-        if event.code == _TOO_MANY_AT_ONCE:
+        if isinstance(failure, PublitracError) and failure.code == _TOO_MANY_AT_ONCE:
             self._successes = 0
             self._transport.gate.narrow()
-        elif event.error is None:
+        elif failure is None:
             self._successes += 1
             if self._successes % MARKETO_RECOVERY == 0:
                 self._transport.gate.widen()

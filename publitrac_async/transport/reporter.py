@@ -69,6 +69,8 @@ class Reporter:
         self._numbers = itertools.count(1)
         self._prefix = secrets.token_hex(4)
         self._addresses: dict[str | None, tuple[str, int]] = {}
+        #: Called at the end of each attempt, before the hooks, by a client that adapts to responses.
+        self.on_attempt: Callable[[Operation, BaseException | None], None] | None = None
         #: Calls in the queue.
         self.queued: int = 0
         #: Calls that left the queue and have not ended.
@@ -131,6 +133,8 @@ class Reporter:
         """Note the end of an attempt."""
         record.attempt = None
         record.status = attempt.status
+        if self.on_attempt is not None:
+            self.on_attempt(record.operation, failure)
         if record.seen is None and not logger.isEnabledFor(logging.DEBUG):
             return
         now = self._clock()

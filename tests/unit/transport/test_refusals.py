@@ -71,3 +71,9 @@ async def test_preparing_a_lead_is_no_call() -> None:
         with pytest.raises(PublitracError):
             publitrac.v2.prepare(Lead())
     assert events == []
+
+
+def test_clients_add_no_hooks() -> None:
+    """A call without hooks pays for no event."""
+    for client in clients():
+        assert client._transport.reporter._hooks == ()
