@@ -47,7 +47,7 @@ class SandboxApp:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
         elif scope["type"] != "http":
-            raise ValueError(f"The sandbox speaks HTTP, not {scope['type']}.")
+            raise ValueError(f"the sandbox speaks HTTP, not {scope['type']}")
         elif self._control.claims(scope["path"], scope["headers"]):
             await self._handle_control(scope, receive, send)
         else:

@@ -1,4 +1,4 @@
-"""The SQLite database that holds what the emulated vendors know."""
+"""The SQLite database with the records of the emulated vendors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Database:
             path: A file, or `:memory:`.
 
         Raises:
-            ValueError: If the file is something else than a sandbox database.
+            ValueError: the file is something else than a sandbox database.
         """
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self.lock = threading.RLock()
@@ -35,7 +35,7 @@ class Database:
                 self._connection.execute(f"PRAGMA {pragma}")
         except sqlite3.DatabaseError as error:
             self._connection.close()
-            raise ValueError("The database file is not an SQLite database; choose another file.") from error
+            raise ValueError("the database file is not an SQLite database; choose another file") from error
         except ValueError:
             self._connection.close()
             raise
@@ -54,7 +54,7 @@ class Database:
             self._connection.execute(f"PRAGMA user_version = {_LAYOUT}")
         elif (application_id, layout) != (_APPLICATION_ID, _LAYOUT):
             raise ValueError(
-                "The database file was not made by this version of the sandbox; choose another file."
+                "the database file was not made by this version of the sandbox; choose another file"
             )
 
     @property

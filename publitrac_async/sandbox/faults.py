@@ -43,68 +43,74 @@ def _pairs(headers: Iterable[Iterable[str]]) -> tuple[tuple[str, str], ...]:
 
 @frozen
 class Fault:
-    """One rule. `kind` says what goes wrong:
+    """One rule of misbehaviour.
 
-    - `status`: respond with `status` (default 503) with `body` and `retry_after`.
+    `kind` names it:
+
+    - `status`: respond with `status` (default 503), `body` and `retry_after`.
     - `delay`: wait `seconds` before the call is handled, then go on (also to other faults).
     - `drop`: close the connection without a response.
     - `cut`: send the head and `cut_after` bytes of the real response's body, then break the connection.
     - `malformed`: damage the real response, HTTP 200; variants `truncated` and `misnested`.
-    - `html`: a maintenance page with HTTP 200 (or `status`, `body`).
-    - `empty`: the real response without its body.
-    - `redirect`: respond with `status` (default 302) with `location`.
+    - `html`: send a maintenance page with HTTP 200 (or `status`, `body`).
+    - `empty`: send the real response without its body.
+    - `redirect`: respond with `status` (default 302) and `location`.
     - `encoding`: send the real response as `latin-1` (declared), `latin-1-undeclared`, `utf-16`, `utf-8-bom`.
     - `gzip`: send the real response with `Content-Encoding: gzip`.
     - `revoke_tokens`: make every v2 token stale, then go on.
 
-    `drop` and `cut` need the real server: in-process they raise `ConnectionResetError`.
-    """  # noqa: D415 - the list belongs to the first sentence
+    `drop` and `cut` need a connection: in-process they raise `ConnectionResetError`.
 
-    kind: str = field(validator=in_(KINDS))
+    Attributes:
+        kind: the kind of fault.
+        match: `v1`, `v2`, a method such as `syncLead`, or both as `v1.syncLead`; None for every call.
+        times: the number of calls that the rule strikes; None until it is cleared.
+        after: the number of matching calls that pass first.
+        probability: the chance that a matching call is struck.
+        seed: the seed of that chance: the same calls in the same order are struck again.
+        apply: True to execute the call although the response is spoiled. Default: False for `status`, `drop`,
+            `html` and `redirect`, True for the kinds that need the real response.
+        variant: the variant of `malformed` and `encoding`; default `truncated` and `latin-1`.
+        status: the HTTP status of `status`, `html` and `redirect`.
+        body: the body of `status` and `html`.
+        content_type: the Content-Type of `status` and `html`.
+        retry_after: the Retry-After of `status`: seconds, a date or any text.
+        headers: further headers of `status`, `html` and `redirect`.
+        seconds: the seconds that `delay` waits.
+        location: the target of `redirect`.
+        cut_after: the bytes of the body that `cut` lets through.
+        chunked: True if `cut` sends the response chunked instead of with Content-Length.
+        reset: True to reset the connection (RST), False to close it (FIN). By default `cut` resets and `drop`
+            closes.
+    """
+
+    kind: str = field(validator=in_(tuple(KINDS)))
     match: str | None = field(default=None, validator=optional(instance_of(str)), kw_only=True)
-    """`v1`, `v2`, a method such as `syncLead`, or both as `v1.syncLead`; None for every call."""
     times: int | None = field(default=1, validator=_require_positive_or_none, kw_only=True)
-    """How often the rule strikes; None until it is cleared."""
     after: int = field(default=0, validator=and_(instance_of(int), ge(0)), kw_only=True)
-    """How many matching calls pass first."""
     probability: float = field(default=1.0, validator=and_(ge(0), le(1)), kw_only=True)
-    """Chance that a matching call is struck."""
     seed: int = field(default=0, validator=instance_of(int), kw_only=True)
-    """Seed of that chance: the same calls in the same order are struck again."""
     apply: bool | None = field(default=None, validator=optional(instance_of(bool)), kw_only=True)
-    """Whether the service executes the call although the response is spoiled. Default: no for `status`,
-    `drop`, `html` and `redirect`, yes for the kinds that need the real response."""
     variant: str | None = field(default=None, kw_only=True)
-    """Variant of `malformed` and `encoding`; default `truncated` and `latin-1`."""
     status: int | None = field(
         default=None, validator=optional(and_(instance_of(int), ge(200), le(599))), kw_only=True
     )
-    """HTTP status of `status`, `html` and `redirect`."""
     body: str | None = field(default=None, validator=optional(instance_of(str)), kw_only=True)
-    """Body of `status` and `html`."""
     content_type: str | None = field(default=None, validator=optional(instance_of(str)), kw_only=True)
-    """Content-Type of `status` and `html`."""
     retry_after: str | int | float | None = field(default=None, kw_only=True)
-    """Retry-After of `status`: seconds, a date or any text."""
     headers: tuple[tuple[str, str], ...] = field(default=(), converter=_pairs, kw_only=True)
-    """Further headers of `status`, `html` and `redirect`."""
     seconds: float = field(default=0.0, validator=ge(0), kw_only=True)
-    """How long `delay` waits."""
     location: str | None = field(default=None, validator=optional(instance_of(str)), kw_only=True)
-    """Target of `redirect`."""
     cut_after: int = field(default=0, validator=and_(instance_of(int), ge(0)), kw_only=True)
-    """Bytes of the body that `cut` lets through."""
     chunked: bool = field(default=False, validator=instance_of(bool), kw_only=True)
-    """Whether `cut` sends the response chunked instead of with Content-Length."""
     reset: bool | None = field(default=None, validator=optional(instance_of(bool)), kw_only=True)
-    """Whether the connection is reset (RST) or closed (FIN). Default: `cut` resets, `drop` closes."""
 
     def __attrs_post_init__(self) -> None:
         """Check what depends on more than one value."""
         if self.variant is not None and self.variant not in KINDS[self.kind]:
-            raise ValueError(f"The fault {self.kind!r} has no variant {self.variant!r}.")
+            raise ValueError(f"the fault {self.kind!r} has no variant {self.variant!r}")
         if self.kind == "redirect" and self.location is None:
-            raise ValueError("A redirect needs a location.")
+            raise ValueError("a redirect needs a location")
         values = [
             self.content_type,
             self.location,
@@ -114,21 +120,21 @@ class Fault:
         if not all(_HEADER_VALUE.fullmatch(value or "") for value in values) or not all(
             _HEADER_NAME.fullmatch(name) for name, _ in self.headers
         ):
-            raise ValueError("A header holds characters that HTTP cannot carry.")
+            raise ValueError("a header holds characters that HTTP cannot carry")
 
     @property
     def applies(self) -> bool:
-        """Whether the service executes a call that this fault strikes."""
+        """True if the service executes a call that this fault strikes."""
         return self.kind not in _WITHOUT_CALL if self.apply is None else self.apply
 
     @property
     def decides_response(self) -> bool:
-        """Whether this fault changes the response; at most one such fault strikes a call."""
+        """True if this fault changes the response; at most one such fault strikes a call."""
         return self.kind not in _ACTIONS
 
     @property
     def resets(self) -> bool:
-        """Whether the connection is reset instead of closed."""
+        """True if the connection is reset instead of closed."""
         return self.kind == "cut" if self.reset is None else self.reset
 
     @classmethod
@@ -136,13 +142,13 @@ class Fault:
         """Create a fault from a JSON object with the names of this class.
 
         Raises:
-            ValueError: If a name is unknown or a value does not fit.
+            ValueError: a name is unknown or a value does not fit.
         """
         try:
             return cls(**document)
         except (TypeError, ValueError) as error:
             reason = error.args[0] if error.args else "unusable value"
-            raise ValueError(f"Not a fault: {reason}") from error
+            raise ValueError(f"not a fault: {reason}") from error
 
 
 @define

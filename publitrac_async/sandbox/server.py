@@ -164,7 +164,7 @@ class Sandbox(SandboxCore):
         )
 
     def lead(self, email: str) -> dict[str, str] | None:
-        """Return the oldest lead with an e-mail by vendor names, None if there is none."""
+        """Return the oldest lead with an e-mail by vendor names, None without such a lead."""
         return next(iter(self.publitrac.found_leads(email)), None)
 
     def leads(self) -> list[dict[str, str]]:
@@ -194,7 +194,7 @@ class Sandbox(SandboxCore):
     def serve_in_thread(self) -> Iterator[Self]:
         """Listen in a thread, in an event loop for the sandbox alone, until the `with` block ends.
 
-        Tests with and without `async`, and programs that run an event loop of their own, can call it alike.
+        Tests with and without `async`, and programs with another event loop, can call it alike.
 
         ```python
         with Sandbox().serve_in_thread() as sandbox:

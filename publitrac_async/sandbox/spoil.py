@@ -1,4 +1,4 @@
-"""How a fault changes a response. Pure functions: response in, response out."""
+"""The changes that faults make to a response: pure functions from a response to a response."""
 
 from __future__ import annotations
 

@@ -35,11 +35,11 @@ async def drop(send: Send, *, reset: bool) -> None:
     """Close the connection without a response.
 
     Args:
-        send: What the server handed to the application.
-        reset: Whether the peer gets RST instead of FIN.
+        send: the function that the server handed to the application.
+        reset: True to send RST instead of FIN.
 
     Raises:
-        ConnectionResetError: If there is no connection, because the application runs in-process.
+        ConnectionResetError: there is no connection, because the application runs in-process.
     """
     await _break(_cycle(send), reset=reset)
 
@@ -50,14 +50,14 @@ async def cut(
     """Send a head and the beginning of a body, then break the connection.
 
     Args:
-        send: What the server handed to the application.
+        send: the function that the server handed to the application.
         status: HTTP status of the head.
-        headers: Headers of the head; without `content-length` the body is sent chunked.
-        body: The beginning of the body.
-        reset: Whether the peer gets RST instead of FIN.
+        headers: headers of the head; without `content-length` the body is sent chunked.
+        body: the beginning of the body.
+        reset: True to send RST instead of FIN.
 
     Raises:
-        ConnectionResetError: If there is no connection, because the application runs in-process.
+        ConnectionResetError: there is no connection, because the application runs in-process.
     """
     cycle = _cycle(send)
     await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -72,7 +72,7 @@ async def cut(
 
 
 def _unsent(transport: asyncio.Transport) -> int:
-    """Return how many bytes are still on this side, in the transport or in the kernel."""
+    """Return the number of bytes that are still on this side, in the transport or in the kernel."""
     waiting = transport.get_write_buffer_size()
     connection = transport.get_extra_info("socket")
     if sys.platform == "linux" and not waiting and connection is not None:
@@ -84,7 +84,7 @@ def _unsent(transport: asyncio.Transport) -> int:
 def _cycle(send: Send) -> _Cycle:
     cycle = getattr(send, "__self__", None)
     if not hasattr(cycle, "transport") or not hasattr(cycle, "disconnected"):
-        raise ConnectionResetError("The sandbox broke the connection.")
+        raise ConnectionResetError("the sandbox broke the connection")
     return cast("_Cycle", cycle)
 
 

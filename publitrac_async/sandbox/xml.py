@@ -55,13 +55,13 @@ def parse(document: bytes) -> Node:
     """Read a document.
 
     Args:
-        document: The bytes as sent; the XML declaration tells their encoding.
+        document: the bytes as sent; the XML declaration tells their encoding.
 
     Returns:
         The root element.
 
     Raises:
-        InvalidXmlError: If the document is not well-formed, has a document type, is nested too deeply or has
+        InvalidXmlError: the document is not well-formed, has a document type, is nested too deeply or has
             too many elements.
     """
     reader = _Reader()
@@ -74,7 +74,7 @@ def parse(document: bytes) -> Node:
     try:
         parser.Parse(document, True)
     except (expat.ExpatError, LookupError, UnicodeError) as error:
-        raise InvalidXmlError("The document is not well-formed.") from error
+        raise InvalidXmlError("the document is not well-formed") from error
     return reader.root()
 
 
@@ -89,12 +89,12 @@ class _Reader:
         return self._top.children[0]
 
     def doctype(self, *_: Any) -> None:
-        raise InvalidXmlError("A document type is not accepted.")
+        raise InvalidXmlError("a document type is not accepted")
 
     def start(self, name: str, _attributes: Any) -> None:
         self._elements += 1
         if len(self._open) > MAX_DEPTH or self._elements > MAX_ELEMENTS:
-            raise InvalidXmlError("The document is too deep or too large.")
+            raise InvalidXmlError("the document is too deep or too large")
         node = Node(name)
         self._open[-1].children.append(node)
         self._open.append(node)

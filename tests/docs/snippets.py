@@ -39,7 +39,17 @@ class Snippet:
         if "asyncio.run(" in self.code:
             await self._run_process(folder / "program.py")
         elif re.search(r"^(async )?def test_", self.code, re.MULTILINE):
-            options = ("-q", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto", "--rootdir", str(folder))
+            options = (
+                "-q",
+                "-p",
+                "no:cacheprovider",
+                "-p",
+                "pytest_publitrac",
+                "-o",
+                "asyncio_mode=auto",
+                "--rootdir",
+                str(folder),
+            )
             await self._run_process(folder / "test_program.py", "-m", "pytest", *options)
         else:
             # The lines of the page, so that a traceback shows where the reader would look.

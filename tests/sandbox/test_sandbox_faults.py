@@ -397,5 +397,5 @@ class TestRules:
         ],
     )
     def test_unusable_rules(self, options):
-        with pytest.raises(ValueError, match="Not a fault"):
+        with pytest.raises(ValueError, match="not a fault"):
             Fault.from_document(options)

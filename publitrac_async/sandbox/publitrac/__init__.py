@@ -1,1 +1,1 @@
-"""The emulated PUBLITRAC account: what v1 and v2 both read and write."""
+"""The emulated PUBLITRAC account: the records that v1 and v2 share."""

@@ -30,9 +30,9 @@ class PublitracAccount:
         """Open the account.
 
         Args:
-            database: Where it is kept.
-            clock: Tells the time.
-            settings: Choices the documents leave open.
+            database: the place of its records.
+            clock: the clock of the service.
+            settings: choices the documents leave open.
         """
         self._database = database
         self.clock = clock = clock.in_zone(settings.time_zone)
@@ -66,7 +66,7 @@ class PublitracAccount:
         """Add records; see `seeding.seed` for what a document holds.
 
         Raises:
-            ValueError: If something cannot be used; then nothing is added.
+            ValueError: something cannot be used; then nothing is added.
         """
         with self._database.transaction():
             seed(self, document)
@@ -103,7 +103,7 @@ class PublitracAccount:
         """Return the leads the account holds now, oldest first.
 
         Args:
-            email: Only those with this e-mail.
+            email: only those with this e-mail.
         """
         with self._database.lock:
             self.queue.process_due()
@@ -115,7 +115,7 @@ class PublitracAccount:
         self.tokens.revoke()
 
     def process_now(self) -> int:
-        """Process everything `delayedSync` has queued and return how much that was."""
+        """Process everything `delayedSync` has queued and return its number."""
         return self.queue.process_all()
 
     def reset(self) -> None:

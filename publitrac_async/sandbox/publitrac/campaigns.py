@@ -67,8 +67,8 @@ class CampaignStore:
         """Store a new campaign.
 
         Args:
-            fields: Some of `CAMPAIGN_FIELDS`; token, type and dates have defaults.
-            campaign_id: Its id; the next free one if not given.
+            fields: some of `CAMPAIGN_FIELDS`; token, type and dates have defaults.
+            campaign_id: its id; the next free one if not given.
         """
         now = self._clock.text()
         defaults = {

@@ -1,6 +1,6 @@
 """Leads that v2 accepted and that are processed a little later (PUBLITRAC API V2, Synchronize a lead).
 
-Nothing runs in the background: whoever looks at the account first lets it process what has become due.
+Nothing runs in the background: the first look at the account processes the leads that have become due.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from publitrac_async.sandbox.publitrac.validation import LeadInput, LeadRefusedE
 
 
 class DelayedQueue:
-    """What `delayedSync` accepted, and what became of it where that is not a stored lead."""
+    """The leads that `delayedSync` accepted, and the rejections of those that are no lead."""
 
     def __init__(
         self,
@@ -31,11 +31,11 @@ class DelayedQueue:
         """Create the tables if the database has none.
 
         Args:
-            database: Where the queue lives.
-            clock: Tells when a lead is due.
-            sync: Stores leads.
-            delay: Seconds between acceptance and processing.
-            ignore_case: Whether `Email` is taken for `email`.
+            database: the place of the queue.
+            clock: the clock of the service.
+            sync: the writer of leads.
+            delay: seconds between acceptance and processing.
+            ignore_case: True if `Email` is taken for `email`.
         """
         self._database = database
         self._clock = clock
@@ -63,15 +63,15 @@ class DelayedQueue:
         )
 
     def process_due(self) -> int:
-        """Process what is due and return how much that was."""
+        """Process the leads that are due and return their number."""
         return self._process(self._clock.monotonic())
 
     def process_all(self) -> int:
-        """Process the whole queue, due or not, and return how much that was."""
+        """Process the whole queue, due or not, and return its length."""
         return self._process(float("inf"))
 
     def pending(self) -> int:
-        """Return how many leads wait."""
+        """Return the number of leads that wait."""
         count: int = self._database.execute("SELECT count(*) FROM publitrac_delayed").fetchone()[0]
         return count
 
@@ -88,7 +88,7 @@ class DelayedQueue:
         return [{"due": max(due - now, 0.0), "document": json.loads(document)} for due, document in rows]
 
     def rejections(self) -> list[dict[str, str]]:
-        """Return what could not be processed: e-mail, reason and time of each."""
+        """Return the rejected leads: e-mail, reason and time of each."""
         rows = self._database.execute("SELECT email, reason, at FROM publitrac_rejections ORDER BY id")
         return [{"email": email, "reason": reason, "at": at} for email, reason, at in rows]
 

@@ -89,10 +89,10 @@ _EMAIL: Final = re.compile(
 
 
 def is_custom_field_name(name: str) -> bool:
-    """Tell whether a name can stand for a custom field: an XML name that no native field has."""
+    """Return True if a name can be that of a custom field: an XML name that no native field has."""
     return bool(_XML_NAME.fullmatch(name)) and name not in FIELD_BY_NAME and name != CUSTOM_FIELDS
 
 
 def is_email(text: str) -> bool:
-    """Tell whether a text is an e-mail address: ASCII, one `@`, a domain with a dot."""
+    """Return True if a text is an e-mail address: ASCII, one `@`, a domain with a dot."""
     return len(text) <= 254 and bool(_EMAIL.fullmatch(text))

@@ -1,4 +1,4 @@
-"""What leads did: visits, clicks and filled forms, and the forms that exist."""
+"""The history of leads: visits, clicks and filled forms; and the forms that exist."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class HistoryStore:
         self._database.execute("INSERT OR IGNORE INTO publitrac_forms (name) VALUES (?)", [name])
 
     def has_form(self, name: str) -> bool:
-        """Tell whether a form exists."""
+        """Return True if a form exists."""
         found = self._database.execute("SELECT 1 FROM publitrac_forms WHERE name = ?", [name]).fetchone()
         return found is not None
 

@@ -93,7 +93,7 @@ class LeadStore:
         return found, self.count(condition, parameters)
 
     def count(self, condition: str = "1", parameters: Sequence[Any] = ()) -> int:
-        """Return how many leads an SQL condition holds for."""
+        """Return the number of leads for which an SQL condition holds."""
         statement = f"SELECT count(*) FROM publitrac_leads WHERE {condition}"  # noqa: S608 - built by `where`
         count: int = self._database.execute(statement, parameters).fetchone()[0]
         return count
@@ -106,9 +106,9 @@ class LeadStore:
         """Store a new lead.
 
         Args:
-            values: Native fields; `id`, `createdDate` and `lastUpdated` may be given, when a test seeds them.
-            custom: Custom fields.
-            at: When the lead was created.
+            values: native fields; `id`, `createdDate` and `lastUpdated` may be given, when a test seeds them.
+            custom: custom fields.
+            at: the time of creation.
 
         Returns:
             Its id.

@@ -23,7 +23,7 @@ class LeadList:
 
     @property
     def filtered(self) -> bool:
-        """Whether the list finds its leads by conditions."""
+        """True if the list finds its leads by conditions."""
         return self.conditions is not None
 
     def where(self) -> tuple[str, list[Any]]:

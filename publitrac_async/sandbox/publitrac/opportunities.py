@@ -27,7 +27,7 @@ OPPORTUNITY_FIELDS: Final = (
     "Created_Date",
     "Last_Updated",
 )
-"""What is returned beside `id`, in the order of the response."""
+"""The elements beside `id`, in the order of the response."""
 
 
 @frozen

@@ -28,7 +28,7 @@ class Condition:
 
     @property
     def supported(self) -> bool:
-        """Whether the field can exist and the operator is known."""
+        """True if the field can exist and the operator is known."""
         return (
             self.field in FIELD_BY_NAME or is_custom_field_name(self.field)
         ) and self.operator.lower() in OPERATORS

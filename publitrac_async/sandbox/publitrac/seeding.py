@@ -1,4 +1,4 @@
-"""Turning seed records into stored ones, without the checks that calls go through."""
+"""The way from seed records to stored ones, without the checks that calls go through."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def seed(account: Stores, document: Mapping[str, Any]) -> None:
     """Add records to an account.
 
     Args:
-        account: Where to add them.
-        document: Lists of records in the vendor's own names:
+        account: the account to add them to.
+        document: lists of records in the vendor's own names:
 
             - `leads`: fields; unknown names, and those in `customFields`, are custom fields. `id`,
               `createdDate` and `lastUpdated` may be given.
@@ -43,27 +43,27 @@ def seed(account: Stores, document: Mapping[str, Any]) -> None:
             - `opportunities`: the elements of getOpportunities, and `leads` as a list of `crmLeadId`.
 
     Raises:
-        ValueError: If a part is unknown, or a record cannot be used.
+        ValueError: a part is unknown, or a record cannot be used.
     """
     unknown = set(document) - set(_PARTS)
     if unknown:
-        raise ValueError(f"Nothing called {', '.join(sorted(unknown))} can be seeded.")
+        raise ValueError(f"nothing called {', '.join(sorted(unknown))} can be seeded")
     # In the order of the table: lists and opportunities need their leads.
     for part, seed_one in _PARTS.items():
         for record in document.get(part, ()):
             try:
                 seed_one(account, record)
             except sqlite3.IntegrityError as error:
-                raise ValueError(f"One of the {part} has the id or name of another one.") from error
+                raise ValueError(f"one of the {part} has the id or name of another one") from error
             except (AttributeError, LookupError, TypeError) as error:
-                raise ValueError(f"One of the {part} has the wrong shape: {error}.") from error
+                raise ValueError(f"one of the {part} has the wrong shape: {error}") from error
 
 
 def seed_text(value: Any) -> str:
     """Return a seeded value as the service stores it: texts, 0/1 for booleans, empty for None.
 
     Raises:
-        ValueError: If the value is a list or an object.
+        ValueError: the value is a list or an object.
     """
     if value is None:
         return ""
@@ -71,7 +71,7 @@ def seed_text(value: Any) -> str:
         return "1" if value else "0"
     if isinstance(value, str | int | float):
         return str(value)
-    raise ValueError("A seeded value must be a text, a number, a boolean or None.")
+    raise ValueError("a seeded value must be a text, a number, a boolean or None")
 
 
 def _seed_lead(account: Stores, record: Mapping[str, Any]) -> None:
@@ -92,7 +92,7 @@ def _seed_lead(account: Stores, record: Mapping[str, Any]) -> None:
 def _seed_list(account: Stores, record: Mapping[str, Any]) -> None:
     target = account.lists.find(record["name"]) or account.lists.create(record["name"])
     if target.filtered:
-        raise ValueError("A list and a view cannot share a name.")
+        raise ValueError("a list and a view cannot share a name")
     for email in record.get("leads", ()):
         account.lists.add(target, _found(account.leads.by_email(email), "list").id)
 
@@ -102,9 +102,9 @@ def _seed_view(account: Stores, record: Mapping[str, Any]) -> None:
         Condition(query["field"], query["operator"], seed_text(query["value"])) for query in record["queries"]
     ]
     if not all(condition.supported for condition in conditions):
-        raise ValueError("A view has a query on an unknown field or with an unknown operator.")
+        raise ValueError("a view has a query on an unknown field or with an unknown operator")
     if account.lists.find(record["name"]):
-        raise ValueError("A list or view with this name exists already.")
+        raise ValueError("a list or view with this name exists already")
     account.lists.create(record["name"], conditions)
 
 
@@ -129,13 +129,13 @@ def _seed_opportunity(account: Stores, record: Mapping[str, Any]) -> None:
 def _fields(record: Mapping[str, Any], known: Iterable[str]) -> dict[str, str]:
     unknown = set(record) - {"id", *known}
     if unknown:
-        raise ValueError(f"There is no element {', '.join(sorted(unknown))} here.")
+        raise ValueError(f"there is no element {', '.join(sorted(unknown))} here")
     return {name: seed_text(value) for name, value in record.items() if name != "id"}
 
 
 def _found(leads: list[Lead], owner: str) -> Lead:
     if not leads:
-        raise ValueError(f"The {owner} names a lead that does not exist.")
+        raise ValueError(f"the {owner} names a lead that does not exist")
     return leads[0]
 
 

@@ -1,4 +1,4 @@
-"""How a lead finds the record it belongs to, or becomes a new one (PUBLITRAC API reference, Sync Lead)."""
+"""The match between a lead and its record; a lead without one is new (PUBLITRAC API reference, Sync Lead)."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class LeadSync:
         """Create the rule book.
 
         Args:
-            leads: Where the leads are.
-            database: For transactions.
-            custom_fields: Custom fields that exist; None for any.
+            leads: where the leads are.
+            database: for transactions.
+            custom_fields: custom fields that exist; None for any.
             empty: the effect of an empty value.
-            move_history: Moves the history of one lead (first id) to another (second id).
+            move_history: moves the history of one lead (first id) to another (second id).
         """
         self._leads = leads
         self._database = database
@@ -61,15 +61,15 @@ class LeadSync:
         """Create or update a lead.
 
         Args:
-            lead: What was sent.
-            at: The time to record.
-            options: How to find the lead; by e-mail if not given.
+            lead: the lead as it was sent.
+            at: the time to record.
+            options: how to find the lead; by e-mail if not given.
 
         Returns:
             The lead's id.
 
         Raises:
-            LeadRefusedError: If the lead is not valid or its unicity key is not usable.
+            LeadRefusedError: the lead is not valid or its unicity key is not usable.
         """
         options = options or SyncOptions()
         problems = self.problems(lead) + _option_problems(lead, options)
@@ -99,7 +99,7 @@ class LeadSync:
         return problems
 
     def update(self, stored: Lead, lead: LeadInput, *, at: str) -> None:
-        """Write what was sent into a stored lead."""
+        """Write the fields of a lead into a stored one."""
         values: Mapping[str, str] = lead.values
         custom: Mapping[str, str] = lead.custom
         if self._empty == "ignored":

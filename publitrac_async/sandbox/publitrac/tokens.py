@@ -14,8 +14,8 @@ class TokenBook:
         """Create an empty book.
 
         Args:
-            clock: Tells the time.
-            ttl: Seconds a token lives after its last use.
+            clock: tells the time.
+            ttl: seconds a token lives after its last use.
         """
         self._clock = clock
         self._ttl = ttl
@@ -29,11 +29,11 @@ class TokenBook:
         return token
 
     def use(self, token: str) -> bool:
-        """Tell whether a token is alive; if so it lives on from now."""
+        """Return True if a token is alive; its life then begins again."""
         self._forget_expired()
         if token not in self._last_use:
             return False
-        # Last in use, last in the book: the oldest stand first.
+        # Last in use, last in the book: the oldest is first.
         del self._last_use[token]
         self._last_use[token] = self._clock.monotonic()
         return True

@@ -1,4 +1,4 @@
-"""What the service refuses in a lead (PUBLITRAC API reference, Codes d'erreurs)."""
+"""The reasons for which the service refuses a lead (PUBLITRAC API reference, Codes d'erreurs)."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class LeadRefusedError(Exception):
 
 
 def field_problems(lead: LeadInput, known_custom_fields: AbstractSet[str] | None) -> list[Problem]:
-    """Return what is wrong with the fields, e-mail excepted, in the order of the documents."""
+    """Return the problems of the fields, e-mail excepted, in the order of the documents."""
     problems = [
         Problem(None if kind == "datetime" else _CODES[kind], text, item.label)
         for item in NATIVE_FIELDS
@@ -74,7 +74,7 @@ def field_problems(lead: LeadInput, known_custom_fields: AbstractSet[str] | None
 
 
 def email_problems(email: str) -> list[Problem]:
-    """Return what is wrong with an e-mail address."""
+    """Return the problems of an e-mail address."""
     if not email:
         return [Problem(EMAIL_REQUIRED, "Email is required")]
     if not is_email(email):
@@ -98,7 +98,7 @@ def _value_problem(label: str, kind: Kind, value: str) -> str | None:
 
 
 def is_date(value: str) -> bool:
-    """Tell whether a value is a date, or a date with time, in the documented format."""
+    """Return True if a value is a date, or a date with time, in the documented format."""
     for form in ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S"):
         try:
             # strptime takes 2014-1-2 as well, the documents do not.
@@ -110,7 +110,7 @@ def is_date(value: str) -> bool:
 
 
 def is_integer(value: str) -> bool:
-    """Tell whether a value is an integer."""
+    """Return True if a value is an integer."""
     return bool(_INTEGER.fullmatch(value))
 
 

@@ -44,7 +44,7 @@ METHODS: Final[Methods] = {
 
 
 class PublitracV1:
-    """Respond to v1 calls from an account."""
+    """The v1 API in front of an account."""
 
     name = "v1"
 
@@ -52,9 +52,9 @@ class PublitracV1:
         """Create the API.
 
         Args:
-            account: What is read and written.
-            settings: Credentials and the choices the documents leave open.
-            limit: The limit, shared with v2.
+            account: the records.
+            settings: credentials, and the choices the documents leave open.
+            limit: the limit of calls.
         """
         self.limit = limit
         self._account = account
@@ -62,7 +62,7 @@ class PublitracV1:
         self._over_limit = _over_limit(settings)
 
     def claims(self, path: str) -> bool:
-        """Tell whether a path is v1's."""
+        """Return True if a path is v1's."""
         return path in (PATH, PATH + "/", self._settings.transaction_path)
 
     def read(self, request: Request) -> Call:

@@ -1,4 +1,4 @@
-"""What the v1 methods work with: the account, the parameters and the document of one call."""
+"""One call as its v1 method sees it: account, parameters and document."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ def business_key(sent: Parameters, document: Node | None) -> str | None:
     """Return what a call is about.
 
     Args:
-        sent: The parameters.
-        document: The XML in `query`, if it could be read.
+        sent: the parameters.
+        document: the XML in `query`, if it could be read.
 
     Returns:
         The lead's e-mail, several joined by commas; without one the id or name asked for; or None.

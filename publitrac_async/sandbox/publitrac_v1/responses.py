@@ -119,9 +119,9 @@ def lead_errors(problems: Sequence[Problem], lead: LeadInput, *, only_email: boo
     """Return the texts of `<error>` elements in the three forms of the documents.
 
     Args:
-        problems: What is wrong.
-        lead: The lead that was sent: errors name its e-mail, else its `crmLeadId`, else neither.
-        only_email: Whether errors always name the e-mail, as those of updateLead do.
+        problems: the reasons.
+        lead: the lead that was sent: errors name its e-mail, else its `crmLeadId`, else neither.
+        only_email: True if errors always name the e-mail, as those of updateLead do.
     """
     return [_lead_error(problem, lead, only_email=only_email) for problem in problems]
 

@@ -72,7 +72,7 @@ def update_lead(call: MethodCall) -> Envelope:
 
 
 def delete_lead(call: MethodCall) -> Envelope:
-    """Remove the lead with the e-mail, which stands in the parameter `email` or in a `<lead>` element."""
+    """Remove the lead with the e-mail from the parameter `email` or from a `<lead>` element."""
     email = call.annex(call.settings.email_parameters, ("lead", "email"))
     found = call.account.leads.by_email(email) if email else []
     if not found:

@@ -1,7 +1,7 @@
 """E-commerce transactions (PUBLITRAC API reference, E-Commerce Transactions).
 
-A path of its own with three parameters; the documents give neither the path nor any response but `200 OK`.
-What is refused here follows the sample: every value is a text, and `token` and `email` are the same inside
+Three parameters at a separate path; the documents give neither the path nor any response but `200 OK`.
+Refusals follow the sample: every value is a text, and `token` and `email` are the same inside
 and outside.
 """
 
@@ -19,7 +19,7 @@ from publitrac_async.sandbox.publitrac_v1.parameters import Parameters, text
 from publitrac_async.sandbox.settings import SandboxSettings
 
 METHOD: Final = "transaction"
-"""What the journal calls it; the vendor has no name for it."""
+"""The method's name in the journal; the vendor has no name for it."""
 
 
 def read(verb: str, sent: Parameters, account: PublitracAccount, settings: SandboxSettings) -> Call:

@@ -54,8 +54,8 @@ class PublitracSettings:
             Transactions).
         api_key_parameter: the spelling of the key's parameter in v1; the documents have both. Another
             spelling is no key.
-        credentials_in: the place of v1's credentials in a POST. Undocumented. Credentials elsewhere are
-            none.
+        credentials_in: the place of v1's credentials in a POST. Undocumented. Credentials elsewhere do
+            not count.
         bad_credentials_response: the HTTP status for wrong v1 credentials. Undocumented.
         unknown_method_response: the HTTP status for an unknown v1 method. Undocumented.
         failure_http_status: the HTTP status that carries a 9xxx status. Undocumented.
@@ -93,7 +93,7 @@ class PublitracSettings:
         operators: the operators of getLeads; others are refused. The documents show `like` only.
         conditions_combine: `and` if every condition of getLeads must hold, `or` if one suffices.
             Undocumented.
-        missing_lead_response: the response of the methods that get one lead when there is none: status
+        missing_lead_response: the response of the methods that get one lead when it is missing: status
             `9015` with a 9005 error, status `9005`, a success that is `empty` or holds a `blank` lead, or
             HTTP `404`. Undocumented.
         empty_form: the form of empty elements in v1 responses: a `pair` of tags as in the samples, one

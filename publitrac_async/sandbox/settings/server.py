@@ -18,7 +18,7 @@ class ServerSettings:
 
     Attributes:
         host: the address to listen on. An address that other machines reach needs `allowed_hosts`: the
-            sandbox has no protection of its own.
+            sandbox has no protection.
         port: the TCP port; 0 takes a free one.
         allowed_hosts: names under which the sandbox is reached, beside `localhost` and loopback addresses.
             The control side refuses requests for another `Host`, and every path those from a web page of

@@ -1,4 +1,4 @@
-"""What the emulated brokerage systems hold: offices, contacts, lead sources and leads."""
+"""The records of the emulated brokerage systems: offices, contacts, lead sources and leads."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class VitecAccount:
         """Create the tables if the database has none.
 
         Args:
-            database: Where everything is kept.
-            clock: Tells the time.
-            settings: The marketplace's name.
+            database: where everything is kept.
+            clock: tells the time.
+            settings: the marketplace's name.
         """
         self._database = database
         self._clock = clock
@@ -53,19 +53,19 @@ class VitecAccount:
                 `redistributor` (an agent's id); `leadSources` with `customerId`, `name` and `leadType`.
 
         Raises:
-            ValueError: If a part is unknown or a record cannot be used.
+            ValueError: a part is unknown or a record cannot be used.
         """
         unknown = set(document) - {"offices", "leadSources"}
         if unknown:
-            raise ValueError(f"Nothing called {', '.join(sorted(unknown))} can be seeded.")
+            raise ValueError(f"nothing called {', '.join(sorted(unknown))} can be seeded")
         with self._database.transaction():
             for office in document.get("offices", ()):
                 if not {"id", "customerId"} <= set(office) <= _OFFICE:
-                    raise ValueError("An office has id, customerId, focusAreas and redistributor.")
+                    raise ValueError("an office has id, customerId, focusAreas and redistributor")
                 self._insert("vitec_offices", office["customerId"], dict(office))
             for source in document.get("leadSources", ()):
                 if set(source) - {"leadType"} != {"customerId", "name"}:
-                    raise ValueError("A lead source has customerId, name and leadType.")
+                    raise ValueError("a lead source has customerId, name and leadType")
                 content = {"leadType": source.get("leadType", LEAD_TYPES[0]), "name": source["name"]}
                 self._insert("vitec_sources", source["customerId"], content)
 
@@ -174,7 +174,7 @@ class VitecAccount:
 
 
 def _keys(person: Mapping[str, Any]) -> list[str]:
-    """What makes two persons one."""
+    """Return the values that make two persons one."""
     names = tuple(value(person, (name,)).strip().casefold() for name in ("firstName", "lastName"))
     keys: set[tuple[str, ...]] = set()
     if number := value(person, ("socialSecurityNumber",)).strip():

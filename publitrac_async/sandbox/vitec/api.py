@@ -39,7 +39,7 @@ _SERIALIZATION: Final = "http://schemas.microsoft.com/2003/10/Serialization/"
 
 
 class Vitec:
-    """Respond to calls from an account."""
+    """The API in front of an account."""
 
     name = "vitec"
 
@@ -49,8 +49,8 @@ class Vitec:
         """Create the API.
 
         Args:
-            account: What is written.
-            settings: Passwords, and the choices the documents leave open.
+            account: the records.
+            settings: passwords, and the choices the documents leave open.
             limit: A limit; the documents state none.
         """
         self.limit = limit
@@ -58,7 +58,7 @@ class Vitec:
         self._settings = settings
 
     def claims(self, path: str) -> bool:
-        """Tell whether a path is Vitec's."""
+        """Return True if a path is Vitec's."""
         return path.startswith(PREFIX)
 
     def read(self, request: Request) -> Call:
@@ -112,7 +112,7 @@ class Vitec:
         return _created(self._account.create_lead(customer, lead), as_xml=as_xml)
 
     def _access(self, authorization: str, customer: str) -> int:
-        """Return 200, 401 for credentials nobody has, or 403 for those of another customer or group."""
+        """Return 200, 401 for unknown credentials, or 403 for those of another customer or group."""
         scheme, _, encoded = authorization.partition(" ")
         try:
             user, _, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
@@ -159,7 +159,7 @@ def _media_type(content_type: str) -> str:
 
 
 def _wants_xml(accept: str, sent_as: str) -> bool:
-    """Tell the format of the response: the first one that is accepted, else that of the request."""
+    """Return True if the response is XML: the first format that is accepted, else that of the request."""
     for entry in accept.split(","):
         if _media_type(entry) in _JSON_TYPES | _XML_TYPES:
             return _media_type(entry) in _XML_TYPES

@@ -23,7 +23,7 @@ class UnreadableError(Exception):
     """The body is no person lead.
 
     Attributes:
-        key: Where, as the service's response names it; empty for the body itself.
+        key: where, as the service's response names it; empty for the body itself.
     """
 
     def __init__(self, message: str, key: str = "") -> None:
@@ -35,7 +35,7 @@ def read_json(body: bytes) -> dict[str, Any] | None:
     """Read JSON; names in any case, unknown names are ignored. None if the body is `null` or empty.
 
     Raises:
-        UnreadableError: If the body is not JSON, or a value does not fit.
+        UnreadableError: the body is not JSON, or a value does not fit.
     """
     if not body.strip():
         return None
@@ -86,7 +86,7 @@ def read_xml(body: bytes) -> dict[str, Any] | None:
     """Read XML, forwards only: an element that comes after its place is ignored, without a word.
 
     Raises:
-        UnreadableError: If the body is not well-formed, has another root or a document type, or a value does
+        UnreadableError: the body is not well-formed, has another root or a document type, or a value does
             not fit.
     """
     if not body.strip():

@@ -1,6 +1,7 @@
-"""What the service refuses (Vitec's page, column "Information"; lengths from its pages for sibling calls).
+"""The values that the service refuses (Vitec's page, column "Information").
 
-The first three messages are the page's. The others are made up in its style: it publishes none.
+Lengths are those of its pages for sibling calls. The first three messages are the page's; the others are
+made up in its style.
 """
 
 from __future__ import annotations
