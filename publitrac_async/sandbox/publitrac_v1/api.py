@@ -78,7 +78,8 @@ class PublitracV1:
                 document = None
         method = text(sent, "method")
         call = MethodCall(self._account, self._settings, sent, document)
-        credentials = parameters(request, self._settings.credentials_in)
+        place = self._settings.credentials_in
+        credentials = sent if place == "either" else parameters(request, place)
         return Call(
             method=method,
             key=business_key(sent, document),
