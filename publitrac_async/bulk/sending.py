@@ -182,7 +182,9 @@ class Sender:
             kept_back = isinstance(error, LimiterUnavailable)
             self.limiter_unavailable |= kept_back
             if error is not None and (kept_back or is_fatal(error)):
-                self._stopped = self._stopped or f"{type(error).__name__}: {error.message}"
+                # What is fatal concerns the account, so the service's words do not quote a lead.
+                words = f' ("{error.vendor_message}")' if error.vendor_message else ""
+                self._stopped = self._stopped or f"{type(error).__name__}: {error.message}{words}"
         self._stopped = self._stopped or self._tracker.exceeded
 
 

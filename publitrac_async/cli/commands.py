@@ -225,6 +225,7 @@ def get(email: str, as_json: bool) -> None:
     show_default=True,
     help="Page of 100 leads to begin with, to go on after an interruption.",
 )
+@click.option("--skip-unreadable", is_flag=True, help="Go on behind a page that cannot be read.")
 def export(**chosen: Any) -> None:
     """Write leads to a file."""
     _run(run_export(ExportOptions(**chosen)))
@@ -317,7 +318,8 @@ def cli() -> None:
     except (ConfigurationError, BulkError) as error:
         _fail(error.message, ExitStatus.USAGE)
     except PublitracError as error:
-        _fail(f"{type(error).__name__}: {error}", ExitStatus.ABORTED)
+        words = "" if error.vendor_message is None else f'\nThe service says: "{error.vendor_message}"'
+        _fail(f"{type(error).__name__}: {error}{words}", ExitStatus.ABORTED)
     except BrokenPipeError:
         # Whoever read the output has left; Python would complain once more when it flushes it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -19,7 +19,7 @@ from publitrac_async.cli.tables import CsvTable, JsonLines, LeadWriter, Spooled
 from publitrac_async.cli.target import NewFile, StandardOutput, Target
 from publitrac_async.client import PublitracClient
 from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT
-from publitrac_async.errors import PublitracError
+from publitrac_async.errors import PublitracError, UnexpectedContent
 from publitrac_async.models import Lead
 from publitrac_async.pagination import Page, Pager
 from publitrac_async.v1.facade import V1
@@ -41,6 +41,7 @@ class ExportOptions:
     fields: str | None = None
     format: str | None = None
     page: int = 1
+    skip_unreadable: bool = False
 
     def kind(self) -> str:
         """What to write: ``csv``, ``jsonl`` or ``xlsx``.
@@ -107,7 +108,7 @@ async def run_export(options: ExportOptions) -> int:
     """Write leads to a file, page after page.
 
     Returns:
-        The exit status: 3 if cells were left empty because a workbook cannot hold them.
+        The exit status: 3 if a page was left out, or cells because a workbook cannot hold them.
 
     Raises:
         CommandError: an option makes no sense, or the file cannot be written.
@@ -136,26 +137,28 @@ async def run_export(options: ExportOptions) -> int:
 async def _export(leads: Pager[Lead], table: LeadWriter, target: Target, options: ExportOptions) -> int:
     progress = _Progress(options.page)
     try:
-        async for page in leads.pages():
+        async for page in leads.pages(skip_unreadable=options.skip_unreadable):
             if progress.count == 0 and options.kind() == "xlsx":
                 _check_rows(page)
             for lead in page.items:
                 table.write(fields_of(lead))
             target.file.flush()
             progress.note(page)
-    except (PublitracError, asyncio.CancelledError):
+    except (PublitracError, asyncio.CancelledError) as error:
         if progress.next_page > options.page:
             left_out = table.close()
             kept = target.keep()
             tell(f"{progress.count:,} leads, up to page {progress.next_page - 1}, went to {kept}.")
             tell(f"--page {progress.next_page}, with another file, brings the rest.")
-            _tell_all(left_out)
+            _tell_all([*progress.remarks(), *left_out])
+        if isinstance(error, UnexpectedContent) and not options.skip_unreadable:
+            tell(f"Page {progress.next_page} cannot be read: --skip-unreadable leaves it out and goes on.")
         raise
     left_out = table.close()
     target.finish()
     (tell if options.file == "-" else say)(f"{progress.count:,} leads in {target.name}.")
-    _tell_all(left_out)
-    return ExitStatus.REJECTED if left_out else ExitStatus.OK
+    _tell_all([*progress.remarks(), *left_out])
+    return ExitStatus.REJECTED if left_out or progress.unreadable else ExitStatus.OK
 
 
 def _tell_all(lines: Sequence[str]) -> None:
@@ -169,15 +172,37 @@ class _Progress:
     def __init__(self, page: int) -> None:
         self.count = 0
         self.next_page = page
+        #: Numbers of the pages that were left out, and of those that were repaired.
+        self.unreadable: list[int] = []
+        self._repaired: list[int] = []
         self._told = time.monotonic()
 
     def note(self, page: Page[Lead]) -> None:
         self.count += len(page.items)
         self.next_page = page.number + 1
+        if page.unreadable is not None:
+            self.unreadable.append(page.number)
+            tell(f"page {page.number:,} cannot be read and is left out: {page.unreadable.message}")
+        if page.repaired:
+            self._repaired.append(page.number)
         if time.monotonic() - self._told >= _PAUSE:
             self._told = time.monotonic()
             pages = f" of {page.pages:,}" if page.pages is not None else ""
             tell(f"page {page.number:,}{pages}: {self.count:,} leads")
+
+    def remarks(self) -> list[str]:
+        """Say which pages are not there as the service sent them."""
+        lines = []
+        if self.unreadable:
+            lines.append(f"Left out, since they cannot be read: pages {_numbers(self.unreadable)}.")
+        if self._repaired:
+            lines.append(f"Repaired, since they held wrong characters: pages {_numbers(self._repaired)}.")
+        return lines
+
+
+def _numbers(pages: Sequence[int]) -> str:
+    shown = ", ".join(f"{page:,}" for page in pages[:20])
+    return shown if len(pages) <= 20 else f"{shown} and {len(pages) - 20:,} more"
 
 
 def _writer_of(kind: str) -> Callable[[IO[bytes], Sequence[str] | None], LeadWriter]:

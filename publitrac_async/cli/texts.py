@@ -53,7 +53,7 @@ Exit status:
   0    all leads are there
   1    a page could not be read, or the file not be written
   2    it could not begin: options, configuration or file
-  3    cells are empty because a workbook cannot hold their text
+  3    a page was left out, or cells because a workbook cannot hold their text
   130  interrupted
 """
 
