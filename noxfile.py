@@ -62,11 +62,12 @@ def _group(name: str) -> list[str]:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, types, import contracts."""
+    """Style, types, import contracts, prose."""
     session.install("-e", ".[all]", *_group("lint"), *_group("test"), "nox")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("lint-imports")
+    session.run("python", "tests/support/prose.py", "publitrac_async")
     session.run("mypy")
     # Pyright, from a wheel that brings its own runtime.
     python = str(Path(session.bin) / "python")
