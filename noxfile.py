@@ -62,12 +62,11 @@ def _group(name: str) -> list[str]:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, types, import contracts, prose."""
+    """Style, types, import contracts."""
     session.install("-e", ".[all]", *_group("lint"), *_group("test"), "nox")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("lint-imports")
-    session.run("python", "tests/support/prose.py", "publitrac_async")
     session.run("mypy")
     # Pyright, from a wheel that brings its own runtime.
     python = str(Path(session.bin) / "python")
@@ -77,14 +76,13 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """The test suite, under another condition on each Python, so that no run repeats another one.
+    """The test suite: whole where it begins and ends, and between what depends on the version of Python.
 
-    The oldest Python takes the lowest allowed version of every dependency and runs everything, with
-    coverage. The newest one takes the newest versions and leaves out slow tests. Those between run what
-    depends on the Python version most, in development mode and without the C extensions of aiohttp.
+    The oldest Python also runs the slow tests, with coverage of the others. Those between the oldest and the
+    newest run in development mode.
     """
     oldest, newest = session.python == PYTHONS[0], session.python == PYTHONS[-1]
-    session.install("-e", ".[all]", *_group("test"), *(_lowest() if oldest and len(PYTHONS) > 1 else ()))
+    session.install("-e", ".[all]", *_group("test"))
     quick = ("-m", "not slow", "--ignore=tests/packaging")
     if session.posargs:
         session.run("python", "-X", "dev", "-m", "pytest", "-q", *session.posargs)
@@ -95,10 +93,15 @@ def tests(session: nox.Session) -> None:
     elif newest:
         session.run("pytest", "-q", *TWO_AT_ONCE, *quick)
     else:
-        without_extensions = {"AIOHTTP_NO_EXTENSIONS": "1"}
-        session.run(
-            *("pytest", "-q", *TWO_IN_DEVELOPMENT_MODE, *quick), *VERSION_DEPENDENT, env=without_extensions
-        )
+        session.run("pytest", "-q", *TWO_IN_DEVELOPMENT_MODE, *quick, *VERSION_DEPENDENT)
+
+
+@nox.session(default=False)
+def lowest(session: nox.Session) -> None:
+    """The quick tests with the lowest allowed version of every dependency, and without C extensions."""
+    session.install("-e", ".[all]", *_group("test"), *_lowest())
+    quick = ("-m", "not slow", "--ignore=tests/packaging")
+    session.run("pytest", "-q", *TWO_AT_ONCE, *quick, env={"AIOHTTP_NO_EXTENSIONS": "1"})
 
 
 def _lowest() -> list[str]:

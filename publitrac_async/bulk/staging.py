@@ -178,6 +178,25 @@ class Staging:
         )
         return dict(rows)
 
+    async def has_undecoded(self) -> bool:
+        """Return True if rows were rejected because of their encoding."""
+        return bool(await self._database.read("SELECT 1 FROM rows WHERE reason LIKE 'not utf-8%' LIMIT 1"))
+
+    async def reasons(self, limit: int, examples: int = 3) -> list[tuple[State, str, int, tuple[int, ...]]]:
+        """Group rejected, unknown and pending rows by reason: state, reason, count and first lines."""
+        found = []
+        for state, reason, count in await self._database.read(
+            "SELECT state, reason, count(*) FROM rows WHERE reason IS NOT NULL"
+            " AND state IN ('rejected', 'unknown', 'pending') GROUP BY 1, 2 ORDER BY 3 DESC, 2 LIMIT ?",
+            (limit,),
+        ):
+            lines = await self._database.read(
+                "SELECT line FROM rows WHERE state = ? AND reason = ? ORDER BY number LIMIT ?",
+                (state, reason, examples),
+            )
+            found.append((State(state), reason, count, tuple(line for (line,) in lines)))
+        return found
+
     async def superseded(self, limit: int) -> tuple[int, list[StagedRow]]:
         """Count the rows that a later row supersedes, and return the first of them."""
         condition, pattern = "state = 'skipped' AND reason LIKE ?", (f"{SUPERSEDED}%",)

@@ -18,8 +18,8 @@ from publitrac_async.bulk.mapping import ColumnMapping
 from publitrac_async.bulk.metrics import Monitor, Phase, RunMetrics
 from publitrac_async.bulk.outcomes import ErrorBudget
 from publitrac_async.bulk.planning import Resend, plan
-from publitrac_async.bulk.report.files import write_results, write_summary
-from publitrac_async.bulk.report.model import INTERRUPTED_READING, Duplicate, Rejection, Report
+from publitrac_async.bulk.report.files import prepare_folder, write_results, write_summary
+from publitrac_async.bulk.report.model import INTERRUPTED_READING, Duplicate, Reason, Rejection, Report
 from publitrac_async.bulk.rows import Item, State
 from publitrac_async.bulk.shutdown import Shutdown, cancelled
 from publitrac_async.bulk.sinks.base import Sink, content_hash
@@ -37,6 +37,8 @@ from publitrac_async.v2 import V2
 
 #: Maximum number of rejections and duplicates in a report.
 _LISTED: Final = 100
+#: Maximum number of reasons in a report.
+_REASONS: Final = 50
 
 
 async def sync_leads(
@@ -104,6 +106,8 @@ async def sync_leads(
     if verify is not None and not isinstance(target, PublitracSink):
         raise ConfigurationError("verify reads leads back from PUBLITRAC: it needs a sink of PUBLITRAC")
     path = Path(state) if isinstance(state, str | Path) else None
+    if path is not None and (not path.name or path.is_dir()):
+        raise StateStoreError("the state store needs the path of a file; this is a folder, or empty")
     if results_dir is None and path is not None:
         results_dir = path.with_suffix(".results")
     if executor is None:
@@ -148,6 +152,8 @@ class _Run:
         """Run all steps, and close afterwards what the run opened."""
         run = self.context
         self.executor.check(run)
+        if self.folder is not None:
+            prepare_folder(self.folder)
         run.metrics.begin_run(self.name, run.sink.name)
         try:
             report = await self._opened()
@@ -255,6 +261,10 @@ class _Run:
             pending=counts[State.PENDING],
             duplicates=duplicates,
             errors=await staging.error_counts(),
+            reasons=tuple(
+                Reason(state=state, reason=reason, count=count, lines=lines)
+                for state, reason, count, lines in await staging.reasons(limit=_REASONS)
+            ),
             warnings=tuple(self.context.transform.notes.warnings),
             withheld=dict(self.context.transform.notes.withheld),
             pending_reasons=await staging.pending_reasons(),
@@ -283,8 +293,9 @@ class _Run:
             if report.stopped != INTERRUPTED_READING:  # They would lack the rows that were not read.
                 await write_results(self.folder, self.context.staging, self.context.source)
             write_summary(self.folder, report)
-        except OSError as error:
-            reason = f"the result files cannot be written: {error.strerror}"
+        except Exception as error:  # noqa: BLE001  (the report survives whatever rows hold)
+            detail = error.strerror if isinstance(error, OSError) else type(error).__name__
+            reason = f"the result files cannot be written: {detail}"
             return evolve(report, stopped=report.stopped or reason, results_dir=None)
         return report
 

@@ -6,12 +6,18 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from publitrac_async.bulk import Report, Verification
+from publitrac_async.bulk import Report, State, Verification
 from publitrac_async.bulk.metrics import format_duration
+from publitrac_async.bulk.report.model import Reason
 from publitrac_async.cli.console import say
 from publitrac_async.cli.vendors import VENDORS
 
 _SHOWN: Final = 20
+_REASONS: Final = {
+    State.REJECTED: "Rejected:",
+    State.UNKNOWN: "May have been applied:",
+    State.PENDING: "Not sent:",
+}
 
 
 def write_report(report: Report, *, as_json: bool, sandbox: bool, state_store: str | None) -> None:
@@ -32,7 +38,9 @@ def lines_of(report: Report, *, sandbox: bool, state_store: str | None) -> Itera
         if count:
             yield f"{count:>9,}  {state}{_remark(report, state)}"
     yield f"{report.rows:>9,}  in all"
-    yield from _rows("Rejected:", report.rejected, [f"line {r.line}: {r.reason}" for r in report.rejections])
+    for state, title in _REASONS.items():
+        yield from _reasons(title, [each for each in report.reasons if each.state is state])
+    yield from _warnings(report)
     yield from _rows(
         "Superseded by a later row with the same address:",
         report.duplicates,
@@ -58,6 +66,32 @@ def _remarks(report: Report, state_store: str | None) -> Iterator[str]:
         yield f"Rows that may have arrived are not sent again: look them up at {vendor.service}{verb}."
     if report.results_dir is not None:
         yield f"Rows by outcome, summary and report: {report.results_dir}"
+
+
+def _reasons(title: str, reasons: Sequence[Reason]) -> Iterator[str]:
+    if not reasons:
+        return
+    yield title
+    for each in reasons[:_SHOWN]:
+        yield f"  {_place(each.count, each.lines)}: {each.reason}"
+    if len(reasons) > _SHOWN:
+        yield f"  and {len(reasons) - _SHOWN:,} more reasons"
+
+
+def _warnings(report: Report) -> Iterator[str]:
+    if report.warnings:
+        yield "Look damaged, and were sent as they are:"
+    for each in report.warnings[:_SHOWN]:
+        yield f"  {_place(each.count, each.lines)}, column {each.column}: {each.kind}"
+    for name, count in report.withheld.items():
+        yield f"Not sent: {count:,} rows that say no to {name}; sent, that would take an opt-out back."
+
+
+def _place(count: int, lines: Sequence[int]) -> str:
+    if count == 1:
+        return f"line {lines[0]}"
+    more = ", ..." if count > len(lines) else ""
+    return f"{count:,} rows (lines {', '.join(map(str, lines))}{more})"
 
 
 def _rows(title: str, count: int, rows: Sequence[str]) -> Iterator[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,7 @@ from publitrac_async.bulk.report.model import Report
 from publitrac_async.bulk.rows import EXTRA, RESERVED, StagedRow, State
 from publitrac_async.bulk.sources.file import FileSource
 from publitrac_async.bulk.staging import Staging
+from publitrac_async.errors import ConfigurationError
 from publitrac_async.models import Lead
 
 #: States of the rows by name of the file.
@@ -36,8 +39,12 @@ async def write_results(folder: Path, staging: Staging, source: object) -> None:
     _make(folder)
     table = source if isinstance(source, FileSource) and source.delimiter else None
     suffix = ".jsonl" if table is None else ".tsv" if table.delimiter == "\t" else ".csv"
-    encoding = table.encoding if table is not None and table.encoding else "utf-8"
+    declared = table.encoding if table is not None and table.encoding else "utf-8"
     for name, states in FILES.items():
+        encoding = declared
+        if encoding == "utf-8-sig" and name == "rejected" and await staging.has_undecoded():
+            # With a byte order mark the bytes of another encoding could never be read again.
+            encoding = "utf-8"
         with _replacing(folder / f"{name}{suffix}", encoding) as file:
             write = None
             if table is not None:
@@ -63,9 +70,44 @@ def write_summary(folder: Path, report: Report) -> None:
         file.write(render(report))
 
 
+def prepare_folder(folder: Path) -> None:
+    """Create the folder of the result files, and try to write to it.
+
+    Raises:
+        ConfigurationError: that is impossible.
+    """
+    try:
+        _make(folder)
+        with _replacing(folder / "summary.json.test", "utf-8"):
+            pass
+        (folder / "summary.json.test").unlink()
+    except OSError as error:
+        raise ConfigurationError(f"result files cannot be written to {folder}: {error.strerror}") from None
+
+
 def _make(folder: Path) -> None:
     # Result files hold personal data: no other user may read them.
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _escape(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Write undecodable bytes unchanged, and lone surrogates as their codes."""
+    assert isinstance(error, UnicodeEncodeError)
+    found = error.object[error.start : error.end]
+    written = b"".join(
+        bytes([ord(character) - 0xDC00])
+        if "\udc80" <= character <= "\udcff"
+        else character.encode("ascii", "backslashreplace")
+        for character in found
+    )
+    return written, error.end
+
+
+codecs.register_error("publitrac_async.escape", _escape)
 
 
 def _record(row: StagedRow) -> dict[str, Any]:
@@ -88,10 +130,11 @@ def _record(row: StagedRow) -> dict[str, Any]:
 def _replacing(path: Path, encoding: str) -> Iterator[IO[str]]:
     """Open a new file that replaces an old one only when it is complete."""
     part = path.with_name(f"{path.name}.part")
-    # Bytes that were not decodable are written unchanged.
-    errors = "strict" if encoding.startswith(("utf-16", "utf-32")) else "surrogateescape"
+    wide = encoding.startswith(("utf-16", "utf-32"))
+    errors = "backslashreplace" if wide else "publitrac_async.escape"
+    part.unlink(missing_ok=True)
     try:
-        with part.open("w", encoding=encoding, errors=errors, newline="") as file:
+        with open(part, "w", encoding=encoding, errors=errors, newline="", opener=_open_private) as file:
             yield file
         part.replace(path)
     finally:

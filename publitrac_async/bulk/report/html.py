@@ -45,6 +45,7 @@ table { border-collapse: collapse; width: 100%; }
 td, th { text-align: left; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid var(--line); }
 td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 svg { width: 100%; height: auto; } svg text { fill: var(--soft); font-size: 12px; }
+@media (max-width: 34rem) { svg text { font-size: 22px; } }
 .axis { stroke: var(--line); } .limit { stroke: #c8442f; stroke-dasharray: 6 4; stroke-width: 1.5; }
 .swatch { display: inline-block; width: .8em; height: .8em; margin-right: .5em; border-radius: 2px; }
 """
@@ -65,6 +66,8 @@ def render(report: Report) -> str:
         f"<p class=soft>{escape(facts)}</p>",
         "<h2>What became of the rows</h2>",
         _outcomes(report),
+        *_verification(report),
+        *_reasons(report),
         f"<h2>{_unit(report.timeline).capitalize()}</h2>",
         _rate_chart(report.timeline, report.rate_limit),
         "<h2>Outcomes over time</h2>",
@@ -72,7 +75,6 @@ def render(report: Report) -> str:
         "<h2>Errors by kind</h2>",
         _error_chart(report),
         *_rejections(report),
-        *_verification(report),
     ]
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -83,14 +85,44 @@ def render(report: Report) -> str:
     )
 
 
+def _meaning(report: Report, state: State) -> str:
+    if state is State.SKIPPED and report.skipped:
+        unchanged = report.skipped - report.duplicates
+        return f"{unchanged:,} unchanged since an earlier run, {report.duplicates:,} superseded by later rows"
+    return _MEANINGS[state]
+
+
 def _outcomes(report: Report) -> str:
     rows = "".join(
         f"<tr><td>{_swatch(state)}{state}</td>"
-        f"<td class=number>{count:,}</td><td class=soft>{_MEANINGS[state]}</td></tr>"
+        f"<td class=number>{count:,}</td><td class=soft>{_meaning(report, state)}</td></tr>"
         for state, count in report.counts.items()
     )
     total = f"<tr><td>in all</td><td class=number>{report.rows:,}</td><td></td></tr>"
     return f"<table>{rows}{total}</table>"
+
+
+def _reasons(report: Report) -> list[str]:
+    if not report.reasons:
+        return []
+    rows = "".join(
+        f"<tr><td>{_swatch(each.state)}{each.state}</td><td class=number>{each.count:,}</td>"
+        f"<td>{escape(each.reason)}<br><span class=soft>lines {', '.join(map(str, each.lines))}"
+        f"{', ...' if each.count > len(each.lines) else ''}</span></td></tr>"
+        for each in report.reasons
+    )
+    return ["<h2>Reasons</h2>", f"<table>{rows}</table>"]
+
+
+def _merged(timeline: Sequence[Bucket]) -> list[Bucket]:
+    """Join buckets of less than a second to their neighbours: their rate says nothing."""
+    merged: list[Bucket] = []
+    for bucket in timeline:
+        if merged and (merged[-1].seconds < 1 or bucket.seconds < 1):
+            merged[-1] = merged[-1].join(bucket)
+        else:
+            merged.append(bucket)
+    return merged
 
 
 def _rejections(report: Report) -> list[str]:
@@ -120,7 +152,7 @@ def _verification(report: Report) -> list[str]:
 def _rate_chart(timeline: Sequence[Bucket], limit: int | None) -> str:
     if not timeline:
         return _nothing("Nothing was sent.")
-    what = _unit(timeline)
+    what, timeline = _unit(timeline), _merged(timeline)
     rates = [
         (sum(bucket.outcomes.values()) if bucket.calls is None else bucket.calls) / bucket.seconds
         for bucket in timeline

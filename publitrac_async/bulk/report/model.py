@@ -46,6 +46,23 @@ class Rejection:
 
 
 @frozen(kw_only=True)
+class Reason:
+    """Rows that are rejected, unknown or pending for the same reason.
+
+    Attributes:
+        state: state of the rows.
+        reason: description, without personal data.
+        count: number of rows.
+        lines: lines of the first of them.
+    """
+
+    state: State
+    reason: str
+    count: int
+    lines: tuple[int, ...]
+
+
+@frozen(kw_only=True)
 class Duplicate:
     """A row that was skipped because a later row has the same key.
 
@@ -77,6 +94,7 @@ class Report:
         source_changed: true if the source has changed since the last run with this state store, ``None`` if
             unknown.
         errors: number of rows by kind of error.
+        reasons: reasons for rejected, unknown and pending rows, the most frequent first, at most 50.
         warnings: cells that look damaged, by column and kind; they were sent as they are.
         withheld: number of rows by flag of consent whose "no" was not sent.
         pending_reasons: number of pending rows by the error of their last call, the most frequent ones. Rows
@@ -104,6 +122,7 @@ class Report:
     stopped: str | None = None
     source_changed: bool | None = None
     errors: Mapping[str, int]
+    reasons: tuple[Reason, ...] = ()
     warnings: tuple[CellWarning, ...] = ()
     withheld: Mapping[str, int] = field(factory=dict)
     pending_reasons: Mapping[str, int] = field(factory=dict)

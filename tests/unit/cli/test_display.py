@@ -7,7 +7,7 @@ import pytest
 
 from publitrac_async.bulk import ExitStatus, Phase, Progress, Report, State, Verification
 from publitrac_async.bulk.metrics import format_duration
-from publitrac_async.bulk.report.model import Duplicate, Rejection
+from publitrac_async.bulk.report.model import Duplicate, Reason
 from publitrac_async.cli.display import Lines, describe
 from publitrac_async.cli.summary import lines_of
 from publitrac_async.cli.sync import exit_status
@@ -107,19 +107,24 @@ def test_exit_statuses(values: dict[str, Any], sandbox: bool, status: int) -> No
 
 
 def test_the_summary_adds_up_and_cuts_long_lists() -> None:
-    rejections = tuple(Rejection(line=line, reason="bad", code=None) for line in range(2, 102))
+    reasons = (
+        Reason(state=State.REJECTED, reason="revenue: not a number", count=149, lines=(2, 3, 4)),
+        Reason(state=State.REJECTED, reason="email: several", count=1, lines=(9,)),
+        Reason(state=State.PENDING, reason="no connection", count=7, lines=(5, 6, 7)),
+    )
     superseded = tuple(Duplicate(line=line, superseded_by=900) for line in range(200, 230))
     lines = list(
         lines_of(
             report(accepted=1000, rejected=150, skipped=40, duplicates=30, pending=7, stopped="interrupted",
-                   rejections=rejections, superseded=superseded),
+                   reasons=reasons, superseded=superseded),
             sandbox=False,
             state_store=None,
         )
     )  # fmt: skip
     assert "    1,197  in all" in lines
     assert "       40  skipped (30 superseded, 10 unchanged since an earlier run)" in lines
-    assert lines.count("  and 130 more") == 1
+    assert "  149 rows (lines 2, 3, 4, ...): revenue: not a number" in lines
+    assert "  line 9: email: several" in lines
+    assert lines[lines.index("Not sent:") + 1] == "  7 rows (lines 5, 6, 7, ...): no connection"
     assert lines.count("  and 10 more") == 1
-    assert sum(line.startswith("  line ") for line in lines) == 40
     assert "Stopped before the last row: interrupted." in lines
