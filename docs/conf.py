@@ -54,7 +54,12 @@ nitpick_ignore_regex = [
     # Aliases, and the keyword arguments of `Sandbox`: they are spelled out where they are used.
     (
         r"py:class",
-        r"Items?|NamedSources|ProgressListener|Placement|publitrac_async\.sandbox\.settings\.SandboxOptions",
+        (
+            r"Items?|NamedSources|ProgressListener|Placement|publitrac_async\.sandbox\.settings\.SandboxOptions"
+            r"|publitrac_async\.(client|transport\.base|marketo\.client|vitec\.client)\.\w+Options"
+            r"|publitrac_async\.bulk\.(transform\.Cell\w+|columns\.Columns|report\.model\.Reason)"
+            r"|publitrac_async\.sandbox\.(journal\.Received|content\.Content)"
+        ),
     ),
     # What stands beside such an alias is shown as it is written.
     (r"py:class", r"Path"),

@@ -100,7 +100,7 @@ class ReadAhead(Generic[P]):
         self._upcoming += 1
         self._unsent = token = object()
         # The task must not keep the reader alive.
-        reader = weakref.ref(self)
+        reader: weakref.ref[ReadAhead[Any]] = weakref.ref(self)
         fetched = _await(self._fetch, number, partial(_has_left, reader, token))
         task = asyncio.create_task(fetched, name=f"publitrac_async page {number}")
         task.add_done_callback(partial(_has_ended, reader, token))

@@ -57,9 +57,12 @@ _INNER_BLANKS: Final = re.compile("[\u00a0\u202f\u2009\u2007 ]")
 _MAX_DIGITS: Final = 18
 
 #: Yes and no in English and French, and as spreadsheets and databases write them.
-_YES: Final = ("1", "1.0", "1,0", "true", "t", "yes", "y", "on", "x", "vrai", "oui", "o", "\u2713", "\u2714")
-_NO: Final = ("0", "0.0", "0,0", "false", "f", "no", "n", "off", "faux", "non", "\u2717", "\u2718")
-_FLAG_WORDS: Final[Mapping[str, bool]] = dict.fromkeys(_YES, True) | dict.fromkeys(_NO, False)
+_YES: Final = "1 1.0 1,0 true t yes y on x vrai oui o \u2713 \u2714"
+_NO: Final = "0 0.0 0,0 false f no n off faux non \u2717 \u2718"
+_FLAG_WORDS: Final[Mapping[str, bool]] = {
+    **dict.fromkeys(_YES.split(), True),
+    **dict.fromkeys(_NO.split(), False),
+}
 
 _ZERO_DATE: Final = "0000-00-00"
 #: Formats that are no `strptime` formats.

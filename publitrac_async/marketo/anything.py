@@ -56,7 +56,7 @@ def parameters(given: Parameters, operation: str) -> Query:
     Raises:
         ValidationError: a value cannot be sent, or one of a list holds a comma.
     """
-    pairs = given.items() if isinstance(given, Mapping) else given
+    pairs: Iterable[tuple[str, Any]] = given.items() if isinstance(given, Mapping) else given  # pyright: ignore[reportAssignmentType]  (a mapping is no iterable of pairs)
     problems: list[Problem] = []
     found: list[tuple[str, str]] = []
     for name, value in pairs:

@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from typing import Any, Final, Generic, TypeVar
 
-from attrs import evolve, field, frozen
+from attrs import Factory, evolve, field, frozen
 
 from publitrac_async.config import MARKETO_RECORDS
 from publitrac_async.errors import PublitracError, UnexpectedContent
@@ -18,6 +18,10 @@ T = TypeVar("T")
 
 #: Marketo's own tokens hold capital letters, digits and padding only.
 _PART: Final = re.compile(r"(\d+)\+(\d+):(.*)")
+
+
+def _has_no_token(page: MarketoPage[Any]) -> bool:
+    return page.next_page_token is None
 
 
 @frozen
@@ -37,11 +41,7 @@ class MarketoPage(Generic[T]):
     next_page_token: str | None = None
     warnings: tuple[Reason, ...] = field(default=(), kw_only=True, repr=False)
     unread: tuple[Any, ...] = field(default=(), kw_only=True, repr=False)
-    last: bool = field(kw_only=True, repr=False)
-
-    @last.default
-    def _has_no_token(self) -> bool:
-        return self.next_page_token is None
+    last: bool = field(default=Factory(_has_no_token, takes_self=True), kw_only=True, repr=False)
 
 
 class MarketoPager(Generic[T]):

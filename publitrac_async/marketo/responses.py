@@ -7,7 +7,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import orjson
 from attrs import frozen
@@ -274,7 +274,7 @@ def read_token(response: Answer) -> tuple[Secret, float]:
     life = 0.0 if content is None else _seconds(content.get("expires_in"))
     problem = None
     try:
-        return Secret(token, "token", header=True), max(life, MARKETO_TOKEN_LIFE)
+        return Secret(cast("str", token), "token", header=True), max(life, MARKETO_TOKEN_LIFE)
     except ConfigurationError as error:
         problem = error.message
     raise UnexpectedContent(f"Identity sent no usable token: {problem}", retryable=True)

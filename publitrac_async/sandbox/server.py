@@ -102,7 +102,7 @@ class Sandbox(SandboxCore):
         if self._server is None or not self._server.sockets:
             raise RuntimeError("the sandbox does not listen: use `async with` or `serve_in_thread`")
         host, port = self._server.sockets[0].getsockname()[:2]
-        host = _ON_THIS_MACHINE.get(host, host)
+        host = _ON_THIS_MACHINE.get(str(host), str(host))
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     @property

@@ -22,10 +22,12 @@ class Shared(Protocol):
     @property
     def limiter(self) -> RateLimiter:
         """The limit."""
+        ...
 
     @property
     def tokens(self) -> TokenStore:
         """The token."""
+        ...
 
 
 def share(
@@ -63,7 +65,7 @@ def share(
     if hidden.reveal().startswith(_REDIS):
         from publitrac_async.shared.redis.backend import SharedRedis  # noqa: PLC0415  (an extra)
 
-        return SharedRedis(hidden, account, rate_limit=rate_limit, per=per)
+        return SharedRedis(hidden, account, rate_limit=rate_limit, per=per)  # pyright: ignore[reportReturnType]  (checked by mypy)
     raise ConfigurationError("shared must be file:, file:/PATH, or the URL of a Redis")
 
 

@@ -66,7 +66,7 @@ def to_utf8(body: bytes, content_type: str = "") -> bytes:
 def _decoded(body: bytes, names: Sequence[str]) -> str:
     for name in names:
         if _LATIN_1.fullmatch(name):
-            return codecs.charmap_decode(body, "strict", WINDOWS_1252)[0]
+            return codecs.charmap_decode(body, "strict", WINDOWS_1252)[0]  # pyright: ignore[reportArgumentType]  (it takes a text, too)
         if _OTHER.fullmatch(name):
             return body.decode(name)
     if names[-1] not in _UTF8:

@@ -257,7 +257,7 @@ class _Protocol(ResponseHandler):
         else:
             super().data_received(data)
 
-    def set_exception(self, exc: BaseException, *cause: Any) -> None:
+    def set_exception(self, exc: BaseException, *cause: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  (passes the cause on)
         """Fail the head that is awaited and, unlike aiohttp, a body that can no longer be completed."""
         payload: aiohttp.StreamReader | None = self._payload
         super().set_exception(exc, *cause)

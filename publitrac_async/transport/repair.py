@@ -88,7 +88,7 @@ def _split(element: str) -> list[str]:
 
 
 def _repaired(parts: list[str]) -> tuple[str, dict[str, int]]:
-    counts = dict.fromkeys(("characters", "entities", "ampersands"), 0)
+    counts: dict[str, int] = {"characters": 0, "entities": 0, "ampersands": 0}
 
     def mend(match: re.Match[str]) -> str:
         decimal, hexadecimal, name = match.groups()

@@ -57,6 +57,9 @@ class XlsxFile(FileSource):
         self._open().close()
         try:
             workbook = python_calamine.CalamineWorkbook.from_path(self.path)
+        except (python_calamine.CalamineError, zipfile.BadZipFile, IndexError):
+            raise SourceError(f"{self.name} is no workbook that can be read") from None
+        try:
             visible = [
                 each.name
                 for each in workbook.sheets_metadata

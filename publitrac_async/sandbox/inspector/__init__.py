@@ -43,4 +43,4 @@ def page(name: str) -> Response | None:
 
 @cache
 def _content(file: str) -> bytes:
-    return files(__package__).joinpath(file).read_bytes()
+    return files(__name__).joinpath(file).read_bytes()

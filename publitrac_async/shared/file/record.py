@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
 from attrs import define
 
@@ -23,7 +23,7 @@ from publitrac_async.transport.secret import Secret
 try:
     import fcntl
 except ModuleNotFoundError:  # Windows.
-    fcntl = None  # type: ignore[assignment]
+    fcntl = cast("Any", None)
 
 _MAGIC: Final = b"PTrShr\x00\x01"
 #: Magic, boot, account; then the fields of `Header`.
