@@ -152,8 +152,6 @@ class _Run:
         """Run all steps, and close afterwards what the run opened."""
         run = self.context
         self.executor.check(run)
-        if self.folder is not None:
-            prepare_folder(self.folder)
         run.metrics.begin_run(self.name, run.sink.name)
         try:
             report = await self._opened()
@@ -168,6 +166,8 @@ class _Run:
         async with AsyncExitStack() as stack:
             await run.store.open(run.sink.destination, run=self._fingerprint(), reset=self.reset)
             stack.push_async_callback(_closed, run.store)
+            if self.folder is not None:
+                prepare_folder(self.folder)
             stack.push_async_callback(_closed, run.staging)
             await run.staging.open()
             ticker = asyncio.create_task(_tick(run.metrics))

@@ -272,7 +272,6 @@ async def test_a_chunk_that_is_never_done_ends_the_run(task: ChunkTask) -> None:
         ({"destination": "elsewhere"}, "a worker sends to test, not to elsewhere"),
         ({"rows_hash": "0" * 32}, "have changed since the start of the run"),
         ({"rows": RowRange(number=1, line=2, position=None, count=7)}, "SourceError: rows 1 to 7"),
-        ({"source": {"kind": "named", "name": "crm"}}, "SourceError: this process has no source named crm"),
         ({"mapping": ColumnMapping(columns={"email": "x"})}, "have changed since the start of the run"),
     ],
 )
@@ -350,8 +349,7 @@ async def test_a_chunk_whose_calls_may_not_begin_does_not_end_the_run(task: Chun
 async def test_a_worker_that_is_asked_to_end_leaves_its_chunk_to_others(task: ChunkTask) -> None:
     shutdown = Shutdown()
     claim, sink = Claim(), RecordingSink(lambda lead: None if shutdown.requested else shutdown.request())
-    with pytest.raises(asyncio.CancelledError):
-        await execute(task, claim, sink, shutdown)
+    await execute(task, claim, sink, shutdown)
     # Calls that had begun came to their end.
     assert 0 < len(sink.calls) <= CALLS
     assert len(claim.noted) == len(sink.calls)
