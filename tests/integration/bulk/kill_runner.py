@@ -189,7 +189,7 @@ async def sink(service: str, **options: Any) -> AsyncIterator[Sink[Any]]:
 async def sync(run: Mapping[str, Any], bomb: Bomb, tell: Callable[[], Any]) -> Report:
     async with sink(run["service"], **run["client"]) as target:
         watched: Any = Watched(target, run, bomb, tell)
-        return await sync_leads(source(run["count"]), watched, state=Path(run["store"]), concurrency=WORKERS)
+        return await sync_leads(source(run["count"]), watched, state=Path(run["state"]), concurrency=WORKERS)
 
 
 def fork(run: Mapping[str, Any]) -> dict[str, Any]:

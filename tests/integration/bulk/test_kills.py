@@ -276,7 +276,7 @@ async def random_kills(service: Service, folder: Path, kills: int) -> None:
             # One of five wherever it hits, mostly while reading; the others during calls.
             ahead = campaign.ahead((campaign.kills + chance.random()) / kills)
             calls = ahead if campaign.kills % 5 else 0
-            await campaign.run(call_meter=calls, after=chance.uniform(0, 0.01 if calls else 0.4))
+            await campaign.run(calls=calls, after=chance.uniform(0, 0.01 if calls else 0.4))
             assert campaign.runs < kills + 10, "runs end before they are killed"
         await campaign.check()
 
