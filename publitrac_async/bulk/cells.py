@@ -240,11 +240,17 @@ def check_date_format(text: str) -> str | None:
 
 
 def keep_day(value: dt.date) -> dt.date:
-    """Return a date or time with the day, and the time, of the place where it was written."""
-    if not isinstance(value, dt.datetime):
+    """Return a date or time without its zone, so that it keeps the day of the place where it was written.
+
+    Midnight in a zone is a date. A time without a zone stays as it is.
+    """
+    if not isinstance(value, dt.datetime) or value.tzinfo is None:
         return value
-    local = value.replace(tzinfo=None)
-    return local.date() if local.time() == dt.time() else local
+    return _without_midnight(value.replace(tzinfo=None))
+
+
+def _without_midnight(value: dt.datetime) -> dt.date:
+    return value.date() if value.time() == dt.time() else value
 
 
 def _note_damage(text: str, notes: Notes) -> None:
@@ -294,13 +300,14 @@ def _from_format(text: str, format_: str) -> dt.date | None:
     try:
         match format_:
             case "excel":
-                return keep_day(_EXCEL_DAY_ZERO + dt.timedelta(days=float(text.replace(",", "."))))
+                return _without_midnight(_EXCEL_DAY_ZERO + dt.timedelta(days=float(text.replace(",", "."))))
             case "epoch":
                 return keep_day(dt.datetime.fromtimestamp(float(text), dt.UTC))
             case "epoch-ms":
                 return keep_day(dt.datetime.fromtimestamp(float(text) / 1000, dt.UTC))
             case _:
-                return keep_day(dt.datetime.strptime(text, format_))  # noqa: DTZ007  (zones are dropped)
+                written = dt.datetime.strptime(text, format_)  # noqa: DTZ007  (zones are dropped)
+                return _without_midnight(written.replace(tzinfo=None))
     except (ValueError, OverflowError, OSError):
         return None
 
