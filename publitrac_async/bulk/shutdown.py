@@ -17,8 +17,8 @@ class Shutdown:
     """
 
     def __init__(self) -> None:
-        self.draining = asyncio.Event()
-        self.aborting = asyncio.Event()
+        self.draining: asyncio.Event = asyncio.Event()
+        self.aborting: asyncio.Event = asyncio.Event()
 
     def request(self) -> None:
         """Request the end of the run; a second request aborts calls in flight."""

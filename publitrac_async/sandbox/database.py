@@ -26,7 +26,7 @@ class Database:
             ValueError: the file is something else than a sandbox database.
         """
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self.lock = threading.RLock()
+        self.lock: threading.RLock = threading.RLock()
         """Held while records change; hold it for what must be seen as a whole."""
         self._depth = 0
         try:

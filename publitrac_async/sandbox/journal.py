@@ -149,7 +149,7 @@ class Journal:
         """
         self._arrivals: list[Arrival] = []
         self._keep_contents = keep_contents
-        self.generation = 0
+        self.generation: int = 0
         """The number of times that the journal was emptied."""
 
     @property

@@ -76,7 +76,7 @@ class Pool:
         self._clock = clock
         self._slots = asyncio.Semaphore(size)
         self._timeouts: dict[float | None, aiohttp.ClientTimeout] = {}
-        self.connector = _Connector(limit=0)
+        self.connector: _Connector = _Connector(limit=0)
 
     async def connect(self, route: Route, *, connect: float | None, read: float | None) -> Exchange:
         """Take a connection from the pool, or open one, for one exchange.
@@ -249,7 +249,7 @@ class _Protocol(ResponseHandler):
         super().__init__(loop)
         self.idle = False
         self.used = False
-        self.best_before = math.inf
+        self.best_before: float = math.inf
 
     def data_received(self, data: bytes) -> None:
         if self.idle:

@@ -28,7 +28,7 @@ class XlsxFile(FileSource):
     def __init__(self, path: Path, *, sheet: str | None = None) -> None:
         super().__init__(path)
         self.sheet = sheet
-        self.sheet_name = sheet or ""
+        self.sheet_name: str = sheet or ""
         self.other_sheets: list[str] = []
 
     def _options(self) -> dict[str, Any]:

@@ -35,7 +35,8 @@ class PublitracAccount:
             settings: choices the documents leave open.
         """
         self._database = database
-        self.clock = clock = clock.in_zone(settings.time_zone)
+        clock = clock.in_zone(settings.time_zone)
+        self.clock: SandboxClock = clock
         self.leads: LeadStore = LeadStore(database, clock)
         self.lists: ListStore = ListStore(database)
         self.history: HistoryStore = HistoryStore(database, clock)
