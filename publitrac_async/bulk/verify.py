@@ -153,7 +153,7 @@ class _Reader:
         unverified = await self.staging.unverified_count()
         if not unverified:
             return
-        pages = aiter(self.settings.v1.get_leads().pages())
+        pages = aiter(self.settings.v1.get_leads(read_ahead=0).pages())
         async with self._limiter:
             page = await anext(pages)
         if (page.pages or 1) > unverified:

@@ -30,4 +30,4 @@ def _write(text: str, stream: TextIO) -> None:
 
 
 def _code(found: re.Match[str]) -> str:
-    return found.group().encode("unicode_escape").decode("ascii")
+    return f"\\u{ord(found.group()):04x}"  # ... which JSON takes, too.

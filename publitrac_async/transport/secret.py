@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 from typing import Final, NoReturn
@@ -49,7 +50,15 @@ class Secret:
         """Mask the credential in a text of the service, which may quote it."""
         if len(self._value) < _SHORTEST:
             return text
-        return re.sub(re.escape(self._value), MASK, text, flags=re.IGNORECASE)
+        text = re.sub("".join(map(_spellings, self._value)), MASK, text, flags=re.IGNORECASE)
+        if not text.endswith("…"):
+            return text
+        # Long words were cut, perhaps within the credential.
+        for length in range(len(self._value) - 1, _SHORTEST - 1, -1):
+            ending = "".join(map(_spellings, self._value[:length])) + "(?:%|\\\\|&)?[0-9a-z#]{0,5}…?$"
+            if re.search(ending, text[-20 * length - 20 :], re.IGNORECASE):
+                return re.sub(ending, MASK, text, flags=re.IGNORECASE)
+        return text
 
     def __repr__(self) -> str:
         return f"Secret({MASK!r})"
@@ -68,6 +77,17 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Secret does not pickle: hand the credential over by environment or file")
+
+
+def _spellings(character: str) -> str:
+    """Return a pattern for a character: as it is, or escaped for URLs, HTML, JSON or Python."""
+    percent = "".join(f"%{byte:02x}" for byte in character.encode())
+    number = ord(character)
+    written = (
+        *(character, percent, html.escape(character), f"&#{number};", f"&#x{number:x};"),
+        *(f"\\u{number:04x}", f"\\x{number:02x}", *("+" if character == " " else "")),
+    )
+    return rf"\\*(?:{'|'.join(re.escape(each) for each in dict.fromkeys(written))})"
 
 
 def _examine(text: object, name: str, *, header: bool) -> str | None:
