@@ -99,5 +99,5 @@ async def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path, sandbox: S
     code, _, err = await run(tmp_path / "missing.csv")
     assert code == 1
     assert len(err.splitlines()) == 1
-    assert err.startswith("SourceError: ")
+    assert err.startswith("SourceUnavailable: ")
     assert sandbox.journal.count() == 0

@@ -180,8 +180,8 @@ async def test_refused_connections(send: str) -> None:
 async def test_memory_that_runs_out(
     send: str, carrier: Callable[[], httpx.AsyncBaseTransport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(*data: object) -> None:
-        del data
+    def fails(*data: object, **options: object) -> None:
+        del data, options
         raise MemoryError
 
     told = Told()

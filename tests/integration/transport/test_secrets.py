@@ -298,7 +298,7 @@ async def test_after_closing_no_copy_of_a_credential_is_left() -> None:
         if type(container) in (list, tuple, set, dict, frozenset):
             parts = [*container, *container.values()] if isinstance(container, dict) else list(container)
             copies += sum(
-                isinstance(part, str) and part is not password and password in part for part in parts
+                issubclass(type(part), str) and part is not password and password in part for part in parts
             )
             copies += sum(isinstance(part, bytes) and password.encode() in part for part in parts)
     assert copies == 0

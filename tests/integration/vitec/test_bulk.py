@@ -207,7 +207,7 @@ def taken(sandbox: Sandbox) -> set[str]:
 async def test_a_dry_run_sends_nothing(command: Command, sandbox: Sandbox) -> None:
     status, said = await command(*command.sync("--dry-run", "--json"))
     assert status == 0, said
-    first = json.loads(said.splitlines()[0])
+    first = next(event for event in map(json.loads, said.splitlines()) if event["event"] == "row")
     assert first["fields"]["person"]["email"] == {"emailAddress": "p0@example.com"}
     assert json.loads(said.splitlines()[-1])["sendable"] == ROWS
     assert not arrivals(sandbox)
