@@ -90,7 +90,11 @@ async def test_rejected_rows_are_reported_with_reason_and_code(setup: Setup) -> 
         report = await setup.sync(setup.table(source), PublitracV1Sink(publitrac.v1))
     assert (report.ok, report.rejected) == (28, 2)
     first, second = report.rejections
-    assert (first.line, first.code, first.reason) == (5, "9002", "email: not an e-mail address: it holds a blank (code 9002)")
+    assert (first.line, first.code, first.reason) == (
+        5,
+        "9002",
+        "email: not an e-mail address: it holds a blank (code 9002)",
+    )
     assert (second.line, second.code) == (19, "9008")
     assert second.reason
     assert report.errors == {"ValidationError": 2}
@@ -241,7 +245,9 @@ async def test_report_and_result_files_are_the_same_everywhere(setup: Setup) -> 
     assert summary.pop("seconds") > 0
     assert summary.pop("started_at")
     assert summary.pop("results_dir") == str(setup.results)
-    reasons = {each["reason"]: (each["state"], each["count"], each["lines"]) for each in summary.pop("reasons")}
+    reasons = {
+        each["reason"]: (each["state"], each["count"], each["lines"]) for each in summary.pop("reasons")
+    }
     assert reasons == {
         "email: not an e-mail address: it holds a blank (code 9002)": ("rejected", 1, [3]),
         "the answer was lost": ("unknown", 1, [6]),
@@ -263,7 +269,13 @@ async def test_report_and_result_files_are_the_same_everywhere(setup: Setup) -> 
         "stopped": None,
         "source_changed": None,
         "errors": {"OutcomeUnknown": 1, "ValidationError": 1},
-        "rejections": [{"line": 3, "reason": "email: not an e-mail address: it holds a blank (code 9002)", "code": "9002"}],
+        "rejections": [
+            {
+                "line": 3,
+                "reason": "email: not an e-mail address: it holds a blank (code 9002)",
+                "code": "9002",
+            }
+        ],
         "superseded": [{"line": 2, "superseded_by": 5}],
         "verification": None,
         "rate_limit": None,
@@ -275,7 +287,8 @@ async def test_report_and_result_files_are_the_same_everywhere(setup: Setup) -> 
         + "a@example.com,Lund,2,skipped,,superseded by line 5,\n"
         + "b@example.com,Lund,4,ok,,,\n"
         + "A@example.com,Kiruna,5,ok,,,\n",
-        "rejected.csv": head + "no address,Lund,3,rejected,9002,email: not an e-mail address: it holds a blank (code 9002),\n",
+        "rejected.csv": head
+        + "no address,Lund,3,rejected,9002,email: not an e-mail address: it holds a blank (code 9002),\n",
         "unprocessed.csv": head + "c@example.com,Lund,6,unknown,,the answer was lost,\n",
     }
     assert "<html" in (setup.results / "report.html").read_text()

@@ -104,7 +104,8 @@ async def over_sockets(service: Service, stack: AsyncExitStack) -> str:
 @asynccontextmanager
 async def httpx_sockets(service: Service) -> AsyncIterator[tuple[str, httpx.AsyncBaseTransport]]:
     async with AsyncExitStack() as stack:
-        yield await over_sockets(service, stack), httpx.AsyncHTTPTransport()
+        transport = await stack.enter_async_context(httpx.AsyncHTTPTransport())
+        yield await over_sockets(service, stack), transport
 
 
 @asynccontextmanager

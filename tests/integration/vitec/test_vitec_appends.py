@@ -98,7 +98,7 @@ async def test_what_was_never_sent_is_tried_again(sandbox: Sandbox) -> None:
                 raise httpx.ConnectError("refused")
             return await super().handle_async_request(request)
 
-    async with client(sandbox.base_url, transport=Flaky()) as vitec:
+    async with Flaky() as transport, client(sandbox.base_url, transport=transport) as vitec:
         assert await vitec.create_person_lead(CUSTOMER, lead()) == "L1"
     assert sandbox.journal.count(api="vitec") == 1
 

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -220,8 +221,11 @@ async def test_the_request() -> None:
 
 @pytest.mark.parametrize("transport", [None, httpx.AsyncHTTPTransport])
 async def test_a_customer_id_is_one_segment_of_the_path(transport: Any) -> None:
-    options = {} if transport is None else {"transport": transport()}
-    seen = await seen_by(created, "M1/../x?y#ö%", password="x", **options)
+    async with AsyncExitStack() as stack:
+        options = {}
+        if transport is not None:
+            options["transport"] = await stack.enter_async_context(transport())
+        seen = await seen_by(created, "M1/../x?y#ö%", password="x", **options)
     assert seen.target == "/PublicAdvertising/M1%2F..%2Fx%3Fy%23%C3%B6%25/Contact/Person/Lead"
 
 
