@@ -229,14 +229,17 @@ def check_date_format(text: str) -> str | None:
     if "%" not in text:
         return f"{text!r} has no % directive: write %d/%m/%Y for day/month/year"
     sample = dt.datetime(2001, 12, 30, 23, 58, 59, tzinfo=dt.UTC)
+    others = (sample.replace(year=2002), sample.replace(month=11), sample.replace(day=29))
+    incomplete = f"{text!r} does not name day, month and year"
     try:
         written = sample.strftime(text)
+        # Before the format is tried: Python warns of a day without a year.
+        if any(other.strftime(text) == written for other in others):
+            return incomplete
         read = dt.datetime.strptime(written, text)  # noqa: DTZ007  (only the date counts)
     except ValueError as error:
         return f"{text!r}: {error}"
-    if read.date() not in (sample.date(), sample.replace(year=1901).date()):
-        return f"{text!r} does not name day, month and year"
-    return None
+    return None if read.date() in (sample.date(), sample.replace(year=1901).date()) else incomplete
 
 
 def keep_day(value: dt.date) -> dt.date:

@@ -229,6 +229,12 @@ async def test_appends(redis: Server, tmp_path: Path, leads: int, kills: int, tr
         assert len(unknown) <= (kills + 2 * 4) * IN_FLIGHT
 
 
+async def grown(journal: Path, size: int) -> None:
+    """Wait until `journal` has `size` bytes."""
+    while journal.stat().st_size < size:
+        await asyncio.sleep(0.01)
+
+
 @pytest.mark.parametrize("idempotent", [True, False], ids=["upserts", "appends"])
 async def test_processes_that_take_over_a_local_run(redis: Server, tmp_path: Path, idempotent: bool) -> None:
     path, wanted = table(tmp_path, LEADS)
@@ -240,7 +246,8 @@ async def test_processes_that_take_over_a_local_run(redis: Server, tmp_path: Pat
         for _ in range(2):
             workers.start()
         for _ in range(LOCAL_KILLS):
-            await asyncio.sleep(chance.uniform(0.8, 2.2))
+            # Kill by progress, not by time: on a busy machine a process would die before its first call.
+            await grown(journal, journal.stat().st_size + chance.randint(1, 20_000))
             workers.kill(chance.choice(workers.running))
             workers.start()
         for number in [*workers.running]:
