@@ -1,0 +1,42 @@
+"""The protocols have the methods of the clients, with their signatures."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from publitrac_async import PublitracClient
+from publitrac_async.marketo import MarketoClient
+from publitrac_async.protocols import MarketoApi, PublitracApi, V1Api, V2Api, VitecApi
+from publitrac_async.v1 import V1
+from publitrac_async.v2 import V2
+from publitrac_async.vitec import VitecClient
+
+#: Methods that belong to the life of a client, not to the API.
+LIFE = {"aclose", "from_env", "wait_closed", "with_options"}
+
+
+def methods(kind: type) -> set[str]:
+    return {
+        name for name, _ in inspect.getmembers(kind, inspect.isfunction) if not name.startswith("_")
+    } - LIFE
+
+
+def accept_publitrac(client: PublitracClient) -> PublitracApi:
+    """Satisfy type checkers only where the client has what the protocol names."""
+    return client
+
+
+def accept_neighbours(marketo: MarketoClient, vitec: VitecClient) -> tuple[MarketoApi, VitecApi]:
+    return marketo, vitec
+
+
+@pytest.mark.parametrize(
+    ("protocol", "client"), [(V1Api, V1), (V2Api, V2), (MarketoApi, MarketoClient), (VitecApi, VitecClient)]
+)
+def test_a_protocol_has_every_method_of_the_api(protocol: type, client: type) -> None:
+    assert methods(protocol) == methods(client)
+    for name in methods(protocol) - {"call"}:
+        found = inspect.signature(getattr(protocol, name), eval_str=True)
+        assert found == inspect.signature(getattr(client, name), eval_str=True), name
