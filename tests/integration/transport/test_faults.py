@@ -8,6 +8,8 @@ import socket
 from collections import Counter
 from collections.abc import Awaitable
 
+import aiohttp
+import aiohttp.http
 import pytest
 
 from publitrac_async import (
@@ -27,6 +29,8 @@ from tests.support.wire import Cut, FaultProxy, Peer, RawServer, Seen, http
 
 ONCE = RetryPolicy(attempts=1)
 APPENDED = "<request><lead/></request>"
+#: aiohttp without its C parser, which skips blank lines behind an answer.
+PURE_PYTHON = aiohttp.http.HttpResponseParser.__module__ == "aiohttp.http_parser"
 
 
 async def healthy(publitrac: PublitracClient) -> None:
@@ -321,7 +325,8 @@ async def test_stray_bytes_are_nobodys_answer(stray: bytes, when: str) -> None:
         for number in range(10):
             found, failure = await outcome(publitrac.v1.get_lead(f"a{number}@example.com"))
             if failure is not None:  # aiohttp gives up an answer that has no HTTP behind it.
-                assert (stray, when, type(failure)) == (b"garbage", "with the answer", OutcomeUnknown)
+                assert (when, type(failure)) == ("with the answer", OutcomeUnknown)
+                assert stray == b"garbage" or (stray == b"\r\n\r\n" and PURE_PYTHON)
                 break
             assert isinstance(found, Lead)
             assert found.email == f"a{number}@example.com"
