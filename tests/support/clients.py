@@ -47,9 +47,20 @@ async def opened(url: str, **options: Any) -> AsyncIterator[PublitracClient]:
     try:
         async with client(url, **options) as publitrac:
             yield publitrac
+            check_whole(publitrac)
     finally:
         if "transport" in options:  # Who opened it closes it.
             await options["transport"].aclose()
+
+
+def check_whole(publitrac: PublitracClient) -> None:
+    """Raise if a call has left something behind: a slot, a place in the queue, a connection in use."""
+    carrier = publitrac._transport._wire._transport
+    if publitrac.in_flight or not isinstance(carrier, AiohttpTransport) or carrier._pool is None:
+        return  # The test closes the client while calls are under way, or has a transport of its own.
+    assert publitrac.queued == 0
+    assert not carrier._pool.connector._acquired
+    assert carrier._pool._slots._value == carrier._pool_size
 
 
 def connector(publitrac: PublitracClient) -> aiohttp.TCPConnector:

@@ -1,0 +1,140 @@
+"""Every public coroutine can be cancelled wherever it waits: no slot, task or connection is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from publitrac_async import Lead, PublitracClient, PublitracError
+from publitrac_async.marketo import LeadFieldUpdate, MarketoClient, NewLeadField
+from publitrac_async.v1 import (
+    V1,
+    ClickLink,
+    EmailCampaign,
+    FilledForm,
+    Opportunity,
+    WebVisit,
+)
+from publitrac_async.v2 import V2
+from publitrac_async.vitec import VitecClient
+from tests.support.cancel import Moment, cancel_at
+from tests.support.clients import EAGER, connector
+from tests.support.four_vendors import marketo, person_lead, publitrac, serving, vitec_client
+
+EMAIL = "ada@example.com"
+LEAD = Lead(email=EMAIL)
+MAIL = EmailCampaign(name="n", from_name="f", from_email=EMAIL, subject="s", text="t")
+DEAL = Opportunity(id="1", name="n", sales_stage="Prospecting", amount=1, probability=1, leads=["a"])
+FIELD = NewLeadField(display_name="n", name="n", data_type="string")
+
+Use = Callable[[Any], Awaitable[Any]]
+
+V1_METHODS: dict[str, Use] = {
+    "add_click_link_history": lambda v1: v1.add_click_link_history(EMAIL, ClickLink()),
+    "add_email_campaign": lambda v1: v1.add_email_campaign(MAIL, [LEAD]),
+    "add_fill_form_history": lambda v1: v1.add_fill_form_history(EMAIL, FilledForm(form_name="f")),
+    "add_lead": lambda v1: v1.add_lead(LEAD),
+    "add_lead_to_list": lambda v1: v1.add_lead_to_list(EMAIL, "l"),
+    "add_leads_to_list": lambda v1: v1.add_leads_to_list([EMAIL], "l"),
+    "add_web_visit_history": lambda v1: v1.add_web_visit_history(EMAIL, WebVisit()),
+    "call": lambda v1: v1.call("getLead", {"email": EMAIL}),
+    "delete_lead": lambda v1: v1.delete_lead(EMAIL),
+    "execute_campaign": lambda v1: v1.execute_campaign(emails=[EMAIL], campaigns=["c"]),
+    "get_campaigns": lambda v1: anext(aiter(v1.get_campaigns())),
+    "get_lead": lambda v1: v1.get_lead(EMAIL),
+    "get_lead_by_external_id": lambda v1: v1.get_lead_by_external_id(7),
+    "get_lead_by_token_id": lambda v1: v1.get_lead_by_token_id("t"),
+    "get_leads": lambda v1: anext(aiter(v1.get_leads())),
+    "get_list": lambda v1: anext(aiter(v1.get_list("l").pages())),
+    "get_opportunities": lambda v1: anext(aiter(v1.get_opportunities())),
+    "get_view": lambda v1: v1.get_view("v"),
+    "remove_lead_from_list": lambda v1: v1.remove_lead_from_list(EMAIL, "l"),
+    "sync_lead": lambda v1: v1.sync_lead(LEAD),
+    "sync_opportunity": lambda v1: v1.sync_opportunity(DEAL),
+    "update_lead": lambda v1: v1.update_lead(LEAD),
+}
+V2_METHODS: dict[str, Use] = {
+    "delayed_sync": lambda v2: v2.delayed_sync(LEAD),
+    "get_token": lambda v2: v2.get_token(),
+}
+MARKETO_METHODS: dict[str, Use] = {
+    "associate_lead": lambda m: m.associate_lead(7, "c"),
+    "call": lambda m: anext(aiter(m.call("GET", "/rest/v1/x.json"))),
+    "create_lead_fields": lambda m: m.create_lead_fields([FIELD]),
+    "delete_leads": lambda m: m.delete_leads([7]),
+    "describe": lambda m: m.describe(),
+    "describe2": lambda m: m.describe2(),
+    "get_lead_by_id": lambda m: m.get_lead_by_id(7),
+    "get_lead_field_by_name": lambda m: m.get_lead_field_by_name("n"),
+    "get_lead_fields": lambda m: anext(aiter(m.get_lead_fields())),
+    "get_leads_by_filter_type": lambda m: anext(aiter(m.get_leads_by_filter_type("email", [EMAIL]))),
+    "get_leads_by_list_id": lambda m: anext(aiter(m.get_leads_by_list_id(7))),
+    "get_leads_by_program_id": lambda m: anext(aiter(m.get_leads_by_program_id(7).pages())),
+    "get_lists_by_lead_id": lambda m: anext(aiter(m.get_lists_by_lead_id(7))),
+    "get_programs_by_lead_id": lambda m: anext(aiter(m.get_programs_by_lead_id(7))),
+    "get_smart_campaigns_by_lead_id": lambda m: anext(aiter(m.get_smart_campaigns_by_lead_id(7))),
+    "merge_leads": lambda m: m.merge_leads(7, [8]),
+    "push_leads": lambda m: m.push_leads([{"email": EMAIL}], program_name="p"),
+    "submit_form": lambda m: m.submit_form(form_id=7, lead_form_fields={"email": EMAIL}),
+    "sync_leads": lambda m: m.sync_leads([{"email": EMAIL}]),
+    "update_lead_field": lambda m: m.update_lead_field("n", LeadFieldUpdate(display_name="d")),
+    "update_lead_partition": lambda m: m.update_lead_partition({7: "p"}),
+}
+VITEC_METHODS: dict[str, Use] = {
+    "create_person_lead": lambda vitec: vitec.create_person_lead("M30011", person_lead()),
+}
+#: What sends nothing over the service's wire, and what is tested on its own.
+NOT_CALLS = {"prepare", "with_options", "aclose"}
+#: Goes to an address of its own.
+ELSEWHERE = {"add_transaction"}
+
+Client = PublitracClient | MarketoClient | VitecClient
+METHODS: dict[str, tuple[Callable[..., Client], Use]] = {
+    **{f"v1.{name}": (publitrac, lambda c, use=use: use(c.v1)) for name, use in V1_METHODS.items()},
+    **{f"v2.{name}": (publitrac, lambda c, use=use: use(c.v2)) for name, use in V2_METHODS.items()},
+    **{f"marketo.{name}": (marketo, use) for name, use in MARKETO_METHODS.items()},
+    **{f"vitec.{name}": (vitec_client, use) for name, use in VITEC_METHODS.items()},
+}
+
+
+@pytest.mark.parametrize(
+    ("facade", "methods"),
+    [(V1, V1_METHODS), (V2, V2_METHODS), (MarketoClient, MARKETO_METHODS), (VitecClient, VITEC_METHODS)],
+)
+def test_all_of_them_are_here(facade: type[Any], methods: dict[str, Use]) -> None:
+    public = {name for name, _ in inspect.getmembers(facade, inspect.isfunction) if not name.startswith("_")}
+    assert public - NOT_CALLS - ELSEWHERE == set(methods)
+
+
+@pytest.mark.parametrize("moment", ["pending", "late"])
+@pytest.mark.parametrize("method", METHODS)
+async def test_cancelled_at_every_suspension(method: str, moment: Moment) -> None:
+    build, use = METHODS[method]
+
+    async def run(client: Client) -> None:
+        # Not every response fits; all of them are waited for.
+        with contextlib.suppress(PublitracError, StopAsyncIteration):
+            await use(client)
+
+    async with serving() as server:
+        tasks = asyncio.all_tasks()
+        at = 0
+        hit = True
+        while hit:
+            async with build(server.url, concurrency=2, retry=EAGER) as client:
+                hit = await cancel_at(run(client), at, moment)
+                assert client.in_flight == client.queued == 0
+                # As many calls again as there are slots: none of them is lost.
+                async with asyncio.timeout(10):
+                    await asyncio.gather(*(run(client) for _ in range(3)))
+                assert not connector(client)._acquired  # type: ignore[arg-type]
+            at += 1
+        await asyncio.sleep(0)
+        ours = {task for task in asyncio.all_tasks() - tasks if "serve" not in repr(task)}
+        assert not ours
+    assert at > 3 or method == "v2.get_token"
