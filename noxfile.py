@@ -157,3 +157,20 @@ def release(session: nox.Session) -> None:
         session.run(python, "-m", "publitrac_async", "--version", external=True)
         session.run(python, "-m", "publitrac_async", "sync", "examples/leads.csv", "--sandbox", external=True)
     session.log("now tag the commit and upload: %s", ", ".join(file.name for file in files))
+
+
+@nox.session(default=False)
+def fuzz(session: nox.Session) -> None:
+    """Mutated responses, tables and settings; `nox -s fuzz -- 100000` for so many examples of each."""
+    session.install("-e", ".[all]", *_group("test"))
+    examples = session.posargs[0] if session.posargs else "20000"
+    session.run("pytest", "-q", "tests/fuzz/fuzz_readers.py", "--timeout=0", env={"FUZZ_EXAMPLES": examples})
+
+
+@nox.session(default=False)
+def soak(session: nox.Session) -> None:
+    """Mixed faults for half an hour on each event loop; `nox -s soak -- 60` for a minute."""
+    session.install("-e", ".[all]", *_group("test"), "uvloop")
+    seconds = session.posargs[0] if session.posargs else "1800"
+    session.run("python", "-m", "tests.fuzz.soak", seconds)
+    session.run("python", "-m", "tests.fuzz.soak", seconds, "uvloop")

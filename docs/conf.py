@@ -25,6 +25,7 @@ extensions = [
     "operations",
     "command_help",
     "benchmark_figures",
+    "fault_matrix",
 ]
 exclude_patterns = ["_build"]
 myst_enable_extensions = ["colon_fence", "deflist"]

@@ -299,6 +299,7 @@ async def placed_kills(service: Service, folder: Path) -> None:
         await campaign.check()
 
 
+@pytest.mark.fault("F29")
 async def test_random_kills(tmp_path: Path) -> None:
     # Two campaigns at once: most of their time goes into reading, for which each has a process.
     async with asyncio.TaskGroup() as group:
@@ -306,6 +307,7 @@ async def test_random_kills(tmp_path: Path) -> None:
         group.create_task(random_kills(VITEC, tmp_path / "appends", 80))
 
 
+@pytest.mark.fault("F29")
 async def test_kills_at_every_point(tmp_path: Path) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(placed_kills(V2, tmp_path / "upserts"))

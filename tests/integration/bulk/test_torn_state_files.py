@@ -75,6 +75,7 @@ async def test_an_untouched_crash_is_carried_on(crashed: tuple[Path, set[str]], 
     assert await carry_on(crashed, tmp_path, lambda folder: None)
 
 
+@pytest.mark.fault("F30")
 async def test_every_cut_of_the_last_records(crashed: tuple[Path, set[str]], tmp_path: Path) -> None:
     size = (crashed[0] / "run.sqlite-wal").stat().st_size
     frame = 4096 + 24
@@ -93,6 +94,7 @@ async def test_every_cut_of_the_last_records(crashed: tuple[Path, set[str]], tmp
 
 
 @pytest.mark.parametrize("name", ["run.sqlite", "run.sqlite-wal"])
+@pytest.mark.fault("F30")
 async def test_bits_that_flip(crashed: tuple[Path, set[str]], tmp_path: Path, name: str) -> None:
     chance = random.Random(f"{name}")
     size = (crashed[0] / name).stat().st_size

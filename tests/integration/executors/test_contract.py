@@ -74,6 +74,7 @@ async def test_every_lead_arrives_once_with_what_its_last_row_says(setup: Setup)
         assert sorted(found) == sorted((key, sent(publitrac, row)) for key, row in wanted.items())
 
 
+@pytest.mark.fault("F09")
 async def test_a_lead_is_never_in_two_calls_at_once(setup: Setup) -> None:
     sink = RecordingSink(turns=3)  # It fails by itself when a key comes twice.
     report = await setup.sync(setup.table(with_repeated() + with_repeated(20)), sink)

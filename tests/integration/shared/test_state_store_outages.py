@@ -19,6 +19,7 @@ from .server import Server
 from .stores import ADA, BEN, FIRST, OK, Stores, job, job_of, known, state
 
 
+@pytest.mark.fault("F34")
 async def test_a_run_outlives_a_restart_of_redis(keeping: Stores, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     opener = await job(keeping, *(f"{number}@example.test" for number in range(200)))

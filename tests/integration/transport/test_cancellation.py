@@ -54,6 +54,7 @@ async def twenty(publitrac: PublitracClient) -> None:
 @pytest.mark.parametrize("moment", ["pending", "late"])
 @pytest.mark.parametrize("state", ["new", "warm", "expired"])
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.fault("F31")
 async def test_cancelled_at_every_suspension(method: str, state: str, moment: Moment) -> None:
     vendor, slowly = Vendor(chunked=10), False
 
@@ -89,6 +90,7 @@ async def test_cancelled_at_every_suspension(method: str, state: str, moment: Mo
 
 
 @pytest.mark.parametrize("seed", range(3))
+@pytest.mark.fault("F09", "F32")
 async def test_a_storm_of_cancellations(seed: int) -> None:
     draw = random.Random(seed)
     vendor = Vendor()
@@ -118,6 +120,7 @@ async def test_a_storm_of_cancellations(seed: int) -> None:
         await twenty(publitrac)
 
 
+@pytest.mark.fault("F32")
 async def test_a_task_group_that_fails_takes_its_calls_down_cleanly() -> None:
     vendor = Vendor()
 
@@ -214,6 +217,7 @@ async def test_closing_ends_calls_that_wait_for_a_silent_server() -> None:
             await publitrac.v2.delayed_sync(lead())
 
 
+@pytest.mark.fault("F33")
 def test_a_client_used_in_a_second_loop_says_so() -> None:
     async def use(publitrac: PublitracClient) -> Lead:
         async with RawServer(Vendor()) as server:
@@ -233,6 +237,7 @@ def test_a_client_used_in_a_second_loop_says_so() -> None:
         first.run(close(publitrac))
 
 
+@pytest.mark.fault("F16")
 async def test_256_in_flight_while_all_tokens_expire() -> None:
     vendor = Vendor()
     waiting = 0

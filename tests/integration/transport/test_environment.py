@@ -65,6 +65,7 @@ async def test_plain_http_goes_through_its_proxy_too(userinfo: str, monkeypatch:
         assert not any("proxy-authorization" in seen.headers for seen in server.seen)
 
 
+@pytest.mark.fault("F39")
 async def test_proxies_are_ignored_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     async with RawServer(Vendor()) as server, ProxyServer() as proxy:
         for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
@@ -153,6 +154,7 @@ async def test_an_address_that_is_none_is_a_configuration_error(
 
 
 @pytest.mark.parametrize("trust_env", [True, False])
+@pytest.mark.fault("F39")
 async def test_netrc_is_never_read(trust_env: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     netrc = tmp_path / ".netrc"
     netrc.write_text("machine 127.0.0.1 login x password netrcword\ndefault login x password netrcword\n")
@@ -203,6 +205,7 @@ async def test_base_urls_that_are_fine(url: str) -> None:
         assert url.rstrip("/") in repr(publitrac)
 
 
+@pytest.mark.fault("F39")
 async def test_an_error_of_this_package_whatever_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
     monkeypatch.setenv("SSL_CERT_DIR", "/nowhere")

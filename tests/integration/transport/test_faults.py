@@ -47,6 +47,7 @@ def closed_port() -> int:
 
 
 @pytest.mark.parametrize("operation", ["read", "upsert", "append"])
+@pytest.mark.fault("F01")
 async def test_connection_refused(operation: str) -> None:
     async with opened(f"http://127.0.0.1:{closed_port()}") as publitrac:
         with pytest.raises(NotSent) as caught:
@@ -57,6 +58,7 @@ async def test_connection_refused(operation: str) -> None:
     assert "127.0.0.1" not in str(caught.value)
 
 
+@pytest.mark.fault("F01")
 async def test_a_log_in_that_is_refused_names_the_log_in() -> None:
     async with opened(f"http://127.0.0.1:{closed_port()}") as publitrac:
         with pytest.raises(NotSent) as caught:
@@ -71,6 +73,7 @@ async def test_unknown_host() -> None:
     assert caught.value.attempts == 2
 
 
+@pytest.mark.fault("F02")
 async def test_accepted_then_reset() -> None:
     async def reset(peer: Peer) -> bool:
         peer.reset()
@@ -115,6 +118,7 @@ RESULTS = {
 
 
 @pytest.mark.parametrize("operation", ["read", "upsert", "append", "queue"])
+@pytest.mark.fault("F03")
 async def test_reset_at_every_byte_of_the_request(operation: str) -> None:
     vendor = Vendor()
     async with (
@@ -149,6 +153,7 @@ async def test_reset_at_every_byte_of_the_request(operation: str) -> None:
 @pytest.mark.parametrize("with_reset", [True, False], ids=["reset", "closed"])
 @pytest.mark.parametrize("chunked", [0, 7], ids=["length", "chunked"])
 @pytest.mark.parametrize("operation", ["read", "append", "queue"])
+@pytest.mark.fault("F04", "F05")
 async def test_cut_at_every_byte_of_the_answer(operation: str, chunked: int, with_reset: bool) -> None:
     vendor = Vendor(chunked=chunked)
     async with (
@@ -181,6 +186,7 @@ async def test_cut_at_every_byte_of_the_answer(operation: str, chunked: int, wit
         await healthy(publitrac)
 
 
+@pytest.mark.fault("F04")
 async def test_cut_answers_of_unknown_length_are_no_success() -> None:
     """An answer without a length ends with the connection, so only its content shows that it was cut."""
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nConnection: close\r\n\r\n"
@@ -215,6 +221,7 @@ async def measure(publitrac: PublitracClient, server: RawServer, operation: str)
     return server.received - before
 
 
+@pytest.mark.fault("F08")
 async def test_one_byte_at_a_time_is_the_same_answer() -> None:
     vendor = Vendor(chunked=3)
 
@@ -308,6 +315,7 @@ async def test_a_connection_closed_while_its_request_waits_for_the_limiter() -> 
 
 @pytest.mark.parametrize("when", ["with the answer", "later"])
 @pytest.mark.parametrize("stray", [http(b'{"status": "success", "code": 200}'), b"garbage", b"\r\n\r\n"])
+@pytest.mark.fault("F28")
 async def test_stray_bytes_are_nobodys_answer(stray: bytes, when: str) -> None:
     vendor, strayed = Vendor(), asyncio.Event()
 
@@ -362,6 +370,7 @@ STRANGE = {
 
 
 @pytest.mark.parametrize("name", STRANGE)
+@pytest.mark.fault("F28")
 async def test_strange_answers_are_typed_errors_and_the_pool_stays_whole(name: str) -> None:
     vendor = Vendor()
     strange = True
@@ -394,6 +403,7 @@ async def test_strange_answers_are_typed_errors_and_the_pool_stays_whole(name: s
         b"HTTP/1.1 102 Processing\r\n\r\n" * 3,
     ],
 )
+@pytest.mark.fault("F28")
 async def test_provisional_answers_are_skipped(first: bytes) -> None:
     vendor = Vendor()
 
@@ -406,6 +416,7 @@ async def test_provisional_answers_are_skipped(first: bytes) -> None:
         assert len(server.seen) == 3
 
 
+@pytest.mark.fault("F24")
 async def test_a_gzip_bomb_ends_in_an_error_and_the_pool_stays_whole() -> None:
     import zlib
 
@@ -425,6 +436,7 @@ async def test_a_gzip_bomb_ends_in_an_error_and_the_pool_stays_whole() -> None:
         await healthy(publitrac)
 
 
+@pytest.mark.fault("F24")
 async def test_an_endless_answer_ends_at_the_cap() -> None:
     async def endless(seen: Seen, peer: Peer) -> None:
         await peer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -438,6 +450,7 @@ async def test_an_endless_answer_ends_at_the_cap() -> None:
 
 
 @pytest.mark.parametrize("where", ["before", "head", "body"])
+@pytest.mark.fault("F06")
 async def test_a_slow_loris_ends_at_the_deadline(where: str) -> None:
     answer = http(DONE.encode(), content_type="application/xml")
 
@@ -501,6 +514,7 @@ async def test_a_server_that_accepts_and_says_nothing_to_tls() -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("to", ["other port", "same host", "//host", "userinfo", "loop"])
+@pytest.mark.fault("F23")
 async def test_redirects_are_never_followed(status: int, to: str) -> None:
     async with RawServer(Vendor()) as other:
 

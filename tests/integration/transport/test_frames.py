@@ -41,6 +41,7 @@ async def hear(told: Told, running: Coroutine[Any, Any, Any]) -> BaseException |
         ),
     ],
 )
+@pytest.mark.fault("F36")
 async def test_cancelled_at_every_suspension(send: str, carrier: str) -> None:
     told, at = Told(), 0
     async with CARRIERS[carrier]() as (url, transport):
@@ -66,6 +67,7 @@ async def test_cancelled_at_every_suspension(send: str, carrier: str) -> None:
     ],
 )
 @pytest.mark.parametrize("send", SENDS)
+@pytest.mark.fault("F36")
 async def test_out_of_time(send: str, how: str, moment: str) -> None:
     told = Told()
 
@@ -159,6 +161,7 @@ OTHERS: dict[str, Callable[[], dict[str, Any]]] = {
 
 @pytest.mark.parametrize("other", OTHERS)
 @pytest.mark.parametrize("send", SENDS)
+@pytest.mark.fault("F33")
 async def test_others_that_fail(send: str, other: str) -> None:
     told = Told()
     async with serving() as server:

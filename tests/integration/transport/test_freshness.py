@@ -114,6 +114,7 @@ class Busy:
         *((mode, spoil) for mode in MODES[1:] for spoil in ("a second response", "closed")),
     ],
 )
+@pytest.mark.fault("F28")
 async def test_a_spoilt_connection_is_replaced_before_anything_is_sent(
     mode: Mode, spoil: str, when: str, trust: Trust, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -155,6 +155,7 @@ async def test_successes_are_the_same(carrier: Carrier) -> None:
     ],
     ids=lambda value: str(value[0]) if isinstance(value, tuple) else getattr(value, "__name__", str(value)),
 )
+@pytest.mark.fault("F10", "F12", "F15")
 async def test_failures_are_the_same(
     carrier: Carrier, fault: Answered, kind: type[PublitracError], sent: int
 ) -> None:

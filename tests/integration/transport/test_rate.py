@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import Any
 
+import pytest
 import trustme
 
 from publitrac_async import WindowLimiter
@@ -73,6 +74,7 @@ async def test_a_request_is_written_in_the_turn_of_the_event_loop_in_which_it_wa
     assert min(permits_at_writes) >= 1
 
 
+@pytest.mark.fault("F35")
 async def test_no_more_than_35_leave_in_any_second_log_ins_and_retries_included() -> None:
     vendor, departures = Vendor(), list[float]()
 

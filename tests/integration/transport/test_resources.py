@@ -78,6 +78,7 @@ async def test_closing_leaves_no_socket(tls: bool) -> None:
     ("error", "attempts"),
     [(socket.gaierror(socket.EAI_NONAME, "x"), 2), (socket.gaierror(socket.EAI_AGAIN, "x"), 2)],
 )
+@pytest.mark.fault("F21")
 async def test_a_name_that_does_not_resolve(
     error: OSError, attempts: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,6 +94,7 @@ async def test_a_name_that_does_not_resolve(
     assert "host.example" not in str(caught.value)
 
 
+@pytest.mark.fault("F21")
 async def test_closing_while_a_name_is_resolved(monkeypatch: pytest.MonkeyPatch) -> None:
     async def hangs(*_: object, **__: object) -> list[object]:
         await asyncio.sleep(60)

@@ -212,6 +212,7 @@ async def test_success_tells_nothing(told: Told) -> None:
 @pytest.mark.parametrize("auth_in", ["query", "body"])
 @pytest.mark.parametrize("when", ["always", "after the log-in"])
 @pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.fault("F36")
 async def test_no_failure_tells(fault: str, when: str, auth_in: str, told: Told) -> None:
     vendor = CanaryVendor()
 
@@ -231,6 +232,7 @@ async def test_no_failure_tells(fault: str, when: str, auth_in: str, told: Told)
     told.check(CANARIES)
 
 
+@pytest.mark.fault("F36")
 async def test_other_ends_of_a_call_tell_nothing(told: Told) -> None:
     """Refused, not trusted, out of time, cancelled, closed, unwritable."""
     authority = trustme.CA()

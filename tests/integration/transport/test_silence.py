@@ -94,6 +94,7 @@ OPENING: dict[str, Opening] = {
 
 
 @pytest.mark.parametrize("stall", OPENING)
+@pytest.mark.fault("F07", "F21")
 async def test_opening_a_connection_ends_with_connect(stall: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with AsyncExitStack() as stack:
         publitrac = await OPENING[stall](stack, monkeypatch)
@@ -142,6 +143,7 @@ async def silent_after(pieces: list[bytes]) -> AsyncIterator[RawServer]:
 
 
 @pytest.mark.parametrize("stall", RESPONSE)
+@pytest.mark.fault("F07")
 async def test_waiting_for_a_response_ends_with_read(stall: str) -> None:
     async with silent_after(RESPONSE[stall]) as server:
         publitrac = client(server.url, retry=ONCE, timeout=TIMEOUT)
@@ -154,6 +156,7 @@ async def test_waiting_for_a_response_ends_with_read(stall: str) -> None:
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+@pytest.mark.fault("F07")
 async def test_a_request_that_is_not_taken_ends_with_read(tls: bool) -> None:
     async def never_reads(peer: Peer) -> bool:
         peer.writer.transport.pause_reading()
@@ -211,6 +214,7 @@ async def test_endless_interim_responses_end() -> None:
                 await publitrac.v1.get_lead("a@example.com")
 
 
+@pytest.mark.fault("F40")
 async def test_a_busy_loop_is_no_silence() -> None:
     """The response waits in the kernel while the program computes for longer than `read`."""
     arrived = threading.Event()

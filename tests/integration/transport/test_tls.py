@@ -57,6 +57,7 @@ async def test_a_trusted_service(authority: trustme.CA) -> None:
 @pytest.mark.parametrize(
     "flaw", ["expired", "not yet valid", "wrong host", "unknown authority", "self-signed"]
 )
+@pytest.mark.fault("F22")
 async def test_nothing_reaches_a_service_that_is_not_trusted(authority: trustme.CA, flaw: str) -> None:
     day = dt.timedelta(days=1)
     match flaw:
@@ -86,6 +87,7 @@ async def test_nothing_reaches_a_service_that_is_not_trusted(authority: trustme.
         assert server.seen == []
 
 
+@pytest.mark.fault("F22")
 async def test_a_handshake_that_is_cut_is_tried_again(authority: trustme.CA) -> None:
     vendor, cuts = Vendor(), 2
 
@@ -111,6 +113,7 @@ async def test_a_handshake_that_is_cut_is_tried_again(authority: trustme.CA) -> 
 
 
 @pytest.mark.parametrize("says", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-x\r\n"])
+@pytest.mark.fault("F22")
 async def test_a_service_that_does_not_speak_tls(authority: trustme.CA, says: bytes) -> None:
     async def plain(peer: Peer) -> bool:
         await peer.write(says)
@@ -125,6 +128,7 @@ async def test_a_service_that_does_not_speak_tls(authority: trustme.CA, says: by
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated:DeprecationWarning")
+@pytest.mark.fault("F22")
 async def test_old_tls_is_refused(authority: trustme.CA) -> None:
     context = server_context(authority.issue_cert("localhost"))
     context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1

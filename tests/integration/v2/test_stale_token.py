@@ -12,6 +12,7 @@ from publitrac_async.sandbox import Sandbox
 
 @pytest.mark.parametrize("answer", ["401", "403", "200"])
 @pytest.mark.parametrize("how", ["expired", "revoked"])
+@pytest.mark.fault("F19")
 async def test_a_stale_token_is_renewed_once_for_all(answer: str, how: str) -> None:
     async with (
         Sandbox(rate_limit=None, expired_token_response=answer) as sandbox,

@@ -46,6 +46,7 @@ DOUBTFUL = [
 
 @pytest.mark.parametrize(("fault", "kind"), DOUBTFUL, ids=lambda value: getattr(value, "kind", None))
 @pytest.mark.parametrize("spoken", ["json", "xml"])
+@pytest.mark.fault("F05")
 async def test_nothing_is_sent_twice(
     vitec: VitecClient, sandbox: Sandbox, fault: Fault, kind: type[PublitracError], spoken: Any
 ) -> None:

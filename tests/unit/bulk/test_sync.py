@@ -90,6 +90,7 @@ async def test_something_else_is_no_source() -> None:
         await sync_leads([], RecordingSink(), concurrency=0)
 
 
+@pytest.mark.fault("F27")
 async def test_the_last_of_duplicates_wins_and_all_are_reported() -> None:
     source = [
         {"email": "a@example.com", "city": "1"},

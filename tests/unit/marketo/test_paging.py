@@ -57,6 +57,7 @@ async def test_an_empty_list() -> None:
 
 
 @virtual
+@pytest.mark.fault("F26")
 async def test_pages_that_go_in_circles_are_noticed_after_they_were_read() -> None:
     answers = [page(1, nextPageToken="A="), page(2, nextPageToken="B="), page(3, nextPageToken="A=")]
     async with serving(*answers) as (marketo, service):

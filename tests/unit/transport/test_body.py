@@ -89,6 +89,7 @@ def test_100_000_empty_members_are_refused_at_the_second() -> None:
     assert pulled == 1
 
 
+@pytest.mark.fault("F24")
 def test_a_bomb_is_stopped_before_it_unfolds() -> None:
     data = bomb(200 * 1024 * 1024)
     tracemalloc.start()

@@ -45,6 +45,7 @@ async def depart(limiter: RateLimiter, log: list[float], delay: float = 0) -> No
     pauses=st.lists(st.tuples(st.floats(0, 5), st.floats(0, 3)), max_size=3),
 )
 @settings(max_examples=60, deadline=None)
+@pytest.mark.fault("F35")
 def test_no_window_holds_more_whatever_the_arrivals(
     gaps: list[float], cancelled: set[int], pauses: list[tuple[float, float]]
 ) -> None:
@@ -158,6 +159,7 @@ async def test_a_pause_holds_those_who_wait_already() -> None:
 
 
 @virtual
+@pytest.mark.fault("F20")
 async def test_a_clock_that_stood_still_gives_no_more_than_the_allowance() -> None:
     limiter, log = WindowLimiter(35, clock=now), list[float]()
     await asyncio.gather(*(depart(limiter, log) for _ in range(35)))

@@ -78,6 +78,7 @@ def test_throttling_waits_longer() -> None:
     ("retry_after", "draw", "expected"),
     [(5.0, 0.0, 5.0), (60.0, 1.0, 60.0), (60.1, 0.0, None), (86400.0, 0.0, None), (0.0, 0.0, 0.0)],
 )
+@pytest.mark.fault("F13")
 def test_retry_after_is_a_floor_and_has_a_limit(
     kind: type[PublitracError], retry_after: float, draw: float, expected: float | None
 ) -> None:
@@ -115,6 +116,7 @@ def test_what_may_be_repeated(failure: PublitracError, classes: set[OperationCla
     assert {kind for kind in OperationClass if may_repeat(failure, kind)} == classes
 
 
+@pytest.mark.fault("F14")
 def test_an_outage_adds_35_retries_and_no_more() -> None:
     policy = RetryPolicy(attempts=1000)
     budget = RetryBudget(policy.budget)

@@ -51,6 +51,7 @@ def told(error: BaseException) -> str:
 
 
 @pytest.mark.parametrize("bad", BAD)
+@pytest.mark.fault("F37")
 def test_a_bad_secret_is_refused_without_being_shown(bad: Hidden) -> None:
     with pytest.raises(ConfigurationError) as caught:
         Secret(bad.value, "api_key", header=True)  # type: ignore[arg-type]
@@ -63,6 +64,7 @@ def test_a_bad_secret_is_refused_without_being_shown(bad: Hidden) -> None:
 
 @pytest.mark.parametrize("name", ["api_key", "username", "password"])
 @pytest.mark.parametrize("bad", BAD[:5] + BAD[9:])
+@pytest.mark.fault("F37")
 def test_a_client_refuses_a_bad_credential_without_showing_any(bad: Hidden, name: str) -> None:
     hidden = Hidden({"api_key": f"{MARK}1", "username": f"{MARK}2", "password": f"{MARK}3", name: bad.value})
     with pytest.raises(ConfigurationError) as caught:

@@ -65,6 +65,7 @@ async def test_256_callers_log_in_once() -> None:
 
 
 @virtual
+@pytest.mark.fault("F18")
 async def test_a_cancelled_leader_takes_nobody_down() -> None:
     issuer = Issuer(takes=10)
     token = sliding(issuer)
@@ -248,6 +249,7 @@ async def test_closing_during_a_log_in() -> None:
 
 @pytest.mark.parametrize("leap", [3600, 86400, 1200])
 @virtual
+@pytest.mark.fault("F20")
 async def test_a_clock_that_leaps_costs_one_log_in(leap: float) -> None:
     issuer = Issuer()
     token = sliding(issuer)
@@ -326,6 +328,7 @@ async def test_expiry_behind_a_gate_costs_one_log_in(concurrency: int) -> None:
 
 
 @virtual
+@pytest.mark.fault("F17")
 async def test_many_expiries_cost_a_log_in_each_and_lose_nothing() -> None:
     service = Service(takes=0.05)
     api = v2(service)
@@ -347,6 +350,7 @@ async def test_many_expiries_cost_a_log_in_each_and_lose_nothing() -> None:
 
 
 @virtual
+@pytest.mark.fault("F19")
 async def test_a_service_that_always_refuses_is_asked_twice_a_call() -> None:
     service = Service()
     service.valid = set[str]()
@@ -401,6 +405,7 @@ async def test_a_huge_or_tiny_life_harms_nobody(ttl: object) -> None:
 
 
 @virtual
+@pytest.mark.fault("F20")
 async def test_while_the_machine_slept_the_token_died_and_401_says_so() -> None:
     service = Service()
     api = v2(service)
@@ -428,6 +433,7 @@ async def test_while_the_machine_slept_the_token_died_and_401_says_so() -> None:
     ids=repr,
 )
 @virtual
+@pytest.mark.fault("F18")
 async def test_a_failed_log_in_is_one_error_for_all_who_wait(
     answer: httpx.Response | Exception, kind: type[PublitracError], log_ins: int
 ) -> None:

@@ -143,6 +143,7 @@ async def turns_while(reading: asyncio.Task[object]) -> int:
     return turns
 
 
+@pytest.mark.fault("F40")
 async def test_other_tasks_have_turns_while_a_large_page_is_read() -> None:
     async with v1(large_page(1), large_page(1), large_page(1000)) as (client, _):
         await client.get_leads()  # Whatever is done once.
