@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -34,6 +34,11 @@ FIELD = NewLeadField(display_name="n", name="n", data_type="string")
 
 Use = Callable[[Any], Awaitable[Any]]
 
+
+async def drained(items: AsyncIterator[Any]) -> list[Any]:
+    return [item async for item in items]
+
+
 V1_METHODS: dict[str, Use] = {
     "add_click_link_history": lambda v1: v1.add_click_link_history(EMAIL, ClickLink()),
     "add_email_campaign": lambda v1: v1.add_email_campaign(MAIL, [LEAD]),
@@ -55,11 +60,13 @@ V1_METHODS: dict[str, Use] = {
     "get_view": lambda v1: v1.get_view("v"),
     "remove_lead_from_list": lambda v1: v1.remove_lead_from_list(EMAIL, "l"),
     "sync_lead": lambda v1: v1.sync_lead(LEAD),
+    "sync_lead_many": lambda v1: drained(v1.sync_lead_many([LEAD])),
     "sync_opportunity": lambda v1: v1.sync_opportunity(DEAL),
     "update_lead": lambda v1: v1.update_lead(LEAD),
 }
 V2_METHODS: dict[str, Use] = {
     "delayed_sync": lambda v2: v2.delayed_sync(LEAD),
+    "delayed_sync_many": lambda v2: drained(v2.delayed_sync_many([LEAD])),
     "get_token": lambda v2: v2.get_token(),
 }
 MARKETO_METHODS: dict[str, Use] = {
