@@ -161,7 +161,7 @@ def release(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def fuzz(session: nox.Session) -> None:
-    """Mutated responses, tables and settings; `nox -s fuzz -- 100000` for so many examples of each."""
+    """Feed mutated responses, tables and settings to their readers; `nox -s fuzz -- 100000` for 100,000 examples each."""
     session.install("-e", ".[all]", *_group("test"))
     examples = session.posargs[0] if session.posargs else "20000"
     session.run("pytest", "-q", "tests/fuzz/fuzz_readers.py", "--timeout=0", env={"FUZZ_EXAMPLES": examples})
@@ -169,7 +169,7 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def soak(session: nox.Session) -> None:
-    """Mixed faults for half an hour on each event loop; `nox -s soak -- 60` for a minute."""
+    """Run mixed faults for half an hour on each event loop; `nox -s soak -- 60` for a minute."""
     session.install("-e", ".[all]", *_group("test"), "uvloop")
     seconds = session.posargs[0] if session.posargs else "1800"
     session.run("python", "-m", "tests.fuzz.soak", seconds)

@@ -95,9 +95,9 @@ MARKETO_METHODS: dict[str, Use] = {
 VITEC_METHODS: dict[str, Use] = {
     "create_person_lead": lambda vitec: vitec.create_person_lead("M30011", person_lead()),
 }
-#: What sends nothing over the service's wire, and what is tested on its own.
+#: Methods that send no request, and those with tests elsewhere.
 NOT_CALLS = {"prepare", "with_options", "aclose"}
-#: Goes to an address of its own.
+#: Sent to another host.
 ELSEWHERE = {"add_transaction"}
 
 Client = PublitracClient | MarketoClient | VitecClient
