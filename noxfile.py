@@ -161,7 +161,7 @@ def release(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def fuzz(session: nox.Session) -> None:
-    """Feed mutated responses, tables and settings to their readers; `nox -s fuzz -- 100000` for 100,000 examples each."""
+    """Feed mutated input to every reader; `nox -s fuzz -- 100000` for 100,000 examples each."""
     session.install("-e", ".[all]", *_group("test"))
     examples = session.posargs[0] if session.posargs else "20000"
     session.run("pytest", "-q", "tests/fuzz/fuzz_readers.py", "--timeout=0", env={"FUZZ_EXAMPLES": examples})
