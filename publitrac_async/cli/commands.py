@@ -298,9 +298,15 @@ def opportunities(as_json: bool) -> None:
 
 @commands.command()
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
-def doctor(as_json: bool) -> None:
-    """Show versions, limits and configuration, without any secret."""
-    _run(doctor_report.show(as_json=as_json))
+@click.option(
+    "--online", is_flag=True, help="Try the credentials: one call of v1, which reads, and one of v2."
+)
+def doctor(as_json: bool, online: bool) -> None:
+    """Show versions, limits and configuration, without any secret.
+
+    The exit status is 2 if a setting is unusable, and 1 if a call with --online fails.
+    """
+    _run(doctor_report.show(as_json=as_json, online=online))
 
 
 @commands.command()

@@ -15,6 +15,7 @@ from typing import Any, Final
 from publitrac_async import config
 from publitrac_async.bulk import ExitStatus
 from publitrac_async.cli.console import say
+from publitrac_async.cli.online import try_service
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.transport.base import check_base_url
 from publitrac_async.transport.budget import BUDGET
@@ -35,11 +36,18 @@ _OPTIONAL: Final = (
 )
 
 
-async def show(*, as_json: bool, environment: Mapping[str, str] | None = None) -> int:
-    """Print versions, limits and configuration, and whether Redis answers if there is one.
+async def show(
+    *, as_json: bool, online: bool = False, environment: Mapping[str, str] | None = None
+) -> ExitStatus:
+    """Print versions, limits and configuration, and the state of Redis if there is one.
+
+    Args:
+        as_json: print one JSON object.
+        online: try the credentials as well.
+        environment: in place of ``os.environ``.
 
     Returns:
-        The exit status: 2 if a setting is unusable.
+        The exit status: `USAGE` if a setting is unusable, `ABORTED` if a call fails.
     """
     environment = os.environ if environment is None else environment
     settings = {
@@ -61,6 +69,8 @@ async def show(*, as_json: bool, environment: Mapping[str, str] | None = None) -
         },
         **settings,
     }
+    if online:
+        sections["service"] = await try_service(environment)
     if as_json:
         say(json.dumps(sections, ensure_ascii=False))
     else:
@@ -70,7 +80,10 @@ async def show(*, as_json: bool, environment: Mapping[str, str] | None = None) -
             for name, value in facts.items():
                 say(f"  {name:<{width}}  {value}")
     unusable = any(value.startswith("unusable") for facts in settings.values() for value in facts.values())
-    return ExitStatus.USAGE if unusable else ExitStatus.OK
+    if unusable:
+        return ExitStatus.USAGE
+    failed = any(line.startswith("fails") for line in sections.get("service", {}).values())
+    return ExitStatus.ABORTED if failed else ExitStatus.OK
 
 
 def _versions() -> dict[str, str]:
