@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Coroutine
@@ -11,15 +12,16 @@ from typing import Any
 
 import click
 
-from publitrac_async.bulk import BulkError, ExitStatus
+from publitrac_async.bulk import ExitStatus
 from publitrac_async.cli import doctor as doctor_report
 from publitrac_async.cli import lists as list_commands
 from publitrac_async.cli import lookup, options, records, sandbox_server
 from publitrac_async.cli.copying import CopyOptions, run_copy
 from publitrac_async.cli.dry_run import show_dry_run
-from publitrac_async.cli.exits import CommandError
+from publitrac_async.cli.exits import CommandError, ending_of
 from publitrac_async.cli.export import ExportOptions, run_export
 from publitrac_async.cli.hosts import STATE
+from publitrac_async.cli.logs import log_lines
 from publitrac_async.cli.reconcile import ReconcileOptions, run_reconcile
 from publitrac_async.cli.suggest import suggest_mapping
 from publitrac_async.cli.sync import SyncOptions, run_sync
@@ -28,7 +30,7 @@ from publitrac_async.cli.vendors import VENDORS, for_vendor
 from publitrac_async.cli.vendors.marketo import MARKETO
 from publitrac_async.cli.worker import WorkerOptions, run_worker
 from publitrac_async.config import CALLS_PER_SECOND
-from publitrac_async.errors import ConfigurationError, PublitracError
+from publitrac_async.errors import PublitracError
 from publitrac_async.version import __version__
 
 
@@ -150,9 +152,37 @@ def sync(**chosen: Any) -> None:
     help="What opens a source that programs hand out by its name (NamedSource); can be repeated.",
 )
 @options.rate
+@click.option(
+    "--health-port",
+    type=click.IntRange(0, 65535),
+    help="TCP port that answers GET /live and GET /ready with 200 or 503, for probes; 0 for a free one.",
+)
+@click.option(
+    "--health-host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address of that port; 0.0.0.0 for probes from outside of a container.",
+)
+@options.logs
+@click.option(
+    "--opentelemetry",
+    is_flag=True,
+    help="Send spans and metrics to the providers that `opentelemetry-instrument` sets up.",
+)
 def worker(**chosen: Any) -> None:
     """Send rows that other processes hand out."""
-    _run(run_worker(WorkerOptions(**for_vendor(chosen))))
+    options = WorkerOptions(**for_vendor(chosen))
+    as_json = options.log_format == "json"
+    with log_lines(level=options.log_level, as_json=as_json):
+        try:
+            _run(run_worker(options))
+        except Exception as error:
+            ending = ending_of(error)
+            if ending is None or not as_json:
+                raise
+            message, status = ending
+            logging.getLogger("publitrac_async.worker").error(message)  # noqa: TRY400  (frames may hold secrets)
+            sys.exit(status)
 
 
 @commands.command("reconcile")
@@ -319,17 +349,14 @@ def cli() -> None:
     """Run the command line; errors that are foreseen end it with one line."""
     try:
         commands(prog_name="publitrac-async")
-    except CommandError as error:
-        _fail(str(error), error.status)
-    except (ConfigurationError, BulkError) as error:
-        _fail(error.message, ExitStatus.USAGE)
-    except PublitracError as error:
-        words = "" if error.vendor_message is None else f'\nThe service says: "{error.vendor_message}"'
-        _fail(f"{type(error).__name__}: {error}{words}", ExitStatus.ABORTED)
     except BrokenPipeError:
         # Whoever read the output has left; Python would complain once more when it flushes it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(ExitStatus.ABORTED)
+    except (CommandError, PublitracError) as error:
+        ending = ending_of(error)
+        assert ending is not None
+        _fail(*ending)
 
 
 def _run(command: Coroutine[Any, Any, int]) -> None:

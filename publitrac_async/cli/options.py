@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import click
 
+from publitrac_async.cli.logs import FORMATS, LEVELS
 from publitrac_async.cli.vendors import VENDORS
 from publitrac_async.cli.vendors.marketo import ACTIONS
 
@@ -103,4 +104,20 @@ rate: Decorator = click.option(
     help="Calls per second, the same for all that share a Redis; with marketo per 20 seconds. Default: "
     + ", ".join(f"{vendor.rate} ({name})" for name, vendor in VENDORS.items())
     + ". The sandbox's PUBLITRAC enforces the same limit.",
+)
+logs: Decorator = together(
+    click.option(
+        "--log-format",
+        type=click.Choice(FORMATS),
+        default=FORMATS[0],
+        show_default=True,
+        help="Lines on stderr: text, or JSON with host, run and chunk.",
+    ),
+    click.option(
+        "--log-level",
+        type=click.Choice(LEVELS),
+        default="warning",
+        show_default=True,
+        help="info has a line for each chunk.",
+    ),
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
-import time
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from typing import Any, Final
@@ -14,14 +13,14 @@ from attrs import frozen
 
 from publitrac_async.bulk import ExitStatus, Shutdown
 from publitrac_async.cli import hosts
-from publitrac_async.cli.console import say, tell
+from publitrac_async.cli.console import say
 from publitrac_async.cli.exits import CommandError
+from publitrac_async.cli.health import WorkerHealth, health_port
 from publitrac_async.cli.signals import signals_go_to
 from publitrac_async.cli.vendors import VENDORS, open_sink
 from publitrac_async.cli.vendors.base import SinkOptions
 
-#: Seconds in which a line is not repeated: without Redis, docket logs one every second.
-_REPEAT: Final = 60.0
+logger: Final = logging.getLogger("publitrac_async.worker")
 
 
 @frozen(kw_only=True)
@@ -32,6 +31,11 @@ class WorkerOptions(SinkOptions):
     concurrency: int | None
     chunks: int
     sources: Iterable[str]
+    health_port: int | None
+    health_host: str
+    log_format: str
+    log_level: str
+    opentelemetry: bool
 
 
 async def run_worker(options: WorkerOptions) -> int:
@@ -54,38 +58,50 @@ async def run_worker(options: WorkerOptions) -> int:
         shared = await stack.enter_async_context(
             hosts.needed_redis(options.via, customer=options.customer, redis=options.redis, rate=options.rate)
         )
-        sink, _ = await open_sink(stack, options, (), shared)
+        health = WorkerHealth(shared.ping, shutdown)
+        hooks: list[Any] = [health] if options.health_port is not None else []
+        if options.opentelemetry:
+            hooks.append(_load_opentelemetry())
+        sink, _ = await open_sink(stack, options, hooks, shared)
         state = shared.state(options.state, durable=vendor.appends)
+        announce = logger.info if options.log_format == "json" else say
+        if options.health_port is not None:
+            port = await stack.enter_async_context(
+                health_port(health, options.health_host, options.health_port)
+            )
+            announce(f"Health: http://{options.health_host}:{port}/ready and /live")
         await state.stopped()  # Fails if Redis does not respond.
         await stack.enter_async_context(signals_go_to(shutdown))
-        logging.basicConfig(handlers=[LogLines()])
-        say(
+        announce(
             f"Worker for state store {options.state}: sends to {sink.destination}, {options.chunks} chunks "
             f"with {concurrency} calls in flight each. Ctrl-C lets its calls end."
         )
+        health.started = True
         await docket.serve(
-            sink, state, sources=sources, concurrency=concurrency, chunks=options.chunks, shutdown=shutdown
+            sink,
+            state,
+            sources=sources,
+            concurrency=concurrency,
+            chunks=options.chunks,
+            shutdown=shutdown,
+            hooks=hooks,
         )
     return ExitStatus.OK
 
 
-class LogLines(logging.Handler):
-    """Writes log records to stderr, one line each, without tracebacks, no line twice in a minute."""
+def _load_opentelemetry() -> Any:
+    """Return the hook of OpenTelemetry, with the global providers.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__(logging.WARNING)
-        self._clock = clock
-        self._written: dict[str, float] = {}
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write a record."""
-        text = f"{record.name}: {record.getMessage()}"
-        now = self._clock()
-        if now - self._written.get(text, -_REPEAT) < _REPEAT:
-            return
-        self._written = {each: when for each, when in self._written.items() if now - when < _REPEAT}
-        self._written[text] = now
-        tell(text)
+    Raises:
+        CommandError: its extra is not installed.
+    """
+    try:
+        from publitrac_async.opentelemetry import OpenTelemetry  # noqa: PLC0415  (an extra)
+    except ImportError as error:
+        failure = str(error)
+    else:
+        return OpenTelemetry()
+    raise CommandError(f"--opentelemetry: {failure}")
 
 
 def load_sources(options: Iterable[str]) -> dict[str, Callable[[], Any]]:

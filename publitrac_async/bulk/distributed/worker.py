@@ -112,6 +112,8 @@ class ChunkWorker:
                 "job": task.job,
                 "chunk": task.number,
             }
+            fields = {"job": task.job, "chunk": task.number}
+            logger.info("chunk %d begins: %d rows", task.number, task.rows.count, extra=fields)
             emit(self._hooks, ChunkStarted(**names))
             try:
                 stopped = await self._execute(task, claim, outcomes) is not None
@@ -121,16 +123,15 @@ class ChunkWorker:
                 failure = error
                 raise
             finally:
-                emit(
-                    self._hooks,
-                    ChunkEnded(
-                        **names,
-                        outcomes=count_outcomes(outcomes.values()),
-                        elapsed=time.monotonic() - started,
-                        stopped=stopped,
-                        error=None if failure is None else type(failure).__name__,
-                    ),
+                ended = ChunkEnded(
+                    **names,
+                    outcomes=count_outcomes(outcomes.values()),
+                    elapsed=time.monotonic() - started,
+                    stopped=stopped,
+                    error=None if failure is None else type(failure).__name__,
                 )
+                emit(self._hooks, ended)
+                _log_end(ended)
             return True
 
     async def aclose(self) -> None:
@@ -242,3 +243,15 @@ class ChunkWorker:
         if unknown:
             await claim.complete(unknown)
         return left
+
+
+def _log_end(event: ChunkEnded) -> None:
+    counts = ", ".join(f"{count} {state}" for state, count in event.outcomes.items()) or "no row sent"
+    logger.info(
+        "chunk %d ends%s after %.1f s: %s",
+        event.chunk,
+        " early" if event.stopped else "",
+        event.elapsed,
+        counts,
+        extra={"job": event.job, "chunk": event.chunk, "error": event.error},
+    )

@@ -12,7 +12,12 @@ from publitrac_async.transport.limits import WindowLimiter
 from publitrac_async.transport.secret import Secret, seal
 
 try:
-    from publitrac_async.shared.redis.connection import DISK_TIMEOUT, RESPONSE_TIMEOUT, Connection
+    from publitrac_async.shared.redis.connection import (
+        DISK_TIMEOUT,
+        RESPONSE_TIMEOUT,
+        Connection,
+        Unavailable,
+    )
     from publitrac_async.shared.redis.limiter import GUARD, RedisRateLimiter
     from publitrac_async.shared.redis.tokens import RedisTokenStore
 except ModuleNotFoundError as _error:
@@ -134,6 +139,19 @@ class SharedRedis:
         from publitrac_async.bulk.distributed.docket import DocketExecutor  # noqa: PLC0415  (docket is an extra)
 
         return DocketExecutor(chunk_rows)
+
+    async def ping(self) -> str | None:
+        """Ask Redis for a response.
+
+        Returns:
+            ``None``, or the reason if Redis does not respond: the name of an error, or a remedy.
+        """
+        connection = self._connect(RESPONSE_TIMEOUT)
+        try:
+            await connection.command("PTTL", connection.key("token"))
+        except Unavailable as error:
+            return connection.refusal or str(error)
+        return None
 
     async def aclose(self) -> None:
         """Close the connections to Redis."""
