@@ -1,1 +1,1 @@
-"""The one way to the wire: deadline, gate, rate limit, auth, send, classify, retry."""
+"""Send calls: deadline, gate, rate limit, credentials, request, response, retry."""

@@ -1,4 +1,4 @@
-"""The default transport, on aiohttp: its pool stays whole when calls are cancelled, and keeps its speed."""
+"""Default transport, on aiohttp, whose pool survives cancelled calls."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from publitrac_async.transport.operation import Departure
 from publitrac_async.transport.pool import FAILURES, Exchange, Pool, Route
 from publitrac_async.transport.proxy import NO_PROXY, Proxy, proxy_from_environment
 
-#: Extensions of a request. "target" is httpx's own: the request line's target, seen by the wire only.
+#: Extensions of a request. "target" is httpx's: the target of the request line, which only the wire sees.
 TARGET: Final = "target"
 SEALED_HEADERS: Final = "publitrac_async.sealed_headers"
 DEPARTURE: Final = "publitrac_async.departure"
 
-#: For as many calls as two limiters may let be in flight, and a token request that they may wait for.
+#: Enough for the calls that two limiters allow in flight, and one token request.
 POOL_SIZE: Final = 2 * CONCURRENCY_CEILING + 1
 
-#: Written here, whatever the request says.
+#: This transport writes these fields; it ignores those of the request.
 _WRITTEN_HERE: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection"})
 _BODILESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _REMEMBERED_FIELDS: Final = 256
-#: New connections that may end before anything is written to them, until the attempt is given up.
+#: New connections that may close before anything is written; after that the attempt fails.
 _NEW_CONNECTIONS: Final = 3
 
 
@@ -42,9 +42,9 @@ class Unusable(httpx.UnsupportedProtocol):
 class AiohttpTransport(httpx.AsyncBaseTransport):
     """aiohttp's pool, TLS and parser behind httpx's interface.
 
-    It writes the bytes of a request itself, when the request's turn has come, so that no library holds a
-    URL or a header with a secret in it. It never follows a redirect, keeps no cookies, repeats nothing,
-    and leaves decompression to the reader, which caps it.
+    It writes the bytes of a request when the rate limiter permits it, so that no library holds a URL or a
+    header with a secret. It follows no redirect, keeps no cookies and repeats nothing. The reader
+    decompresses, up to a limit.
 
     Args:
         pool_size: connections open at once.
@@ -84,8 +84,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         if not isinstance(request.stream, httpx.ByteStream):
             await request.aread()
         destination = self._destination(request.url)
-        # The bytes of the request are in no local name here: tracebacks may be recorded with the locals of
-        # their frames, and this one waits for the response.
+        # No local name here holds the bytes of the request: this frame waits for the response, and error
+        # trackers record the local names of frames.
         failure: httpx.TransportError
         try:
             exchange = await self._send(destination, request)
@@ -107,7 +107,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             await self._pool.aclose()
 
     async def _send(self, destination: _Destination, request: httpx.Request) -> Exchange:
-        """Write `request` on a connection that is fresh at that moment."""
+        """Write `request` on a connection that was checked just before."""
         departure: Departure | None = request.extensions.get(DEPARTURE)
         left = _NEW_CONNECTIONS
         while left:
@@ -123,10 +123,10 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             except BaseException:
                 exchange.end()
                 raise
-            # It ended while its request waited to leave, or before; nothing was written.
+            # The connection closed before the request was written.
             left -= not exchange.reused
             exchange.end()
-        raise httpx.ConnectError("connections keep ending before anything is sent")
+        raise httpx.ConnectError("connections keep closing before anything is sent")
 
     async def _connect(self, destination: _Destination, limits: dict[str, float | None]) -> Exchange:
         if self._closed:
@@ -179,14 +179,14 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
 
 class _Destination:
-    """The way to one host, and what requests to it begin with."""
+    """Route to one host, with the fixed parts of requests to it."""
 
     def __init__(self, url: httpx.URL, proxy: Proxy, context: ssl.SSLContext | None) -> None:
         self.route = Route(url.scheme, url.netloc.decode("ascii"), proxy, context)
         self.prefix = b""
         self.fields = _lines([(b"host", url.netloc)])
         if proxy.url is not None and context is None:
-            # A proxy takes plain http in absolute form; with TLS it only sees the CONNECT before it.
+            # A proxy needs the absolute form for plain http; with TLS it sees only the CONNECT.
             self.prefix = b"http://" + url.netloc
             headers = proxy.headers or {}
             self.fields += _lines(
@@ -195,7 +195,7 @@ class _Destination:
 
 
 def _lines(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """Header fields as they are written.
+    """Return the bytes of header fields.
 
     Raises:
         httpx.LocalProtocolError: a field holds a line break or NUL.
@@ -208,7 +208,7 @@ def _lines(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
 
 
 class _Body(httpx.AsyncByteStream):
-    """The body of a response, as httpx wants it. Read to its end, its connection can be used again."""
+    """Body of a response for httpx. Reading it to its end frees the connection for reuse."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange

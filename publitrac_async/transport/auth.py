@@ -1,4 +1,4 @@
-"""Who we are: credentials that stay the same, and tokens that are fetched, shared and renewed."""
+"""Authentication: static credentials, and tokens that are requested, shared and renewed."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Placement: TypeAlias = Literal["query", "body"]
 
 @frozen(kw_only=True)
 class Token:
-    """A token of the service.
+    """Access token.
 
     Attributes:
         value: the token itself.
-        ttl: seconds it lives, after its log-in or after its last use.
-        expires_at: end of its life on the monotonic clock, as far as this client knows.
+        ttl: lifetime in seconds, from the token request or from the last use.
+        expires_at: estimated end of the lifetime, on the monotonic clock.
     """
 
     value: Secret
@@ -36,13 +36,13 @@ class Token:
 
 @frozen(kw_only=True)
 class Authorization:
-    """Credentials for one request; they join it at the last moment.
+    """Credentials for one request, added right before it is sent.
 
     Attributes:
         parameters: query or form parameters.
-        placement: where the parameters go; a request without a form always has them in the query.
+        placement: place of the parameters; a request without a form has them in the query.
         headers: header fields.
-        token: the token behind the headers, if there is one.
+        token: the token in the headers, if any.
     """
 
     parameters: tuple[tuple[str, Secret], ...] = ()
@@ -66,23 +66,23 @@ class Authorization:
 
 
 class Authenticator(Protocol):
-    """Gives credentials, and hears how they fared."""
+    """Supplies credentials, and is told of the result."""
 
     @property
     def doubted_after(self) -> tuple[type[PublitracError], ...]:
-        """Errors that stale credentials may be behind: then the call is repeated once with fresh ones."""
+        """Errors that stale credentials may cause: the call is then repeated once with fresh ones."""
         ...
 
     async def authorize(self) -> Authorization:
-        """Credentials that are good now; may log in."""
+        """Return valid credentials; may request a token."""
         ...
 
     async def accepted(self, authorization: Authorization, sent_at: float) -> None:
-        """The service took them in a request that left at `sent_at` (monotonic seconds)."""
+        """Note that the service accepted them in a request sent at `sent_at` (monotonic seconds)."""
         ...
 
     async def rejected(self, authorization: Authorization) -> None:
-        """The service refused them with one of the errors `doubted_after`."""
+        """Note that the service rejected them with one of the errors `doubted_after`."""
         ...
 
 
@@ -95,20 +95,20 @@ class StaticCredentials:
         self._authorization = authorization
 
     async def authorize(self) -> Authorization:
-        """The credentials."""
+        """Return the credentials."""
         return self._authorization
 
     async def accepted(self, authorization: Authorization, sent_at: float) -> None:
         """Nothing changes."""
 
     async def rejected(self, authorization: Authorization) -> None:
-        """There are no others."""
+        """Do nothing: there are no other credentials."""
 
 
 class TokenStore(Protocol):
-    """Where the token is kept. One in memory is the default; several processes may share one.
+    """Store of the current token: in memory by default, or shared by several processes.
 
-    A store that has a method ``aclose()`` is closed with the client.
+    The client closes a store that has a method ``aclose()``.
     """
 
     async def load(self) -> Token | None:
@@ -118,18 +118,21 @@ class TokenStore(Protocol):
         """Keep `token` as the current one."""
 
     async def touch(self, token: Token, expires_at: float) -> None:
-        """`token` was used and lives until `expires_at`; ignored unless it is the current one."""
+        """Extend the lifetime of `token` to `expires_at`; ignored unless it is the current one."""
 
     async def discard(self, token: Token) -> None:
         """Forget `token`; ignored unless it is the current one."""
 
     def lock(self) -> AbstractAsyncContextManager[None]:
-        """Entered for a log-in, so that all who share the store make one; they look again once inside."""
+        """Return a lock for token requests.
+
+        Its holders load the token again first, so only one of them requests it.
+        """
         ...
 
 
 class MemoryTokenStore:
-    """A token for the clients of one event loop."""
+    """Token store for the clients of one event loop."""
 
     def __init__(self) -> None:
         self._token: Token | None = None
@@ -144,37 +147,37 @@ class MemoryTokenStore:
         self._token = token
 
     async def touch(self, token: Token, expires_at: float) -> None:
-        """Slide the life of the current token, never backwards."""
+        """Extend the lifetime of the current token; never shorten it."""
         current = self._token
         if current is not None and current.value == token.value and expires_at > current.expires_at:
             self._token = Token(value=current.value, ttl=current.ttl, expires_at=expires_at)
 
     async def discard(self, token: Token) -> None:
-        """Forget the current token if it is this one."""
+        """Forget `token` if it is the current one."""
         if self._token is not None and self._token.value == token.value:
             self._token = None
 
     def lock(self) -> AbstractAsyncContextManager[None]:
-        """One log-in at a time."""
+        """Return the lock that allows one token request at a time."""
         return self._lock
 
 
 class SharedToken:
-    """A token that all calls share until its end.
+    """Token that all calls share until it expires.
 
-    However many callers need a new token, one log-in runs. It is a task of its own, so a caller that is
-    cancelled takes nobody down. A token that the service rejects is discarded only if it is still the
-    current one, so late rejections of an old token cause no second log-in.
+    One token request serves all callers that wait for it. It runs in a separate task, so a cancelled caller
+    does not cancel it for the others. A rejected token is discarded only while it is the current one, so late
+    rejections of an old token cause no second token request.
 
     Args:
-        log_in: brings a fresh token.
-        header: header field in which the token travels.
-        scheme: the word before it, ``"Bearer"``.
-        store: where the token is kept.
-        doubted_after: errors that a stale token may be behind; after one of them the call is repeated
-            once with a fresh token.
-        clock: monotonic seconds. The service has the last word on a token's life; the clock only spares
-            the attempts that would surely fail.
+        log_in: requests a fresh token.
+        header: header field of the token.
+        scheme: authentication scheme before the token, ``"Bearer"``.
+        store: store of the token.
+        doubted_after: errors that a stale token may cause; after one of them the call is repeated once with a
+            fresh token.
+        clock: monotonic seconds. The service decides when a token expires; the clock only avoids attempts
+            that are sure to fail.
     """
 
     def __init__(
@@ -196,10 +199,10 @@ class SharedToken:
         self._renewal: asyncio.Task[Token] | None = None
 
     async def authorize(self) -> Authorization:
-        """The current token, renewed first if its time has come.
+        """Return the current token as credentials, renewed first if due.
 
         Raises:
-            PublitracError: the log-in failed, and there is no token with some life left.
+            PublitracError: the token request failed, and there is no valid token.
         """
         token = await self._store.load()
         if token is None or self._ends_soon(token):
@@ -210,7 +213,7 @@ class SharedToken:
         return Authorization(headers=((self._header, value),), token=token)
 
     async def accepted(self, authorization: Authorization, sent_at: float) -> None:
-        """Nothing changes: use does not prolong the token's life."""
+        """Do nothing: use does not extend the lifetime of the token."""
 
     async def rejected(self, authorization: Authorization) -> None:
         """Discard the token, unless it was replaced already."""
@@ -218,13 +221,13 @@ class SharedToken:
             await self._store.discard(authorization.token)
 
     async def token(self) -> Token:
-        """The current token, renewed if its time has come."""
+        """Return the current token, renewed first if due."""
         authorization = await self.authorize()
         assert authorization.token is not None
         return authorization.token
 
     async def aclose(self) -> None:
-        """Cancel a log-in that is under way."""
+        """Cancel the token request in flight."""
         if self._renewal is not None:
             self._renewal.cancel()
             await asyncio.wait([self._renewal])
@@ -241,17 +244,18 @@ class SharedToken:
             task = asyncio.current_task()
             if not renewal.cancelled() or (task is not None and task.cancelling()):
                 raise
-            failure = ClientStateError("the client was closed during the log-in")
+            failure = ClientStateError("the client was closed during the token request")
         except PublitracError as error:
             if ending is not None and self._clock() < ending.expires_at:
                 return ending
-            # Every waiter raises an error of its own: tracebacks and counts are not shared.
+            # Every waiter raises a separate error: tracebacks and counts are not shared.
             failure = copy.copy(error)
         raise failure
 
     async def _renew(self) -> Token:
         async with self._store.lock():
-            # Others may have logged in meanwhile; the service may have given them the same token, revived.
+            # Others may have requested a token meanwhile; the service may have extended and returned the same
+            # one.
             current = await self._store.load()
             if current is not None and not self._ends_soon(current):
                 return current
@@ -260,20 +264,20 @@ class SharedToken:
             return token
 
     def _ends_soon(self, token: Token) -> bool:
-        # Not before its end: a service that is asked early hands out the same token again.
+        # Wait for the expiry: before it, the service returns the same token again.
         return self._clock() >= token.expires_at
 
     def _renewal_ended(self, renewal: asyncio.Task[Token]) -> None:
         self._renewal = None
         if not renewal.cancelled():
-            renewal.exception()  # Nobody may be left to hear of it.
+            renewal.exception()  # All waiters may be gone; retrieve the exception, or asyncio logs it.
 
 
 class SlidingToken(SharedToken):
-    """A token whose life starts anew with every successful use. It is renewed a little before its end."""
+    """Token whose lifetime restarts with every successful use. It is renewed shortly before it expires."""
 
     async def accepted(self, authorization: Authorization, sent_at: float) -> None:
-        """Slide the token's life from the moment its request left."""
+        """Extend the lifetime of the token, counted from when its request was sent."""
         token = authorization.token
         if token is not None:
             await self._store.touch(token, sent_at + token.ttl)

@@ -1,4 +1,4 @@
-"""What every client of this package has in common: settings, one transport, a lifetime."""
+"""Common base of the clients: settings, one transport, opening and closing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Facade(Protocol):
 
 F = TypeVar("F", bound=_Facade)
 
-#: ASCII as it may stand in a URL; other hosts are written in their "xn--" form.
+#: ASCII that a URL may contain; other host names need their "xn--" form.
 _PRINTED: Final = re.compile(r"[!-~]+")
 
 
@@ -40,7 +40,7 @@ class CallOptions(TypedDict, total=False):
 
 
 class ClientOptions(CallOptions, total=False):
-    """Options that the constructors of all clients take, see there."""
+    """Options of the constructors of all clients, documented there."""
 
     rate_limit: Rate | int | None
     concurrency: int | None
@@ -53,18 +53,19 @@ class ClientOptions(CallOptions, total=False):
 
 
 class BaseClient:
-    """Builds one transport from the settings that all clients take, and closes it.
+    """Base class of clients: builds one transport from the common settings, and closes it.
 
     Args:
         base_url: scheme and host; plain ``http`` is accepted for this machine only.
-        limiter: asked before every request. One that has a method ``aclose()`` is closed with the client.
-        retry: when a failed call is repeated.
+        limiter: rate limiter, asked before every request. The client closes one that has a method
+            ``aclose()``.
+        retry: policy for retries of failed calls.
         timeout: limits on the time of a call; a number is its total in seconds, ``None`` no total.
         concurrency: calls in flight at once; ``None`` for as many as the rate limit needs at the latency of
             the service, up to 256.
-        transport: carries the requests, in place of the one on aiohttp. Who opened it closes it.
+        transport: sends the requests, in place of the one on aiohttp; the caller closes it.
         hooks: called with every event of `publitrac_async.transport.events`.
-        log_failures: log each call that finally fails as a warning.
+        log_failures: log each failed call as a warning, after its retries.
         trust_env: take proxies and ``SSL_CERT_FILE`` from the environment.
         allow_insecure_http: accept plain ``http`` to any host.
 
@@ -75,9 +76,9 @@ class BaseClient:
     #: The vendor's name in events, spans and log records.
     _vendor: ClassVar[str] = "publitrac"
 
-    #: True for what `with_options` returns.
+    #: True for the views that `with_options` returns.
     _is_view = False
-    #: Set here too: a report of a constructor that failed shows the half-built client.
+    #: Set on the class, too: an error report may show a client whose constructor failed.
     _base_url = ""
 
     def __init__(
@@ -99,12 +100,12 @@ class BaseClient:
             raise ConfigurationError("concurrency must be an integer, at least 1, or None")
         policy = _retry(retry) or RetryPolicy()
         settings = _timeout(timeout)
-        # Not before somebody opens a client: these two bring aiohttp and httpx, which take longer to load
-        # than all the rest. httpx also loads click and rich where they are installed.
+        # Imported with the first client: aiohttp and httpx take longer to load than all the rest. httpx also
+        # loads click and rich where they are installed.
         from publitrac_async.transport.aiohttp_transport import POOL_SIZE, AiohttpTransport  # noqa: PLC0415
         from publitrac_async.transport.http import Wire, check_transport  # noqa: PLC0415
 
-        # One connection more than calls in flight, for the token request that they may wait for.
+        # One connection more than calls in flight, for the token request.
         pool_size = POOL_SIZE if concurrency is None else concurrency + 1
         if transport is None:
             own = AiohttpTransport(pool_size=pool_size, trust_env=trust_env)
@@ -123,17 +124,17 @@ class BaseClient:
             base_url=self._base_url,
             log_failures=log_failures,
         )
-        #: What may hold connections of its own.
+        #: These may hold connections.
         self._resources: list[object] = [limiter]
 
     @property
     def queued(self) -> int:
-        """Calls that wait in the queue for a free slot now (see `concurrency`)."""
+        """Number of calls in the queue that wait for a slot (see `concurrency`)."""
         return self._transport.reporter.queued
 
     @property
     def in_flight(self) -> int:
-        """Calls that left the queue and have not ended; waits for the rate limiter and retries count."""
+        """Number of calls that left the queue and have not ended, those waiting for a permit or retry too."""
         return self._transport.reporter.in_flight
 
     def with_options(self, **options: Unpack[CallOptions]) -> Self:
@@ -143,9 +144,8 @@ class BaseClient:
 
             lead = await publitrac.with_options(timeout=2).v1.get_lead("ada@example.com")
 
-        The view is cheap and shares all else with the client: connections, rate limiter, slots, token, retry
-        budget, hooks. It is closed with the client; closing the view, or leaving its ``async with``, does
-        nothing.
+        The view is cheap. It shares connections, rate limiter, slots, token, retry budget and hooks with the
+        client, which closes them; closing the view, or leaving its ``async with``, does nothing.
 
         Args:
             **options: ``timeout`` and ``retry``, as the constructor takes them. A number as ``timeout``
@@ -172,11 +172,11 @@ class BaseClient:
         self._transport = transport
 
     async def aclose(self) -> None:
-        """Close the client: new calls are refused, those in flight get half a second. Can be called again."""
+        """Close the client: refuse new calls, and give those in flight half a second. Can be called again."""
         if self._is_view:
             return
         await self._transport.aclose()
-        # Last: calls that were in flight ask them to the end.
+        # Last: calls in flight use them until they end.
         for resource in self._resources:
             if (aclose := getattr(resource, "aclose", None)) is not None:
                 await aclose()
@@ -196,7 +196,7 @@ class BaseClient:
         return f"{type(self).__name__}({self._base_url})"
 
     def __reduce__(self) -> Any:
-        raise TypeError("a client does not pickle: build one where it is used")
+        raise TypeError("a client cannot be pickled: build one where it is used")
 
 
 def over(transport: Transport, facade: F) -> F:
@@ -223,28 +223,28 @@ def _timeout(timeout: Timeout | float | None, *, base: Timeout = TIMEOUT) -> Tim
 
 
 def check_base_url(base_url: str, *, allow_insecure_http: bool, name: str = "base_url") -> str:
-    """`base_url` without a slash at its end.
+    """Check `base_url` and return it without a slash at its end.
 
     Args:
         base_url: scheme and host, optionally with a port and a path.
         allow_insecure_http: accept plain ``http`` to any host, not only to this machine.
-        name: what the errors call it.
+        name: name of the setting in errors.
 
     Raises:
-        ConfigurationError: it is no URL of scheme and host, or sends credentials in the clear.
+        ConfigurationError: it is not a URL of scheme and host, or would expose credentials.
     """
-    base_url = (base_url or "").strip()  # A setting from elsewhere may be missing.
+    base_url = (base_url or "").strip()  # Settings of other origin may be missing.
     try:
         parts = urllib.parse.urlsplit(base_url)
         host = parts.hostname if parts.port != 0 and _PRINTED.fullmatch(base_url) else None
-    except ValueError:  # A port that is no number, brackets around no IPv6 address.
+    except ValueError:  # The port is not a number, or the brackets hold no IPv6 address.
         parts, host = urllib.parse.urlsplit(""), None
     if parts.username or parts.password:
         raise ConfigurationError(f"{name} must not hold credentials")
     if host is None or parts.scheme not in ("http", "https") or parts.query or parts.fragment:
         raise ConfigurationError(f"{name} must be https://host, optionally with a port and a path")
     if parts.scheme == "http" and not allow_insecure_http and not _is_loopback(host):
-        raise ConfigurationError(f"{name} must be https: http shows credentials to everybody on the way")
+        raise ConfigurationError(f"{name} must be https: plain http would expose credentials")
     return base_url.rstrip("/")
 
 

@@ -51,23 +51,24 @@ async def _read_compressed(chunks: AsyncIterable[bytes], max_body: int) -> bytes
         data = chunk
         while data:
             if inflater.eof:
-                # One member is what servers send; many small ones are an attack on the reader.
-                raise UnexpectedContent("the compressed answer has bytes after its end")
-            # In small steps: a chunk unfolds to a thousand times its size before the ratio could be seen.
+                # Servers send one member; many small ones are an attack on the reader.
+                raise UnexpectedContent("the compressed response has bytes after its end")
+            # In small steps: a chunk may decompress to a thousand times its size before the ratio is checked.
             allowed = min(max_body - size + 1, BUDGET.ratio_free)
             try:
                 part = inflater.decompress(data, allowed)
             except zlib.error:
                 part = None
             if part is None:
-                raise UnexpectedContent("the compressed answer is broken", retryable=True)
+                raise UnexpectedContent("the compressed response is broken", retryable=True)
             size += len(part)
             if size > max_body or (size > BUDGET.ratio_free and size > wire * BUDGET.ratio):
                 raise UnexpectedContent(
-                    f"the response unfolds to more than {max_body} bytes or {BUDGET.ratio} times its size"
+                    f"the response decompresses to more than {max_body} bytes or {BUDGET.ratio} times its "
+                    "size"
                 )
             parts.append(part)
             data = inflater.unconsumed_tail or inflater.unused_data
     if wire and not inflater.eof:
-        raise UnexpectedContent("the compressed answer is incomplete", retryable=True)
+        raise UnexpectedContent("the compressed response is incomplete", retryable=True)
     return b"".join(parts)

@@ -1,4 +1,4 @@
-"""The boundary of the package: public methods of façades, as hooks and error trackers see them."""
+"""Boundary of the package: report the calls of public methods, and clean the errors that they raise."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from publitrac_async.frames import clear_frames
 
 C = TypeVar("C", bound=type[Any])
 
-#: Methods of façades that pagers, and calls for many leads, make use of.
+#: Methods of façades that pagers and calls for many leads use.
 _SENDING: Final = frozenset({"_send", "_sync"})
 
 
 def boundary(facade: C) -> C:
     """Decorate a façade, which has the transport as ``_transport``.
 
-    Calls that it refuses are told to hooks and the log, as those that it sends are; an error that the
-    transport raised has a ``call_id`` and was told. Every exception has forgotten the local names of the
-    frames that it passed in the package.
+    Calls refused before sending are reported to hooks and the log, like those that are sent; an error with a
+    ``call_id`` was already reported by the transport. Every exception loses the local names of its frames in
+    the package.
     """
     for name, method in inspect.getmembers(facade, inspect.isfunction):
         if name == "aclose" or (name.startswith("_") and name not in _SENDING):

@@ -1,7 +1,7 @@
-"""One budget for whatever a response holds: no response costs more than 48 MiB of memory or 0.5 s of CPU.
+"""Budget of one response: at most 48 MiB of memory and 0.5 s of CPU.
 
-Bodies, gzip, XML and JSON take their figures from here. What a document would cost is found before or
-while a parser sees it, never when its tree is there.
+Bodies, gzip, XML and JSON take their limits from here. The cost of a document is found before or during
+parsing, not from its finished tree.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ class Budget:
 
     Attributes:
         body: bytes on the wire, and after decompression.
-        ratio: of these two, checked past `ratio_free` bytes.
-        ratio_free: bytes that may unfold in any ratio.
-        depth: nesting of XML. JSON has a limit in its parser, 1,024.
+        ratio: decompressed to compressed bytes, checked above `ratio_free` bytes.
+        ratio_free: decompressed bytes allowed at any ratio.
+        depth: nesting of XML. The JSON parser has its limit, 1,024.
         text: characters of one text or attribute.
         elements: elements of XML in all; a page of 200 leads has 9,400.
         attributes: attributes of XML in all; the vendors use none.
         name: characters of a name.
-        record: bytes of XML read ahead of the first element that is whole.
+        record: bytes of XML before the first complete element.
         values: values of JSON in all; 300 leads of Marketo with 500 fields have 150,000.
         containers: lists and objects of JSON in all.
     """
@@ -44,24 +44,24 @@ class Budget:
 
 
 BUDGET: Final = Budget()
-#: Bytes of a response that is a token, an id or an acknowledgement.
+#: Limit in bytes for a response that is a token, an id or an acknowledgement.
 SHORT_BODY: Final = 64 * 1024
 
 
 class OverBudget(Exception):
-    """A document would cost too much. The text quotes nothing of it."""
+    """The document exceeds the budget. The message quotes nothing of it."""
 
 
 def load_json(body: bytes) -> Any:
     """Read JSON within the budget.
 
-    Brackets, commas and colons inside of texts are counted too: a page of records is far from the bounds.
+    Brackets, commas and colons inside strings count, too: a page of records is far below the limits.
 
     Raises:
         OverBudget: it has too many values.
         orjson.JSONDecodeError: it is not JSON.
     """
-    # A container takes two bytes, a value with its comma as well. Counting is the fastest way to look.
+    # A container takes two bytes, a value with its comma as well. Counting is the fastest check.
     if len(body) > 2 * BUDGET.containers and body.count(b"[") + body.count(b"{") > BUDGET.containers:
         raise OverBudget(f"it has more than {BUDGET.containers} lists and objects")
     if len(body) > 2 * BUDGET.values and body.count(b",") > BUDGET.values:

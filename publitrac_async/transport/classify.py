@@ -1,4 +1,4 @@
-"""Read HTTP statuses and headers, as far as the vendor's documents say nothing of them."""
+"""Map HTTP statuses and headers to errors where the vendor's documents say nothing of them."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _BY_STATUS: dict[int, type[ApiError]] = {
     HTTPStatus.UNPROCESSABLE_ENTITY: ValidationError,
     HTTPStatus.TOO_MANY_REQUESTS: RateLimited,
 }
-#: A gateway or a restart; 501 and 505 would come back the same.
+#: Gateways and restarts; a retry would not change 501 or 505.
 _PASSING = frozenset({408, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 527, 530})
-#: What a content delivery network answers in place of the service (Cloudflare's table of 5xx errors).
+#: Statuses of a content delivery network in place of the service (Cloudflare's table of 5xx errors).
 _NETWORK = {
     520: "the service's response could not be used",
     521: "the service refused the connection",
-    522: "the service did not answer in time",
+    522: "the service did not respond in time",
     523: "the service could not be reached",
     524: "the service took too long",
     525: "no TLS connection to the service",
@@ -46,7 +46,7 @@ _NETWORK = {
     527: "the connection to the service ended",
     530: "the service's name could not be resolved",
 }
-#: Of these, the ones that come before a request is handed on. After 522 it may have been.
+#: Those of them sent before a request is forwarded. With 522 it may have been forwarded.
 _NEVER_REACHED = frozenset({521, 523, 525, 526, 530})
 _ADVICE: dict[int, str] = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ": send less in one call",
@@ -55,17 +55,17 @@ _ADVICE: dict[int, str] = {
 
 
 def error_for_status(answer: Answer) -> PublitracError | None:
-    """Make the error an HTTP status stands for, ``None`` for 2xx.
+    """Return the error for an HTTP status, ``None`` for 2xx.
 
-    A 4xx says that the request was refused; after a 5xx, a redirect or a 408 the outcome is unknown, unless
-    a network in front of the service says that the request never reached it.
+    A 4xx means that the request was refused; after a 5xx, a redirect or a 408 the outcome is unknown, unless
+    a network in front of the service reports that the request did not reach it.
     """
     status = answer.status
     if 200 <= status < 300:
         return None
     if 300 <= status < 400 or status < 200:
         return UnexpectedContent(
-            "the service answered with a redirect, which is never followed; check base_url",
+            "the service sent a redirect, which is never followed; check base_url",
             status=status,
             maybe_applied=True,
         )
@@ -84,13 +84,13 @@ def error_for_status(answer: Answer) -> PublitracError | None:
 
 
 def wrong_address(answer: Answer) -> ConfigurationError | None:
-    """Make the error for an HTTP 404 that is not the service's own, ``None`` for anything else."""
+    """Return the error for an HTTP 404 that does not come from the API, ``None`` for anything else."""
     if answer.status != HTTPStatus.NOT_FOUND:
         return None
-    kind = "a web page" if is_html(answer) else "no response of this API"
+    kind = "a web page" if is_html(answer) else "a response unlike those of this API"
     return ConfigurationError(
-        f"nothing of this API is at the address (HTTP 404 with {kind}): check base_url, which is the host "
-        "without the path of the API",
+        f"the API is not at this address (HTTP 404 with {kind}): check base_url, the host without the path "
+        "of the API",
         status=answer.status,
     )
 
@@ -104,7 +104,7 @@ def is_html(answer: Answer) -> bool:
 def parse_retry_after(values: Iterable[str], *, now: float | None = None) -> float | None:
     """Return the seconds that ``Retry-After`` asks for: a number or an HTTP date, the longest of several.
 
-    Garbage, negative figures and dates gone by count as absent.
+    Garbage, negative numbers and past dates count as absent.
 
     Args:
         values: the field values.
@@ -120,7 +120,7 @@ def _seconds(value: str, now: float | None) -> float | None:
     except ValueError:
         try:
             date = email.utils.parsedate_to_datetime(value).timestamp()
-        except (ValueError, OverflowError, OSError):  # No date, or one that no clock can show.
+        except (ValueError, OverflowError, OSError):  # Not a date, or out of range.
             return None
         wait = date - (time.time() if now is None else now)
     return wait if math.isfinite(wait) and wait >= 0 else None
@@ -130,6 +130,6 @@ def _phrase(status: int) -> str:
     if status in _NETWORK:
         return f"the network in front of the service says that {_NETWORK[status]}"
     try:
-        return f"the service answered {HTTPStatus(status).phrase}"
+        return f"the service responded {HTTPStatus(status).phrase}"
     except ValueError:
-        return "the service answered with an unknown HTTP status"
+        return "the service responded with an unknown HTTP status"

@@ -1,4 +1,4 @@
-"""The gates: limits on the number of calls in flight at once."""
+"""Gates: limits on the number of calls in flight."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from publitrac_async.config import (
     Rate,
 )
 
-#: Slots beyond rate x latency that a gate may open: the latency varies, and one call waits for its permit.
+#: Slots that a gate may open beyond rate x latency: the latency varies, and one call waits for its permit.
 _SPARE_PART: Final = 1.1
 _SPARE_CALLS: Final = 2
-#: Part by which the last response moves the estimate of the latency.
+#: Weight of the last response in the estimate of the latency.
 _WEIGHT: Final = 0.125
-#: A window of the rate that took this part longer than it had to was not used whole.
+#: A rate window that took longer than this factor was not fully used.
 _UNUSED: Final = 1.01
-#: Part of the slots that is added at a time where the rate is not known.
+#: Fraction of the slots added at a time if the rate is unknown.
 _STEP: Final = 8
-#: Bounds on the seconds between two looks at the gate, and on those after which slots not needed are closed.
+#: Bounds in seconds on the time between two checks of the gate, and on the time until unused slots close.
 _SHORTEST_LOOK: Final = 0.005
 _LONGEST_LOOK: Final = 1.0
 _PERIOD: Final = 1.0
 
 
 class ConcurrencyGate:
-    """A fixed number of slots. Calls get them in the order in which they ask.
+    """A fixed number of slots. Calls get them in order of arrival.
 
     Args:
         calls: calls in flight at once.
@@ -71,12 +71,12 @@ class ConcurrencyGate:
         self.leave()
 
     def narrow(self) -> None:
-        """Let one call fewer be in flight, beginning when the next one ends. One always may."""
+        """Remove a slot as soon as the next call ends; one slot always remains."""
         if self.width > 1:
             self._withheld += 1
 
     def widen(self) -> None:
-        """Let one call more be in flight, up to the number at the beginning."""
+        """Add a slot, up to the initial number."""
         if self._withheld:
             self._withheld -= 1
             self._admit()
@@ -85,7 +85,7 @@ class ConcurrencyGate:
         """Wait for a slot.
 
         Args:
-            first: before all others.
+            first: ahead of all others.
         """
         if (first or not self._waiters) and self._has_room():
             self._take()
@@ -98,28 +98,28 @@ class ConcurrencyGate:
         try:
             await waiter
         except BaseException:
-            if waiter.done() and not waiter.cancelled():  # It had its slot already.
+            if waiter.done() and not waiter.cancelled():  # This call already had its slot.
                 self.leave()
             else:
                 self._waiters.pop(waiter, None)
             raise
 
     def leave(self) -> None:
-        """Give the slot back."""
+        """Return the slot."""
         self._in_flight -= 1
         self._admit()
 
     async def lend(self, pause: Awaitable[None]) -> None:
-        """Let another call have the slot during a pause, and wait for one after it."""
+        """Return the slot during a pause, and wait for one after it."""
         self.leave()
         try:
             await pause
             await self.enter(first=True)
         except BaseException:
-            self._in_flight += 1  # The caller, who holds a slot, leaves.
+            self._in_flight += 1  # The caller returns the slot that it holds.
             raise
 
-    # Reports of the calls that hold a slot.
+    # Calls that hold a slot report their progress here.
 
     def ask_limiter(self) -> None:
         """Note that a call begins to wait for its permit."""
@@ -148,15 +148,15 @@ class ConcurrencyGate:
         self._look_later()
 
     def _look_later(self) -> None:
-        """Look for room again later, where it may appear without a call that ends."""
+        """Check for room later: room may appear without the end of a call."""
 
 
 class AdaptiveGate(ConcurrencyGate):
-    """As many slots as the rate limit needs at the latency of the service, and no more.
+    """Slots as the rate limit needs them at the latency of the service: rate x latency, by Little's law.
 
-    By Little's law that is rate x latency. A call gets a slot while no other one waits for its permit, so the
-    calls in flight are those that the limiter let through and one in line. Their number may grow by one in
-    the time of one permit, and only while permits are left unused; it shrinks to what the last second needed.
+    A call gets a slot while no other call waits for its permit, so the calls in flight are those with a
+    permit and one in line. Their number may grow by one per permit, and only while permits stay unused; it
+    shrinks to the need of the last second.
 
     Args:
         rate: of the limiter; ``None`` if it is not known.
@@ -175,9 +175,9 @@ class AdaptiveGate(ConcurrencyGate):
         self._open = CONCURRENCY_FLOOR
         self._grown_at = -math.inf
         self._at_limiter = 0
-        #: Times at which the requests left that have no response yet, in order.
+        #: Send times of the requests in flight, in order.
         self._sent: dict[int, float] = {}
-        #: Times of the last departures, as many as a window of the rate holds.
+        #: Send times of the last requests: one window of the rate.
         self._departures: deque[float] = deque(maxlen=0 if rate is None else rate.calls)
         self._latency = 0.0
         self._peak = 0
@@ -190,7 +190,7 @@ class AdaptiveGate(ConcurrencyGate):
         return min(self._open, self._most - self._withheld)
 
     def leave(self) -> None:
-        """Give the slot back."""
+        """Return the slot."""
         now = self._clock()
         if now >= self._period_ends:
             self._period_ends = now + _PERIOD
@@ -244,8 +244,8 @@ class AdaptiveGate(ConcurrencyGate):
             return False
         latency = self._latency
         if self._sent:
-            # Requests under way tell of a service that has become slow before any response does. On average
-            # they are half as old as they will be; the one in the middle ignores a single one that hangs.
+            # Requests in flight show a slow service before any response does. On average they are at half of
+            # their time; the median ignores a single one that hangs.
             oldest = now - next(iter(self._sent.values()))
             middle = now - next(islice(self._sent.values(), len(self._sent) // 2, None))
             latency = max(latency, min(oldest, 2 * middle))

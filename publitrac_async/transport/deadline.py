@@ -1,4 +1,4 @@
-"""The limits on a call's time: in the client's own queue, after it, and of a silence on the wire."""
+"""Limits on the time of a call: in the client's queue, after it, and without data on the wire."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-#: Seconds by which a timer may ring early: event loops count in steps of a millisecond.
+#: Seconds by which a timer may fire early: event loops count in steps of a millisecond.
 _EARLY = 0.001
 
 
 class Deadline:
-    """A context that cancels its task when the time is up, and turns that cancellation into `TimeoutError`.
+    """Context manager that cancels its task at the deadline, and turns the cancellation into `TimeoutError`.
 
-    It has two limits, and one of them runs at a time: `queue` between `enter_queue` and `leave_queue`,
-    `total` otherwise. It replaces `asyncio.timeout`, whose two coroutines take a twentieth of the time of
-    a whole call on uvloop, and which knows one limit. Cancellations by others pass through, also when both
-    happen at once.
+    One of two limits runs at a time: `queue` between `enter_queue` and `leave_queue`, `total` otherwise. It
+    replaces `asyncio.timeout`, which has one limit, and whose two coroutines take a twentieth of the time of
+    a call on uvloop. Other cancellations pass through, also simultaneous ones.
 
     Args:
         total: seconds outside the queue; ``None`` for no limit.
@@ -50,28 +49,28 @@ class Deadline:
         #: True while the limit on the queue runs.
         self.queued: bool = queued
         running, self._rest = (queue, total) if queued else (total, queue)
-        #: End of the limit that runs, on the clock of the loop; `_rest` has the seconds left of the other.
+        #: Deadline of the running limit, on the clock of the loop; `_rest` has the seconds left of the other.
         self._end = None if running is None else loop.time() + running
         self._timer: asyncio.TimerHandle | None = None
         self._set_timer()
 
     @property
     def remaining(self) -> float:
-        """Seconds left of the limit that runs."""
+        """Seconds left of the running limit."""
         return math.inf if self._end is None else self._end - self._loop.time()
 
     def enter_queue(self) -> None:
-        """Count the seconds from now on as waiting."""
+        """Switch to the limit on the queue."""
         if not self.queued:
             self._switch()
 
     def leave_queue(self) -> None:
-        """Count the seconds from now on as work."""
+        """Switch to the limit on the rest of the call."""
         if self.queued:
             self._switch()
 
     def expire(self) -> None:
-        """End the time now."""
+        """Expire now."""
         if not self.expired:
             self.expired = True
             self._task.cancel()
@@ -92,7 +91,7 @@ class Deadline:
         if self._end is None:
             return
         if self._timer is not None:
-            # A timer that rings too early sets itself again, which costs less than one for each switch.
+            # A timer that fires too early restarts, which costs less than a new timer for each switch.
             if self._timer.when() <= self._end:
                 return
             self._timer.cancel()
@@ -125,15 +124,15 @@ class Deadline:
 
 
 class Watchdog:
-    """Ends a wait in which nothing moves: one timer, whatever is waited for.
+    """Read timeout: ends a wait without data.
 
-    A program that computes for long keeps the event loop from reading. So when the time is up, `is_moving` is
-    asked first, and what the loop has just read gets one turn to reach the one who waits for it.
+    A program that computes for long keeps the event loop from reading. So at the timeout `is_moving` is asked
+    first, and data just read gets one turn of the loop to reach its reader.
 
     Args:
-        seconds: of silence that are allowed; ``None`` for no limit.
+        seconds: seconds allowed without data; ``None`` for no limit.
         is_moving: return True if bytes are on their way all the same.
-        expire: called when the silence has been too long.
+        expire: called at the timeout.
     """
 
     def __init__(
@@ -147,7 +146,7 @@ class Watchdog:
         self._handle: asyncio.Handle | None = None
 
     def start(self) -> None:
-        """Time the silence from now on."""
+        """Start timing."""
         self._moved = self._loop.time()
         if self._seconds is not None:
             self._handle = self._loop.call_later(self._seconds, self._look)

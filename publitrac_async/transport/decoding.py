@@ -1,4 +1,4 @@
-"""Decode an XML document: which encoding its bytes are really in."""
+"""Find the encoding of an XML document, and decode it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _DECLARATION: Final = re.compile(
     rb"""(?:\xef\xbb\xbf)?\s*<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._\-]+)["'][^>]*\?>"""
 )
 _UTF8: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
-#: What may be declared besides. Python knows more, but "unicode_escape" or "punycode" are no encodings of a
-#: response, and some of them take quadratic time.
+#: Further encodings that a document may declare. Python knows more, but "unicode_escape" or "punycode" are no
+#: encodings of a response, and some of them take quadratic time.
 _OTHER: Final = re.compile(r"iso[-_]?8859[-_]?\d{1,2}|latin[-_]?\d|l\d|windows[-_]?125\d|cp125\d")
 _CHARSET: Final = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9._\-]+)""", re.IGNORECASE)
 _LATIN_1: Final = re.compile(r"iso[-_]?8859[-_]?1|latin[-_]?1|l1|windows[-_]?1252|cp1252")
 
-#: Characters of the bytes 0 to 255. As in browsers, ISO-8859-1 is read so too: its bytes 128 to 159 are
+#: Characters of the bytes 0 to 255. As in browsers, it serves for ISO-8859-1, too: its bytes 128 to 159 are
 #: control characters that mean quotes and dashes in practice. Five bytes are not defined.
 WINDOWS_1252: Final = "".join(
     bytes([byte]).decode("cp1252", "replace").replace("\ufffd", chr(byte)) for byte in range(256)
@@ -34,9 +34,8 @@ WINDOWS_1252: Final = "".join(
 def to_utf8(body: bytes, content_type: str = "") -> bytes:
     """Return a document in UTF-8; `body` itself in the usual case.
 
-    A byte order mark comes first. Bytes that are UTF-8 are taken for it, whatever is declared: other text
-    does not look like it by chance. Otherwise the charset of the `Content-Type` comes before the
-    declaration (RFC 7303).
+    A byte order mark wins. Valid UTF-8 is read as UTF-8, whatever is declared: text in other encodings is not
+    valid UTF-8 by chance. Otherwise the charset of the `Content-Type` wins over the declaration (RFC 7303).
 
     Raises:
         UnicodeError: the bytes are not in the encoding that is declared.
@@ -45,14 +44,14 @@ def to_utf8(body: bytes, content_type: str = "") -> bytes:
     for mark, encoding in _BOMS:
         if body.startswith(mark):
             return body.decode(encoding).encode()
-    if b"\x00" in body[:2]:  # UTF-16 without a mark. The parser would take it for that as well.
+    if b"\x00" in body[:2]:  # UTF-16 without a mark, which the parser accepts, too.
         return body.decode("utf-16-be" if body[0] == 0 else "utf-16-le").encode()
     match = _DECLARATION.match(body[:256])
     declared = match.group(1).decode("ascii").lower() if match else "utf-8"
     charset = _CHARSET.search(content_type)
     names = [charset.group(1).lower() if charset else "utf-8", declared]
     if _UTF8.issuperset(names):
-        return body  # The parser finds out whether it is.
+        return body  # The parser checks it.
     if body.isascii():
         if declared not in _UTF8 and not _OTHER.fullmatch(declared):
             raise LookupError(declared)
@@ -75,7 +74,7 @@ def _decoded(body: bytes, names: Sequence[str]) -> str:
 
 
 def decode_leniently(body: bytes) -> tuple[str, int]:
-    """Decode UTF-8, and bytes that are none as windows-1252.
+    """Decode UTF-8, and invalid bytes as windows-1252.
 
     Returns:
         The text, and the number of such bytes.
@@ -85,6 +84,6 @@ def decode_leniently(body: bytes) -> tuple[str, int]:
     return repaired, len(text) - len(_ESCAPES.sub("", text)) if repaired != text else 0
 
 
-#: What Python makes of a byte that is not UTF-8.
+#: Python's replacement of a byte that is not UTF-8.
 _ESCAPED: Final = {0xDC00 + byte: WINDOWS_1252[byte] for byte in range(128, 256)}
 _ESCAPES: Final = re.compile("[\udc80-\udcff]+")

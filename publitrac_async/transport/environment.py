@@ -1,7 +1,7 @@
 """Credentials and settings from the environment, or from the files it names.
 
-Nothing here raises: the environment is full of credentials, and tracebacks may be recorded with the locals of
-their frames. Callers drop it first and raise then.
+These functions return errors instead of raising: the environment holds credentials, and error trackers record
+the local names of frames. Callers drop it first, then raise.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from publitrac_async.transport.secret import Secret, seal
 
 
 def read_variable(environment: Mapping[str, str] | None, variable: str) -> Secret | ConfigurationError | None:
-    """The value of `variable`, or of the file that `variable` with ``_FILE`` names; ``None`` without both.
+    """Return the value of `variable`, or of the file named by `variable` + ``_FILE``; ``None`` without both.
 
     Args:
         environment: in place of ``os.environ``.
@@ -39,7 +39,7 @@ def read_variable(environment: Mapping[str, str] | None, variable: str) -> Secre
 def read_variables(
     environment: Mapping[str, str] | None, prefix: str, names: Iterable[str]
 ) -> dict[str, Secret] | ConfigurationError:
-    """What the environment has of several options, by their names; the error if one of them is unusable.
+    """Return the options found in the environment, by name; or the error if one of them is unusable.
 
     Args:
         environment: in place of ``os.environ``.

@@ -1,20 +1,19 @@
-"""Events in the life of a call, for hooks. They are frozen and hold names and figures only.
+"""Events in the life of a call, for hooks. They are frozen and hold only names and numbers.
 
 ::
 
     CallStarted
       QueueLeft                 a slot is free (see `concurrency`)
       ┌ AttemptStarted          credentials are ready
-      │   RequestSent           the connection is open, the rate limiter agreed
+      │   RequestSent           the connection is open, the rate limiter permits it
       │ AttemptEnded
       │   RetryScheduled        once more after a pause
       └───┘
     CallEnded                   always, exactly once, however the call ends
 
-A token request shows as attempts with the name of its operation and an id of its own, and ends in
-`TokenRenewed`. It has no `CallStarted` and no `CallEnded`: these count the calls of your program.
-
-Bulk runs have events of their own, from `RunStarted` to `RunEnded`, for the hooks of their `Monitor`.
+A token request emits attempts with the name of its operation and a separate id, and ends in `TokenRenewed`.
+It has no `CallStarted` and no `CallEnded`: these count the calls of your program. Bulk runs emit further
+events, from `RunStarted` to `RunEnded`, for the hooks of their `Monitor`.
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ class CallEvent:
 
 @frozen(kw_only=True)
 class CallStarted(CallEvent):
-    """A call was made and enters the queue."""
+    """A call enters the queue."""
 
 
 @frozen(kw_only=True)
@@ -68,8 +67,8 @@ class QueueLeft(CallEvent):
 
     Attributes:
         queue_wait: seconds it waited for one of the slots that a fixed `concurrency` allows.
-        limiter_wait: seconds it waited for a slot where the client finds the number of slots itself: they
-            follow the rate limit, so this is a wait for the limit.
+        limiter_wait: seconds it waited for a slot where the client adapts the number of slots to the rate
+            limit, so this is a wait for the limit.
     """
 
     queue_wait: float
@@ -91,7 +90,7 @@ class AttemptStarted(CallEvent):
 
 @frozen(kw_only=True)
 class RequestSent(CallEvent):
-    """A request is about to be written: the connection is open and the rate limiter agreed.
+    """A request is about to be written: the connection is open and the rate limiter permits it.
 
     Attributes:
         attempt: number of the attempt within its call, from 1.
@@ -158,8 +157,8 @@ class TokenRenewed(CallEvent):
 class CallEnded(CallEvent):
     """A call ended: the last event of each call, also if it failed or was cancelled in the queue.
 
-    The waits are sums over all attempts. Together with ``response_time`` they make up ``elapsed``, apart
-    from the client's own work.
+    The waits are sums over all attempts. Together with ``response_time`` they make up ``elapsed``, apart from
+    the work of the client.
 
     Attributes:
         outcome: how it ended.

@@ -1,8 +1,8 @@
-"""The seam: calls become `httpx.Request`s, `httpx.Response`s become answers or typed errors.
+"""Map calls to `httpx.Request`, and `httpx.Response` to `Answer` or typed errors.
 
-Any `httpx.AsyncBaseTransport` can carry them; the default is the one in `aiohttp_transport`. Secrets and
-personal data are not in the request that libraries, logs and auto-instrumentation see: where the transport
-allows it, they travel beside it, in its ``extensions``, and join it when its bytes are written.
+Any `httpx.AsyncBaseTransport` can send them; the default is in `aiohttp_transport`. The request that
+libraries, logs and auto-instrumentation see holds no secrets and personal data: where the transport allows
+it, they are in its ``extensions``, and are added when its bytes are written.
 """
 
 from __future__ import annotations
@@ -53,19 +53,19 @@ _NEVER_SENT: Final = (
     httpx.UnsupportedProtocol,
     httpx.LocalProtocolError,
 )
-#: Besides httpx's own errors, those that injected transports are known to let through.
+#: Errors of httpx, and others that injected transports are known to raise.
 _FAILURES: Final = (httpx.TransportError, httpx.StreamError, *FAILURES)
 
 _NOT_SENDABLE: Final = Problem("a parameter holds lone surrogates, or is too long for a URL")
 
 
 class _SealedValue(bytes):
-    """A header's value: who writes its bytes writes the credential, who reads it as text sees asterisks.
+    """Value of a header: its bytes are the credential, its text is asterisks.
 
-    Instrumentation of httpx copies the headers it is shown into spans.
+    Instrumentation of httpx copies headers into spans.
     """
 
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:  # noqa: ARG002  (whatever they are)
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:  # noqa: ARG002  (the signature of bytes.decode)
         return MASK
 
     def __repr__(self) -> str:
@@ -82,10 +82,10 @@ class _SealedRequest(httpx.Request):
 
 
 def check_transport(transport: object) -> None:
-    """Refuse what cannot carry requests.
+    """Refuse a transport that cannot send requests.
 
     Raises:
-        ConfigurationError: it is no transport of httpx, or one that is closed.
+        ConfigurationError: it is not a transport of httpx, or is closed.
     """
     if isinstance(transport, httpx.AsyncBaseTransport):
         if isinstance(transport, AiohttpTransport) and transport.closed:
@@ -94,19 +94,19 @@ def check_transport(transport: object) -> None:
     kind = type(transport)
     if kind.__module__.partition(".")[0] == "httpx2":
         raise ConfigurationError(
-            f"transport is an httpx2.{kind.__name__}, but this package speaks httpx: "
-            "give it the transport of the same name from httpx"
+            f"transport is an httpx2.{kind.__name__}, but this package uses httpx: pass the transport of "
+            "the same name from httpx"
         )
     raise ConfigurationError(f"transport must be an httpx.AsyncBaseTransport, not a {kind.__name__}")
 
 
 class Wire:
-    """Builds a request from a call, hands it to a transport, reads the answer, names what went wrong.
+    """Builds a request from a call, sends it through a transport, reads the response, maps errors.
 
     Args:
         base_url: of the service.
         transport: carries the requests.
-        timeout: of calls without one of their own.
+        timeout: for calls without a timeout.
         owned: close `transport` in the end.
     """
 
@@ -130,19 +130,19 @@ class Wire:
     async def exchange(
         self, call: Call[Any], authorization: Authorization, attempt: Attempt, departure: Departure
     ) -> Answer:
-        """Send one request and read its answer whole.
+        """Send one request and read the whole response.
 
         Args:
             call: what to send.
             authorization: the credentials to send it with.
-            attempt: filled in on the way.
-            departure: asked for leave, and told, right before bytes are written.
+            attempt: receives times and status.
+            departure: asked for a permit, and notified, right before bytes are written.
 
         Raises:
             NotSent: nothing reached the service.
-            OutcomeUnknown: the answer did not arrive whole.
-            UnexpectedContent: the answer passes a cap or has a broken coding.
-            ValidationError: a text of the call cannot be written.
+            OutcomeUnknown: the response is missing or incomplete.
+            UnexpectedContent: the response exceeds a limit or has a broken coding.
+            ValidationError: a text of the call cannot be encoded.
         """
         request = self._sendable(call, authorization, departure)
         if request is None:
@@ -160,11 +160,11 @@ class Wire:
                 await _body(response).aclose()
         except _FAILURES as error:
             failure = _name(error, sent=attempt.sent_at is not None)
-        # Raised out here, so that no exception with a URL or a header in its frames hangs on to it.
+        # Raised here, so that it is not chained to an exception with a URL or a header in its frames.
         raise failure
 
     async def aclose(self) -> None:
-        """Close the transport, unless somebody else opened it."""
+        """Close the transport if the client opened it."""
         if self._owned:
             await self._transport.aclose()
 
@@ -211,7 +211,7 @@ class Wire:
                 extensions=extensions,
             )
         if isinstance(self._transport, httpx.AsyncHTTPTransport):
-            # It sends the target from the extension, and header values as the bytes they are.
+            # This transport sends the target from the extension, and the bytes of header values.
             secret_headers = [(name, _SealedValue(value)) for name, value in secret_headers]
         elif target != path:
             url = url.copy_with(raw_path=target.encode("ascii"))
@@ -230,7 +230,7 @@ class Wire:
         return ready
 
     def _url(self, operation: Operation) -> tuple[httpx.URL, str]:
-        """The URL of an operation, and the target of its request line."""
+        """Return the URL of an operation, and the target of its request line."""
         text = (operation.base_url or self._base) + operation.path
         ready = self._urls.get(text)
         if ready is None:
@@ -240,7 +240,7 @@ class Wire:
 
 
 def _seconds(timeout: Timeout) -> dict[str, float | None]:
-    """`timeout` as httpx's transports want it."""
+    """Return `timeout` in the form of httpx's transports."""
     return {
         "connect": timeout.connect,
         "read": timeout.read,
@@ -263,7 +263,7 @@ async def _read(response: httpx.Response, max_body: int) -> Answer:
             case b"retry-after":
                 retry_after.append(value.decode("latin-1"))
     if not response.is_success:
-        max_body = BUDGET.body  # A web page of a proxy may come in place of the shortest response.
+        max_body = BUDGET.body  # A proxy may send a web page in place of the shortest response.
     body = await read_body(_body(response), encoding, max_body=max_body)
     wait = parse_retry_after(retry_after) if retry_after else None
     return Answer(response.status_code, body, framed, wait, content_type)
@@ -276,7 +276,7 @@ def _body(response: httpx.Response) -> httpx.AsyncByteStream:
 
 
 def _name(error: Exception, *, sent: bool) -> PublitracError:
-    """The typed error for a failure of the transport. Its text comes from here, never from `error`."""
+    """Return the typed error for a failure of the transport; its message quotes nothing of `error`."""
     kind = type(error).__name__
     if isinstance(error, Unusable):
         return ClientStateError(str(error))
@@ -287,8 +287,8 @@ def _name(error: Exception, *, sent: bool) -> PublitracError:
     if not sent or isinstance(error, _NEVER_SENT):
         return NotSent(f"no connection to the service ({kind})")
     if isinstance(error, httpx.TimeoutException):
-        return OutcomeUnknown(f"the service fell silent before its answer was whole ({kind})")
-    return OutcomeUnknown(f"the connection ended before the answer was whole ({kind})")
+        return OutcomeUnknown(f"the service stopped sending before the response was complete ({kind})")
+    return OutcomeUnknown(f"the connection closed before the response was complete ({kind})")
 
 
 def _is_certificate_error(error: BaseException | None) -> bool:

@@ -1,4 +1,4 @@
-"""The queue of a client: slots, tokens and permits that calls wait for before they leave."""
+"""Queue of a client: calls wait here for slots, tokens and permits."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from publitrac_async.transport.record import CallRecord
 
 
 class Lane:
-    """A rate limiter, and the gate that keeps as many calls in flight as it needs.
+    """Rate limiter, with the gate that adapts the number of calls in flight to it.
 
     Args:
         limiter: asked for every permit.
         gate: its slots are held by the calls of this lane.
-        sleep: waits for seconds; raises when the client closes.
+        sleep: waits for seconds; raises if the client closes.
         clock: monotonic seconds.
         draw: uniform in [0, 1), for the jitter.
-        on_obstacle: told when the limiter cannot be asked any more.
+        on_obstacle: called when the limiter becomes unavailable.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Lane:
     ) -> None:
         self.limiter = limiter
         self.gate = gate
-        #: Why the limiter cannot be asked at present.
+        #: The reason while the limiter is unavailable.
         self.obstacle: LimiterUnavailable | None = None
         self._sleep = sleep
         self._clock = clock
@@ -45,10 +45,10 @@ class Lane:
         self._on_obstacle = on_obstacle
 
     async def permit(self) -> None:
-        """Wait for a permit, also while a shared limiter cannot be asked.
+        """Wait for a permit, also while a shared limiter is unavailable.
 
         Raises:
-            LimiterUnavailable: it could not be asked for longer than `LIMITER_PATIENCE`.
+            LimiterUnavailable: the limiter was unavailable for longer than `LIMITER_PATIENCE`.
         """
         self.gate.ask_limiter()
         try:
@@ -61,7 +61,7 @@ class Lane:
                 else:
                     self.obstacle = None
                     return
-                # This is no retry of the call: nothing was sent, and the service needs no sparing.
+                # This is not a retry of the call: nothing was sent.
                 if self.obstacle is None:
                     self._on_obstacle(failure)
                 self.obstacle = failure
@@ -74,15 +74,15 @@ class Lane:
 
 
 class Lanes:
-    """Brings calls through the queue. All views of a client share it.
+    """Takes calls through the queue. All views of a client share it.
 
     Args:
         limiter: of the client.
         concurrency: calls in flight at once, over all limiters; ``None`` for as many as each limiter needs.
-        sleep: waits for seconds; raises when the client closes.
+        sleep: waits for seconds; raises if the client closes.
         clock: monotonic seconds.
         draw: uniform in [0, 1), for the jitter.
-        on_obstacle: told when a limiter cannot be asked any more.
+        on_obstacle: called when a limiter becomes unavailable.
     """
 
     def __init__(
@@ -110,16 +110,16 @@ class Lanes:
 
     @property
     def obstacle(self) -> LimiterUnavailable | None:
-        """The reason why a limiter cannot be asked at present."""
+        """The reason while a limiter is unavailable."""
         return next((lane.obstacle for lane in self._lanes.values() if lane.obstacle is not None), None)
 
     def lane(self, limiter: RateLimiter | None = None) -> Lane:
-        """Return the lane of a limiter, or of the client's own."""
+        """Return the lane of a limiter, by default the client's."""
         if limiter is None:
             return self._own
         lane = self._lanes.get(id(limiter))
         if lane is None:
-            # A fixed number of calls in flight is one for all limiters; one that adapts follows its limiter.
+            # A fixed gate is shared by all limiters; an adaptive one follows its limiter.
             gate = self._own.gate
             if self._concurrency is None:
                 gate = _gate(None, limiter, self._clock)
@@ -129,7 +129,7 @@ class Lanes:
     async def authorize(
         self, authenticator: Authenticator, record: CallRecord, deadline: Deadline
     ) -> Authorization:
-        """Get credentials. While the token request waits in the queue, so does the call that needs it."""
+        """Get credentials. While a token request waits in the queue, the call counts as waiting, too."""
         if record.permitted:
             return await authenticator.authorize()
         if self._token_requests:
@@ -142,7 +142,7 @@ class Lanes:
             deadline.leave_queue()
 
     async def permit(self, lane: Lane, record: CallRecord, deadline: Deadline) -> None:
-        """Wait for a permit. The wait for the first one of a call is part of the queue."""
+        """Wait for a permit. The wait for the first permit of a call is part of the queue."""
         if record.permitted:
             await lane.permit()
             return
@@ -176,7 +176,7 @@ class Lanes:
 
 
 def _gate(concurrency: int | None, limiter: RateLimiter, clock: Callable[[], float]) -> ConcurrencyGate:
-    # A limiter that reserves departures at a distance has to see the callers that wait.
+    # A limiter that reserves permits remotely has to see the waiting callers.
     if concurrency is None and (isinstance(limiter, Unlimited) or getattr(limiter, "reserves", False)):
         concurrency = CONCURRENCY
     if concurrency is not None:

@@ -1,4 +1,4 @@
-"""The life of a client: the process and event loop it belongs to, the calls under way, and its end."""
+"""Lifetime of a client: its process and event loop, its calls in flight, its closing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if hasattr(os, "register_at_fork"):  # There is no fork on Windows.
 
 
 class Lifetime:
-    """Knows whether calls may be made, here and now. All views of a client share it."""
+    """Checks that calls are allowed in this process and event loop. All views of a client share it."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -33,23 +33,23 @@ class Lifetime:
         self._closing = asyncio.Event()
         #: Deadlines of the calls that have not ended.
         self.calls: set[Deadline] = set()
-        #: True once calls that did not end in time are stopped.
+        #: True once `end_calls` stops the calls that did not end in time.
         self.out_of_patience: bool = False
 
     def check_open(self) -> None:
-        """Refuse a call of a client that is closed.
+        """Refuse calls of a closed client.
 
         Raises:
-            ClientStateError: it is.
+            ClientStateError: the client is closed.
         """
         if self._closing.is_set():
             raise ClientStateError("the client is closed: open a new one")
 
     def check_home(self) -> None:
-        """Refuse a call in another event loop or process than the first one's.
+        """Refuse calls in another event loop or process than the first call's.
 
         Raises:
-            ClientStateError: it is in another one.
+            ClientStateError: the event loop or process is another one.
         """
         if self._forks != _Process.forks:
             raise ClientStateError("the client was opened in another process: open one after the fork")
@@ -62,7 +62,7 @@ class Lifetime:
             )
 
     async def sleep(self, seconds: float) -> None:
-        """Wait, or end with the client.
+        """Wait, or end when the client closes.
 
         Raises:
             ClientStateError: the client was closed meanwhile.
@@ -75,7 +75,7 @@ class Lifetime:
         self.check_open()
 
     async def end_calls(self) -> None:
-        """Let no more calls begin, give those under way a moment to end, and stop the others."""
+        """Refuse new calls, give those in flight a moment to end, and stop the rest."""
         self.check_home()
         self._closing.set()
         await self._wait_for_calls()

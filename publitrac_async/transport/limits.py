@@ -1,4 +1,4 @@
-"""The rate limiter: the last gate before the wire."""
+"""Rate limiters, asked right before a request is sent."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from attrs import define
 from publitrac_async.config import EVEN_GUARD, RATE_GUARD, Rate, as_rate
 from publitrac_async.errors import ConfigurationError
 
-#: Part of the allowance that may leave at once after a quiet time; the rest follows evenly spaced.
+#: Fraction of the rate that may burst after a pause; the rest is spaced evenly.
 _BURST_PART: Final = 7
 
 
 @runtime_checkable
 class RateLimiter(Protocol):
-    """The transport asks it before every request, retries and token requests included.
+    """Rate limiter, asked before every request, retries and token requests included.
 
-    One that has an attribute ``rate`` (`Rate`) helps the client to open no more connections than it needs.
+    With an attribute ``rate`` (`Rate`) the client opens no more connections than the rate needs.
     """
 
     async def acquire(self) -> None:
-        """Return when one request may leave. The caller sends at once."""
+        """Wait until one request may be sent; the caller sends it at once."""
 
     def pause(self, seconds: float) -> None:
-        """Let nothing leave for `seconds`: the service asked for it."""
+        """Block all requests for `seconds`, on demand of the service."""
 
 
 class _Pausable:
-    """Keeps the pause that a service asked for."""
+    """Base of limiters: keeps the pause that a service asked for."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._paused_until = 0.0
 
     def pause(self, seconds: float) -> None:
-        """Let nothing leave for `seconds`."""
+        """Block all requests for `seconds`."""
         self._paused_until = max(self._paused_until, self._clock() + seconds)
 
 
@@ -50,13 +50,13 @@ class _Departure:
 
 
 class WindowLimiter(_Pausable):
-    """Lets no more requests leave in any window of time than its rate allows, whatever happened before.
+    """Rate limiter that keeps its rate in every window of time.
 
-    A log of departures gives the guarantee: a request leaves only when the one ``rate.calls`` before it is
-    more than ``rate.per`` + `guard` seconds old. The guard is for the way to the service, on which requests
-    that left 1.00 s apart may draw closer. In front of the log a leaky bucket (aiolimiter) spreads the
-    requests, so that the service sees a flow instead of volleys; alone, a bucket of 35 lets 70 requests
-    through in its first second. Callers are served in the order of their requests.
+    A log of send times gives the guarantee: a request is sent only when the one ``rate.calls`` before it is
+    more than ``rate.per`` + `guard` seconds old. The guard is for the network, where requests sent 1.00 s
+    apart may move closer together. In front of the log a leaky bucket (aiolimiter) spreads the requests
+    evenly; alone, a bucket of 35 permits 70 requests in its first second. Callers are served in order of
+    arrival.
 
     Args:
         rate: requests allowed; a number means requests a second.
@@ -65,7 +65,7 @@ class WindowLimiter(_Pausable):
         clock: monotonic seconds.
 
     Raises:
-        ConfigurationError: a figure is not positive.
+        ConfigurationError: a number is not positive.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class WindowLimiter(_Pausable):
         if not guard >= 0:
             raise ConfigurationError(f"a guard is 0 seconds or more, not {guard}")
         super().__init__(clock)
-        #: Read by the client, which opens as many connections as the rate needs.
+        #: The client reads it to open as many connections as the rate needs.
         self.rate: Rate = rate if isinstance(rate, Rate) else Rate(rate, per=per)
         self._window = self.rate.per + guard
         self._departures: deque[_Departure] = deque(maxlen=self.rate.calls)
@@ -91,16 +91,16 @@ class WindowLimiter(_Pausable):
         self._turn = asyncio.Lock()
 
     async def acquire(self) -> None:
-        """Return when one request may leave. Cancelling a waiter costs no permit."""
+        """Wait until one request may be sent. Cancelling a waiter costs no permit."""
         async with self._turn:
             await self._pacer.acquire()
             while (wait := self._wait()) > 0:
-                # Some event loops end a shorter sleep at once, and would spin.
+                # Some event loops return from a shorter sleep at once, and would spin.
                 await asyncio.sleep(max(wait, 0.001))
             departure = _Departure(self._clock())
             self._departures.append(departure)
-            # The caller writes in this turn of the event loop, after hooks, and on a machine that may be busy
-            # with others: the moment after its writing counts.
+            # The caller writes in this turn of the event loop, after hooks, perhaps on a busy machine: the
+            # time after the write counts.
             asyncio.get_running_loop().call_soon(self._has_left, departure)
 
     def _has_left(self, departure: _Departure) -> None:
@@ -120,7 +120,7 @@ class WindowLimiter(_Pausable):
 
 
 class Unlimited(_Pausable):
-    """Lets everything leave, but still pauses when the service asks for it."""
+    """No rate limit; pauses when the service asks for it."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(clock)
@@ -132,5 +132,5 @@ class Unlimited(_Pausable):
 
 
 def limiter_for(rate_limit: Rate | int | None) -> RateLimiter:
-    """Build the limiter of a client; a number means calls a second, ``None`` no limit."""
+    """Build the limiter of a client; a number means calls per second, ``None`` no limit."""
     return Unlimited() if rate_limit is None else WindowLimiter(as_rate(rate_limit))

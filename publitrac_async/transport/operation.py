@@ -1,4 +1,4 @@
-"""What a façade hands to the pipeline: the operation, one call of it, and the answer it gets back."""
+"""Interface between façade and pipeline: operation, call, response."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class OperationClass(enum.Enum):
-    """What repeating an operation does."""
+    """Effect of repeating an operation."""
 
     READ = "read"  #: changes nothing
     UPSERT = "upsert"  #: a second time leaves the same state
@@ -35,7 +35,7 @@ class Operation:
         verb: HTTP method.
         path: below the base URL, visible in logs and spans: it holds no credential and no personal data.
         operation_class: what repeating does, and with it when the call is repeated.
-        base_url: in place of the client's, for what lives at an address of its own.
+        base_url: in place of the client's, for operations at another address.
         max_body: bytes of a response, on the wire and after decompression.
     """
 
@@ -49,7 +49,7 @@ class Operation:
 
 @frozen
 class Departure:
-    """The last steps before the bytes of a request are written.
+    """Last steps before the bytes of a request are written.
 
     Attributes:
         permit: wait until the request may leave.
@@ -62,13 +62,13 @@ class Departure:
 
 @frozen
 class Answer:
-    """A whole answer, decompressed.
+    """Complete response, decompressed.
 
     Attributes:
-        framed: the end of the body was announced (length or chunks), so nothing can be missing.
+        framed: the length of the body was announced (by header or chunks), so nothing can be missing.
         retry_after: seconds that the service asks to wait.
         content_type: the header, empty without one.
-        repair: allow repair of a body that arrived whole and has wrong characters.
+        repair: allow repair of a complete body with invalid characters.
     """
 
     status: int
@@ -81,22 +81,22 @@ class Answer:
 
 @frozen(kw_only=True)
 class Call(Generic[T]):
-    """One call, ready but for the credentials.
+    """One call, complete except for the credentials.
 
-    `query` and `form` may hold personal data: they travel, but show in no log, span, error or ``repr``.
+    `query` and `form` may hold personal data: they appear in no log, span, error or ``repr``.
 
     Attributes:
-        path: in place of the operation's, whose placeholders are filled in here; percent-encoded. Like the
-            query it joins the request at the last moment, so spans and logs show the operation's.
-        timeout: in place of the client's, for operations that the service gives another time.
+        path: path with the placeholders of the operation's filled in; percent-encoded. Like the query it is
+            added at the last moment, so spans and logs show the operation's path.
+        timeout: in place of the client's, for operations with another time limit at the service.
         query: parameters of the query string.
         form: fields of a form-encoded body, or ``None``.
-        content: a ready body, or ``None``; `content_type` belongs to it.
+        content: an encoded body, or ``None``; `content_type` describes it.
         headers: further headers, none of them secret.
         authenticator: adds the credentials at the last moment, or ``None``.
         on_sent: called when a request of this call leaves.
-        parse: turns the answer into the result, at once or in steps, or raises the typed error that it
-            stands for. Runs inside the retry loop.
+        parse: converts the response into the result, at once or in steps, or raises its typed error. Runs
+            inside the retry loop.
     """
 
     operation: Operation

@@ -1,4 +1,4 @@
-"""The only send loop: deadline, gate, auth, connection, rate limiter, send, classify, retry."""
+"""Send loop of all calls: deadline, gate, credentials, connection, rate limiter, request, response, retry."""
 
 from __future__ import annotations
 
@@ -46,18 +46,18 @@ _NO_CREDENTIALS: Final = Authorization()
 
 
 class Transport:
-    """Sends calls, for every façade of one client.
+    """Sends the calls of one client.
 
     Args:
-        wire: builds requests and carries them.
+        wire: builds and sends requests.
         limiter: asked before every request.
-        retry: when to repeat.
-        timeout: how long things may take.
+        retry: policy for retries.
+        timeout: limits on the time of a call.
         concurrency: calls in flight at once.
         hooks: called with every event.
         vendor: name of the vendor in events.
         base_url: address of the service in events.
-        log_failures: log each call that finally fails as a warning.
+        log_failures: log each failed call as a warning, after its retries.
         clock: monotonic seconds.
         draw: uniform in [0, 1), for the jitter.
     """
@@ -108,11 +108,11 @@ class Transport:
 
     @property
     def timeout(self) -> Timeout:
-        """Limits on the time of a call that has none of its own."""
+        """Timeout of calls that have none."""
         return self._timeout
 
     def view(self, *, retry: RetryPolicy | None = None, timeout: Timeout | None = None) -> Transport:
-        """Return a transport with other settings that shares all else: pool, limiter, budget, lifetime.
+        """Return a transport with other settings that shares the rest: pool, limiter, budget, lifetime.
 
         Args:
             retry: in place of this one's.
@@ -127,29 +127,29 @@ class Transport:
 
     @property
     def reporter(self) -> Reporter:
-        """Events, log and gauges of the client's calls."""
+        """Reporter of the calls: events, log and gauges."""
         return self._reporter
 
     def send(self, call: Call[T], *, limiter: RateLimiter | None = None) -> Coroutine[Any, Any, T]:
-        """Carry out `call` and return the result that its ``parse`` makes of the response.
+        """Run `call` and return the result of its ``parse``.
 
         Args:
             call: what to send.
-            limiter: to ask instead of the client's own.
+            limiter: in place of the client's.
 
         Raises:
-            PublitracError: as the module `publitrac_async.errors` draws them.
+            PublitracError: see the module `publitrac_async.errors`.
         """
         return self._carry_out(call, limiter)
 
     async def request_token(
         self, call: Call[tuple[Secret, float]], *, limiter: RateLimiter | None = None
     ) -> tuple[Secret, float]:
-        """Carry out a token request, past the queue: calls that hold slots wait for it.
+        """Run a token request, bypassing the queue: calls that hold slots wait for it.
 
         Args:
             call: the token request; its result is a token and the seconds it lives.
-            limiter: to ask instead of the client's own.
+            limiter: in place of the client's.
 
         Raises:
             PublitracError: as `send`.
@@ -196,7 +196,7 @@ class Transport:
                 self._lifetime.calls.discard(scope)
                 if not record.permitted:
                     self._lanes.waiting -= 1
-        # An error of a token request, or of closing, knows nothing of the attempts before it.
+        # An error of a token request, or of closing, does not count the attempts before it.
         failure.maybe_applied |= record.maybe_applied
         if failure.operation is None:  # An error of a token request names that operation.
             failure.operation = call.operation.name
@@ -204,14 +204,14 @@ class Transport:
         failure.elapsed = self._clock() - record.started
         failure.call_id = self._reporter.call_id(record)
         self._reporter.end(record, failure)
-        # Raised out here and without context: the frames below may hold personal data.
+        # Raised here and without context: the frames below may hold personal data.
         failure.__cause__ = failure.__context__ = None
         raise failure
 
     async def aclose(self) -> None:
         """Refuse new calls, give those in flight a moment to end, close the connections.
 
-        Calls that are then still waiting end with `ClientStateError`.
+        Calls that still wait end with `ClientStateError`.
         """
         await self._lifetime.end_calls()
         await self._wire.aclose()
@@ -269,7 +269,7 @@ class Transport:
         if operation.operation_class is OperationClass.READ:
             failure.maybe_applied = False
         elif isinstance(failure, UnexpectedContent):
-            failure.maybe_applied = True  # An answer came, whatever it was.
+            failure.maybe_applied = True  # A response arrived.
         record.maybe_applied |= failure.maybe_applied
         if isinstance(failure, RateLimited) and failure.retry_after:
             lane.limiter.pause(min(failure.retry_after, self._retry.max_retry_after))
@@ -290,7 +290,7 @@ class Transport:
         self._reporter.retry_scheduled(record, failure, wait)
         paused = self._clock()
         try:
-            # The slot is for calls in flight, and this one is not.
+            # A call in a pause is not in flight and needs no slot.
             pause = self._lifetime.sleep(wait)
             await (pause if record.token_request else lane.gate.lend(pause))
         finally:
@@ -299,8 +299,8 @@ class Transport:
     async def _wait_to_leave(self, record: CallRecord, scope: Deadline, attempt: Attempt, lane: Lane) -> None:
         attempt.connected_at = self._clock()
         if len(self._lifetime.calls) > 1:
-            # Other tasks come this far in this turn of the event loop. Requests that then leave right after
-            # each other cost less than as many that each wake up who reads them.
+            # Other tasks get this far in the same turn of the event loop. Batching their writes wakes the
+            # receiver once, which costs less.
             await asyncio.sleep(0)
         await self._lanes.permit(lane, record, scope)
 
@@ -314,11 +314,11 @@ class Transport:
             self._reporter.request_sent(record.seen, attempt)
 
     def _cut_short(self, call: Call[Any], record: CallRecord, scope: Deadline) -> PublitracError:
-        """Return the error of a call that ran out of time, or that still waited when the client closed."""
+        """Return the error of a call that timed out, or that still waited when the client closed."""
         attempt = record.attempt
         in_flight = attempt is not None and attempt.sent_at is not None
         reads = call.operation.operation_class is OperationClass.READ
-        where = "while an answer was awaited" if in_flight else "before anything was sent"
+        where = "while a response was awaited" if in_flight else "before anything was sent"
         if not in_flight and record.attempts > 1:
             where = f"before attempt {record.attempts} was sent"
         maybe_applied = in_flight and not reads
@@ -330,15 +330,15 @@ class Transport:
         if scope.queued:
             waiting = self._lanes.waiting
             return QueueTimeout(
-                f"{timeout.queue} s in the queue of this client were not enough: {waiting} calls wait "
-                "for a slot or for the rate limit; nothing was sent",
+                f"{timeout.queue} s in the queue of this client were not enough: {waiting} calls wait for a "
+                "slot or for the rate limit; nothing was sent",
                 queued=waiting,
             )
         return DeadlineExceeded(f"{timeout.total} s were not enough, {where}", maybe_applied=maybe_applied)
 
 
 def _mask_credentials(failure: PublitracError, authorization: Authorization) -> None:
-    """Mask the credentials where a service quotes them in its own words."""
+    """Mask credentials quoted in the messages of a service."""
     if failure.vendor_message is not None:
         failure.vendor_message = authorization.masked_in(failure.vendor_message)
     if isinstance(failure, ApiError):

@@ -1,7 +1,7 @@
-"""Connections from aiohttp: pooled, fresh when they are written to, never silent for longer than allowed.
+"""Connections from aiohttp: pooled, checked before use, with a read timeout.
 
-aiohttp documents none of the names that this module uses beyond its session, so all of them are in here, and
-``tests/unit/transport/test_pool.py`` lists them.
+aiohttp documents only its session; all undocumented names are used in this module alone, and listed in
+``tests/unit/transport/test_pool.py``.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from aiohttp.connector import Connection
 from publitrac_async.transport.deadline import Watchdog
 from publitrac_async.transport.proxy import Proxy
 
-#: What aiohttp and the sockets below it raise.
+#: Errors of aiohttp and of sockets.
 FAILURES: Final = (aiohttp.ClientError, aiohttp.http.HttpProcessingError, aiohttp.EofStream, OSError)
 
 _READ_BUFFER: Final = 64 * 1024
 _MAX_FIELD: Final = 32 * 1024
-#: Interim responses (1xx) that one request may get before its response.
+#: Limit on the interim responses (1xx) to one request.
 _MAX_INTERIM: Final = 100
-#: Turns of the event loop in which a readable connection shows what there is to read.
+#: Turns of the event loop given to a readable connection to deliver its data.
 _TURNS: Final = 5
-#: Seconds before the end of its announced life at which an idle connection is no longer used; half of a life
-#: shorter than twice as much.
+#: Seconds before its announced expiry at which an idle connection is no longer used; half of the lifetime if
+#: that is shorter.
 _KEEP_ALIVE_MARGIN: Final = 1.0
 
 
 class Route:
-    """A way to one host: directly or through a proxy, in the clear or with TLS."""
+    """Route to one host: direct or through a proxy, plain or with TLS."""
 
     def __init__(self, scheme: str, netloc: str, proxy: Proxy, context: ssl.SSLContext | None) -> None:
         self._origin = yarl.URL(f"{scheme}://{netloc}/", encoded=True)
@@ -59,16 +59,16 @@ class Route:
             ssl=True if self._context is None else self._context,
             loop=asyncio.get_running_loop(),
         )
-        if self._proxy.url is None:  # aiohttp changes those that go through a proxy.
+        if self._proxy.url is None:  # aiohttp changes requests that go through a proxy.
             self._ready = request
         return request
 
 
 class Pool:
-    """Opens connections and keeps them for the next exchange.
+    """Opens connections and keeps them for reuse.
 
     Args:
-        size: connections in use at once; further exchanges wait for one of them to end.
+        size: connections in use at once; further exchanges wait for a free one.
         clock: monotonic seconds.
     """
 
@@ -79,21 +79,21 @@ class Pool:
         self.connector: _Connector = _Connector(limit=0)
 
     async def connect(self, route: Route, *, connect: float | None, read: float | None) -> Exchange:
-        """Take a connection from the pool, or open one, for one exchange.
+        """Take a connection from the pool or open one, for one exchange.
 
         Args:
-            route: where to.
-            connect: seconds for name, TCP, proxy and TLS together; ``None`` for no limit.
-            read: seconds of silence that the exchange allows; ``None`` for no limit.
+            route: route of the connection.
+            connect: seconds for name lookup, TCP, proxy and TLS together; ``None`` for no limit.
+            read: seconds allowed without data; ``None`` for no limit.
 
         Raises:
-            TimeoutError: `connect` is over.
-            aiohttp.ClientError: there is no connection.
+            TimeoutError: `connect` expired.
+            aiohttp.ClientError: the connection failed.
             OSError: likewise.
         """
         timeout = self._timeouts.get(connect)
         if timeout is None:
-            # aiohttp applies this one to the whole opening; each of its others restarts with every address.
+            # This aiohttp timeout limits the whole opening; the others restart with every address.
             timeout = aiohttp.ClientTimeout(connect=connect, ceil_threshold=math.inf)
             self._timeouts[connect] = timeout
         await self._slots.acquire()
@@ -117,7 +117,7 @@ class Pool:
     def _take_back(self, connection: Connection, keep_alive: float | None) -> None:
         self._slots.release()
         if keep_alive is None:
-            # A mere close would first wait for a peer that does not read to take what is written.
+            # A plain close would wait until the peer has read what is written.
             transport = connection.transport
             connection.close()
             if transport is not None:
@@ -131,7 +131,7 @@ class Pool:
 
 
 class Exchange:
-    """One request and its response, over a connection of its own until `end`."""
+    """One request and its response, with exclusive use of a connection until `end`."""
 
     def __init__(
         self,
@@ -151,14 +151,14 @@ class Exchange:
 
     @property
     def reused(self) -> bool:
-        """Return True if an earlier exchange went over this connection."""
+        """True if an earlier exchange used this connection."""
         return self._protocol.used
 
     async def is_fresh(self) -> bool:
         """Return True if the service has neither closed the connection nor written to it.
 
-        The event loop may not have had a turn since: the socket itself is asked. Where there is something
-        to read, the loop reads it first: messages of TLS are no reason to give a connection up.
+        The event loop may be behind, so the socket is asked. If there is data, the loop reads it first: TLS
+        messages alone do not spoil a connection.
         """
         protocol = self._protocol
         for _ in range(_TURNS):
@@ -170,7 +170,7 @@ class Exchange:
         return False
 
     def write(self, data: bytes) -> None:
-        """Write the request. From here on, silence is timed."""
+        """Write the request, and start the read timeout."""
         protocol = self._protocol
         transport = protocol.transport
         assert transport is not None
@@ -197,14 +197,14 @@ class Exchange:
         raise aiohttp.http.HttpProcessingError(message="too many interim responses")
 
     async def read_chunk(self) -> bytes:
-        """Read what there is of the body; empty at its end."""
+        """Read the next part of the body; empty at its end."""
         assert self._payload is not None
         chunk = await self._payload.readany()
         self._watchdog.moved()
         return chunk
 
     def end(self) -> None:
-        """Give the connection back, or close it unless the response was read to its end."""
+        """Return the connection to the pool if the response was read to its end; close it otherwise."""
         if self._ended:
             return
         self._ended = True
@@ -214,7 +214,7 @@ class Exchange:
         self._take_back(self._connection, self._keep_alive if whole else None)
 
     def _is_moving(self) -> bool:
-        """Return True if bytes wait to be read, or were taken since the last time."""
+        """Return True if bytes wait to be read, or were read since the last check."""
         transport = self._protocol.transport
         if transport is None:
             return False
@@ -229,7 +229,7 @@ class Exchange:
 
 
 class _Connector(aiohttp.TCPConnector):
-    """aiohttp's connector, with protocols of ours."""
+    """Connector of aiohttp that uses `_Protocol`."""
 
     def __init__(self, *, limit: int) -> None:
         super().__init__(limit=limit)
@@ -237,12 +237,12 @@ class _Connector(aiohttp.TCPConnector):
 
 
 class _Protocol(ResponseHandler):
-    """aiohttp's side of one connection.
+    """Protocol of one connection.
 
     Attributes:
-        idle: no response is due; what arrives all the same spoils the connection.
-        used: an exchange went over it.
-        best_before: when the service may close it, by the pool's clock.
+        idle: no response is due; data that arrives spoils the connection.
+        used: an exchange used it.
+        best_before: time until which the service keeps it open, on the clock of the pool.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -258,7 +258,7 @@ class _Protocol(ResponseHandler):
             super().data_received(data)
 
     def set_exception(self, exc: BaseException, *cause: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  (passes the cause on)
-        """Fail the head that is awaited and, unlike aiohttp, a body that can no longer be completed."""
+        """Fail the awaited head and, unlike aiohttp, a body that cannot be completed."""
         payload: aiohttp.StreamReader | None = self._payload
         super().set_exception(exc, *cause)
         if payload is not None and not payload.is_eof() and payload.exception() is None:
@@ -273,7 +273,7 @@ def _is_readable(transport: asyncio.Transport | None) -> bool:
     descriptor: int = sock.fileno()
     if descriptor < 0:
         return True
-    if not hasattr(select, "poll"):  # Windows, whose select() takes descriptors of any size.
+    if not hasattr(select, "poll"):  # On Windows select() takes descriptors of any size.
         return bool(select.select([descriptor], [], [], 0)[0])
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
@@ -288,7 +288,7 @@ def _announced_life(message: aiohttp.http.RawResponseMessage) -> float:
     for parameter in hint.split(","):
         name, _, value = parameter.strip().partition("=")
         if name.strip().lower() == "timeout" and value.strip().isdecimal():
-            # Longer ones are cut by aiohttp, which keeps idle connections for 15 seconds.
+            # aiohttp closes idle connections after 15 seconds, so longer ones do not matter.
             seconds = float(value.strip()[:9])
             return seconds - min(_KEEP_ALIVE_MARGIN, seconds / 2)
     return math.inf

@@ -14,7 +14,7 @@ from publitrac_async.errors import ConfigurationError
 
 @frozen
 class Proxy:
-    """A proxy, or none.
+    """Proxy settings for one host.
 
     Attributes:
         url: its address without credentials; ``None`` to connect directly.
@@ -29,22 +29,22 @@ NO_PROXY: Final = Proxy()
 
 
 def proxy_from_environment(scheme: str, host: str) -> Proxy:
-    """The proxy that ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` name for a host.
+    """Return the proxy that ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` name for a host.
 
     Args:
         scheme: of the URL to be reached.
         host: its host, with the port if it has one: ``NO_PROXY`` may name both.
 
     Raises:
-        ConfigurationError: what they name is no address of an HTTP proxy.
+        ConfigurationError: the value is not the address of an HTTP proxy.
     """
     proxies = urllib.request.getproxies()
     address = proxies.get(scheme) or proxies.get("all")
-    names = {host, urllib.parse.urlsplit(f"//{host}").hostname or host}  # NO_PROXY has no [] around "::1".
+    names = {host, urllib.parse.urlsplit(f"//{host}").hostname or host}  # NO_PROXY lists "::1" without [].
     if not address or any(map(urllib.request.proxy_bypass, names)):
         return NO_PROXY
     proxy = _parse(address if "://" in address else f"http://{address}")
-    if proxy is None:  # Raised out here: the text of the inner error may quote the password.
+    if proxy is None:  # Raised here: the message of the inner error may quote the password.
         raise ConfigurationError(
             f"the {scheme} proxy of the environment must be http://host:port or https://host:port"
         )

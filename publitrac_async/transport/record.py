@@ -1,4 +1,4 @@
-"""Records of calls while they are under way."""
+"""Records of calls in flight."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from publitrac_async.transport.operation import Operation
 
 @define
 class Attempt:
-    """The course of one attempt, in seconds of the client's clock.
+    """Progress of one attempt, in seconds of the client's clock.
 
     Attributes:
         connected_at: the connection is open and the rate limiter is asked.
-        sent_at: the request leaves; from here on the service may act.
+        sent_at: the request leaves; from then on the service may act.
     """
 
     number: int
@@ -31,8 +31,8 @@ class Observation:
 
     Attributes:
         names: the fields that all events of the call share.
-        limited: a wait in the queue is one for the rate limit.
-        asked_at: the call waits for credentials since then.
+        limited: waits in the queue count as waits for the rate limit.
+        asked_at: start of the current wait for credentials.
     """
 
     names: dict[str, Any]
@@ -62,18 +62,18 @@ class Observation:
 
 @define
 class CallRecord:
-    """The course of one call.
+    """Progress of one call.
 
     Attributes:
-        max_attempts: attempts that the call has.
+        max_attempts: attempts allowed.
         token_request: the call fetches a token for other calls.
-        permitted: the rate limiter let a request of this call leave.
-        seen: for hooks, ``None`` without them.
+        permitted: the rate limiter gave this call a permit.
+        seen: observation for hooks, ``None`` without hooks.
         queued: the call is in the queue.
         attempts: attempts begun.
         maybe_applied: an earlier attempt may have taken effect.
-        cost: retry budget that the retries of this call took.
-        attempt: the attempt under way.
+        cost: retry budget used by this call.
+        attempt: the current attempt.
         status: HTTP status of the last response.
     """
 

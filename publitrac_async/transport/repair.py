@@ -1,8 +1,8 @@
-"""Repair what is wrong with the characters of an XML document, and nothing of its structure.
+"""Repair invalid characters of an XML document, but not its structure.
 
-What databases and PHP leave in documents costs one value, then, and not the whole page: control characters,
-HTML's names of characters, bare ampersands, bytes in another encoding, notices around the document. A raw
-``<`` and a document that was cut stay what they are: errors.
+Debris of databases and PHP then costs one value, not the whole page: control characters, HTML entities, bare
+ampersands, bytes in another encoding, notices around the document. A raw ``<`` and a truncated document
+remain errors.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Final
 from publitrac_async.transport.decoding import decode_leniently
 from publitrac_async.transport.xml import HTML_TAGS
 
-#: Bytes of a document that is repaired; a page of 200 leads has less than a tenth of it.
+#: Largest document to repair, in bytes; a page of 200 leads has less than a tenth of it.
 MAX_REPAIRED: Final = 2 * 1024 * 1024
-#: Ampersands, and comments and CDATA sections in it; each costs a microsecond or two.
+#: Limit on its ampersands, comments and CDATA sections; each costs a microsecond or two.
 MAX_AMPERSANDS: Final = 100_000
 MAX_LITERALS: Final = 50_000
 
@@ -28,7 +28,7 @@ _IN_A_TAG: Final = re.compile("<[^<>]*[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\u
 _AMPERSAND: Final = re.compile(r"&(?:#([0-9]{1,7});|#[xX]([0-9a-fA-F]{1,6});|([A-Za-z][A-Za-z0-9]{0,31});)?")
 _LITERALS: Final = {"<![CDATA[": "]]>", "<!--": "-->"}
 _LITERAL: Final = re.compile(r"<!\[CDATA\[|<!--")
-#: What XML allows around the root element. Nothing backtracks.
+#: Content that XML allows around the root element. Nothing backtracks.
 _MISC: Final = r"\s*+(?:(?><!--.*?-->)\s*+|(?><\?(?!xml\b).*?\?>)\s*+)*+"
 _PROLOG: Final = re.compile(rf"\ufeff?(?:<\?xml\b[^>]*\?>)?{_MISC}", re.DOTALL)
 _EPILOG: Final = re.compile(_MISC, re.DOTALL)
@@ -36,17 +36,17 @@ _PREDEFINED: Final = frozenset({"amp", "lt", "gt", "quot", "apos"})
 
 
 def repair(body: bytes, root: str) -> tuple[bytes, Mapping[str, int]] | None:
-    """Repair a document that arrived whole.
+    """Repair a complete document.
 
     Args:
-        body: in UTF-8, as far as it is in one encoding.
+        body: in UTF-8, except for bytes in other encodings.
         root: name of the root element.
 
     Returns:
-        The root element in UTF-8, and what was repaired, by kind: ``bytes`` (read as windows-1252),
-        ``characters`` (those that XML forbids were left out), ``entities`` (HTML's names), ``ampersands``
-        (bare ones), ``surroundings`` (text before or after the root element was left out, as PHP's notices).
-        ``None`` if the document does not end with its root element, or a repair would change its structure.
+        The root element in UTF-8, and the number of repairs by kind: ``bytes`` (read as windows-1252),
+        ``characters`` (forbidden in XML, removed), ``entities`` (of HTML), ``ampersands`` (bare ones),
+        ``surroundings`` (text before or after the root element, such as PHP notices, removed). ``None`` if
+        the document does not end with its root element, or a repair would change its structure.
     """
     if len(body) > MAX_REPAIRED:
         return None
@@ -75,7 +75,7 @@ def _split(element: str) -> list[str]:
     """Split a document at CDATA sections and comments, which hold no references.
 
     Returns:
-        Parts that together are the document; those at odd places are such sections.
+        Parts of the document in order; those at odd indexes are such sections.
     """
     parts, end = [], 0
     while (literal := _LITERAL.search(element, end)) is not None:

@@ -37,18 +37,18 @@ E = TypeVar("E")
 logger: Final = logging.getLogger("publitrac_async")
 
 _PORTS: Final = {"http": 80, "https": 443}
-#: The second one: the event loop was closed around the call.
+#: `GeneratorExit`: the event loop was closed around the call.
 _CANCELLED: Final = (asyncio.CancelledError, GeneratorExit)
 
 
 class Reporter:
-    """Tells hooks and the log of the calls of one client, and counts those that are under way.
+    """Reports the calls of one client to hooks and the log, and counts those in progress.
 
     Args:
         hooks: called with every event.
         vendor: name of the vendor in events.
         base_url: address of the service.
-        log_failures: log each call that finally fails as a warning.
+        log_failures: log each failed call as a warning, after its retries.
         clock: monotonic seconds.
     """
 
@@ -69,18 +69,18 @@ class Reporter:
         self._numbers = itertools.count(1)
         self._prefix = secrets.token_hex(4)
         self._addresses: dict[str | None, tuple[str, int]] = {}
-        #: Called at the end of each attempt, before the hooks, by a client that adapts to responses.
+        #: Called at the end of each attempt, before the hooks, in clients that adapt to responses.
         self.on_attempt: Callable[[Operation, BaseException | None], None] | None = None
-        #: Calls in the queue.
+        #: Number of calls in the queue.
         self.queued: int = 0
-        #: Calls that left the queue and have not ended.
+        #: Number of calls that left the queue and have not ended.
         self.in_flight: int = 0
 
     def call_id(self, record: CallRecord) -> str:
         """Return the id of a call in events, log records and errors."""
         return f"{self._prefix}-{record.number}"
 
-    # The life of a call.
+    # Events of a call, in order.
 
     def begin(
         self, operation: Operation, *, max_attempts: int = 1, token_request: bool = False
@@ -109,7 +109,7 @@ class Reporter:
     def attempt_started(
         self, seen: Observation, attempt: Attempt, authorization: Authorization
     ) -> Authorization:
-        """Tell that an attempt begins, and return its credentials with the header fields of hooks."""
+        """Report the start of an attempt, and return its credentials with the header fields of hooks."""
         wait = seen.token_arrived(attempt.started)
         event = AttemptStarted(**seen.names, attempt=attempt.number, token_wait=wait)
         self.emit(event)
@@ -119,7 +119,7 @@ class Reporter:
         return authorization
 
     def request_sent(self, seen: Observation, attempt: Attempt) -> None:
-        """Tell that a request is about to be written."""
+        """Report that a request is about to be written."""
         connection, limiter, _ = _parts(attempt, self._clock())
         if attempt.number == 1:
             limiter += seen.limiter
@@ -130,7 +130,7 @@ class Reporter:
         )
 
     def attempt_ended(self, record: CallRecord, attempt: Attempt, failure: BaseException | None) -> None:
-        """Note the end of an attempt."""
+        """Report the end of an attempt."""
         record.attempt = None
         record.status = attempt.status
         if self.on_attempt is not None:
@@ -170,7 +170,7 @@ class Reporter:
         )
 
     def retry_scheduled(self, record: CallRecord, failure: PublitracError, wait: float) -> None:
-        """Note that a call waits for its next attempt."""
+        """Report the wait of a call for its next attempt."""
         logger.info(
             "%s: %s in attempt %d of %d, again in %.2f s",
             record.operation.name,
@@ -188,7 +188,7 @@ class Reporter:
             )
 
     def limiter_unavailable(self, failure: LimiterUnavailable) -> None:
-        """Log that calls wait for a rate limiter that cannot be asked."""
+        """Log that calls wait for an unavailable rate limiter."""
         logger.warning(
             "waiting for the rate limiter: %s",
             failure.message,
@@ -196,18 +196,18 @@ class Reporter:
         )
 
     def retry_begins(self, record: CallRecord, paused_at: float) -> None:
-        """Note that a pause, begun at `paused_at`, is over."""
+        """Note the end of a pause that began at `paused_at`."""
         if record.seen is not None:
             record.seen.retry += self._clock() - paused_at
 
     def token_renewed(self, record: CallRecord, ttl: float) -> None:
-        """Note a new token."""
+        """Report a new token."""
         if record.seen is not None:
             elapsed = self._clock() - record.started
             self.emit(TokenRenewed(**record.seen.names, ttl=ttl, elapsed=elapsed))
 
     def end(self, record: CallRecord, failure: BaseException | None) -> None:
-        """Note the end of a call. Every record that was begun ends here, once."""
+        """Report the end of a call. Every begun record ends here, once."""
         if record.attempt is not None:
             self.attempt_ended(record, record.attempt, failure)
         if record.token_request:
@@ -248,7 +248,7 @@ class Reporter:
         )
 
     def refused(self, error: PublitracError, name: str) -> None:
-        """Tell of a call that was refused before it reached the transport.
+        """Report a call that was refused before it reached the transport.
 
         Args:
             error: gets the id of the call.
@@ -262,7 +262,7 @@ class Reporter:
         self.end(record, error)
 
     def emit(self, event: Event) -> None:
-        """Give an event to the hooks."""
+        """Pass an event to the hooks."""
         emit(self._hooks, event)
 
     # Parts of events and log records.
@@ -281,7 +281,7 @@ class Reporter:
 
     def _log_failure(self, record: CallRecord, failure: BaseException, elapsed: float) -> None:
         cancelled = isinstance(failure, _CANCELLED)
-        # "There is no such lead" answers the question of the caller.
+        # "There is no such lead" is an expected result.
         quiet = cancelled or isinstance(failure, NotFound)
         level = min(logging.INFO, self._failure_level) if quiet else self._failure_level
         if not logger.isEnabledFor(level):
@@ -340,7 +340,7 @@ class Reporter:
 
 
 def emit(hooks: Sequence[Callable[[E], None]], event: E) -> None:
-    """Give an event to hooks, and log what they raise."""
+    """Pass an event to hooks, and log the errors that they raise."""
     for hook in hooks:
         try:
             hook(event)

@@ -1,4 +1,4 @@
-"""Decisions on retries. Nothing here waits or sends."""
+"""Decisions on retries, without waiting or sending."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from publitrac_async.transport.operation import OperationClass
 
 
 class RetryBudget:
-    """Keeps one bucket for all calls of a client: when the service is down, retries stop adding to its load.
+    """Retry budget of all calls of a client: while the service is down, retries stop adding to its load.
 
     Args:
-        capacity: of the bucket, which is full at the beginning.
+        capacity: size of the budget, which starts full.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -21,21 +21,21 @@ class RetryBudget:
         self.level: int = capacity
 
     def take(self, amount: int) -> bool:
-        """Take `amount`; return False if the bucket has less."""
+        """Take `amount`; return False if the budget has less."""
         if amount > self.level:
             return False
         self.level -= amount
         return True
 
     def give_back(self, amount: int) -> None:
-        """Put back the cost of a retry that succeeded, or 1 for a call that succeeded at once."""
+        """Return the cost of a retry that succeeded, or 1 for a call that succeeded at once."""
         self.level = min(self._capacity, self.level + amount)
 
 
 def as_throttled(failure: PublitracError, policy: RetryPolicy) -> PublitracError:
-    """Return `failure`, or the error for too many calls if the policy says that its HTTP status means that.
+    """Return `failure`, or `TooManyCalls` if the policy maps its HTTP status to that.
 
-    A response that carries a code of the vendor says more than its status does.
+    A vendor's code in the response takes precedence over the status.
     """
     if not isinstance(failure, ServerError) or failure.code is not None:
         return failure
@@ -73,19 +73,19 @@ def next_wait(
         failure: the error of the last attempt.
         operation_class: of the call.
         attempt: number of the attempt that failed, from 1.
-        remaining: seconds left until the deadline of the call; a wait that does not fit is not begun.
-        budget: asked last, so that only real retries cost.
+        remaining: seconds left until the deadline of the call; no wait begins that is longer.
+        budget: asked last, so that only actual retries cost.
         random: uniform in [0, 1).
     """
     if attempt >= policy.attempts or not may_repeat(failure, operation_class):
         return None
-    if isinstance(failure, LimiterUnavailable):  # The call has waited for it already.
+    if isinstance(failure, LimiterUnavailable):  # The call has already waited for it.
         return None
     floor = failure.retry_after or 0.0
     if floor > policy.max_retry_after:
         return None
     base = policy.throttle_base if isinstance(failure, RateLimited) else policy.base
-    # The exponent has a limit because a float has: no cap is 2**64 times its base.
+    # The exponent is limited to avoid overflow; no cap is 2**64 times its base.
     wait = max(floor, random() * min(policy.cap, base * 2.0 ** min(attempt - 1, 64)))
     cost = policy.throttle_cost if isinstance(failure, RateLimited) else policy.cost
     if wait >= remaining or not budget.take(cost):

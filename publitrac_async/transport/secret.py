@@ -1,4 +1,4 @@
-"""`Secret`: a credential that shows itself to nobody but the wire."""
+"""`Secret`: a credential masked everywhere except on the wire."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Final, NoReturn
 
 from publitrac_async.errors import ConfigurationError
 
-#: What is shown in place of a credential.
+#: Text in place of a credential.
 MASK: Final = "**********"
 _MAX_LENGTH: Final = 4096
-#: Characters of a credential that is looked for in texts; a shorter one would be found in any of them.
+#: Minimum length of a credential to mask in texts; a shorter one would match any text.
 _SHORTEST: Final = 4
 
 
 class Secret:
-    """A credential: masked in ``repr``, ``str`` and format strings, and it does not pickle.
+    """Credential, masked in ``repr``, ``str`` and format strings. It cannot be pickled.
 
-    Surrounding whitespace is removed (a key read from a file often ends in a line break); anything that
-    cannot travel in a header or a URL is refused, in a text that shows the length only.
+    Surrounding whitespace is removed (a key read from a file often ends in a line break). A value that cannot
+    be sent in a header or a URL is refused; the error shows only its length.
 
     Args:
         value: the credential, printable.
-        name: what it is, for error texts: ``"api_key"``.
-        header: the credential travels in an HTTP header, so it has to be ASCII.
+        name: name for error messages: ``"api_key"``.
+        header: the credential is sent in an HTTP header, so it has to be ASCII.
 
     Raises:
         ConfigurationError: empty, too long, or with characters that cannot be sent.
@@ -37,23 +37,23 @@ class Secret:
         text = value.reveal() if isinstance(value, Secret) else value
         problem = _examine(text, name, header=header)
         if problem is not None:
-            # Tracebacks may be recorded with the locals of their frames.
+            # Error trackers record the local names of frames.
             del value, text
             raise ConfigurationError(problem)
         self._value = text.strip()
 
     def reveal(self) -> str:
-        """The credential itself. Call this at the last moment, and bind the result to no name."""
+        """Return the credential. Call this at the last moment, and bind the result to no name."""
         return self._value
 
     def masked_in(self, text: str) -> str:
-        """Mask the credential in a text of the service, which may quote it."""
+        """Mask the credential in a message of the service."""
         if len(self._value) < _SHORTEST:
             return text
         text = re.sub("".join(map(_spellings, self._value)), MASK, text, flags=re.IGNORECASE)
         if not text.endswith("…"):
             return text
-        # Long words were cut, perhaps within the credential.
+        # Long words were truncated, perhaps within the credential.
         for length in range(len(self._value) - 1, _SHORTEST - 1, -1):
             ending = "".join(map(_spellings, self._value[:length])) + "(?:%|\\\\|&)?[0-9a-z#]{0,5}…?$"
             if re.search(ending, text[-20 * length - 20 :], re.IGNORECASE):
@@ -76,11 +76,11 @@ class Secret:
         return hash((Secret, self._value))
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a Secret does not pickle: hand the credential over by environment or file")
+        raise TypeError("a Secret cannot be pickled: pass the credential by environment or file")
 
 
 def _spellings(character: str) -> str:
-    """Return a pattern for a character: as it is, or escaped for URLs, HTML, JSON or Python."""
+    """Return a pattern for a character, plain or escaped for URLs, HTML, JSON or Python."""
     percent = "".join(f"%{byte:02x}" for byte in character.encode())
     number = ord(character)
     written = (
@@ -91,7 +91,7 @@ def _spellings(character: str) -> str:
 
 
 def _examine(text: object, name: str, *, header: bool) -> str | None:
-    """Say what makes `text` unusable as a credential, without quoting it."""
+    """Return the reason that makes `text` unusable as a credential, without quoting it."""
     if not isinstance(text, str):
         return f"{name} must be a str, not {type(text).__name__}"
     text = text.strip()
@@ -102,7 +102,7 @@ def _examine(text: object, name: str, *, header: bool) -> str | None:
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
         return f"{name} ({len(text)} characters) holds control characters"
     if header and not text.isascii():
-        return f"{name} ({len(text)} characters) is not ASCII and fits in no header"
+        return f"{name} ({len(text)} characters) is not ASCII, as headers require"
     return None
 
 

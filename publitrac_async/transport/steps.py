@@ -1,4 +1,4 @@
-"""Work in steps: what takes long for one turn of the event loop is a generator that yields on the way."""
+"""Work in steps: long computations are generators, which yield to the event loop between steps."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TypeAlias, TypeVar
 
 T = TypeVar("T")
 
-#: Yields between its steps and returns the result.
+#: Generator that yields between its steps and returns the result.
 Steps: TypeAlias = Generator[None, None, T]
 
 
 def at_once(steps: Steps[T]) -> T:
-    """The result, without a pause."""
+    """Return the result without a pause."""
     while True:
         try:
             next(steps)
@@ -23,7 +23,7 @@ def at_once(steps: Steps[T]) -> T:
 
 
 async def in_turns(steps: Steps[T]) -> T:
-    """The result; between the steps the event loop does what else there is to do."""
+    """Return the result; yield to the event loop between the steps."""
     while True:
         try:
             next(steps)

@@ -1,4 +1,4 @@
-"""Read what a service says in its own words, for a person and for the kind of an error."""
+"""Extract the messages of a service, for users and to find the kind of an error."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any, Final
 
 import orjson
 
-#: Characters that `error.vendor_message` keeps of a service's words.
+#: Length limit of `error.vendor_message`, in characters.
 MAX_WORDS: Final = 1000
-#: Bytes; an error is short.
+#: Largest body to read, in bytes; an error is short.
 _MAX_JSON: Final = 64 * 1024
 
 _NOT_PRINTABLE: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
-#: Values that a complaint quotes: addresses, and what is in parentheses or quotes.
+#: Values quoted in a message: addresses, and text in parentheses or quotes.
 _QUOTED: Final = re.compile(r"""\S+@\S+|\([^()]*\)|"[^"]*"|«[^»]*»""")
 _CREDENTIALS: Final = re.compile(
     r"\bapi[ _-]?key\b|\bpassword\b|\bcredentials?\b|\bauthenticat|\bunauthori[sz]ed\b|\bnot authori[sz]ed\b"
@@ -37,15 +37,15 @@ def shortened(*texts: str | None) -> str | None:
 
 
 def concern_credentials(words: str | None) -> bool:
-    """Return True if a service's words refuse a key, a user or a password rather than a value.
+    """Return True if a message refuses a key, a user or a password rather than a value.
 
-    What the words quote is left out: an address may hold "password" as well.
+    Quoted text is ignored: an address may contain "password", too.
     """
     return words is not None and _CREDENTIALS.search(_QUOTED.sub(" ", words)) is not None
 
 
 def words_of_text(body: bytes) -> str | None:
-    """Return what a body of plain text says, or the messages in one of JSON."""
+    """Return the text of a plain body, or the messages in one of JSON."""
     if len(body) <= _MAX_JSON and body.lstrip().startswith((b"{", b"[", b'"')):
         try:
             return words_of_json(orjson.loads(body)) or shortened(body.decode("utf-8", "replace"))
@@ -55,13 +55,13 @@ def words_of_text(body: bytes) -> str | None:
 
 
 def title_of(page: bytes) -> str | None:
-    """Return the title of a web page, which may tell who answered in the service's place."""
+    """Return the title of a web page, which may name the server that responded in place of the service."""
     match = _TITLE.search(page[: 16 * 1024])
     return None if match is None else shortened(html.unescape(match[1].decode("utf-8", "replace")))
 
 
 def text_of_markup(body: bytes) -> str | None:
-    """Return the text of a body that has markup in it, such as PHP's notices."""
+    """Return the text of a body with markup, such as PHP notices."""
     return shortened(html.unescape(_MARKUP.sub(" ", body[: 4 * MAX_WORDS].decode("utf-8", "replace"))))
 
 

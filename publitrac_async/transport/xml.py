@@ -1,12 +1,10 @@
 """Read XML as nested dicts, within the budget and without document types.
 
-An element with children is a dict, one without is its text, repeated siblings are a list, text with markup in
-it is the markup; attributes are left out. Text is stripped of XML's white space: the vendors' samples have
-line breaks and spaces where none belong.
-
-A document is fed to the parser in small pieces. What is whole after a piece is turned into its content and
-let go, so that there is never a tree of the document: the same memory serves again and again, which makes it
-faster, and the event loop can have a turn in between.
+An element with children becomes a dict, one without its text, repeated siblings a list, and text with markup
+the markup; attributes are dropped. Text is stripped of XML whitespace: the vendors' samples have stray line
+breaks and spaces. The parser gets a document in small pieces. Complete elements are converted and freed after
+each piece, so the tree of the document never exists as a whole: reused memory is faster, and the event loop
+gets a turn in between.
 """
 
 from __future__ import annotations
@@ -24,24 +22,23 @@ from publitrac_async.transport.decoding import to_utf8
 from publitrac_async.transport.steps import Steps, at_once
 
 _VALUE: Final = re.compile(rb"""=\s*["']""")
-#: Bytes of the shortest element and attribute.
+#: Length of the shortest element and attribute, in bytes.
 _ELEMENT: Final = len("<a/>")
 _ATTRIBUTE: Final = len(" a=''")
 _WHITE_SPACE: Final = " \t\r\n"
-#: A document type can only be before the root, after comments and instructions. Nothing backtracks.
+#: A document type may only appear before the root, after comments and instructions. Nothing backtracks.
 _DOCTYPE: Final = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*+(?:(?><\?.*?\?>)\s*+|(?><!--.*?-->)\s*+)*+<!DOCTYPE", re.DOTALL
 )
 
-#: Bytes fed to the parser at once, and bytes after which the event loop may do something else: a
-#: millisecond's work.
+#: Bytes per piece, and bytes between turns of the event loop: a millisecond's work.
 _PIECE: Final = 8 * 1024
 _STEP: Final = 64 * 1024
 
 Node: TypeAlias = "str | dict[str, Any]"
 #: Depth of the fields of ``<response><leads><lead><notes>``. Some lists have no element around them.
 _FIELD: Final = 4
-#: Elements that people paste into fields, and that PHP writes its notices with.
+#: Markup that people paste into fields, and that PHP uses in notices.
 HTML_TAGS: Final = frozenset(
     {
         *("a", "b", "big", "br", "center", "code", "del", "div", "em", "font", "hr", "i", "img", "ins", "li"),
@@ -50,13 +47,13 @@ HTML_TAGS: Final = frozenset(
         *("h1", "h2", "h3", "h4", "h5", "h6"),
     }
 )
-#: Makes the content for an element below a child of the root, or ``None`` for the element's own content.
-#: Called with the child's name and the element, and only where no text can be too long.
+#: Converts an element below a child of the root; ``None`` leaves it to the default. Called with the child's
+#: name and the element, only if no text can be too long.
 Convert: TypeAlias = Callable[[str, ET.Element], Any]
 
 
 class Malformed(Exception):
-    """The document is not well-formed, or has a document type. The text quotes nothing of it."""
+    """The document is not well-formed, or has a document type. The message quotes nothing of it."""
 
 
 def parse_xml(document: bytes) -> tuple[str, Node]:
@@ -65,13 +62,13 @@ def parse_xml(document: bytes) -> tuple[str, Node]:
     Raises:
         ET.ParseError: it is not well-formed.
         Malformed: it has a document type.
-        OverBudget: it would cost too much.
+        OverBudget: it exceeds the budget.
     """
     return at_once(parse_in_steps(document))
 
 
 def parse_in_steps(document: bytes, convert: Convert | None = None) -> Steps[tuple[str, Node]]:
-    """Do the same in steps; a document that is not large is read in one.
+    """Parse like `parse_xml`, in steps; a small document is read in one.
 
     Args:
         document: in UTF-8.
@@ -79,7 +76,7 @@ def parse_in_steps(document: bytes, convert: Convert | None = None) -> Steps[tup
     """
     if _DOCTYPE.match(document):
         raise Malformed("it has a document type, which is never accepted")
-    # What would cost much memory is counted before the parser sees it, where there is room for that many.
+    # Expensive parts are counted before parsing, if the document is long enough to hold too many.
     if (
         len(document) > BUDGET.elements * _ELEMENT
         and document.count(b"<") - document.count(b"</") > BUDGET.elements
@@ -89,7 +86,7 @@ def parse_in_steps(document: bytes, convert: Convert | None = None) -> Steps[tup
         raise OverBudget(f"it has more than {BUDGET.attributes} attributes")
     growing = _Growing(convert, long=len(document) > BUDGET.text, namespaces=b"xmlns" in document)
     view = memoryview(document)
-    # What was not whole when the last piece ended began behind `begin`.
+    # Elements incomplete at the end of the last piece begin after `begin`.
     size, begin, end = _PIECE, 0, 0
     pause = 0 if len(document) > _STEP else _STEP
     while end < len(document):
@@ -103,7 +100,7 @@ def parse_in_steps(document: bytes, convert: Convert | None = None) -> Steps[tup
         if growing.harvest(long=end - begin > BUDGET.text):
             begin, size = start, _PIECE
         else:
-            # Expat reads a token that is not whole from its beginning each time.
+            # Expat reads an incomplete token from its start each time.
             size *= 2
     growing.parser.close()
     return growing.finish(long=end - begin > BUDGET.text)
@@ -116,9 +113,9 @@ def _has_many_attributes(document: bytes) -> bool:
 
 
 class _PlainParser:
-    """Expat that knows no namespaces: a prefix stays part of the name.
+    """Expat without namespaces: a prefix remains part of the name.
 
-    For documents with namespaces. ElementTree's own parser writes the whole namespace into each name, and a
+    For documents with namespaces. The parser of ElementTree writes the whole namespace into each name, and a
     namespace can be long.
     """
 
@@ -150,10 +147,10 @@ class _PlainParser:
 
 
 class _Growing:
-    """The tree of a document that is being parsed, as far as it is not yet content.
+    """Elements that are parsed but not yet converted.
 
     Args:
-        convert: as above.
+        convert: see `parse_in_steps`.
         long: a text or attribute may be too long.
         namespaces: the document may have some.
     """
@@ -162,24 +159,24 @@ class _Growing:
         self._convert = convert
         self._long = long
         builder = ET.TreeBuilder()
-        #: Has the root as its child as soon as there is one.
+        #: Parent of the root element, once that is parsed.
         self._above: ET.Element = builder.start("", {})
         self.parser: ET.XMLParser[Any] | _PlainParser = (
             _PlainParser(builder) if namespaces else ET.XMLParser(target=builder, encoding="utf-8")  # noqa: S314  (caps: `parse_in_steps`)
         )
-        #: Of the root, and of the first of its children that are still in the tree.
+        #: Names of the root, and of the first of its children that are still in the tree.
         self._content: dict[str, Any] = {}
         self._inner: dict[str, Any] = {}
 
     def harvest(self, *, long: bool, closed: bool = False) -> bool:
-        """Turn what is whole into content.
+        """Convert complete elements.
 
         Args:
             long: a text or attribute below a child of the root may be too long.
-            closed: all of it is whole. Otherwise the last of each level may still grow.
+            closed: all elements are complete. Otherwise the last of each level may still grow.
 
         Returns:
-            True if there was anything.
+            True if anything was converted.
 
         Raises:
             OverBudget: elements are nested too deep, or a text or name is too long.
@@ -203,14 +200,14 @@ class _Growing:
                 some = True
                 del child[: len(elements)]
             if position < whole:
-                text = _value(child, 2, long=self._long)  # Its children are gone.
+                text = _value(child, 2, long=self._long)  # Its children are converted.
                 _add(self._content, name, _named(self._inner) or text)
                 self._inner = {}
         del root[: max(whole, 0)]
         return some
 
     def _check_depth(self) -> None:
-        """Follow the elements that are still open; a tree that is too deep to be read is never grown."""
+        """Follow the open elements, and refuse a tree that is too deep before it grows."""
         node, depth = self._above, 0
         while len(node):
             node, depth = node[-1], depth + 1
@@ -247,7 +244,7 @@ def _value(element: ET.Element, depth: int, *, long: bool) -> Node:
 
 
 def _is_mixed(element: ET.Element) -> bool:
-    """Return True if there is text beside the elements below `element`: it is text with markup, then."""
+    """Return True if `element` has text beside its child elements: it is text with markup."""
     if _stripped(element.text):
         return True
     return any(_stripped(child.tail) or (len(child) and _is_mixed(child)) for child in element)
@@ -258,7 +255,7 @@ def _stripped(text: str | None) -> str:
 
 
 def _inner_xml(element: ET.Element) -> str:
-    """Write what is between the tags of an element."""
+    """Return the text between the tags of an element."""
     parts = [_escaped(element.text)]
     for child in element:
         attributes = "".join(f' {name}="{_escaped(value, quote=True)}"' for name, value in child.items())
@@ -320,5 +317,5 @@ def _local(name: str) -> str:
 
 
 def where(error: ET.ParseError) -> str:
-    """Say what is not well-formed, and in which line; nothing of the document is quoted."""
+    """Describe the syntax error and its line, without quoting the document."""
     return f"{expat.errors.messages[error.code]}, line {error.position[0]}"

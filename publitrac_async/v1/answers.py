@@ -1,7 +1,7 @@
-"""Read the outcome of a v1 response: success, or which error (API reference, annex "Codes d'erreurs").
+"""Read the outcome of a v1 response: success or an error (API reference, annex "Codes d'erreurs").
 
 Success is a status of the documented families, 1000 to 5999, without an `<error>`. Everything else is an
-error: what the service says to a wrong key, a wrong password or too many calls is documented nowhere.
+error: the responses to a wrong key, a wrong password or too many calls are not documented.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ from publitrac_async.v1.reading import Content, children, number_of, read_in_ste
 
 logger: Final = logging.getLogger("publitrac_async")
 
-#: The families of success: 1100, 2001 to 2010, 3002 to 3004, 5001 and 5002 are documented.
+#: Families of success statuses: 1100, 2001 to 2010, 3002 to 3004, 5001 and 5002 are documented.
 _SUCCESS: Final = range(1000, 6000)
 _DOCUMENTED: Final = frozenset(int(method.success[:4]) for method in METHODS.values())
-#: Statuses of HTTP that a service may use as its own.
+#: HTTP statuses that a service may use in `<status>`.
 _CREDENTIALS_REFUSED: Final = frozenset({401, 403, 407})
 #: `<error>` := [code "-"] text, with or without the spaces.
 _ERROR: Final = re.compile(r"\s*(?:(\d{4})\s*-\s*)?(.*?)\s*", re.DOTALL)
-#: "Score (x) must be a valid integer for ..."; the value may hold parentheses of its own.
+#: "Score (x) must be a valid integer for ..."; the value may contain parentheses.
 _FIELD: Final = re.compile(r"(\w+)\s*\((.*)\)\s*must be", re.DOTALL)
-#: The field that a code is about, and where its value stands in the message.
+#: The field of a code, and the position of its value in the message.
 _SUBJECTS: Final = {
     Code.EMAIL_IS_REQUIRED: ("email", None),
     Code.EMAIL_IS_INVALID: ("email", re.compile(r"\((.*)\)", re.DOTALL)),
@@ -65,12 +65,12 @@ _FIELD_BY_LOWER_NAME: Final = {name.lower(): name for name in NATIVE_FIELDS}
 
 @frozen
 class Reply:
-    """A successful answer.
+    """Successful response.
 
     Attributes:
-        content: what is in it.
+        content: the parsed XML.
         status: the vendor's number.
-        message: the vendor's words.
+        message: the vendor's message.
     """
 
     content: Content
@@ -82,25 +82,25 @@ def read_reply(answer: Answer) -> Reply:
     """Read a successful response.
 
     Raises:
-        PublitracError: the error that the response stands for.
+        PublitracError: the error in the response.
     """
     return at_once(read_reply_in_steps(answer))
 
 
 def read_reply_in_steps(answer: Answer, convert: Convert | None = None) -> Steps[Reply]:
-    """Do the same in steps, for responses that may be large.
+    """Read like `read_reply`, in steps, for responses that may be large.
 
     Args:
         answer: the response.
         convert: as in `publitrac_async.transport.xml`.
     """
     failure = error_for_status(answer)
-    # The documents say nothing of HTTP statuses. These say more than a vendor's code could.
+    # The documents do not mention HTTP statuses. These say more than a vendor's code.
     if isinstance(failure, (AuthenticationError, PermissionDenied, RateLimited)):
         failure.vendor_message = _words_of(answer)
         raise failure
     if is_html(answer):
-        problem = "the service answered with a web page instead of XML"
+        problem = "the service sent a web page instead of XML"
         error = wrong_address(answer) or failure or UnexpectedContent(problem)
         error.vendor_message = title_of(answer.body)
         raise error
@@ -128,12 +128,12 @@ def read_reply_in_steps(answer: Answer, convert: Convert | None = None) -> Steps
     if status is None:
         raise UnexpectedContent("the response has no <status>", vendor_message=words)
     if status not in _DOCUMENTED:
-        logger.warning("the service answered with status %d, which its documents do not list", status)
+        logger.warning("the service sent status %d, which its documents do not list", status)
     return Reply(found, status, message)
 
 
 def _words_of(answer: Answer) -> str | None:
-    """Return what a response of any kind says."""
+    """Return the message in a response of any kind."""
     if is_html(answer):
         return title_of(answer.body)
     try:
@@ -150,7 +150,7 @@ def _error_lines(content: dict[str, Any]) -> list[str]:
 
 
 def _problem(line: str) -> Problem:
-    """What an `<error>` says: code, field and value, as far as it names them."""
+    """Parse an `<error>`: code, field and value, if present."""
     match = _ERROR.fullmatch(line)
     assert match is not None  # The pattern matches any text.
     code = int(match.group(1)) if match.group(1) else None
@@ -179,7 +179,7 @@ def _reason(code: int | None, text: str) -> str:
 
 
 def _is_missing(code: int | str | None, text: str | None) -> bool:
-    """Whether lead, list or view does not exist. 9005 and 9009 also say that a parameter is missing."""
+    """Return True if the lead, list or view does not exist. 9005 and 9009 also mean a missing parameter."""
     if code == Code.VIEW_DOES_NOT_EXIST:  # The documents show no message for it.
         return not _REQUIRED.search(text or "")
     return code in MISSING_ARGUMENT and _DOES_NOT_EXIST.search(text or "") is not None
@@ -188,19 +188,19 @@ def _is_missing(code: int | str | None, text: str | None) -> bool:
 def _refusal(
     status: int | None, problems: list[Problem], message: str, words: str | None, http_status: int
 ) -> PublitracError:
-    """Make the error for a vendor's status and the `<error>` lines under it."""
+    """Return the error for a vendor's status and its `<error>` lines."""
     if not problems and status in REASONS and status not in METHOD_FAILED:
         problems = [_problem(f"{status} - {message}")]
     codes = {problem.code for problem in problems if problem.code is not None}
-    # The lines say what is wrong; the status over them only which method failed.
+    # The lines give the reason; the status above them only names the method that failed.
     code = next(iter(codes)) if len(codes) == 1 else status
     kind = _kind(status, problems, codes, words)
     reason = "; ".join(dict.fromkeys(map(str, problems)))
     if kind is AuthenticationError:
-        reason = "the service refused the credentials; its own words are in vendor_message"
+        reason = "the service refused the credentials; its message is in vendor_message"
     if not reason:
-        reason = REASONS.get(status or 0, "the service answered with a status that its documents do not list")
-    # No document says what such a status means, so nothing is known of the call's effect either.
+        reason = REASONS.get(status or 0, "the service sent a status that its documents do not list")
+    # The meaning of such a status is not documented, so the effect of the call is unknown.
     unknown = kind is ApiError and not problems and (status is None or not 9000 <= status <= 9999)
     return kind(
         reason,

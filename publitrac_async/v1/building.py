@@ -1,4 +1,4 @@
-"""Builds requests: the parameters of a method, and the XML that travels in `query`."""
+"""Build requests: the parameters of a method, and the XML in `query`."""
 
 from __future__ import annotations
 
@@ -19,13 +19,12 @@ T = TypeVar("T")
 
 @frozen
 class Request(Generic[T]):
-    """A call of a method, but for credentials and transport.
+    """Call of a method, without credentials.
 
     Attributes:
         method: row of the table.
-        parameters: those of the method, in the order in which they are sent.
-        parse: turns the answer into the result, at once or in steps, or raises the error that it stands
-            for.
+        parameters: parameters of the method, in the order in which they are sent.
+        parse: converts the response into the result, at once or in steps, or raises its error.
     """
 
     method: Method
@@ -39,10 +38,10 @@ def request(
     parameters: Mapping[str, Any] | None = None,
     document: Mapping[str, Any] | None = None,
 ) -> Request[T]:
-    """A request with these parameters and this document, if there is one.
+    """Build a request from parameters and, if given, a document.
 
     Raises:
-        ValidationError: a text cannot be sent.
+        ValidationError: a text contains characters that cannot be sent.
     """
     sent = dict(parameters or {})
     refuse([problem for name, text in sent.items() if (problem := text_problem(name, text))], method.name)
@@ -52,10 +51,10 @@ def request(
 
 
 def to_xml(content: Mapping[str, Any], operation: str | None = None) -> str:
-    """A `<request>` document with this content.
+    """Return a `<request>` document with this content.
 
-    Text may hold anything that XML 1.0 can carry; names come from the callers of this room, which check
-    those they do not write themselves.
+    Text may contain all characters of XML 1.0. Names come from the callers in this package, which check names
+    given by users.
 
     Raises:
         ValidationError: a text holds control characters or lone surrogates.
@@ -68,23 +67,26 @@ def to_xml(content: Mapping[str, Any], operation: str | None = None) -> str:
 
 
 def text_problem(name: str, text: object) -> Problem | None:
-    """What is wrong with a text that is to be sent, ``None`` if nothing is."""
+    """Return the reason that a text cannot be sent, ``None`` if it can."""
     if isinstance(text, str) and not not_sendable(text):
         return None
     return Problem("must be text without control characters", field=name, value=text)
 
 
 def text_of_number(value: object) -> object:
-    """An integer as text. Anything else as it is, for the checks to find: ``None`` is not ``"None"``."""
+    """Return an integer as text.
+
+    Other values remain as they are, for the checks: ``None`` is not ``"None"``.
+    """
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def mandatory(parameters: Mapping[str, object], codes: Mapping[str, int] | None = None) -> list[Problem]:
-    """What of these is missing or holds nothing but spaces.
+    """Report parameters that are missing or blank.
 
     Args:
         parameters: texts or lists by the vendor's name.
-        codes: what the annex complains with.
+        codes: codes of the annex for them.
     """
     return [
         Problem("is required", code=(codes or {}).get(name), field=name)
@@ -94,7 +96,7 @@ def mandatory(parameters: Mapping[str, object], codes: Mapping[str, int] | None 
 
 
 def too_long(method: Method, values: Mapping[str, object]) -> list[Problem]:
-    """What of these passes a limit of the method."""
+    """Report parameters that exceed a limit of the method."""
     problems = []
     for name, value in values.items():
         limit = method.limits.get(name)

@@ -1,4 +1,4 @@
-"""Campaigns: reading them, putting leads into them, mailing."""
+"""Campaigns: read them, add leads, send e-mail campaigns."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from publitrac_async.v1.records import record_from_wire, record_to_wire
 
 
 def search(page: int) -> Request[Page[Campaign]]:
-    """The request of getCampaigns."""
+    """Build the request of getCampaigns."""
     parameters = {} if page == 1 else {"page": str(page)}
     return request(GET_CAMPAIGNS, partial(_page, page=page), parameters)
 
 
 def execute(emails: Iterable[str], campaigns: Iterable[str]) -> Request[None]:
-    """executeCampaign: one call is one unit, so nothing is split."""
+    """Build the request of executeCampaign. One call is one unit, so it is not split."""
     addresses, names = list(emails), list(campaigns)
     problems = mandatory({"leads": addresses, "campaigns": names})
     problems += [problem for address in addresses if (problem := email_problem(address))]
@@ -44,7 +44,7 @@ def execute(emails: Iterable[str], campaigns: Iterable[str]) -> Request[None]:
 
 
 def add_email(campaign: EmailCampaign, leads: Iterable[Lead]) -> Request[None]:
-    """The request of addEmailCampaign."""
+    """Build the request of addEmailCampaign."""
     method = ADD_EMAIL_CAMPAIGN
     receivers = list(leads)
     fields = record_to_wire(campaign, method.name)
@@ -71,9 +71,9 @@ def add_email(campaign: EmailCampaign, leads: Iterable[Lead]) -> Request[None]:
 
 
 def email_campaign_calls(leads: Iterable[Lead]) -> Iterator[tuple[Lead, ...]]:
-    """Split the receivers of a large e-mail campaign into what one call takes: 50.
+    """Split the receivers of a large e-mail campaign into calls of 50.
 
-    Each call sends e-mails. If one fails, those before it have gone out: note how far you came. ::
+    Each call sends e-mails. If one fails, those before it have been sent: keep a record of your progress. ::
 
         for receivers in email_campaign_calls(leads):
             await publitrac.v1.add_email_campaign(campaign, receivers)
@@ -87,7 +87,7 @@ def email_campaign_calls(leads: Iterable[Lead]) -> Iterator[tuple[Lead, ...]]:
 
 
 def campaign_key(campaign: Campaign) -> Hashable | None:
-    """What tells campaigns apart."""
+    """Return the key that identifies a campaign."""
     return campaign.id if isinstance(campaign.id, int) else (campaign.token or campaign.name or None)
 
 
@@ -95,7 +95,7 @@ def _page(answer: Answer, *, page: int) -> Steps[Page[Campaign]]:
     content = (yield from read_reply_in_steps(answer)).content
     found = content.children
     if "campaigns" not in found:
-        # The sample has no element around them; a list named like others of the vendor is read as well.
+        # In the sample no element contains them; a list named like the vendor's other lists is read, too.
         inner = {name: value for name, value in found.items() if name not in ENVELOPE}
         found = {"campaigns": inner, "paging": found.get("paging")}
     campaigns = records_of(found, "campaigns", "campaign", page=page)

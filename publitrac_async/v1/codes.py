@@ -1,4 +1,4 @@
-"""The numbers of the annex ("Codes d'erreurs")."""
+"""Error codes of the annex ("Codes d'erreurs")."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Final
 
 
 class Code(enum.IntEnum):
-    """What the service complains about.
+    """Error code of the service, named after its use in messages.
 
-    The names say what the service uses a number for. The vendor's own constants are aliases where they say
-    something else: 9006 and 9007 are named after the original source, and no message uses them for that.
+    Vendor constants with another meaning are aliases: 9006 and 9007 are named after the original source, but
+    no message uses them for that.
     """
 
     EMAIL_IS_REQUIRED = 9001
@@ -37,7 +37,7 @@ class Code(enum.IntEnum):
     LIST_INSIDE_FILTER_LIST = 9012
 
 
-#: Which method failed; why is in the lines under it.
+#: The method that failed; the reason is in the lines below.
 METHOD_FAILED: Final = frozenset(
     {
         Code.ADD_LEAD_TO_LIST,
@@ -69,7 +69,7 @@ REASONS: Final[dict[int, str]] = {
     Code.UPDATE_LEAD: "the lead was not updated",
     Code.SYNC_LEAD: "the lead was not synchronized",
 }
-#: 9005 and 9009 also come where the address or name is missing.
+#: 9005 and 9009 are also sent if the address or name is missing.
 MISSING_ARGUMENT: Final[dict[int, str]] = {
     Code.LEAD_DOES_NOT_EXIST: "the lead's e-mail address is missing",
     Code.LIST_DOES_NOT_EXIST: "the list's name is missing",

@@ -1,4 +1,4 @@
-"""From an element of a page straight to a lead: pages of leads are what is read most."""
+"""Convert elements of a page directly to leads: pages of leads are the most frequent responses."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Hook: TypeAlias = Callable[[Any, Any], Any]
 
 @frozen
 class _Fields:
-    """What is prepared once, when the first lead is read.
+    """Lookup tables, built when the first lead is read.
 
     Attributes:
-        by_name: place and hook of each native field, by the vendor's name.
-        unset: a lead's native values before anything is known of them.
-        make: a lead from its native values, custom fields and what could not be parsed.
+        by_name: index and converter of each native field, by the vendor's name.
+        unset: initial native values of a lead, all unset.
+        make: builds a lead from its native values, custom fields and unparsed values.
     """
 
     by_name: Mapping[str, tuple[int, Hook | None]]
@@ -34,15 +34,15 @@ class _Fields:
 
 
 def lead_of_element(container: str, element: ET.Element) -> Lead | None:
-    """The lead of an element of an answer, the same that `lead_from_wire` makes of its content.
+    """Convert an element of a response to a lead, with the same result as `lead_from_wire`.
 
     Args:
         container: name of the element around it.
-        element: as the parser left it.
+        element: element of the parser.
 
     Returns:
-        ``None`` for all but a lead with plain fields, each of them once: the way by its content is open to
-        the others, and finds out what is wrong with them.
+        The lead, or ``None`` if this fast path does not apply: it takes plain fields, each of them once. The
+        general converter handles the others and reports their defects.
     """
     if container != "leads" or element.tag != "lead" or not len(element) or any(map(len, element)):
         return None
@@ -79,8 +79,8 @@ def lead_of_element(container: str, element: ET.Element) -> Lead | None:
 def _fields() -> _Fields:
     hooks = native_hooks()
     by_name = {name: (place, hook) for place, (name, (_, hook)) in enumerate(hooks.items())}
-    # The same assignments to slots that attrs generates, without the constructor's 46 keywords around them,
-    # with which CPython 3.11 takes three times as long.
+    # The same assignments to slots that attrs generates, without the 46 keyword arguments of the constructor,
+    # which take CPython 3.11 three times as long.
     targets = ", ".join(f"lead.{attribute}" for attribute, _ in hooks.values())
     source = (
         "def make(values, custom_fields, unparsed):\n"
@@ -90,5 +90,5 @@ def _fields() -> _Fields:
         "    return lead\n"
     )
     scope: dict[str, Any] = {"Lead": Lead, "new": object.__new__}
-    exec(source, scope)  # noqa: S102  (its only variable part are the names of our own class)
+    exec(source, scope)  # noqa: S102  (only the attribute names of `Lead` vary)
     return _Fields(by_name, [UNSET] * len(hooks), scope["make"])

@@ -1,4 +1,4 @@
-"""The façade of API v1."""
+"""Façade of API v1."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ from publitrac_async.v1.shapes import V1Shapes
 
 T = TypeVar("T")
 
-#: Characters of parameters that make no long URL, whatever they are: each takes 12 bytes at most.
+#: Length of parameters, in characters, that keeps a URL short in any encoding: 12 bytes at most for each.
 _SHORT: Final = 300
 
 
@@ -62,16 +62,16 @@ def _parse_strictly(parse: Callable[[Answer], T | Steps[T]], answer: Answer) -> 
 
 @boundary
 class V1:
-    """PUBLITRAC API v1, reached as ``client.v1``.
+    """PUBLITRAC API v1, available as ``client.v1``.
 
-    Names are the vendor's methods in snake_case. Every method raises the errors of
-    `publitrac_async.errors`; what is listed with a method is what is particular to it. Every method that
-    takes values raises `ValidationError` before anything is sent if one cannot be sent or breaks a
-    documented rule, and the same error if the service refuses them.
+    Methods have the vendor's names in snake_case. Every method raises the errors of `publitrac_async.errors`;
+    each method lists only its particular errors. Methods that take values raise `ValidationError` before
+    anything is sent if a value cannot be sent or breaks a documented rule, and the same error if the service
+    refuses them.
 
-    ``documents: annex`` marks methods of which PUBLITRAC's page lists only the errors, and
-    ``documents: constant`` the one of which it has only a status number. Verb and parameters of those are
-    inferred and unverified; `V1Shapes` changes them, and `call` reaches what it does not cover.
+    ``documents: annex`` marks methods for which PUBLITRAC's page lists only the errors, and ``documents:
+    constant`` the one for which it has only a status number. Their verb and parameters are inferred and
+    unverified; `V1Shapes` changes them, and `call` sends any other form.
     """
 
     def __init__(
@@ -95,9 +95,10 @@ class V1:
         """Search leads ("Get leads").
 
         Args:
-            *conditions: all have to hold, as far as the documents' sample shows; none means all leads.
-            page: page to begin with, from 1; a page has 100 leads.
-            read_ahead: pages that are asked for before you need them, at most; 0 for none, see `Pager`.
+            *conditions: all have to hold, according to the documents' sample; without conditions all leads
+                match.
+            page: first page, from 1; a page has 100 leads.
+            read_ahead: pages to fetch ahead, at most; 0 to fetch each on demand, see `Pager`.
 
         Returns:
             A pager: await it for the first page, or iterate over it for all leads.
@@ -107,26 +108,26 @@ class V1:
         )
 
     async def get_lead(self, email: str) -> Lead:
-        """The lead with this e-mail address ("Get lead").
+        """Get the lead with this e-mail address ("Get lead").
 
         Raises:
-            LeadNotFound: there is none.
+            LeadNotFound: no lead matches.
         """
         return await self._send(leads.by_email(email))
 
     async def get_lead_by_external_id(self, external_id: str | int) -> Lead:
-        """The lead with this id of your own system ("Get lead by external id"), its ``crm_lead_id``.
+        """Get the lead with this id in your system, its ``crm_lead_id`` ("Get lead by external id").
 
         Raises:
-            LeadNotFound: there is none.
+            LeadNotFound: no lead matches.
         """
         return await self._send(leads.by_external_id(external_id))
 
     async def get_lead_by_token_id(self, token: str) -> Lead:
-        """The lead with this tracking token, the value of the cookie (documents: annex).
+        """Get the lead with this tracking token, the value of the cookie (documents: annex).
 
         Raises:
-            LeadNotFound: there is none.
+            LeadNotFound: no lead matches.
         """
         return await self._send(leads.by_token_id(token, self._shapes))
 
@@ -141,16 +142,17 @@ class V1:
         """Create a lead, or update the one that matches ("Sync lead").
 
         By default the e-mail address decides which lead matches; `custom_unicity_keys` come before
-        `use_token`, which comes before the address. Only fields that are set are sent. That several leads
-        match is an error for which the documents have no code: it arrives as `ValidationError`.
+        `use_token`, which comes before the address. Only fields that are set are sent. If several leads
+        match, the service refuses the call; the documents have no code for that, and it raises
+        `ValidationError`.
 
         Args:
-            lead: with an e-mail address, whatever else identifies it.
+            lead: with an e-mail address, also if another key identifies it.
             use_token: find the lead, anonymous ones included, by ``lead.token``.
             merge_anonymous: merge the history of the anonymous visitor with ``lead.token`` into the lead.
-                The documents want `use_token` off then.
-            custom_unicity_keys: vendor names of fields that have to match all together, each with a value
-                in `lead`. How they are written is not documented: see `V1Shapes.unicity_keys`.
+                The documents require `use_token` to be off then.
+            custom_unicity_keys: vendor names of fields that all have to match, each with a value in `lead`.
+                Their XML form is not documented: see `V1Shapes.unicity_keys`.
         """
         await self._sync(
             lead,
@@ -167,7 +169,7 @@ class V1:
         merge_anonymous: bool = False,
         custom_unicity_keys: Iterable[str] = (),
     ) -> AsyncGenerator[LeadOutcome[None], None]:
-        """Sync many leads, as fast as the rate limit allows, and yield each outcome when it is known.
+        """Sync many leads as fast as the rate limit allows, and yield each outcome as soon as it is known.
 
         ::
 
@@ -175,10 +177,10 @@ class V1:
                 if not outcome.ok:
                     print(outcome.position, outcome.error)
 
-        A lead is taken from `leads` when the request of the one before it has left: 256 at most are in
-        memory, and other calls of the client have their turn. Leads with one address are sent one after the
-        other, in their order. Leaving the loop cancels what is under way. Nothing is kept on disk: for a run
-        that must survive a kill there is `publitrac_async.bulk.sync_leads`.
+        A lead is taken from `leads` once the previous request is sent: at most 256 are in memory, and other
+        calls of the client get their turn. Leads with the same address are sent one after the other, in
+        order. Leaving the loop cancels the calls in flight. Nothing is kept on disk: for a run that must
+        survive a kill use `publitrac_async.bulk.sync_leads`.
 
         Args:
             leads: any iterable, or an asynchronous one.
@@ -217,7 +219,7 @@ class V1:
         await self._send(request, on_sent)
 
     async def add_lead(self, lead: Lead) -> None:
-        """Create a lead (documents: annex). The body is that of `sync_lead`, which is a guess.
+        """Create a lead (documents: annex). The body is that of `sync_lead`, a guess.
 
         Raises:
             Conflict: a lead with this address exists; use `update_lead` or `sync_lead`.
@@ -228,7 +230,7 @@ class V1:
         """Update the lead with this address (documents: annex). The body is that of `sync_lead`, a guess.
 
         Raises:
-            LeadNotFound: there is none.
+            LeadNotFound: no lead matches.
         """
         await self._send(leads.write(UPDATE_LEAD, lead))
 
@@ -236,81 +238,81 @@ class V1:
         """Delete the lead with this address (documents: constant).
 
         Raises:
-            LeadNotFound: there is none; with ``maybe_applied`` it may be this call that deleted it.
+            LeadNotFound: no lead matches; with ``maybe_applied`` this call may have deleted it.
         """
         await self._send(leads.delete(email, self._shapes))
 
     # Lists.
 
     def get_view(self, view_name: str, *, page: int = 1, read_ahead: int = READ_AHEAD) -> Pager[Lead]:
-        """The leads of a filtered list ("Get view").
+        """Get the leads of a filtered list ("Get view").
 
         Args:
             view_name: name of the filtered list.
-            page: page to begin with, from 1; a page has 100 leads.
-            read_ahead: pages that are asked for before you need them, at most; 0 for none, see `Pager`.
+            page: first page, from 1; a page has 100 leads.
+            read_ahead: pages to fetch ahead, at most; 0 to fetch each on demand, see `Pager`.
 
         Raises:
-            NotFound: there is no such view.
+            NotFound: the view does not exist.
         """
         return self._pager(
             GET_VIEW, lambda number: lists.view(view_name, number), page, leads.lead_key, read_ahead
         )
 
     def get_list(self, list_name: str, *, page: int = 1, read_ahead: int = READ_AHEAD) -> Pager[Lead]:
-        """The leads of a static list ("Get list").
+        """Get the leads of a static list ("Get list").
 
         Args:
             list_name: name of the list.
-            page: page to begin with, from 1; a page has 100 leads.
-            read_ahead: pages that are asked for before you need them, at most; 0 for none, see `Pager`.
+            page: first page, from 1; a page has 100 leads.
+            read_ahead: pages to fetch ahead, at most; 0 to fetch each on demand, see `Pager`.
 
         Raises:
-            NotFound: there is no such list.
+            NotFound: the list does not exist.
         """
         return self._pager(
             GET_LIST, lambda number: lists.members(list_name, number), page, leads.lead_key, read_ahead
         )
 
     async def add_lead_to_list(self, email: str, list_name: str) -> None:
-        """Put a lead on a static list that exists (documents: annex).
+        """Add a lead to an existing static list (documents: annex).
 
         Raises:
-            LeadNotFound: there is no such lead.
-            NotFound: there is no such list.
+            LeadNotFound: the lead does not exist.
+            NotFound: the list does not exist.
         """
         await self._send(lists.membership(ADD_LEAD_TO_LIST, email, list_name, self._shapes))
 
     async def add_leads_to_list(self, emails: Iterable[str], list_name: str) -> None:
-        """Put leads on a static list, which is created if it does not exist ("Add leads to list").
+        """Add leads to a static list, created if missing ("Add leads to list").
 
         Args:
-            emails: of leads that exist.
+            emails: of existing leads.
             list_name: fewer than 50 characters.
 
         Raises:
-            LeadNotFound: some leads do not exist: ``[problem.value for problem in error.problems]``. Whether
-                the others are on the list then is not documented, hence ``error.maybe_applied``.
+            LeadNotFound: some leads do not exist: ``[problem.value for problem in error.problems]``. It is
+                not documented if the others are added; hence ``error.maybe_applied``.
         """
         await self._send(lists.add_leads(emails, list_name))
 
     async def remove_lead_from_list(self, email: str, list_name: str) -> None:
-        """Take a lead off a static list (documents: annex).
+        """Remove a lead from a static list (documents: annex).
 
         Raises:
-            LeadNotFound: there is no such lead.
-            NotFound: there is no such list.
+            LeadNotFound: the lead does not exist.
+            NotFound: the list does not exist.
         """
         await self._send(lists.membership(REMOVE_LEAD_FROM_LIST, email, list_name, self._shapes))
 
-    # Histories. A second call adds a second entry, so none is repeated after a lost answer.
+    # Histories. A second call adds a second entry, so no call is repeated after a lost response.
 
     async def add_web_visit_history(self, email: str, visit: WebVisit) -> None:
         """Add a visit to the history of a lead ("Add web visit history").
 
         Args:
-            email: of a lead that exists, fewer than 50 characters.
-            visit: what to record.
+            email: of an existing lead, fewer than 50 characters.
+            visit: the visit to record.
         """
         await self._send(histories.web_visit(email, visit))
 
@@ -318,8 +320,8 @@ class V1:
         """Add a click to the history of a lead ("Add click link history").
 
         Args:
-            email: of a lead that exists, fewer than 50 characters.
-            click: what to record.
+            email: of an existing lead, fewer than 50 characters.
+            click: the click to record.
         """
         await self._send(histories.click_link(email, click))
 
@@ -327,38 +329,38 @@ class V1:
         """Add a form to the history of a lead ("Add fill out form history").
 
         Args:
-            email: of a lead that exists, fewer than 50 characters.
-            form: what to record; its ``form_name`` has to exist in PUBLITRAC.
+            email: of an existing lead, fewer than 50 characters.
+            form: the form to record; its ``form_name`` has to exist in PUBLITRAC.
         """
         await self._send(histories.fill_form(email, form))
 
     # Campaigns.
 
     def get_campaigns(self, *, page: int = 1) -> Pager[Campaign]:
-        """All follow-up campaigns ("Get campaigns").
+        """Get all follow-up campaigns ("Get campaigns").
 
-        The documents' sample has no paging though a page can be asked for: the pager goes on until a page
-        brings nothing new.
+        The documents' sample has no paging, although a page can be requested: the pager continues until a
+        page has no new campaign.
         """
         return self._pager(GET_CAMPAIGNS, campaign_requests.search, page, campaign_requests.campaign_key)
 
     async def execute_campaign(self, *, emails: Iterable[str], campaigns: Iterable[str]) -> None:
-        """Put leads into automated campaigns ("Execute campaigns on leads"): each lead into each campaign.
+        """Add leads to automated campaigns ("Execute campaigns on leads"): each lead to each campaign.
 
-        All or nothing: if one lead or campaign does not exist, the service does nothing. It is never split
-        and never repeated after a lost answer.
+        All or nothing: if one lead or campaign does not exist, the service does nothing. The call is never
+        split, and never repeated after a lost response.
 
         Args:
             emails: of leads that exist.
-            campaigns: names of campaigns that exist.
+            campaigns: names of existing campaigns.
         """
         await self._send(campaign_requests.execute(emails, campaigns))
 
     async def add_email_campaign(self, campaign: EmailCampaign, leads: Iterable[Lead]) -> None:
         """Send an e-mail to leads ("Add emails campaign"): creates e-mail, list and campaign.
 
-        A campaign of this name is used again. It is never repeated after a lost answer, since that could
-        send every e-mail twice.
+        An existing campaign of this name is reused. The call is never repeated after a lost response, since
+        that could send every e-mail twice.
 
         Args:
             campaign: the e-mail; its name has fewer than 50 characters.
@@ -369,13 +371,13 @@ class V1:
     # Opportunities.
 
     def get_opportunities(self, *, page: int = 1, read_ahead: int = READ_AHEAD) -> Pager[OpportunityRecord]:
-        """The opportunities of the account ("Get opportunities").
+        """Get the opportunities of the account ("Get opportunities").
 
-        The documents say "by lead", but no lead can be asked for, and none is in the answer.
+        The documents say "by lead", but the request takes no lead, and the response has none.
 
         Args:
-            page: page to begin with, from 1; a page has 200 opportunities.
-            read_ahead: pages that are asked for before you need them, at most; 0 for none, see `Pager`.
+            page: first page, from 1; a page has 200 opportunities.
+            read_ahead: pages to fetch ahead, at most; 0 to fetch each on demand, see `Pager`.
         """
         return self._pager(
             GET_OPPORTUNITIES, opportunities.search, page, opportunities.opportunity_key, read_ahead
@@ -385,8 +387,8 @@ class V1:
         """Create an opportunity, or update the one with this ``id`` ("Sync opportunity").
 
         Args:
-            opportunity: with id, name, sales stage, amount, probability and leads, and with the date on
-                which it was closed if it was.
+            opportunity: with id, name, sales stage, amount, probability and leads, and with its closing date
+                if it is closed.
         """
         await self._send(opportunities.sync(opportunity))
 
@@ -397,12 +399,12 @@ class V1:
     ) -> None:
         """Record a purchase ("E-Commerce Transactions").
 
-        The call carries none of the client's credentials, shares its rate limit, and is not repeated after
-        a lost answer.
+        The call has none of the client's credentials, shares its rate limit, and is not repeated after a lost
+        response.
 
         Args:
-            transaction: what was bought. Numbers are sent as text.
-            url: address to post to: ask PUBLITRAC, the documents give none. ``https``, or this machine.
+            transaction: the purchase. Numbers are sent as text.
+            url: address of the form: ask PUBLITRAC, the documents give none. ``https``, or on this machine.
             token: "your account token", which the documents do not explain further.
             email: of the lead.
 
@@ -449,17 +451,17 @@ class V1:
         repeat: bool = False,
         raw: bool = False,
     ) -> dict[str, Any] | bytes:
-        """Call any method by the vendor's name, for what this package has no function for.
+        """Call any method by the vendor's name, also those without a function in this package.
 
         Args:
             method: ``"getLead"``, ...
             params: parameters besides the credentials.
             xml: the `query` document.
-            verb: by default the documented one; of unknown methods POST with `xml` and GET without.
-            repeat: a second execution does no harm, so the call may be retried after a lost response. That
-                is known of the methods here, and assumed of unknown ones whose name begins with ``get``.
-            raw: return the body as it arrived, after decompression, and do not look into it: for a response
-                that cannot be read. An HTTP status of failure is an error all the same.
+            verb: by default the documented one; for unknown methods POST with `xml` and GET without.
+            repeat: the call is idempotent, so it may be retried after a lost response. The default is right
+                for the methods here; unknown ones are assumed idempotent if their name begins with ``get``.
+            raw: return the decompressed body without parsing it, for a response that cannot be read. A
+                failure by HTTP status still raises its error.
 
         Returns:
             The children of `<response>` as nested dicts; ``lead``, ``campaign``, ``opportunity`` and
@@ -488,7 +490,7 @@ class V1:
         return await self._transport.send(call)
 
     async def _check_length(self, request: Request[Any]) -> None:
-        """Refuse what would make a URL that servers refuse; the credentials are in it."""
+        """Refuse a request whose URL, credentials included, is too long for servers."""
         if sum(len(text) for _, text in request.parameters) < _SHORT:
             return
         length = len(request.method.path) + 1 + len(urlencode(request.parameters, quote_via=quote))
@@ -510,7 +512,7 @@ class V1:
     ) -> Pager[T]:
         check_page(page, method.name)
         check_read_ahead(read_ahead, method.name)
-        request(page)  # What is wrong with it is said here, not when the pager is used.
+        request(page)  # Checked here, so that errors are raised by this call rather than by the pager.
 
         def fetch(number: int, on_sent: Callable[[], None] | None = None) -> Awaitable[Page[T]]:
             return self._send(request(number), on_sent)

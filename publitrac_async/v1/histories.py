@@ -1,4 +1,4 @@
-"""What leads did: visits, clicks, forms."""
+"""Histories of leads: visits, clicks, forms."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from publitrac_async.v1.records import record_to_wire
 
 
 def web_visit(email: str, visit: WebVisit) -> Request[None]:
-    """The request of addWebVisitHistory."""
+    """Build the request of addWebVisitHistory."""
     method = ADD_WEB_VISIT_HISTORY
     return _history(method, email, "webvisitleadhistory", record_to_wire(visit, method.name))
 
 
 def click_link(email: str, click: ClickLink) -> Request[None]:
-    """The request of addClickLinkHistory."""
+    """Build the request of addClickLinkHistory."""
     method = ADD_CLICK_LINK_HISTORY
     return _history(method, email, "clicklinkleadhistory", record_to_wire(click, method.name))
 
 
 def fill_form(email: str, form: FilledForm) -> Request[None]:
-    """The request of addFillFormHistory."""
+    """Build the request of addFillFormHistory."""
     method = ADD_FILL_FORM_HISTORY
     fields = record_to_wire(form, method.name)
     refuse(mandatory({"formName": fields.get("formName")}), method.name)

@@ -1,4 +1,4 @@
-"""Reading and writing leads."""
+"""Read and write leads."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from publitrac_async.v1.shapes import V1Shapes
 
 
 def search(conditions: Iterable[Condition], page: int) -> Request[Page[Lead]]:
-    """The request of getLeads; without conditions it asks for all leads."""
+    """Build the request of getLeads; without conditions it selects all leads."""
     queries = [
         {"field": condition.field, "operator": condition.operator, "value": condition.value}
         for condition in conditions
@@ -44,40 +44,40 @@ def search(conditions: Iterable[Condition], page: int) -> Request[Page[Lead]]:
 def pages(
     method: Method, page: int, parameters: dict[str, str], document: dict[str, Any] | None = None
 ) -> Request[Page[Lead]]:
-    """A page of leads."""
+    """Read a page of leads."""
     if page != 1:
         parameters = parameters | {"page": str(page)}
     return request(method, partial(_page_of_leads, page=page), parameters, document)
 
 
 def by_email(email: str) -> Request[Lead]:
-    """The request of getLead."""
+    """Build the request of getLead."""
     check_email(email, GET_LEAD.name)
     return request(GET_LEAD, one_lead, {"email": email})
 
 
 def by_external_id(external_id: str | int) -> Request[Lead]:
-    """The request of getLeadByExternalId."""
+    """Build the request of getLeadByExternalId."""
     parameters = {"externalId": text_of_number(external_id)}
     refuse(mandatory(parameters, {"externalId": 9003}), GET_LEAD_BY_EXTERNAL_ID.name)
     return request(GET_LEAD_BY_EXTERNAL_ID, one_lead, parameters)
 
 
 def by_token_id(token: str, shapes: V1Shapes) -> Request[Lead]:
-    """The request of getLeadByTokenId."""
+    """Build the request of getLeadByTokenId."""
     parameters = {shapes.token_id_parameter: token}
     refuse(mandatory(parameters), GET_LEAD_BY_TOKEN_ID.name)
     return request(GET_LEAD_BY_TOKEN_ID, one_lead, parameters)
 
 
 def write(method: Method, lead: Lead) -> Request[None]:
-    """The request of addLead, updateLead: the body of syncLead without its options."""
+    """Build the request of addLead or updateLead: the body of syncLead without its options."""
     check_lead(lead, method.name)
     return request(method, done, document={"lead": lead_element(lead, method)})
 
 
 def delete(email: str, shapes: V1Shapes) -> Request[None]:
-    """The request of deleteLead."""
+    """Build the request of deleteLead."""
     check_email(email, DELETE_LEAD.name)
     return request(DELETE_LEAD, done, {shapes.email_parameter: email})
 
@@ -90,7 +90,7 @@ def sync(
     custom_unicity_keys: Iterable[str],
     shapes: V1Shapes,
 ) -> Request[None]:
-    """The request of syncLead. Options stand before `<lead>` and are left out when they are not set."""
+    """Build the request of syncLead. Options precede `<lead>` and are omitted if unset."""
     element = lead_element(lead, SYNC_LEAD)
     keys = list(custom_unicity_keys)
     values = element | (element.get("customFields") or {})
@@ -117,13 +117,13 @@ def sync(
 
 
 def lead_element(lead: Lead, method: Method) -> dict[str, Any]:
-    """The children of `<lead>`; custom fields are nested on the way out."""
+    """Build the children of `<lead>`; requests nest custom fields."""
     native, custom = lead_to_wire(lead, method.name)
     return native | ({"customFields": custom} if custom else {})
 
 
 def lead_key(lead: Lead) -> Hashable | None:
-    """What tells leads of a list apart."""
+    """Return the key that identifies a lead of a list."""
     return lead.id if isinstance(lead.id, int) else (lead.email or None)
 
 
@@ -131,21 +131,21 @@ def one_lead(answer: Answer) -> Steps[Lead]:
     """Read the lead of a response.
 
     Raises:
-        LeadNotFound: the response says that there is no lead: an error, or an empty `<leads>`. The
-            documents do not say which of them comes.
-        UnexpectedContent: the response announces leads that cannot be found in it, or several.
+        LeadNotFound: the response reports that no lead matches, by an error or an empty `<leads>`. The
+            documents do not say which of them is sent.
+        UnexpectedContent: the response announces leads that it does not contain, or several.
     """
     reply = yield from read_reply_in_steps(answer, lead_of_element)
     leads = leads_of(reply.content.children, page=1)
     if not leads:
         raise LeadNotFound("no lead matches", status=answer.status, code=reply.status)
     if len(leads) > 1:
-        raise UnexpectedContent(f"{len(leads)} leads came where one was asked for")
+        raise UnexpectedContent(f"{len(leads)} leads arrived in place of one")
     return leads[0]
 
 
 def done(answer: Answer) -> None:
-    """Success without content."""
+    """Accept a success without content."""
     read_reply(answer)
 
 
@@ -162,7 +162,7 @@ def leads_of(content: dict[str, Any], *, page: int) -> list[Lead]:
     """Read the leads of a response.
 
     Raises:
-        UnexpectedContent: there is none, and the response does not say so.
+        UnexpectedContent: the response has no lead and does not say so.
     """
     return [
         found if isinstance(found, Lead) else lead_from_wire(found)

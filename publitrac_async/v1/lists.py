@@ -1,4 +1,4 @@
-"""Lists and views: who is on them, and putting leads on and off."""
+"""Lists and views: read their members, add and remove leads."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from publitrac_async.v1.shapes import V1Shapes
 
 
 def view(view_name: str, page: int) -> Request[Page[Lead]]:
-    """The request of getView; the name goes without the quotes of the documents."""
+    """Build the request of getView; the name is sent without the quotes of the documents."""
     parameters = {"viewName": view_name}
     refuse(mandatory(parameters, {"viewName": 9010}), GET_VIEW.name)
     return pages(GET_VIEW, page, parameters)
 
 
 def members(list_name: str, page: int) -> Request[Page[Lead]]:
-    """The request of getList; the parameter is listName, though the documents' sample URL has viewName."""
+    """Build the request of getList; the parameter is listName, although the sample URL has viewName."""
     parameters = {"listName": list_name}
     refuse(mandatory(parameters, {"listName": 9009}), GET_LIST.name)
     return pages(GET_LIST, page, parameters)
 
 
 def membership(method: Method, email: str, list_name: str, shapes: V1Shapes) -> Request[None]:
-    """The request of addLeadToList or removeLeadFromList: two plain parameters, by the annex's wording."""
+    """Build the request of addLeadToList or removeLeadFromList: two plain parameters, as in the annex."""
     problems = [*mandatory({"listName": list_name}, {"listName": 9009})]
     problems += too_long(method, {"listName": list_name})
     problems += [problem] if (problem := email_problem(email)) else []
@@ -41,7 +41,7 @@ def membership(method: Method, email: str, list_name: str, shapes: V1Shapes) -> 
 
 
 def add_leads(emails: Iterable[str], list_name: str) -> Request[None]:
-    """The request of addLeadsToList."""
+    """Build the request of addLeadsToList."""
     addresses = list(emails)
     method = ADD_LEADS_TO_LIST
     problems = mandatory({"listName": list_name, "leads": addresses}, {"listName": 9009})
@@ -56,6 +56,6 @@ def _added(answer: Answer, *, asked: int) -> None:
     try:
         read_reply(answer)
     except LeadNotFound as error:
-        # The documents do not say whether the leads that do exist were added.
+        # The documents do not say if the existing leads are added.
         error.maybe_applied = len(error.problems) < asked
         raise

@@ -1,6 +1,6 @@
-"""The records of v1 besides leads: histories, opportunities, campaigns, transactions.
+"""Records of v1 besides leads: histories, opportunities, campaigns, transactions.
 
-Fields that nobody gave a value are `UNSET` and are not sent, as with `Lead`.
+Fields without a value are `UNSET` and are not sent, as with `Lead`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from attrs import define, field
 
 from publitrac_async.models import UNSET, Date, DateTime, Flag, Integer, Text, Unset
 
-#: A sum or quantity of a transaction. The service takes all of them as text.
+#: Sum or quantity of a transaction. The service takes them as text.
 Amount: TypeAlias = str | int | float | Decimal | Unset | None
 
-#: What `Opportunity.sales_stage` can be ("Objet opportunité").
+#: Values of `Opportunity.sales_stage` ("Objet opportunité").
 SALES_STAGES: Final = (
     "Prospecting",
     "Qualification",
@@ -45,14 +45,14 @@ class _PageEvent:
 
 @define(kw_only=True)
 class WebVisit(_PageEvent):
-    """A visit of a page ("Add web visit history"). The service sets the time.
+    """Visit to a page ("Add web visit history"). The service sets the time.
 
     Attributes:
         information: ``/blog``.
         context: ``Blog viewed``.
-        url: the page's address.
+        url: address of the page.
         query: query string of that address.
-        referral: the page that led there.
+        referral: the referring page.
         ip: the visitor's IP address.
         user_agent: the visitor's browser.
         session_id: the visitor's session.
@@ -61,7 +61,7 @@ class WebVisit(_PageEvent):
 
 @define(kw_only=True)
 class ClickLink(_PageEvent):
-    """A click on a link ("Add click link history"). The service sets the time.
+    """Click on a link ("Add click link history"). The service sets the time.
 
     Attributes:
         information: ``/blog``.
@@ -77,14 +77,14 @@ class ClickLink(_PageEvent):
 
 @define(kw_only=True)
 class FilledForm:
-    """A form that was sent in ("Add fill out form history"). The service sets the time.
+    """Submitted form ("Add fill out form history"). The service sets the time.
 
     Attributes:
-        form_name: name of a form that exists in PUBLITRAC.
+        form_name: name of an existing form in PUBLITRAC.
         information: ``Registration Form``.
         context: free text.
         url: ``/infolettre.php``.
-        values: what was filled in, one ``Label: value`` a line; a mapping is written that way.
+        values: the fields, one ``Label: value`` per line; a mapping is converted to that form.
         session_id: the visitor's session.
     """
 
@@ -98,7 +98,7 @@ class FilledForm:
 
 @define(kw_only=True)
 class Opportunity:
-    """A sale in sight, as it is sent ("Sync opportunity", "Objet opportunité").
+    """Opportunity to send ("Sync opportunity", "Objet opportunité").
 
     Attributes:
         id: its id in your system. Mandatory.
@@ -109,10 +109,10 @@ class Opportunity:
         sales_stage: one of `SALES_STAGES`. Mandatory.
         campaign_name: name of a campaign.
         lead_source: ``Web``, ...
-        amount: the worth of the sale, an integer. Mandatory.
+        amount: value of the sale, an integer. Mandatory.
         date_closed: mandatory if the opportunity is closed, won or lost.
         probability: 1 to 100. Mandatory.
-        leads: the ``crm_lead_id`` of each lead it belongs to; they have to exist. Mandatory.
+        leads: the ``crm_lead_id`` of each of its leads, which have to exist. Mandatory.
     """
 
     id: Text = UNSET
@@ -131,17 +131,17 @@ class Opportunity:
 
 @define(kw_only=True)
 class OpportunityRecord:
-    """An opportunity as it is read back ("Get opportunities"). Its leads are not in the answer.
+    """Opportunity as read from the service ("Get opportunities"). The response does not contain its leads.
 
     Attributes:
-        id: PUBLITRAC's own number.
+        id: number in PUBLITRAC.
         external_id: the id in your system, `Opportunity.id`.
         name: its name.
         description: free text.
         opportunity_type: `Opportunity.type`.
         account_name: the customer.
         campaign_name: name of a campaign.
-        lead_source: where it came from.
+        lead_source: source of the lead.
         amount: an integer.
         date_closed: a date; ``None`` where the service has ``0000-00-00``.
         sales_stage: usually one of `SALES_STAGES`.
@@ -149,7 +149,7 @@ class OpportunityRecord:
         account: PUBLITRAC's number of the customer.
         created_date: UTC, without a zone.
         last_updated: UTC, without a zone.
-        other_fields: what the service sent besides, as text.
+        other_fields: other fields of the response, as text.
         unparsed: fields whose value does not fit their type, as text; the field itself is ``None`` then.
     """
 
@@ -174,17 +174,17 @@ class OpportunityRecord:
 
 @define(kw_only=True)
 class Campaign:
-    """A follow-up campaign ("Get campaigns").
+    """Follow-up campaign ("Get campaigns").
 
     Attributes:
-        id: PUBLITRAC's own number.
+        id: number in PUBLITRAC.
         name: its name.
         type: ``Paid Search``, ...
         token: ``CMP-4d7147b0dd389``.
         campaign_type: ``CAMPAIGNTRACKING``, ...
         created_date: UTC, without a zone.
         last_updated: UTC, without a zone.
-        other_fields: what the service sent besides, as text.
+        other_fields: other fields of the response, as text.
         unparsed: fields whose value does not fit their type, as text; the field itself is ``None`` then.
     """
 
@@ -201,12 +201,12 @@ class Campaign:
 
 @define(kw_only=True)
 class EmailCampaign:
-    """An e-mail that goes to leads ("Add emails campaign").
+    """E-mail to leads ("Add emails campaign").
 
-    In subject, html and text, ``{{FirstName;Default=}}`` stands for a field of the lead.
+    In subject, html and text, ``{{FirstName;Default=}}`` inserts a field of the lead.
 
     Attributes:
-        name: fewer than 50 characters; a campaign that exists is used again. Mandatory.
+        name: fewer than 50 characters; an existing campaign is reused. Mandatory.
         from_name: the sender's name. Mandatory.
         from_email: the sender's address. Mandatory.
         subject: mandatory.
@@ -226,7 +226,7 @@ class EmailCampaign:
 
 @define(kw_only=True)
 class TransactionItem:
-    """One product of a transaction.
+    """Product in a transaction.
 
     Attributes:
         id: the product's id.
@@ -247,7 +247,7 @@ class TransactionItem:
 
 @define(kw_only=True)
 class Transaction:
-    """A purchase in a shop ("E-Commerce Transactions").
+    """Purchase in a shop ("E-Commerce Transactions").
 
     The documents call several fields required without saying which; their example has all of them.
 

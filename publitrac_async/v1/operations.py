@@ -1,7 +1,7 @@
-"""The methods of API v1, to be held against the vendor's page.
+"""Table of the methods of API v1, for comparison with the vendor's page.
 
-All have one URL; the method is a parameter. Status and message of success are the documents'; they are
-shown here and decide nothing, since the vendor uses them loosely (2001 alone stands for four methods).
+All have one URL; the method is a parameter. Status and message of success are quoted from the documents; the
+client does not use them, since the vendor uses them loosely (four methods share 2001).
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ READ, UPSERT, APPEND = OperationClass.READ, OperationClass.UPSERT, OperationClas
 
 @frozen(kw_only=True)
 class Method(Operation):
-    """One row.
+    """Row of the table.
 
     Attributes:
         success: status and message of success in the documents.
-        source: ``page`` if the method has a section of its own; ``annex`` if only its errors are listed,
-            ``constant`` if only its status is: its verb and parameters are inferred then.
+        source: ``page`` if the method has a section; ``annex`` if only its errors are listed, ``constant`` if
+            only its status is: then its verb and parameters are inferred.
         page_size: records on a page, by the vendor's sample.
-        limits: the most characters of a text or items of a list, by the vendor's name. The documents say
+        limits: maximum characters of a text or items of a list, by the vendor's name. The documents say
             "fewer than 50" of texts and "at most 50" of leads.
     """
 
@@ -48,7 +48,7 @@ def method(
     page_size: int | None = None,
     limits: Mapping[str, int] = _NO_LIMITS,
 ) -> Method:
-    """A row of the table; also for methods that are not in it."""
+    """Return the row of a method, also of one that is not in the table."""
     return Method(
         name=name,
         verb=verb,
@@ -100,7 +100,7 @@ GET_CAMPAIGNS: Final = method("getCampaigns", "GET", READ, "5001 Get campaigns s
 EXECUTE_CAMPAIGN: Final = method(
     "executeCampaign", "POST", APPEND, "1100 Execute campaigns on leads success."
 )
-ADD_EMAIL_CAMPAIGN: Final = method(  # "GET/POST": what changes something travels in a body.
+ADD_EMAIL_CAMPAIGN: Final = method(  # "GET/POST": a method that changes something sends a body.
     "addEmailCampaign",
     "POST",
     APPEND,
@@ -113,7 +113,7 @@ GET_OPPORTUNITIES: Final = method(
 )
 SYNC_OPPORTUNITY: Final = method("syncOpportunity", "POST", UPSERT, "5002 Opportunity synchronized.")
 
-#: "E-Commerce Transactions": no method name, no URL, no XML; the answer is an HTTP status alone.
+#: "E-Commerce Transactions": no method name, no URL, no XML; the response is only an HTTP status.
 ADD_TRANSACTION: Final = Method(
     name="transaction", verb="POST", path="", operation_class=APPEND, success="HTTP 200 OK"
 )

@@ -1,4 +1,4 @@
-"""Opportunities."""
+"""Read and write opportunities."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from publitrac_async.v1.operations import GET_OPPORTUNITIES, SYNC_OPPORTUNITY
 from publitrac_async.v1.reading import page_of, records_of
 from publitrac_async.v1.records import record_from_wire, record_to_wire
 
-#: The sample of syncOpportunity has 20/08/2012, so answers may as well.
+#: The sample of syncOpportunity has 20/08/2012, so responses may, too.
 _DAY_FIRST: Final = re.compile(r"\s*(\d{2})/(\d{2})/(\d{4})\s*")
 _CLOSED: Final = frozenset({"Closed Won", "Closed Lost"})
 
 
 def search(page: int) -> Request[Page[OpportunityRecord]]:
-    """The request of getOpportunities: those of the whole account, no lead can be asked for."""
+    """Build the request of getOpportunities: all of the account; the method takes no lead."""
     parameters = {} if page == 1 else {"page": str(page)}
     return request(GET_OPPORTUNITIES, partial(_page, page=page), parameters)
 
 
 def sync(opportunity: Opportunity) -> Request[None]:
-    """The request of syncOpportunity."""
+    """Build the request of syncOpportunity."""
     name = SYNC_OPPORTUNITY.name
     fields = record_to_wire(opportunity, name)
     leads = [text_of_number(lead) for lead in opportunity.leads]
@@ -44,7 +44,7 @@ def sync(opportunity: Opportunity) -> Request[None]:
 
 
 def _problems(opportunity: Opportunity, leads: list[object]) -> list[Problem]:
-    """What the annex forbids ("Objet opportunité", "Champs obligatoires")."""
+    """Check the rules of the annex ("Objet opportunité", "Champs obligatoires")."""
     stage, probability = opportunity.sales_stage, opportunity.probability
     needed: dict[str, object] = {
         "id": opportunity.id,
@@ -68,7 +68,7 @@ def _problems(opportunity: Opportunity, leads: list[object]) -> list[Problem]:
 
 
 def opportunity_key(opportunity: OpportunityRecord) -> Hashable | None:
-    """What tells opportunities apart."""
+    """Return the key that identifies an opportunity."""
     return opportunity.id if isinstance(opportunity.id, int) else (opportunity.external_id or None)
 
 
@@ -90,5 +90,5 @@ def _day_last(fields: dict[str, Any]) -> dict[str, Any]:
     day, month, year = map(int, match.groups())
     try:
         return fields | {name: date(year, month, day).isoformat()}
-    except ValueError:  # The record keeps what is no date as it is.
+    except ValueError:  # The record keeps a value that is not a date unchanged.
         return fields

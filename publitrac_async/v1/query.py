@@ -7,7 +7,7 @@ from attrs import frozen
 
 @frozen
 class Condition:
-    """One ``<query>`` of getLeads: a field, an operator, a value.
+    """Condition (``<query>``) of getLeads: a field, an operator, a value.
 
     The documents show one operator, ``like``, with ``%`` for any text in the value.
     """
@@ -19,19 +19,19 @@ class Condition:
 
 @frozen
 class FieldName:
-    """The field a condition is about."""
+    """Field of a condition."""
 
     name: str
 
     def like(self, pattern: str) -> Condition:
-        """The field matches `pattern`, in which ``%`` stands for any text."""
+        """Match fields with `pattern`, in which ``%`` matches any text."""
         return Condition(self.name, "like", pattern)
 
     def compare(self, operator: str, value: str) -> Condition:
-        """Any operator, for those the documents do not mention; the service decides."""
+        """Compare by any operator, also an undocumented one; the service decides."""
         return Condition(self.name, operator, value)
 
 
 def field(name: str) -> FieldName:
-    """Begin a condition on a field, by the vendor's name: ``lastName``, or a custom field's name."""
+    """Begin a condition on a field, by the vendor's name: ``lastName``, or the name of a custom field."""
     return FieldName(name)

@@ -1,4 +1,4 @@
-"""Call any method by its name, for what the documents leave open."""
+"""Call any method by name, also undocumented ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from publitrac_async.v1.operations import METHODS, method
 
 T = TypeVar("T")
 
-#: Elements that can come several times, so that code need not tell one from many.
+#: Elements that may repeat: always lists, so that code treats one and many alike.
 _REPEATED: Final = frozenset({"lead", "campaign", "opportunity", "error"})
 
 
@@ -28,7 +28,7 @@ def call(
     verb: Literal["GET", "POST"] | None,
     repeat: bool,
 ) -> Request[dict[str, Any]]:
-    """Make the request of any method."""
+    """Build the request of any method."""
     return _request(name, parameters, xml, _content, verb=verb, repeat=repeat)
 
 
@@ -40,7 +40,7 @@ def raw_call(
     verb: Literal["GET", "POST"] | None,
     repeat: bool,
 ) -> Request[bytes]:
-    """Make the request of any method whose response is not to be read."""
+    """Build the request of any method, without parsing of its response."""
     return _request(name, parameters, xml, _body, verb=verb, repeat=repeat)
 
 

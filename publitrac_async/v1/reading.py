@@ -1,8 +1,8 @@
-"""Read the XML of a response: strictly, then with visible repairs, tolerant only where it can do no harm.
+"""Read the XML of a response: strictly first, then with logged repairs.
 
-A document becomes nested dicts: an element with children is a dict, one without is its text, repeated
-siblings are a list. Text is stripped: the samples have line breaks and spaces where none belong.
-`children` reads it without caring whether there are none, one or many.
+A document becomes nested dicts: an element with children a dict, one without its text, repeated siblings a
+list. Text is stripped: the samples have stray line breaks and spaces. `children` handles none, one or many
+alike.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 logger: Final = logging.getLogger("publitrac_async")
 
-#: Elements of a response beside its records.
+#: Elements of a response besides its records.
 ENVELOPE: Final = frozenset({"status", "message", "errors", "error", "paging"})
 
 _ROOT: Final = "response"
@@ -39,11 +39,11 @@ _NUMBER: Final = re.compile(r"-?[0-9]{1,18}")
 
 @frozen
 class Content:
-    """What is in a response.
+    """Content of a response.
 
     Attributes:
         children: of `<response>`.
-        repaired: what was repaired, by kind; see `publitrac_async.transport.repair`.
+        repaired: number of repairs by kind; see `publitrac_async.transport.repair`.
     """
 
     children: dict[str, Any]
@@ -53,23 +53,22 @@ class Content:
 def read_response(answer: Answer) -> Content:
     """Read the children of `<response>`.
 
-    Strictly first. One defect is the vendor's own, in its sample of getList: the closing tag of the root is
-    missing, and everything else is there. It is added where the end of the body was announced, so that a
-    cut response can never pass for a whole one. After that, wrong characters are repaired, unless
-    `answer.repair` is false.
+    Strict parsing comes first. The vendor's sample of getList has one defect: the closing tag of the root is
+    missing. It is added if the length of the body was announced, so that a truncated response never passes
+    for a complete one. Then invalid characters are repaired, unless `answer.repair` is false.
 
     Args:
         answer: the response.
 
     Raises:
-        UnexpectedContent: not XML, cut, mis-nested, hostile, too deep, in an unknown or broken encoding,
-            or without `<response>`.
+        UnexpectedContent: not XML, truncated, mis-nested, hostile, too deep, in an unknown or broken
+            encoding, or without `<response>`.
     """
     return at_once(read_in_steps(answer))
 
 
 def read_in_steps(answer: Answer, convert: Convert | None = None) -> Steps[Content]:
-    """Do the same in steps; `convert` is that of `publitrac_async.transport.xml`."""
+    """Read like `read_response`, in steps; for `convert` see `publitrac_async.transport.xml`."""
     body = answer.body
     if not body.strip():
         raise UnexpectedContent(f"the response is empty ({len(body)} bytes)")
@@ -82,7 +81,7 @@ def read_in_steps(answer: Answer, convert: Convert | None = None) -> Steps[Conte
             raise _unreadable(error, answer) from None
         return repaired
     except LookupError:
-        raise UnexpectedContent("the response declares an encoding that is not known") from None
+        raise UnexpectedContent("the response declares an unknown encoding") from None
     except (Malformed, OverBudget) as error:
         raise UnexpectedContent(f"the response is XML that is not accepted: {error}") from None
     return content
@@ -99,7 +98,7 @@ def _parsed(document: bytes, convert: Convert | None, *, framed: bool) -> Steps[
         except ET.ParseError:
             name, content = "", ""
         if "status" not in content or isinstance(content, str):
-            raise  # What failed first says more.
+            raise  # The first error says more.
     return Content(_children_of_root(name, content))
 
 
@@ -136,14 +135,16 @@ def _children_of_root(name: str, content: Node) -> dict[str, Any]:
 
 
 def _unreadable(error: ET.ParseError | UnicodeError, answer: Answer) -> UnexpectedContent:
-    """Make the error for a body that is no XML, with what it says if it is short text."""
+    """Return the error for a body that is not XML, with its text if short."""
     start = answer.body.lstrip(b"\xef\xbb\xbf \t\r\n")
     if not start.startswith(b"<"):
         return UnexpectedContent("the response is text, not XML", vendor_message=words_of_text(answer.body))
-    problem = where(error) if isinstance(error, ET.ParseError) else "its bytes fit no encoding it declares"
+    problem = (
+        where(error) if isinstance(error, ET.ParseError) else "its bytes do not fit the encoding it declares"
+    )
     if answer.framed and b"<response" not in start:
         return UnexpectedContent("the response is not a <response>", vendor_message=text_of_markup(start))
-    # A document that was cut may be whole the next time; one that arrived whole would be the same again.
+    # A truncated document may be complete the next time; a complete one would be the same again.
     cut = not answer.framed or _CLOSE not in start
     return UnexpectedContent(f"the response is not well-formed XML: {problem}", retryable=cut)
 
@@ -173,20 +174,20 @@ def number_of(node: Node | None, name: str) -> int | None:
 def records_of(content: dict[str, Any], container: str, name: str, *, page: int) -> list[Any]:
     """Find the records of a successful response.
 
-    "There is none" is believed only of a response that says so: a total of 0, or an empty element where the
-    records would be and no total that contradicts it.
+    No records are accepted only if the response says so: a total of 0, or an empty element in place of the
+    records and no total that contradicts it.
 
     Args:
         content: children of `<response>`.
         container: name of the element around the records.
         name: name of a record.
-        page: the number that was asked for.
+        page: the requested number.
 
     Raises:
-        UnexpectedContent: the response says nothing of records, or announces some that are not in it.
+        UnexpectedContent: the response does not mention records, or announces some that it does not contain.
     """
     places = children(content, container)
-    # An empty record stands for none.
+    # An empty record means no record.
     records = [record for place in places for record in children(place, name) if record != ""]
     if any(isinstance(record, str) for record in records):
         raise UnexpectedContent(f"a <{name}> holds text in place of fields")
@@ -204,12 +205,12 @@ def records_of(content: dict[str, Any], container: str, name: str, *, page: int)
 
 
 def page_of(content: Content, items: Sequence[T], page: int) -> Page[T]:
-    """Make a page with what `<paging>` says of it; "offset" is the size of a full page.
+    """Make a page from records and `<paging>`, whose "offset" is the size of a full page.
 
     Args:
         content: of the response.
         items: the records on the page.
-        page: the number that was asked for, for responses without paging.
+        page: the requested number, for responses without paging.
     """
     paging = next(iter(children(content.children, "paging")), None)
     number = number_of(paging, "page")

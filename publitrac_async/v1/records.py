@@ -1,4 +1,4 @@
-"""Between the records of v1 and the wire."""
+"""Convert records of v1 from and to the wire."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ R = TypeVar("R")
 
 
 def record_from_wire(kind: Callable[..., R], fields: Mapping[str, Any]) -> R:
-    """A record from the fields of an answer.
+    """Make a record from the fields of a response.
 
-    Names are compared without case and underscores: the vendor spells one field ``Created_Date``, ``id``,
-    ``External_id``. What the record has no attribute for goes to its ``other_fields``, a value that does
-    not fit its type to ``unparsed``.
+    Names are compared without case and underscores: the vendor writes ``Created_Date``, ``id``,
+    ``External_id``. Fields without an attribute go to ``other_fields``, values that do not fit their type to
+    ``unparsed``.
     """
     attributes = _attributes(kind)
     values: dict[str, Any] = {}
@@ -39,14 +39,14 @@ def record_from_wire(kind: Callable[..., R], fields: Mapping[str, Any]) -> R:
 
 
 def record_to_wire(record: Any, operation: str) -> dict[str, Any]:
-    """The fields of a record that are set, by the vendor's names, ready to be written.
+    """Return the set fields of a record as text, by the vendor's names.
 
     Args:
-        record: attributes of other types than those of `publitrac_async.models` are left to the caller.
+        record: the caller converts attributes of types that are not in `publitrac_async.models`.
         operation: named in errors.
 
     Raises:
-        ValidationError: a value cannot be written; all such fields are named.
+        ValidationError: a value cannot be written; the error names all such fields.
     """
     kind: Any = type(record)
     writers = [

@@ -1,4 +1,4 @@
-"""E-commerce transactions: not a method of the API, but a form with JSON in it at an address of its own."""
+"""E-commerce transactions: not a method of the API, but a form with JSON at a separate address."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from publitrac_async.v1.models import Amount, Transaction, TransactionItem
 from publitrac_async.v1.operations import ADD_TRANSACTION
 
 _ITEMS: Final = "items"
-#: Texts that say no more than the status.
+#: Bodies that only confirm the status.
 _SUCCESS: Final = re.compile(
     r"""(?:HTTP(?:/[\d.]+)? )?(?:200 ?)?(?:ok|success(?:ful)?)?[.!]?|"""
     r"""\{\s*(?:"(?:status|result)"\s*:\s*"(?:ok|success)"\s*)?\}""",
@@ -34,7 +34,7 @@ _SUCCESS: Final = re.compile(
 
 
 def call(transaction: Transaction, *, url: str, token: Secret, email: str) -> Call[None]:
-    """The call, with the account's token in both places that the documents show: form field and JSON.
+    """Build the call, with the account token in both documented places: form field and JSON.
 
     Raises:
         ConfigurationError: `url` is not https (http on this machine), or holds credentials or a query.
@@ -78,7 +78,7 @@ def _amounts(record: Transaction | TransactionItem) -> dict[str, Any]:
 
 
 def _amount_text(value: Amount) -> str:
-    """Everything is text in the documents' example, numbers included."""
+    """Return an amount as text, as in the documents' example."""
     match value:
         case None:
             return ""
@@ -100,9 +100,9 @@ def _texts(content: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _accepted(answer: Answer) -> None:
-    """Read a response: the documents show HTTP 200 and nothing else.
+    """Read a response.
 
-    Whatever else arrives in a body is believed only if it says success in a known way.
+    The documents show only HTTP 200; a body is accepted only if it reports success in a known form.
     """
     failure = error_for_status(answer)
     page = is_html(answer)
@@ -111,14 +111,16 @@ def _accepted(answer: Answer) -> None:
         failure.vendor_message = words
         raise failure
     if page:
-        raise UnexpectedContent("a web page answered; check the url of the transactions", maybe_applied=True)
+        raise UnexpectedContent(
+            "the response is a web page; check the url of the transactions", maybe_applied=True
+        )
     if answer.body.lstrip().startswith(b"<"):
         read_reply(answer)
     elif concern_credentials(words) or "token" in (words or "").lower():
         raise AuthenticationError("the service refused the credentials", vendor_message=words)
     elif words is not None and not _SUCCESS.fullmatch(words):
         raise UnexpectedContent(
-            "the response has content, where the documents show HTTP 200 alone",
+            "the response has content, but the documents show only HTTP 200",
             maybe_applied=True,
             vendor_message=words,
         )

@@ -1,4 +1,4 @@
-"""The JSON of API v2: bodies out, answers in."""
+"""Write requests and read responses of API v2, in JSON."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from publitrac_async.transport.secret import Secret
 from publitrac_async.transport.vendor_words import concern_credentials, title_of, words_of_json, words_of_text
 from publitrac_async.v2.operations import DELAYED_SYNC
 
-#: The documents show an answer with single quotes, which is no JSON. Only this flat form is understood.
+#: The documents show a response with single quotes, which is not JSON. Only this flat form is accepted.
 _SINGLE_QUOTED: Final = re.compile(
     r"""\{\s*'\w+'\s*:\s*(?:'[^'"\\]*'|\d+)(?:\s*,\s*'\w+'\s*:\s*(?:'[^'"\\]*'|\d+))*\s*\}"""
 )
-#: ... and one of getToken without its comma.
+#: ... and one of getToken without a comma.
 _MISSING_COMMA: Final = re.compile(r'("(?:[^"\\]|\\.)*")\s+(?="\w+"\s*:)')
 
-#: Words for the status of a refusal; the documents have none.
+#: Status values of refusals; the documents list none.
 _REFUSED: Final = frozenset({"error", "fail", "failed", "failure", "refused", "rejected"})
 _NUMBER: Final = re.compile(r"[0-9]{1,9}")
 
@@ -51,7 +51,7 @@ _BY_CODE: Final[dict[int, type[ApiError]]] = {
 
 
 def lead_body(lead: Lead) -> bytes:
-    """The body of delayedSync; the same for the same lead, whatever the order of its custom fields.
+    """Return the body of delayedSync; it does not depend on the order of custom fields.
 
     Raises:
         ValidationError: the e-mail address or another value is missing or cannot be written.
@@ -66,20 +66,20 @@ def lead_body(lead: Lead) -> bytes:
 
 
 def read_accepted(answer: Answer) -> Accepted:
-    """The result of delayedSync: the lead is in the service's queue.
+    """Read a response of delayedSync: the lead is in the service's queue.
 
     Raises:
-        PublitracError: the error that the answer stands for.
+        PublitracError: the error in the response.
     """
     content = _read(answer)
     return Accepted(status=str(content["status"]), code=int(content["code"]))
 
 
 def read_token(answer: Answer) -> tuple[Secret, float]:
-    """The token of getToken, and the seconds it lives after its last use.
+    """Read the token of getToken, and its lifetime in seconds after the last use.
 
     Raises:
-        PublitracError: the error that the answer stands for.
+        PublitracError: the error in the response.
     """
     content = _read(answer, token=True)
     token = content.pop("token", None)
@@ -89,11 +89,11 @@ def read_token(answer: Answer) -> tuple[Secret, float]:
         return Secret(token, "token", header=True), ttl
     except ConfigurationError as error:
         problem = error.message
-    raise UnexpectedContent(f"the log-in brought no usable token: {problem}", retryable=True)
+    raise UnexpectedContent(f"the token request returned no usable token: {problem}", retryable=True)
 
 
 def _ttl(value: Any) -> float:
-    """Seconds from the text ``"900"`` or a number; the documented default if it is neither."""
+    """Return seconds from the text ``"900"`` or a number, the documented default for anything else."""
     try:
         ttl = float(str(value))
     except ValueError:
@@ -102,20 +102,20 @@ def _ttl(value: Any) -> float:
 
 
 def _read(answer: Answer, *, token: bool = False) -> dict[str, Any]:
-    """Read a response that says success.
+    """Read a response that reports success.
 
     Args:
         answer: the response.
-        token: a response without status and code says success if it has a token.
+        token: a response without status and code is a success if it has a token.
 
     Raises:
-        PublitracError: the error that the response stands for.
+        PublitracError: the error in the response.
     """
     failure = error_for_status(answer)
     content = _parse(answer.body)
     if content is None:
         page = is_html(answer)
-        problem = "the service answered with a web page instead of JSON"
+        problem = "the service sent a web page instead of JSON"
         if not page:
             problem = (
                 "the response is empty" if not answer.body.strip() else "the response is not a JSON object"
@@ -136,25 +136,23 @@ def _read(answer: Answer, *, token: bool = False) -> dict[str, Any]:
     if not refused and has_token and (has_success_code or content.get("code") is None):
         return content
     if not refused and code is None and status in (None, "success") and not concern_credentials(words):
-        raise UnexpectedContent(
-            "the answer has no code that can be read", retryable=True, vendor_message=words
-        )
+        raise UnexpectedContent("the response has no readable code", retryable=True, vendor_message=words)
     raise _refusal(status, code, words, answer)
 
 
 def _was_cut(answer: Answer) -> bool:
-    """Return True if the body is the beginning of a JSON object, so that it may be whole the next time."""
+    """Return True if the body is the beginning of a JSON object, so that a retry may return all of it."""
     return answer.body.lstrip().startswith(b"{") and not answer.body.rstrip().endswith(b"}")
 
 
 def _refusal(status: Any, code: int | None, words: str | None, answer: Answer) -> PublitracError:
-    """Make the error for a response that came with HTTP 2xx and does not say success."""
+    """Return the error for a response with HTTP 2xx that does not report success."""
     kind = _BY_CODE.get(code or 0, ApiError)
     if kind is ApiError and concern_credentials(words):
         kind = AuthenticationError
     elif code is not None and code >= 500:
         kind = ServerError
-    # What the documents do not list as a refusal says nothing about the call's effect.
+    # If the documents do not list it as a refusal, the effect of the call is unknown.
     unknown = kind is ServerError or (kind is ApiError and str(status).lower() not in _REFUSED)
     return kind(
         "the service failed" if kind is ServerError else "the service refused",
@@ -183,7 +181,7 @@ def _parse(body: bytes) -> dict[str, Any] | None:
 
 
 def _parse_as_documented(body: bytes) -> Any:
-    """The documents' own samples: quotes are single, or a comma is missing."""
+    """Parse the forms of the documents' samples: single quotes, or a missing comma."""
     if len(body) > 4096:
         return None
     text = body.decode("utf-8", "replace").strip()

@@ -1,4 +1,4 @@
-"""The façade of API v2."""
+"""Façade of API v2."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _ACCEPT = (("accept", "application/json"),)
 
 @boundary
 class V2:
-    """PUBLITRAC API v2, reached as ``client.v2``.
+    """PUBLITRAC API v2, available as ``client.v2``.
 
-    The token is fetched when it is first needed, kept while it lives, and renewed once for all callers.
+    The token is requested on first use, kept while valid, and renewed once for all callers.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class V2:
         self._clock = clock
         # The bare key: no "Bearer", no "Basic" ("Authentification", header Authorization).
         self._api_key = StaticCredentials(Authorization(headers=(("Authorization", api_key),)))
-        # The documents do not say how a stale token is answered: 401, 403, or either as code in the JSON.
+        # The documents do not show the response to a stale token: 401, 403, or either as code in the JSON.
         self._token = SlidingToken(
             self._log_in,
             header="Token",
@@ -52,7 +52,7 @@ class V2:
         )
 
     def prepare(self, lead: Lead) -> PreparedLead:
-        """Check a lead and write it as `delayed_sync` sends it, without sending it.
+        """Check and encode a lead for `delayed_sync`, without sending it.
 
         Args:
             lead: with an e-mail address, which identifies it.
@@ -63,25 +63,25 @@ class V2:
         return PreparedLead(codec.lead_body(lead))
 
     async def delayed_sync(self, lead: Lead | PreparedLead) -> Accepted:
-        """Hand a lead over for processing ("Synchronize a lead", ``lead/delayedSync``).
+        """Submit a lead for processing ("Synchronize a lead", ``lead/delayedSync``).
 
-        The service creates the lead or updates the one with this e-mail address, a little later. Its
-        answer says that the lead was taken in, not that it was processed: read it back through
-        `v1.get_lead` to know. Only fields that are set are sent.
+        The service creates the lead or updates the one with this e-mail address, a little later. Its response
+        confirms that the lead was accepted, not that it was processed: read it back through `v1.get_lead` to
+        know. Only fields that are set are sent.
 
         Args:
-            lead: with an e-mail address, which identifies it; or what `prepare` has made of it.
+            lead: with an e-mail address, which identifies it; or the result of `prepare`.
 
         Raises:
             ValidationError: the e-mail address or another value is missing or cannot be written.
-            AuthenticationError: the API key is refused, or a fresh token is.
+            AuthenticationError: the service refused the API key, or a fresh token.
         """
         return await self._sync(lead)
 
     def delayed_sync_many(
         self, leads: Iterable[Lead] | AsyncIterable[Lead]
     ) -> AsyncGenerator[LeadOutcome[Accepted], None]:
-        """Hand many leads over, as fast as the rate limit allows, and yield each outcome when it is known.
+        """Submit many leads as fast as the rate limit allows, and yield each outcome as soon as it is known.
 
         ::
 
@@ -89,10 +89,10 @@ class V2:
                 if not outcome.ok:
                     print(outcome.position, outcome.error)
 
-        A lead is taken from `leads` when the request of the one before it has left: 256 at most are in
-        memory, and other calls of the client have their turn. Leads with one address are sent one after the
-        other, in their order. Leaving the loop cancels what is under way. Nothing is kept on disk: for a run
-        that must survive a kill there is `publitrac_async.bulk.sync_leads`.
+        A lead is taken from `leads` once the previous request is sent: at most 256 are in memory, and other
+        calls of the client get their turn. Leads with the same address are sent one after the other, in
+        order. Leaving the loop cancels the calls in flight. Nothing is kept on disk: for a run that must
+        survive a kill use `publitrac_async.bulk.sync_leads`.
 
         Args:
             leads: any iterable, or an asynchronous one.
@@ -117,14 +117,14 @@ class V2:
         return await self._transport.send(call, limiter=self._limiter)
 
     async def get_token(self) -> Token:
-        """The token in use, fetched if there is none ("Authentification", ``auth/getToken``).
+        """Return the current token, requested if necessary ("Authentification", ``auth/getToken``).
 
-        The client does this by itself; the method is for programs that speak to further routes.
+        The client manages the token automatically; the method is for programs that call further routes.
         """
         return await self._token.token()
 
     async def aclose(self) -> None:
-        """End a log-in that is under way."""
+        """Cancel the token request in flight."""
         await self._token.aclose()
 
     async def _log_in(self) -> Token:

@@ -1,4 +1,4 @@
-"""The operations of API v2, to be held against the vendor's page."""
+"""Table of the operations of API v2, for comparison with the vendor's page."""
 
 from __future__ import annotations
 

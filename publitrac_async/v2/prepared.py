@@ -1,4 +1,4 @@
-"""A lead in the form in which it is sent."""
+"""Encoded lead."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from attrs import field, frozen
 
 @frozen
 class PreparedLead:
-    """A lead that was checked and written for ``lead/delayedSync``, to be sent now or later.
+    """Lead checked and encoded for ``lead/delayedSync``, to be sent now or later.
 
-    The same lead always makes the same bytes, so they tell whether anything of it has changed.
+    The same lead always gives the same bytes, so a comparison detects changes.
 
     Attributes:
-        body: of the request, JSON.
+        body: body of the request, JSON.
     """
 
     body: bytes = field(repr=False)

@@ -429,7 +429,7 @@ async def test_a_gzip_bomb_ends_in_an_error_and_the_pool_stays_whole() -> None:
 
     async with RawServer(respond) as server, opened(server.url, concurrency=2) as publitrac:
         for _ in range(3):
-            with pytest.raises(UnexpectedContent, match="unfolds"):
+            with pytest.raises(UnexpectedContent, match="decompresses"):
                 await publitrac.v1.get_lead("a@example.com")
         assert len(server.seen) == 3
         hostile = False

@@ -277,7 +277,7 @@ class Foreign:
 @pytest.mark.parametrize(
     ("module", "text"),
     [
-        ("httpx2._transports.mock", "an httpx2.Foreign, but this package speaks httpx"),
+        ("httpx2._transports.mock", "an httpx2.Foreign, but this package uses httpx"),
         ("mine", "not a Foreign"),
     ],
 )

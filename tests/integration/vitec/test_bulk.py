@@ -82,7 +82,7 @@ async def test_what_may_have_arrived_waits_to_be_settled(
 
     waiting = await unknown_rows(store)
     assert len(waiting) == report.unknown
-    assert all("connection ended" in (each.reason or "") for each in waiting)
+    assert all("connection closed" in (each.reason or "") for each in waiting)
     there = {lead["email"]["emailAddress"] for lead in sandbox.contents("vitec")["contacts"]}
     arrived = [each.key for each in waiting if each.key in there]
     lost = [each.key for each in waiting if each.key not in there]
