@@ -80,7 +80,7 @@ class FilledForm:
     """Submitted form ("Add fill out form history"). The service sets the time.
 
     Attributes:
-        form_name: name of an existing form in PUBLITRAC.
+        form_name: name of an existing form in PUBLITRAC. Mandatory.
         information: ``Registration Form``.
         context: free text.
         url: ``/infolettre.php``.
@@ -88,7 +88,7 @@ class FilledForm:
         session_id: the visitor's session.
     """
 
-    form_name: Text = UNSET
+    form_name: str
     information: Text = UNSET
     context: Text = UNSET
     url: Text = UNSET
@@ -115,18 +115,18 @@ class Opportunity:
         leads: the ``crm_lead_id`` of each of its leads, which have to exist. Mandatory.
     """
 
-    id: Text = UNSET
-    name: Text = UNSET
+    id: str
+    name: str
     description: Text = UNSET
     type: Text = UNSET
     account_name: Text = UNSET
-    sales_stage: Text = UNSET
+    sales_stage: str
     campaign_name: Text = UNSET
     lead_source: Text = UNSET
-    amount: Integer = UNSET
+    amount: int
     date_closed: Date = UNSET
-    probability: Integer = UNSET
-    leads: Sequence[str | int] = ()
+    probability: int
+    leads: Sequence[str | int]
 
 
 @define(kw_only=True)
@@ -215,10 +215,10 @@ class EmailCampaign:
         send_as_sales_rep: send in the name of the lead's sales representative.
     """
 
-    name: Text = UNSET
-    from_name: Text = UNSET
-    from_email: Text = UNSET
-    subject: Text = UNSET
+    name: str
+    from_name: str
+    from_email: str
+    subject: str
     html: Text = UNSET
     text: Text = UNSET
     send_as_sales_rep: Flag = UNSET
@@ -262,7 +262,7 @@ class Transaction:
         items: the products.
     """
 
-    id: Amount = UNSET
+    id: str | int
     type: Amount = UNSET
     total: Amount = UNSET
     tax: Amount = UNSET

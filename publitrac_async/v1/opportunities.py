@@ -45,7 +45,8 @@ def sync(opportunity: Opportunity) -> Request[None]:
 
 def _problems(opportunity: Opportunity, leads: list[object]) -> list[Problem]:
     """Check the rules of the annex ("Objet opportunité", "Champs obligatoires")."""
-    stage, probability = opportunity.sales_stage, opportunity.probability
+    stage = opportunity.sales_stage
+    probability: object = opportunity.probability  # also what type checkers would refuse
     needed: dict[str, object] = {
         "id": opportunity.id,
         "name": opportunity.name,
@@ -57,7 +58,7 @@ def _problems(opportunity: Opportunity, leads: list[object]) -> list[Problem]:
     if stage in _CLOSED:
         needed["dateClosed"] = opportunity.date_closed
     problems = mandatory(needed)
-    if stage and stage not in SALES_STAGES:
+    if stage not in ("", *SALES_STAGES):
         reason = f"must be one of {', '.join(SALES_STAGES)}"
         problems.append(Problem(reason, field="salesStage", value=stage))
     if isinstance(probability, int) and not 1 <= probability <= 100:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import attrs
 
 from publitrac_async.converters import FROM_WIRE, TO_WIRE, as_sent, unwritable
-from publitrac_async.models import UNSET, vendor_name
+from publitrac_async.models import UNSET, Integer, Text, vendor_name
 
 R = TypeVar("R")
+
+#: Types of mandatory attributes, and of optional ones that are written alike.
+_OPTIONAL: Final[dict[Any, Any]] = {str: Text, int: Integer}
 
 
 def record_from_wire(kind: Callable[..., R], fields: Mapping[str, Any]) -> R:
@@ -31,7 +34,7 @@ def record_from_wire(kind: Callable[..., R], fields: Mapping[str, Any]) -> R:
             other[name] = value
             continue
         try:
-            values[attribute.name] = FROM_WIRE[attribute.type](value, None)
+            values[attribute.name] = FROM_WIRE[_type(attribute)](value, None)
         except (ValueError, TypeError):
             unparsed[name] = as_sent(value)
             values[attribute.name] = None
@@ -50,7 +53,7 @@ def record_to_wire(record: Any, operation: str) -> dict[str, Any]:
     """
     kind: Any = type(record)
     writers = [
-        (vendor_name(attribute.name), getattr(record, attribute.name), TO_WIRE[attribute.type])
+        (vendor_name(attribute.name), getattr(record, attribute.name), TO_WIRE[_type(attribute)])
         for attribute in _attributes(kind).values()
     ]
     try:
@@ -65,5 +68,9 @@ def _attributes(kind: Any) -> dict[str, attrs.Attribute[Any]]:
     return {
         attribute.name.replace("_", ""): attribute
         for attribute in attrs.fields(attrs.resolve_types(kind))
-        if attribute.type in FROM_WIRE
+        if _type(attribute) in FROM_WIRE
     }
+
+
+def _type(attribute: attrs.Attribute[Any]) -> Any:
+    return _OPTIONAL.get(attribute.type, attribute.type)

@@ -470,7 +470,10 @@ class TestOpportunities:
         assert ("dateClosed", "2012-08-20", []) in service.last.document[2][0][2]
 
     async def test_everything_mandatory_is_missed_at_once(self):
-        error = await refused("sync_opportunity", Opportunity())
+        error = await refused(
+            "sync_opportunity",
+            Opportunity(id="", name="", sales_stage="", amount=None, probability=None, leads=[]),
+        )
         assert fields_of(error) == ["id", "name", "salesStage", "amount", "probability", "leads"]
 
     @pytest.mark.parametrize(
@@ -643,7 +646,9 @@ class TestCampaigns:
             await client.add_email_campaign(evolve(EMAIL_CAMPAIGN, name="n" * 49), [LEAD])
 
     async def test_what_is_mandatory(self):
-        error = await refused("add_email_campaign", EmailCampaign(), [])
+        error = await refused(
+            "add_email_campaign", EmailCampaign(name="", from_name="", from_email="", subject=""), []
+        )
         assert fields_of(error) == ["name", "fromName", "fromEmail", "subject", "message", "leads"]
 
     @pytest.mark.parametrize(

@@ -95,7 +95,6 @@ async def test_numbers_are_written_as_text(value, text):
 @pytest.mark.parametrize(
     ("transaction", "fields"),
     [
-        (Transaction(), ["id"]),
         (Transaction(id=""), ["id"]),
         (Transaction(id=None), ["id"]),
         (Transaction(id="1", total=float("nan")), ["total"]),
