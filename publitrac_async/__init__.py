@@ -56,6 +56,7 @@ from publitrac_async.transport.events import (
 )
 from publitrac_async.transport.limits import RateLimiter, WindowLimiter
 from publitrac_async.transport.secret import Secret
+from publitrac_async.transport.trace import Trace
 from publitrac_async.v1 import (
     SALES_STAGES,
     Campaign,
@@ -135,6 +136,7 @@ __all__ = [
     "ServerError",
     "Timeout",
     "TokenRenewed",
+    "Trace",
     "Transaction",
     "TransactionItem",
     "TransportError",

@@ -24,6 +24,7 @@ from publitrac_async.transport.events import Hook
 from publitrac_async.transport.limits import RateLimiter, limiter_for
 from publitrac_async.transport.pipeline import Transport
 from publitrac_async.transport.secret import Secret, seal
+from publitrac_async.transport.trace import TraceTarget
 from publitrac_async.v1 import V1, V1Shapes
 from publitrac_async.v2 import V2
 
@@ -91,6 +92,8 @@ class PublitracClient(BaseClient):
         repair: read a v1 response that arrived whole and is no XML because of wrong characters: they are
             repaired, never the structure, and a log record and ``Page.repaired`` say so.
         allow_insecure_http: accept plain ``http`` to any host.
+        trace: a file to which every exchange is written for a bug report, without credentials and personal
+            data; or a `Trace`, which the caller closes.
 
     Raises:
         ConfigurationError: a credential or setting is unusable.
@@ -120,6 +123,7 @@ class PublitracClient(BaseClient):
         v1_shapes: V1Shapes | None = None,
         repair: bool = True,
         allow_insecure_http: bool = False,
+        trace: TraceTarget | None = None,
     ) -> None:
         sealed = [
             None if value is None else seal(value, name, header=name == "api_key")
@@ -155,6 +159,7 @@ class PublitracClient(BaseClient):
             log_failures=log_failures,
             trust_env=trust_env,
             allow_insecure_http=allow_insecure_http,
+            trace=trace,
         )
         self._resources += [token_store, opened]
         credentials = Authorization(

@@ -67,6 +67,8 @@ class MarketoClient(LeadOperations, FieldOperations, MembershipOperations):
         log_failures: log each call that finally fails as a warning.
         trust_env: take proxies and ``SSL_CERT_FILE`` from the environment.
         allow_insecure_http: accept plain ``http`` to any host.
+        trace: a file to which every exchange is written for a bug report, without credentials and personal
+            data; or a `Trace`, which the caller closes.
 
     Raises:
         ConfigurationError: a credential or setting is unusable.

@@ -33,6 +33,7 @@ from publitrac_async.transport.events import Hook
 from publitrac_async.transport.limits import RateLimiter, Unlimited, limiter_for
 from publitrac_async.transport.operation import Answer, Call, Operation
 from publitrac_async.transport.secret import Secret, seal
+from publitrac_async.transport.trace import TraceTarget
 
 if TYPE_CHECKING:
     import httpx
@@ -73,6 +74,7 @@ class MarketoBase(BaseClient):
         log_failures: bool = True,
         trust_env: bool = False,
         allow_insecure_http: bool = False,
+        trace: TraceTarget | None = None,
     ) -> None:
         sealed = [seal(client_id, "client_id"), seal(client_secret, "client_secret")]
         # From here on no local name holds a bare credential: tracebacks may be recorded with theirs.
@@ -91,6 +93,7 @@ class MarketoBase(BaseClient):
             log_failures=log_failures,
             trust_env=trust_env,
             allow_insecure_http=allow_insecure_http,
+            trace=trace,
         )
         self._successes = 0
         self._transport.reporter.on_attempt = self._watch

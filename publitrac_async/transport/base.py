@@ -17,6 +17,7 @@ from publitrac_async.errors import ConfigurationError
 from publitrac_async.transport.events import Hook
 from publitrac_async.transport.limits import RateLimiter
 from publitrac_async.transport.pipeline import Transport
+from publitrac_async.transport.trace import TraceTarget, open_trace
 
 if TYPE_CHECKING:
     import httpx
@@ -50,6 +51,7 @@ class ClientOptions(CallOptions, total=False):
     log_failures: bool
     trust_env: bool
     allow_insecure_http: bool
+    trace: TraceTarget | None
 
 
 class BaseClient:
@@ -68,6 +70,7 @@ class BaseClient:
         log_failures: log each failed call as a warning, after its retries.
         trust_env: take proxies and ``SSL_CERT_FILE`` from the environment.
         allow_insecure_http: accept plain ``http`` to any host.
+        trace: a file for all exchanges without credentials and personal data, or a `Trace`.
 
     Raises:
         ConfigurationError: a setting is unusable.
@@ -94,6 +97,7 @@ class BaseClient:
         log_failures: bool,
         trust_env: bool,
         allow_insecure_http: bool,
+        trace: TraceTarget | None,
     ) -> None:
         self._base_url = check_base_url(base_url, allow_insecure_http=allow_insecure_http)
         if concurrency is not None and (not is_integer(concurrency) or concurrency < 1):
@@ -113,6 +117,7 @@ class BaseClient:
         else:
             check_transport(transport)
             wire = Wire(self._base_url, transport, settings)
+        shown, opened = open_trace(trace)
         self._transport = Transport(
             wire,
             limiter=limiter,
@@ -123,9 +128,10 @@ class BaseClient:
             vendor=self._vendor,
             base_url=self._base_url,
             log_failures=log_failures,
+            trace=shown,
         )
-        #: These may hold connections.
-        self._resources: list[object] = [limiter]
+        #: These may hold connections or a file.
+        self._resources: list[object] = [limiter, opened]
 
     @property
     def queued(self) -> int:

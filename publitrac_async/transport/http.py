@@ -154,7 +154,7 @@ class Wire:
                 departure.sent()
             response = await self._transport.handle_async_request(request)
             try:
-                attempt.status = response.status_code
+                attempt.status, attempt.headers = response.status_code, response.headers.raw
                 return await _read(response, call.operation.max_body)
             finally:
                 await _body(response).aclose()

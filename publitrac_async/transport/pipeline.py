@@ -30,7 +30,7 @@ from publitrac_async.transport.events import Hook
 from publitrac_async.transport.lanes import Lane, Lanes
 from publitrac_async.transport.lifetime import Lifetime
 from publitrac_async.transport.limits import RateLimiter
-from publitrac_async.transport.operation import Call, Departure, OperationClass
+from publitrac_async.transport.operation import Answer, Call, Departure, OperationClass
 from publitrac_async.transport.record import Attempt, CallRecord
 from publitrac_async.transport.reporter import Reporter
 from publitrac_async.transport.retry import RetryBudget, as_throttled, next_wait
@@ -39,6 +39,7 @@ from publitrac_async.transport.steps import in_turns
 
 if TYPE_CHECKING:
     from publitrac_async.transport.http import Wire
+    from publitrac_async.transport.trace import Trace
 
 T = TypeVar("T")
 
@@ -58,6 +59,7 @@ class Transport:
         vendor: name of the vendor in events.
         base_url: address of the service in events.
         log_failures: log each failed call as a warning, after its retries.
+        trace: writes every exchange, if there is one.
         clock: monotonic seconds.
         draw: uniform in [0, 1), for the jitter.
     """
@@ -74,10 +76,13 @@ class Transport:
         vendor: str = "",
         base_url: str = "",
         log_failures: bool = True,
+        trace: Trace | None = None,
         clock: Callable[[], float] = time.monotonic,
         draw: Callable[[], float] = random.random,
     ) -> None:
         self._wire = wire
+        self._trace = trace
+        self._vendor, self._base_url = vendor, base_url
         self._retry = retry
         self._budget = RetryBudget(retry.budget)
         self._timeout = timeout
@@ -234,6 +239,7 @@ class Transport:
                 authorization = self._reporter.attempt_started(record.seen, attempt, authorization)
             failure: PublitracError | None = None
             result: T | None = None
+            answer: Answer | None = None
             try:
                 departure = Departure(
                     permit=functools.partial(self._wait_to_leave, record, scope, attempt, lane),
@@ -247,6 +253,18 @@ class Transport:
                 _mask_credentials(failure, authorization)
             finally:
                 lane.gate.receive(id(attempt))
+                if self._trace is not None:
+                    self._trace.add(
+                        call,
+                        authorization,
+                        attempt,
+                        call_id=self._reporter.call_id(record),
+                        vendor=self._vendor,
+                        base_url=self._base_url,
+                        ended=self._clock(),
+                        answer=answer,
+                        failure=failure,
+                    )
             self._reporter.attempt_ended(record, attempt, failure)
             if failure is None:
                 if authenticator is not None and attempt.sent_at is not None:

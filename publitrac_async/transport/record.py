@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from attrs import define
+from attrs import define, field
 
 from publitrac_async.transport.operation import Operation
 
@@ -23,6 +24,7 @@ class Attempt:
     connected_at: float | None = None
     sent_at: float | None = None
     status: int | None = None
+    headers: Sequence[tuple[bytes, bytes]] = field(default=(), repr=False)
 
 
 @define

@@ -25,6 +25,7 @@ from publitrac_async.transport.events import Hook
 from publitrac_async.transport.limits import RateLimiter, limiter_for
 from publitrac_async.transport.operation import Call
 from publitrac_async.transport.secret import Secret, seal
+from publitrac_async.transport.trace import TraceTarget
 from publitrac_async.vitec import codec
 from publitrac_async.vitec.answers import read_lead_id
 from publitrac_async.vitec.checks import check_customer_id, check_person_lead, customer_id_note, length_notes
@@ -81,6 +82,8 @@ class VitecClient(BaseClient):
         log_failures: log each call that finally fails as a warning.
         trust_env: take proxies and ``SSL_CERT_FILE`` from the environment.
         allow_insecure_http: accept plain ``http`` to any host.
+        trace: a file to which every exchange is written for a bug report, without credentials and personal
+            data; or a `Trace`, which the caller closes.
 
     Raises:
         ConfigurationError: a credential or setting is unusable.
@@ -104,6 +107,7 @@ class VitecClient(BaseClient):
         log_failures: bool = True,
         trust_env: bool = False,
         allow_insecure_http: bool = False,
+        trace: TraceTarget | None = None,
     ) -> None:
         words = password if isinstance(password, Mapping) else {_EVERY_CUSTOMER: password}
         user = seal(username, "username")
@@ -128,6 +132,7 @@ class VitecClient(BaseClient):
             log_failures=log_failures,
             trust_env=trust_env,
             allow_insecure_http=allow_insecure_http,
+            trace=trace,
         )
         self._credentials = {
             key: basic_credentials(user, secret)
