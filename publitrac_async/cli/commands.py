@@ -111,6 +111,7 @@ def commands() -> None:
     "--wait", is_flag=True, help="Wait while another process uses the state store, in place of status 2."
 )
 @options.report_as_json
+@options.client
 def sync(**chosen: Any) -> None:
     """Bring a file of leads to PUBLITRAC."""
     dry_run = chosen.pop("dry_run")
@@ -169,6 +170,7 @@ def sync(**chosen: Any) -> None:
     is_flag=True,
     help="Send spans and metrics to the providers that `opentelemetry-instrument` sets up.",
 )
+@options.client
 def worker(**chosen: Any) -> None:
     """Send rows that other processes hand out."""
     options = WorkerOptions(**for_vendor(chosen))
@@ -236,6 +238,7 @@ def sandbox(**chosen: Any) -> None:
 @commands.command()
 @click.argument("email")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
+@options.client
 def get(email: str, as_json: bool) -> None:
     """Show the lead with the address EMAIL, read through v1."""
     _run(lookup.show_lead(email, as_json=as_json))
@@ -256,6 +259,7 @@ def get(email: str, as_json: bool) -> None:
     help="Page of 100 leads to begin with, to go on after an interruption.",
 )
 @click.option("--skip-unreadable", is_flag=True, help="Go on behind a page that cannot be read.")
+@options.client
 def export(**chosen: Any) -> None:
     """Write leads to a file."""
     _run(run_export(ExportOptions(**chosen)))
@@ -281,6 +285,7 @@ def export(**chosen: Any) -> None:
 )
 @options.max_errors
 @options.report_as_json
+@options.client
 def copy_to_marketo(**chosen: Any) -> None:
     """Copy leads to Marketo."""
     _run(run_copy(CopyOptions(**chosen)))
@@ -295,6 +300,7 @@ def lists() -> None:
 @click.argument("name", metavar="LIST")
 @click.argument("emails", metavar="EMAIL...", nargs=-1)
 @click.option("--file", type=options.FILE, help="Take them from the column email of a file for `sync`.")
+@options.client
 def add(name: str, emails: tuple[str, ...], file: Path | None) -> None:
     """Put the leads with the addresses EMAIL on LIST, which is created if there is none.
 
@@ -307,6 +313,7 @@ def add(name: str, emails: tuple[str, ...], file: Path | None) -> None:
 @lists.command()
 @click.argument("name", metavar="LIST")
 @click.argument("email")
+@options.client
 def remove(name: str, email: str) -> None:
     """Take the lead with the address EMAIL off LIST."""
     _run(list_commands.remove_from_list(name, email))
@@ -314,6 +321,7 @@ def remove(name: str, email: str) -> None:
 
 @commands.command()
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object a line, with every field.")
+@options.client
 def campaigns(as_json: bool) -> None:
     """Show the follow-up campaigns, read through v1."""
     _run(records.show_campaigns(as_json=as_json))
@@ -321,6 +329,7 @@ def campaigns(as_json: bool) -> None:
 
 @commands.command()
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object a line, with every field.")
+@options.client
 def opportunities(as_json: bool) -> None:
     """Show the opportunities, read through v1."""
     _run(records.show_opportunities(as_json=as_json))
@@ -331,6 +340,7 @@ def opportunities(as_json: bool) -> None:
 @click.option(
     "--online", is_flag=True, help="Try the credentials: one call of v1, which reads, and one of v2."
 )
+@options.client
 def doctor(as_json: bool, online: bool) -> None:
     """Show versions, limits and configuration, without any secret.
 

@@ -23,6 +23,7 @@ from publitrac_async.bulk import (
     sync_leads,
 )
 from publitrac_async.cli import hosts
+from publitrac_async.cli.clients import open_publitrac, settings_of_any
 from publitrac_async.cli.display import display_for
 from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.export import select_leads
@@ -31,7 +32,6 @@ from publitrac_async.cli.summary import write_report
 from publitrac_async.cli.sync import check_state_options, exit_status
 from publitrac_async.cli.vendors.marketo import MARKETO, sink_settings
 from publitrac_async.cli.vendors.publitrac import V1
-from publitrac_async.client import PublitracClient
 from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT, MARKETO_CONCURRENCY, Rate
 from publitrac_async.marketo import STANDARD_FIELDS, MarketoClient
 
@@ -85,13 +85,13 @@ async def run_copy(options: CopyOptions) -> int:
     async with AsyncExitStack() as stack:
         source = await _shared(stack, V1.name, options.redis)
         publitrac = await stack.enter_async_context(
-            PublitracClient.from_env(retry=BULK_RETRY, timeout=BULK_TIMEOUT, **source)
+            open_publitrac(retry=BULK_RETRY, timeout=BULK_TIMEOUT, **source)
         )
         leads = select_leads(
             publitrac.v1, where=options.where, view=options.view, list_name=options.list_name
         )
         rate = Rate(options.rate, per=MARKETO.period)
-        target = await _shared(stack, MARKETO.name, options.redis, options.rate)
+        target = settings_of_any() | await _shared(stack, MARKETO.name, options.redis, options.rate)
         marketo = await stack.enter_async_context(
             MarketoClient.from_env(retry=BULK_RETRY, hooks=[meter], rate_limit=rate, **target)
         )

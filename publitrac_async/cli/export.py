@@ -12,12 +12,12 @@ from attrs import frozen
 
 from publitrac_async.bulk import ExitStatus
 from publitrac_async.bulk.mapping import field_name
+from publitrac_async.cli.clients import open_publitrac
 from publitrac_async.cli.console import say, tell
 from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.lookup import fields_of
 from publitrac_async.cli.tables import CsvTable, JsonLines, LeadWriter, Spooled
 from publitrac_async.cli.target import NewFile, StandardOutput, Target
-from publitrac_async.client import PublitracClient
 from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT
 from publitrac_async.errors import PublitracError, UnexpectedContent
 from publitrac_async.models import Lead
@@ -116,7 +116,7 @@ async def run_export(options: ExportOptions) -> int:
     """
     kind, columns = options.kind(), options.columns()
     make = _writer_of(kind)
-    async with PublitracClient.from_env(retry=BULK_RETRY, timeout=BULK_TIMEOUT) as publitrac:
+    async with open_publitrac(retry=BULK_RETRY, timeout=BULK_TIMEOUT) as publitrac:
         leads = options.leads(publitrac.v1)
         target = StandardOutput() if options.file == "-" else NewFile(Path(options.file))
         try:

@@ -11,9 +11,9 @@ from attrs import frozen
 
 from publitrac_async.bulk import ExitStatus, RowTransform, read_leads
 from publitrac_async.checks import email_problem
+from publitrac_async.cli.clients import open_publitrac
 from publitrac_async.cli.console import say, tell
 from publitrac_async.cli.exits import CommandError
-from publitrac_async.client import PublitracClient
 from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT
 from publitrac_async.errors import LeadNotFound, PublitracError
 from publitrac_async.v1.facade import V1
@@ -46,7 +46,7 @@ async def add_to_list(list_name: str, emails: tuple[str, ...], file: Path | None
         raise CommandError("name the leads by their addresses, or a --file with the column email")
     entries = iter(_given(emails)) if file is None else _read(file)
     added = refused = 0
-    async with PublitracClient.from_env(retry=BULK_RETRY, timeout=BULK_TIMEOUT) as publitrac:
+    async with open_publitrac(retry=BULK_RETRY, timeout=BULK_TIMEOUT) as publitrac:
         try:
             while group := list(islice(entries, _TOGETHER)):
                 problems = {entry.place: entry.problem for entry in group if entry.problem is not None}
@@ -71,7 +71,7 @@ async def remove_from_list(list_name: str, email: str) -> int:
         LeadNotFound: there is no such lead.
         NotFound: there is no such list.
     """
-    async with PublitracClient.from_env() as publitrac:
+    async with open_publitrac() as publitrac:
         await publitrac.v1.remove_lead_from_list(email, list_name)
     say("Removed from the list.")
     return ExitStatus.OK

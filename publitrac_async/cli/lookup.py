@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from publitrac_async.bulk import ExitStatus
+from publitrac_async.cli.clients import open_publitrac
 from publitrac_async.cli.console import say
-from publitrac_async.client import PublitracClient
 from publitrac_async.converters import NATIVE_FIELDS
 from publitrac_async.models import Lead
 
@@ -18,7 +18,7 @@ async def show_lead(email: str, *, as_json: bool) -> int:
     Raises:
         PublitracError: there is no such lead, or the call failed.
     """
-    async with PublitracClient.from_env() as publitrac:
+    async with open_publitrac() as publitrac:
         lead = await publitrac.v1.get_lead(email)
     fields = fields_of(lead)
     if as_json:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
+from publitrac_async.cli.clients import settings_of_any
 from publitrac_async.client import PublitracClient
 from publitrac_async.config import RetryPolicy
 from publitrac_async.errors import AuthenticationError, ConfigurationError, PermissionDenied, PublitracError
@@ -30,7 +31,11 @@ async def try_service(environment: Mapping[str, str]) -> dict[str, str]:
     """
     try:
         client = PublitracClient.from_env(
-            environment, retry=RetryPolicy(attempts=1), timeout=_TIMEOUT, log_failures=False
+            environment,
+            **settings_of_any(),
+            retry=RetryPolicy(attempts=1),
+            timeout=_TIMEOUT,
+            log_failures=False,
         )
     except ConfigurationError as error:
         return dict.fromkeys(_ADVICE, f"not tried: {error.message}")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import click
 
+from publitrac_async.cli.clients import ClientSettings, choose
 from publitrac_async.cli.logs import FORMATS, LEVELS
 from publitrac_async.cli.vendors import VENDORS
 from publitrac_async.cli.vendors.marketo import ACTIONS
+from publitrac_async.transport.trace import Trace
 
 Decorator: TypeAlias = Callable[[Any], Any]
 
@@ -31,6 +35,30 @@ def together(*options: Decorator) -> Decorator:
     return decorate
 
 
+def client(command: Any) -> Any:
+    """Options for the clients of a command; its function does not see them."""
+
+    @functools.wraps(command)
+    def run(*args: Any, trace: Path | None, trace_messages: bool, **others: Any) -> Any:
+        with ExitStack() as stack:
+            opened = None
+            if trace is not None:
+                opened = stack.enter_context(Trace(trace, messages=trace_messages))
+            choose(ClientSettings(trace=opened))
+            return command(*args, **others)
+
+    return _OF_CLIENTS(run)
+
+
+_OF_CLIENTS: Decorator = together(
+    click.option(
+        "--trace",
+        type=PATH,
+        metavar="FILE",
+        help="Append every exchange to FILE for a bug report, credentials and personal data masked.",
+    ),
+    click.option("--trace-messages", is_flag=True, help="Keep the service's messages in FILE."),
+)
 selection: Decorator = together(
     click.option(
         "--where",

@@ -9,8 +9,8 @@ from typing import Any, Final
 import attrs
 
 from publitrac_async.bulk import ExitStatus
+from publitrac_async.cli.clients import open_publitrac
 from publitrac_async.cli.console import say, tell
-from publitrac_async.client import PublitracClient
 from publitrac_async.models import UNSET, vendor_name
 from publitrac_async.pagination import Pager
 
@@ -38,13 +38,13 @@ _GAP: Final = "  "
 
 async def show_campaigns(*, as_json: bool) -> int:
     """Print all follow-up campaigns."""
-    async with PublitracClient.from_env() as publitrac:
+    async with open_publitrac() as publitrac:
         return await _show(publitrac.v1.get_campaigns(), _CAMPAIGN, as_json=as_json)
 
 
 async def show_opportunities(*, as_json: bool) -> int:
     """Print all opportunities."""
-    async with PublitracClient.from_env() as publitrac:
+    async with open_publitrac() as publitrac:
         return await _show(publitrac.v1.get_opportunities(), _OPPORTUNITY, as_json=as_json)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Final
 
+from publitrac_async.cli.clients import settings_of_any
 from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.vendors.base import OpenSink, SinkOptions, Vendor
 from publitrac_async.cli.vendors.marketo import MARKETO
@@ -53,6 +54,7 @@ async def open_sink(
         "retry": BULK_RETRY,
         "hooks": hooks,
         "log_failures": False,
+        **settings_of_any(),
     }
     if shared is not None:
         settings["limiter"] = shared.limiter

@@ -1,0 +1,48 @@
+"""Settings of clients that the options of a command choose."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Any, Final
+
+from attrs import field, frozen
+
+from publitrac_async.client import PublitracClient
+from publitrac_async.transport.trace import Trace
+
+
+@frozen(kw_only=True)
+class ClientSettings:
+    """Settings of the clients of one command.
+
+    Attributes:
+        trace: for every client, of any vendor.
+    """
+
+    trace: Trace | None = field(default=None, repr=False)
+
+
+_NONE: Final = ClientSettings()
+_CHOSEN: Final[ContextVar[ClientSettings]] = ContextVar("client settings", default=_NONE)
+
+
+def choose(settings: ClientSettings) -> None:
+    """Choose the settings for the clients that this command opens."""
+    _CHOSEN.set(settings)
+
+
+def settings_of_any() -> dict[str, Any]:
+    """Return the chosen settings that clients of all vendors take."""
+    return {"trace": _CHOSEN.get().trace}
+
+
+def open_publitrac(**settings: Any) -> PublitracClient:
+    """Return a client with the credentials of the environment and the chosen settings.
+
+    Args:
+        **settings: further arguments of `PublitracClient`.
+
+    Raises:
+        ConfigurationError: the environment lacks the API key, or a value is unusable.
+    """
+    return PublitracClient.from_env(**settings_of_any() | settings)
