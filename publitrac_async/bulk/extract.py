@@ -12,7 +12,7 @@ from publitrac_async.bulk.rows import Item, Row, StagedRow, as_row
 from publitrac_async.bulk.shutdown import Shutdown
 from publitrac_async.bulk.sources.file import FileSource
 from publitrac_async.bulk.staging import Staging
-from publitrac_async.bulk.transform import RowTransform
+from publitrac_async.bulk.transform import ColumnCheck, RowTransform
 
 #: Rows between two yields to the event loop: some milliseconds.
 _YIELD_EVERY: Final = 100
@@ -42,15 +42,14 @@ async def extract(
         SourceError: the source is unreadable.
         MappingError: the source lacks columns that the mapping names.
     """
-    number = 0
+    number, check = 0, ColumnCheck(transform, source)
     staged: list[StagedRow] = []
     limit = source.limit if isinstance(source, FileSource) else None
     items = source if isinstance(source, AsyncIterable) else _cooperative(islice(source, limit))
     async for item in items:
         number += 1
         row = as_row(item, number)
-        if number == 1:
-            transform.check_columns(source, row)
+        check.before(row)
         staged.append(transform.stage(number, row))
         if len(staged) >= _STAGED_AT_ONCE:
             await staging.add(staged)
@@ -60,8 +59,7 @@ async def extract(
                 return number
     await staging.add(staged)
     metrics.advance(len(staged))
-    if number == 0:
-        transform.check_columns(source, None)
+    check.at_end()
     await _share_opt_outs(staging, transform)
     return number
 

@@ -13,6 +13,9 @@ from publitrac_async.models import Lead
 #: An item of a source.
 Item: TypeAlias = "Row | Mapping[str, Any] | Lead"
 
+#: Line of a file, number of a row, or ``FILE:LINE`` if the source is several files.
+Line: TypeAlias = "int | str"
+
 #: Prefix of the columns that result files add. Sources drop these columns, so result files can be read again.
 RESERVED: Final = "publitrac_"
 #: Column for the cells of a row beyond its columns, or for the whole text of an unreadable row.
@@ -60,14 +63,15 @@ class Row:
     """A row of a source.
 
     Attributes:
-        line: line of a file on which the row begins, or number of the row, from 1.
+        line: line of a file on which the row begins, or number of the row, from 1; ``FILE:LINE`` if the
+            source is several files.
         fields: cells by column, or a `Lead`.
         problem: reason why the row is unusable, if the source finds one.
         position: place in the source from which reading starts with this row, ``None`` if unknown. Only the
             source interprets it. It is JSON and holds no personal data. Comparison ignores it.
     """
 
-    line: int
+    line: Line
     fields: Mapping[str, Any] | Lead
     problem: str | None = None
     position: int | str | None = field(default=None, eq=False)
@@ -90,7 +94,7 @@ class StagedRow:
     """
 
     number: int
-    line: int = 0
+    line: Line = 0
     position: int | str | None = None
     fields: Any = None
     key: str | None = None

@@ -8,7 +8,7 @@ import pickle
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Final
 
-from publitrac_async.bulk.rows import FINAL, Outcome, StagedRow, State
+from publitrac_async.bulk.rows import FINAL, Line, Outcome, StagedRow, State
 from publitrac_async.bulk.state.database import Database, Statement
 
 #: Contents have a table of their own, so that a scan of the rows is quick.
@@ -182,7 +182,7 @@ class Staging:
         """Return True if rows were rejected because of their encoding."""
         return bool(await self._database.read("SELECT 1 FROM rows WHERE reason LIKE 'not utf-8%' LIMIT 1"))
 
-    async def reasons(self, limit: int, examples: int = 3) -> list[tuple[State, str, int, tuple[int, ...]]]:
+    async def reasons(self, limit: int, examples: int = 3) -> list[tuple[State, str, int, tuple[Line, ...]]]:
         """Group rejected, unknown and pending rows by reason: state, reason, count and first lines."""
         found = []
         for state, reason, count in await self._database.read(
@@ -251,7 +251,7 @@ class Staging:
             )
         )
 
-    async def verification(self) -> tuple[dict[str, int], list[tuple[int, tuple[str, ...]]]]:
+    async def verification(self) -> tuple[dict[str, int], list[tuple[Line, tuple[str, ...]]]]:
         """Count rows by their result, and return line and differing fields of the first deviations."""
         counts = await self._database.read(
             "SELECT coalesce(verified, 'missing'), count(*) FROM rows"

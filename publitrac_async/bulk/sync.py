@@ -20,11 +20,12 @@ from publitrac_async.bulk.outcomes import ErrorBudget
 from publitrac_async.bulk.planning import Resend, plan
 from publitrac_async.bulk.report.files import prepare_folder, write_results, write_summary
 from publitrac_async.bulk.report.model import INTERRUPTED_READING, Duplicate, Reason, Rejection, Report
-from publitrac_async.bulk.rows import Item, State
+from publitrac_async.bulk.rows import Item, Line, State
 from publitrac_async.bulk.shutdown import Shutdown, cancelled
 from publitrac_async.bulk.sinks.base import Sink, content_hash
 from publitrac_async.bulk.sinks.publitrac import PublitracSink, as_sink
 from publitrac_async.bulk.sources.file import FileSource
+from publitrac_async.bulk.sources.files import Files
 from publitrac_async.bulk.sources.named import NamedSource
 from publitrac_async.bulk.staging import SUPERSEDED, Staging
 from publitrac_async.bulk.state.base import StateStore
@@ -211,6 +212,8 @@ class _Run:
         run.metrics.finish()
         if run.shutdown.requested:
             return INTERRUPTED_READING
+        if self.min_rows and isinstance(run.source, Files) and run.source.without_rows:
+            raise SourceError(f"{', '.join(run.source.without_rows)}: no rows")
         if rows < self.min_rows:
             raise SourceError(f"{self.name} has {rows:,} rows, fewer than the {self.min_rows:,} of min_rows")
         counts = await run.staging.counts()
@@ -274,7 +277,7 @@ class _Run:
             ),
             superseded=tuple(
                 Duplicate(
-                    line=row.line, superseded_by=int((row.outcome.reason or "").removeprefix(SUPERSEDED))
+                    line=row.line, superseded_by=_line((row.outcome.reason or "").removeprefix(SUPERSEDED))
                 )
                 for row in superseded
             ),
@@ -298,6 +301,10 @@ class _Run:
             reason = f"the result files cannot be written: {detail}"
             return evolve(report, stopped=report.stopped or reason, results_dir=None)
         return report
+
+
+def _line(text: str) -> Line:
+    return int(text) if text.isdecimal() else text
 
 
 def _counts(report: Report) -> dict[State, int]:

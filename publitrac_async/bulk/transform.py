@@ -13,10 +13,11 @@ from publitrac_async.bulk.columns import Column, Columns, Fields
 from publitrac_async.bulk.errors import SourceError
 from publitrac_async.bulk.mapping import CONSENT_FIELDS, ColumnMapping
 from publitrac_async.bulk.outcomes import code_of
-from publitrac_async.bulk.rows import Item, Outcome, Row, StagedRow, State, as_row
+from publitrac_async.bulk.rows import Item, Line, Outcome, Row, StagedRow, State, as_row
 from publitrac_async.bulk.sinks.base import Record
 from publitrac_async.bulk.sinks.publitrac import as_lead, publitrac_record
 from publitrac_async.bulk.sources.file import FileSource
+from publitrac_async.bulk.sources.files import Files
 from publitrac_async.converters import NATIVE_FIELDS
 from publitrac_async.errors import Problem, ValidationError
 from publitrac_async.models import Lead
@@ -38,7 +39,7 @@ class CellWarning:
     column: str
     kind: str
     count: int = 0
-    lines: list[int] = field(factory=list)
+    lines: list[Line] = field(factory=list)
 
 
 @define
@@ -52,7 +53,7 @@ class CellNotes:
     withheld: dict[str, int] = field(factory=dict)
     _warnings: dict[tuple[str, str], CellWarning] = field(factory=dict)
 
-    def add(self, line: int, fields: Fields) -> None:
+    def add(self, line: Line, fields: Fields) -> None:
         """Count the notes of a row."""
         for name in fields.withheld:
             self.withheld[name] = self.withheld.get(name, 0) + 1
@@ -217,6 +218,46 @@ class RowTransform:
         return self.columns.check(names, source.name)
 
 
+class ColumnCheck:
+    """Checks the columns of a source before its first row, and of each file if it is several.
+
+    Args:
+        transform: transform of the rows.
+        source: the source.
+    """
+
+    def __init__(self, transform: RowTransform, source: object) -> None:
+        self._transform = transform
+        self._source = source
+        self._checked: list[object] = []
+
+    def before(self, row: Row) -> None:
+        """Check the columns of the file that is being read.
+
+        Raises:
+            SourceError: columns are missing, or contradict each other.
+            MappingError: columns that the mapping names are missing.
+        """
+        current = self._source.begun[-1] if isinstance(self._source, Files) else self._source
+        if not self._checked or self._checked[-1] is not current:
+            self._check(current, row)
+
+    def at_end(self) -> None:
+        """Check the columns of files without rows.
+
+        Raises:
+            SourceError: columns are missing, or contradict each other.
+            MappingError: columns that the mapping names are missing.
+        """
+        for each in self._source.begun if isinstance(self._source, Files) else [self._source]:
+            if each not in self._checked:
+                self._check(each, None)
+
+    def _check(self, source: object, first: Row | None) -> None:
+        self._checked.append(source)
+        self._transform.check_columns(source, first)
+
+
 @frozen
 class CheckedRow:
     """A row of a dry run.
@@ -227,7 +268,7 @@ class CheckedRow:
         problems: reasons for the rejection; `Problem.field` is the column of the source.
     """
 
-    line: int
+    line: Line
     content: Any
     problems: tuple[Problem, ...] = ()
 
@@ -246,11 +287,10 @@ def dry_run(
         SourceError: the source is unreadable, or a table without rows.
         MappingError: the source lacks columns that the mapping names.
     """
-    number, source = 0, items if source is None else source
+    check = ColumnCheck(transform, items if source is None else source)
     for number, item in enumerate(items, 1):
         row = as_row(item, number)
-        if number == 1:
-            transform.check_columns(source, row)
+        check.before(row)
         if row.problem is not None:
             yield CheckedRow(row.line, None, (Problem(row.problem),))
             continue
@@ -261,8 +301,7 @@ def dry_run(
                 evolve(problem, field=_column(problem.field, transform)) for problem in error.problems
             )
             yield CheckedRow(row.line, None, problems or (Problem(error.message),))
-    if number == 0:
-        transform.check_columns(source, None)
+    check.at_end()
 
 
 def _column(name: str | None, transform: RowTransform) -> str | None:

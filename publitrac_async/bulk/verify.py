@@ -11,7 +11,7 @@ from aiolimiter import AsyncLimiter
 from attrs import define, field, frozen
 
 from publitrac_async.bulk.metrics import RunMetrics
-from publitrac_async.bulk.rows import StagedRow
+from publitrac_async.bulk.rows import Line, StagedRow
 from publitrac_async.bulk.staging import Staging
 from publitrac_async.bulk.transform import RowTransform
 from publitrac_async.converters import lead_to_wire
@@ -59,7 +59,7 @@ class Deviation:
         fields: vendor names of the fields that differ; empty if the lead is missing.
     """
 
-    line: int
+    line: Line
     fields: tuple[str, ...]
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from publitrac_async.bulk import ExitStatus
+from publitrac_async.bulk.sources import FORMATS
 from publitrac_async.cli import doctor as doctor_report
 from publitrac_async.cli import lists as list_commands
 from publitrac_async.cli import lookup, options, records, sandbox_server
@@ -41,7 +42,7 @@ def commands() -> None:
 
 
 @commands.command(help=SYNC_HELP, short_help="Bring a file of leads to PUBLITRAC.")
-@click.argument("source", type=options.FILE)
+@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=options.PATH)
 @options.via
 @click.option(
     "--executor",
@@ -70,6 +71,11 @@ def commands() -> None:
     "--suggest-mapping",
     is_flag=True,
     help="Send nothing: print a mapping file for SOURCE.",
+)
+@click.option(
+    "--format",
+    type=click.Choice(FORMATS),
+    help="Format of SOURCE in place of its suffix; - needs it.",
 )
 @click.option(
     "--encoding",

@@ -11,7 +11,7 @@ from attrs import define, field
 
 from publitrac_async.bulk import ExitStatus, RowTransform, dry_run
 from publitrac_async.bulk.columns import Column
-from publitrac_async.bulk.rows import Row, as_row
+from publitrac_async.bulk.rows import Line, Row, as_row
 from publitrac_async.cli.console import say
 from publitrac_async.cli.sync import SyncOptions
 from publitrac_async.cli.vendors import VENDORS
@@ -73,7 +73,7 @@ def show_dry_run(options: SyncOptions) -> int:
     watched = _Watched(source)
     rows = rejected = 0
     shown: list[dict[str, Any]] = []
-    problems: dict[tuple[str | None, str], list[int]] = {}
+    problems: dict[tuple[str | None, str], list[Line]] = {}
     checked = dry_run(watched, transform, source)
     for row in islice(checked, options.limit):
         rows += 1
@@ -83,7 +83,7 @@ def show_dry_run(options: SyncOptions) -> int:
             shown.append({"event": "row", "line": row.line, "fields": vendor.fields_of(row.content)})
         for problem in row.problems:
             problems.setdefault((problem.field, problem.reason), []).append(row.line)
-    options.check_row_count(rows)
+    options.check_row_count(source, rows)
     events = [
         *_columns(transform, watched.filled),
         *shown,
@@ -113,7 +113,7 @@ def _columns(transform: RowTransform, filled: dict[str, _Filled]) -> Iterable[di
         }
 
 
-def _problems(problems: dict[tuple[str | None, str], list[int]]) -> Iterable[dict[str, Any]]:
+def _problems(problems: dict[tuple[str | None, str], list[Line]]) -> Iterable[dict[str, Any]]:
     for (column, reason), lines in sorted(problems.items(), key=lambda each: -len(each[1])):
         yield {
             "event": "problem",

@@ -13,6 +13,7 @@ from publitrac_async.bulk.cells import normalized
 from publitrac_async.bulk.mapping import BY_NORMALIZED
 from publitrac_async.bulk.rows import as_row
 from publitrac_async.bulk.sources import FileSource
+from publitrac_async.bulk.sources.files import Files
 from publitrac_async.cli.console import say
 
 #: Usual names of columns, in English and French, by the vendor's name of the field.
@@ -64,15 +65,21 @@ def suggest_mapping(source: FileSource) -> None:
     Raises:
         SourceError: the source is unreadable or empty.
     """
+    each = source.files if isinstance(source, Files) else [source]
+    names = list(dict.fromkeys(name for file in each for name in _names(file)))
+    if not names:
+        raise SourceError(f"{source.name} is empty: it has no line with the names of the columns")
+    for line in _lines(source.name, names):
+        say(line)
+
+
+def _names(source: FileSource) -> Sequence[str]:
     first = next(iter(source), None)
     names = list(source.columns)
     if not names and first is not None:
         fields = as_row(first, 1).fields
         names = list(fields) if isinstance(fields, Mapping) else []
-    if not names:
-        raise SourceError(f"{source.name} is empty: it has no line with the names of the columns")
-    for line in _lines(source.name, names):
-        say(line)
+    return names
 
 
 def _lines(source: str, names: Sequence[str]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import Final
 from publitrac_async.bulk import Report, State, Verification
 from publitrac_async.bulk.metrics import format_duration
 from publitrac_async.bulk.report.model import Reason
+from publitrac_async.bulk.rows import Line
 from publitrac_async.cli.console import say
 from publitrac_async.cli.vendors import VENDORS
 
@@ -87,7 +88,7 @@ def _warnings(report: Report) -> Iterator[str]:
         yield f"Not sent: {count:,} rows that say no to {name}; sent, that would take an opt-out back."
 
 
-def _place(count: int, lines: Sequence[int]) -> str:
+def _place(count: int, lines: Sequence[Line]) -> str:
     if count == 1:
         return f"line {lines[0]}"
     more = ", ..." if count > len(lines) else ""

@@ -24,6 +24,7 @@ from publitrac_async.bulk import (
     sync_leads,
 )
 from publitrac_async.bulk.errors import StateStoreInUse
+from publitrac_async.bulk.sources.files import Files
 from publitrac_async.cli import hosts
 from publitrac_async.cli.console import tell
 from publitrac_async.cli.display import display_for
@@ -41,7 +42,8 @@ _WAIT: Final = 1.0
 class SyncOptions(SinkOptions):
     """Options of `sync`; its help describes them."""
 
-    source: Path
+    sources: tuple[Path, ...]
+    format: str | None
     executor: Literal["local", "docket"]
     state: Path | None
     resend_unchanged: bool
@@ -60,7 +62,7 @@ class SyncOptions(SinkOptions):
     wait: bool
     as_json: bool
 
-    def check_row_count(self, rows: int) -> None:
+    def check_row_count(self, source: FileSource, rows: int) -> None:
         """Refuse a source with too few rows: an export that failed leaves such a file.
 
         Raises:
@@ -69,17 +71,40 @@ class SyncOptions(SinkOptions):
         least = 0 if self.allow_empty else self.min_rows
         if rows < least:
             hint = "; --allow-empty accepts that" if rows == 0 else ""
-            raise SourceError(f"{self.source.name} has {rows:,} rows, fewer than {least:,}{hint}")
+            raise SourceError(f"{source.name} has {rows:,} rows, fewer than {least:,}{hint}")
+        if least and isinstance(source, Files) and source.without_rows:
+            raise SourceError(f"{', '.join(source.without_rows)}: no rows; --allow-empty accepts that")
 
     def open_source(self) -> FileSource:
         """Return the source."""
-        source = read_leads(self.source, encoding=self.encoding, delimiter=self.delimiter, sheet=self.sheet)
+        source = read_leads(
+            [each for path in self.sources for each in _matches(path)],
+            encoding=self.encoding,
+            delimiter=self.delimiter,
+            sheet=self.sheet,
+            format=self.format,
+        )
         source.limit = self.limit
         return source
 
     def load_mapping(self) -> ColumnMapping | None:
         """Return the mapping, ``None`` without a mapping file."""
         return None if self.mapping is None else ColumnMapping.load(self.mapping)
+
+
+def _matches(path: Path) -> list[Path]:
+    """Return the files that a pattern matches, for shells that leave this to programs.
+
+    Raises:
+        SourceError: no file matches.
+    """
+    if not any(character in str(path) for character in "*?[") or path.exists():
+        return [path]
+    pattern = path.relative_to(path.anchor)
+    found = sorted(Path(path.anchor).glob(str(pattern)))
+    if not found:
+        raise SourceError(f"no file matches {path}")
+    return found
 
 
 async def run_sync(options: SyncOptions) -> int:

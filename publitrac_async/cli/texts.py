@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-SYNC_HELP: Final = """Send the leads of SOURCE (.csv, .tsv, .jsonl, .xlsx, .parquet) to PUBLITRAC, and
-report the outcome of every row.
+SYNC_HELP: Final = """Send the leads of SOURCE (.csv, .tsv, .jsonl, .json, .xlsx, .xls, .ods, .parquet; text
+also as .csv.gz) to PUBLITRAC, and report the outcome of every row.
+
+Several files and patterns ('crm/*.csv') are one run. - is standard input, and needs --format.
 
 Credentials are read from the environment, never from the command line: PUBLITRAC_API_KEY, and for v1
 PUBLITRAC_USERNAME and PUBLITRAC_PASSWORD; each also as ..._FILE with the path of a file. PUBLITRAC_BASE_URL

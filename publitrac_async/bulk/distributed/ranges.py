@@ -11,7 +11,7 @@ from attrs.validators import ge
 
 from publitrac_async.bulk.distributed.references import Seekable
 from publitrac_async.bulk.errors import SourceError
-from publitrac_async.bulk.rows import Item, Row, as_row
+from publitrac_async.bulk.rows import Item, Line, Row, as_row
 from publitrac_async.bulk.sources.file import FileSource
 from publitrac_async.bulk.sources.named import Items, NamedSource
 
@@ -28,7 +28,7 @@ class RowRange:
     """
 
     number: int = field(validator=ge(1))
-    line: int
+    line: Line
     position: int | str | None
     count: int = field(validator=ge(1))
 

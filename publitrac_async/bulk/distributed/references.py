@@ -10,6 +10,7 @@ from publitrac_async.bulk.errors import SourceError, SourceUnavailable
 from publitrac_async.bulk.rows import Item
 from publitrac_async.bulk.sources.delimited import DelimitedFile
 from publitrac_async.bulk.sources.file import FileSource
+from publitrac_async.bulk.sources.files import Files
 from publitrac_async.bulk.sources.json_lines import JsonLinesFile
 from publitrac_async.bulk.sources.named import Items, NamedSource, NamedSources
 
@@ -27,7 +28,7 @@ class Referable(Protocol):
 class Seekable(Protocol):
     """A source that can be read from the `Row.position` of each of its rows."""
 
-    def rows_from(self, position: Any, line: int, count: int) -> Iterable[Item] | AsyncIterable[Item]:
+    def rows_from(self, position: Any, line: Any, count: int) -> Iterable[Item] | AsyncIterable[Item]:
         """Read `count` rows, beginning with the row that has `position` and `line`."""
         ...
 
@@ -65,12 +66,19 @@ def open_source(
             if name not in known:
                 raise SourceUnavailable(f"this process has no source named {name}: start the worker with it")
             return NamedSource(name, known[name])
+        case {"kind": Files.kind, "files": list(each)}:
+            return Files([_file_of(open_source(reference)) for reference in each])
         case {"kind": str(kind), "path": str(path), **options}:
             try:
                 return _class_of(kind)(Path(path), **options)
             except TypeError:
                 pass
     raise SourceUnavailable("the reference of a source is invalid: do all processes run the same version?")
+
+
+def _file_of(source: FileSource | NamedSource) -> FileSource:
+    assert isinstance(source, FileSource)
+    return source
 
 
 def _class_of(kind: str) -> Callable[..., FileSource]:

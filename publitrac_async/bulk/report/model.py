@@ -12,7 +12,7 @@ import attrs
 from attrs import field, frozen
 
 from publitrac_async.bulk.metrics import Bucket
-from publitrac_async.bulk.rows import State
+from publitrac_async.bulk.rows import Line, State
 from publitrac_async.bulk.transform import CellWarning
 from publitrac_async.bulk.verify import Verification
 
@@ -40,7 +40,7 @@ class Rejection:
         code: error code of the service, ``None`` if it gave none.
     """
 
-    line: int
+    line: Line
     reason: str
     code: str | None
 
@@ -59,7 +59,7 @@ class Reason:
     state: State
     reason: str
     count: int
-    lines: tuple[int, ...]
+    lines: tuple[Line, ...]
 
 
 @frozen(kw_only=True)
@@ -71,8 +71,8 @@ class Duplicate:
         superseded_by: line of the later row.
     """
 
-    line: int
-    superseded_by: int
+    line: Line
+    superseded_by: Line
 
 
 @frozen(kw_only=True)

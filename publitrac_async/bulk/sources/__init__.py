@@ -2,72 +2,98 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 from publitrac_async.bulk.errors import SourceError
 from publitrac_async.bulk.sources.delimited import DelimitedFile
-from publitrac_async.bulk.sources.file import FileSource
+from publitrac_async.bulk.sources.file import STANDARD_INPUT, FileSource
+from publitrac_async.bulk.sources.files import files_source
 from publitrac_async.bulk.sources.json_lines import JsonLinesFile
 from publitrac_async.bulk.sources.named import NamedSource
 from publitrac_async.bulk.sources.sql import read_sql
 
 __all__ = [
+    "FORMATS",
     "FileSource",
     "NamedSource",
     "read_leads",
     "read_sql",
 ]
 
+#: Kinds of files by suffix, which are the values of `format`, too.
+_TEXTS: Final = {"csv": ",", "txt": ",", "tsv": "\t", "tab": "\t"}
+_JSON: Final = frozenset({"json", "jsonl", "ndjson"})
 #: Formats that calamine reads.
-_WORKBOOKS: Final = frozenset({".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"})
-_DELIMITERS: Final = {".csv": ",", ".txt": ",", ".tsv": "\t", ".tab": "\t"}
+_WORKBOOKS: Final = frozenset({"xlsx", "xlsm", "xlsb", "xls", "ods"})
+#: Values of `format`.
+FORMATS: Final = (*_TEXTS, *sorted(_JSON), *sorted(_WORKBOOKS), "parquet")
 
 
 def read_leads(
-    path: str | Path,
+    path: str | Path | Iterable[str | Path],
     *,
     encoding: str = "utf-8",
     delimiter: str | None = None,
     sheet: str | None = None,
+    format: str | None = None,  # noqa: A002  (the name of the option)
 ) -> FileSource:
-    """A file of leads, to be handed to `sync_leads`. Nothing is read before that.
+    """Return a file of leads, or several as one source, for `sync_leads`. Nothing is read before that.
 
-    The first line names the columns. Rows keep the line they begin on, so that reports can point at it.
+    The first row that is not blank names the columns. Rows keep the line on which they begin; with several
+    files it is ``FILE:LINE``.
 
     Args:
-        path: ``.csv``, ``.tsv``, ``.jsonl`` (one JSON object a line), ``.xlsx`` (extra ``xlsx``) or
-            ``.parquet`` (extra ``parquet``).
-        encoding: of a text file, as Python names it: ``"utf-8"`` (with or without a byte order mark),
-            ``"cp1252"``, ``"utf-16"``.
-        delimiter: between the cells of a text file; by default a comma, and a tabulator in ``.tsv``. The
-            vendor's own import also takes ``";"``.
-        sheet: of a workbook; by default the first.
+        path: path, or paths, of ``.csv``, ``.txt``, ``.tsv``, ``.jsonl`` (one JSON object a line), ``.json``
+            (an array of objects), ``.xlsx``, ``.xls``, ``.ods`` (extra ``xlsx``) or ``.parquet`` (extra
+            ``parquet``). Text may be packed by gzip (``.csv.gz``) and come from a pipe, or from standard
+            input (``"-"``); it is then unpacked into a temporary file.
+        encoding: encoding of a text file without a byte order mark, as Python names it: ``"utf-8"``,
+            ``"cp1252"``.
+        delimiter: delimiter of a text file; by default that of a line ``sep=;``, or of the header.
+        sheet: sheet of a workbook; by default the first visible one.
+        format: format in place of the suffix, such as ``"csv"``; standard input needs it.
 
     Raises:
-        SourceError: the file's kind is unknown, or an option does not fit it.
+        SourceError: the format is unknown, an option does not fit it, or a file is named twice.
     """
-    path = Path(path)
-    suffix = path.suffix.lower()
+    paths = [path] if isinstance(path, str | Path) else list(path)
+    settings = {"encoding": encoding, "delimiter": delimiter, "sheet": sheet}
+    return files_source([_file(Path(each), format, **settings) for each in paths])
+
+
+def _file(
+    path: Path, declared: str | None, *, encoding: str | None, delimiter: str | None, sheet: str | None
+) -> FileSource:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    packed = suffixes[-1:] == [".gz"]
+    suffix = "".join(suffixes[-2:-1] if packed else suffixes[-1:])
+    kind = declared or suffix.removeprefix(".")
     delimiter = {"tab": "\t", "\\t": "\t"}.get(delimiter or "", delimiter)
-    if delimiter is not None and suffix not in _DELIMITERS:
-        raise SourceError(f"a {suffix} file has no delimiter")
-    if sheet is not None and suffix not in _WORKBOOKS:
-        raise SourceError(f"a {suffix} file has no sheets")
-    if suffix in _DELIMITERS:
-        return DelimitedFile(path, encoding=encoding, delimiter=delimiter, default=_DELIMITERS[suffix])
-    if suffix in (".jsonl", ".ndjson"):
-        return JsonLinesFile(path, encoding=encoding)
-    # These need a library of their own: they are imported when such a file is met.
-    if suffix in _WORKBOOKS:
+    if path == STANDARD_INPUT and declared is None:
+        raise SourceError("standard input has no suffix: name its format")
+    if packed and kind not in _TEXTS and kind not in _JSON:
+        raise SourceError(f"{path.name}: only text and JSON are read from gzip files")
+    if delimiter is not None and kind not in _TEXTS:
+        raise SourceError(f"a file of the format {kind} has no delimiter")
+    if sheet is not None and kind not in _WORKBOOKS:
+        raise SourceError(f"a file of the format {kind} has no sheets")
+    if kind in _TEXTS:
+        default = _TEXTS[kind]
+        return DelimitedFile(path, encoding=encoding or "utf-8", delimiter=delimiter, default=default)
+    if kind in _JSON:
+        return JsonLinesFile(path, encoding=encoding or "utf-8")
+    # These need a library each: they are imported when such a file is met.
+    if kind in _WORKBOOKS:
         from publitrac_async.bulk.sources.xlsx import XlsxFile  # noqa: PLC0415
 
         return XlsxFile(path, sheet=sheet)
-    if suffix == ".parquet":
+    if kind == "parquet":
         from publitrac_async.bulk.sources.parquet import ParquetFile  # noqa: PLC0415
 
         return ParquetFile(path)
     raise SourceError(
-        f"{suffix or 'a file without suffix'} is none of .csv, .tsv, .jsonl, .xlsx and .parquet; "
-        "any iterable of mappings can be synchronized as well"
+        f"{suffix or 'a file without suffix'} is none of .csv, .tsv, .jsonl, .json, .xlsx and .parquet: name "
+        "the format; any iterable of mappings can be synchronized as well"
     )

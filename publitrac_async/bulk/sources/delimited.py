@@ -70,9 +70,7 @@ class DelimitedFile(TextFile):
 
     def _detect(self) -> None:
         """Take encoding and delimiter from the start of the file."""
-        with self._open() as file:
-            start = file.read(PROBE)
-        found = detect_format(start, self._encoding, self._declared, self._default)
+        found = detect_format(self._read_start(PROBE), self._encoding, self._declared, self._default)
         self._set_encoding(found.encoding)
         self.delimiter = self._delimiter = found.delimiter
         self._header_line = found.header

@@ -5,8 +5,11 @@ from __future__ import annotations
 import abc
 import codecs
 import hashlib
+import io
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any, ClassVar, Final
 
@@ -14,8 +17,18 @@ from publitrac_async.bulk.cells import strip
 from publitrac_async.bulk.errors import SourceError, SourceUnavailable
 from publitrac_async.bulk.rows import Row
 from publitrac_async.bulk.sources.lines import has_byte_lines
+from publitrac_async.bulk.sources.spool import Spool, spooled
 
 _PROBE: Final = 64 * 1024
+#: Path of standard input.
+STANDARD_INPUT: Final = Path("-")
+#: First bytes of files that are no text, and their kind.
+_NO_TEXT: Final = (
+    (b"PK\x03\x04", "a workbook or ZIP archive"),
+    (b"\xd0\xcf\x11\xe0", "an old workbook"),
+    (b"PAR1", "a Parquet file"),
+    (b"%PDF", "a PDF"),
+)
 #: What Python's "surrogateescape" makes of bytes that cannot be decoded.
 _ESCAPED: Final = re.compile("[\udc80-\udcff]")
 
@@ -54,7 +67,7 @@ class FileSource(abc.ABC):
     @property
     def name(self) -> str:
         """The file's name."""
-        return self.path.name
+        return "standard input" if self.path == STANDARD_INPUT else self.path.name
 
     def reference(self) -> dict[str, Any]:
         """How another process opens this file: its path and kind, as JSON; for `open_source`.
@@ -90,6 +103,8 @@ class FileSource(abc.ABC):
         return digest.hexdigest()
 
     def _open(self) -> IO[bytes]:
+        if self.path == STANDARD_INPUT:
+            raise SourceError("standard input can be text only: write other formats to a file")
         try:
             return self.path.open("rb")
         except OSError as error:
@@ -97,13 +112,14 @@ class FileSource(abc.ABC):
 
 
 class TextFile(FileSource):
-    """A file of text in a declared encoding.
+    """A file of text in a declared encoding, also packed by gzip, a pipe or standard input.
 
     Bytes that are none in this encoding do not end the reading: their rows are refused one by one.
     """
 
     def __init__(self, path: Path, *, encoding: str) -> None:
         super().__init__(path)
+        self._spool: Spool | None = None
         try:
             self._set_encoding(codecs.lookup(encoding).name)
         except LookupError:
@@ -118,13 +134,40 @@ class TextFile(FileSource):
     def _options(self) -> dict[str, Any]:
         return {"encoding": self._encoding}
 
+    def _open(self) -> IO[bytes]:
+        if self._spool is None:
+            if self.path == STANDARD_INPUT:
+                self._spool = spooled(self.name, sys.stdin.buffer, always=True)
+                assert self._spool is not None
+                return self._spool.open()
+            with ExitStack() as stack:
+                file = stack.enter_context(super()._open())
+                self._spool = spooled(self.name, file)
+                if self._spool is None:
+                    stack.pop_all()
+                    return file
+        return self._spool.open()
+
     def _open_lines(self) -> IO[Any]:
         """The file as bytes if its lines can be found in them, as text otherwise."""
-        if self._has_byte_lines:
-            return self._open()
-        self._open().close()
+        return self._open() if self._has_byte_lines else self._open_text()
+
+    def _open_text(self) -> IO[str]:
         errors = "strict" if self._encoding.startswith(("utf-16", "utf-32")) else "surrogateescape"
-        return self.path.open(encoding=self._encoding, errors=errors, newline="")
+        return io.TextIOWrapper(self._open(), encoding=self._encoding, errors=errors, newline="")
+
+    def _read_start(self, size: int) -> bytes:
+        """Return the first bytes.
+
+        Raises:
+            SourceError: the file is unreadable, or no text.
+        """
+        with self._open() as file:
+            start = file.read(size)
+        for mark, kind in _NO_TEXT:
+            if start.startswith(mark):
+                raise SourceError(f"{self.name} is {kind}, not text: give it the right suffix, or a format")
+        return start
 
     def _not_decoded(self) -> str:
         name = self._encoding.removesuffix("-sig")

@@ -1,32 +1,78 @@
-"""One JSON object a line."""
+"""JSON: one object a line, or an array of objects."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, ClassVar
+from typing import IO, Any, ClassVar, Final
 
 import orjson
 
 from publitrac_async.bulk.errors import SourceError
 from publitrac_async.bulk.rows import EXTRA, RESERVED, Row, without_reserved
+from publitrac_async.bulk.sources.detect import PROBE, detect_encoding
 from publitrac_async.bulk.sources.file import TextFile, was_decoded
-from publitrac_async.bulk.sources.lines import blocks
+from publitrac_async.bulk.sources.json_array import JsonArrayReader
+from publitrac_async.bulk.sources.lines import TextLines, blocks
+
+#: Start of an object that is no row: over several lines, or around an array of rows.
+_NO_ROW: Final = re.compile(r'\{\s*(?:[\r\n]|"([^"]*)"\s*:\s*\[\s*\{)')
+
+
+_ARRAY: Final = re.compile(r"\[\s*[{\]]")
 
 
 class JsonLinesFile(TextFile):
-    """A file with one JSON object a line; empty lines do not count."""
+    """A file with one JSON object a line, or one array of objects. Blank lines do not count.
+
+    Rows of an array have the number of their element in place of a line, and no position.
+
+    Attributes:
+        is_array: true if the file is an array; known once it is read.
+    """
 
     kind: ClassVar[str | None] = "json lines"
     tabular = False
 
     def __init__(self, path: Path, *, encoding: str) -> None:
         super().__init__(path, encoding=encoding)
+        self.is_array: bool = False
 
     def __iter__(self) -> Iterator[Row]:
-        with self._open_lines() as file:
-            yield from self._rows(file, 0, 1)
+        text = self._detect()
+        self.is_array = _ARRAY.match(text) is not None
+        if found := _NO_ROW.match(text):
+            hint = f"; take the array {found[1]} out of it" if found[1] else ""
+            raise SourceError(f"{self.name} is neither an array of objects nor one object a line{hint}")
+        if self.is_array:
+            with self._open_text() as file:
+                yield from self._elements(file)
+        else:
+            with self._open_lines() as file:
+                yield from self._rows(file, 0, 1)
+
+    def _detect(self) -> str:
+        """Take the encoding from the start of the file, and return that as text."""
+        start = self._read_start(PROBE)
+        self._set_encoding(detect_encoding(start, self._encoding))
+        return start.decode(self._encoding, "replace").removeprefix("\ufeff").lstrip()
+
+    def _elements(self, file: IO[str]) -> Iterator[Row]:
+        number = 0
+        try:
+            for number, content in enumerate(JsonArrayReader(file), 1):
+                if not isinstance(content, dict):
+                    yield Row(number, {EXTRA: str(content)}, "not a JSON object")
+                    continue
+                row = _row_of(number, content, None)
+                decoded = all(was_decoded(cell) for cell in content.values() if isinstance(cell, str))
+                yield row if decoded else Row(number, row.fields, self._not_decoded())
+        except UnicodeError:
+            raise SourceError(f"{self.name}, near element {number + 1}: {self._not_decoded()}") from None
+        except ValueError as error:
+            raise SourceError(f"{self.name}, element {number + 1}: {error}") from None
 
     def rows_from(self, position: int, line: int, count: int) -> Iterator[Row]:
         """Read rows from a place in the file.
@@ -39,6 +85,7 @@ class JsonLinesFile(TextFile):
         Raises:
             SourceError: the file cannot be read.
         """
+        self._detect()
         with self._open_lines() as file:
             file.seek(position)
             yield from islice(self._rows(file, position, line), count)
@@ -72,7 +119,7 @@ class JsonLinesFile(TextFile):
     def _rows_of_text(self, file: IO[str]) -> Iterator[Row]:
         line = 0
         try:
-            for line, text in enumerate(file, 1):
+            for line, text in enumerate(TextLines(file), 1):
                 if text.strip():
                     yield self._row(line, text, None)
         except UnicodeError:

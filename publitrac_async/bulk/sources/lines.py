@@ -6,11 +6,16 @@ import abc
 import re
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import accumulate, chain, pairwise
 from typing import IO, Final
 
+from publitrac_async.bulk.errors import SourceError
+
 #: More does not make reading faster, and who reads a chunk of a file reads at most this much too far.
 _BLOCK: Final = 16 * 1024
+#: Longest line in bytes or characters: memory holds a line whole.
+_LONGEST_LINE: Final = 64 * 1024 * 1024
 #: Encodings, as Python names them, in which each byte is a character, and those of ASCII are themselves.
 _ONE_BYTE: Final = re.compile(r"ascii|iso8859-\d+|cp125\d|cp437|cp85[0-8]|cp86\d|koi8-\w|mac-roman")
 
@@ -26,14 +31,17 @@ def blocks(file: IO[bytes]) -> Iterator[bytes]:
     A line ends with LF, CRLF or a CR alone, as everywhere in Python.
     """
     pieces: list[bytes] = []
+    held = 0
     while piece := file.read(_BLOCK):
         # A CR that comes last may be the first half of a CRLF.
         end = max(piece.rfind(b"\n"), piece.rfind(b"\r", 0, -1)) + 1
         if end:
             yield b"".join((*pieces, piece[:end]))
-            pieces = [piece[end:]]
+            pieces, held = [piece[end:]], 0
         else:
             pieces.append(piece)
+            held += len(piece)
+            _check_length(held)
     if rest := b"".join(pieces):
         yield rest
 
@@ -71,7 +79,9 @@ class TextLines(Lines):
         self._file = file
 
     def __iter__(self) -> Iterator[str]:
-        return self._file
+        for line in iter(partial(self._file.readline, _LONGEST_LINE), ""):
+            _check_length(len(line))
+            yield line
 
     def position(self, line: int) -> int | None:  # noqa: ARG002  (others know it)
         """Not known."""
@@ -142,3 +152,13 @@ class ByteLines(Lines):
         # One call for all is faster, and characters are as many as bytes.
         text = block.decode(self._encoding, errors)
         return [text[start:end] for start, end in pairwise(accumulate(map(len, lines), initial=0))]
+
+
+def _check_length(length: int) -> None:
+    """Refuse a line that is too long for a table.
+
+    Raises:
+        SourceError: it is.
+    """
+    if length >= _LONGEST_LINE:
+        raise SourceError(f"a line is longer than {_LONGEST_LINE // 1024**2} MiB: this is no file of leads")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import datetime as dt
+import json
+import zoneinfo
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from publitrac_async.bulk.errors import SourceError
 from publitrac_async.bulk.rows import Row, without_reserved
@@ -18,11 +21,8 @@ except ModuleNotFoundError:
 
 _ROWS: Final = 1000
 _COUNTER: Final = "file_row_number"
-#: This goes right to the row; with OFFSET, DuckDB 1.2 reads all rows in front of it.
-_FROM_POSITION: Final = (
-    f"SELECT * EXCLUDE {_COUNTER} FROM read_parquet(?, {_COUNTER} = true)"  # noqa: S608  (constant)
-    f" WHERE {_COUNTER} >= ? AND {_COUNTER} < ?"
-)
+_ZONED: Final = "TIMESTAMP WITH TIME ZONE"
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 class ParquetFile(FileSource):
@@ -37,7 +37,7 @@ class ParquetFile(FileSource):
     def __iter__(self) -> Iterator[Row]:
         self._open().close()
         with _connect() as connection:
-            yield from self._rows(connection, "SELECT * FROM read_parquet(?)", (), 0, 1)
+            yield from self._rows(connection, None, 0, 1)
 
     def rows_from(self, position: int, line: int, count: int) -> Iterator[Row]:
         """Read rows from a place in the file.
@@ -53,35 +53,89 @@ class ParquetFile(FileSource):
         self._open().close()
         # Opening an engine takes longer than reading some hundred rows: it is kept for the next.
         self._connection = self._connection or _connect()
-        yield from self._rows(self._connection, _FROM_POSITION, (position, position + count), position, line)
+        yield from self._rows(self._connection, count, position, line)
 
     def _rows(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        query: str,
-        parameters: tuple[int, ...],
-        position: int,
-        line: int,
+        self, connection: duckdb.DuckDBPyConnection, count: int | None, position: int, line: int
     ) -> Iterator[Row]:
+        path = str(self.path)
         try:
             with connection.cursor() as cursor:
-                result = cursor.execute(query, [str(self.path), *parameters])
+                query = f"SELECT {_columns(cursor, path)} FROM read_parquet(?)"  # noqa: S608  (names of columns)
+                parameters: list[Any] = [path]
+                if count is not None:
+                    # This goes right to the row; with OFFSET, DuckDB 1.2 reads all rows in front of it.
+                    query = f"{query[:-3]}(?, {_COUNTER} = true) WHERE {_COUNTER} >= ? AND {_COUNTER} < ?"
+                    parameters += [position, position + count]
+                zones = _zones(cursor, path)
+                result = cursor.execute(query, parameters)
                 columns = [column[0] for column in result.description or ()]
+                convert = [zones.get(name, plain) for name in columns]
                 # A file may have a column of that name: then its rows cannot be counted.
                 counted = _COUNTER not in map(str.lower, columns)
                 number = 0
                 while rows := result.fetchmany(_ROWS):
                     for cells in rows:
-                        pairs = zip(columns, map(plain, cells), strict=True)
+                        values = (each(cell) for each, cell in zip(convert, cells, strict=True))
                         yield Row(
                             line + number,
-                            without_reserved(pairs),
+                            without_reserved(zip(columns, values, strict=True)),
                             None,
                             position + number if counted else None,
                         )
                         number += 1
         except duckdb.Error:
             raise SourceError(f"{self.name} is no Parquet file that can be read") from None
+
+
+def _columns(cursor: duckdb.DuckDBPyConnection, path: str) -> str:
+    """Return the expressions for all columns.
+
+    DuckDB needs pytz for times with a zone, except for its newest versions: they are read as microseconds.
+    """
+    expressions = []
+    for name, kind, *_ in cursor.execute("DESCRIBE SELECT * FROM read_parquet(?)", [path]).fetchall():
+        quoted = '"' + name.replace('"', '""') + '"'
+        if kind == _ZONED:
+            expressions.append(f"epoch_us({quoted}) AS {quoted}")
+        elif "WITH TIME ZONE" in kind:
+            expressions.append(f"CAST({quoted} AS VARCHAR) AS {quoted}")
+        else:
+            expressions.append(quoted)
+    return ", ".join(expressions)
+
+
+def _zones(cursor: duckdb.DuckDBPyConnection, path: str) -> dict[str, Callable[[Any], Any]]:
+    """Return what makes times of microseconds, by column.
+
+    Parquet keeps the moment only. The zone that pandas writes beside it tells the day that people meant.
+    """
+    described = cursor.execute("DESCRIBE SELECT * FROM read_parquet(?)", [path]).fetchall()
+    zoned = [name for name, kind, *_ in described if kind == _ZONED]
+    if not zoned:
+        return {}
+    noted: dict[Any, str | None] = {}
+    found = cursor.execute(
+        "SELECT value FROM parquet_kv_metadata(?) WHERE key::VARCHAR = 'pandas'", [path]
+    ).fetchone()
+    if found is not None:
+        for column in json.loads(found[0]).get("columns", ()):
+            noted[column.get("name")] = (column.get("metadata") or {}).get("timezone")
+    return {name: _time_in(noted.get(name)) for name in zoned}
+
+
+def _time_in(zone_name: str | None) -> Callable[[int | None], dt.datetime | None]:
+    try:
+        zone: dt.tzinfo = zoneinfo.ZoneInfo(zone_name or "UTC")
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        zone = dt.UTC
+
+    def convert(microseconds: int | None) -> dt.datetime | None:
+        if microseconds is None:
+            return None
+        return (_EPOCH + dt.timedelta(microseconds=microseconds)).astimezone(zone)
+
+    return convert
 
 
 def _connect() -> duckdb.DuckDBPyConnection:
