@@ -24,6 +24,7 @@ from publitrac_async.bulk import (
     sync_leads,
 )
 from publitrac_async.bulk.errors import StateStoreInUse
+from publitrac_async.bulk.sources.file import STANDARD_INPUT
 from publitrac_async.bulk.sources.files import Files
 from publitrac_async.cli import hosts
 from publitrac_async.cli.console import tell
@@ -93,17 +94,18 @@ class SyncOptions(SinkOptions):
 
 
 def _matches(path: Path) -> list[Path]:
-    """Return the files that a pattern matches, for shells that leave this to programs.
+    """Return the files that a path names, or a pattern that the shell has left.
 
     Raises:
-        SourceError: no file matches.
+        CommandError: there is no such file.
     """
-    if not any(character in str(path) for character in "*?[") or path.exists():
+    if path == STANDARD_INPUT or (path.exists() and not path.is_dir()):
         return [path]
-    pattern = path.relative_to(path.anchor)
-    found = sorted(Path(path.anchor).glob(str(pattern)))
+    found = [
+        each for each in sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor)))) if each.is_file()
+    ]
     if not found:
-        raise SourceError(f"no file matches {path}")
+        raise CommandError(f"{path} is a folder" if path.is_dir() else f"{path} does not exist")
     return found
 
 
@@ -113,10 +115,10 @@ async def run_sync(options: SyncOptions) -> int:
     Returns:
         The exit status.
     """
-    told = False
+    source, told = options.open_source(), False
     while True:
         try:
-            return await _run_sync(options)
+            return await _run_sync(options, source)
         except StateStoreInUse as error:
             if not options.wait:
                 raise
@@ -126,7 +128,7 @@ async def run_sync(options: SyncOptions) -> int:
         await asyncio.sleep(_WAIT)
 
 
-async def _run_sync(options: SyncOptions) -> int:
+async def _run_sync(options: SyncOptions, source: FileSource) -> int:
     distributed = options.executor == "docket"
     if distributed and options.sandbox:
         raise CommandError(
@@ -153,7 +155,7 @@ async def _run_sync(options: SyncOptions) -> int:
         await stack.enter_async_context(signals_go_to(shutdown))
         with display_for(as_json=options.as_json) as display:
             report = await sync_leads(
-                options.open_source(),
+                source,
                 sink,
                 mapping=options.load_mapping(),
                 strict=options.strict,

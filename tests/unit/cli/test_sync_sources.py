@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from publitrac_async.bulk import SourceError
 from publitrac_async.cli.commands import commands
+from publitrac_async.cli.exits import CommandError
 
 
 def events(*arguments: object, stdin: str | None = None) -> list[dict[str, Any]]:
@@ -32,8 +33,11 @@ def test_a_pattern_that_the_shell_left_is_several_files(folder: Path) -> None:
     assert [each["lines"] for each in found if each["event"] == "problem"] == [["one.csv:3", "two.csv:3"]]
     assert [each["column"] for each in found if each["event"] == "column"] == ["email", "city", "company"]
     assert found[-1] == {"event": "dry run", "rows": 4, "sendable": 2, "rejected": 2}
-    with pytest.raises(SourceError, match="no file matches"):
-        events(folder / "*.tsv", "--dry-run")
+    for missing in ("*.tsv", "three.csv"):
+        with pytest.raises(CommandError, match="does not exist"):
+            events(folder / missing, "--dry-run")
+    with pytest.raises(CommandError, match="is a folder"):
+        events(folder, "--dry-run")
 
 
 def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tmp_path: Path) -> None:
