@@ -20,6 +20,8 @@ TWO_IN_DEVELOPMENT_MODE = ("--dist", "load", "--tx", "2*popen//python=python -X 
 
 #: Tests whose result depends on the version of Python: event loop, sockets, types, parsers.
 VERSION_DEPENDENT = ("tests/unit", "tests/integration/transport", "tests/samples")
+#: Those that depend on it most: event loop, sockets, TLS.
+TRANSPORT = ("tests/unit/transport", "tests/integration/transport")
 
 nox.options.reuse_venv = "yes"
 nox.options.error_on_missing_interpreters = False
@@ -76,24 +78,28 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """The test suite: whole where it begins and ends, and between what depends on the version of Python.
+    """The test suite: whole on the oldest Python, elsewhere what depends on the version.
 
-    The oldest Python also runs the slow tests, with coverage of the others. Those between the oldest and the
-    newest run in development mode.
+    The newest Python runs in development mode. Those between run the tests of the transport.
     """
-    oldest, newest = session.python == PYTHONS[0], session.python == PYTHONS[-1]
     session.install("-e", ".[all]", *_group("test"))
     quick = ("-m", "not slow", "--ignore=tests/packaging")
     if session.posargs:
         session.run("python", "-X", "dev", "-m", "pytest", "-q", *session.posargs)
-    elif oldest:
-        session.run("pytest", "-q", *TWO_AT_ONCE, *quick, "--cov", "--cov-report=")
-        session.run("pytest", "-q", *TWO_AT_ONCE, "-m", "slow", "--ignore=tests/packaging")
-        session.run("coverage", "report")
-    elif newest:
+    elif session.python == PYTHONS[0]:
         session.run("pytest", "-q", *TWO_AT_ONCE, *quick)
-    else:
+        session.run("pytest", "-q", *TWO_AT_ONCE, "-m", "slow", "--ignore=tests/packaging")
+    elif session.python == PYTHONS[-1]:
         session.run("pytest", "-q", *TWO_IN_DEVELOPMENT_MODE, *quick, *VERSION_DEPENDENT)
+    else:
+        session.run("pytest", "-q", *TWO_AT_ONCE, *quick, *TRANSPORT)
+
+
+@nox.session(default=False)
+def coverage(session: nox.Session) -> None:
+    """Coverage of the quick tests, branches included."""
+    session.install("-e", ".[all]", *_group("test"))
+    session.run("pytest", "-q", *TWO_AT_ONCE, "-m", "not slow", "--ignore=tests/packaging", "--cov")
 
 
 @nox.session(default=False)

@@ -43,7 +43,7 @@ async def store_by_v2_and_read_by_v1(notes: str, custom: str) -> tuple[dict[str,
         return lead, ET.fromstring(answer.content)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(notes=TEXT, custom=TEXT)
 def test_text(notes, custom):
     stored, answer = asyncio.run(store_by_v2_and_read_by_v1(notes, custom))
@@ -53,7 +53,7 @@ def test_text(notes, custom):
     assert answer.findtext("leads/lead/c") == NOT_XML.sub("", custom)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(document=st.binary(max_size=80) | TEXT.map(lambda text: f"<request>{text}</request>".encode()))
 def test_xml_is_read_as_the_standard_library_reads_it(document):
     try:

@@ -222,7 +222,7 @@ async def test_pages_read_before_items_moved_are_read_again() -> None:
     seed=st.integers(0, 1000),
     most=st.sampled_from([0, 1, 3, 100]),
 )
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_items_that_stay_are_always_found(
     count: int, size: int, changes: list[tuple[float, int, str]], seed: int, most: int
 ) -> None:

@@ -340,7 +340,7 @@ xml_text = st.text(
 pieces = st.sampled_from(["=", "'", "+", "-", "@", "\r", "\n", '"', ",", ";", "<", "&", "_x000D_", "_x", "1"])
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(xml_text | st.lists(pieces, min_size=1).map("".join), min_size=1, max_size=5))
 @example(texts=["<r>x</r>", "'", "=1", " ", "\r\n"])
 def test_every_text_comes_back_from_the_file(tmp_path: Path, texts: list[str]) -> None:

@@ -37,10 +37,10 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="needs fork and SIGKILL"),
 ]
 
-LEADS = 20_000
-FEWER = 6000
-KILLS = 32
-LOCAL_KILLS = 20
+LEADS = 8000
+FEWER = 4000
+KILLS = 16
+LOCAL_KILLS = 12
 CALLS = 4
 CHUNKS = 2
 #: Seconds after which the chunks of a killed worker go to another one.
@@ -247,7 +247,7 @@ async def test_processes_that_take_over_a_local_run(redis: Server, tmp_path: Pat
             workers.start()
         for _ in range(LOCAL_KILLS):
             # Kill by progress, not by time: on a busy machine a process would die before its first call.
-            await grown(journal, journal.stat().st_size + chance.randint(1, 20_000))
+            await grown(journal, journal.stat().st_size + chance.randint(1, 12_000))
             workers.kill(chance.choice(workers.running))
             workers.start()
         for number in [*workers.running]:

@@ -84,7 +84,7 @@ def reference_reading(data: bytes, encoding: str) -> list[tuple[int, list[str]]]
     return found[1:]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     data=tables(),
     size=st.integers(1, 7),
@@ -119,7 +119,7 @@ def not_in(encoding: str) -> str:
     return f"not {name}: declare the file's encoding{hint}"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     content=st.lists(
         st.sampled_from(

@@ -64,7 +64,7 @@ async def test_another_1003_is_not_taken_for_too_many() -> None:
     assert len(service.sent) == 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.integers(0, 700), min_size=1, max_size=8),
     st.integers(0, 100),

@@ -35,7 +35,7 @@ async def depart(shared: SharedFile, log: list[float], number: int = 1) -> None:
     burst=st.integers(1, 40),
     stalls=st.lists(st.floats(0, 0.3), max_size=20),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_no_second_holds_more_whatever_the_processes_do(
     tmp_path_factory: pytest.TempPathFactory, delays: list[float], burst: int, stalls: list[float]
 ) -> None:

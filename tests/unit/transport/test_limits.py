@@ -44,7 +44,7 @@ async def depart(limiter: RateLimiter, log: list[float], delay: float = 0) -> No
     cancelled=st.sets(st.integers(0, 149)),
     pauses=st.lists(st.tuples(st.floats(0, 5), st.floats(0, 3)), max_size=3),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @pytest.mark.fault("F35")
 def test_no_window_holds_more_whatever_the_arrivals(
     gaps: list[float], cancelled: set[int], pauses: list[tuple[float, float]]
