@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import copy
 import functools
 import itertools
 import os
@@ -36,12 +38,17 @@ class Database:
     A write is on the disk when it returns. Writes are committed together while another commit is under way,
     so many calls in flight cost few waits for the disk.
 
+    Every failure is a `StateStoreError` that names its kind, whatever the type of the exception. A caller
+    that waits for a commit always gets a result.
+
     Args:
         path: path of the file, created if missing. ``None``: a temporary file that ends with the process.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
+        #: Subject of error texts.
+        self._subject = "the temporary file of the run" if path is None else "the state store"
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="publitrac-sqlite")
         self._connection: sqlite3.Connection | None = None
         self._waiting: dict[Writer, list[Any]] = {}
@@ -91,10 +98,12 @@ class Database:
     async def aclose(self) -> None:
         """Commit queued items and close the file."""
         while self._committer is not None:
-            await asyncio.shield(self._committer)
+            await asyncio.wait([self._committer])
         try:
             if self._connection is not None:
-                await self._run(self._connection.close)
+                # All commits are on the disk already.
+                with contextlib.suppress(StateStoreError):
+                    await self._run(self._connection.close)
         finally:
             self._connection = None
             self._thread.shutdown(wait=False)
@@ -105,34 +114,55 @@ class Database:
         return self._connection
 
     async def _run(self, work: Callable[[], T]) -> T:
+        """Run `work` in the thread; raise `StateStoreError` for whatever it raises."""
         failure: StateStoreError
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-        except sqlite3.Error as error:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._thread, functools.partial(self._contain, work)
+            )
+        except StateStoreError as error:
+            failure = error.with_traceback(None)
+        except Exception as error:  # noqa: BLE001  (no thread is left, or the executor was shut down)
             failure = self._explain(error)
+        # Raised out here, without the context; what the statements hold is personal data.
+        del work
+        raise failure
+
+    def _contain(self, work: Callable[[], T]) -> T:
+        failure: StateStoreError
+        try:
+            return work()
+        except BaseException as error:  # noqa: BLE001  (a KeyboardInterrupt from here would end the event loop)
+            failure = self._explain(error)
+        del work
         raise failure
 
     async def _commit_waiting(self) -> None:
+        futures: list[asyncio.Future[Any]] = []
         try:
             while self._waiting:
-                waiting, self._waiting = self._waiting, {}
+                commit = functools.partial(self._commit, self._waiting)
+                self._waiting = {}
                 futures, self._futures = self._futures, []
-                failure: BaseException | None = None
+                failure: StateStoreError | None = None
                 try:
-                    await self._run(functools.partial(self._commit, waiting))
-                except BaseException as error:
-                    failure = error
-                    if not isinstance(error, StateStoreError):
-                        raise
-                finally:
-                    for future in futures:
-                        _resolve(future, failure)
+                    await self._run(commit)
+                except StateStoreError as error:
+                    failure = error.with_traceback(None)
+                for future in futures:
+                    _resolve(future, failure)
         finally:
             self._committer = None
+            # Nothing is left here, unless the event loop is closing.
+            for future in (*futures, *self._futures):
+                _resolve(future, StateStoreError(f"{self._subject} was closed before the commit"))
+            self._waiting, self._futures = {}, []
 
     def _commit(self, waiting: Mapping[Writer, list[Any]]) -> None:
         connection = self._connected
         statements = [statement for writer, items in waiting.items() for statement in writer(items)]
+        if connection.in_transaction:  # The last ROLLBACK failed.
+            connection.execute("ROLLBACK")
         connection.execute("BEGIN IMMEDIATE")
         try:
             for sql, parameters in statements:
@@ -140,7 +170,9 @@ class Database:
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
-                connection.execute("ROLLBACK")
+                # The first error tells more than one of ROLLBACK.
+                with contextlib.suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
             raise
 
     def _open(self, layout: str) -> None:
@@ -176,34 +208,47 @@ class Database:
         if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise sqlite3.DatabaseError("malformed")
 
-    def _explain(self, error: sqlite3.Error) -> StateStoreError:
+    def _explain(self, error: BaseException) -> StateStoreError:
+        if isinstance(error, StateStoreError):
+            return error.with_traceback(None)
+        kind, subject = type(error).__name__, self._subject
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in _IN_USE:
             return StateStoreInUse("another process is using the state store: wait until its run ends")
         if code in _FULL:
             return StateStoreError(
-                "the state store cannot be written: the disk is full or failing", retryable=True
+                f"{subject} cannot be written: the disk is full or failing", retryable=True
             )
         if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
             return StateStoreError(
-                "the state store cannot be opened for writing: check its folder and permissions"
+                f"{subject} cannot be opened for writing: check its folder and permissions"
             )
-        return StateStoreError(
-            f"the state store is damaged ({type(error).__name__}): move it away; then every row is sent again"
-        )
+        # sqlite3 fails to decode its own messages where a letter of the schema is damaged.
+        if isinstance(error, sqlite3.Error | UnicodeDecodeError):
+            return damaged(kind)
+        # Among them MemoryError, KeyboardInterrupt, and a thread that cannot start.
+        return StateStoreError(f"{subject} failed ({kind}): run it again", retryable=True)
+
+
+def damaged(kind: str) -> StateStoreError:
+    """Return the error of a file whose content makes no sense.
+
+    Args:
+        kind: name of the exception that it caused.
+    """
+    return StateStoreError(f"the state store is damaged ({kind}): move it away; then every row is sent again")
 
 
 def _statements(items: list[Sequence[Statement]]) -> Iterable[Statement]:
     return itertools.chain.from_iterable(items)
 
 
-def _resolve(future: asyncio.Future[Any], failure: BaseException | None) -> None:
+def _resolve(future: asyncio.Future[Any], failure: StateStoreError | None) -> None:
     if future.done():
         return
     if failure is None:
         future.set_result(True)
     else:
-        future.set_exception(
-            failure if isinstance(failure, StateStoreError) else StateStoreError("the run was ended")
-        )
+        # One for each caller: an exception collects the frames of those that raise it.
+        future.set_exception(copy.copy(failure))
         future.exception()  # A caller that does not await it gets the error from its next write.

@@ -12,7 +12,7 @@ from typing import Any, Final
 from publitrac_async.bulk.errors import StateStoreError
 from publitrac_async.bulk.rows import Outcome, State
 from publitrac_async.bulk.state.base import Entry, UnknownRow
-from publitrac_async.bulk.state.database import Database, Statement
+from publitrac_async.bulk.state.database import Database, Statement, damaged
 
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS main.facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS main.leads (
     changed_at TEXT           -- UTC
 ) WITHOUT ROWID
 """
+_STATES: Final = frozenset(State)
 _LOOKUP: Final = (
     "SELECT leads.key, state, kind, error, code, content_hash, acked_hash FROM json_each(?) AS wanted"
     " JOIN main.leads ON leads.key = wanted.value"
@@ -102,12 +103,8 @@ class SqliteStateStore:
 
     async def lookup(self, keys: Sequence[str]) -> list[Entry | None]:
         """Return the entries of leads; see `StateStore.lookup`."""
-        found = {
-            key: Entry(Outcome(State(state), kind, error, code), content_hash, acked_hash)
-            for key, state, kind, error, code, content_hash, acked_hash in await self._database.read(
-                _LOOKUP, (json.dumps(keys),)
-            )
-        }
+        rows = await self._database.read(_LOOKUP, (json.dumps(keys),))
+        found = {key: _entry(values) for key, *values in rows}
         return [found.get(key) for key in keys]
 
     async def plan(self, leads: Sequence[tuple[str, bytes]]) -> None:
@@ -137,6 +134,13 @@ class SqliteStateStore:
 
     async def _facts(self) -> dict[str, str]:
         return {str(name): str(value) for name, value in await self._database.read("SELECT * FROM facts")}
+
+
+def _entry(values: Sequence[Any]) -> Entry:
+    state, kind, error, code, content_hash, acked_hash = values
+    if state not in _STATES:
+        raise damaged("unknown state")
+    return Entry(Outcome(State(state), kind, error, code), content_hash, acked_hash)
 
 
 def _begins(calls: list[Sequence[str]]) -> Iterable[Statement]:
