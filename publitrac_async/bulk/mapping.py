@@ -121,9 +121,14 @@ class ColumnMapping:
             raise MappingError(f"cannot read {path.name}: {error.strerror}") from None
         except UnicodeDecodeError:
             raise MappingError(f"{path.name} is not UTF-8: save it in this encoding") from None
-        except (tomllib.TOMLDecodeError, RecursionError) as error:
-            reason = str(error) if isinstance(error, tomllib.TOMLDecodeError) else "nested too deeply"
-            raise MappingError(f"{path.name} is not TOML: {reason}") from None
+        except tomllib.TOMLDecodeError as error:
+            raise MappingError(f"{path.name} is not TOML: {error}") from None
+        except RecursionError:
+            raise MappingError(f"{path.name} is not TOML: nested too deeply") from None
+        except ValueError:  # From `int`, or a path with a NUL.
+            raise MappingError(
+                f"cannot read {path.name}: a number is too long, or the path is none"
+            ) from None
         return cls.from_dict(content)
 
     @classmethod

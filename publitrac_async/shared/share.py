@@ -10,7 +10,7 @@ from publitrac_async.config import CALLS_PER_SECOND
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.transport.auth import TokenStore
 from publitrac_async.transport.limits import RateLimiter
-from publitrac_async.transport.secret import Secret
+from publitrac_async.transport.secret import Secret, seal
 
 _FILE: Final = "file:"
 _REDIS: Final = ("redis://", "rediss://", "unix://", "redis+", "rediss+")
@@ -55,23 +55,37 @@ def share(
     Raises:
         ConfigurationError: the location cannot be used.
     """
-    # Bound to no name: tracebacks may be recorded with the locals of their frames, a URL may hold a password.
-    hidden = location if isinstance(location, Secret) else Secret(location, "shared")
-    del location
+    owner, hidden = seal(account, "account"), seal(location, "shared")
+    # Recorded tracebacks hold the locals of frames, and a URL may hold a password.
+    del account, location
+    for each in (owner, hidden):
+        if isinstance(each, ConfigurationError):
+            raise each
+    assert isinstance(owner, Secret)
+    assert isinstance(hidden, Secret)
     if hidden.reveal().startswith(_FILE):
         from publitrac_async.shared.file import SharedFile  # noqa: PLC0415  (not needed by those who share nothing)
 
-        return SharedFile(_path(hidden), account=account, rate_limit=rate_limit, per=per)
+        return SharedFile(_path(hidden), account=owner, rate_limit=rate_limit, per=per)
     if hidden.reveal().startswith(_REDIS):
         from publitrac_async.shared.redis.backend import SharedRedis  # noqa: PLC0415  (an extra)
 
-        return SharedRedis(hidden, account, rate_limit=rate_limit, per=per)  # pyright: ignore[reportReturnType]  (checked by mypy)
+        return SharedRedis(hidden, owner, rate_limit=rate_limit, per=per)  # pyright: ignore[reportReturnType]  (checked by mypy)
     raise ConfigurationError("shared must be file:, file:/PATH, or the URL of a Redis")
 
 
 def _path(location: Secret) -> Path | None:
     """Return the path of a file URL, ``None`` for the default."""
-    parts = urllib.parse.urlsplit(location.reveal())
-    if parts.netloc not in ("", "localhost") or parts.query or parts.fragment:
+    try:
+        parts = urllib.parse.urlsplit(location.reveal())
+    except ValueError:
+        parts = None
+    if (
+        parts is None
+        or parts.netloc not in ("", "localhost")
+        or parts.query
+        or parts.fragment
+        or "%00" in parts.path
+    ):
         raise ConfigurationError("a shared file is named file:/PATH, without a host or options")
     return Path(urllib.parse.unquote(parts.path)) if parts.path else None

@@ -96,7 +96,7 @@ class FileRateLimiter:
             if header.paused_until > now:
                 return header.paused_until - now
             if self._slot is None:
-                if header.next_slot > now + _SLOTS_AHEAD * self._interval:
+                if not (header.next_slot <= now + _SLOTS_AHEAD * self._interval):  # NaN, too.
                     header.next_slot = 0.0
                 self._slot = max(header.next_slot, now - self._catch_up)
                 header.next_slot = self._slot + self._interval

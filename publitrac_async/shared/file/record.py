@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import math
 import os
 import stat
 import struct
@@ -42,6 +43,9 @@ _SIZE: Final = 16384
 #: Seconds. Other processes hold the lock for microseconds; one that is stopped meanwhile may hold it longer.
 _LOCK_PATIENCE: Final = 5.0
 _LOCK_POLL: Final = 0.001
+_DAMAGED: Final = "the shared file was damaged: delete it"
+#: A damaged number of departures may be the largest that the file can hold.
+_MOST_DEPARTED: Final = 2**60
 #: Seconds. A later pause is left over from another boot, where the system does not tell boots apart.
 _LONGEST_PAUSE: Final = 3600.0
 
@@ -116,7 +120,11 @@ class Record:
 
     def departure(self, number: int) -> float:
         """Return the time of a departure. Call it with the lock held."""
-        (moment,) = _TIME.unpack(os.pread(self._fd, _TIME.size, _position(number)))
+        (moment,) = _TIME.unpack(self._pread(_TIME.size, _position(number)))
+        if not math.isfinite(moment):
+            # Damaged: as if a call had left now.
+            moment = self.clock()
+            self.note_departure(number, moment)
         return float(moment)
 
     def note_departure(self, number: int, moment: float) -> None:
@@ -131,14 +139,20 @@ class Record:
 
     def read_token(self) -> tuple[bytes, float, float] | None:
         """Return value, life in seconds and end of the token. Call it with the lock held."""
-        length, life, end = _TOKEN.unpack(os.pread(self._fd, _TOKEN.size, _TOKEN_AT))
-        if not length:
+        length, life, end = _TOKEN.unpack(self._pread(_TOKEN.size, _TOKEN_AT))
+        if not 0 < length <= _SIZE - _TOKEN_AT - _TOKEN.size:
             return None
-        return os.pread(self._fd, length, _TOKEN_AT + _TOKEN.size), life, end
+        return self._pread(length, _TOKEN_AT + _TOKEN.size), life, end
 
     def write_token(self, value: bytes, life: float, end: float) -> None:
         """Write the token, or an empty value. Call it with the lock held."""
         os.pwrite(self._fd, _TOKEN.pack(len(value), life, end) + value, _TOKEN_AT)
+
+    def _pread(self, length: int, at: int) -> bytes:
+        content = os.pread(self._fd, length, at)
+        if len(content) != length:
+            raise LimiterUnavailable(_DAMAGED)
+        return content
 
     def close(self) -> None:
         """Close the file. It opens again when it is used."""
@@ -243,12 +257,13 @@ class Record:
     def _read(self) -> Header:
         content = os.pread(self._fd, _IDENTITY.size + _FIELDS.size, 0)
         if len(content) != _IDENTITY.size + _FIELDS.size or content[:8] != _MAGIC:
-            raise LimiterUnavailable("the shared file was damaged: delete it")
+            raise LimiterUnavailable(_DAMAGED)
         if _IDENTITY.unpack_from(content)[1] != self._boot:
             # This process has seen the file with its own boot.
             raise LimiterUnavailable("another machine writes to the shared file: use Redis")
         header = Header(*_FIELDS.unpack_from(content, _IDENTITY.size))
-        if header.paused_until > self.clock() + _LONGEST_PAUSE:
+        header.departed %= _MOST_DEPARTED
+        if not (header.paused_until <= self.clock() + _LONGEST_PAUSE):  # NaN, too.
             header.paused_until = 0.0
         return header
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import math
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
+from publitrac_async.errors import ConfigurationError
 from publitrac_async.shared.file.record import Record
 from publitrac_async.transport.auth import Token
 from publitrac_async.transport.secret import Secret
+
+logger: Final = logging.getLogger("publitrac_async.shared")
 
 #: Seconds after which another process may request a token, if the one that began was killed.
 _LEASE: Final = 10.0
@@ -37,10 +42,15 @@ class FileTokenStore:
         if found is None:
             return None
         value, life, end = found
-        # An end that is further away than a life is left over from another boot.
-        if not self._clock() < end <= self._clock() + life:
+        # An end that is further away than a life is left over from another boot. NaN compares as damaged.
+        if not (self._clock() < end <= self._clock() + life and life < math.inf):
             return None
-        return Token(value=Secret(value.decode(), "token", header=True), ttl=life, expires_at=end)
+        try:
+            return Token(value=Secret(value.decode(), "token", header=True), ttl=life, expires_at=end)
+        except (ValueError, ConfigurationError):
+            # The next token request replaces it for all processes.
+            logger.warning("the shared token in %s is damaged: a new one is requested", self._record.path)
+        return None
 
     async def save(self, token: Token) -> None:
         """Keep `token` as the current one."""

@@ -5,6 +5,7 @@ Besides `publitrac_async.shared.redis.connection`, no other file imports redis-p
 
 from __future__ import annotations
 
+import math
 import urllib.parse
 from typing import Any, Final
 
@@ -20,6 +21,15 @@ from publitrac_async.transport.secret import Secret
 
 _SENTINEL: Final = ("redis+sentinel://", "rediss+sentinel://")
 _SENTINEL_PORT: Final = 26379
+#: Options of URLs; others are objects, for programs.
+_OPTIONS: Final = frozenset(
+    {
+        *("client_name", "db", "decode_responses", "health_check_interval"),
+        *("lib_name", "lib_version", "max_connections", "password", "protocol", "retry_on_timeout"),
+        *("sentinel_password", "sentinel_username", "socket_connect_timeout", "socket_keepalive"),
+        *("socket_read_size", "socket_timeout", "timeout", "username"),
+    }
+)
 _CLUSTER: Final = ("redis+cluster://", "rediss+cluster://")
 
 
@@ -36,6 +46,8 @@ def client_for(url: Secret, *, timeout: float, connect_timeout: float) -> Redis 
     """
     if url.reveal().startswith(_CLUSTER):
         return ConfigurationError("a Redis Cluster is not supported: name a Redis without cluster mode")
+    if not _has_known_options(url):  # An unknown one may be a part of the password: it is not quoted.
+        return ConfigurationError(f"url has an unknown option; known: ssl_..., {', '.join(sorted(_OPTIONS))}")
     options: dict[str, Any] = {
         "socket_timeout": timeout,
         "socket_connect_timeout": connect_timeout,
@@ -48,13 +60,24 @@ def client_for(url: Secret, *, timeout: float, connect_timeout: float) -> Redis 
             client = _master(url, options)
         else:
             client = Redis.from_url(url.reveal(), **options)
-    except (ValueError, TypeError, AttributeError):  # The text may quote a part of the password.
+        # Without a connection, to find options that redis-py would only find in each call.
+        client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
+        settings = client.connection_pool.connection_kwargs
+        usable = all(0 < settings[name] < math.inf for name in ("socket_timeout", "socket_connect_timeout"))
+    except Exception:  # noqa: BLE001  (whatever redis-py makes of it; the text may quote a part of the password)
+        usable = False
+    if not usable:
         return ConfigurationError(
             "url must be redis://, rediss://, unix:// or redis+sentinel://HOST/SERVICE, as redis-py reads it"
         )
     # Hashes are bytes, so responses are never decoded, whatever the URL says.
     client.connection_pool.connection_kwargs.pop("decode_responses", None)
     return client
+
+
+def _has_known_options(url: Secret) -> bool:
+    names = urllib.parse.parse_qs(url.reveal().partition("?")[2], keep_blank_values=True)
+    return all(name in _OPTIONS or name.startswith("ssl_") for name in names)
 
 
 def _master(url: Secret, options: dict[str, Any]) -> Redis:

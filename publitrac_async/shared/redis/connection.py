@@ -7,6 +7,7 @@ import functools
 import hashlib
 import logging
 import math
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias, TypeVar
@@ -30,8 +31,6 @@ RETRY_AFTER: Final = 1.0
 #: two.
 DISK_TIMEOUT: Final = 5.0
 
-_FAILURES: Final = (RedisError, OSError)
-
 CLUSTER: Final = "it is a node of a Redis Cluster, which is not supported: name a Redis without cluster mode"
 #: Errors of redis-py that waiting does not cure, and their meaning.
 _REFUSALS: Final = {
@@ -40,6 +39,9 @@ _REFUSALS: Final = {
     "MovedError": CLUSTER,
     "NoPermissionError": "its user lacks rights: `publitrac-async doctor` names them",
 }
+
+#: Errors of commands and scripts that meet a value of another kind.
+_DAMAGE: Final = re.compile(r"WRONGTYPE|is not an integer|(?<!@)user_script:\d+: ")
 
 Argument: TypeAlias = "str | bytes | memoryview | float"
 
@@ -50,6 +52,10 @@ class NotOnDisk(RedisError):
 
 class Unavailable(Exception):
     """Redis did not respond. The argument names the error, whose own text may show the server's address."""
+
+
+class Damaged(Unavailable):
+    """Redis responded: the value of a key is of another kind than this package writes."""
 
 
 class Connection:
@@ -137,10 +143,7 @@ class Connection:
         """
         if on_disk:
             return await self._ask(functools.partial(self._run_on_disk, script, keys, arguments))
-        registered = self._scripts.get(script)
-        if registered is None:
-            registered = self._scripts[script] = self._client.register_script(script)
-        return await self._ask(functools.partial(registered, keys=keys, args=arguments))
+        return await self._ask(functools.partial(self._run_registered, script, keys, arguments))
 
     async def supports_waiting_for_disk(self) -> bool:
         """Return True if the server has an append-only file and WAITAOF (Redis 7.2).
@@ -203,8 +206,14 @@ class Connection:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        with contextlib.suppress(*_FAILURES):
+        with contextlib.suppress(RedisError, OSError):
             await self._client.aclose()
+
+    async def _run_registered(self, script: str, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+        registered = self._scripts.get(script)
+        if registered is None:
+            registered = self._scripts[script] = self._client.register_script(script)
+        return await registered(keys=keys, args=arguments)
 
     async def _run_on_disk(self, script: str, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
         # WAITAOF concerns the writes of its own connection, so script and WAITAOF travel together. A
@@ -219,16 +228,21 @@ class Connection:
         return response
 
     async def _ask(self, question: Callable[[], Awaitable[T]]) -> T:
+        failure: Unavailable | None = None
         if self._clock() >= self._ask_at:
             try:
                 response = await question()
-            except _FAILURES as error:
-                self._failed(_kind(error))
+            except Exception as error:  # noqa: BLE001  (whatever redis-py makes of a server that is no Redis)
+                if isinstance(error, ResponseError) and _DAMAGE.search(str(error)):
+                    self._responded()
+                    failure = Damaged("damaged value")
+                else:
+                    self._failed(_kind(error))
             else:
                 self._responded()
                 return response
         # Raised out here, without the context whose frames hold keys, tokens and passwords.
-        raise Unavailable(self._failure)
+        raise failure or Unavailable(self._failure)
 
     def _responded(self) -> None:
         self._has_responded = True

@@ -14,7 +14,13 @@ from typing import Final, cast
 
 from publitrac_async.config import Rate
 from publitrac_async.errors import ConfigurationError, LimiterUnavailable
-from publitrac_async.shared.redis.connection import RESPONSE_TIMEOUT, RETRY_AFTER, Connection, Unavailable
+from publitrac_async.shared.redis.connection import (
+    RESPONSE_TIMEOUT,
+    RETRY_AFTER,
+    Connection,
+    Damaged,
+    Unavailable,
+)
 from publitrac_async.shared.redis.server_clock import ServerClock
 from publitrac_async.transport.limits import RateLimiter
 
@@ -56,7 +62,7 @@ end
 local absurd = now + math.max(10 * horizon, 100 * interval)
 -- Without a memory, or by a clock that was set back, other processes may hold reservations up to the horizon.
 local slot = tonumber(redis.call('GET', KEYS[1]))
-if not slot or slot > absurd then
+if not (slot and slot <= absurd) then
   slot = now + horizon + math.min(interval, 50000)
 end
 known = tonumber(known)
@@ -142,6 +148,7 @@ class RedisRateLimiter:
         self._requests: set[asyncio.Task[None]] = set()
         self._response = asyncio.Event()
         self._failure = ""
+        self._damaged = False
         self._lock = asyncio.Lock()
         self._paused_until = -math.inf
         self._local_outage = 0
@@ -235,7 +242,7 @@ class RedisRateLimiter:
             while await self._has_to_ask(wanted):
                 pass
         except Unavailable as error:
-            self._failure = str(error)
+            self._failure, self._damaged = str(error), isinstance(error, Damaged)
             if self._local is not None:
                 self._slots.clear()
         finally:
@@ -296,6 +303,11 @@ class RedisRateLimiter:
     async def _do_without(self, kind: str) -> None:
         if self._connection.refusal:
             raise ConfigurationError(f"the Redis that shares the rate limit: {self._connection.refusal}")
+        if self._damaged:
+            raise ConfigurationError(
+                "the Redis that shares the rate limit: another program wrote to its keys; delete "
+                + ", ".join(self._keys)
+            )
         if self._local is None:
             raise LimiterUnavailable(
                 f"the shared rate limiter in Redis is unreachable ({kind})", retry_after=RETRY_AFTER

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import math
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
-from publitrac_async.shared.redis.connection import Connection, Unavailable
+from publitrac_async.errors import ConfigurationError
+from publitrac_async.shared.redis.connection import Connection, Damaged, Unavailable
 from publitrac_async.transport.auth import MemoryTokenStore, Token
 from publitrac_async.transport.secret import Secret
 
 #: Seconds after which the lock of a killed process opens, and that other processes wait at most.
 _LOCK_LIFE: Final = 10.0
 _LOCK_POLL: Final = 0.05
+#: Seconds that Redis keeps a token at most.
+_LONGEST_LIFE: Final = 30 * 24 * 3600.0
+_LIFE_TOLERANCE: Final = 1.0
+
+logger: Final = logging.getLogger("publitrac_async.shared")
 
 _LOAD: Final = "return {redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1])}"
 #: Prolongs the life of the token that was used, and never shortens it.
@@ -55,16 +62,20 @@ class RedisTokenStore:
     async def load(self) -> Token | None:
         """Return the current token, ``None`` if there is none."""
         asked = self._clock()
+        stored: bytes | None = None
+        life = 0
+        damaged = False
         try:
             stored, life = await self._connection.run(_LOAD, (self._key,))
+        except Damaged:
+            damaged = True
         except Unavailable:
             return await self._memory.load()
-        if stored is None or life <= 0:
+        token = None if stored is None or life <= 0 else _read(stored, asked + life / 1000, life / 1000)
+        if token is None:
+            if damaged or (stored is not None and life != 0):
+                await self._drop_damaged(stored)
             return None
-        ttl, _, value = stored.decode().partition(" ")
-        token = Token(
-            value=Secret(value, "token", header=True), ttl=float(ttl), expires_at=asked + life / 1000
-        )
         if self._refused is not None and self._refused.value == token.value:
             await self.discard(token)
             return None
@@ -98,6 +109,19 @@ class RedisTokenStore:
         else:
             self._refused = None
 
+    async def _drop_damaged(self, stored: bytes | None) -> None:
+        """Delete a value that is no token, unless it was replaced meanwhile.
+
+        Args:
+            stored: the value, ``None`` if it is not even text.
+        """
+        logger.warning("the shared token in Redis is damaged: a new one is requested")
+        with contextlib.suppress(Unavailable):
+            if stored is None:
+                await self._connection.command("DEL", self._key)
+            else:
+                await self._connection.run(_DELETE_IF_EQUAL, (self._key,), memoryview(stored))
+
     @contextlib.asynccontextmanager
     async def lock(self) -> AsyncIterator[None]:
         """Allow one token request at a time, over all processes. Without Redis, and after 10 s, allow all."""
@@ -123,10 +147,21 @@ class RedisTokenStore:
         return False
 
     def _milliseconds(self, expires_at: float) -> int:
-        return math.floor((expires_at - self._clock()) * 1000)
+        return math.floor(min(expires_at - self._clock(), _LONGEST_LIFE) * 1000)
 
     def __repr__(self) -> str:
         return f"RedisTokenStore({self._key})"
+
+
+def _read(stored: bytes, expires_at: float, life: float) -> Token | None:
+    """Return the token of a stored form, ``None`` if it is damaged."""
+    try:
+        ttl, _, value = stored.decode().partition(" ")
+        token = Token(value=Secret(value, "token", header=True), ttl=float(ttl), expires_at=expires_at)
+    except (ValueError, ConfigurationError):
+        return None
+    # Each use begins the life anew, so the rest of it is never longer. NaN compares as damaged.
+    return token if life - _LIFE_TOLERANCE <= token.ttl < math.inf else None
 
 
 def _written(token: Token) -> memoryview:

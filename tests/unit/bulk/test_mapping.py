@@ -138,3 +138,23 @@ async def test_a_mapping_that_does_not_fit_the_table_sends_nothing(table: Path, 
         ColumnMapping.load(tmp_path / "broken.toml")
     with pytest.raises(MappingError, match="cannot read"):
         ColumnMapping.load(tmp_path / "missing.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("a = " + "[" * 5000, "nested too deeply"),
+        ("a = " + "9" * 5000, "a number is too long"),
+        ("[" + ".".join("a" * 3000) + "]\nb = 1", "there is no table a"),
+    ],
+    ids=["deep", "long", "dotted"],
+)
+def test_a_file_that_no_parser_takes_is_named(tmp_path: Path, text: str, reason: str) -> None:
+    (tmp_path / "odd.toml").write_text(text)
+    with pytest.raises(MappingError, match=reason):
+        ColumnMapping.load(tmp_path / "odd.toml")
+
+
+def test_a_path_that_no_system_takes_is_named() -> None:
+    with pytest.raises(MappingError, match="cannot read"):
+        ColumnMapping.load("a\0b")

@@ -212,3 +212,18 @@ def test_any_rate_keeps_its_window(tmp_path: Path, rate_limit: int, per: float) 
         assert now() - begun < 2 * (per + 0.3)
 
     run_virtual(main())
+
+
+@virtual
+async def test_damaged_times_cost_a_wait_and_never_the_limit(tmp_path: Path) -> None:
+    shared = process(tmp_path / "limit", rate_limit=2, per=10.0)
+    for damage in (float("nan"), float("inf"), -float("inf")):
+        with (tmp_path / "limit").open("r+b") as file:
+            file.seek(record._IDENTITY.size)
+            file.write(record._FIELDS.pack(2**64 - 1, damage, damage, damage, b"12345678"))
+            file.seek(record._DEPARTURES_AT)
+            file.write(record._TIME.pack(damage) * record.DEPARTURES)
+        begun = now()
+        for _ in range(4):
+            await shared.limiter.acquire()
+        assert 10 < now() - begun < 40

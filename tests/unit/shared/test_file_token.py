@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from publitrac_async import Secret
+from publitrac_async import LimiterUnavailable, Secret
 from publitrac_async.shared.file import FileTokenStore, SharedFile, record
 from publitrac_async.transport.auth import Token
 from tests.support.clock import now, virtual
@@ -98,3 +98,38 @@ async def test_a_token_from_before_a_reboot_is_forgotten(
     monkeypatch.setattr(record, "boot", lambda: b"another boot".ljust(16))
     assert await store(tmp_path / "s").load() is None
     assert b"one" not in (tmp_path / "s").read_bytes()
+
+
+@virtual
+@pytest.mark.parametrize(
+    "stored",
+    [
+        record._TOKEN.pack(3, 900.0, 500.0) + b"\xff\xfe\xfd",
+        record._TOKEN.pack(3, 900.0, 500.0) + b"t\nk",
+        record._TOKEN.pack(5000, 900.0, 500.0) + b"x" * 5000,
+        record._TOKEN.pack(60000, 900.0, 500.0),
+        record._TOKEN.pack(3, float("nan"), 500.0) + b"tok",
+        record._TOKEN.pack(3, 900.0, float("nan")) + b"tok",
+        record._TOKEN.pack(3, float("inf"), float("inf")) + b"tok",
+        record._TOKEN.pack(3, -1.0, 500.0) + b"tok",
+    ],
+    ids=range(8),
+)
+async def test_a_damaged_token_is_replaced_for_all_processes(tmp_path: Path, stored: bytes) -> None:
+    ours, theirs = store(tmp_path / "s"), store(tmp_path / "s")
+    with (tmp_path / "s").open("r+b") as file:
+        file.seek(record._TOKEN_AT)
+        file.write(stored)
+    assert await ours.load() is None
+    await ours.discard(token("one"))
+    await ours.save(token("one"))
+    assert (found := await theirs.load()) is not None
+    assert found.value.reveal() == "one"
+
+
+@virtual
+async def test_a_file_that_was_cut_is_an_error_that_names_it(tmp_path: Path) -> None:
+    ours = store(tmp_path / "s")
+    (tmp_path / "s").write_bytes((tmp_path / "s").read_bytes()[: record._TOKEN_AT + 4])
+    with pytest.raises(LimiterUnavailable, match="shared file was damaged"):
+        await ours.load()

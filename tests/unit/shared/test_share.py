@@ -68,6 +68,8 @@ def test_the_default_folder_must_be_the_users(temporary: Path) -> None:
         ("file:/tmp/shared?mode=1", "without a host or options"),
         ("file:/there/is/no/such/folder", "folder of the shared file does not exist"),
         ("file:/dev/null", "not a plain file"),
+        ("file://[there", "without a host or options"),
+        ("file:/tmp/a%00b", "without a host or options"),
     ],
 )
 def test_a_place_that_cannot_work_is_refused(location: str, reason: str) -> None:

@@ -14,6 +14,10 @@ from publitrac_async.shared import SharedRedis
 from publitrac_async.shared.redis.connection import Connection
 from publitrac_async.shared.redis.tokens import RedisTokenStore
 
+UNUSABLE_OPTIONS = [
+    *("foo=1", "retry=1", "connection_class=x", "encoding=x", "encoder_class=x", "protocol=9", "db=x"),
+    *("socket_timeout=x", "socket_timeout=-1", "socket_timeout=nan", "max_connections=-1", "ssl_foo=1"),
+]
 URL = "redis://user:pass-word-1@127.0.0.1:6379/3"
 
 
@@ -24,6 +28,10 @@ URL = "redis://user:pass-word-1@127.0.0.1:6379/3"
         ("", {}),
         ("redis://user:pass-word-1/2@127.0.0.1:6379", {}),
         ("redis://:pass-word-1@127.0.0.1:no-port", {}),
+        *((f"{URL}?{option}", {}) for option in UNUSABLE_OPTIONS),
+        ("redis+sentinel://:pass-word-1@127.0.0.1/service?foo=1", {}),
+        ("redis://:a?pass-word-1@127.0.0.1", {}),
+        ("rediss://:pass-word-1@127.0.0.1?ssl_cert_reqs=x", {}),
         (URL, {"account": " "}),
         (URL, {"account": "the-\0key"}),
         (URL, {"rate_limit": 0}),

@@ -13,7 +13,7 @@ from attrs import frozen
 from publitrac_async.bulk.errors import StateStoreError
 from publitrac_async.bulk.rows import Outcome, State
 from publitrac_async.bulk.state.base import Entry
-from publitrac_async.bulk.state.redis.keys import StateKeys
+from publitrac_async.bulk.state.redis.keys import StateKeys, reading
 from publitrac_async.shared.redis.connection import Argument
 
 #: Maximum number of leads per script: it blocks Redis for some milliseconds.
@@ -84,13 +84,17 @@ class Entries:
     async def lookup(self, keys: Sequence[str]) -> list[Entry | None]:
         """Return the entries of leads."""
         hashes = list(map(self._hashed, keys))
-        return [_entry(found) if found else None async for _, found in self.lookup_hashes(hashes)]
+        found = [found async for _, found in self.lookup_hashes(hashes)]
+        with reading():
+            return [_entry(each) if each else None for each in found]
 
     async def lookup_hashes(self, hashes: Sequence[bytes]) -> AsyncIterator[tuple[bytes, Any]]:
         """Iterate over hashes and the raw entries of their leads, whose bytes are characters."""
         for batch in batches(hashes):
             response = await self._keys.run(self._lookup_script, *self._holder, *batch)
-            for pair in zip(batch, json.loads(response.decode("latin-1")), strict=True):
+            with reading():
+                pairs = list(zip(batch, json.loads(response.decode("latin-1")), strict=True))
+            for pair in pairs:
                 yield pair
 
     def begin(self, keys: Sequence[str]) -> asyncio.Future[bool]:
@@ -141,17 +145,23 @@ class Entries:
     async def _write(self, changes: Sequence[_Change]) -> None:
         arguments = [argument for change in changes for argument in change.arguments]
         failure = StateStoreError(_ENDED)
-        results: Sequence[int] | None = None
+        results: Sequence[int | None] = [None] * len(changes)
         try:
-            results = await self._keys.run(
+            response = await self._keys.run(
                 self._write_script, *self._holder, *arguments, on_disk=self._durable
             )
-            failure = StateStoreError(LOST if results is None else self._refused)
+            with reading():
+                results = [*map(int, response or ()), *results]
+            failure = StateStoreError(LOST if response is None else self._refused)
         except StateStoreError as error:
             failure = error
+        except Exception as error:  # noqa: BLE001  (whatever it is, callers wait for their futures)
+            failure = StateStoreError(
+                f"the state store in Redis failed ({type(error).__name__}): run it again"
+            )
         finally:
-            for index, change in enumerate(changes):
-                self._resolve(change, results[index] if results is not None else None, failure)
+            for change, result in zip(changes, results, strict=False):
+                self._resolve(change, result, failure)
 
     def _resolve(self, change: _Change, result: int | None, failure: StateStoreError) -> None:
         future = change.future

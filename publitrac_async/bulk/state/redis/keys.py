@@ -3,18 +3,47 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final, TypeVar
 
 from publitrac_async.bulk.errors import StateStoreError
 from publitrac_async.bulk.state.redis.scripts import KEYS
-from publitrac_async.shared.redis.connection import Argument, Connection, Unavailable
+from publitrac_async.shared.redis.connection import Argument, Connection, Damaged, Unavailable
 
 T = TypeVar("T")
 
 #: Seconds between two polls of Redis, or of another process.
 POLL: Final = 0.1
+
+
+def damaged(kind: str) -> StateStoreError:
+    """Return the error of values that this package did not write.
+
+    Args:
+        kind: name of the exception that they caused.
+    """
+    return StateStoreError(
+        f"the state store in Redis is damaged ({kind}): reset it, or name another one; then every row is sent"
+        " again"
+    )
+
+
+@contextlib.contextmanager
+def reading() -> Iterator[None]:
+    """Translate the errors of a response that makes no sense.
+
+    Raises:
+        StateStoreError: the state store is damaged.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        kind = type(error).__name__
+    else:
+        return
+    raise damaged(kind)
 
 
 class StateKeys:
@@ -69,12 +98,14 @@ class StateKeys:
         """Return the result of a method of `Connection`; repeat it while Redis does not respond.
 
         Raises:
-            StateStoreError: Redis does not respond.
+            StateStoreError: Redis does not respond, or holds a value that this package did not write.
         """
         give_up_at = self._clock() + (self._timeout if wait else 0.0)
         while True:
             try:
                 return await question()
+            except Damaged as error:
+                raise damaged(str(error)) from None
             except Unavailable as error:
                 kind = str(error)
             if self._clock() >= give_up_at:

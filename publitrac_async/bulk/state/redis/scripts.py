@@ -27,7 +27,11 @@ local STATE, OWNER, TOKEN, CONTENT_HASH, ACKED, ATTEMPTS = 1, 2, 3, 4, 5, 6
 local CHANGED, KIND, CODE, ERROR = 7, 8, 9, 10
 local function load(key)
   local packed = redis.call('HGET', leads, key)
-  return packed and cmsgpack.unpack(packed)
+  local entry = packed and cmsgpack.unpack(packed)
+  if packed and not (type(entry) == 'table' and type(entry[STATE]) == 'string' and #entry == ERROR) then
+    error('an entry is damaged')
+  end
+  return entry
 end
 local function store(key, entry)
   redis.call('HSET', leads, key, cmsgpack.pack(entry))

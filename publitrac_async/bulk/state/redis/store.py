@@ -16,7 +16,7 @@ from publitrac_async.bulk.state.base import Entry, UnknownRow
 from publitrac_async.bulk.state.redis import scripts
 from publitrac_async.bulk.state.redis.claims import Lease, RedisChunkClaim
 from publitrac_async.bulk.state.redis.entries import BATCH, LOST, Entries, batches, state_and_reason
-from publitrac_async.bulk.state.redis.keys import POLL, StateKeys
+from publitrac_async.bulk.state.redis.keys import POLL, StateKeys, reading
 from publitrac_async.bulk.state.shared import ChunkResult
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.shared.redis.connection import Argument, Connection
@@ -148,17 +148,19 @@ class RedisStateStore:
                 f"state store is free in {math.ceil(details[0] / 1000)} s at most",
                 retryable=True,
             )
+        with reading():
+            text = details[0].decode() if details else ""
         if result == b"destination":
             raise StateStoreError(
-                f"the state store belongs to {details[0].decode()}, not to {destination}: name another one, "
-                "or reset it"
+                f"the state store belongs to {text}, not to {destination}: name another one, or reset it"
             )
-        return None if destination is None and not reset else str(details[0].decode())
+        return None if destination is None and not reset else str(text)
 
     async def note_source(self, name: str, source_hash: str | None) -> bool | None:  # noqa: ARG002  (the name may be personal data)
         """Record the source of this run by its hash; see `StateStore.note_source`."""
         found = await self._keys.read("HGET", "facts", "source_hash")
-        known = None if found is None else found.decode()
+        with reading():
+            known = None if found is None else found.decode()
         self._check(await self._keys.run(scripts.NOTE_SOURCE, self._session, source_hash or ""))
         return known != source_hash if known and source_hash else None
 
@@ -194,7 +196,8 @@ class RedisStateStore:
         rows = []
         async for each, found in self._entries.lookup_hashes([*hashes]):
             if found:
-                state, reason, since = state_and_reason(found)
+                with reading():
+                    state, reason, since = state_and_reason(found)
                 if state is State.UNKNOWN:
                     rows.append(UnknownRow(each.hex(), reason, since))
         return sorted(rows, key=lambda row: (row.since, row.key))
@@ -225,8 +228,9 @@ class RedisStateStore:
         A chunk occurs twice if a worker was killed just after its end.
         """
         found = await self._keys.read("LRANGE", "ended", after, -1)
-        texts = [each.decode().partition(" ") for each in found]
-        return [ChunkResult(int(number), reason or None) for number, _, reason in texts]
+        with reading():
+            texts = [each.decode().partition(" ") for each in found]
+            return [ChunkResult(int(number), reason or None) for number, _, reason in texts]
 
     async def stop(self, reason: str) -> bool:
         """Let no more calls start: of the job of this state store, or of the current job if it is not open.
@@ -248,7 +252,8 @@ class RedisStateStore:
         job, reason = await self._keys.read("HMGET", "job", "id", "stopped")
         if self.job is not None and job != self.job.encode():
             raise StateStoreError(LOST)
-        return None if reason is None else str(reason.decode())
+        with reading():
+            return None if reason is None else str(reason.decode())
 
     async def report_unable(self, job: str, worker: str, reason: str) -> None:
         """Record that a worker cannot open the source of a job."""
@@ -265,7 +270,8 @@ class RedisStateStore:
         """Return the workers that cannot open the source of the job, with their reasons."""
         key = self._connection.key(f"state:{self._name}:unable:{self.job}")
         found = await self._keys.ask(lambda: self._connection.command("HGETALL", key))
-        return {worker.decode(): reason.decode() for worker, reason in found.items()}
+        with reading():
+            return {worker.decode(): reason.decode() for worker, reason in found.items()}
 
     async def running(self) -> int:
         """Count the claimed chunks of the job; a killed worker counts until its lease ends."""
