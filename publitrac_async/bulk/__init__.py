@@ -31,6 +31,7 @@ from publitrac_async.bulk.sinks.vitec import VitecSink, vitec_record
 from publitrac_async.bulk.sources import FileSource, NamedSource, read_leads, read_sql
 from publitrac_async.bulk.sources.sql import SqlRows
 from publitrac_async.bulk.state.base import Entry, StateStore, StateWriter, UnknownRow
+from publitrac_async.bulk.state.progress import Failure, RunProgress
 from publitrac_async.bulk.state.reconcile import reconcile, unknown_rows
 from publitrac_async.bulk.state.shared import ChunkClaim, ChunkResult, SharedStateStore
 from publitrac_async.bulk.state.sqlite import SqliteStateStore
@@ -56,6 +57,7 @@ __all__ = [
     "ErrorBudget",
     "Executor",
     "ExitStatus",
+    "Failure",
     "FileSource",
     "LocalExecutor",
     "MappingError",
@@ -75,6 +77,7 @@ __all__ = [
     "Row",
     "RowTransform",
     "RunContext",
+    "RunProgress",
     "SharedStateStore",
     "Shutdown",
     "Sink",

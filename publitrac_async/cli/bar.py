@@ -1,16 +1,21 @@
-"""The progress bar on a terminal. The only importer of rich."""
+"""The progress bar on a terminal, and a table that refreshes. The only importer of rich."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
+from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.text import Text
 
 from publitrac_async.bulk import Phase
 from publitrac_async.bulk import Progress as RunProgress
 from publitrac_async.bulk.metrics import format_duration
+from publitrac_async.cli.console import plain
 
 
 class Bar:
@@ -59,3 +64,10 @@ class Bar:
             visible=True,
             detail=detail,
         )
+
+
+@contextmanager
+def screen(text_of: Callable[[Any], str]) -> Iterator[Callable[[Any], None]]:
+    """Yield a function that shows its argument, as text, in place of what it showed before."""
+    with Live(console=Console(), auto_refresh=False) as live:
+        yield lambda content: live.update(Text(plain(text_of(content)), no_wrap=True), refresh=True)

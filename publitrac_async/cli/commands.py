@@ -24,9 +24,10 @@ from publitrac_async.cli.export import ExportOptions, run_export
 from publitrac_async.cli.hosts import STATE
 from publitrac_async.cli.logs import log_lines
 from publitrac_async.cli.reconcile import ReconcileOptions, run_reconcile
+from publitrac_async.cli.status import StatusOptions, run_status
 from publitrac_async.cli.suggest import suggest_mapping
 from publitrac_async.cli.sync import SyncOptions, run_sync
-from publitrac_async.cli.texts import COPY_HELP, EXPORT_HELP, SYNC_HELP, WORKER_HELP
+from publitrac_async.cli.texts import COPY_HELP, EXPORT_HELP, STATUS_HELP, SYNC_HELP, WORKER_HELP
 from publitrac_async.cli.vendors import VENDORS, for_vendor
 from publitrac_async.cli.vendors.marketo import MARKETO
 from publitrac_async.cli.worker import WorkerOptions, run_worker
@@ -191,6 +192,28 @@ def worker(**chosen: Any) -> None:
             message, status = ending
             logging.getLogger("publitrac_async.worker").error(message)  # noqa: TRY400  (frames may hold secrets)
             sys.exit(status)
+
+
+@commands.command(help=STATUS_HELP, short_help="Show runs on several hosts, and their failed rows.")
+@click.argument("state", required=False)
+@options.via
+@click.option("--customer", help="With vitec: the customer who gets the leads.")
+@options.redis
+@click.option(
+    "--watch",
+    type=click.FloatRange(min=0.1),
+    metavar="SECONDS",
+    help="Show it again and again, until Ctrl-C.",
+)
+@click.option(
+    "--failed",
+    metavar="FILE",
+    help="Write the failed rows of the run to FILE as CSV, - for stdout: line, status, code, reason.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object, with --watch one a line.")
+def status(**chosen: Any) -> None:
+    """Show runs on several hosts, and their failed rows."""
+    _run(run_status(StatusOptions(**chosen)))
 
 
 @commands.command("reconcile")

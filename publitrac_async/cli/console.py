@@ -21,11 +21,15 @@ def tell(text: str) -> None:
     _write(text, sys.stderr)
 
 
+def plain(text: str) -> str:
+    """Return `text` with codes in place of control characters."""
+    return _CONTROLS.sub(_code, text)
+
+
 def _write(text: str, stream: TextIO) -> None:
     # A terminal or pipe that cannot show a character gets its code: rows hold every script.
     encoding = stream.encoding or "utf-8"
-    text = _CONTROLS.sub(_code, text)
-    stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    stream.write(plain(text).encode(encoding, "backslashreplace").decode(encoding) + "\n")
     stream.flush()
 
 

@@ -81,6 +81,25 @@ Exit status:
   130  interrupted
 """
 
+STATUS_HELP: Final = """Show the runs of `sync --executor docket` and of programs with DocketExecutor: the
+current or last run of each state store in Redis, or of the one named STATE.
+
+Rows are those to be sent. They are queued, in flight, or have an outcome; failed ones were rejected, or their
+call failed or has an unknown outcome. The rate is that of the last ten to twenty seconds. Workers are those
+that were seen in the last ten.
+
+Phases: reading, sending, ended, stopped, or left: the process that started the run is gone, and no worker has
+a part of it; the same command resumes it.
+
+--failed writes the failed rows of a run, with their lines in the source. It works from any host, also
+when the process that started the run is gone with its result files, until the next run of the state store.
+
+\b
+Exit status:
+  0    done
+  2    options, configuration, no such state store, or a Redis that does not respond
+"""
+
 WORKER_HELP: Final = """Send the rows that `sync --executor docket`, or a program with DocketExecutor, hands
 out, until Ctrl-C or SIGTERM.
 

@@ -7,24 +7,21 @@ send them. docket redelivers the chunk of a killed worker to another one.
 from __future__ import annotations
 
 import asyncio
-import logging
-import time
+import datetime as dt
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from itertools import count
 from secrets import token_hex
 from typing import Any, Final, TypeVar
 
-from attrs import evolve, frozen
+from attrs import frozen
 
-from publitrac_async.bulk.distributed.ranges import RowRange
 from publitrac_async.bulk.distributed.references import reference_of
-from publitrac_async.bulk.distributed.tasks import ChunkTask, rows_hash
+from publitrac_async.bulk.distributed.submission import Submission
+from publitrac_async.bulk.distributed.tasks import ChunkTask
 from publitrac_async.bulk.distributed.worker import ChunkWorker
 from publitrac_async.bulk.errors import StateStoreError
 from publitrac_async.bulk.executor import RunContext
-from publitrac_async.bulk.rows import Outcome, StagedRow, State
 from publitrac_async.bulk.shutdown import Shutdown, cancelled
 from publitrac_async.bulk.sinks.base import Sink
 from publitrac_async.bulk.sources.named import NamedSources
@@ -42,15 +39,7 @@ except ModuleNotFoundError as _error:
 
 T = TypeVar("T")
 
-logger: Final = logging.getLogger("publitrac_async.docket")
-
 _TASK: Final = "send_chunk"
-#: Seconds between two polls of the results of chunks.
-_POLL: Final = 0.25
-#: Polls without a running chunk after which tasks are queued again, which is idempotent.
-_IDLE_POLLS: Final = 120
-#: Seconds between two looks for workers that cannot open the source.
-_UNABLE_POLL: Final = 2.0
 #: Delay of a chunk whose state store did not respond.
 _RETRY_DELAY: Final = timedelta(seconds=5)
 
@@ -105,159 +94,7 @@ class DocketExecutor:
         assert isinstance(run.store, SharedStateStore)
         await run.store.check(queue=True)
         async with _docket(run.store) as docket:
-            return await _Submission(run, run.store, docket, self.chunk_rows).carry_out()
-
-
-class _Submission:
-    def __init__(self, run: RunContext, store: SharedStateStore, docket: Docket, chunk_rows: int) -> None:
-        self._run = run
-        self._store = store
-        self._docket = docket
-        self._chunk_rows = chunk_rows
-        self._tracker = run.error_budget.tracker()
-        self._open: set[int] = set()
-        self._look_at = 0.0
-
-    async def carry_out(self) -> str | None:
-        """Return the reason why the run ended before its last row, ``None`` at its regular end."""
-        self._open = {number async for number in self._chunks()}
-        draining = asyncio.create_task(self._run.shutdown.draining.wait())
-        aborting = asyncio.create_task(self._run.shutdown.aborting.wait())
-        try:
-            stopped = await self._watch(draining, aborting)
-        finally:
-            await cancelled(draining, aborting)
-        if stopped is None:
-            await self._store.finish()
-        return stopped
-
-    async def _watch(self, draining: asyncio.Task[Any], aborting: asyncio.Task[Any]) -> str | None:
-        known = 0
-        # The run that this one joins has had these results; what failed there does not count here.
-        earlier = len(await self._store.results(0))
-        idle = _IDLE_POLLS
-        warned = False
-        while True:
-            if idle >= _IDLE_POLLS:
-                # Also in the middle of a run: a stalled worker may have lost a task.
-                await self._queue(sorted(self._open))
-                idle = 0
-            results = await self._store.results(known)
-            for index, chunk in enumerate(results, known):
-                await self._take_over(chunk.number, counts=index >= earlier)
-            known += len(results)
-            stopped = self._tracker.exceeded or ("interrupted" if draining.done() else None)
-            if stopped is not None:
-                await self._store.stop(stopped)
-            stopped = await self._store.stopped()
-            if not self._open:
-                return stopped
-            running = await self._store.running()
-            if stopped is not None and (aborting.done() or not running):
-                for number in sorted(self._open):
-                    await self._take_over(number)
-                return stopped
-            idle = 0 if results or running else idle + 1
-            if not running:
-                await self._stop_if_none_is_able()
-            if idle >= _IDLE_POLLS and not warned:
-                warned = True
-                logger.warning("no worker is consuming this run: start some", extra={"job": self._store.job})
-            await asyncio.wait([aborting], timeout=_POLL)
-
-    async def _stop_if_none_is_able(self) -> None:
-        """Stop the run if no worker can open the source; the logs of the workers have the reasons of each."""
-        if time.monotonic() < self._look_at:
-            return
-        self._look_at = time.monotonic() + _UNABLE_POLL
-        if not (unable := await self._store.unable()):
-            return
-        workers = {worker.name for worker in await _reached(self._docket.workers())}
-        if workers and not workers - unable.keys():
-            await self._store.stop(f"no worker can open the source: {next(iter(unable.values()))}")
-
-    async def _chunks(self) -> AsyncIterator[int]:
-        """Iterate over the numbers of chunks with a pending row."""
-        for number in count():
-            rows = await self._rows(number)
-            if not rows:
-                return
-            if any(row.outcome.state is State.PENDING for row in rows):
-                yield number
-
-    async def _rows(self, number: int) -> list[StagedRow]:
-        first = number * self._chunk_rows + 1
-        return await self._run.staging.between(first, first + self._chunk_rows - 1)
-
-    async def _queue(self, numbers: Sequence[int]) -> None:
-        """Queue the tasks of chunks. A task that is queued already is not queued twice."""
-        for start in range(0, len(numbers), 500):
-            tasks = [await self._task(number) for number in numbers[start : start + 500]]
-            try:
-                await _reached(self._add(tasks))
-            except StateStoreError:
-                # The state store waits for a Redis that restarts, docket does not.
-                await self._store.running()
-                await _reached(self._add(tasks))
-
-    async def _add(self, tasks: Sequence[ChunkTask]) -> None:
-        added = await self._docket.add_many(
-            self._docket.call(_TASK, key=f"{task.job}:{task.number}")(task.to_json()) for task in tasks
-        )
-        for each in added:
-            if each.schedule_exception is not None:
-                raise each.schedule_exception
-
-    async def _task(self, number: int) -> ChunkTask:
-        run, rows = self._run, await self._rows(number)
-        first = rows[0]
-        return ChunkTask(
-            job=self._store.job or "",
-            number=number,
-            source=reference_of(run.source),
-            rows=RowRange(number=first.number, line=first.line, position=first.position, count=len(rows)),
-            left_out=tuple(row.number for row in rows if row.outcome.state is not State.PENDING),
-            rows_hash=rows_hash(row.content_hash for row in rows),
-            destination=run.sink.destination,
-            mapping=run.transform.mapping,
-            opt_outs={row.number: row.opt_outs for row in rows if row.opt_outs},
-            error_budget=run.error_budget,
-        )
-
-    async def _take_over(self, number: int, *, counts: bool = True) -> None:
-        """Copy the outcomes of an ended chunk from the state store to staging.
-
-        Args:
-            number: number of the chunk.
-            counts: count its failures against the error budget.
-        """
-        if number not in self._open:
-            return
-        self._open.discard(number)
-        rows = [row for row in await self._rows(number) if row.outcome.state is State.PENDING]
-        entries = await self._store.lookup([row.key or "" for row in rows])
-        called: list[tuple[int, Outcome]] = []
-        for row, entry in zip(rows, entries, strict=True):
-            outcome = None if entry is None else _last_outcome(entry.outcome)
-            if outcome is not None:
-                called.append((row.number, outcome))
-        # Workers send the rows of a chunk in order, `batch_size` per call.
-        size = self._run.sink.batch_size
-        for start in range(0, len(called), size):
-            outcomes = [outcome for _, outcome in called[start : start + size]]
-            self._run.metrics.add(outcomes)
-            if counts:
-                self._tracker.add_call(outcomes)
-        if called:
-            await self._run.staging.set_outcomes(called)
-
-
-def _last_outcome(outcome: Outcome) -> Outcome | None:
-    """Return the outcome of the last call of a row, ``None`` if there was no call."""
-    if outcome.state is not State.PENDING:
-        return outcome
-    # The state store reports a row as pending both before its first call and after a failed one.
-    return None if outcome.kind is None else evolve(outcome, state=State.RETRY)
+            return await Submission(run, run.store, _Queue(docket), self.chunk_rows).carry_out()
 
 
 async def serve(
@@ -377,6 +214,39 @@ async def _docket(store: SharedStateStore, tasks: Mapping[str, Any] | None = Non
         for name, task in (tasks or {_TASK: _executed_elsewhere}).items():
             docket.register(task, names=[name])
         yield docket
+
+
+class _Queue:
+    """The queue of chunk tasks, for a submission."""
+
+    def __init__(self, docket: Docket) -> None:
+        self._docket = docket
+
+    async def add(self, tasks: Sequence[ChunkTask]) -> None:
+        """Queue tasks; see `Queue.add`."""
+        await _reached(self._add(tasks))
+
+    async def workers(self) -> dict[str, dt.datetime]:
+        """Return the workers; see `Queue.workers`."""
+        return {each.name: each.last_seen for each in await _reached(self._docket.workers())}
+
+    async def _add(self, tasks: Sequence[ChunkTask]) -> None:
+        added = await self._docket.add_many(
+            self._docket.call(_TASK, key=f"{task.job}:{task.number}")(task.to_json()) for task in tasks
+        )
+        for each in added:
+            if each.schedule_exception is not None:
+                raise each.schedule_exception
+
+
+async def workers_of(store: SharedStateStore) -> dict[str, dt.datetime]:
+    """Return the names of the workers of a state store, and when each was seen last.
+
+    Raises:
+        StateStoreError: Redis does not respond.
+    """
+    async with _docket(store) as docket:
+        return await _Queue(docket).workers()
 
 
 async def _entered(stack: AsyncExitStack, store: SharedStateStore) -> Docket:

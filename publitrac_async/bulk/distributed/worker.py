@@ -10,7 +10,7 @@ import secrets
 import socket
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from publitrac_async.bulk.distributed.ranges import RangeReader
@@ -24,6 +24,7 @@ from publitrac_async.bulk.sending import STOPPED_ELSEWHERE, Sender
 from publitrac_async.bulk.shutdown import Shutdown
 from publitrac_async.bulk.sinks.base import Sink
 from publitrac_async.bulk.sources.named import NamedSources
+from publitrac_async.bulk.state.progress import Failure, failures_of
 from publitrac_async.bulk.state.shared import ChunkClaim, SharedStateStore
 from publitrac_async.bulk.transform import RowTransform
 from publitrac_async.errors import PublitracError
@@ -143,8 +144,9 @@ class ChunkWorker:
     async def _execute(self, task: ChunkTask, claim: ChunkClaim, outcomes: dict[int, Outcome]) -> str | None:
         """Send the rows and report the end; return the reason for an early one."""
         fields = {"job": task.job, "chunk": task.number}
+        failures: list[Failure] = []
         try:
-            stopped = await self._send(task, claim, outcomes)
+            stopped = await self._send(task, claim, outcomes, failures)
         except StateStoreError as error:
             if error.retryable:
                 raise
@@ -172,11 +174,20 @@ class ChunkWorker:
             raise _HandOnError
         if stopped is not None and stopped != STOPPED_ELSEWHERE:
             await claim.stop(stopped)
-        await claim.end(stopped)
+        await claim.end(stopped, failures)
         return stopped
 
-    async def _send(self, task: ChunkTask, claim: ChunkClaim, outcomes: dict[int, Outcome]) -> str | None:
-        """Send the rows; return the reason for an early end, ``None`` at the regular end."""
+    async def _send(
+        self, task: ChunkTask, claim: ChunkClaim, outcomes: dict[int, Outcome], failures: list[Failure]
+    ) -> str | None:
+        """Send the rows; return the reason for an early end, ``None`` at the regular end.
+
+        Args:
+            task: task of the chunk.
+            claim: claim of the chunk.
+            outcomes: receives the outcomes of calls of this worker, by number of the row.
+            failures: receives the failed rows of the whole chunk.
+        """
         if claim.attempt > _ATTEMPTS:
             return f"chunk {task.number} was started {_ATTEMPTS} times and never ended: see the workers' logs"
         if task.destination != self._sink.destination:
@@ -215,6 +226,7 @@ class ChunkWorker:
         if sender.limiter_unavailable:
             # No reason to stop the run: any worker sends the rest when Redis responds.
             raise StateStoreError(stopped or "", retryable=True)
+        failures += await self._failures(task, claim, staged, outcomes)
         return stopped
 
     async def _reader(self, task: ChunkTask) -> RangeReader:
@@ -224,6 +236,25 @@ class ChunkWorker:
         while len(self._readers) > _JOBS:
             await self._readers.pop(next(iter(self._readers))).aclose()
         return reader
+
+    async def _failures(
+        self,
+        task: ChunkTask,
+        claim: ChunkClaim,
+        staged: Sequence[StagedRow],
+        outcomes: Mapping[int, Outcome],
+    ) -> list[Failure]:
+        """Return the failed rows of a chunk, those of earlier workers included."""
+        found = [(row.line, outcomes[row.number]) for row in staged if row.number in outcomes]
+        if claim.attempt > 1:
+            others = [
+                row
+                for row in staged
+                if row.key and row.number not in outcomes and row.number not in task.left_out
+            ]
+            entries = await claim.lookup([row.key or "" for row in others])
+            found += [(row.line, entry.outcome) for row, entry in zip(others, entries, strict=True) if entry]
+        return failures_of(found)
 
     async def _without_outcome(
         self, task: ChunkTask, claim: ChunkClaim, staged: Sequence[StagedRow]

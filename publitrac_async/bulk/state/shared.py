@@ -9,6 +9,7 @@ from typing import Protocol, Self, runtime_checkable
 from attrs import frozen
 
 from publitrac_async.bulk.state.base import Entry, StateStore, StateWriter
+from publitrac_async.bulk.state.progress import Failure
 from publitrac_async.transport.secret import Secret
 
 
@@ -45,8 +46,8 @@ class ChunkClaim(StateWriter, Protocol):
         """Let no more calls of this job start, in any process."""
         ...
 
-    async def end(self, stopped: str | None = None) -> bool:
-        """Report the end of this chunk to the process that started the job."""
+    async def end(self, stopped: str | None = None, failures: Sequence[Failure] = ()) -> bool:
+        """Report the end of this chunk to the process that started the job, and its failed rows."""
         ...
 
     async def __aenter__(self) -> Self: ...
@@ -74,6 +75,10 @@ class SharedStateStore(StateStore, Protocol):
 
     async def check(self, *, queue: bool = False) -> None:
         """Try what the state store, and the queue of workers, need; raise `ConfigurationError` without it."""
+        ...
+
+    async def note_rows(self, pending: int, refused: Sequence[Failure]) -> None:
+        """Record for `RunProgress` how many rows will be sent, and the rows that were rejected before."""
         ...
 
     async def claim(self, job: str, number: int) -> ChunkClaim | None:

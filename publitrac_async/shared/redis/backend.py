@@ -127,6 +127,16 @@ class SharedRedis:
         connection = self._connect(DISK_TIMEOUT if durable else RESPONSE_TIMEOUT)
         return RedisStateStore(connection, name=name, durable=durable, lease=lease, timeout=timeout)
 
+    async def state_names(self) -> list[str]:
+        """Return the names of the state stores of the account that a run has opened.
+
+        Raises:
+            StateStoreError: Redis does not respond.
+        """
+        from publitrac_async.bulk.state.redis.store import RedisStateStore  # noqa: PLC0415  (clients do not load bulk)
+
+        return await RedisStateStore(self._connect(RESPONSE_TIMEOUT)).names()
+
     def executor(self, *, chunk_rows: int = 200) -> DocketExecutor:
         """Return an executor that hands out rows to the workers of the account (extra ``docket``).
 

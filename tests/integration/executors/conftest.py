@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from publitrac_async.bulk.distributed import docket
 from publitrac_async.sandbox import Sandbox
 from tests.integration.shared.conftest import one_server, server  # noqa: F401  (fixtures)
 from tests.integration.shared.server import Server
@@ -28,7 +27,7 @@ def setup(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Setup:
     """Every engine, and the local one with either state store."""
-    monkeypatch.setattr(docket, "_POLL", 0.05)
+    monkeypatch.setattr("publitrac_async.bulk.distributed.submission._POLL", 0.05)
     return Setup(request.param, tmp_path, sandbox, server)
 
 
@@ -40,5 +39,5 @@ def hosts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Setup:
     """The engine of many hosts alone."""
-    monkeypatch.setattr(docket, "_POLL", 0.05)
+    monkeypatch.setattr("publitrac_async.bulk.distributed.submission._POLL", 0.05)
     return Setup("docket", tmp_path, sandbox, server)

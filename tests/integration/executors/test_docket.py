@@ -165,7 +165,7 @@ async def test_a_sink_with_a_fault_ends_the_run(hosts: Setup, caplog: pytest.Log
 async def test_workers_may_come_late(
     hosts: Setup, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(docket, "_IDLE_POLLS", 4)
+    monkeypatch.setattr("publitrac_async.bulk.distributed.submission._IDLE_POLLS", 4)
     sink = RecordingSink()
     submission = Submission(hosts, hosts.table(rows(25)), sink)
     await until(lambda: "no worker is consuming this run" in caplog.text)
@@ -218,9 +218,10 @@ async def test_calls_take_as_many_rows_as_they_may(hosts: Setup) -> None:
 
 
 async def test_sources_are_left_when_a_worker_ends(hosts: Setup) -> None:
-    left = []
+    opened, left = [], []
 
     async def crm() -> AsyncIterator[dict[str, Any]]:
+        opened.append(True)
         try:
             for row in rows(25):
                 yield row
@@ -232,8 +233,8 @@ async def test_sources_are_left_when_a_worker_ends(hosts: Setup) -> None:
     submission = Submission(hosts, NamedSource("crm", crm), sink)
     async with hosts.worker(sink, sources={"crm": crm}):
         assert (await submission.report()).ok == 25
-    # Once by the process that began the run, once by the worker.
-    assert left == [True, True]
+    # By the process that began the run, and by the worker: again if the chunks were in another order.
+    assert len(left) == len(opened) >= 2
 
 
 async def test_a_run_without_anything_to_send_needs_no_worker(hosts: Setup) -> None:

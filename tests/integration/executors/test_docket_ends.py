@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from publitrac_async.bulk import (
+    Outcome,
     Shutdown,
+    State,
 )
 from publitrac_async.bulk.distributed import docket
 from publitrac_async.bulk.distributed.docket import serve
@@ -53,7 +55,7 @@ async def test_what_a_worker_leaves_goes_to_others(
     hosts: Setup, monkeypatch: pytest.MonkeyPatch, turns: int
 ) -> None:
     # Nobody gives an order twice: what is lost stays lost.
-    monkeypatch.setattr(docket, "_IDLE_POLLS", 10**6)
+    monkeypatch.setattr("publitrac_async.bulk.distributed.submission._IDLE_POLLS", 10**6)
     shutdown = Shutdown()
 
     class Stopping(RecordingSink):
@@ -78,7 +80,7 @@ async def test_what_a_worker_leaves_goes_to_others(
 async def test_a_chunk_is_not_lost_in_the_moment_in_which_its_worker_is_asked_to_end(
     hosts: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(docket, "_IDLE_POLLS", 10**6)
+    monkeypatch.setattr("publitrac_async.bulk.distributed.submission._IDLE_POLLS", 10**6)
     shutdown = Shutdown()
 
     async def execute(self: Any, task: Any) -> None:
@@ -112,7 +114,7 @@ async def test_a_chunk_that_another_worker_has_taken_over_does_not_end_the_run(h
             await until(lambda: len(sink.arrived) == 25 - CHUNK_ROWS + CALLS)
             assert not submission.task.done()
             assert await held.begin(keys[CALLS:])
-            await held.complete([(key, docket.Outcome(docket.State.OK)) for key in keys[CALLS:]])
+            await held.complete([(key, Outcome(State.OK)) for key in keys[CALLS:]])
             await held.end()
         await other.aclose()
         report = await submission.report()

@@ -12,6 +12,8 @@ from publitrac_async import ConfigurationError
 from publitrac_async.bulk.errors import StateStoreError
 from publitrac_async.bulk.rows import Outcome, State
 from publitrac_async.bulk.state.base import Entry
+from publitrac_async.bulk.state.progress import Failure
+from publitrac_async.bulk.state.redis.scripts import KEYS
 from publitrac_async.shared import SharedRedis
 from tests.support.canaries import Canaries, Told, everything, find
 from tests.support.redis_state import OwnRedisState
@@ -220,13 +222,12 @@ async def test_neither_addresses_nor_the_key_reach_redis(server: Server) -> None
         assert chunk is not None
         async with chunk:
             await chunk.begin([key])
-            await chunk.complete([(key, Outcome(State.UNKNOWN, "Timeout", "lost"))])
-            await chunk.end()
+            lost = Outcome(State.UNKNOWN, "Timeout", "lost")
+            await chunk.complete([(key, lost)])
+            await chunk.end(failures=[Failure(lost, (2,))])
             assert [len(each.key) for each in await store.unknown_rows()] == [32]
             keys = await server.keys()
-            assert [each.rpartition(":")[2] for each in keys] == sorted(
-                ["leads", "unresolved", "job", "lease", "fences", "running", "ended", "facts"]
-            )
+            assert [each.rpartition(":")[2] for each in keys] == ["state-names", *sorted(KEYS)]
             told = [*keys, *everything([await contents(client, each) for each in keys])]
         await store.aclose()
         await client.echo("the end")

@@ -15,7 +15,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from publitrac_async import AuthenticationError, PublitracError, ServerError, ValidationError
+from publitrac_async import AuthenticationError, Lead, PublitracError, ServerError, ValidationError
 from publitrac_async.bulk import (
     ColumnMapping,
     ErrorBudget,
@@ -32,6 +32,7 @@ from publitrac_async.bulk.distributed.worker import ChunkWorker
 from publitrac_async.bulk.planning import MAYBE_SENT
 from publitrac_async.bulk.rows import Outcome, Row, State
 from publitrac_async.bulk.state.base import Entry
+from publitrac_async.bulk.state.progress import Failure
 from publitrac_async.bulk.transform import RowTransform
 
 from .sinks import RecordingSink, rows
@@ -179,8 +180,9 @@ class Claim:
     async def stop(self, reason: str) -> None:
         self.stopped = reason
 
-    async def end(self, stopped: str | None = None) -> bool:
+    async def end(self, stopped: str | None = None, failures: Sequence[Failure] = ()) -> bool:
         self.ended = stopped
+        self.failures = failures
         return True
 
     async def __aenter__(self) -> Self:
@@ -245,6 +247,16 @@ async def test_rows_with_an_outcome_are_left_out(task: ChunkTask) -> None:
     claim, sink = Claim(dict(zip(KEYS, map(entry, states), strict=False))), RecordingSink()
     await execute(evolve(task, left_out=(6,)), claim, sink)
     assert sorted(sink.emails) == [KEYS[2], KEYS[3], KEYS[4]]
+
+
+async def test_failed_rows_are_told_with_those_of_a_worker_before(task: ChunkTask) -> None:
+    def refuse(lead: Lead) -> ValidationError | None:
+        return ValidationError("unusable") if lead.email in (KEYS[3], KEYS[4]) else None
+
+    claim = Claim({KEYS[0]: entry(State.REJECTED), KEYS[1]: entry(State.OK)}, attempt=2)
+    await execute(evolve(task, left_out=(6,)), claim, RecordingSink(refuse))
+    told = {each.outcome.kind: each.lines for each in claim.failures}
+    assert told == {None: (2,), "ValidationError": (5, 6)}
 
 
 @pytest.mark.parametrize("idempotent", [True, False])

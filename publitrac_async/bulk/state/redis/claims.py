@@ -11,6 +11,7 @@ from typing import Final, Self
 from publitrac_async.bulk.errors import StateStoreError
 from publitrac_async.bulk.rows import Outcome
 from publitrac_async.bulk.state.base import Entry
+from publitrac_async.bulk.state.progress import Failure, failures_to_json
 from publitrac_async.bulk.state.redis.entries import Entries
 from publitrac_async.bulk.state.redis.keys import StateKeys
 from publitrac_async.bulk.state.redis.scripts import (
@@ -106,18 +107,20 @@ class RedisChunkClaim:
         """Record the outcomes of a call; see `StateWriter.complete`."""
         return self._entries.complete(leads)
 
-    async def end(self, stopped: str | None = None) -> bool:
+    async def end(self, stopped: str | None = None, failures: Sequence[Failure] = ()) -> bool:
         """Report the end of this chunk to the process that started the job.
 
         Args:
             stopped: reason why the chunk ended before its last row, without personal data.
+            failures: failed rows of the chunk.
 
         Returns:
             False if another worker has the chunk by now, or the job has ended.
         """
         await self._entries.drain()
         text = f"{self.number} {stopped or ''}".rstrip()
-        return bool(await self._keys.run(END, self.job, self.number, self.attempt, text))
+        failed = failures_to_json(failures)
+        return bool(await self._keys.run(END, self.job, self.number, self.attempt, text, failed))
 
     async def stop(self, reason: str) -> bool:
         """Let no more calls of the whole job start.

@@ -25,7 +25,8 @@ LOST: Final = (
 )
 _ENDED: Final = "the run was ended"
 
-_LETTERS: Final = {
+#: Letters of the states in Redis.
+LETTERS: Final = {
     State.PENDING: "p",
     State.SENDING: "s",
     State.OK: "o",
@@ -34,7 +35,7 @@ _LETTERS: Final = {
     State.RETRY: "t",
     State.UNKNOWN: "u",
 }
-_STATES: Final = {letter: state for state, letter in _LETTERS.items()}
+_STATES: Final = {letter: state for state, letter in LETTERS.items()}
 
 
 @frozen(eq=False)
@@ -105,7 +106,7 @@ class Entries:
         """Record the outcomes of a call; see `StateWriter.complete`."""
         arguments: list[Argument] = ["c", len(leads)]
         for key, outcome in leads:
-            arguments += (self._hashed(key), _LETTERS[outcome.state])
+            arguments += (self._hashed(key), LETTERS[outcome.state])
             arguments += (outcome.kind or "", outcome.code or "", outcome.reason or "")
         return self._change(arguments, len(leads), is_begin=False)
 

@@ -9,11 +9,23 @@ from __future__ import annotations
 from typing import Final
 
 #: Names of the keys. ``leads`` is one hash for all leads: that takes less memory than a key per lead, and one
-#: command deletes it. ``unresolved`` is the set of leads that are sending or unknown.
-KEYS: Final = ("leads", "unresolved", "job", "lease", "fences", "running", "ended", "facts")
+#: command deletes it. ``unresolved`` is the set of leads that are sending or unknown. ``progress`` and
+#: ``failures`` tell of the current or last job, for people who look on.
+KEYS: Final = (
+    "leads",
+    "unresolved",
+    "job",
+    "lease",
+    "fences",
+    "running",
+    "ended",
+    "facts",
+    "progress",
+    "failures",
+)
 
 _HEAD: Final = """
-local leads, unresolved, job, lease, fences, running, ended, facts = unpack(KEYS)
+local leads, unresolved, job, lease, fences, running, ended, facts, progress, failures = unpack(KEYS)
 local time = redis.call('TIME')
 local seconds = tonumber(time[1])
 local now = seconds * 1000 + math.floor(time[2] / 1000)
@@ -35,6 +47,40 @@ local function load(key)
 end
 local function store(key, entry)
   redis.call('HSET', leads, key, cmsgpack.pack(entry))
+end
+"""
+
+#: Counts rows by state for ``progress``, and rows that left the service in slices of ten seconds.
+_TALLY: Final = """
+local changes, called = {}, 0
+local function tally(entry, state)
+  local before = (entry[OWNER] == id or entry[OWNER] == owner) and entry[STATE]
+  if before and before ~= 'p' then
+    changes[before] = (changes[before] or 0) - 1
+  end
+  changes[state] = (changes[state] or 0) + 1
+  if before == 's' and state ~= 's' then
+    called = called + 1
+  end
+end
+local function write_tally()
+  if not id or redis.call('HGET', progress, 'id') ~= id then
+    return
+  end
+  for state, by in pairs(changes) do
+    if by ~= 0 then
+      redis.call('HINCRBY', progress, 'state:' .. state, by)
+    end
+  end
+  if called > 0 then
+    local slice = math.floor(seconds / 10)
+    local last, rows = unpack(redis.call('HMGET', progress, 'slice', 'slice_rows'))
+    if tonumber(last or 0) ~= slice then
+      local before = tonumber(last or 0) == slice - 1 and rows or 0
+      redis.call('HSET', progress, 'slice', slice, 'slice_rows', 0, 'rows_before', before)
+    end
+    redis.call('HINCRBY', progress, 'slice_rows', called)
+  end
 end
 """
 
@@ -94,6 +140,7 @@ for i = first, #ARGV do
   if entry then
     local state = seen(entry)
     if newest and entry[STATE] == 's' and state == 'u' and entry[OWNER] == id then
+      tally(entry, 'u')
       entry[STATE], entry[TOKEN] = 'u', token
       store(ARGV[i], entry)
     end
@@ -103,6 +150,7 @@ for i = first, #ARGV do
     found[#found + 1] = false
   end
 end
+write_tally()
 return cjson.encode(found)
 """
 
@@ -143,8 +191,10 @@ local function begin(at, count)
     local key, entry = ARGV[at + i - 1], entries[i]
     local state = entry[STATE]
     if not (state == 's' and entry[OWNER] == owner and entry[TOKEN] == token) then
-      local taken = state ~= 's' and state ~= 'u' and entry[ACKED] entry = {'s', owner, token,
-      entry[CONTENT_HASH], taken, entry[ATTEMPTS] + 1, seconds, false, false, false}
+      tally(entry, 's')
+      local taken = state ~= 's' and state ~= 'u' and entry[ACKED]
+      entry =
+        {'s', owner, token, entry[CONTENT_HASH], taken, entry[ATTEMPTS] + 1, seconds, false, false, false}
     end
     store(key, entry)
     redis.call('SADD', unresolved, key)
@@ -157,6 +207,7 @@ local function complete(at, count)
     local key, state = ARGV[i], ARGV[i + 1]
     local entry = load(key)
     if entry and mine(entry) then
+      tally(entry, state)
       if state == 'o' or state == 'a' then
         entry[ACKED] = entry[CONTENT_HASH]
       end
@@ -183,14 +234,15 @@ while at <= #ARGV do
     at = at + 2 + 5 * count
   end
 end
+write_tally()
 return results
 """
 
-OPENER_LOOKUP: Final = _HEAD + _OPENER + _LOOKUP
+OPENER_LOOKUP: Final = _HEAD + _OPENER + _TALLY + _LOOKUP
 OPENER_PLAN: Final = _HEAD + _OPENER + _HELD + _PLAN
-OPENER_WRITE: Final = _HEAD + _OPENER + _HELD + _WRITE
-WORKER_LOOKUP: Final = _HEAD + _WORKER + _LOOKUP
-WORKER_WRITE: Final = _HEAD + _WORKER + _WRITE
+OPENER_WRITE: Final = _HEAD + _OPENER + _HELD + _TALLY + _WRITE
+WORKER_LOOKUP: Final = _HEAD + _WORKER + _TALLY + _LOOKUP
+WORKER_WRITE: Final = _HEAD + _WORKER + _TALLY + _WRITE
 
 #: Session, life of the lease, destination, run, true to reset, id for a new job.
 OPEN: Final = f"""{_HEAD}
@@ -208,8 +260,9 @@ local id, known_run, stopped = unpack(redis.call('HMGET', job, 'id', 'run', 'sto
 if reset == '' and (destination == '' or (id and run ~= '' and run == known_run and not stopped)) then
   return {{'open', id}}
 end
-redis.call('DEL', job, fences, ended)
+redis.call('DEL', job, fences, ended, progress, failures)
 redis.call('HSET', job, 'id', fresh, 'run', run)
+redis.call('HSET', progress, 'id', fresh, 'begun', seconds)
 if destination ~= '' then
   redis.call('HSET', facts, 'destination', destination)
 end
@@ -225,14 +278,48 @@ return 1
 """
 NOTE_SOURCE: Final = f"{_HEAD}{_HELD} redis.call('HSET', facts, 'source_hash', ARGV[2]) return 1"
 RENEW: Final = f"{_HEAD}{_HELD} redis.call('HSET', lease, 'until', now + ARGV[2]) return 1"
-RELEASE: Final = f"{_HEAD}{_HELD} return redis.call('DEL', lease)"
+#: A job without chunks ends with its process.
+RELEASE: Final = f"""{_HEAD}{_HELD}
+if redis.call('HEXISTS', progress, 'id') == 1 and redis.call('HEXISTS', progress, 'rows') == 0 then
+  redis.call('HSETNX', progress, 'ended', seconds)
+end
+return redis.call('DEL', lease)
+"""
 #: Leases of running chunks remain: the next job waits for them.
-FINISH: Final = f"{_HEAD}{_HELD} redis.call('DEL', job, fences, ended) return 1"
+FINISH: Final = f"""{_HEAD}{_HELD}
+redis.call('HSET', progress, 'ended', seconds)
+redis.call('DEL', job, fences, ended)
+return 1
+"""
+#: Number of rows to be sent, and of those that were refused before.
+NOTE_ROWS: Final = f"""{_HEAD}{_HELD}
+redis.call('HSETNX', progress, 'rows', ARGV[2])
+redis.call('HSETNX', progress, 'refused', ARGV[3])
+redis.call('HSETNX', progress, 'sending_since', seconds)
+for i = 4, #ARGV, 2 do
+  redis.call('HSET', failures, ARGV[i], ARGV[i + 1])
+end
+return 1
+"""
+#: Destination, progress, life of the lease and running chunks of the current or last job.
+PROGRESS: Final = f"""{_HEAD}
+local until_ = tonumber(redis.call('HGET', lease, 'until') or 0)
+return {{
+  now,
+  redis.call('HGET', facts, 'destination'),
+  until_ > now and 1 or 0,
+  redis.call('ZCOUNT', running, now, '+inf'),
+  redis.call('HGETALL', progress),
+}}
+"""
 #: The first reason counts. Without an id, the current job is stopped.
 STOP: Final = f"""{_HEAD}
 local id = redis.call('HGET', job, 'id')
 if id and (ARGV[1] == '' or ARGV[1] == id) then
   redis.call('HSETNX', job, 'stopped', ARGV[2])
+  if redis.call('HGET', progress, 'id') == id then
+    redis.call('HSETNX', progress, 'stopped', ARGV[2])
+  end
   return 1
 end
 return 0
@@ -262,10 +349,15 @@ return token
 KEEP_RUNNING: Final = f"{_HEAD} return redis.call('ZADD', running, now + ARGV[2], ARGV[1])"
 LEAVE: Final = f"{_HEAD} return redis.call('ZREM', running, ARGV[1])"
 END: Final = f"""{_HEAD}
-local id, chunk, token, text = unpack(ARGV)
+local id, chunk, token, text, failed = unpack(ARGV)
 if redis.call('HGET', job, 'id') ~= id or redis.call('HGET', fences, chunk) ~= token then
   return 0
 end
 redis.call('RPUSH', ended, text)
+if failed == '' then
+  redis.call('HDEL', failures, chunk)
+else
+  redis.call('HSET', failures, chunk, failed)
+end
 return 1
 """

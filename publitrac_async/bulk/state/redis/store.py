@@ -7,16 +7,18 @@ import contextlib
 import logging
 import math
 import secrets
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from publitrac_async.bulk.errors import StateStoreError, StateStoreInUse
 from publitrac_async.bulk.rows import Outcome, State
 from publitrac_async.bulk.state.base import Entry, UnknownRow
+from publitrac_async.bulk.state.progress import Failure, RunProgress, failures_to_json
 from publitrac_async.bulk.state.redis import scripts
 from publitrac_async.bulk.state.redis.claims import Lease, RedisChunkClaim
 from publitrac_async.bulk.state.redis.entries import BATCH, LOST, Entries, batches, state_and_reason
 from publitrac_async.bulk.state.redis.keys import POLL, StateKeys, reading
+from publitrac_async.bulk.state.redis.progress import read_failures, read_progress
 from publitrac_async.bulk.state.shared import ChunkResult
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.shared.redis.connection import Argument, Connection
@@ -29,6 +31,8 @@ logger: Final = logging.getLogger("publitrac_async.shared")
 LEASE: Final = 30.0
 #: Seconds for a restart of Redis that does not end a run.
 TIMEOUT: Final = 30.0
+#: Key of the names of the state stores of an account.
+STATE_NAMES: Final = "state-names"
 #: Seconds that Redis remembers which workers cannot open the source of a job.
 _UNABLE_LIFE: Final = 7 * 24 * 3600
 
@@ -68,6 +72,7 @@ class RedisStateStore:
             raise ConfigurationError("lease must be above 0 s, timeout at least 0 s")
         self._connection = connection
         self._keys = StateKeys(connection, name, timeout=timeout)
+        self._names = connection.key(STATE_NAMES)
         self._durable = durable
         self._checked = False
         self._life = lease
@@ -121,6 +126,7 @@ class RedisStateStore:
             await self.check()
             await self._check_disk(wait=False)
             self.job = await self._hold(destination, run, reset=reset)
+            await self._keys.ask(lambda: self._connection.command("SADD", self._names, self._name))
             self._lease = Lease(self._life, self._renew)
             if self.job is not None:
                 await self._wait_for_other_jobs()
@@ -277,6 +283,41 @@ class RedisStateStore:
         """Count the claimed chunks of the job; a killed worker counts until its lease ends."""
         own, _ = await self._keys.run(scripts.RUNNING)
         return int(own)
+
+    async def note_rows(self, pending: int, refused: Sequence[Failure]) -> None:
+        """Record for `progress` how many rows will be sent, and the rows that were rejected before."""
+        fields: list[Argument] = []
+        for number, some in enumerate(batches(refused)):
+            fields += (f"refused:{number}", failures_to_json(some))
+        count = sum(len(each.lines) for each in refused)
+        self._check(await self._keys.run(scripts.NOTE_ROWS, self._session, pending, count, *fields))
+
+    async def names(self) -> list[str]:
+        """Return the names of all state stores of the account that a run has opened.
+
+        Raises:
+            StateStoreError: Redis does not respond.
+        """
+        found = await self._keys.ask(lambda: self._connection.command("SMEMBERS", self._names))
+        return sorted(name.decode() for name in found)
+
+    async def progress(self) -> RunProgress | None:
+        """Return the progress of the current or last run, ``None`` if there was none. Needs no `open`.
+
+        Raises:
+            StateStoreError: Redis does not respond.
+        """
+        return await read_progress(self._keys, self._name)
+
+    def failures(self) -> AsyncIterator[Failure]:
+        """Iterate over the failed rows of the current or last run with workers. Needs no `open`.
+
+        Rows of a chunk are there when the chunk has ended.
+
+        Raises:
+            StateStoreError: Redis does not respond.
+        """
+        return read_failures(self._keys)
 
     async def finish(self) -> None:
         """Delete the job after its last row. Entries of leads remain."""

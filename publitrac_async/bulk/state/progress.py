@@ -1,0 +1,127 @@
+"""Progress of the current or last run of a shared state store, for people who look on."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from attrs import field, frozen
+
+from publitrac_async.bulk.rows import Line, Outcome, State
+
+#: States of rows that were not brought to the service.
+FAILED = (State.REJECTED, State.UNKNOWN, State.RETRY)
+
+
+@frozen
+class Failure:
+    """Rows that failed for the same reason.
+
+    Attributes:
+        outcome: their outcome; its reason holds no personal data.
+        lines: their lines in the source.
+    """
+
+    outcome: Outcome
+    lines: tuple[Line, ...]
+
+
+@frozen(kw_only=True)
+class RunProgress:
+    """Progress of a run.
+
+    Attributes:
+        state_store: name of the state store.
+        run: id of the run; the logs of workers have it as ``run``.
+        destination: destination of the rows.
+        phase: ``"reading"``, ``"sending"``, ``"stopped"``, ``"ended"``, or ``"left"``: the process that
+            started the run is gone, and no worker has a chunk. The same run resumes it.
+        begun: start, UTC.
+        ended: regular end, UTC, ``None`` without one.
+        stopped: reason why the run was stopped, ``None`` if it was not.
+        starter_alive: True while the process that started the run holds the state store.
+        rows: rows to be sent, ``None`` while they are not known, and for a run without workers.
+        refused: rows that were rejected before the first call.
+        in_flight: rows whose call is in flight.
+        counts: rows by the outcome of their last call.
+        chunks_in_hand: chunks that workers hold.
+        rate: rows per second, over the last ten to twenty seconds.
+    """
+
+    state_store: str
+    run: str
+    destination: str | None
+    phase: str
+    begun: dt.datetime
+    ended: dt.datetime | None
+    stopped: str | None
+    starter_alive: bool
+    rows: int | None
+    refused: int
+    in_flight: int
+    counts: Mapping[State, int] = field(factory=dict)
+    chunks_in_hand: int
+    rate: float
+
+    @property
+    def called(self) -> int:
+        """Rows with an outcome."""
+        return sum(self.counts.values())
+
+    @property
+    def queued(self) -> int | None:
+        """Rows that wait for their call, ``None`` if unknown."""
+        return None if self.rows is None else max(0, self.rows - self.called - self.in_flight)
+
+    @property
+    def failed(self) -> int:
+        """Rows that were rejected, or whose last call failed or has an unknown outcome."""
+        return self.refused + sum(self.counts.get(state, 0) for state in FAILED)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the progress as JSON values."""
+        return {
+            "state_store": self.state_store,
+            "run": self.run,
+            "destination": self.destination,
+            "phase": self.phase,
+            "begun": self.begun.isoformat(),
+            "ended": None if self.ended is None else self.ended.isoformat(),
+            "stopped": self.stopped,
+            "starter_alive": self.starter_alive,
+            "rows": self.rows,
+            "queued": self.queued,
+            "in_flight": self.in_flight,
+            "failed": self.failed,
+            "refused": self.refused,
+            "counts": {state.value: rows for state, rows in self.counts.items()},
+            "chunks_in_hand": self.chunks_in_hand,
+            "rate": round(self.rate, 1),
+        }
+
+
+def failures_of(rows: Iterable[tuple[Line, Outcome]]) -> list[Failure]:
+    """Group lines with their outcomes; rows that did not fail are left out."""
+    lines: dict[Outcome, list[Line]] = {}
+    for line, outcome in rows:
+        if outcome.state in FAILED:
+            lines.setdefault(outcome, []).append(line)
+    return [Failure(outcome, tuple(each)) for outcome, each in lines.items()]
+
+
+def failures_to_json(failures: Sequence[Failure]) -> str:
+    """Return failures as JSON, an empty text for none."""
+    return "" if not failures else json.dumps([_values(each) for each in failures])
+
+
+def failures_from_json(text: str | bytes) -> Iterator[Failure]:
+    """Iterate over failures in JSON."""
+    for state, kind, reason, code, lines in json.loads(text):
+        yield Failure(Outcome(State(state), kind, reason, code), tuple(lines))
+
+
+def _values(failure: Failure) -> list[Any]:
+    outcome = failure.outcome
+    return [outcome.state.value, outcome.kind, outcome.reason, outcome.code, failure.lines]
