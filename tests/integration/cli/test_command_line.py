@@ -18,6 +18,7 @@ import pytest
 
 from publitrac_async.sandbox import Fault, Sandbox
 from publitrac_async.version import __version__
+from tests.support.commands import fresh_command, run_command
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples" / "leads.csv"
@@ -33,16 +34,8 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 def run(*arguments: object, cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        command(*arguments),
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        env=environment(**variables),
-        cwd=cwd,
-        timeout=60,
-        check=False,
-    )
+    started = fresh_command if any(name.startswith("PYTHON") for name in variables) else run_command
+    done = started(*arguments, cwd=cwd, variables=environment(**variables))
     for canary in CANARIES:
         assert canary not in done.stdout + done.stderr
     return done
