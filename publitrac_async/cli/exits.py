@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from publitrac_async.bulk import BulkError, ExitStatus
+from publitrac_async.cli.advice import next_step
 from publitrac_async.errors import ConfigurationError, PublitracError
 
 
@@ -22,14 +23,25 @@ class CommandError(Exception):
 
 
 def ending_of(error: Exception) -> tuple[str, ExitStatus] | None:
-    """Return the line and the exit status for an error, ``None`` if it is a bug."""
+    """Return the text and the exit status for an error, ``None`` if it is a bug.
+
+    The text has the error, the words of the service and the next step, a line each.
+    """
     match error:
         case CommandError():
             return str(error), error.status
         case ConfigurationError() | BulkError():
-            return error.message, ExitStatus.USAGE
+            return _text(error.message, error), ExitStatus.USAGE
         case PublitracError():
-            words = "" if error.vendor_message is None else f'\nThe service says: "{error.vendor_message}"'
-            return f"{type(error).__name__}: {error}{words}", ExitStatus.ABORTED
+            return _text(f"{type(error).__name__}: {error}", error), ExitStatus.ABORTED
         case _:
             return None
+
+
+def _text(first: str, error: PublitracError) -> str:
+    lines = [first]
+    if error.vendor_message is not None:
+        lines.append(f'The service says: "{error.vendor_message}"')
+    if (step := next_step(error)) is not None:
+        lines.append(f"Next: {step}")
+    return "\n".join(lines)

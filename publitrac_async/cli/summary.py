@@ -10,6 +10,7 @@ from publitrac_async.bulk import Report, State, Verification
 from publitrac_async.bulk.metrics import format_duration
 from publitrac_async.bulk.report.model import Reason
 from publitrac_async.bulk.rows import Line
+from publitrac_async.cli.advice import next_step_after
 from publitrac_async.cli.console import say
 from publitrac_async.cli.vendors import VENDORS
 
@@ -56,7 +57,9 @@ def _remarks(report: Report, state_store: str | None) -> Iterator[str]:
     if report.source_changed:
         yield "The input is another one than last time: rows were compared one by one."
     if report.stopped is not None:
-        yield f"Stopped before the last row: {report.stopped}."
+        yield f"Stopped before the last row: {report.stopped.rstrip('.')}."
+        if (step := next_step_after(report.stopped)) is not None:
+            yield f"Next: {step}"
     for reason, count in report.pending_reasons.items():
         yield f"{count:,} rows are left because of {reason.rstrip('.')}."
     if report.pending and state_store is not None:

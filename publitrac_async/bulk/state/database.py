@@ -181,7 +181,9 @@ class Database:
             try:
                 os.close(os.open(self._path, os.O_CREAT | os.O_WRONLY, 0o600))
             except OSError as error:
-                raise StateStoreError(f"the state store cannot be created: {error.strerror}") from None
+                raise StateStoreError(
+                    f"the state store cannot be created ({error.strerror}): check its folder"
+                ) from None
         self._connection = connection = sqlite3.connect(
             self._path or "", timeout=0, isolation_level=None, check_same_thread=False
         )
@@ -204,7 +206,9 @@ class Database:
             raise StateStoreError("the file is a database, but no state store: name another one")
         layout = connection.execute("PRAGMA user_version").fetchone()[0]
         if tables and layout != _LAYOUT:
-            raise StateStoreError("the state store was written by another version of publitrac_async")
+            raise StateStoreError(
+                "the state store was written by another version of publitrac_async: name another one"
+            )
         if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise sqlite3.DatabaseError("malformed")
 

@@ -46,7 +46,9 @@ async def reconcile(state: str | Path | StateStore, keys: Iterable[str], *, arri
         entries = await store.lookup(list(wanted))
         missing = sum(entry is None or entry.outcome.state is not State.UNKNOWN for entry in entries)
         if missing:
-            raise StateStoreError(f"{missing} of {len(wanted)} keys have no unknown outcome")
+            raise StateStoreError(
+                f"{missing} of {len(wanted)} keys have no unknown outcome: list the unknown rows"
+            )
         outcome = Outcome(State.OK if arrived else State.RETRY)
         await store.complete([(key, outcome) for key in wanted])
     return len(wanted)
@@ -64,5 +66,5 @@ async def _opened(state: str | Path | StateStore) -> AsyncIterator[StateStore]:
 
 def _file(path: Path) -> SqliteStateStore:
     if not path.is_file():
-        raise StateStoreError(f"no state store {path.name}")
+        raise StateStoreError(f"no state store {path.name}: check the path")
     return SqliteStateStore(path)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
+import re
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from publitrac_async.bulk import ExitStatus, Phase, Progress, Report, State, Verification
 from publitrac_async.bulk.metrics import format_duration
 from publitrac_async.bulk.report.model import Duplicate, Reason
+from publitrac_async.cli.bar import Bar
 from publitrac_async.cli.display import Lines, describe
 from publitrac_async.cli.summary import lines_of
 from publitrac_async.cli.sync import exit_status
@@ -128,3 +131,24 @@ def test_the_summary_adds_up_and_cuts_long_lists() -> None:
     assert lines[lines.index("Not sent:") + 1] == "  7 rows (lines 5, 6, 7, ...): no connection"
     assert lines.count("  and 10 more") == 1
     assert "Stopped before the last row: interrupted." in lines
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("variables", "colored"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_no_color_turns_the_colors_of_the_bar_off(
+    variables: dict[str, str], colored: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.stderr", terminal := Terminal())
+    with Bar() as bar:
+        bar(progress())
+    shown = terminal.getvalue()
+    assert "340 of 1,000" in shown
+    assert bool(re.search(r"\x1b\[[\d;]*(3[0-7]|38|9[0-7])[\d;]*m", shown)) is colored
