@@ -28,8 +28,9 @@ _SAME = doctest.OutputChecker()
 
 
 def transcripts() -> list[tuple[str, str]]:
-    """The commands of the page with their output, in order."""
-    blocks = re.findall(r"^```console\n(\$ .*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    """The commands with their output, in order, above the sections of single commands."""
+    above = PAGE.partition("\n## `")[0]
+    blocks = re.findall(r"^```console\n(\$ .*?)^```$", above, re.DOTALL | re.MULTILINE)
     return [(found["command"], found["output"]) for block in blocks for found in _TRANSCRIPT.finditer(block)]
 
 
