@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, Self, Unpack
 
 from publitrac_async.config import (
@@ -16,6 +18,7 @@ from publitrac_async.config import (
     parse_rate,
 )
 from publitrac_async.errors import ConfigurationError
+from publitrac_async.profile import read_profile
 from publitrac_async.shared.share import Shared, share
 from publitrac_async.transport.auth import Authorization, Placement, StaticCredentials, TokenStore
 from publitrac_async.transport.base import BaseClient, ClientOptions, over
@@ -184,27 +187,35 @@ class PublitracClient(BaseClient):
 
     @classmethod
     def from_env(
-        cls, environment: Mapping[str, str] | None = None, **options: Unpack[PublitracOptions]
+        cls,
+        environment: Mapping[str, str] | None = None,
+        *,
+        profile: str | PathLike[str] | None = None,
+        **options: Unpack[PublitracOptions],
     ) -> Self:
         """Return a client with the credentials of the environment.
 
         Reads ``PUBLITRAC_API_KEY``, ``PUBLITRAC_USERNAME``, ``PUBLITRAC_PASSWORD``, ``PUBLITRAC_BASE_URL``,
         ``PUBLITRAC_SHARED`` and ``PUBLITRAC_RATE_LIMIT``; each also as ``..._FILE`` with the path of a file
-        that holds the value.
+        that holds the value. ``PUBLITRAC_PROFILE`` is the path of a profile.
 
         Args:
             environment: in place of ``os.environ``.
+            profile: file with settings that `publitrac_async.probe` found; the one that
+                ``PUBLITRAC_PROFILE`` names by default. Environment and `options` take precedence.
             **options: further arguments of the constructor; they take precedence over the environment.
 
         Raises:
             ConfigurationError: there is no API key, a file cannot be read, or a value is unusable.
         """
+        if not profile:
+            profile = (os.environ if environment is None else environment).get("PUBLITRAC_PROFILE")
         names = {"api_key", "username", "password", "base_url", "shared", "rate_limit"}
         found = read_variables(environment, _ENVIRONMENT, sorted(names - options.keys()))
         del environment
         if isinstance(found, ConfigurationError):
             raise found
-        settings: dict[str, Any] = {**options}
+        settings: dict[str, Any] = {**(read_profile(profile).client if profile else {}), **options}
         if "api_key" not in settings and "api_key" not in found:
             raise ConfigurationError(
                 "the environment has neither PUBLITRAC_API_KEY nor PUBLITRAC_API_KEY_FILE"

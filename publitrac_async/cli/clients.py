@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any, Final
 
 from attrs import field, frozen
@@ -17,9 +19,11 @@ class ClientSettings:
 
     Attributes:
         trace: for every client, of any vendor.
+        profile: for clients of PUBLITRAC; ``None`` for the one of the environment.
     """
 
     trace: Trace | None = field(default=None, repr=False)
+    profile: Path | None = None
 
 
 _NONE: Final = ClientSettings()
@@ -36,13 +40,15 @@ def settings_of_any() -> dict[str, Any]:
     return {"trace": _CHOSEN.get().trace}
 
 
-def open_publitrac(**settings: Any) -> PublitracClient:
+def open_publitrac(environment: Mapping[str, str] | None = None, **settings: Any) -> PublitracClient:
     """Return a client with the credentials of the environment and the chosen settings.
 
     Args:
+        environment: in place of ``os.environ``.
         **settings: further arguments of `PublitracClient`.
 
     Raises:
         ConfigurationError: the environment lacks the API key, or a value is unusable.
     """
-    return PublitracClient.from_env(**settings_of_any() | settings)
+    settings = settings_of_any() | settings
+    return PublitracClient.from_env(environment, profile=_CHOSEN.get().profile, **settings)

@@ -23,11 +23,19 @@ from publitrac_async.cli.exits import CommandError, ending_of
 from publitrac_async.cli.export import ExportOptions, run_export
 from publitrac_async.cli.hosts import STATE
 from publitrac_async.cli.logs import log_lines
+from publitrac_async.cli.probe import ProbeOptions, run_probe
 from publitrac_async.cli.reconcile import ReconcileOptions, run_reconcile
 from publitrac_async.cli.status import StatusOptions, run_status
 from publitrac_async.cli.suggest import suggest_mapping
 from publitrac_async.cli.sync import SyncOptions, run_sync
-from publitrac_async.cli.texts import COPY_HELP, EXPORT_HELP, STATUS_HELP, SYNC_HELP, WORKER_HELP
+from publitrac_async.cli.texts import (
+    COPY_HELP,
+    EXPORT_HELP,
+    PROBE_HELP,
+    STATUS_HELP,
+    SYNC_HELP,
+    WORKER_HELP,
+)
 from publitrac_async.cli.vendors import VENDORS, for_vendor
 from publitrac_async.cli.vendors.marketo import MARKETO
 from publitrac_async.cli.worker import WorkerOptions, run_worker
@@ -376,6 +384,28 @@ def doctor(as_json: bool, online: bool) -> None:
     The exit status is 2 if a setting is unusable, and 1 if a call with --online fails.
     """
     _run(doctor_report.show(as_json=as_json, online=online))
+
+
+@commands.command("probe", help=PROBE_HELP, short_help="Find out what the documents leave open.")
+@click.option(
+    "--output",
+    type=options.PATH,
+    default="publitrac-profile.toml",
+    show_default=True,
+    help="File for the profile, which --profile of the other commands takes.",
+)
+@click.option("--write", metavar="EMAIL", help="Also create, change and delete a lead with this address.")
+@click.option("--yes", is_flag=True, help="Do not ask before --write.")
+@click.option(
+    "--wrong-credentials",
+    is_flag=True,
+    help="Also call v1 once with a wrong password and v2 once with a wrong key.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object for each point.")
+@options.client
+def probe(**chosen: Any) -> None:
+    """Find out what the documents leave open."""
+    _run(run_probe(ProbeOptions(**chosen), click.confirm))
 
 
 @commands.command()

@@ -6,8 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from publitrac_async.cli.clients import settings_of_any
-from publitrac_async.client import PublitracClient
+from publitrac_async.cli.clients import open_publitrac
 from publitrac_async.config import RetryPolicy
 from publitrac_async.errors import AuthenticationError, ConfigurationError, PermissionDenied, PublitracError
 from publitrac_async.transport.environment import read_variable
@@ -30,9 +29,8 @@ async def try_service(environment: Mapping[str, str]) -> dict[str, str]:
         A line for each API; it begins with "works", "not tried" or "fails".
     """
     try:
-        client = PublitracClient.from_env(
+        client = open_publitrac(
             environment,
-            **settings_of_any(),
             retry=RetryPolicy(attempts=1),
             timeout=_TIMEOUT,
             log_failures=False,

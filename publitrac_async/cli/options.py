@@ -39,18 +39,24 @@ def client(command: Any) -> Any:
     """Options for the clients of a command; its function does not see them."""
 
     @functools.wraps(command)
-    def run(*args: Any, trace: Path | None, trace_messages: bool, **others: Any) -> Any:
+    def run(*args: Any, profile: Path | None, trace: Path | None, trace_messages: bool, **others: Any) -> Any:
         with ExitStack() as stack:
             opened = None
             if trace is not None:
                 opened = stack.enter_context(Trace(trace, messages=trace_messages))
-            choose(ClientSettings(trace=opened))
+            choose(ClientSettings(trace=opened, profile=profile))
             return command(*args, **others)
 
     return _OF_CLIENTS(run)
 
 
 _OF_CLIENTS: Decorator = together(
+    click.option(
+        "--profile",
+        type=FILE,
+        envvar="PUBLITRAC_PROFILE",
+        help="Settings of the account that `probe` found; the environment and other options win.",
+    ),
     click.option(
         "--trace",
         type=PATH,

@@ -116,3 +116,13 @@ Exit status:
   1    the service refused the worker, or an unforeseen error
   2    the worker did not start: options, configuration, or a Redis that does not respond
 """
+
+PROBE_HELP: Final = """Find out on your account what PUBLITRAC's documents leave open.
+
+By default the probe only reads: about 40 calls, 5 a second, with the credentials of the environment. It ends
+at the first sign of harm: an excess call, a locked account, refused credentials. It prints a line for each
+open point and writes a profile, a TOML file with the settings found and the evidence, without credentials and
+personal data.
+
+The exit status is 1 if the probe ended early; the profile then has what was found.
+"""

@@ -106,14 +106,21 @@ def sync(
         warnings.warn(
             "PUBLITRAC's documents use mergeAnonymous with useToken off; both are sent", stacklevel=3
         )
-    document: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     if use_token:
-        document["useToken"] = "true"
+        options["useToken"] = "true"
     if merge_anonymous:
-        document["mergeAnonymous"] = "1"
+        options["mergeAnonymous"] = "1"
     if keys:
-        document["customUnicityKeys"] = shapes.unicity_keys(keys)
-    return request(SYNC_LEAD, done, document=document | {"lead": element})
+        options["customUnicityKeys"] = shapes.unicity_keys(keys)
+    match shapes.options_place:
+        case "before":
+            document = options | {"lead": element}
+        case "after":
+            document = {"lead": element} | options
+        case "inside":
+            document = {"lead": options | element}
+    return request(SYNC_LEAD, done, document=document)
 
 
 def lead_element(lead: Lead, method: Method) -> dict[str, Any]:

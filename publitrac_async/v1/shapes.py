@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from attrs import frozen
+
+from publitrac_async.errors import ConfigurationError
 
 
 def repeated_keys(names: Sequence[str]) -> object:
     """Return ``<customUnicityKeys><key>crmLeadId</key><key>firstName</key></customUnicityKeys>``."""
     return {"key": list(names)}
+
+
+def comma_separated_keys(names: Sequence[str]) -> object:
+    """Return ``<customUnicityKeys>crmLeadId,firstName</customUnicityKeys>``."""
+    return ",".join(names)
+
+
+def empty_elements(names: Sequence[str]) -> object:
+    """Return ``<customUnicityKeys><crmLeadId></crmLeadId>...</customUnicityKeys>``."""
+    return dict.fromkeys(names, "")
 
 
 @frozen(kw_only=True)
@@ -27,10 +40,20 @@ class V1Shapes:
         list_name_parameter: the list's name in addLeadToList and removeLeadFromList.
         unicity_keys: the content of syncLead's ``<customUnicityKeys>`` from the names of fields: a text,
             or a mapping of element names to texts or lists of texts. The documents describe the option only
-            in prose.
+            in prose. `publitrac_async.v1.shapes` has `repeated_keys`, `comma_separated_keys` and
+            `empty_elements`.
+        options_place: the place of syncLead's options: ``"before"``, ``"inside"`` or ``"after"`` ``<lead>``.
+
+    Raises:
+        ConfigurationError: `options_place` is none of these.
     """
 
     token_id_parameter: str = "tokenId"  # noqa: S105  (a parameter's name)
     email_parameter: str = "email"
     list_name_parameter: str = "listName"
     unicity_keys: Callable[[Sequence[str]], object] = repeated_keys
+    options_place: Literal["before", "inside", "after"] = "before"
+
+    def __attrs_post_init__(self) -> None:
+        if self.options_place not in ("before", "inside", "after"):
+            raise ConfigurationError('options_place must be "before", "inside" or "after"')

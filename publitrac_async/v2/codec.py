@@ -169,6 +169,11 @@ def _code(value: Any) -> int | None:
     return int(text) if _NUMBER.fullmatch(text) else None
 
 
+def read_content(body: bytes) -> dict[str, Any]:
+    """Return the JSON object of a response, whatever it says; empty if it has none."""
+    return _parse(body) or {}
+
+
 def _parse(body: bytes) -> dict[str, Any] | None:
     content: Any
     try:

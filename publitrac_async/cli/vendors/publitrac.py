@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from typing import Any, Final
 
 from publitrac_async.bulk import PublitracV1Sink, PublitracV2Sink, Verify, publitrac_record
+from publitrac_async.cli.clients import open_publitrac
 from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.sandbox_server import load_sandbox
 from publitrac_async.cli.vendors.base import OpenSink, SinkOptions, Vendor
@@ -45,7 +46,7 @@ async def _open_client(
         needs_v1 = options.via == V1.name or options.verify
         if needs_v1 and read_environment(os.environ, "username") is None:
             raise CommandError("v1 needs PUBLITRAC_USERNAME and PUBLITRAC_PASSWORD in the environment")
-        client = PublitracClient.from_env(**settings)
+        client = open_publitrac(**settings)
         destination = f"of {client!r}"
     return await stack.enter_async_context(client), destination
 

@@ -1,0 +1,319 @@
+"""Single requests of the probe: sent as asked, and read without a judgement."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any, Final, TypeAlias
+
+from attrs import field, frozen
+
+from publitrac_async.client import PublitracClient
+from publitrac_async.errors import (
+    ApiError,
+    AuthenticationError,
+    PermissionDenied,
+    PublitracError,
+    RateLimited,
+    UnexpectedContent,
+)
+from publitrac_async.probe.model import HarmError, ProbeReport
+from publitrac_async.transport.auth import Authorization, Placement, StaticCredentials
+from publitrac_async.transport.classify import error_for_status
+from publitrac_async.transport.operation import Answer, Call, Operation, OperationClass
+from publitrac_async.transport.secret import Secret
+from publitrac_async.transport.vendor_words import words_of_text
+from publitrac_async.v1.answers import read_reply
+from publitrac_async.v1.operations import method
+from publitrac_async.v1.reading import children, number_of, read_response
+from publitrac_async.v2.codec import read_content
+from publitrac_async.v2.operations import DELAYED_SYNC, GET_TOKEN
+
+#: Waits for some seconds.
+Sleep: TypeAlias = Callable[[float], Awaitable[object]]
+
+_LOCKED: Final = re.compile(
+    r"\b(?:account|user|address|ip)\b.{0,40}\b(?:locked|blocked|suspended|disabled|banned)\b"
+    r"|\btoo many\b|\bcompte (?:bloqu|suspendu|d[ée]sactiv)",
+    re.IGNORECASE,
+)
+_OVERLOADED: Final = frozenset({429, 502, 503, 504})
+
+
+@frozen
+class Heard:
+    """A response.
+
+    Attributes:
+        what: the call, without values.
+        answer: the response itself.
+        error: the error that the package makes of it, ``None`` for success.
+        content: children of `<response>`, or the JSON object; empty if it cannot be read.
+    """
+
+    what: str
+    answer: Answer
+    error: PublitracError | None
+    content: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def ok(self) -> bool:
+        """True for success."""
+        return self.error is None
+
+    @property
+    def refuses_credentials(self) -> bool:
+        """True for a refusal of key, user, password or token."""
+        return isinstance(self.error, (AuthenticationError, PermissionDenied))
+
+    @property
+    def status(self) -> int | None:
+        """The vendor's status, or the code of JSON."""
+        found = number_of(dict(self.content), "status")
+        return found if found is not None else _number(self.content.get("code"))
+
+    @property
+    def codes(self) -> frozenset[int | str | None]:
+        """Codes of the problems."""
+        return frozenset(problem.code for problem in getattr(self.error, "problems", ()))
+
+    @property
+    def leads(self) -> list[Any]:
+        """Leads of the response: dicts of texts, or a text in place of one."""
+        return [lead for place in children(dict(self.content), "leads") for lead in children(place, "lead")]
+
+    @property
+    def words(self) -> str | None:
+        """Words of a refusal."""
+        return None if self.error is None else self.error.vendor_message
+
+    def is_like(self, other: Heard | None) -> bool:
+        """Return True if another response says the same, whatever values it quotes."""
+        return other is not None and self.kind == other.kind
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """The response without its values."""
+        return self.answer.status, self.ok, self.status, self.codes, len(self.leads)
+
+    def __str__(self) -> str:
+        parts = [f"HTTP {self.answer.status}"]
+        parts += [] if self.status is None else [f"status {self.status}"]
+        codes = sorted(code for code in self.codes if isinstance(code, int) and code != self.status)
+        parts += [f"error {code}" for code in codes]
+        parts += [] if self.error is None or parts[1:] else [type(self.error).__name__]
+        return f"{self.what}: {', '.join(parts)}"
+
+
+class Asker:
+    """Sends requests through a client: its limiter, timeouts and connections.
+
+    Args:
+        client: with the credentials.
+        report: gets the time of each call.
+        clock: monotonic seconds.
+        sleep: waits.
+        pause: seconds before each call.
+    """
+
+    def __init__(
+        self,
+        client: PublitracClient,
+        report: ProbeReport,
+        *,
+        clock: Callable[[], float],
+        sleep: Sleep,
+        pause: float,
+    ) -> None:
+        # The probe asks what the façades would not: it is the only user of these beside them.
+        self._transport = client.v1._transport  # noqa: SLF001
+        self._credentials = client.v1._credentials  # noqa: SLF001
+        self._key = client.v2._api_key  # noqa: SLF001
+        self._report = report
+        self.clock = clock
+        self.sleep = sleep
+        self._pause = pause
+        self.has_v1 = client.v1._has_credentials  # noqa: SLF001
+        #: The spelling of the key's parameter that works, and the place of credentials in a POST.
+        self.key_name = "apikey"
+        self.placement: Placement = "query"
+        #: The response to getLead without a lead.
+        self.missing: Heard | None = None
+
+    async def ask(
+        self,
+        name: str,
+        parameters: Mapping[str, str] | None = None,
+        *,
+        xml: str | None = None,
+        verb: str = "GET",
+        what: str = "",
+        key_name: str | None = None,
+        place: Placement | None = None,
+        may_refuse: bool = False,
+        writes: bool = False,
+        authorization: Authorization | None = None,
+        form: tuple[tuple[str, str], ...] = (),
+        paced: bool = True,
+    ) -> Heard:
+        """Call a v1 method.
+
+        Args:
+            name: of the method.
+            parameters: beside the credentials.
+            xml: the document in `query`.
+            verb: HTTP method.
+            what: added to the name in evidence.
+            key_name: spelling of the key's parameter.
+            place: place of the credentials of a POST.
+            may_refuse: a refusal of the credentials is no sign of harm.
+            writes: the method changes something.
+            authorization: in place of the credentials of the client.
+            form: further parameters of the body.
+            paced: pause before the call.
+
+        Raises:
+            HarmError: the probe must not go on.
+        """
+        sent = tuple((parameters or {}).items()) + ((("query", xml),) if xml is not None else ())
+        posts = verb == "POST"
+        call = Call(
+            operation=method(name, verb, OperationClass.UPSERT if writes else OperationClass.READ),
+            authenticator=StaticCredentials(authorization or await self.authorization(key_name, place)),
+            query=() if posts else sent,
+            form=form + sent if posts else None,
+            headers=(("accept", "application/xml"),),
+            parse=lambda answer: answer,
+        )
+        return await self._send(
+            f"{name}{f' {what}' if what else ''}", call, may_refuse=may_refuse, paced=paced
+        )
+
+    async def ask_token(self, key: Secret | None = None, *, may_refuse: bool = False) -> Heard:
+        """Request a v2 token.
+
+        Args:
+            key: in place of the client's.
+            may_refuse: a refusal is no sign of harm.
+
+        Raises:
+            HarmError: the probe must not go on.
+        """
+        given = None if key is None else StaticCredentials(Authorization(headers=(("Authorization", key),)))
+        return await self._ask_v2(GET_TOKEN, given or self._key, may_refuse=may_refuse)
+
+    async def ask_delayed_sync(
+        self, token: Secret, body: bytes, *, what: str = "", may_refuse: bool = False, paced: bool = True
+    ) -> Heard:
+        """Send a body to delayedSync.
+
+        Args:
+            token: the v2 token.
+            body: JSON.
+            what: added to the name in evidence.
+            may_refuse: a refusal is no sign of harm.
+            paced: pause before the call.
+
+        Raises:
+            HarmError: the probe must not go on.
+        """
+        credentials = StaticCredentials(Authorization(headers=(("Token", token),)))
+        return await self._ask_v2(
+            DELAYED_SYNC, credentials, body=body, what=what, may_refuse=may_refuse, paced=paced
+        )
+
+    async def authorization(
+        self, key_name: str | None = None, place: Placement | None = None, *, password: Secret | None = None
+    ) -> Authorization:
+        """Return the client's credentials, spelled and placed as asked."""
+        key, user, word = (secret for _, secret in (await self._credentials.authorize()).parameters)
+        return Authorization(
+            parameters=((key_name or self.key_name, key), ("username", user), ("password", password or word)),
+            placement=place or self.placement,
+        )
+
+    async def _ask_v2(
+        self,
+        operation: Operation,
+        credentials: StaticCredentials,
+        *,
+        body: bytes | None = None,
+        what: str = "",
+        may_refuse: bool,
+        paced: bool = True,
+    ) -> Heard:
+        call = Call(
+            operation=operation,
+            authenticator=credentials,
+            content=body,
+            content_type=None if body is None else "application/json",
+            headers=(("accept", "application/json"),),
+            parse=lambda answer: answer,
+        )
+        name = f"{operation.name}{f' {what}' if what else ''}"
+        return await self._send(name, call, may_refuse=may_refuse, v2=True, paced=paced)
+
+    async def _send(
+        self, what: str, call: Call[Answer], *, may_refuse: bool, v2: bool = False, paced: bool = True
+    ) -> Heard:
+        if self._pause and paced:
+            await self.sleep(self._pause)
+        started = self.clock()
+        try:
+            answer = await self._transport.send(call)
+        except PublitracError as error:
+            raise HarmError(f"{what}: {type(error).__name__}: {error.message}") from None
+        self._report.times.append(self.clock() - started)
+        heard = _hear_v2(what, answer) if v2 else _hear_v1(what, answer)
+        if heard.error is not None and heard.words and call.authenticator is not None:
+            hidden = (await call.authenticator.authorize()).masked_in(heard.words)
+            heard.error.vendor_message = hidden
+        refused = heard.refuses_credentials and not may_refuse
+        if answer.status in _OVERLOADED or isinstance(heard.error, RateLimited) or refused or _locks(heard):
+            raise HarmError(_reason(heard))
+        return heard
+
+
+def _locks(heard: Heard) -> bool:
+    return heard.words is not None and _LOCKED.search(heard.words) is not None
+
+
+def _reason(heard: Heard) -> str:
+    words = f'; the service says: "{heard.words}"' if heard.words else ""
+    return f"{heard}{words}"
+
+
+def _hear_v1(what: str, answer: Answer) -> Heard:
+    error: PublitracError | None = None
+    content: Mapping[str, Any] = {}
+    try:
+        read_reply(answer)
+    except PublitracError as failure:
+        error = failure
+    with suppress(UnexpectedContent):
+        content = read_response(answer).children
+    return Heard(what, answer, error, content)
+
+
+def _hear_v2(what: str, answer: Answer) -> Heard:
+    content = read_content(answer.body)
+    error = error_for_status(answer)
+    status = content.get("status")
+    code = _number(content.get("code"))
+    if error is None and (
+        status not in (None, "success") or (code is not None and code >= HTTPStatus.BAD_REQUEST)
+    ):
+        kind = AuthenticationError if code in (401, 403) else ApiError
+        error = kind("the service refused", code=code)
+    if error is None and not content:
+        error = UnexpectedContent("the response is not a JSON object")
+    if error is not None:
+        error.vendor_message = words_of_text(answer.body)
+    return Heard(what, answer, error, content)
+
+
+def _number(value: object) -> int | None:
+    text = str(value).strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None

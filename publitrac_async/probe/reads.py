@@ -1,0 +1,357 @@
+"""Points that are settled by reading alone."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import Any, Final
+
+from attrs import frozen
+
+from publitrac_async.probe.asking import Asker, Heard
+from publitrac_async.probe.model import Finding, HarmError, ProbeReport, State
+from publitrac_async.transport.auth import Authorization
+from publitrac_async.transport.secret import Secret
+from publitrac_async.v1.query import Condition, field
+from publitrac_async.v1.reading import children, number_of
+
+OPERATORS: Final = ("like", "=", "!=", "<", ">")
+#: Names that a parameter of getLeadByTokenId may have.
+_TOKEN_NAMES: Final = ("tokenId", "tokId", "token", "tokenid")
+#: The form of a tracking token in the vendor's samples; this one was never given out.
+_TOKEN: Final = "_nl-example.com-1000000000000-00000"  # noqa: S105  (no credential)
+_EMPTY_PAIR: Final = re.compile(rb"<(\w+)></\1>")
+_EMPTY_TAG: Final = re.compile(rb"<\w+\s*/>")
+
+
+def unknown_address() -> str:
+    """Return an address that no lead has; ``.invalid`` never resolves (RFC 2606)."""
+    return f"publitrac-probe-{secrets.token_hex(8)}@example.invalid"
+
+
+@frozen
+class Search:
+    """A search with getLeads."""
+
+    conditions: tuple[Condition, ...]
+
+    def document(self) -> str:
+        """Return the XML; the values are this module's own."""
+        parts = [
+            f"<query><field>{each.field}</field><operator>{each.operator.replace('<', '&lt;')}</operator>"
+            f"<value>{each.value}</value></query>"
+            for each in self.conditions
+        ]
+        return f"<request><queries>{''.join(parts)}</queries></request>"
+
+
+async def read_points(asker: Asker, report: ProbeReport) -> None:
+    """Settle the points of v1 that reading settles.
+
+    Raises:
+        HarmError: the probe must not go on.
+    """
+    await _spelling_of_the_key(asker, report)
+    await _post(asker, report)
+    await unknown_method(asker, report)
+    first = await asker.ask("getLeads", xml=Search(()).document())
+    await _missing_lead(asker, report)
+    await _past_end(asker, report, first)
+    await search_points(asker, report, first)
+    await _token_parameter(asker, report)
+    _form_of_empty_elements(report, first)
+
+
+async def _spelling_of_the_key(asker: Asker, report: ProbeReport) -> None:
+    heard = {
+        name: await asker.ask("getCampaigns", what=f"with {name}", key_name=name, may_refuse=True)
+        for name in ("apikey", "apiKey")
+    }
+    works = [name for name, response in heard.items() if not response.refuses_credentials]
+    if not works:
+        words = heard["apikey"].words
+        raise HarmError(
+            f"v1 refuses the credentials: {heard['apikey']}"
+            + (f'; the service says: "{words}"' if words else "")
+        )
+    asker.key_name = works[0]
+    report.add(
+        Finding(
+            point="key",
+            state=State.SETTLED,
+            summary=f"{' and '.join(works)} {'work' if len(works) > 1 else 'works, the other is refused'}",
+            evidence=tuple(map(str, heard.values())),
+            found={"api_key_parameter": "either" if len(works) > 1 else works[0]},
+            client={"api_key_param": works[0]},
+        )
+    )
+
+
+async def _post(asker: Asker, report: ProbeReport) -> None:
+    """Settle the place of credentials, and the response to a wrong verb, with a POST that reads."""
+    inside = (await asker.authorization()).parameters
+    as_form = tuple((name, secret.reveal()) for name, secret in inside)
+
+    async def post(what: str, **options: Any) -> Heard:
+        return await asker.ask(
+            "getCampaigns", verb="POST", what=f"by POST, credentials {what}", may_refuse=True, **options
+        )
+
+    both = await post("in both places", form=as_form, place="query")
+    query, body = await post("in the query", place="query"), await post("in the body", place="body")
+    _wrong_verb(report, both)
+    places = [name for name, heard in (("query", query), ("body", body)) if not heard.refuses_credentials]
+    evidence = [both, query, body]
+    told_apart = both.ok or len(places) < 2
+    if not told_apart:
+        # The verb is refused. Are the credentials looked at before that?
+        nowhere = await post("nowhere", authorization=Authorization())
+        evidence.append(nowhere)
+        told_apart = nowhere.refuses_credentials
+    if not told_apart or not places or both.refuses_credentials:
+        report.leave("credentials", "a POST that reads is refused before its credentials are looked at")
+        return
+    asker.placement = "query" if "query" in places else "body"
+    report.add(
+        Finding(
+            point="credentials",
+            state=State.SETTLED,
+            summary={2: "query and body both work"}.get(len(places), f"only the {places[0]} works"),
+            evidence=tuple(map(str, evidence)),
+            found={"credentials_in": "either" if len(places) > 1 else places[0]},
+            client={"auth_in": asker.placement},
+        )
+    )
+
+
+def _wrong_verb(report: ProbeReport, heard: Heard) -> None:
+    response = "accepted" if heard.ok else str(heard.answer.status)
+    known = response in ("accepted", "405", "200")
+    report.add(
+        Finding(
+            point="annex",
+            state=State.PARTLY,
+            summary=f"a wrong verb is {'accepted' if heard.ok else f'refused, HTTP {response}'}",
+            evidence=(str(heard),),
+            found={"wrong_verb_response": response} if known else {},
+        )
+    )
+
+
+async def unknown_method(asker: Asker, report: ProbeReport) -> None:
+    """Call a method that does not exist."""
+    heard = await asker.ask("getNothingOfThisName", may_refuse=True)
+    known = str(heard.answer.status) in ("200", "400", "404")
+    report.add(
+        Finding(
+            point="refusals",
+            state=State.PARTLY,
+            summary=f"an unknown method is answered with HTTP {heard.answer.status}; "
+            "wrong credentials were not tried (--wrong-credentials)",
+            evidence=(str(heard),),
+            found={"unknown_method_response": str(heard.answer.status)} if known else {},
+        )
+    )
+
+
+async def wrong_credentials(asker: Asker, report: ProbeReport) -> None:
+    """Call v1 once with a wrong password, and request a v2 token once with a wrong key."""
+    wrong = Secret(f"wrong-{secrets.token_hex(8)}", "password")
+    heard = await asker.ask(
+        "getCampaigns",
+        what="with a wrong password",
+        authorization=await asker.authorization(password=wrong),
+        may_refuse=True,
+    )
+    before, evidence = report.findings["refusals"], str(heard)
+    summary, _, _ = before.summary.partition(";")
+    known = str(heard.answer.status) in ("200", "401", "403")
+    report.add(
+        Finding(
+            point="refusals",
+            state=State.SETTLED if heard.refuses_credentials else State.PARTLY,
+            summary=f"{summary}; a wrong password with HTTP {heard.answer.status}",
+            evidence=(*before.evidence, evidence),
+            found={
+                **before.found,
+                **({"bad_credentials_response": str(heard.answer.status)} if known else {}),
+            },
+        )
+    )
+
+
+async def _missing_lead(asker: Asker, report: ProbeReport) -> None:
+    heard = await asker.ask("getLead", {"email": unknown_address()}, what="of an unknown address")
+    asker.missing = heard
+    found: str | None = None
+    if heard.answer.status == 404:
+        found = "404"
+    elif heard.ok:
+        found = "blank" if heard.leads else "empty"
+    elif heard.status in (9005, 9015):
+        found = str(heard.status)
+    report.add(
+        Finding(
+            point="missing",
+            state=State.SETTLED if found else State.PARTLY,
+            summary={
+                "empty": "success without a lead",
+                "blank": "success with an empty lead",
+                "404": "HTTP 404",
+            }.get(found or "", f"status {heard.status}"),
+            evidence=(str(heard),),
+            found={"missing_lead_response": found} if found else {},
+        )
+    )
+
+
+async def _past_end(asker: Asker, report: ProbeReport, first: Heard) -> None:
+    paging = next(iter(children(dict(first.content), "paging")), None)
+    total, size = number_of(paging, "total"), number_of(paging, "offset")
+    if not first.ok or not total or not size:
+        report.leave("past_end", "getLeads announces no leads and no pages")
+        return
+    pages = -(-total // size)
+    xml = Search(()).document()
+    last = (
+        first if pages == 1 else await asker.ask("getLeads", {"page": str(pages)}, xml=xml, what="last page")
+    )
+    behind = await asker.ask("getLeads", {"page": str(pages + 1)}, xml=xml, what="page behind the last")
+    found: str | None = None
+    if not behind.ok:
+        found = "error"
+    elif not behind.leads:
+        found = "empty"
+    elif pages > 1:
+        found = "last" if _ids(behind) == _ids(last) else "first" if _ids(behind) == _ids(first) else None
+    evidence = (str(last), str(behind))
+    if found is None:
+        summary = "leads of a page before it" if pages > 1 else "the only page again: first or last"
+        report.add(Finding(point="past_end", state=State.PARTLY, summary=summary, evidence=evidence))
+        return
+    names = {
+        "error": "an error",
+        "empty": "nothing",
+        "last": "the last page again",
+        "first": "the first page",
+    }
+    report.add(
+        Finding(
+            point="past_end",
+            state=State.SETTLED,
+            summary=names[found],
+            evidence=evidence,
+            found={"page_past_end": found},
+        )
+    )
+
+
+def _ids(heard: Heard) -> list[object]:
+    return [lead.get("id", lead.get("email")) if isinstance(lead, dict) else lead for lead in heard.leads]
+
+
+async def search_points(asker: Asker, report: ProbeReport, first: Heard) -> None:
+    """Settle the operators of getLeads, and how conditions combine.
+
+    Args:
+        asker: sends the searches.
+        report: gets the finding.
+        first: the first page of all leads.
+
+    Raises:
+        HarmError: the probe must not go on.
+    """
+    nobody = unknown_address()
+    heard = {
+        operator: await asker.ask(
+            "getLeads",
+            xml=Search((Condition("email", operator, nobody),)).document(),
+            what=f"with {operator}",
+        )
+        for operator in OPERATORS
+    }
+    taken = [operator for operator, response in heard.items() if response.ok]
+    both = Search((field("email").like("%"), field("email").like(nobody)))
+    combined = await asker.ask("getLeads", xml=both.document(), what="with two conditions, one never true")
+    some = await asker.ask("getLeads", xml=Search((field("email").like("%"),)).document(), what="with like %")
+    ignored = [name for name in ("like", "=") if name in taken and heard[name].leads]
+    found: dict[str, object] = {}
+    parts = [f"{', '.join(taken) or 'none'} accepted"]
+    if ignored:
+        parts.append(f"{', '.join(ignored)} without effect")
+    else:
+        found["operators"] = taken
+    refused = [operator for operator in OPERATORS if operator not in taken]
+    parts += [f"{', '.join(refused)} refused"] if refused else []
+    if first.ok and some.ok and some.leads and combined.ok:
+        found["conditions_combine"] = "or" if combined.leads else "and"
+        parts.append(f"conditions combine with {found['conditions_combine']}")
+    else:
+        parts.append("conditions: no lead to tell")
+    report.add(
+        Finding(
+            point="operators",
+            state=State.SETTLED if len(found) == 2 else State.PARTLY,
+            summary="; ".join(parts),
+            evidence=tuple(map(str, (*heard.values(), combined))),
+            found=found,
+        )
+    )
+
+
+async def _token_parameter(asker: Asker, report: ProbeReport) -> None:
+    """Find the names of getLeadByTokenId's parameter by what differs from a name that is surely wrong."""
+    works: list[str] = []
+    evidence: list[str] = []
+    for verb in ("GET", "POST"):
+        wrong = await asker.ask(
+            "getLeadByTokenId", {"noSuchParameter": _TOKEN}, verb=verb, what=f"by {verb}, wrong parameter"
+        )
+        evidence.append(str(wrong))
+        for name in _TOKEN_NAMES:
+            heard = await asker.ask("getLeadByTokenId", {name: _TOKEN}, verb=verb, what=f"by {verb}, {name}")
+            evidence.append(str(heard))
+            if _says(heard) != _says(wrong):
+                works.append(name)
+        if works:
+            break
+    before = report.findings["annex"]
+    shapes = {"token_id_parameter": works[0]} if works else {}
+    report.add(
+        Finding(
+            point="annex",
+            state=State.PARTLY,
+            summary=f"{before.summary}; getLeadByTokenId takes "
+            + (", ".join(works) if works else "none of " + ", ".join(_TOKEN_NAMES)),
+            evidence=(*before.evidence, *evidence),
+            found={**before.found, **({"token_id_parameters": works} if works else {})},
+            client={"v1_shapes": shapes} if shapes else {},
+        )
+    )
+
+
+def _says(heard: Heard) -> tuple[object, ...]:
+    return heard.answer.status, heard.status, heard.codes, heard.words, heard.ok
+
+
+def _form_of_empty_elements(report: ProbeReport, heard: Heard) -> None:
+    found = form_of_empty_elements(heard)
+    if found is not None:
+        report.add(
+            Finding(
+                point="empty",
+                state=State.PARTLY,
+                summary=f"empty elements of responses: {found}; their effect needs --write",
+                evidence=(str(heard),),
+                found={"empty_form": found},
+            )
+        )
+
+
+def form_of_empty_elements(heard: Heard) -> str | None:
+    """Return how a response with leads writes empty fields, ``None`` if it cannot be told."""
+    if not heard.ok or not any(isinstance(lead, dict) for lead in heard.leads):
+        return None
+    if _EMPTY_PAIR.search(heard.answer.body):
+        return "pair"
+    return "self_closing" if _EMPTY_TAG.search(heard.answer.body) else "absent"

@@ -1,0 +1,82 @@
+"""Points of v2 that are settled by reading alone."""
+
+from __future__ import annotations
+
+import secrets
+
+from publitrac_async.errors import NotFound
+from publitrac_async.probe.asking import Asker
+from publitrac_async.probe.model import Finding, ProbeReport, State
+from publitrac_async.transport.secret import Secret
+
+
+async def read_v2(asker: Asker, report: ProbeReport) -> Secret | None:
+    """Settle the points of v2 that reading settles, and return a token.
+
+    Raises:
+        HarmError: the probe must not go on.
+    """
+    heard = await asker.ask_token()
+    if not heard.ok:
+        missing = heard.answer.status == 404 or isinstance(heard.error, NotFound)
+        report.add(
+            Finding(
+                point="v2",
+                state=State.SETTLED if missing else State.OPEN,
+                summary="there is no v2 at this address" if missing else "the token request failed",
+                evidence=(str(heard),),
+                found={"v2_enabled": False} if missing else {},
+            )
+        )
+        for point in ("token", "processing"):
+            report.leave(point, "there is no v2 at this address")
+        return None
+    report.add(
+        Finding(
+            point="v2",
+            state=State.SETTLED,
+            summary="v2 is at this address",
+            evidence=(str(heard),),
+            found={"v2_enabled": True},
+        )
+    )
+    wrong = Secret(secrets.token_urlsafe(18), "token", header=True)
+    stale = await asker.ask_delayed_sync(wrong, b"{}", what="with an invalid token", may_refuse=True)
+    if stale.ok:
+        report.leave("token", "delayedSync accepted an invalid token")
+    else:
+        known = str(stale.answer.status) in ("200", "401", "403")
+        code = {"expired_token_code": stale.status} if stale.status is not None else {}
+        report.add(
+            Finding(
+                point="token",
+                state=State.SETTLED,
+                summary=f"HTTP {stale.answer.status}, code {stale.status} for an invalid one",
+                evidence=(str(stale),),
+                found={**({"expired_token_response": str(stale.answer.status)} if known else {}), **code},
+            )
+        )
+    token = heard.content.get("token")
+    return Secret(str(token), "token", header=True) if token else None
+
+
+async def wrong_key(asker: Asker, report: ProbeReport) -> None:
+    """Request a v2 token once with a wrong key.
+
+    Raises:
+        HarmError: the probe must not go on.
+    """
+    before = report.findings.get("token")
+    if before is None or before.state is State.OPEN:
+        return
+    heard = await asker.ask_token(Secret(secrets.token_hex(16), "api_key", header=True), may_refuse=True)
+    known = str(heard.answer.status) in ("200", "401", "403")
+    report.add(
+        Finding(
+            point="token",
+            state=before.state,
+            summary=f"{before.summary}; a wrong key: HTTP {heard.answer.status}",
+            evidence=(*before.evidence, f"{heard} (wrong key)"),
+            found={**before.found, **({"bad_key_response": str(heard.answer.status)} if known else {})},
+        )
+    )

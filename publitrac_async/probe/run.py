@@ -1,0 +1,93 @@
+"""`probe`: settle the open points of the vendor's documents on an account."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final
+
+from publitrac_async.client import PublitracClient
+from publitrac_async.probe.asking import Asker, Sleep
+from publitrac_async.probe.model import POINTS, HarmError, ProbeReport
+from publitrac_async.probe.reads import read_points, wrong_credentials
+from publitrac_async.probe.reads_v2 import read_v2, wrong_key
+from publitrac_async.probe.writes import Writer
+
+#: Calls a second: far from the limit, since other programs may use the account.
+PACE: Final = 5.0
+_WRITE: Final = "needs a throwaway lead (--write)"
+#: Why points are left that were not settled.
+_REASONS: Final = {
+    "refusals": "not tried",
+    "excess": "not tried: that would break the limit",
+    "shared_limit": "not tried: that would break the limit",
+    "transactions": "not tried: the address is to be had from PUBLITRAC only",
+    "processing": _WRITE,
+    "unicity": _WRITE,
+    "empty": _WRITE,
+    "annex": _WRITE,
+    "partial": _WRITE,
+    "time_zone": _WRITE,
+}
+
+
+async def probe(
+    client: PublitracClient,
+    *,
+    write: str | None = None,
+    with_wrong_credentials: bool = False,
+    pace: float | None = PACE,
+    clock: Callable[[], float] = time.monotonic,
+    now: Callable[[], float] = time.time,
+    sleep: Sleep = asyncio.sleep,
+) -> ProbeReport:
+    """Settle what the vendor's documents leave open, as far as that does no harm.
+
+    The calls keep to the client's rate limit, one after the other, and end at the first sign of harm: an
+    excess call, a locked account, refused credentials.
+
+    Args:
+        client: with the credentials; give it few attempts.
+        write: address of a throwaway lead, which no lead may have. The probe creates, changes and deletes
+            the lead, and leaves a static list behind. ``None`` to read only.
+        with_wrong_credentials: call v1 once with a wrong password and v2 once with a wrong key, at the end.
+        pace: calls a second, of those that the client's rate limit allows; ``None`` for no pause.
+        clock: monotonic seconds.
+        now: seconds since the epoch.
+        sleep: waits between calls, and for a queued lead.
+
+    Returns:
+        What was found; ``report.stopped`` says why the probe ended early, if it did.
+    """
+    report = ProbeReport(client._base_url)  # noqa: SLF001  (the probe is of this package)
+    asker = Asker(client, report, clock=clock, sleep=sleep, pause=0 if pace is None else 1 / pace)
+    reason = "not tried"
+    try:
+        await _settle(asker, report, write, wrong=with_wrong_credentials, now=now)
+    except HarmError as harm:
+        report.stopped = harm.reason
+        reason = "not tried: the probe was stopped"
+    v1 = "" if asker.has_v1 else "not tried: v1 needs user name and password"
+    for point in POINTS:
+        report.leave(point, _REASONS.get(point, "") if not report.stopped and not v1 else v1 or reason)
+    return report
+
+
+async def _settle(
+    asker: Asker,
+    report: ProbeReport,
+    write: str | None,
+    *,
+    wrong: bool,
+    now: Callable[[], float],
+) -> None:
+    if asker.has_v1:
+        await read_points(asker, report)
+    token = await read_v2(asker, report)
+    if write is not None and asker.has_v1:
+        await Writer(asker, report, email=write, token=token, now=now).run()
+    if wrong and asker.has_v1:
+        await wrong_credentials(asker, report)
+    if wrong and token is not None:
+        await wrong_key(asker, report)
