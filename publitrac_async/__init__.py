@@ -150,5 +150,5 @@ __all__ = [
     "field",
 ]
 
-# A library says nothing unless the application asks: no handler, no level.
+# Libraries are silent unless the application configures logging: no handler, no level.
 logging.getLogger(__name__).addHandler(logging.NullHandler())

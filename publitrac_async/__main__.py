@@ -9,7 +9,7 @@ _EXTRA: Final = frozenset({"click", "rich"})
 
 
 def main() -> None:
-    """Run the command line. Without the extra `cli`, say how to get it and exit with 2."""
+    """Run the command line. Without the extra `cli`, print how to install it and exit with 2."""
     try:
         from publitrac_async.cli.commands import cli  # noqa: PLC0415  (the extra may be missing)
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""What can be refused before anything is sent."""
+"""Checks before anything is sent."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import attrs
 from publitrac_async.errors import Problem, ValidationError
 from publitrac_async.models import UNSET, Lead, vendor_name
 
-#: A shape that no mail server could use is refused; whether an address exists is the service's business.
+#: Only addresses that no mail server accepts are refused; the service checks if an address exists.
 _EMAIL: Final = re.compile(r"[^\s@<>()\[\],;:\"\\]+@[^\s@<>()\[\],;:\"\\.]+(?:\.[^\s@<>()\[\],;:\"\\.]+)+")
-#: What XML 1.0 cannot carry. Written as the complement of what it can, it takes 3 ms longer to compile.
+#: Characters forbidden in XML 1.0. As the complement of the allowed ones it takes 3 ms longer to compile.
 _NOT_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*")
 _NATIVE_NAMES: Final = frozenset(vendor_name(attribute.name) for attribute in attrs.fields(Lead)) - {
@@ -22,7 +22,7 @@ _NATIVE_NAMES: Final = frozenset(vendor_name(attribute.name) for attribute in at
 
 
 def refuse(problems: Sequence[Problem], operation: str | None) -> None:
-    """Raise what was found, if anything was.
+    """Raise an error for `problems`, if any.
 
     Raises:
         ValidationError: `problems` is not empty.
@@ -32,7 +32,7 @@ def refuse(problems: Sequence[Problem], operation: str | None) -> None:
 
 
 def email_problem(email: object) -> Problem | None:
-    """What is wrong with an e-mail address, ``None`` if nothing is."""
+    """Return the problem of an e-mail address, ``None`` if it has none."""
     if email is None or email == "" or email is UNSET:
         return Problem("an e-mail address is required", code=9001, field="email")
     if not isinstance(email, str) or not _EMAIL.fullmatch(email) or not_sendable(email):
@@ -41,10 +41,10 @@ def email_problem(email: object) -> Problem | None:
 
 
 def check_email(email: object, operation: str) -> None:
-    """Refuse what has not the shape of an e-mail address.
+    """Refuse text that is not in the form of an e-mail address.
 
     Raises:
-        ValidationError: it has not (codes 9001, 9002 of the vendor's annex).
+        ValidationError: the address is missing or invalid (codes 9001, 9002 of the vendor's annex).
     """
     problem = email_problem(email)
     refuse([problem] if problem else [], operation)
@@ -60,9 +60,9 @@ def check_lead(lead: Lead, operation: str) -> None:
 
 
 def lead_problems(lead: Lead) -> list[Problem]:
-    """List the problems of a lead that is to be written."""
+    """List the problems of a lead to write."""
     problems = [problem] if (problem := email_problem(lead.email)) else []
-    names: Iterable[object] = lead.custom_fields  # ... whatever the caller put in.
+    names: Iterable[object] = lead.custom_fields  # Callers may have put other types in.
     problems += [
         Problem(reason, field=str(name))
         for name in names
@@ -82,7 +82,7 @@ def custom_name_problem(name: object) -> str | None:
 
 
 def check_page(page: int, operation: str) -> None:
-    """Refuse a page number that is none.
+    """Refuse an invalid page number.
 
     Raises:
         ValidationError: `page` is below 1.
@@ -101,5 +101,5 @@ def check_read_ahead(pages: int, operation: str) -> None:
 
 
 def not_sendable(text: str) -> bool:
-    """Whether `text` has characters that XML 1.0 cannot carry: most control characters, lone surrogates."""
+    """Return True if `text` has characters forbidden in XML 1.0: most control characters, lone surrogates."""
     return _NOT_XML.search(text) is not None

@@ -54,10 +54,10 @@ class PublitracOptions(ClientOptions, total=False):
 
 
 class PublitracClient(BaseClient):
-    """A client of PUBLITRAC: ``client.v1`` speaks XML, ``client.v2`` JSON.
+    """Client of PUBLITRAC: ``client.v1`` uses XML, ``client.v2`` JSON.
 
-    Open one for the life of your program and share it; it belongs to the event loop it is first used in.
-    The first one of a process loads httpx and aiohttp, which takes about a tenth of a second.
+    Open one for the lifetime of your program and share it; it belongs to the event loop of its first use. The
+    first client of a process loads httpx and aiohttp, which takes about a tenth of a second.
 
     ::
 
@@ -71,29 +71,29 @@ class PublitracClient(BaseClient):
         password: needed for v1.
         base_url: the general environment by default; ``publitrac_async.CANADIAN_BASE_URL`` is the other.
             Plain ``http`` is accepted for this machine only.
-        rate_limit: requests that v1, v2, retries and token requests share: a number a second, or a `Rate`;
-            ``None`` for no limit.
-        v2_rate_limit: the same for v2 alone, where PUBLITRAC granted that. v2 shares `rate_limit` otherwise.
-        shared: where all processes of the account share `rate_limit` and the v2 token: ``"file:"`` or
+        rate_limit: limit on requests of v1 and v2, retries and token requests included: a number per second,
+            or a `Rate`; ``None`` for no limit.
+        v2_rate_limit: separate limit for v2, if PUBLITRAC granted one. Otherwise v2 shares `rate_limit`.
+        shared: place where all processes of the account share `rate_limit` and the v2 token: ``"file:"`` or
             ``"file:/PATH"`` for one host, the URL of a Redis for several; the client closes these. Or an
             object such as `SharedRedis`, which the caller closes.
-        retry: when a failed call is repeated.
+        retry: policy for retries of failed calls.
         timeout: limits on the time of a call; a number is its total in seconds, ``None`` no total.
-        concurrency: calls in flight at once. ``None`` finds the number: as many as `rate_limit` needs at the
-            latency of the service, up to 256, and no more connections than that.
-        transport: any ``httpx.AsyncBaseTransport``, in place of the one on aiohttp.
-            Who opened it closes it, so several clients can share one.
-        limiter: in place of the limiter that `rate_limit` describes. One that has a method ``aclose()`` is
-            closed with the client.
+        concurrency: calls in flight at once. ``None`` adapts the number to `rate_limit` and the latency of
+            the service, up to 256, with no more connections than that.
+        transport: any ``httpx.AsyncBaseTransport``, in place of the one on aiohttp. The caller closes it, so
+            several clients can share one.
+        limiter: in place of the limiter for `rate_limit`. The client closes one that has a method
+            ``aclose()``.
         token_store: in place of one in memory; closed likewise.
         hooks: called with every event of `publitrac_async.transport.events`.
-        log_failures: log each call that finally fails as a warning.
+        log_failures: log each failed call as a warning, after its retries.
         trust_env: take proxies and ``SSL_CERT_FILE`` from the environment.
-        auth_in: where the v1 credentials of a POST go; a GET has them in the query in any case.
-        api_key_param: how v1 spells the key's parameter; the documents also have ``apiKey``.
-        v1_shapes: what the documents of v1 leave open.
-        repair: read a v1 response that arrived whole and is no XML because of wrong characters: they are
-            repaired, never the structure, and a log record and ``Page.repaired`` say so.
+        auth_in: place of the v1 credentials in a POST; a GET always has them in the query.
+        api_key_param: name of the parameter for the key in v1; the documents also have ``apiKey``.
+        v1_shapes: choices where the documents of v1 are incomplete.
+        repair: repair invalid characters in a complete v1 response that is not well-formed. The structure is
+            never repaired. A log record and ``Page.repaired`` report it.
         allow_insecure_http: accept plain ``http`` to any host.
         trace: a file to which every exchange is written for a bug report, without credentials and personal
             data; or a `Trace`, which the caller closes.
@@ -132,7 +132,7 @@ class PublitracClient(BaseClient):
             None if value is None else seal(value, name, header=name == "api_key")
             for name, value in (("api_key", api_key), ("username", username), ("password", password))
         ]
-        # From here on no local name holds a bare credential: tracebacks may be recorded with theirs.
+        # From here on no local name holds a bare credential: error trackers record the local names of frames.
         del api_key, username, password
         for secret in sealed:
             if isinstance(secret, ConfigurationError):
@@ -141,7 +141,7 @@ class PublitracClient(BaseClient):
         if key is None:
             raise ConfigurationError("api_key must be given")
         if (user is None) != (word is None):
-            raise ConfigurationError("username and password belong together")
+            raise ConfigurationError("username and password must be given together")
         if auth_in not in ("query", "body"):
             raise ConfigurationError('auth_in must be "query" or "body"')
         opened: Shared | None = None
@@ -238,7 +238,7 @@ class PublitracClient(BaseClient):
         return self._v2
 
     async def aclose(self) -> None:
-        """Close the client: new calls are refused, those in flight get half a second. Can be called again."""
+        """Close the client: refuse new calls, and give those in flight half a second. Can be called again."""
         if not self._is_view:
             await self._v2.aclose()
         await super().aclose()
@@ -250,7 +250,7 @@ class PublitracClient(BaseClient):
 
 
 def read_environment(environment: Mapping[str, str], name: str) -> Secret | None:
-    """A credential or setting from the environment, or from the file it names.
+    """Read a credential or setting from the environment, or from the file it names.
 
     Raises:
         ConfigurationError: the file cannot be read, or the value is unusable.

@@ -1,4 +1,4 @@
-"""Frozen settings. Every default number of the package stands here, with its source."""
+"""Frozen settings, and the default numbers of the package with their sources."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ CANADIAN_BASE_URL: Final = "https://appca.publitrac.com"
 
 #: "Les appels à l'API doivent être limités à 35 par seconde" (PUBLITRAC API reference, Limitation).
 CALLS_PER_SECOND: Final = 35
-#: Seconds added to the second: calls that leave 1.000 s apart can arrive closer together.
+#: Seconds added to the period: calls sent 1.000 s apart may arrive closer together.
 RATE_GUARD: Final = 0.05
 #: Seconds added to the interval of an even pace, for the same reason.
 EVEN_GUARD: Final = 0.003
 
-#: Calls in flight at once where there is no rate limit. With one, as many as rate x latency needs, within
-#: bounds. The connection pool is as large, so that nothing ever waits for it.
+#: Calls in flight at once without a rate limit. With one, rate x latency, within bounds. The connection pool
+#: has the same size, so that calls never wait for it.
 CONCURRENCY: Final = 32
 CONCURRENCY_FLOOR: Final = 3
 CONCURRENCY_CEILING: Final = 256
 
-#: Pages that a pager holds or has under way at most, besides the one that the caller works on: enough for 35
-#: pages a second from a service that takes almost three.
+#: Limit on the pages that a pager holds or fetches, besides the one in use: enough for 35 pages per second
+#: from a service that takes almost three seconds for each.
 READ_AHEAD: Final = 100
 
-#: Seconds after which a call gives up a shared limiter that cannot be asked.
+#: Seconds for which a call waits for an unavailable shared limiter.
 LIMITER_PATIENCE: Final = 30.0
 
-#: Seconds that closing a client waits for calls in flight.
+#: Seconds that `aclose` of a client waits for calls in flight.
 CLOSE_PATIENCE: Final = 0.5
 
-#: Bytes of a v1 URL, credentials included. Servers refuse more than 8 KiB of a request line by default (nginx
-#: large_client_header_buffers, Apache LimitRequestLine).
+#: Limit on a v1 URL in bytes, credentials included. Servers refuse more than 8 KiB of a request line by
+#: default (nginx large_client_header_buffers, Apache LimitRequestLine).
 MAX_URL: Final = 8_000
 
-#: Life of a v2 token in seconds after its last use (API V2 documentation, "By default will be 900").
+#: Lifetime of a v2 token in seconds after its last use (API V2 documentation, "By default will be 900").
 TOKEN_TTL: Final = 900.0
-#: A token this close to its end (seconds, or this part of a shorter life) is renewed before it is used.
+#: A token this close to its expiry (seconds, or this fraction of a shorter lifetime) is renewed before use.
 TOKEN_MARGIN: Final = 60.0
 TOKEN_MARGIN_PART: Final = 0.1
 
@@ -52,20 +52,20 @@ MAX_RETRY_AFTER: Final = 60.0
 
 
 def is_integer(value: object) -> bool:
-    """Return True for a whole number, which ``True`` itself is not."""
+    """Return True for a whole number, but not for ``True`` and ``False``."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 @frozen
 class Rate:
-    """A number of calls in a time: ``Rate(50, per=20)`` allows 50 calls in any 20 seconds.
+    """Rate of calls: ``Rate(50, per=20)`` allows 50 calls in any 20 seconds.
 
     Attributes:
         calls: calls allowed.
-        per: seconds in which they are allowed.
-        pace: ``"quick"`` lets a seventh of the calls leave at once after a quiet time and spaces the rest.
-            ``"even"`` spaces all of them, a little wider than `per` divided by `calls`, for a service
-            that refuses whatever arrives too close together.
+        per: period in seconds.
+        pace: ``"quick"`` allows a burst of a seventh of the calls after a pause and spaces the rest.
+            ``"even"`` spaces all calls, a little wider than `per` divided by `calls`, for a service that
+            refuses calls that arrive too close together.
     """
 
     calls: int
@@ -75,7 +75,7 @@ class Rate:
     def __attrs_post_init__(self) -> None:
         if not is_integer(self.calls):
             raise ConfigurationError(
-                f"a rate is a whole number of calls, not {self.calls}: 1.5 calls a second is Rate(3, per=2)"
+                f"a rate is a whole number of calls, not {self.calls}: 1.5 per second are Rate(3, per=2)"
             )
         if self.calls < 1 or not 0 < self.per < math.inf:
             raise ConfigurationError(
@@ -86,7 +86,7 @@ class Rate:
 
     @property
     def interval(self) -> float:
-        """Seconds from call to call if all are spaced evenly."""
+        """Seconds between calls spaced evenly."""
         return self.per / self.calls
 
     def __str__(self) -> str:
@@ -94,7 +94,7 @@ class Rate:
 
 
 def as_rate(value: Rate | int) -> Rate:
-    """Read a setting: a number means calls a second.
+    """Read a setting: a number means calls per second.
 
     Raises:
         ConfigurationError: it is neither a rate nor a whole number.
@@ -103,21 +103,21 @@ def as_rate(value: Rate | int) -> Rate:
 
 
 def parse_rate(text: str, name: str) -> Rate:
-    """Read a rate from text: ``"35"`` means calls a second, ``"50/20"`` 50 calls in 20 seconds.
+    """Read a rate from text: ``"35"`` means calls per second, ``"50/20"`` 50 calls in 20 seconds.
 
     Args:
         text: the rate.
         name: name of the setting in errors.
 
     Raises:
-        ConfigurationError: the text is no such rate.
+        ConfigurationError: the text is not a rate.
     """
     calls, slash, per = text.partition("/")
     try:
         return Rate(int(calls), per=float(per) if slash else 1.0)
     except (ValueError, ConfigurationError):
         raise ConfigurationError(
-            f"{name} must be a whole number of calls a second (35), or of calls in seconds (50/20)"
+            f"{name} must be a whole number of calls per second (35), or of calls in seconds (50/20)"
         ) from None
 
 
@@ -126,12 +126,12 @@ class Timeout:
     """Limits on the time of a call, in seconds. ``None`` means no limit, for each of them.
 
     Attributes:
-        queue: waiting in the client's own queue, for a slot among the calls in flight and for the first
-            permit of the rate limit. A call that waits longer ends with `QueueTimeout`; nothing was sent.
+        queue: waiting in the client's queue, for a slot among the calls in flight and for the first permit of
+            the rate limit. A call that waits longer ends with `QueueTimeout`; nothing was sent.
         total: everything after the queue: token request, connecting, every attempt, and the waits between
             attempts. A call that takes longer ends with `DeadlineExceeded`.
         connect: opening one connection, TLS included.
-        read: silence while a response is awaited or read.
+        read: time without data while a response is awaited or read.
     """
 
     queue: float | None = None
@@ -145,32 +145,31 @@ class Timeout:
                 raise ConfigurationError(f"timeout: {name} must be more than 0 seconds, not {seconds}")
 
 
-#: What a call is given where the caller says nothing.
+#: Defaults for calls without a timeout.
 TIMEOUT: Final = Timeout()
 
 
 @frozen(kw_only=True)
 class RetryPolicy:
-    """When and how a failed call is repeated.
+    """Policy for retries of failed calls.
 
-    Reads and upserts are repeated; an operation that appends is repeated only when nothing was sent or
-    the service proves that it did not execute it.
+    Reads and upserts are repeated; an operation that appends is repeated only if nothing was sent or the
+    service confirms that it did not execute it.
 
     Attributes:
-        attempts: requests sent at most for one call, the first included. 1 turns retrying off.
+        attempts: requests sent at most for one call, the first included. 1 turns retries off.
         base: seconds; the first wait is drawn between 0 and this ("full jitter"), then doubles.
-        throttle_base: the same after the service said that calls come too fast.
-        cap: the longest wait drawn, in seconds.
-        max_retry_after: a ``Retry-After`` above this many seconds is not waited for.
-        budget: capacity of the bucket that all calls of a client share. A retry takes ``cost`` from it
-            (``throttle_cost`` after throttling) and gives it back when it succeeds; every clean success
-            gives back 1. An empty bucket means that errors surface at once, so that an outage is not
-            multiplied by the number of attempts.
-        cost: what a retry takes.
-        throttle_cost: what a retry after throttling takes.
-        throttled: HTTP statuses besides 429 that mean "too many calls, not executed" where you know that they
-            do: ``(503,)`` for a service behind nginx's ``limit_req``, which answers so by default. Such a
-            call is then retried as after 429, even if it appends.
+        throttle_base: the same after the service refused because of too many calls.
+        cap: upper bound of the wait, in seconds.
+        max_retry_after: a call does not wait for a ``Retry-After`` above this, in seconds.
+        budget: retry budget shared by all calls of a client. A retry takes ``cost`` from it
+            (``throttle_cost`` after throttling) and returns it on success; a call that succeeds at once
+            returns 1. With an empty budget errors are raised at once, so that retries do not multiply the
+            load of an outage.
+        cost: cost of a retry.
+        throttle_cost: cost of a retry after throttling.
+        throttled: further HTTP statuses besides 429 known to mean "too many calls, not executed": ``(503,)``,
+            the default of nginx's ``limit_req``. Such a call is retried as after 429, even if it appends.
     """
 
     attempts: int = 4
@@ -191,35 +190,35 @@ class RetryPolicy:
                 raise ConfigurationError(f"retry: {name} cannot be {value}")
 
 
-#: For unattended runs: more patience, the same budget.
+#: For unattended runs: longer waits, the same budget.
 BULK_TIMEOUT: Final = Timeout(total=300.0)
 BULK_RETRY: Final = RetryPolicy(attempts=8, cap=20.0, max_retry_after=300.0)
 
-#: Vitec Express Connect: the host of the vendor's page, and the test host that public client code uses
-#: (no page of Vitec's names it).
+#: Vitec Express Connect: the host of the vendor's page, and the test host in public client code (Vitec's
+#: pages do not mention it).
 VITEC_BASE_URL: Final = "https://connect.maklare.vitec.net"
 VITEC_TEST_BASE_URL: Final = "https://connect-qa.maklare.vitec.net"
-#: Vitec states no limit; this is the pace that a public client keeps.
+#: Vitec states no limit; a public client uses this rate.
 VITEC_CALLS_PER_SECOND: Final = 10
 VITEC_CONCURRENCY: Final = 5
 
 #: Marketo Engage allows an instance, with all its integrations, 100 calls in 20 seconds and 10 at once, and
-#: advises an integration to keep to 50 and to 5 (Adobe, "Marketo Integration Best Practices").
+#: advises an integration to use 50 and 5 (Adobe, "Marketo Integration Best Practices").
 MARKETO_CALLS: Final = 50
 MARKETO_PERIOD: Final = 20.0
 MARKETO_RATE: Final = Rate(MARKETO_CALLS, per=MARKETO_PERIOD)
 MARKETO_CONCURRENCY: Final = 5
-#: Successes in a row after which one more call may be in flight again, up to the number set.
+#: Consecutive successes until one more call is allowed in flight, up to the configured number.
 MARKETO_RECOVERY: Final = 20
 #: Records in a call, on a page, and values of a filter (Marketo REST API, Leads).
 MARKETO_RECORDS: Final = 300
-#: Bytes of a body and of a URL: "1MB" and "8KB", taken as the smaller of what that may mean.
+#: Limits on a body and a URL in bytes: "1MB" and "8KB", in the smaller interpretation.
 MARKETO_BODY: Final = 1_000_000
 MARKETO_URL: Final = 8_000
-#: Leads merged into one by a call (code 1080 since 2026-03-31), fields created by a call.
+#: Limits of a call on leads merged into one (code 1080 since 2026-03-31), and on fields created.
 MARKETO_MERGED: Final = 25
 MARKETO_NEW_FIELDS: Final = 100
-#: Seconds added to the time after which Marketo itself gives up, before the client stops listening.
+#: Seconds by which the read timeout exceeds Marketo's timeout.
 MARKETO_PATIENCE: Final = 5.0
-#: Seconds of the shortest life of a token. Identity counts in whole seconds, so it may say 0.
+#: Shortest lifetime of a token in seconds. Identity counts in whole seconds, so it may report 0.
 MARKETO_TOKEN_LIFE: Final = 1.0

@@ -1,4 +1,7 @@
-"""Between records and the wire: vendor names, dates, 0/1, unset, custom fields. Shared by v1 and v2."""
+"""Convert records from and to the wire: vendor names, dates, 0/1, unset, custom fields.
+
+Shared by v1 and v2.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +24,11 @@ _FLAGS: Final[dict[str, bool | None]] = {"1": True, "true": True, "0": False, "f
 _ZERO_DATE: Final = "0000-00-00"
 _MAX_INTEGER: Final = 10**18
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}")
-#: Digits before or after the point; more are a mistake, and would take gigabytes to write.
+#: Limit on the digits before or after the point; more are a mistake, and could take gigabytes.
 _MAX_EXPONENT: Final = 400
 
 
-#: Attribute by vendor name, for the native fields of a lead.
+#: Attributes of the native fields of a lead, by vendor name.
 NATIVE_FIELDS: Final[dict[str, str]] = {
     vendor_name(attribute.name): attribute.name
     for attribute in attrs.fields(Lead)
@@ -34,11 +37,11 @@ NATIVE_FIELDS: Final[dict[str, str]] = {
 _RETURNED_ONLY: Final = frozenset({"id", "createdDate", "lastUpdated"})
 
 
-# From the wire. Text comes as it is; empty elements of other types mean "no value".
+# From the wire. Text stays unchanged; empty elements of other types mean "no value".
 
 
 def as_sent(value: Any) -> Any:
-    """Return a value of a response as the service sent it: text, XML, or a list of them."""
+    """Return a value of a response unchanged: text, XML, or a list of them."""
     if isinstance(value, list):
         return [as_sent(each) for each in value]
     return value.inner if isinstance(value, Nested) else value
@@ -48,7 +51,7 @@ def _text_from_wire(value: Any, _: object = None) -> str | None:
     if isinstance(value, Nested):
         return value.inner
     if isinstance(value, (list, dict)):
-        raise TypeError("not one text")
+        raise TypeError("not a single text")
     return value if value is None or isinstance(value, str) else str(value)
 
 
@@ -93,7 +96,7 @@ def _in_utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC).replace(tzinfo=None)
     except OverflowError:
-        raise ValueError("must be a date that still is one in UTC") from None
+        raise ValueError("must be a date within the range of UTC") from None
 
 
 # To the wire. Dates and text are text, flags are 0 and 1, integers are integers.
@@ -105,7 +108,7 @@ def _text_to_wire(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)  # Ids and postal codes often are numbers where they come from.
+        return str(value)  # Ids and postal codes are often numbers in the source.
     raise TypeError(f"must be text, not {type(value).__name__}")
 
 
@@ -138,10 +141,10 @@ def _date_to_wire(value: Any) -> str | None:
 
 
 def decimal_text(value: float | Decimal) -> str:
-    """A number without exponent and without zeros at its end: ``1e-7`` is ``0.0000001``.
+    """Write a number without exponent and trailing zeros: ``1e-7`` is ``0.0000001``.
 
     Raises:
-        ValueError: it is infinite or no number.
+        ValueError: it is infinite or not a number.
     """
     number = value if isinstance(value, Decimal) else Decimal(repr(value))
     if not number.is_finite() or abs(number.adjusted()) > _MAX_EXPONENT:
@@ -151,11 +154,11 @@ def decimal_text(value: float | Decimal) -> str:
 
 
 def custom_to_wire(value: Any) -> str | None:
-    """A custom field's value as the text that is sent.
+    """Write the value of a custom field as text.
 
     Raises:
         ValueError: it cannot be written.
-        TypeError: it is of a kind that the vendor's documents do not know.
+        TypeError: its type is not in the vendor's documents.
     """
     match value:
         case None | str():
@@ -173,14 +176,14 @@ def custom_to_wire(value: Any) -> str | None:
 
 
 def _values_to_wire(value: Any) -> str | list[str | None] | None:
-    """The same, also for a field of several values."""
+    """Write the value or values of a custom field."""
     if isinstance(value, (list, tuple)):
         return [custom_to_wire(part) for part in value]
     return custom_to_wire(value)
 
 
-#: How a value of an answer becomes one of an attribute, by the attribute's type. Raises `ValueError` or
-#: `TypeError` where it does not fit.
+#: Converters from a value of a response, by type of the attribute. They raise `ValueError` or `TypeError` if
+#: it does not fit.
 FROM_WIRE: Final[dict[Any, Callable[[Any, object], Any]]] = {
     Text: _text_from_wire,
     Integer: _integer_from_wire,
@@ -188,7 +191,7 @@ FROM_WIRE: Final[dict[Any, Callable[[Any, object], Any]]] = {
     Date: _date_from_wire,
     DateTime: _datetime_from_wire,
 }
-#: The way back. The texts of the errors are complaints for the caller to read.
+#: Converters to the wire. The messages of their errors are for the caller.
 TO_WIRE: Final[dict[Any, Callable[[Any], Any]]] = {
     Text: _text_to_wire,
     Integer: _integer_to_wire,
@@ -199,7 +202,7 @@ TO_WIRE: Final[dict[Any, Callable[[Any], Any]]] = {
 
 
 def make_converter() -> Converter:
-    """A converter that knows the vendor's types: text, integers, 0/1, dates, and what is unset."""
+    """Make a converter for the vendor's types: text, integers, 0/1, dates, unset values."""
     converter = Converter(omit_if_default=True)
     for kind, hook in FROM_WIRE.items():
         converter.register_structure_hook(kind, hook)
@@ -214,19 +217,20 @@ _overrides: Final = {
     "custom_fields": override(omit=True),
     "unparsed": override(omit=True),
 }
-# Compiled here, once, so that the first request does not wait for it.
+# Compiled here, so that the first request does not wait for it.
 _structure: Final = make_dict_structure_fn(Lead, _converter, **_overrides)  # type: ignore[arg-type]  # cattrs types only the AttributeOverride of one field
 _unstructure: Final = make_dict_unstructure_fn(Lead, _converter, _cattrs_omit_if_default=True, **_overrides)  # type: ignore[arg-type]  # as above
-#: Type by vendor name, for the native fields of a lead.
+#: Types of the native fields of a lead, by vendor name.
 FIELD_TYPES: Final[dict[str, Any]] = {
     vendor_name(attribute.name): attribute.type for attribute in attrs.fields(attrs.resolve_types(Lead))
 }
 
 
 def lead_from_wire(fields: Mapping[str, Any]) -> Lead:
-    """A lead from the fields of an answer, which are flat: whatever is not native is a custom field.
+    """Make a lead from the fields of a response, which are flat.
 
-    A value that does not fit its field's type is kept in ``unparsed``.
+    Fields that are not native are custom fields. Values that do not fit the type of their field go to
+    ``unparsed``.
     """
     native: dict[str, Any] = {}
     custom: dict[str, Any] = {}
@@ -253,9 +257,9 @@ def lead_from_wire(fields: Mapping[str, Any]) -> Lead:
 
 @functools.cache
 def native_hooks() -> Mapping[str, tuple[str, Callable[[Any, Any], Any] | None]]:
-    """Attribute and hook of each native field of a lead, by the vendor's name.
+    """Return attribute and converter of each native field of a lead, by vendor name.
 
-    A hook is ``None`` where text stays what it is. The others make ``None`` of ``""``.
+    The converter is ``None`` if text stays unchanged. The others convert ``""`` to ``None``.
     """
     return {
         name: (
@@ -267,13 +271,12 @@ def native_hooks() -> Mapping[str, tuple[str, Callable[[Any, Any], Any] | None]]
 
 
 def lead_to_wire(lead: Lead, operation: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Native and custom fields of a lead, by the vendor's names, ready to be written.
+    """Return native and custom fields of a lead as text, by vendor name.
 
-    Unset fields and those that only the service sets (``id``, ``createdDate``, ``lastUpdated``) are left
-    out.
+    Unset fields and those set by the service (``id``, ``createdDate``, ``lastUpdated``) are omitted.
 
     Raises:
-        ValidationError: a value cannot be written; all such fields are named.
+        ValidationError: a value cannot be written; the error names all such fields.
     """
     native: dict[str, Any] | None = None
     custom: dict[str, Any] = {}
@@ -297,7 +300,7 @@ def lead_to_wire(lead: Lead, operation: str) -> tuple[dict[str, Any], dict[str, 
 
 
 def unwritable(writers: Iterable[tuple[str, Any, Callable[[Any], Any]]], operation: str) -> ValidationError:
-    """The error that names each field that cannot be written.
+    """Return the error that names each field that cannot be written.
 
     Args:
         writers: vendor name, value and writer of each field.
@@ -315,14 +318,14 @@ def unwritable(writers: Iterable[tuple[str, Any, Callable[[Any], Any]]], operati
 
 
 def lead_from_mapping(row: Mapping[str, Any]) -> Lead:
-    """A lead from a row of a file or database.
+    """Make a lead from a row of a file or database.
 
-    Columns are native fields under the vendor's name or the name here (``firstName``, ``first_name``);
-    every other column is a custom field. Text is converted to the field's type. An empty cell leaves its
-    field unset; a custom field likewise.
+    Columns are native fields under the vendor's name or the attribute name (``firstName``, ``first_name``);
+    every other column is a custom field. Text is converted to the type of the field. An empty cell leaves its
+    field unset, also a custom one.
 
     Raises:
-        ValidationError: values that do not fit their field, all of them named.
+        ValidationError: values do not fit their fields; the error names all of them.
     """
     values: dict[str, Any] = {}
     problems: list[Problem] = []
@@ -337,11 +340,11 @@ def lead_from_mapping(row: Mapping[str, Any]) -> Lead:
         attribute, kind = NATIVE_FIELDS[name], FIELD_TYPES[name]
         if isinstance(value, str) and kind != Text:
             try:
-                value = FROM_WIRE[kind](value, None)  # noqa: PLW2901  (the cell's text becomes its value)
+                value = FROM_WIRE[kind](value, None)  # noqa: PLW2901  (text is replaced by its value)
             except ValueError:
                 problems.append(Problem(_EXPECTED[kind], code=_CODES.get(kind), field=name, value=value))
                 continue
-            if value is None:  # 0000-00-00, or what else is no value: never sent by accident.
+            if value is None:  # 0000-00-00 and other placeholders: never sent by accident.
                 continue
         values[attribute] = value
     if problems:
@@ -355,5 +358,5 @@ _EXPECTED: Final = {
     Date: "must be a date, yyyy-mm-dd or yyyy-mm-dd hh:mm:ss",
     DateTime: "must be a date, yyyy-mm-dd or yyyy-mm-dd hh:mm:ss",
 }
-#: The vendor's codes for the same complaints.
+#: The vendor's codes for the same problems.
 _CODES: Final = {Integer: 9006, Flag: 9007}

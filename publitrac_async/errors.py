@@ -1,4 +1,4 @@
-"""Every error this package raises.
+"""Errors of this package.
 
 ::
 
@@ -6,26 +6,26 @@
     ├── ConfigurationError        a setting or credential is unusable; raised at construction, or for an
     │                             address that has no such API
     ├── ClientStateError          the client is closed, or belongs to another event loop or process
-    ├── TransportError            no usable answer arrived
+    ├── TransportError            no usable response arrived
     │   ├── NotSent               nothing reached the service: repeating is safe
-    │   │   ├── LimiterUnavailable  the limiter that several processes share cannot be asked
-    │   │   └── QueueTimeout        the call waited too long in the client's own queue
-    │   ├── OutcomeUnknown        bytes may have left, the answer is lost
-    │   └── DeadlineExceeded      the call took longer than its total time
-    ├── ApiError                  the service (or a check before the wire) refused
+    │   │   ├── LimiterUnavailable  the shared rate limiter is unavailable
+    │   │   └── QueueTimeout        the call waited too long in the client's queue
+    │   ├── OutcomeUnknown        bytes may have been sent, the response is lost
+    │   └── DeadlineExceeded      the call took longer than its total timeout
+    ├── ApiError                  the service (or a check before sending) refused
     │   ├── AuthenticationError   the credentials were rejected
-    │   ├── PermissionDenied      the credentials do not reach this far
+    │   ├── PermissionDenied      the credentials lack the permission
     │   ├── NotFound
     │   │   └── LeadNotFound
-    │   ├── ValidationError       fields and values that cannot be accepted
+    │   ├── ValidationError       fields or values were refused
     │   ├── Conflict              the lead exists already, or several match
-    │   ├── RateLimited           too many calls just now
+    │   ├── RateLimited           too many calls now
     │   ├── QuotaExhausted        too many calls for today
     │   └── ServerError           the service failed
-    └── UnexpectedContent         an HTML page, a cut or malformed answer, the wrong format
+    └── UnexpectedContent         an HTML page, a truncated or malformed response, the wrong format
 
-Each error says whether repeating the same call may help (``retryable``) and whether the call may have
-taken effect (``maybe_applied``). None carries a URL, a header, a credential or a body; all of them pickle.
+Each error has ``retryable`` (repeating the same call may help) and ``maybe_applied`` (the call may have taken
+effect). No error holds a URL, a header, a credential or a body; all of them can be pickled.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ import attrs
 
 @attrs.frozen
 class Problem:
-    """One thing that is wrong with a request.
+    """Problem of a request.
 
     Attributes:
-        code: the vendor's code, ``None`` where the vendor gives none or the check ran before the wire.
-        field: the field's name as the vendor spells it, ``None`` where no field is named.
-        value: the value complained about. It may be personal data, so it is in no ``repr`` and no text.
-        text: the vendor's own words, which may quote personal data: in no ``repr`` either.
-        reason: what is wrong, in words that hold no value.
+        code: the vendor's code, ``None`` without one or if the check ran before sending.
+        field: the vendor's name of the field, ``None`` if the problem names no field.
+        value: the refused value. It may be personal data, so it is in no ``repr`` and no message.
+        text: the vendor's message, which may quote personal data: in no ``repr`` either.
+        reason: description of the problem, without the value.
     """
 
     reason: str
@@ -71,18 +71,18 @@ class PublitracError(Exception):
 
     Attributes:
         operation: the vendor's name of the operation, ``None`` outside a call.
-        status: HTTP status of the last answer, ``None`` without one.
-        code: the vendor's own code, ``None`` without one.
+        status: HTTP status of the last response, ``None`` without one.
+        code: the vendor's code, ``None`` without one.
         call_id: the id of the call in events and log records, ``None`` outside a call.
-        attempts: requests sent for this call, those repeated included.
+        attempts: requests sent for this call, retries included.
         elapsed: seconds from the start of the call to this error.
         retryable: repeating the same call later may succeed.
         maybe_applied: the call may have taken effect at the service.
         retry_after: seconds the service asked to wait, ``None`` if it did not.
-        done: results of the records before this error, in input order, where a call was split into several.
-        vendor_message: the service's own words, in one line of at most 1,000 characters, ``None`` without
-            any. They may quote personal data, so they are in no ``str()``, no ``repr()`` and no log of this
-            package; they do travel when the error is pickled or copied.
+        done: results of the records before this error, in input order, if a call was split into several.
+        vendor_message: the service's message, in one line of at most 1,000 characters, ``None`` without one.
+            It may quote personal data, so it is in no ``str()``, no ``repr()`` and no log of this package; a
+            pickle or copy of the error contains it.
         next_page_token: token of the page at which an iteration over pages of Marketo ended with this error;
             ``None`` for the first page, and elsewhere.
     """
@@ -120,7 +120,7 @@ class PublitracError(Exception):
 
     @property
     def message(self) -> str:
-        """What happened, without the context that ``str()`` adds."""
+        """Message without the context that ``str()`` adds."""
         return str(self.args[0]) if self.args else type(self).__name__
 
     def __str__(self) -> str:
@@ -135,41 +135,41 @@ class PublitracError(Exception):
         operation = f"{self.operation}: " if self.operation else ""
         return f"{operation}{self.message}{f' ({facts})' if facts else ''}"
 
-    # Keyword-only constructors do not survive the default pickling, which calls the class with `args`.
+    # The default pickling calls the class with `args`, which keyword-only constructors do not take.
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.args), self.__dict__.copy()
 
 
 class ConfigurationError(PublitracError):
-    """A setting or credential is unusable. Raised at construction, or if nothing is at the address."""
+    """A setting or credential is unusable. Raised at construction, or if the API is not at the address."""
 
 
 class ClientStateError(PublitracError):
-    """The client is closed, or is used in another event loop or process than the one it was opened in."""
+    """The client is closed, or is used in another event loop or process than it was opened in."""
 
 
 class TransportError(PublitracError):
-    """No usable answer arrived."""
+    """No usable response arrived."""
 
     retryable = True
 
 
 class NotSent(TransportError):
-    """Nothing reached the service (refused, unresolved, TLS not trusted): repeating is safe."""
+    """Nothing reached the service (refused, name not resolved, TLS not trusted): repeating is safe."""
 
 
 class LimiterUnavailable(NotSent):
-    """The limiter that several processes share could not be asked, so nothing was sent.
+    """The shared rate limiter was unavailable, so nothing was sent.
 
-    A call waits for such a limiter within its own timeouts, and half a minute at most. ``retry_after`` has
-    the seconds after which the limiter is asked again.
+    A call waits for such a limiter within its timeouts, and half a minute at most. ``retry_after`` has the
+    seconds after which the limiter is asked again.
     """
 
 
 class QueueTimeout(NotSent):
-    """The call waited longer than ``Timeout.queue`` in the client's own queue, so nothing was sent.
+    """The call waited longer than ``Timeout.queue`` in the client's queue, so nothing was sent.
 
-    The service is not at fault: calls are made faster than the rate limit lets them leave.
+    The service is not the cause: calls are made faster than the rate limit permits.
 
     Attributes:
         queued: calls in the queue at that moment, this one included.
@@ -181,7 +181,10 @@ class QueueTimeout(NotSent):
 
 
 class OutcomeUnknown(TransportError):
-    """Bytes may have left and the answer is lost. ``maybe_applied`` is false where a call only reads."""
+    """Bytes may have been sent, and the response is lost.
+
+    ``maybe_applied`` is false if the call only reads.
+    """
 
     maybe_applied = True
 
@@ -194,7 +197,7 @@ class ApiError(PublitracError):
     """The service refused the call, or a check did before anything was sent (``attempts`` is 0 then).
 
     Attributes:
-        problems: what was complained about: field, value and vendor code of each, as far as they are known.
+        problems: problems with field, value and vendor code, as far as they are known.
             A `LeadNotFound` has the addresses of the leads here, a `NotFound` the name of the list.
     """
 
@@ -208,11 +211,11 @@ class AuthenticationError(ApiError):
 
 
 class PermissionDenied(ApiError):
-    """The credentials are known but may not do this."""
+    """The credentials are valid, but lack the permission."""
 
 
 class NotFound(ApiError):
-    """What the call refers to does not exist."""
+    """The object of the call does not exist."""
 
 
 class LeadNotFound(NotFound):
@@ -220,21 +223,21 @@ class LeadNotFound(NotFound):
 
 
 class ValidationError(ApiError):
-    """Fields or values that cannot be accepted; ``problems`` names them."""
+    """Fields or values were refused; ``problems`` names them."""
 
 
 class Conflict(ApiError):
-    """The lead exists already, or several leads match where one was meant."""
+    """The lead exists already, or several leads match in place of one."""
 
 
 class RateLimited(ApiError):
-    """Too many calls just now. The call was not executed; ``retry_after`` has the wait if one was given."""
+    """Too many calls now. The call was not executed; ``retry_after`` has the wait if the service gave one."""
 
     retryable = True
 
 
 class QuotaExhausted(ApiError):
-    """The allowance of calls is used up until it is reset."""
+    """The quota of calls is used up until its reset."""
 
 
 class ServerError(ApiError):
@@ -244,4 +247,4 @@ class ServerError(ApiError):
 
 
 class UnexpectedContent(PublitracError):
-    """The answer is not what the service documents: an HTML page, a cut or malformed body, a redirect."""
+    """The response is not in the documented form: an HTML page, a truncated or malformed body, a redirect."""

@@ -1,8 +1,8 @@
-"""Tracebacks without the values of local names.
+"""Clear local names from tracebacks.
 
-Error trackers record the local names of every frame that an exception has passed. Frames of a call hold
-leads, and those that write a request hold credentials. So a public method that fails clears the frames below
-it; files, lines and names of functions stay.
+Error trackers record the local names of every frame of a traceback. Frames of a call hold leads, and those
+that write a request hold credentials. So a public method that fails clears the frames below it; files, lines
+and names of functions stay.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ T = TypeVar("T")
 C = TypeVar("C", bound=type[Any])
 P = ParamSpec("P")
 
-#: Packages whose frames a request or a response goes through. Those of the program's own code, such as its
-#: limiter or a handler of a mock, keep their names: they are the program's to judge.
+#: Packages whose frames handle requests or responses. Frames of the program, such as its limiter or the
+#: handler of a mock, keep their names.
 _PACKAGES: Final = frozenset(
     (
         *("publitrac_async", "aiohttp", "aiohappyeyeballs", "aiolimiter", "redis"),
@@ -28,13 +28,13 @@ _PACKAGES: Final = frozenset(
         *("attr", "attrs", "cattr", "cattrs", "xmltodict"),
     )
 )
-#: Their frames are above a call, and may wait for another one while they hold an error.
+#: Their frames are above a call, and may wait for another call while they hold an error.
 _ABOVE: Final = ("publitrac_async.bulk", "publitrac_async.cli", "publitrac_async.frames")
 _SPECIAL: Final = frozenset({"__anext__"})
 
 
 def forgets(cls: C) -> C:
-    """Make every public method of a class a boundary: an error that leaves it has cleared frames only."""
+    """Make every public method of a class a boundary: errors leave it with cleared frames only."""
     for name, method in list(vars(cls).items()):
         if (name in _SPECIAL or not name.startswith("_")) and inspect.isfunction(method):
             setattr(cls, name, forgetful(method))
@@ -42,7 +42,7 @@ def forgets(cls: C) -> C:
 
 
 def forgetful(function: Callable[P, T]) -> Callable[P, T]:
-    """Return `function` as a boundary, whether it is a coroutine function or a plain one."""
+    """Return `function`, a coroutine function or a plain one, as a boundary."""
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)
@@ -70,10 +70,10 @@ def forgetful(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def clear_frames(error: BaseException) -> None:
-    """Clear the local names of the frames that `error`, its causes and its contexts have passed.
+    """Clear the local names in the tracebacks of `error`, its causes and its contexts.
 
     Args:
-        error: an exception that is being handled; frames that still run are left alone.
+        error: the exception being handled; running frames stay as they are.
     """
     found, waiting = set[int](), [error]
     while waiting:
@@ -91,6 +91,6 @@ def _clear(traceback: TracebackType | None) -> None:
         frame = traceback.tb_frame
         module: str = frame.f_globals.get("__name__") or ""
         if module.partition(".")[0] in _PACKAGES and not module.startswith(_ABOVE):
-            with contextlib.suppress(RuntimeError):  # It still runs.
+            with contextlib.suppress(RuntimeError):  # The frame is running.
                 frame.clear()
         traceback = traceback.tb_next

@@ -1,4 +1,4 @@
-"""Thousands of leads as one call: each lead's outcome as it is known."""
+"""Send thousands of leads, and yield each outcome as soon as it is known."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from publitrac_async.models import Lead
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-#: Leads that were taken from the source and whose outcome was not taken yet, at most.
+#: Limit on leads taken from the source whose outcome was not taken yet.
 _MOST: Final = 256
-#: Errors that every further lead would end with.
+#: Errors that every further lead would raise.
 _FATAL: Final = (ClientStateError, ConfigurationError)
 
 
 @frozen(kw_only=True)
 class LeadOutcome(Generic[T]):
-    """The outcome of one lead of many.
+    """Outcome of one lead of many.
 
     Attributes:
-        position: of the lead in what was given, from 0.
+        position: index of the lead in the input, from 0.
         lead: the lead.
-        result: what the method for a single lead returns, ``None`` after an error.
-        error: what it raises, ``None`` after success.
+        result: result of the method for a single lead, ``None`` after an error.
+        error: error of that method, ``None`` after success.
     """
 
     position: int
@@ -38,25 +38,25 @@ class LeadOutcome(Generic[T]):
 
     @property
     def ok(self) -> bool:
-        """True if the service took the lead."""
+        """True if the service accepted the lead."""
         return self.error is None
 
 
 class Send(Protocol[T_co]):
-    """Sends one lead."""
+    """Function that sends one lead."""
 
     def __call__(self, lead: Lead, on_sent: Callable[[], None], /) -> Awaitable[T_co]:
-        """Send `lead`. Call `on_sent` when its request leaves."""
+        """Send `lead`. Call `on_sent` when its request is sent."""
         ...
 
 
 async def send_many(
     leads: Iterable[Lead] | AsyncIterable[Lead], send: Send[T]
 ) -> AsyncGenerator[LeadOutcome[T], None]:
-    """Send leads, as fast as rate limit and latency allow, and yield each outcome when it is known.
+    """Send leads as fast as rate limit and latency allow, and yield each outcome as soon as it is known.
 
-    A lead is taken from the source when the request of the one before it has left, so others who use the
-    client have their turn between two leads. Leads with the same address are sent one after the other.
+    A lead is taken from the source once the previous request is sent, so other calls of the client get their
+    turn between two leads. Leads with the same address are sent one after the other.
 
     Args:
         leads: taken one by one; 256 at most are in memory.
@@ -81,19 +81,19 @@ async def send_many(
 
 
 class _Run(Generic[T]):
-    """The leads under way."""
+    """Leads in flight."""
 
     def __init__(self, send: Send[T]) -> None:
         self._send = send
         self.room = asyncio.Semaphore(_MOST)
-        #: Outcomes that were not taken yet; ``None`` after the last.
+        #: Outcomes not taken yet; ``None`` after the last.
         self.ended: asyncio.Queue[LeadOutcome[T] | None] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
-        #: The last lead of each address under way.
+        #: The last lead in flight of each address.
         self._last: dict[str, asyncio.Task[None]] = {}
 
     async def feed(self, leads: Iterable[Lead] | AsyncIterable[Lead]) -> None:
-        """Begin one lead after the other, and wait for the last."""
+        """Start one lead after the other, and wait for the last."""
         try:
             position = 0
             async for lead in _one_by_one(leads):
@@ -111,7 +111,7 @@ class _Run(Generic[T]):
             self.ended.put_nowait(None)
 
     async def _begin(self, position: int, lead: Lead) -> None:
-        """Send a lead, and return when its request has left, or waits for another lead of its address."""
+        """Send a lead; return once its request is sent, or waits for another lead of its address."""
         address = lead.email.strip().lower() if isinstance(lead.email, str) else ""
         before = self._last.get(address) if address else None
         left = asyncio.Event()

@@ -1,4 +1,4 @@
-"""What travels: the records that v1 and v2 share."""
+"""Records that v1 and v2 share."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from attrs import define, field
 
 
 def vendor_name(attribute: str) -> str:
-    """The vendor's spelling of a field: ``first_name`` is ``firstName``."""
+    """Return the vendor's name of a field: ``first_name`` is ``firstName``."""
     head, *rest = attribute.split("_")
     return head + "".join(part.capitalize() for part in rest)
 
 
 class Unset(enum.Enum):
-    """The type of `UNSET`."""
+    """Type of `UNSET`."""
 
     UNSET = "UNSET"
 
@@ -29,9 +29,9 @@ class Unset(enum.Enum):
         return "UNSET"
 
 
-#: A field nobody gave a value. It is not ``None`` and not ``""``: an unset field is left out of a request,
-#: so the service keeps what it has, while ``None`` and ``""`` are sent. In an answer it means that the
-#: service did not mention the field. Test for it with ``is UNSET``; it is false.
+#: Value of a field that was not given. It is not ``None`` and not ``""``: an unset field is omitted from a
+#: request, so the service keeps its value, while ``None`` and ``""`` are sent. In a response it means that
+#: the service did not mention the field. Test for it with ``is UNSET``; it is false.
 UNSET: Final = Unset.UNSET
 
 Text: TypeAlias = str | Unset | None
@@ -42,10 +42,10 @@ DateTime: TypeAlias = datetime | Unset | None
 
 
 class Nested(dict[str, Any]):
-    """The content of a field that has elements in it, in place of text.
+    """Content of a field with XML elements in place of text.
 
     Attributes:
-        inner: the XML between the field's tags.
+        inner: the XML between the tags of the field.
     """
 
     def __init__(self, content: dict[str, Any], inner: str) -> None:
@@ -55,17 +55,17 @@ class Nested(dict[str, Any]):
 
 @define(kw_only=True)
 class Lead:
-    """A lead, with every native field of PUBLITRAC ("List and description of all lead fields").
+    """Lead, with every native field of PUBLITRAC ("List and description of all lead fields").
 
     Names are the vendor's in snake_case: ``firstName`` is ``first_name``. Fields default to `UNSET`.
     Lengths are the vendor's and are not checked here: the service decides.
 
-    Times carry no zone in PUBLITRAC's answers and none here; what the documents show fits UTC. A time
-    with a zone that you send is converted to UTC.
+    Times have no zone in PUBLITRAC's responses, nor here; the documents are consistent with UTC. A time with
+    a zone is converted to UTC when sent.
 
     Attributes:
-        email: at most 50 characters; by default what identifies a lead.
-        crm_lead_id: the id in your own system, called "external id" elsewhere.
+        email: at most 50 characters; identifies a lead by default.
+        crm_lead_id: the id in your system, called "external id" elsewhere.
         first_name: at most 50 characters.
         middle_name: second name, at most 50 characters.
         last_name: at most 50 characters.
@@ -77,7 +77,7 @@ class Lead:
         postal_code: at most 25 characters.
         city: at most 50 characters.
         state: state or province, at most 50 characters.
-        country: ISO 3166-1 alpha-2 by the documents, though their samples hold names too.
+        country: ISO 3166-1 alpha-2 by the documents, although their samples have names, too.
         job_title: at most 100 characters.
         date_of_birth: date, or date and time.
         language: ``fr``, ...
@@ -106,15 +106,15 @@ class Lead:
         suspended_reason: why.
         blacklisted: flag.
         blacklisted_cause: why.
-        id: PUBLITRAC's own number. Returned only.
+        id: number in PUBLITRAC. Returned only.
         created_date: returned only.
         last_updated: changes with every action of the lead, visits included. Returned only.
         custom_fields: custom fields by name. They have to exist in the account. Text, numbers, flags, dates
-            and ``None`` are written as text: plain decimals, 0/1, ``yyyy-mm-dd[ hh:mm:ss]``. One that
-            comes with several values is a list; how the service wants such a list is not documented, it
-            is sent the way it came.
-        unparsed: fields of a response whose value does not fit their type, as the service sent them: text,
-            or a list where the field came several times. The field itself is ``None`` then. Never sent.
+            and ``None`` are written as text: plain decimals, 0/1, ``yyyy-mm-dd[ hh:mm:ss]``. A field with
+            several values is a list; the form of such a list in a request is not documented, so it is sent in
+            the form of the response.
+        unparsed: fields of a response whose value does not fit their type, unchanged: text, or a list if the
+            field is repeated. The field itself is ``None`` then. Never sent.
     """
 
     email: Text = UNSET
@@ -166,7 +166,7 @@ class Lead:
     unparsed: Mapping[str, Any] = field(factory=dict, eq=False)
 
     def set_fields(self) -> dict[str, Any]:
-        """The fields that have a value, ``None`` and ``""`` included, by their name here."""
+        """Return the fields with a value, ``None`` and ``""`` included, by attribute name."""
         return {
             name: value
             for name in _NAMES
@@ -184,10 +184,10 @@ _NAMES: Final = tuple(attribute.name for attribute in attrs.fields(Lead))
 
 @define
 class Accepted:
-    """The service has taken a lead into its queue. It is processed a little later.
+    """Confirmation that the service queued a lead. It is processed a little later.
 
     Attributes:
-        status: the service's word, ``"success"``.
+        status: the service's status, ``"success"``.
         code: the service's code, 200.
     """
 

@@ -8,7 +8,7 @@
     async with PublitracClient.from_env(hooks=[OpenTelemetry()]) as publitrac:
         ...
 
-No span and no metric holds a query, a header, a body or the value of a field.
+Spans and metrics hold no query, header, body or value of a field.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from publitrac_async.transport.events import (
 from publitrac_async.version import __version__
 
 _NAME: Final = "publitrac_async"
-#: Upper ends of the buckets of histograms, in seconds. OpenTelemetry's own are made for milliseconds.
+#: Upper bounds of histogram buckets, in seconds. OpenTelemetry's defaults are for milliseconds.
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
 #: State of rows that will be sent again.
@@ -74,14 +74,12 @@ class _OpenRun:
 
 
 class OpenTelemetry:
-    """A hook that makes a span of each call and of each attempt, and measures them.
+    """Hook that records a span for each call and each attempt, and metrics.
 
     It is also a hook of bulk runs (``Monitor(hooks=[...])``) and of workers (``serve(..., hooks=[...])``),
-    and makes a span of each run and of each chunk.
-
-    One object serves any number of clients and runs. The span of a call is of kind CLIENT and a child of
-    the span that is current where the call is made. It is current itself during the call, so spans of
-    attempts and of the token request that this call makes are its children.
+    and records a span for each run and each chunk. One object serves any number of clients and runs. The span
+    of a call is of kind CLIENT and a child of the current span of the caller. It is current during the call,
+    so spans of its attempts and of its token request are its children.
 
     Args:
         tracer_provider: in place of the global one.
@@ -307,7 +305,7 @@ def _end(status: int | None, error: str | None) -> _Attributes:
 
 
 def _close(span: trace.Span, error: str | None, *, cancelled: bool) -> None:
-    # A caller that stops waiting found no fault in the service.
+    # A caller that stops waiting is not an error of the service.
     if error is not None and not cancelled:
         span.set_status(trace.StatusCode.ERROR, error)
     span.end()

@@ -1,4 +1,4 @@
-"""Reading of lists that the service returns in pages."""
+"""Read lists that the service returns in pages."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from publitrac_async.read_ahead import Fetch, ReadAhead
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-#: Keys remembered to recognise an item that comes twice. Items move between neighbouring pages when
-#: others are added or removed meanwhile, so the last ones are enough and memory stays bounded.
+#: Number of recent keys kept to recognise repeated items. Items move between neighbouring pages if others are
+#: added or removed meanwhile, so the last keys are enough and memory stays bounded.
 _REMEMBERED: Final = 20_000
-#: Pages in a row that may be read without finding anything new, before the walk is given up.
+#: Consecutive pages without a new item after which the pager gives up.
 _PATIENCE: Final = 50
-#: Pages in a row that cannot be read, after which a walk that steps over them ends.
+#: Consecutive unreadable pages after which a pager that skips them ends.
 _UNREADABLE: Final = 5
 
 
 @frozen
 class Page(Generic[T]):
-    """One page.
+    """Page of a list.
 
     Attributes:
-        items: what is on it.
+        items: its items.
         number: from 1.
-        size: items on a full page as the service says (100, and 200 for opportunities); ``None`` where
-            the response has no paging.
-        total: items on all pages as the service says; ``None`` where the response has no paging.
-        repaired: what was repaired before the page could be read, by kind; empty for a good page. A repair
-            changes characters, never which items and fields there are.
-        unreadable: why the page could not be read, where a walk was asked to go on behind such pages; it has
-            no items then.
+        size: items on a full page, as reported by the service (100, and 200 for opportunities); ``None``
+            where the response has no paging.
+        total: items on all pages, as reported by the service; ``None`` where the response has no paging.
+        repaired: number of repairs before the page could be read, by kind; empty for a valid page. A repair
+            changes characters, never the set of items and fields.
+        unreadable: reason why the page could not be read, if the pager skips such pages; it has no items
+            then.
     """
 
     items: tuple[T, ...]
@@ -49,31 +49,29 @@ class Page(Generic[T]):
 
     @property
     def pages(self) -> int | None:
-        """The number of pages, ``None`` where the response does not say."""
+        """Number of pages, ``None`` if the response does not report it."""
         if self.total is None or not self.size:
             return None
         return math.ceil(self.total / self.size)
 
 
 class Pager(Generic[T]):
-    """All items of a list that the service returns in pages.
+    """Iterator over a list that the service returns in pages.
 
     Nothing is sent until it is used: ``await pager`` gives the first `Page`, ``async for item in pager``
-    every item once, ``async for page in pager.pages()`` the pages. To go on after an interruption, note
+    every item once, ``async for page in pager.pages()`` the pages. To continue after an interruption, store
     ``page.number`` and start there: ``get_leads(page=number)``.
 
-    When the first page says how many there are, the next ones are asked for while you work on it: as many at
-    once as rate limit and latency allow, and `read_ahead` pages at most are held or under way. Leaving the
-    loop cancels what is under way. ``read_ahead=0`` asks for a page when you need it.
+    If the first page reports the number of pages, the next ones are fetched while you work on it, as fast as
+    rate limit and latency allow; at most `read_ahead` pages are held or in flight. Leaving the loop cancels
+    requests in flight. ``read_ahead=0`` fetches each page on demand.
 
-    The service does not promise that pages keep their items. Items that were seen are skipped. When the total
-    shrinks on the way, items may have moved to pages already read, so those are read again.
-
-    Where the response has no paging, or a total that its own page disproves, the list ends with the first
-    page that brings nothing new.
+    The service does not promise stable pages. Repeated items are skipped. If the total shrinks meanwhile,
+    items may have moved to pages already read, so those are read again. If the response has no paging, or a
+    total that its page contradicts, the list ends with the first page without a new item.
 
     Raises:
-        UnexpectedContent: the pages go in circles, or end before the announced total is reached.
+        UnexpectedContent: the pages repeat, or end before the announced total.
     """
 
     def __init__(
@@ -96,14 +94,14 @@ class Pager(Generic[T]):
         return Items(self.pages())
 
     def pages(self, *, skip_unreadable: bool = False) -> AsyncIterator[Page[T]]:
-        """Iterate over the pages, each with the items alone that were not on an earlier one.
+        """Iterate over the pages, each with only the items that no earlier page had.
 
         Args:
-            skip_unreadable: go on behind a page that cannot be read. It arrives without items and says why
-                in ``Page.unreadable``. Five of them in a row end the walk all the same.
+            skip_unreadable: continue after a page that cannot be read. It is yielded without items, with the
+                reason in ``Page.unreadable``. Five consecutive ones still raise the error.
 
         Raises:
-            UnexpectedContent: as above, or a page cannot be read.
+            UnexpectedContent: see `Pager`, or a page cannot be read.
         """
         reader = ReadAhead(self._fetch, self._read_ahead)
         return _Pages(reader, self._start, self._key, skip_unreadable=skip_unreadable)
@@ -111,7 +109,7 @@ class Pager(Generic[T]):
 
 @forgets
 class _Pages(Generic[T]):
-    """The walk over the pages. It can be dropped anywhere."""
+    """Iterator over the pages. It can be dropped at any point."""
 
     def __init__(
         self,
@@ -123,14 +121,14 @@ class _Pages(Generic[T]):
     ) -> None:
         self._skip_unreadable = skip_unreadable
         self._unreadable = 0
-        #: Pages in all, as the last response with that figure says.
+        #: Number of pages in the last response that reports it.
         self._pages: int | None = None
         self._reader = reader
         self._first = start
         self._next: int | None = start
         self._key = key
         self._seen: dict[Hashable, None] = {}
-        #: Of the page before.
+        #: Items and total of the previous page.
         self._items: tuple[T, ...] | None = None
         self._total: int | None = None
         self._furthest = start - 1
@@ -163,20 +161,20 @@ class _Pages(Generic[T]):
         return fresh
 
     def _step(self, number: int, page: Page[T]) -> Page[T] | None:
-        """Take note of a page, decide on the next one, and return the page with its new items.
+        """Process a page, choose the next one, and return the page with its new items.
 
         Returns:
             The page, ``None`` for an empty one at the end.
         """
         self._unreadable = 0
         self._pages = page.pages
-        # Past the end, some services respond with the last page.
+        # After the end, some services respond with the last page.
         if page.number != number and (page.pages is None or number <= page.pages):
-            raise UnexpectedContent(f"asked for page {number}, the service responded with page {page.number}")
+            raise UnexpectedContent(f"asked for page {number}, the service sent page {page.number}")
         fresh = tuple(item for item in page.items if self._is_new(item))
         lists_all = page.pages is not None and not _holds_more_than_announced(page)
         if page.pages is None or not lists_all:
-            # Such a list ends where nothing new comes.
+            # Such a list ends with the first page without a new item.
             fresh = fresh if page.items != self._items else ()
             going_on = bool(fresh)
         else:
@@ -184,8 +182,7 @@ class _Pages(Generic[T]):
             repeats = going_on and not fresh and number > self._furthest
             if repeats or (not page.items and number <= page.pages):
                 raise UnexpectedContent(
-                    f"page {number} of {page.pages} has nothing new: "
-                    "pages go in circles, or the total is wrong"
+                    f"page {number} of {page.pages} has no new item: pages repeat, or the total is wrong"
                 )
         moved = self._moved_back(page)
         self._items, self._total = page.items, page.total
@@ -193,7 +190,7 @@ class _Pages(Generic[T]):
         self._idle = 0 if fresh else self._idle + 1
         if self._idle > _PATIENCE:
             raise UnexpectedContent(
-                f"{self._idle} pages in a row had nothing new: the pages do not stand still"
+                f"{self._idle} consecutive pages had no new item: the list changes too fast"
             )
         if moved:
             self._next = max(self._first, number - moved)
@@ -231,22 +228,22 @@ class _Pages(Generic[T]):
 
 
 def _holds_more_than_announced(page: Page[Any]) -> bool:
-    """Return True if the total cannot be right, because this page alone passes it."""
+    """Return True if this page alone exceeds the total, which is wrong then."""
     return page.total is not None and (page.number - 1) * (page.size or 0) + len(page.items) > page.total
 
 
 class HasItems(Protocol[T_co]):
-    """A page, of whatever vendor."""
+    """Page of any vendor."""
 
     @property
     def items(self) -> tuple[T_co, ...]:
-        """What is on it."""
+        """Items of the page."""
         ...
 
 
 @forgets
 class Items(Generic[T]):
-    """The items of pages, one after the other."""
+    """Iterator over the items of pages."""
 
     def __init__(self, pages: AsyncIterator[HasItems[T]]) -> None:
         self._pages = pages

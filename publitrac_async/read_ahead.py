@@ -1,4 +1,4 @@
-"""Pages that are asked for before the caller needs them."""
+"""Fetch pages before the caller needs them."""
 
 from __future__ import annotations
 
@@ -11,45 +11,45 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 P = TypeVar("P")
 P_co = TypeVar("P_co", covariant=True)
 
-#: Pages that are ready before no more are asked for, while the caller works on an earlier one.
+#: Number of waiting pages at which no more are fetched.
 _READY: Final = 8
 
 
 class Fetch(Protocol[P_co]):
-    """Asks for a page."""
+    """Function that fetches a page."""
 
     def __call__(self, number: int, on_sent: Callable[[], None] | None = None, /) -> Awaitable[P_co]:
-        """Return page `number`. Call `on_sent` when the request leaves."""
+        """Return page `number`. Call `on_sent` when the request is sent."""
         ...
 
 
 class ReadAhead(Generic[P]):
-    """Asks for the next pages while the caller works on one.
+    """Fetches the next pages while the caller works on one.
 
-    A request is begun when the one before it has left. So this reader has one call in the client's queue at a
-    time, like a reader of page after page, and as many in flight as rate limit and latency allow. When the
-    reader is dropped, the requests under way are cancelled.
+    A request starts once the previous one is sent. So this reader has one call in the client's queue at a
+    time, like a sequential reader, and as many in flight as rate limit and latency allow. Dropping the reader
+    cancels the requests in flight.
 
     Args:
-        fetch: asks for a page.
-        most: pages that are held or under way at most, besides the one that the caller works on.
+        fetch: fetches a page.
+        most: limit on the pages held or in flight, besides the one in use.
     """
 
     def __init__(self, fetch: Fetch[P], most: int) -> None:
         self._fetch = fetch
         self._most = most
-        #: Pages held or under way, by number.
+        #: Pages held or in flight, by number.
         self._tasks: dict[int, asyncio.Task[P]] = {}
-        #: The number of the next page to ask for, and of the last one.
+        #: Number of the next page to fetch, and of the last one.
         self._upcoming = 0
         self._last = 0
-        #: The task whose request has not left yet.
+        #: Task whose request is not sent yet.
         self._unsent: object = None
         self._awaited = False
         weakref.finalize(self, _cancel, self._tasks).atexit = False
 
     async def page(self, number: int) -> P:
-        """Return a page, asked for already or not."""
+        """Return a page, fetched already or not."""
         task = self._tasks.get(number)
         if task is None:
             self.stop()
@@ -62,16 +62,16 @@ class ReadAhead(Generic[P]):
         finally:
             self._awaited = False
         del self._tasks[number]
-        if task.cancelled():  # By others: the caller himself would not have come this far.
+        if task.cancelled():  # Cancelled by others: a cancelled caller would not get here.
             return await self._fetch(number)
         return task.result()
 
     def prepare(self, number: int | None, last: int | None) -> None:
-        """Begin to ask for the pages that follow.
+        """Begin to fetch the next pages.
 
         Args:
-            number: of the next page, ``None`` after the end.
-            last: number of the last page, ``None`` if it is not known. Then nothing is asked for ahead.
+            number: number of the next page, ``None`` after the end.
+            last: number of the last page, ``None`` if unknown. Then nothing is fetched ahead.
         """
         if number is None or last is None or not self._most:
             self.stop()
@@ -83,7 +83,7 @@ class ReadAhead(Generic[P]):
         self._ask()
 
     def stop(self) -> None:
-        """Cancel the requests under way, and forget the pages that are held."""
+        """Cancel the requests in flight, and drop the held pages."""
         self._last = 0
         self._unsent = None
         for task in self._tasks.values():
@@ -91,7 +91,7 @@ class ReadAhead(Generic[P]):
         self._tasks.clear()
 
     def _ask(self) -> None:
-        """Ask for one more page if there is one, and room for it."""
+        """Fetch one more page if there is one, and room for it."""
         if self._unsent is not None or self._upcoming > self._last or len(self._tasks) >= self._most:
             return
         if not self._awaited and sum(task.done() for task in self._tasks.values()) >= _READY:
@@ -99,7 +99,7 @@ class ReadAhead(Generic[P]):
         number = self._upcoming
         self._upcoming += 1
         self._unsent = token = object()
-        # The task must not keep the reader alive.
+        # The task must not keep a reference to the reader.
         reader: weakref.ref[ReadAhead[Any]] = weakref.ref(self)
         fetched = _await(self._fetch, number, partial(_has_left, reader, token))
         task = asyncio.create_task(fetched, name=f"publitrac_async page {number}")
@@ -107,13 +107,13 @@ class ReadAhead(Generic[P]):
         self._tasks[number] = task
 
     def note_sent(self, token: object) -> None:
-        """Note that a request has left, or ended."""
+        """Note that a request was sent, or ended."""
         if self._unsent is token:
             self._unsent = None
             self._ask()
 
     def note_failed(self, task: asyncio.Task[P]) -> None:
-        """Ask for no more pages until the caller arrives at the one that failed."""
+        """Fetch no more pages until the caller reaches the failed one."""
         if task in self._tasks.values():
             self._last = 0
 
@@ -132,7 +132,7 @@ def _has_left(reference: weakref.ref[ReadAhead[Any]], token: object) -> None:
 
 
 def _has_ended(reference: weakref.ref[ReadAhead[Any]], token: object, task: asyncio.Task[Any]) -> None:
-    # An error is raised when the caller arrives at its page; asyncio shall not complain of it before.
+    # The error is raised when the caller reaches the page; until then asyncio must not log it.
     failed = task.cancelled() or task.exception() is not None
     reader = reference()
     if reader is not None:
@@ -142,7 +142,7 @@ def _has_ended(reference: weakref.ref[ReadAhead[Any]], token: object, task: asyn
 
 
 def _cancel(tasks: dict[int, asyncio.Task[Any]]) -> None:
-    """Cancel tasks from wherever the garbage is collected."""
+    """Cancel tasks from any thread, since the garbage collector may call it."""
     for task in tasks.values():
         loop = task.get_loop()
         if not loop.is_closed():

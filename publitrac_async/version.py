@@ -1,4 +1,4 @@
-"""The version of the package, and how it names itself to servers."""
+"""Version of the package, and its user agent."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What the processes of an account share: in a file on one host, in Redis for several hosts.
+"""State that the processes of an account share: in a file on one host, in Redis for several hosts.
 
-A backend has a rate limiter and a token store; `SharedRedis` has state stores and an executor too.
+A backend has a rate limiter and a token store; `SharedRedis` also has state stores and an executor.
 
 ::
 

@@ -1,4 +1,4 @@
-"""`share`: choose where processes share limit and token, by a file or Redis URL."""
+"""`share`: share limit and token through a file or Redis, chosen by URL."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _REDIS: Final = ("redis://", "rediss://", "unix://", "redis+", "rediss+")
 
 
 class Shared(Protocol):
-    """A limit and a token that several processes share."""
+    """Rate limit and token that several processes share."""
 
     @property
     def limiter(self) -> RateLimiter:
-        """The limit."""
+        """Rate limiter of the account."""
         ...
 
     @property
     def tokens(self) -> TokenStore:
-        """The token."""
+        """Token store of the account."""
         ...
 
 
@@ -37,7 +37,7 @@ def share(
     rate_limit: int = CALLS_PER_SECOND,
     per: float = 1.0,
 ) -> Shared:
-    """Share limit and token with all processes that name the same location and the same account.
+    """Share limit and token with all processes that name the same location and account.
 
     ::
 
@@ -48,8 +48,8 @@ def share(
         location: a file for the processes of one host: ``file:/run/leads/publitrac``, a folder, or ``file:``
             alone for a file in the folder for temporary files; or the URL of a Redis for several hosts, as
             `SharedRedis` takes it.
-        account: the owner of limit and token, best the API key. File and Redis hold a hash of it.
-        rate_limit: calls of all processes together in `per` seconds.
+        account: owner of limit and token, best the API key. File and Redis hold a hash of it.
+        rate_limit: calls of all processes together per `per` seconds.
         per: seconds.
 
     Raises:
@@ -64,7 +64,7 @@ def share(
     assert isinstance(owner, Secret)
     assert isinstance(hidden, Secret)
     if hidden.reveal().startswith(_FILE):
-        from publitrac_async.shared.file import SharedFile  # noqa: PLC0415  (not needed by those who share nothing)
+        from publitrac_async.shared.file import SharedFile  # noqa: PLC0415  (only needed to share)
 
         return SharedFile(_path(hidden), account=owner, rate_limit=rate_limit, per=per)
     if hidden.reveal().startswith(_REDIS):

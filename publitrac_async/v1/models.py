@@ -150,7 +150,7 @@ class OpportunityRecord:
         created_date: UTC, without a zone.
         last_updated: UTC, without a zone.
         other_fields: other fields of the response, as text.
-        unparsed: fields whose value does not fit their type, as text; the field itself is ``None`` then.
+        unparsed: fields whose value does not fit their type, as text; the attribute is ``None`` then.
     """
 
     id: Integer = UNSET
@@ -185,7 +185,7 @@ class Campaign:
         created_date: UTC, without a zone.
         last_updated: UTC, without a zone.
         other_fields: other fields of the response, as text.
-        unparsed: fields whose value does not fit their type, as text; the field itself is ``None`` then.
+        unparsed: fields whose value does not fit their type, as text; the attribute is ``None`` then.
     """
 
     id: Integer = UNSET

@@ -1,4 +1,4 @@
-"""What an answer of Vitec says: the lead's id, or which error."""
+"""Read responses of Vitec: the lead's id, or an error."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from publitrac_async.transport.operation import Answer
 from publitrac_async.transport.vendor_words import shortened
 from publitrac_async.transport.xml import Malformed, read_document
 
-#: An id and an error are short; whatever is larger is neither. Bytes.
+#: Limit in bytes; ids and errors are shorter.
 MAX_ANSWER: Final = 64 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
 
-#: Where an error has its list of fields: ASP.NET's names, in any case.
+#: Members of an error with its list of fields: ASP.NET's names, in any case.
 _FIELDS: Final = frozenset({"modelstate", "errors"})
 _MESSAGE: Final = frozenset({"message", "messagedetail", "title", "detail", "error"})
-#: Names that say nothing about a field, and those that may quote the person or the service's inside.
+#: Members that do not concern a field, and those that may quote the person or internals of the service.
 _OTHER: Final = frozenset({"exceptionmessage", "exceptiontype", "stacktrace", "type", "status", "traceid"})
 
-#: An id: Vitec does not document its form. A sentence about an error has no digit.
+#: An id, whose form Vitec does not document. A sentence about an error has no digit.
 _ID: Final = re.compile(r"(?=.*\d)[^\x00-\x1f\x7f<>]{1,100}")
-#: What .NET writes for a character that an XML name cannot have (`XmlConvert.EncodeLocalName`).
+#: .NET's escape of a character that XML names cannot contain (`XmlConvert.EncodeLocalName`).
 _ENCODED: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")
 _NAME: Final = re.compile(r"[\w.\[\]]+")
 _PARTS: Final = frozenset({"person", "receiver", "leadsource", "marketing", "message"})
 
-#: The complaints that Vitec's page publishes.
+#: Error messages published on Vitec's page.
 _REASONS: Final = {
     "en kontaktperson måste anges": "a contact person is required",
     "en leadskälla måste anges": "a lead source is required",
@@ -43,26 +43,26 @@ _REFUSED: Final = "refused by the service"
 _ADVICE: Final = {
     401: "user name or password are wrong",
     403: "the password does not reach this customer or function group",
-    404: "nothing is found at this address: check base_url and the customer id",
+    404: "this address does not exist: check base_url and the customer id",
 }
 
 
 def read_lead_id(answer: Answer) -> str:
-    """Read the id of the lead that was created: a bare JSON string, or a ``<string>`` element.
+    """Read the id of the created lead: a bare JSON string, or a ``<string>`` element.
 
     The lead exists once the status is 2xx, so an unreadable response may have been applied.
 
     Raises:
-        PublitracError: the error that the response stands for.
+        PublitracError: the error in the response.
     """
     failure = error_for_status(answer)
     if failure is not None:
         raise _explained(failure, answer)
     words = None
     if is_html(answer):
-        problem = "the service answered with a web page instead of the lead's id"
+        problem = "the service sent a web page instead of the lead's id"
     elif len(answer.body) > MAX_ANSWER:
-        problem = f"the answer is larger than {MAX_ANSWER} bytes, which is no lead's id"
+        problem = f"the response is larger than {MAX_ANSWER} bytes, so it is not a lead's id"
     else:
         name, content = _document(answer.body)
         if isinstance(content, int) and not isinstance(content, bool):
@@ -70,17 +70,17 @@ def read_lead_id(answer: Answer) -> str:
         if isinstance(content, str) and name in (None, "string") and _ID.fullmatch(content.strip()):
             return content.strip()
         words = shortened(*_texts(content))
-        problem = "the answer holds no lead id"
+        problem = "the response has no lead id"
     raise UnexpectedContent(problem, status=answer.status, maybe_applied=True, vendor_message=words)
 
 
 def _explained(failure: PublitracError, answer: Answer) -> PublitracError:
-    """`failure` with what the service says about fields (400), or with advice.
+    """Return `failure` with the service's messages about fields (400), or with advice.
 
-    The body of a 5xx is not even read: it may hold a stack trace.
+    The body of a 5xx is not read: it may hold a stack trace.
     """
     if is_html(answer):
-        failure.args = (f"{failure.message} with a web page, so a proxy may have answered in its place",)
+        failure.args = (f"{failure.message} with a web page, so a proxy may have responded in its place",)
     elif isinstance(failure, ValidationError) and len(answer.body) <= MAX_ANSWER:
         content = _content(answer.body)
         if content is None:
@@ -117,7 +117,7 @@ def _document(body: bytes) -> tuple[str | None, Any]:
 
 
 def _problems(content: Any) -> Iterator[Problem]:
-    """What an error says, field by field; its general message only where it names no field."""
+    """List the problems in an error by field; its general message only if it names no field."""
     if not isinstance(content, Mapping):
         yield from (_problem(text, None) for text in _texts(content))
         return
@@ -143,7 +143,7 @@ def _field_problems(part: Any) -> Iterator[Problem]:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Every text in `value`: one, a list of them, or the elements and members below it."""
+    """Yield every text in `value`: one, a list of them, or those of its elements and members."""
     if isinstance(value, str) and value.strip():
         yield value.strip()
     elif isinstance(value, list):

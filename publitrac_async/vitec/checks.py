@@ -1,4 +1,4 @@
-"""What is refused before anything is sent, and what is only pointed out."""
+"""Checks before sending: problems, which are refused, and notes, which are logged."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from publitrac_async.vitec.operations import NAME
 #: Prefix and number: ``M`` a brokerage system, ``S`` sales support, ``G`` a group, ...
 _CUSTOMER_ID: Final = re.compile(r"[A-Z][0-9]+")
 
-#: Characters, as the pages of Vitec's sibling calls have them (2026-10-04). Copies of other dates differ:
+#: Lengths in characters, from the pages of Vitec's sibling calls (2026-10-04). Copies of other dates differ:
 #: 30 for the names, 15 for the personal number.
 LENGTHS: Final[Mapping[str, int]] = {
     "person.firstName": 40,
@@ -58,7 +58,7 @@ _TYPES: Final[Mapping[type, Mapping[str, Any]]] = {
 
 
 def check_customer_id(customer_id: str) -> None:
-    """Refuse a customer id that cannot stand in a path.
+    """Refuse a customer id that does not fit in a path.
 
     Raises:
         ValidationError: it is empty, consists of dots, or holds control characters.
@@ -80,10 +80,10 @@ def check_person_lead(lead: PersonLead) -> None:
 
 
 def length_notes(lead: PersonLead) -> list[Problem]:
-    """The fields that are longer than a page of Vitec's says.
+    """List the fields that are longer than a page of Vitec's allows.
 
-    The pages contradict each other, so a long value is sent all the same and the service decides. Every
-    call logs these notes as a warning, without the values.
+    The pages contradict each other, so a long value is still sent and the service decides. Every call logs
+    these notes as a warning, without the values.
     """
     document = codec.to_document(lead)
     notes = []
@@ -97,16 +97,16 @@ def length_notes(lead: PersonLead) -> list[Problem]:
 
 
 def customer_id_note(customer_id: str) -> Problem | None:
-    """Whether a customer id looks unlike those in Vitec's documents."""
+    """Return a note if a customer id looks unlike those in Vitec's documents."""
     if _CUSTOMER_ID.fullmatch(customer_id):
         return None
     return Problem("not a capital letter and a number, such as M30011", field="customerId")
 
 
 def _mistyped(value: object, expected: Any, path: str) -> Iterator[Problem]:
-    """What has not the type that its model declares, or text that cannot be sent."""
+    """List values of another type than their model declares, and text that cannot be sent."""
     if expected == tuple[UtmTag, ...]:
-        assert isinstance(value, tuple)  # The model made it one.
+        assert isinstance(value, tuple)  # The model converted it.
         for index, tag in enumerate(value):
             yield from _mistyped(tag, UtmTag, f"{path}[{index}]")
     elif not isinstance(value, expected):
@@ -156,5 +156,5 @@ def _receiver_problems(lead: PersonLead) -> Iterator[Problem]:
         yield Problem("must be exactly one of agent, user group and office", field="receiver")
     for name in branches:
         if name not in sent:
-            # It would be left out, and the lead would go somewhere else.
+            # It would be omitted, and the lead would go to another receiver.
             yield Problem("is empty: give an id", field=f"receiver.{name}")

@@ -1,4 +1,4 @@
-"""`VitecClient`: leads for estate agents, through Vitec Express Connect."""
+"""`VitecClient`: client of Vitec Express Connect, leads for estate agents."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ class VitecOptions(ClientOptions, total=False):
 
 @boundary
 class VitecClient(BaseClient):
-    """A client of Vitec Express Connect for marketplaces ("PublicAdvertising").
+    """Client of Vitec Express Connect for marketplaces ("PublicAdvertising").
 
-    Open one for the life of your program and share it; it belongs to the event loop it is first used in.
+    Open one for the lifetime of your program and share it; it belongs to the event loop of its first use.
 
     ::
 
@@ -63,23 +63,22 @@ class VitecClient(BaseClient):
             lead_id = await vitec.create_person_lead("M30011", lead)
 
     Args:
-        username: the partner's user name.
-        password: the password of the function group for which you have leads. Vitec gives out one for each
-            customer: a mapping from customer id to password (``""`` for all others), or one password for
-            every customer.
+        username: user name of the partner.
+        password: password of the function group of your leads. Vitec issues one for each customer: a mapping
+            from customer id to password (``""`` for all others), or one password for every customer.
         base_url: the live host by default; ``publitrac_async.vitec.TEST_BASE_URL`` is the test host.
             Plain ``http`` is accepted for this machine only.
-        rate_limit: a number of requests a second, or a `publitrac_async.Rate`; ``None`` for no limit. Vitec
-            states none, the default is careful.
-        retry: when a failed call is repeated: only where nothing was sent, or where the service refused
-            because calls came too fast.
+        rate_limit: requests per second, or a `publitrac_async.Rate`; ``None`` for no limit. Vitec states
+            none; the default is careful.
+        retry: policy for retries of failed calls: only if nothing was sent, or if the service refused because
+            of too many calls.
         timeout: limits on the time of a call; a number is its total in seconds, ``None`` no total.
         concurrency: calls in flight at once; ``None`` for as many as `rate_limit` needs.
-        transport: any ``httpx.AsyncBaseTransport``, in place of the one on aiohttp.
-            Who opened it closes it, so several clients can share one.
-        limiter: in place of the limiter that `rate_limit` describes.
+        transport: any ``httpx.AsyncBaseTransport``, in place of the one on aiohttp. The caller closes it, so
+            several clients can share one.
+        limiter: in place of the limiter for `rate_limit`.
         hooks: called with every event of `publitrac_async.transport.events`.
-        log_failures: log each call that finally fails as a warning.
+        log_failures: log each failed call as a warning, after its retries.
         trust_env: take proxies and ``SSL_CERT_FILE`` from the environment.
         allow_insecure_http: accept plain ``http`` to any host.
         trace: a file to which every exchange is written for a bug report, without credentials and personal
@@ -112,7 +111,7 @@ class VitecClient(BaseClient):
         words = password if isinstance(password, Mapping) else {_EVERY_CUSTOMER: password}
         user = seal(username, "username")
         sealed = {key: seal(word, f"password of {key}" if key else "password") for key, word in words.items()}
-        # From here on no local name holds a bare credential: tracebacks may be recorded with theirs.
+        # From here on no local name holds a bare credential: error trackers record the local names of frames.
         del username, password, words
         for secret in (user, *sealed.values()):
             if isinstance(secret, ConfigurationError):
@@ -120,7 +119,7 @@ class VitecClient(BaseClient):
         if not sealed:
             raise ConfigurationError("password is an empty mapping: no customer could be reached")
         if isinstance(user, Secret) and ":" in user.reveal():
-            raise ConfigurationError("username holds a colon, which HTTP Basic cannot carry")
+            raise ConfigurationError("username has a colon, which HTTP Basic does not allow")
         super().__init__(
             base_url=base_url,
             limiter=limiter or limiter_for(rate_limit),
@@ -175,31 +174,31 @@ class VitecClient(BaseClient):
         customer_id: str,
         lead: PersonLead,
         *,
-        format: Literal["json", "xml"] = "json",  # noqa: A002  (the word users look for)
+        format: Literal["json", "xml"] = "json",  # noqa: A002  (the common term)
     ) -> str:
         """Create a lead for a person ("POST PublicAdvertising/{customerId}/Contact/Person/Lead").
 
-        Vitec looks for the same *person* before it adds one, but nothing says that it looks for the same
-        *lead*: every call makes another one. So nothing is sent again once it may have left. An error with
-        ``maybe_applied`` means that somebody has to look whether the lead is there.
+        Vitec checks for the same *person* before it adds one, but as far as documented not for the same
+        *lead*: every call creates another one. So a call is not repeated once it may have been sent. After an
+        error with ``maybe_applied`` check in Vitec if the lead exists.
 
-        Values longer than Vitec's pages say are sent and logged as a warning, see `length_notes`.
+        Values longer than Vitec's pages allow are sent, and logged as a warning, see `length_notes`.
 
         Args:
             customer_id: the customer (an agency or office) who gets the lead, ``"M30011"``.
             lead: with a person, a way of contact and a lead source; a receiver has exactly one branch.
-            format: what is spoken on the wire; both say the same.
+            format: format of the request; both are equivalent.
 
         Returns:
             The id of the lead.
 
         Raises:
-            ValidationError: something is missing or does not fit; seen here or by the service, whose
-                words are in ``problems``.
+            ValidationError: a value is missing or does not fit; checked here or by the service, whose
+                messages are in ``problems``.
             ConfigurationError: there is no password for this customer.
             AuthenticationError: user name or password are wrong.
             PermissionDenied: the password does not reach this customer or function group.
-            OutcomeUnknown: the answer is lost, the lead may have been created.
+            OutcomeUnknown: the response is lost, the lead may have been created.
             ServerError: the service failed; the lead may have been created.
         """
         check_customer_id(customer_id)
@@ -232,7 +231,7 @@ class VitecClient(BaseClient):
 
 
 def _passwords(environment: Mapping[str, str] | None) -> dict[str, Secret] | ConfigurationError:
-    """The passwords in the environment by customer id; that of every customer has an empty one."""
+    """Return the passwords in the environment by customer id; the general one has an empty id."""
     prefix = f"{_ENVIRONMENT}PASSWORD"
     variables = os.environ if environment is None else environment
     passwords: dict[str, Secret] = {}

@@ -1,4 +1,4 @@
-"""A lead as JSON and as XML, and back from JSON."""
+"""Write a lead as JSON and as XML, and read it from JSON."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from publitrac_async.vitec.models import PersonLead
 _NAMESPACES: Final = "http://schemas.datacontract.org/2004/07/"
 _ROOT: Final = "PublicAdvertisingPersonLead"
 
-#: The order of the elements, with the JSON names. The service reads forward only and skips what comes too
-#: late without a word. Alphabetical but for `telephone`, as the vendor's sample shows it.
+#: Order of the elements, by JSON names. The service reads forward only, and silently skips elements out of
+#: order. It is alphabetical except for `telephone`, as in the vendor's sample.
 _ORDER: Final[Mapping[str, tuple[str, ...]]] = {
     _ROOT: ("leadSource", "marketing", "message", "person", "receiver"),
     "leadSource": ("leadType", "name"),
@@ -42,7 +42,7 @@ _ORDER: Final[Mapping[str, tuple[str, ...]]] = {
     "userGroup": ("id",),
     "utmTags": ("name", "value"),
 }
-#: Namespaces of the children of some elements; the root's is that of all others.
+#: Namespaces of the children of some elements; all others have the namespace of the root.
 _NAMESPACE: Final[Mapping[str, str]] = {
     _ROOT: "Express.Connect.Api.Models.PublicAdvertisement.PublicAdvertisementLead",
     "marketing": "Express.Connect.Api.Services.Advertising",
@@ -54,18 +54,18 @@ _UTM_TAG: Final = "FormMarketingUtmTags"
 
 
 def to_document(lead: PersonLead) -> dict[str, Any]:
-    """The lead as nested dicts with the vendor's JSON names; what is ``None`` or empty is left out."""
+    """Return a lead as nested dicts with the vendor's JSON names, without ``None`` and empty values."""
     document: dict[str, Any] = _pruned(_converter.unstructure(lead))
     return document
 
 
 def to_json(lead: PersonLead) -> bytes:
-    """The body of a JSON request; also a way to keep a lead until it is sent, see `from_json`."""
+    """Return the body of a JSON request; also a format to store a lead, see `from_json`."""
     return orjson.dumps(to_document(lead))
 
 
 def to_xml(lead: PersonLead) -> bytes:
-    """The body of an XML request."""
+    """Return the body of an XML request."""
     document = {_ROOT: _element(_ROOT, to_document(lead), "")}
     text: str = xmltodict.unparse(document)
     # A bare carriage return would be read back as a line feed (XML 1.0, 2.11).
@@ -73,10 +73,10 @@ def to_xml(lead: PersonLead) -> bytes:
 
 
 def from_json(document: bytes | str | Mapping[str, Any]) -> PersonLead:
-    """The lead that `to_json` wrote, or that follows the vendor's sample; ``leadType`` may be its number.
+    """Read a lead from `to_json`, or in the form of the vendor's sample; ``leadType`` may be its number.
 
     Args:
-        document: JSON, or what was read from it.
+        document: JSON, or the object parsed from it.
 
     Raises:
         ValidationError: not JSON, an unknown name, or a part that is missing or of the wrong type.
@@ -116,7 +116,7 @@ def _pruned(value: Any) -> Any:
 
 
 def _element(name: str, content: Any, prefix: str) -> Any:
-    """An element's content for xmltodict, the children in the order of the table."""
+    """Return the content of an element for xmltodict, the children in the order of the table."""
     if isinstance(content, bool):
         return "true" if content else "false"
     if isinstance(content, str):
@@ -139,7 +139,7 @@ def _children(name: str, content: Mapping[str, Any], prefix: str) -> dict[str, A
 
 
 def camel_case(name: str) -> str:
-    """The vendor's JSON name of an attribute."""
+    """Return the vendor's JSON name of an attribute."""
     first, *others = name.split("_")
     return first + "".join(word.capitalize() for word in others)
 
@@ -148,7 +148,7 @@ def _text(value: Any, _: object) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)  # Ids and postal codes often are numbers where they come from.
+        return str(value)  # Ids and postal codes are often numbers in the source.
     raise TypeError("must be text")
 
 
@@ -163,7 +163,7 @@ def _names(kind: type[Any]) -> dict[str, Any]:
 
 
 def _make_converter() -> Converter:
-    """A converter that knows the vendor's names; a name it does not know is an error, not lost."""
+    """Make a converter with the vendor's names. An unknown name is an error, so its value is not lost."""
     converter = Converter()
     converter.register_structure_hook(str, _text)
     converter.register_structure_hook(bool, _flag)

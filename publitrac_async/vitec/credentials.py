@@ -1,4 +1,4 @@
-"""HTTP Basic: user name and password, put together only when a request is about to leave."""
+"""HTTP Basic: user name and password, combined right before a request is sent."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from publitrac_async.transport.secret import Secret
 
 
 def basic_credentials(username: Secret, password: Secret) -> StaticCredentials:
-    """The same user name and password in every request (RFC 7617, in UTF-8).
+    """Return an authenticator with the same user name and password for every request (RFC 7617, in UTF-8).
 
     Args:
-        username: without a colon, which would end it on the wire.
+        username: without a colon, which separates it from the password.
         password: of one customer and function group.
 
     Raises:

@@ -1,8 +1,8 @@
-"""A lead for a person, as Vitec's page "PublicAdvertising/{customerId}/Contact/Person/Lead" describes it.
+"""Lead for a person, see Vitec's page "PublicAdvertising/{customerId}/Contact/Person/Lead".
 
-Names are the vendor's in snake_case: ``zipCode`` is ``zip_code``. What is ``None`` or empty is left out of a
-request. Lengths are those of Vitec's sibling pages, where older copies have smaller figures; they are
-checked by nobody but the service, see `length_notes`.
+Names are the vendor's in snake_case: ``zipCode`` is ``zip_code``. Values that are ``None`` or empty are not
+sent. Lengths are those of Vitec's sibling pages, where older copies have smaller figures; only the service
+enforces them, see `length_notes`.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Final
 
 from attrs import field, frozen
 
-#: The only workflow ("arbetsflöde") whose name Vitec publishes, and the number its code samples show for it.
+#: The only workflow ("arbetsflöde") named by Vitec, and its number in the code samples.
 ACCEPT_OBJECT_FLOW: Final = "AcceptObjectFlow"
 _ACCEPT_OBJECT_FLOW_NUMBER: Final = "0"
 
 
 @frozen(kw_only=True)
 class Address:
-    """Where the person lives. Without a receiver it decides which office gets the lead.
+    """Address of the person. Without a receiver it decides which office gets the lead.
 
     Attributes:
         street_address: at most 68 characters.
@@ -51,17 +51,17 @@ class Telephone:
 
 @frozen(kw_only=True)
 class Person:
-    """The person a lead is about ("Kontaktperson som leadet avser").
+    """Contact person of a lead ("Kontaktperson som leadet avser").
 
-    Vitec looks for the same person before it adds one. At least one e-mail address or telephone number has
+    Vitec checks for the same person before it adds one. At least one e-mail address or telephone number has
     to be given.
 
     Attributes:
         first_name: 1 to 40 characters.
         last_name: 1 to 40 characters.
-        social_security_number: personal number, at most 20 characters. It shows in no ``repr``.
-        is_foreign_social_security_number: the number has another form than the Swedish one.
-        address: where the person lives.
+        social_security_number: personal number, at most 20 characters. Hidden in ``repr``.
+        is_foreign_social_security_number: the number is not in Swedish form.
+        address: home address.
         email: e-mail addresses.
         telephone: telephone numbers.
     """
@@ -77,7 +77,7 @@ class Person:
 
 @frozen(kw_only=True)
 class Office:
-    """An office.
+    """Office.
 
     Attributes:
         id: the office's id.
@@ -90,7 +90,7 @@ class Office:
 
 @frozen(kw_only=True)
 class Agent:
-    """An estate agent ("handläggare"). Give the id, or the e-mail address when the id is unknown.
+    """Estate agent ("handläggare"). Give the id, or the e-mail address when the id is unknown.
 
     Attributes:
         id: the agent's id.
@@ -105,7 +105,7 @@ class Agent:
 
 @frozen(kw_only=True)
 class UserGroup:
-    """A group of users.
+    """User group.
 
     Attributes:
         id: the group's id.
@@ -116,11 +116,11 @@ class UserGroup:
 
 @frozen(kw_only=True)
 class Receiver:
-    """Who gets the lead: exactly one of agent, user group or office.
+    """Receiver of the lead: exactly one of agent, user group or office.
 
-    Without a receiver Vitec looks for the office whose focus area covers the person's address; if there is
-    none or more than one, it is the office of the customer. There the lead goes to the redistributor
-    ("omfördelare") or into the "Sharktank".
+    Without a receiver Vitec chooses the office whose focus area covers the person's address; if no office or
+    more than one does, the office of the customer. There the lead goes to the redistributor ("omfördelare")
+    or into the "Sharktank".
     """
 
     agent: Agent | None = None
@@ -129,21 +129,22 @@ class Receiver:
 
 
 def _lead_type(value: str | int) -> str:
-    """The name of a workflow, also where its number was given."""
+    """Return the name of a workflow, given its name or number."""
     text = str(value).strip()
     return ACCEPT_OBJECT_FLOW if text == _ACCEPT_OBJECT_FLOW_NUMBER else text
 
 
 @frozen(kw_only=True)
 class LeadSource:
-    """Where the lead comes from.
+    """Source of the lead.
 
-    A source with the same workflow and name is used again, any other is **created** in the agency's system.
-    So keep to a small fixed set of names; a campaign belongs in `Marketing`.
+    An existing source with the same workflow and name is reused, any other is **created** in the agency's
+    system. So use a small fixed set of names; a campaign belongs in `Marketing`.
 
     Attributes:
-        name: without the marketplace's name, which Vitec puts in front of it.
-        lead_type: the workflow. `ACCEPT_OBJECT_FLOW` is the only one published; its number 0 is taken too.
+        name: without the name of the marketplace, which Vitec adds in front.
+        lead_type: the workflow. `ACCEPT_OBJECT_FLOW` is the only published one; its number 0 is accepted,
+            too.
     """
 
     name: str
@@ -152,7 +153,7 @@ class LeadSource:
 
 @frozen(kw_only=True)
 class UtmTag:
-    """One UTM tag of the link that brought the person: ``UtmTag(name="utm_source", value="google")``."""
+    """UTM tag of the link that the person followed: ``UtmTag(name="utm_source", value="google")``."""
 
     name: str
     value: str
@@ -160,10 +161,10 @@ class UtmTag:
 
 @frozen(kw_only=True)
 class Marketing:
-    """What is known of the way to the form.
+    """Origin of the visit.
 
     Attributes:
-        referrer: the page on which the form was shown.
+        referrer: page with the form.
         utm_tags: UTM tags, in any order.
     """
 
@@ -173,14 +174,14 @@ class Marketing:
 
 @frozen(kw_only=True)
 class PersonLead:
-    """A lead for a person ("PublicAdvertisingPersonLead").
+    """Lead for a person ("PublicAdvertisingPersonLead").
 
     Attributes:
-        person: whom it is about.
-        lead_source: where it comes from.
-        receiver: who gets it; ``None`` leaves that to Vitec.
-        marketing: the way to the form.
-        message: to the receiver.
+        person: contact person.
+        lead_source: source of the lead.
+        receiver: receiver of the lead; ``None`` lets Vitec choose.
+        marketing: origin of the visit.
+        message: message to the receiver.
     """
 
     person: Person

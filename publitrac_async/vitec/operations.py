@@ -1,4 +1,4 @@
-"""The operation spoken here, to be held against the vendor's page."""
+"""Table of the operation, for comparison with the vendor's page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from publitrac_async.transport.operation import Operation, OperationClass
 
 NAME: Final = "PublicAdvertising/{customerId}/Contact/Person/Lead"
 
-#: Only the person is looked for, so every call makes another lead.
+#: Vitec matches only the person, so every call creates another lead.
 CREATE_PERSON_LEAD: Final = Operation(
     name=NAME,
     verb="POST",

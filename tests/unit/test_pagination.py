@@ -224,7 +224,7 @@ class TestMovingPages:
 class TestLies:
     async def test_a_total_that_is_too_large_is_not_believed(self):
         shelf = Shelf(list("abcd"), total=9)
-        with pytest.raises(UnexpectedContent, match="page 3 of 3 has nothing new"):
+        with pytest.raises(UnexpectedContent, match="page 3 of 3 has no new item"):
             await collect(shelf.pager())
         assert shelf.asked == [1, 2, 3]
 
@@ -238,7 +238,7 @@ class TestLies:
         async def fetch(number):
             return Page(("a", "b", "c"), number, 3, 900)
 
-        with pytest.raises(UnexpectedContent, match="circles"):
+        with pytest.raises(UnexpectedContent, match="pages repeat"):
             await collect(Pager(fetch, key=str))
 
     async def test_a_total_that_keeps_falling(self):
@@ -247,7 +247,7 @@ class TestLies:
         async def fetch(number):
             return Page((number % 3,), number, 3, next(totals))
 
-        with pytest.raises(UnexpectedContent, match="do not stand still"):
+        with pytest.raises(UnexpectedContent, match="the list changes too fast"):
             await collect(Pager(fetch, key=str))
 
     async def test_another_page_than_the_one_asked_for(self):

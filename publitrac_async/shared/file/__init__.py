@@ -1,4 +1,4 @@
-"""One limit and one token for the processes of one host, in a small file."""
+"""Rate limit and token for the processes of one host, in a small file."""
 
 from __future__ import annotations
 

@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 
 
 class SharedFile:
-    """One limit and one token for all processes of this host that name the same file.
+    """Rate limit and token for all processes of this host that name the same file.
 
-    The file is 16 KiB long, has mode 0600 and lies on a local disk. It may be deleted at any time; processes
+    The file is 16 KiB long, has mode 0600 and is on a local disk. It may be deleted at any time; processes
     may be killed and forked at any time, and the host may restart. Containers share it if they share its
     folder and the kernel.
 
     Args:
-        path: of the file, which is created; of a folder, for a file named for the account; ``None`` for a
-            folder of this user in the one for temporary files.
-        account: the owner of limit and token, best the API key. The file holds a hash of it.
-        rate_limit: calls of all processes together in `per` seconds.
+        path: a file, created if missing; a folder, for a file named for the account; ``None`` for a folder of
+            this user in the one for temporary files.
+        account: owner of limit and token, best the API key. The file holds a hash of it.
+        rate_limit: calls of all processes together per `per` seconds.
         per: seconds.
-        guard: seconds added to `per`: calls that leave `per` seconds apart can arrive closer together.
+        guard: seconds added to `per`: calls sent `per` seconds apart may arrive closer together.
         clock: monotonic seconds, the same for all processes of the host.
 
     Raises:
-        ConfigurationError: a figure is not positive, or the file cannot be used: it is on a network file
+        ConfigurationError: a number is not positive, or the file cannot be used: it is on a network file
             system, belongs to another account, or other users may read it; the system is Windows.
     """
 
@@ -50,7 +50,7 @@ class SharedFile:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         sealed = seal(account, "account")
-        # Tracebacks may be recorded with the locals of their frames.
+        # Error trackers record the local names of frames.
         del account
         if isinstance(sealed, ConfigurationError):
             raise sealed
@@ -63,18 +63,18 @@ class SharedFile:
 
     @property
     def limiter(self) -> FileRateLimiter:
-        """The limit."""
+        """Rate limiter of the account."""
         return self._limiter
 
     @property
     def tokens(self) -> FileTokenStore:
-        """The token."""
+        """Token store of the account."""
         return self._tokens
 
     def state(self, name: str = "default") -> SqliteStateStore:
         """Return a new state store for `sync_leads`, in a file beside this one.
 
-        One process at a time has it; the next one can open it when that run has ended, or was killed.
+        One process at a time holds it; the next one can open it after the end or the kill of that run.
 
         Args:
             name: name of the state store: one for each destination of the account.

@@ -1,4 +1,4 @@
-"""A rate limit that the processes of one host share through a file."""
+"""Rate limiter that the processes of one host share through a file."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from publitrac_async.config import Rate
 from publitrac_async.errors import LimiterUnavailable
 from publitrac_async.shared.file.record import DEPARTURES, Record
 
-#: Seconds added to the time, for calls that travel longer than others. Less than for a process alone: a late
-#: departure is counted when it happens, and delays the ones after it.
+#: Seconds added to the period, for different latencies of calls. Less than in a single process: a late
+#: departure counts when it happens, and delays the next ones.
 GUARD: Final = 0.04
-#: Part of the allowance that may leave at once after a quiet time, as in a process alone.
+#: Fraction of the rate that may burst after a pause, as in a single process.
 _BURST_PART: Final = 7
-#: Slots ahead that live processes can have reserved, one each. A later one is left over from another boot.
+#: Slots that live processes may have reserved, one each. A later slot is from another boot.
 _SLOTS_AHEAD: Final = 1000
 
 
 class FileRateLimiter:
-    """Never more than `calls` departures in any `per` seconds, from all processes of the host together.
+    """Rate limiter for all processes of a host: at most `calls` departures in any `per` seconds.
 
-    The file has the times of the last departures: a call leaves only when the one `calls` before it is more
-    than `per` + `guard` seconds old. Each process reserves its next departure, so all get equal shares;
-    in a process, callers are served in their order.
+    The file has the times of the last departures: a request is sent only when the one `calls` before it is
+    more than `per` + `guard` seconds old. Each process reserves its next departure, so all get equal shares;
+    within a process callers are served in order of arrival.
 
     Args:
         record: the file.
-        calls: requests allowed to all processes together.
-        per: seconds in which they are allowed.
+        calls: requests of all processes together per `per` seconds.
+        per: seconds.
         guard: seconds added to `per`.
         clock: monotonic seconds, the same for all processes of the host.
     """
@@ -46,8 +46,8 @@ class FileRateLimiter:
         guard: float = GUARD,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        # The file remembers a fixed number of departures: 1,000 in 1 s are 500 in 0.5 s.
-        #: Read by the client, which opens as many connections as the rate needs.
+        # The file holds a fixed number of departures: 1,000 in 1 s are 500 in 0.5 s. The client reads the
+        # rate to open as many connections as it needs.
         self.rate: Rate = Rate(calls, per=per)
         parts = math.ceil(calls / (DEPARTURES - 1))
         self._calls, self._window = calls // parts, per / parts + guard
@@ -61,18 +61,18 @@ class FileRateLimiter:
         self._announcements: set[asyncio.Task[None]] = set()
 
     async def acquire(self) -> None:
-        """Return when one request may leave. Cancelling a waiter costs no permit.
+        """Wait until one request may be sent. Cancelling a waiter costs no permit.
 
         Raises:
             LimiterUnavailable: the file cannot be read or written.
         """
         async with self._turn:
             while (wait := await self._wait()) > 0:
-                # Some event loops end a shorter sleep at once, and would spin.
+                # Some event loops return from a shorter sleep at once, and would spin.
                 await asyncio.sleep(max(wait, 0.001))
 
     def pause(self, seconds: float) -> None:
-        """Let nothing leave from any process for `seconds`."""
+        """Block the requests of all processes for `seconds`."""
         self._paused_until = max(self._paused_until, self._clock() + seconds)
         task = asyncio.create_task(self._announce(self._paused_until), name="publitrac_async pause")
         self._announcements.add(task)
@@ -85,7 +85,7 @@ class FileRateLimiter:
         self._record.close()
 
     async def _wait(self) -> float:
-        """Depart, or return the seconds to wait first."""
+        """Note a departure, or return the seconds to wait first."""
         wait = self._paused_until - self._clock()
         if self._slot is not None:
             wait = max(wait, self._slot - self._clock())
@@ -105,13 +105,13 @@ class FileRateLimiter:
             number = header.departed
             if number >= self._calls:
                 before = self._record.departure(number - self._calls)
-                # A time in the future is left over from another boot.
+                # A time in the future is from another boot.
                 if before <= now < before + self._window:
                     return before + self._window - now
             self._record.note_departure(number, now)
             header.departed = number + 1
             self._slot = None
-        # The caller writes in this turn of the event loop, after hooks: what counts is when it has written.
+        # The caller writes in this turn of the event loop, after hooks: the time after the write counts.
         asyncio.get_running_loop().call_soon(self._has_left, number)
         return 0.0
 
@@ -119,7 +119,7 @@ class FileRateLimiter:
         self._record.correct_departure(number, self._clock())
 
     async def _announce(self, until: float) -> None:
-        # Without the file nothing leaves.
+        # Without the file no request is sent.
         with contextlib.suppress(LimiterUnavailable):
             async with self._record.locked() as header:
                 header.paused_until = max(header.paused_until, until)

@@ -1,4 +1,4 @@
-"""Decide where the shared file lies, and refuse places where it cannot work."""
+"""Choose the location of the shared file, and refuse unsuitable ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 
 from publitrac_async.errors import ConfigurationError
 
-#: File systems that several hosts may mount. Their locks are slow or absent, and each host has a clock.
+#: File systems that several hosts may mount: their locks are slow or missing, and clocks differ.
 _NETWORK: Final = frozenset(
     {"9p", "afs", "beegfs", "ceph", "cephfs", "cifs", "coda", "gfs2", "glusterfs", "lustre", "ncpfs", "nfs"}
     | {"nfs4", "ocfs2", "orangefs", "smb2", "smb3", "smbfs", "virtiofs"}
@@ -58,7 +58,7 @@ def _private_folder() -> Path:
 def network_file_system(path: Path, device: int, mounts: Path = _MOUNTS) -> str | None:
     """Return the type of the file system of `path` if hosts may share it.
 
-    Linux tells the type; other systems are trusted.
+    Only Linux reports the type; on other systems all are accepted.
 
     Args:
         path: of an existing file.
@@ -75,7 +75,7 @@ def network_file_system(path: Path, device: int, mounts: Path = _MOUNTS) -> str 
     for line in lines:
         fields, _, rest = line.partition(" - ")
         _, _, mounted_device, _, point, *_ = fields.split(" ")
-        # The kernel writes a blank as \040. Some file systems show files with numbers that no mount has.
+        # The kernel writes a blank as \040. On some file systems `st_dev` of files matches no mount.
         point = point.encode("utf-8", "surrogateescape").decode("unicode_escape", "replace")
         inside = place == point or place.startswith(f"{point.rstrip('/')}/")
         rank = (1_000_000 if mounted_device == number else 0) + len(point) if inside else -1

@@ -1,4 +1,4 @@
-"""The file: times of the last departures, and the token, read and written under a lock."""
+"""Shared file: times of the last departures, and the token, read and written under a lock."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ _MAGIC: Final = b"PTrShr\x00\x01"
 _IDENTITY: Final = struct.Struct("<8s16s16s")
 _FIELDS: Final = struct.Struct("<Qddd8s")
 _TIME: Final = struct.Struct("<d")
-#: Length of the token, its life and its end.
+#: Length, lifetime and expiry of the token.
 _TOKEN: Final = struct.Struct("<Hdd")
 
-#: Departures that the file remembers; a limiter can count to one less.
+#: Number of departures in the file; a limiter can count to one less.
 DEPARTURES: Final = 512
 _DEPARTURES_AT: Final = 4096
 _TOKEN_AT: Final = 8192
 _SIZE: Final = 16384
 
-#: Seconds. Other processes hold the lock for microseconds; one that is stopped meanwhile may hold it longer.
+#: Seconds to wait for the lock. Other processes hold it for microseconds, or longer if they are suspended.
 _LOCK_PATIENCE: Final = 5.0
 _LOCK_POLL: Final = 0.001
 _DAMAGED: Final = "the shared file was damaged: delete it"
 #: A damaged number of departures may be the largest that the file can hold.
 _MOST_DEPARTED: Final = 2**60
-#: Seconds. A later pause is left over from another boot, where the system does not tell boots apart.
+#: Seconds. A longer pause is from another boot, on systems without a mark of the boot.
 _LONGEST_PAUSE: Final = 3600.0
 
 
 @define
 class Header:
-    """The figures that all processes share; times are monotonic seconds.
+    """Numbers that all processes share; times are monotonic seconds.
 
     Attributes:
         departed: number of departures.
@@ -70,9 +70,9 @@ class Header:
 
 
 class Record:
-    """A file of one account on this host.
+    """Shared file of one account on this host.
 
-    Every process opens it anew after a fork, and again if the file was deleted.
+    Every process opens it again after a fork, and if the file was deleted.
 
     Args:
         path: of a file or folder, ``None`` for a private folder for temporary files.
@@ -128,17 +128,17 @@ class Record:
         return float(moment)
 
     def note_departure(self, number: int, moment: float) -> None:
-        """Write the time of a departure; its own process may correct it without the lock."""
+        """Write the time of a departure; the same process may correct it without the lock."""
         os.pwrite(self._fd, _TIME.pack(moment), _position(number))
 
     def correct_departure(self, number: int, moment: float) -> None:
-        """Write the time of a departure of this process again."""
+        """Correct the time of a departure of this process."""
         if self._process == os.getpid():
             with contextlib.suppress(OSError):
                 self.note_departure(number, moment)
 
     def read_token(self) -> tuple[bytes, float, float] | None:
-        """Return value, life in seconds and end of the token. Call it with the lock held."""
+        """Return value, lifetime in seconds and expiry of the token. Call it with the lock held."""
         length, life, end = _TOKEN.unpack(self._pread(_TOKEN.size, _TOKEN_AT))
         if not 0 < length <= _SIZE - _TOKEN_AT - _TOKEN.size:
             return None
@@ -161,10 +161,10 @@ class Record:
             self._fd = -1
 
     def _lock(self) -> bool:
-        """Try to take the lock, on the file that the path names now."""
+        """Try to lock the file that the path names now."""
         try:
             if self._process != os.getpid():
-                # A lock of the parent would count as one of this process: open the file anew.
+                # A lock of the parent process would count for this one: open the file again.
                 self._guard = threading.Lock()
                 self._open()
             elif self._fd < 0 or self._replaced():
@@ -236,12 +236,12 @@ class Record:
             )
 
     def _begin(self, fd: int) -> None:
-        """Lay the file out, or check that it is ours and forget times from before a reboot."""
+        """Initialise the file; or check its account, and reset times from before a reboot."""
         _lock_patiently(fd)
         try:
             content = os.pread(fd, _SIZE, 0)
             magic, boot_id, account = _IDENTITY.unpack(content[: _IDENTITY.size].ljust(_IDENTITY.size, b"\0"))
-            used = bool(content.strip(b"\0"))  # A process may have been killed before it wrote.
+            used = bool(content.strip(b"\0"))  # A process was killed before it wrote.
             if used and magic != _MAGIC:
                 raise ConfigurationError("the path has a file of another kind: name another path")
             if used and account != self._account:
@@ -259,7 +259,7 @@ class Record:
         if len(content) != _IDENTITY.size + _FIELDS.size or content[:8] != _MAGIC:
             raise LimiterUnavailable(_DAMAGED)
         if _IDENTITY.unpack_from(content)[1] != self._boot:
-            # This process has seen the file with its own boot.
+            # This process has seen the file with the mark of its boot.
             raise LimiterUnavailable("another machine writes to the shared file: use Redis")
         header = Header(*_FIELDS.unpack_from(content, _IDENTITY.size))
         header.departed %= _MOST_DEPARTED
@@ -278,10 +278,10 @@ class Record:
 
 
 def boot() -> bytes:
-    """Return a mark of this boot of the system; monotonic times of another boot mean nothing."""
+    """Return a mark of the current boot; monotonic times of other boots are meaningless."""
     try:
         text = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
-    except OSError:  # Not Linux. Times from before a reboot are then known by lying in the future.
+    except OSError:  # Not Linux: times from before a reboot are recognised because they are in the future.
         text = ""
     return _hash(text, 16)
 
@@ -311,5 +311,5 @@ def _lock_patiently(fd: int) -> None:
 
 def _unavailable(error: OSError) -> LimiterUnavailable:
     return LimiterUnavailable(
-        f"the limit that is shared in a file cannot be used ({error.strerror})", retry_after=1.0
+        f"the rate limiter in the shared file is unavailable ({error.strerror})", retry_after=1.0
     )

@@ -1,4 +1,4 @@
-"""A v2 token that the processes of one host share through a file."""
+"""Store of a v2 token that the processes of one host share through a file."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from publitrac_async.transport.secret import Secret
 
 logger: Final = logging.getLogger("publitrac_async.shared")
 
-#: Seconds after which another process may request a token, if the one that began was killed.
+#: Seconds until another process may request a token if the first one was killed.
 _LEASE: Final = 10.0
 _LEASE_POLL: Final = 0.05
 
 
 class FileTokenStore:
-    """A token in a file that no other user can read.
+    """Token store in a file that other users cannot read.
 
     Args:
         record: the file.
@@ -42,7 +42,7 @@ class FileTokenStore:
         if found is None:
             return None
         value, life, end = found
-        # An end that is further away than a life is left over from another boot. NaN compares as damaged.
+        # An expiry further away than the lifetime is from another boot. NaN compares as damaged.
         if not (self._clock() < end <= self._clock() + life and life < math.inf):
             return None
         try:
@@ -58,7 +58,7 @@ class FileTokenStore:
             self._record.write_token(token.value.reveal().encode(), token.ttl, token.expires_at)
 
     async def touch(self, token: Token, expires_at: float) -> None:
-        """Slide the life of the current token, never backwards."""
+        """Extend the lifetime of the current token; never shorten it."""
         async with self._record.locked():
             found = self._current(token)
             if found is not None and found < expires_at:
@@ -72,7 +72,7 @@ class FileTokenStore:
 
     @contextlib.asynccontextmanager
     async def lock(self) -> AsyncIterator[None]:
-        """Let one process request a token; after 10 s, let the next one in."""
+        """Allow one process to request a token; after 10 s, the next one."""
         mine = secrets.token_bytes(8)
         patience = self._clock() + _LEASE
         while not (held := await self._take(mine)) and self._clock() < patience:
@@ -98,7 +98,7 @@ class FileTokenStore:
         return True
 
     def _current(self, token: Token) -> float | None:
-        """Return the end of `token` if it is the current one."""
+        """Return the expiry of `token` if it is the current one."""
         found = self._record.read_token()
         if found is None or found[0] != token.value.reveal().encode():
             return None

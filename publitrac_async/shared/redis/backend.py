@@ -116,8 +116,8 @@ class SharedRedis:
             name: name of the state store: one for each destination of the account.
             durable: wait for the disk of the server before each call; needs ``appendonly yes`` and Redis 7.2
                 or Valkey. Without it a crash of the server loses its last second.
-            lease: seconds after which a killed process no longer holds anything.
-            timeout: seconds to wait for a Redis that does not respond, before a run ends.
+            lease: seconds until the claims of a killed process expire.
+            timeout: seconds to wait for a Redis that does not respond before a run ends.
 
         Raises:
             ConfigurationError: a setting is unusable.

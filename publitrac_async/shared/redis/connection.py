@@ -103,7 +103,7 @@ class Connection:
         self._ask_at = -math.inf
         self._failure = ""
         self._in_outage = self._has_responded = False
-        #: Why Redis refuses this process for good, empty otherwise.
+        #: Reason if Redis refuses this process permanently, empty otherwise.
         self.refusal: str = ""
         #: Number of outages.
         self.outages: int = 0
@@ -196,7 +196,7 @@ class Connection:
         return await self._ask(run)
 
     async def facts(self) -> Mapping[str, Any]:
-        """Return the facts that the server tells of itself; empty if its user may not ask.
+        """Return facts about the server; empty if the user lacks the right.
 
         Raises:
             Unavailable: Redis did not respond.
@@ -216,7 +216,7 @@ class Connection:
         return await registered(keys=keys, args=arguments)
 
     async def _run_on_disk(self, script: str, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
-        # WAITAOF concerns the writes of its own connection, so script and WAITAOF travel together. A
+        # WAITAOF concerns the writes of the same connection, so script and WAITAOF are sent together. A
         # connection that opens again repeats both: alone, WAITAOF would find nothing to wait for.
         async with self._client.pipeline(transaction=False) as pipeline:
             pipeline.eval(script, len(keys), *keys, *arguments)
@@ -241,7 +241,7 @@ class Connection:
             else:
                 self._responded()
                 return response
-        # Raised out here, without the context whose frames hold keys, tokens and passwords.
+        # Raised here, without the context, whose frames hold keys, tokens and passwords.
         raise failure or Unavailable(self._failure)
 
     def _responded(self) -> None:

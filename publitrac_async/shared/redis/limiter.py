@@ -25,20 +25,20 @@ from publitrac_async.shared.redis.server_clock import ServerClock
 from publitrac_async.transport.limits import RateLimiter
 
 #: Seconds added to the period. A departure leaves at most `_LATE` seconds after its slot; the rest is for the
-#: errors of the clocks and for calls that travel longer than others.
+#: errors of the clocks and for different latencies of calls.
 GUARD: Final = 0.058
 _LATE: Final = 0.042
 #: Seconds of departures that all processes together hold in advance. Each reserves an equal number: the
 #: responses of a distant Redis arrive in time, all get equal shares, and a new caller waits no longer.
 _RESERVED: Final = 1.0
-#: Seconds: no reservation is further ahead. When Redis has lost its memory, no departure is nearer.
+#: Seconds: no reservation is further ahead. After Redis lost its memory, no departure is nearer.
 _HORIZON: Final = 1.3
-#: Requests to Redis under way at once.
+#: Requests to Redis in flight at once.
 _REQUESTS: Final = 4
-#: Milliseconds that Redis remembers the last reservation.
+#: Milliseconds for which Redis keeps the last reservation.
 _MEMORY: Final = 30 * 24 * 3600 * 1000
-#: Seconds until every process has noticed the end of an outage: one may be waiting for a response, may then
-#: not ask for a while, and may be using its local share.
+#: Seconds until every process has noticed the end of an outage: one may be waiting for a response, be in
+#: backoff, and be using its local share.
 _GRACE: Final = RESPONSE_TIMEOUT + RETRY_AFTER + 0.5
 
 #: Reserve consecutive departures. All times are in microseconds, by the clock of Redis.
@@ -100,15 +100,15 @@ class RedisRateLimiter:
     this process callers are served in order, and a reservation whose caller is cancelled is used by the next
     one. A killed process loses what it had reserved, one second of the limit at most.
 
-    Never more than `calls` requests leave in any `per` seconds, under these assumptions: the ways to Redis
+    Never more than `calls` requests leave in any `per` seconds, under these assumptions: latencies to Redis
     and back differ by less than 15 ms, and so do those of the processes to the service; the clock of Redis is
-    not set by less than a way there and back. A process that is later than 42 ms gives the departure up.
+    not set by less than a round trip. A process more than 42 ms late skips the departure.
 
     Args:
         connection: connection of the account, which the caller closes.
         calls: requests of all processes together per `per` seconds.
         per: seconds.
-        guard: seconds added to `per`. What exceeds 0.042 is for differences between the ways.
+        guard: seconds added to `per`. The part above 0.042 is for differences between latencies.
         local: limiter to use while Redis does not respond; without it calls fail.
         clock: monotonic seconds.
     """
@@ -123,9 +123,9 @@ class RedisRateLimiter:
         local: RateLimiter | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        #: Read by the client, which opens as many connections as the rate needs.
+        #: The client reads it to open as many connections as the rate needs.
         self.rate: Rate = Rate(calls, per=per)
-        #: Read by the client, which lets several calls wait here at once.
+        #: The client reads it, and lets several calls wait here at once.
         self.reserves: bool = True
         self._connection = connection
         self._interval = (per + guard) / calls
@@ -136,7 +136,7 @@ class RedisRateLimiter:
         self._clock = clock
         self._server = ServerClock()
         self._outages = connection.outages
-        #: Processes that reserve departures.
+        #: Number of processes that reserve departures.
         self._processes = 1
         #: Times of reserved departures, and the end of the last one, by the clock of this process.
         self._slots: list[float] = []
@@ -222,7 +222,7 @@ class RedisRateLimiter:
     def _reserve(self) -> None:
         """Ask Redis for departures for callers that wait or are expected, up to the share of the process."""
         share = max(1, self._reserved // self._processes)
-        # A client lets few calls wait here: twice as many as in the last second may come in the next one.
+        # A client lets few calls wait here, so it expects up to twice the calls of the last second.
         while self._departures and self._departures[0] < self._clock() - _RESERVED:
             self._departures.popleft()
         expected = self._waiting + (2 * len(self._departures) if self._waiting else 0)
@@ -246,7 +246,7 @@ class RedisRateLimiter:
             if self._local is not None:
                 self._slots.clear()
         finally:
-            # Now, and not in a callback: the caller that wakes up may ask again at once.
+            # Now, not in a callback: the woken caller may ask again at once.
             self._requests.discard(cast("asyncio.Task[None]", asyncio.current_task()))
             self._asked -= wanted
             self._response.set()
@@ -261,7 +261,7 @@ class RedisRateLimiter:
             self._keys,
             self._process,
             wanted if settled else 0,
-            # A process that holds nothing gets one, so none is left out where there are very many.
+            # A process without reservations gets one, so that all get some, however many there are.
             int(not self._slots and self._asked == wanted),
             *map(
                 _microseconds,
@@ -279,7 +279,7 @@ class RedisRateLimiter:
         )
         now = response[0] / 1e6
         if not self._server.sample(sent, now, self._clock()):
-            # A clock was set: nothing of this response is used.
+            # A clock was set: ignore this response.
             self._known, self._unsure = -math.inf, True
             return True
         if not settled:

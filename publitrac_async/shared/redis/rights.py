@@ -1,4 +1,4 @@
-"""Try at the start if a Redis can be used: rights of its user, cluster mode, replicas, eviction."""
+"""Check if a Redis is usable: rights of its user, cluster mode, replicas, eviction."""
 
 from __future__ import annotations
 
@@ -93,8 +93,8 @@ class Problem:
     """A reason why a Redis does not suit.
 
     Attributes:
-        text: reason, and the remedy.
-        fatal: nothing works with it; otherwise a warning.
+        text: reason and remedy.
+        fatal: True if nothing works with it; otherwise a warning.
     """
 
     text: str
@@ -102,7 +102,7 @@ class Problem:
 
 
 async def examine(connection: Connection, *, queue: str | None = None, state: bool = False) -> list[Problem]:
-    """Return the problems of a Redis, best at the start of a process.
+    """Return the problems of a Redis; best called at the start of a process.
 
     It runs each command that will be needed, on keys that it deletes.
 

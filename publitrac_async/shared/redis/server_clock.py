@@ -1,13 +1,13 @@
-"""Estimate the clock of a server from the times between which it responded."""
+"""Estimate the clock of a server from the times of requests and responses."""
 
 from __future__ import annotations
 
 import math
 from typing import Final
 
-#: Seconds per second by which two clocks may run apart.
+#: Drift between two clocks, in seconds per second.
 _DRIFT: Final = 50e-6
-#: Seconds by which responses may disagree, because their times are rounded.
+#: Tolerated disagreement of responses in seconds: their times are rounded.
 _TOLERANCE: Final = 0.001
 #: Samples after which the estimate is good enough; or the error in seconds that makes one sample enough.
 _SAMPLES: Final = 5
@@ -15,11 +15,11 @@ _ERROR: Final = 0.005
 
 
 class ServerClock:
-    """The difference between the clock of a server and the monotonic clock of this process.
+    """Estimate of the difference between the clock of a server and the monotonic clock of this process.
 
-    Each response tells the time of the server at a moment between request and response, so the difference is
-    between two bounds. The estimate is the middle of the closest bounds of all samples, as in NTP. Its error
-    is half the difference between the shortest ways there and back.
+    Each response has the time of the server between request and response, which bounds the difference. The
+    estimate is the middle of the closest bounds of all samples, as in NTP. Its error is half the difference
+    between the shortest latencies there and back.
     """
 
     def __init__(self) -> None:
@@ -34,16 +34,16 @@ class ServerClock:
 
     @property
     def offset(self) -> float:
-        """Seconds to add to the clock of this process for the clock of the server."""
+        """Clock of the server minus clock of this process, in seconds."""
         return (self._lower + self._upper) / 2
 
     @property
     def one_way(self) -> float:
-        """Seconds to the server, as half of the shortest way there and back."""
+        """Latency to the server in seconds: half of the shortest round trip."""
         return max(0.0, (self._upper - self._lower) / 2)
 
     def sample(self, sent: float, server: float, received: float) -> bool:
-        """Take a response into account.
+        """Add the sample of a response.
 
         Args:
             sent: time of the request, by the clock of this process.
@@ -52,7 +52,7 @@ class ServerClock:
 
         Returns:
             True if the response agrees with earlier ones. Otherwise a clock was set, or another server
-            responded, and the estimate begins again with this response.
+            responded, and the estimate restarts with this response.
         """
         drift = _DRIFT * max(0.0, received - self._sampled_at) if self._samples else 0.0
         lower, upper = self._lower - drift, self._upper + drift

@@ -16,7 +16,7 @@ from publitrac_async.shared.redis.connection import Connection, Damaged, Unavail
 from publitrac_async.transport.auth import MemoryTokenStore, Token
 from publitrac_async.transport.secret import Secret
 
-#: Seconds after which the lock of a killed process opens, and that other processes wait at most.
+#: Seconds until the lock of a killed process expires; the longest wait of other processes.
 _LOCK_LIFE: Final = 10.0
 _LOCK_POLL: Final = 0.05
 #: Seconds that Redis keeps a token at most.
@@ -26,7 +26,7 @@ _LIFE_TOLERANCE: Final = 1.0
 logger: Final = logging.getLogger("publitrac_async.shared")
 
 _LOAD: Final = "return {redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1])}"
-#: Prolongs the life of the token that was used, and never shortens it.
+#: Extends the lifetime of the token that was used; never shortens it.
 _TOUCH: Final = """
 if redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then
   redis.call('GETEX', KEYS[1], 'PX', ARGV[2])
@@ -40,11 +40,11 @@ end
 
 
 class RedisTokenStore:
-    """A token in Redis, whose key lives as long as the token; see `SharedRedis.tokens`.
+    """Token store in Redis; the key expires with the token; see `SharedRedis.tokens`.
 
-    Lives are stored as remaining time, so no two clocks have to agree. Without Redis each process continues
-    with the token it has, and requests one for itself after that: the limiter decides if a request may leave.
-    Redis stores the token in clear text.
+    Lifetimes are stored as remaining time, so no two clocks have to agree. Without Redis each process
+    continues with its token, and requests a separate one after that: the limiter decides if a request may be
+    sent. Redis stores the token in clear text.
 
     Args:
         connection: connection of the account, which the caller closes.
@@ -92,7 +92,7 @@ class RedisTokenStore:
                 await self._connection.command("SET", self._key, _written(token), "PX", life)
 
     async def touch(self, token: Token, expires_at: float) -> None:
-        """Prolong the life of `token` until `expires_at`; ignored unless it is the current one."""
+        """Extend the lifetime of `token` to `expires_at`; ignored unless it is the current one."""
         await self._memory.touch(token, expires_at)
         life = self._milliseconds(expires_at)
         if life > 0:

@@ -188,7 +188,7 @@ def test_statuses(
 
 
 def test_a_web_page_from_a_proxy_is_told() -> None:
-    with pytest.raises(PermissionDenied, match="web page, so a proxy may have answered"):
+    with pytest.raises(PermissionDenied, match="web page, so a proxy may have responded"):
         read_lead_id(answer(HTML, 403))
 
 
