@@ -18,7 +18,9 @@ from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT
 
 def show(progress: Progress) -> None:
     """Print where the run stands."""
-    print(f"{progress.phase}: {progress.done} of {progress.total or '?'}, {progress.rate:.0f} rows a second")
+    print(
+        f"{progress.phase}: {progress.done} of {progress.total or '?'}, {progress.rate:.0f} rows per second"
+    )
 
 
 async def main(path: Path) -> int:

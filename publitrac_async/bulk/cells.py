@@ -16,7 +16,8 @@ from publitrac_async.checks import email_problem
 
 #: Noted kinds of damage of a cell, in the order of their appearance.
 Notes: TypeAlias = list[str]
-#: Converts the text of a cell, which is stripped and not empty. Raises `ValueError` with the reason.
+#: Function that converts the text of a cell, which is stripped and not empty. Raises `ValueError` with the
+#: reason.
 CellParser: TypeAlias = Callable[[str, Notes], Any]
 Decimals: TypeAlias = Literal["refuse", "round"]
 
@@ -29,7 +30,7 @@ _INVISIBLE: Final = (
 _EDGES: Final = _INVISIBLE + "\0" + "".join(c for c in map(chr, range(0x3001)) if c.isspace())
 _NO_GLYPH: Final = re.compile(f"[{_INVISIBLE}]")
 
-#: Texts that programs write where there is no value.
+#: Texts that programs write in place of a missing value.
 _PLACEHOLDERS: Final = frozenset(
     (
         *("null", "\\n", "n/a", "#n/a", "na", "nan", "none", "nil", "undefined", "-", "--", ".", "?"),
@@ -38,7 +39,7 @@ _PLACEHOLDERS: Final = frozenset(
     )
 )
 _PLACEHOLDER_STARTS: Final = frozenset(c for text in _PLACEHOLDERS for c in (text[0], text[0].upper()))
-#: UTF-8 read as windows-1252: a letter of its own, then one of the characters that follow it in UTF-8.
+#: UTF-8 read as windows-1252: a letter, then one of the characters that follow it in UTF-8.
 _MOJIBAKE: Final = re.compile(
     "[\u00c2\u00c3][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc"
     "\u2013-\u203a\u20ac\u2122]|\u00e2\u20ac|\ufffd"
@@ -65,7 +66,7 @@ _FLAG_WORDS: Final[Mapping[str, bool]] = {
 }
 
 _ZERO_DATE: Final = "0000-00-00"
-#: Formats that are no `strptime` formats.
+#: Formats besides those of `strptime`.
 EXCEL: Final = "excel"
 EPOCH: Final = "epoch"
 EPOCH_MILLISECONDS: Final = "epoch-ms"
@@ -123,7 +124,7 @@ def parse_postal_code(limit: int | None = None) -> CellParser:
     def parse(text: str, notes: Notes) -> str:
         text = code(text, notes)
         if len(text) == 4 and text.isdigit():
-            notes.append("four digits: a zero in front may be lost")
+            notes.append("four digits: a leading zero may be lost")
         return text
 
     return parse
@@ -223,7 +224,7 @@ def parse_text_or_date(formats: Sequence[str]) -> CellParser:
 
 
 def check_date_format(text: str) -> str | None:
-    """Return the reason why `text` is no date format, ``None`` if it is one."""
+    """Return the reason why `text` is not a date format, ``None`` if it is one."""
     if text in _SPECIAL_FORMATS:
         return None
     if "%" not in text:
@@ -283,7 +284,7 @@ def _integer(text: str, decimals: Decimals) -> int:
     digits, rest = found["plain"] or found["grouped"], found["rest"] or ""
     group = found["group"]
     if group == "." and not rest and digits.count(".") == 1:
-        # 1.234 is more than a thousand in German, and less than two in English.
+        # 1.234 is one thousand two hundred and thirty-four in German, and less than two in English.
         raise ValueError("has decimals, or points between thousands: write it without them")
     if group is not None:
         if rest and rest[0] == group:

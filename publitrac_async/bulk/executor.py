@@ -92,7 +92,7 @@ class LocalExecutor:
 
     @property
     def fingerprint(self) -> str:
-        """Always empty: the run ends with this process."""
+        """Empty: the run ends with this process."""
         return ""
 
     def check(self, run: RunContext) -> None:

@@ -1,4 +1,4 @@
-"""Extract: every row of the source is read, transformed and staged before the first call."""
+"""Extract: read, transform and stage every row of the source before the first call."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from publitrac_async.converters import NATIVE_FIELDS
 _TABLES: Final = frozenset(
     {"fields", "custom_fields", "constants", "values", "dates", "empty", "consent", "options"}
 )
-#: The vendor's name of a native field, by its name here.
+#: Vendor's name of a native field, by attribute name.
 _BY_ATTRIBUTE: Final = {attribute: name for name, attribute in NATIVE_FIELDS.items()}
 _OPTIONS: Final = frozenset({"other_columns", "dates", "empty", "decimals"})
 _EMPTY: Final = ("keep", "clear")
@@ -28,11 +28,11 @@ _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "decimals": ("refuse", "round"),
 }
 
-#: The vendor's name of a native field, by the name that `normalized` makes of it.
+#: Vendor's name of a native field, by normalized name.
 BY_NORMALIZED: Final[Mapping[str, str]] = {normalized(name): name for name in NATIVE_FIELDS}
-#: Flags that restrict what may be done with a person. From a file they travel only when they say yes.
+#: Flags of consent: restrictions on the use of a person's data. From a file only a "yes" is sent.
 CONSENT_FIELDS: Final = frozenset({"unsubscribed", "blacklisted", "doNotCall", "emailInvalid", "suspended"})
-#: Similarity from which two names are taken for a spelling mistake.
+#: Similarity of names from which one counts as a spelling mistake of the other.
 _SIMILAR: Final = 0.8
 
 
@@ -52,7 +52,7 @@ class ColumnMapping:
 
         [fields]                      # native field = column
         email = "E-post"
-        first_name = "Förnamn"        # the vendor's firstName will do as well
+        first_name = "Förnamn"        # or the vendor's name, firstName
 
         [custom_fields]               # custom field = column
         carColor = "Bilfärg"
@@ -195,7 +195,7 @@ def _columns(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
         if not isinstance(column, str):
             raise MappingError(f"{name}: the name of a column must be text")
     if "email" not in columns:
-        raise MappingError("the table fields must say which column is email")
+        raise MappingError("the table fields must name the column of email")
     return columns
 
 

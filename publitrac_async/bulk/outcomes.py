@@ -22,7 +22,7 @@ from publitrac_async.errors import (
     ValidationError,
 )
 
-#: Errors that every later call would get too.
+#: Errors that every later call would raise, too.
 _FATAL: Final = (
     AuthenticationError,
     ClientStateError,
@@ -56,7 +56,7 @@ def _state(error: PublitracError) -> State:
     if is_fatal(error) or error.retryable or isinstance(error, DeadlineExceeded):
         return State.RETRY
     if isinstance(error, UnexpectedContent):
-        return State.UNKNOWN  # A web page in place of a response says nothing about the lead.
+        return State.UNKNOWN  # A web page in place of a response does not concern the lead.
     return State.REJECTED if isinstance(error, ApiError) else State.UNKNOWN
 
 

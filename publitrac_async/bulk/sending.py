@@ -23,9 +23,9 @@ STOPPED_ELSEWHERE: Final = "stopped by another process"
 
 _NOT_CALLED: Final = Outcome(State.RETRY)
 
-#: Returns the next rows to be sent behind a row number; empty at the end.
+#: Function that returns the next rows to send after a row number; empty at the end.
 Pending: TypeAlias = Callable[[int], Awaitable[Sequence[StagedRow]]]
-#: Takes rows with their outcomes.
+#: Function that takes rows with their outcomes.
 Note: TypeAlias = Callable[[Sequence[tuple[StagedRow, Outcome]]], object]
 
 
@@ -65,7 +65,7 @@ class Sender:
         self._after = 0
         self._exhausted = False
         self._stopped: str | None = None
-        #: True if the run ended because the shared limiter could not be asked for too long.
+        #: True if the run ended because the shared limiter was unavailable for too long.
         self.limiter_unavailable: bool = False
 
     async def send(self, concurrency: int) -> str | None:
@@ -152,7 +152,7 @@ class Sender:
             errors = [error] * len(batch)
         except BaseException as error:
             # Cancelled, or a bug of the sink: the call may have been applied.
-            reason = "the run was ended while the call was under way"
+            reason = "the run ended while the call was in flight"
             self._complete(batch, [Outcome(State.UNKNOWN, type(error).__name__, reason)] * len(batch))
             raise
         outcomes = [outcome_of(error, self._sink.success_state) for error in errors]
@@ -182,7 +182,7 @@ class Sender:
             kept_back = isinstance(error, LimiterUnavailable)
             self.limiter_unavailable |= kept_back
             if error is not None and (kept_back or is_fatal(error)):
-                # What is fatal concerns the account, so the service's words do not quote a lead.
+                # Fatal errors concern the account, so the service's message does not quote a lead.
                 words = f' ("{error.vendor_message}")' if error.vendor_message else ""
                 self._stopped = self._stopped or f"{type(error).__name__}: {error.message}{words}"
         self._stopped = self._stopped or self._tracker.exceeded

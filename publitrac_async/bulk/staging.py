@@ -11,7 +11,7 @@ from typing import Any, Final
 from publitrac_async.bulk.rows import FINAL, Line, Outcome, StagedRow, State
 from publitrac_async.bulk.state.database import Database, Statement
 
-#: Contents have a table of their own, so that a scan of the rows is quick.
+#: A separate table for contents makes a scan of the rows quick.
 _TABLES: Final = """
 CREATE TABLE rows (
     number INTEGER PRIMARY KEY, line INTEGER NOT NULL, state TEXT NOT NULL, key TEXT, content_hash BLOB,

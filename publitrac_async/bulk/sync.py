@@ -293,7 +293,7 @@ class _Run:
         if self.folder is None:
             return report
         try:
-            if report.stopped != INTERRUPTED_READING:  # They would lack the rows that were not read.
+            if report.stopped != INTERRUPTED_READING:  # They would miss the rows that were not read.
                 await write_results(self.folder, self.context.staging, self.context.source)
             write_summary(self.folder, report)
         except Exception as error:  # noqa: BLE001  (the report survives whatever rows hold)

@@ -1,4 +1,4 @@
-"""From a row to a record, and the dry run that shows it."""
+"""Transform rows into records; dry run."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ class RowTransform:
 
     @staticmethod
     def _kept(row: Mapping[str, Any]) -> Fields:
-        """Return a row with its own columns; only flags of consent are read."""
+        """Return a row with its columns unchanged; only flags of consent are read."""
         fields = Fields(row)
         for name in CONSENT_FIELDS & fields.keys():
             if isinstance(fields[name], str) and (text := strip(fields[name])):

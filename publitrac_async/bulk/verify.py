@@ -38,7 +38,7 @@ class Verify:
     Attributes:
         v1: façade of an open client.
         calls_per_second: rate of reading back; the rest of the account's limit is left to other programs.
-        timeout: seconds to poll for missing leads after the first look.
+        timeout: seconds to poll for missing leads after the first check.
     """
 
     v1: V1
@@ -149,7 +149,7 @@ class _Reader:
         self._limiter = AsyncLimiter(1, 1 / self.settings.calls_per_second)
 
     async def round(self) -> None:
-        """Look once for all unverified rows, page by page or lead by lead, whichever takes fewer calls."""
+        """Check all unverified rows once, page by page or lead by lead, whichever takes fewer calls."""
         unverified = await self.staging.unverified_count()
         if not unverified:
             return

@@ -1,1 +1,1 @@
-"""The command line, with the extra `cli`. Nothing else imports this room."""
+"""Command line (extra `cli`). No other package imports this one."""

@@ -19,7 +19,7 @@ from publitrac_async.cli.console import plain
 
 
 class Bar:
-    """Draws one bar for each phase of a run, on stderr."""
+    """Progress bar on stderr, one for each phase of a run."""
 
     def __init__(self) -> None:
         self._progress = Progress(
@@ -47,7 +47,7 @@ class Bar:
         self._progress.stop()
 
     def __call__(self, progress: RunProgress) -> None:
-        """Take note of the progress."""
+        """Show the progress."""
         if progress.phase is Phase.FINISHED:
             return
         detail = f"{progress.done:,}"

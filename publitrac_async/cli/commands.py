@@ -1,4 +1,4 @@
-"""The commands."""
+"""Commands and their options."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def commands() -> None:
     """PUBLITRAC from the command line."""
 
 
-@commands.command(help=SYNC_HELP, short_help="Bring a file of leads to PUBLITRAC.")
+@commands.command(help=SYNC_HELP, short_help="Send a file of leads to PUBLITRAC.")
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=options.PATH)
 @options.via
 @click.option(
@@ -63,14 +63,13 @@ def commands() -> None:
 @click.option(
     "--sandbox",
     is_flag=True,
-    help="Send to an emulated PUBLITRAC inside this command, and read back from it. Nothing leaves "
-    "this machine, and the environment's credentials are not even looked at.",
+    help="Send to an emulated PUBLITRAC inside this command, and read back from it. Nothing leaves this machine, and the credentials in the environment are not read.",
 )
 @options.vitec
 @options.marketo
 @options.redis
 @options.memory
-@click.option("--mapping", type=options.FILE, help="TOML file that says which column is which field.")
+@click.option("--mapping", type=options.FILE, help="TOML file that maps columns to fields.")
 @click.option(
     "--dry-run",
     is_flag=True,
@@ -92,7 +91,9 @@ def commands() -> None:
     show_default=True,
     help="Encoding of a text file without a byte order mark, such as cp1252.",
 )
-@click.option("--delimiter", help="Delimiter of a text file, such as ';' or tab; by default the header's.")
+@click.option(
+    "--delimiter", help="Delimiter of a text file, such as ';' or tab; by default that of the header."
+)
 @click.option("--sheet", help="Sheet of a workbook; by default the first visible one.")
 @click.option("--strict", is_flag=True, help="Reject rows with cells that look damaged, instead of warning.")
 @click.option(
@@ -111,14 +112,14 @@ def commands() -> None:
     type=click.FloatRange(min=0, min_open=True),
     default=10.0,
     show_default=True,
-    help="Calls a second that reading back may take.",
+    help="Calls per second for reading back.",
 )
 @click.option(
     "--verify-timeout",
     type=click.FloatRange(min=0),
     default=60.0,
     show_default=True,
-    help="Seconds that leads get to arrive after all were sent.",
+    help="Seconds to poll for missing leads after all were sent.",
 )
 @options.rate
 @options.max_errors
@@ -128,7 +129,7 @@ def commands() -> None:
 @options.report_as_json
 @options.client
 def sync(**chosen: Any) -> None:
-    """Bring a file of leads to PUBLITRAC."""
+    """Send a file of leads to PUBLITRAC."""
     dry_run = chosen.pop("dry_run")
     suggest = chosen.pop("suggest_mapping")
     options = SyncOptions(**for_vendor(chosen))
@@ -158,20 +159,20 @@ def sync(**chosen: Any) -> None:
     type=click.IntRange(min=1),
     default=2,
     show_default=True,
-    help="Chunks in hand at once: the next is read while the last calls of one are under way.",
+    help="Chunks at a time: the next is read while the last calls of one are in flight.",
 )
 @click.option(
     "--source",
     "sources",
     multiple=True,
     metavar="NAME=MODULE:FUNCTION",
-    help="What opens a source that programs hand out by its name (NamedSource); can be repeated.",
+    help="Function that opens a source of programs by its name (NamedSource); can be repeated.",
 )
 @options.rate
 @click.option(
     "--health-port",
     type=click.IntRange(0, 65535),
-    help="TCP port that answers GET /live and GET /ready with 200 or 503, for probes; 0 for a free one.",
+    help="TCP port that responds to GET /live and GET /ready with 200 or 503, for probes; 0 for a free one.",
 )
 @click.option(
     "--health-host",
@@ -233,11 +234,11 @@ def status(**chosen: Any) -> None:
     type=click.Choice(options.SERVICES),
     help="STATE is the name of a state store in Redis, of runs to this destination.",
 )
-@click.option("--customer", help="With --via vitec: the customer who gets the leads.")
+@click.option("--customer", help="With --via vitec: customer who gets the leads.")
 @options.redis
 @click.option("--json", "as_json", is_flag=True, help="Write JSON lines.")
 def reconcile_rows(**chosen: Any) -> None:
-    """Reconcile rows with an unknown outcome, after a look at the service.
+    """Reconcile rows with an unknown outcome, after checking the service.
 
     Without KEYS, list these rows, each with its key (the e-mail address); the exit status is 3 if there are
     any. With KEYS, pass --arrived if the service has the rows, or --send-again to have the next run send
@@ -257,16 +258,18 @@ def reconcile_rows(**chosen: Any) -> None:
     "allowed_hosts",
     multiple=True,
     metavar="NAME",
-    help="Name it is reached by, needed for a --host that other machines reach; again for more names.",
+    help="Host name of requests, needed for a --host that other machines reach; can be repeated.",
 )
 @click.option(
     "--rate",
     type=click.IntRange(min=1),
     default=CALLS_PER_SECOND,
     show_default=True,
-    help="Calls a second that it allows.",
+    help="Calls per second to allow.",
 )
-@click.option("--database", type=options.PATH, help="File that keeps the leads; by default they are lost.")
+@click.option(
+    "--database", type=options.PATH, help="File to keep the leads in; by default they are lost at the end."
+)
 def sandbox(**chosen: Any) -> None:
     """Run an emulated PUBLITRAC on this machine until Ctrl-C, with a page that shows it."""
     _run(sandbox_server.serve(**chosen))
@@ -284,18 +287,22 @@ def get(email: str, as_json: bool) -> None:
 @commands.command(help=EXPORT_HELP, short_help="Write leads to a file.")
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
 @options.selection
-@click.option("--fields", help="Fields to write, such as email,lastName,carColor; by default all that occur.")
 @click.option(
-    "--format", type=click.Choice(["csv", "jsonl", "xlsx"]), help="By default as FILE is named; for - jsonl."
+    "--fields", help="Fields to write, such as email,lastName,carColor; by default all fields with a value."
+)
+@click.option(
+    "--format",
+    type=click.Choice(["csv", "jsonl", "xlsx"]),
+    help="By default chosen by the suffix of FILE; jsonl for -.",
 )
 @click.option(
     "--page",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Page of 100 leads to begin with, to go on after an interruption.",
+    help="First page of 100 leads, to continue after an interruption.",
 )
-@click.option("--skip-unreadable", is_flag=True, help="Go on behind a page that cannot be read.")
+@click.option("--skip-unreadable", is_flag=True, help="Skip pages that cannot be read.")
 @options.client
 def export(**chosen: Any) -> None:
     """Write leads to a file."""
@@ -307,7 +314,7 @@ def export(**chosen: Any) -> None:
 @click.option(
     "--mapping",
     type=options.FILE,
-    help="TOML file that says what the fields are called in Marketo; by default those that both have.",
+    help="TOML file that maps the fields to those of Marketo; by default those that both have.",
 )
 @options.marketo
 @options.memory
@@ -318,7 +325,7 @@ def export(**chosen: Any) -> None:
     type=click.IntRange(min=1),
     default=MARKETO.rate,
     show_default=True,
-    help="Calls to Marketo in 20 seconds, the same for all that share a Redis.",
+    help="Calls to Marketo per 20 seconds, the same for all that share a Redis.",
 )
 @options.max_errors
 @options.report_as_json
@@ -330,19 +337,19 @@ def copy_to_marketo(**chosen: Any) -> None:
 
 @commands.group()
 def lists() -> None:
-    """Put leads on a static list, or take one off."""
+    """Add leads to a static list, or remove one."""
 
 
 @lists.command()
 @click.argument("name", metavar="LIST")
 @click.argument("emails", metavar="EMAIL...", nargs=-1)
-@click.option("--file", type=options.FILE, help="Take them from the column email of a file for `sync`.")
+@click.option("--file", type=options.FILE, help="Read them from the column email of a file as for `sync`.")
 @options.client
 def add(name: str, emails: tuple[str, ...], file: Path | None) -> None:
-    """Put the leads with the addresses EMAIL on LIST, which is created if there is none.
+    """Add the leads with the addresses EMAIL to LIST, which is created if missing.
 
-    Those that do not exist are named by their place; the exit status is 3 then, and the others are on the
-    list.
+    Addresses without a lead are reported by their position; the exit status is 3 then, and the others are on
+    the list.
     """
     _run(list_commands.add_to_list(name, emails, file))
 
@@ -352,12 +359,12 @@ def add(name: str, emails: tuple[str, ...], file: Path | None) -> None:
 @click.argument("email")
 @options.client
 def remove(name: str, email: str) -> None:
-    """Take the lead with the address EMAIL off LIST."""
+    """Remove the lead with the address EMAIL from LIST."""
     _run(list_commands.remove_from_list(name, email))
 
 
 @commands.command()
-@click.option("--json", "as_json", is_flag=True, help="Write one JSON object a line, with every field.")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object per line, with every field.")
 @options.client
 def campaigns(as_json: bool) -> None:
     """Show the follow-up campaigns, read through v1."""
@@ -365,7 +372,7 @@ def campaigns(as_json: bool) -> None:
 
 
 @commands.command()
-@click.option("--json", "as_json", is_flag=True, help="Write one JSON object a line, with every field.")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object per line, with every field.")
 @options.client
 def opportunities(as_json: bool) -> None:
     """Show the opportunities, read through v1."""
@@ -375,11 +382,13 @@ def opportunities(as_json: bool) -> None:
 @commands.command()
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
 @click.option(
-    "--online", is_flag=True, help="Try the credentials: one call of v1, which reads, and one of v2."
+    "--online",
+    is_flag=True,
+    help="Test the credentials with two calls: one of v1, which reads, and one of v2.",
 )
 @options.client
 def doctor(as_json: bool, online: bool) -> None:
-    """Show versions, limits and configuration, without any secret.
+    """Show versions, limits and configuration, without secrets.
 
     The exit status is 2 if a setting is unusable, and 1 if a call with --online fails.
     """
@@ -415,11 +424,11 @@ def version() -> None:
 
 
 def cli() -> None:
-    """Run the command line; errors that are foreseen end it with one line."""
+    """Run the command line; expected errors end it with one line."""
     try:
         commands(prog_name="publitrac-async")
     except BrokenPipeError:
-        # Whoever read the output has left; Python would complain once more when it flushes it.
+        # The reader of the output has closed the pipe; Python would report it again on flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(ExitStatus.ABORTED)
     except (CommandError, PublitracError) as error:
@@ -432,7 +441,7 @@ def _run(command: Coroutine[Any, Any, int]) -> None:
     try:
         status = asyncio.run(command)
     except KeyboardInterrupt:
-        # Here, since click would make it a status of 1.
+        # Handled here, since click would exit with 1.
         _fail("interrupted", ExitStatus.INTERRUPTED)
     else:
         sys.exit(status)

@@ -1,4 +1,4 @@
-"""Where a command's words go."""
+"""Output of commands."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 import sys
 from typing import Final, TextIO
 
-#: Characters that move the cursor, change colors or turn the direction of text: a file or service could use
-#: them to forge what a person reads. Line break and tab are harmless.
+#: Characters that move the cursor, change colors or reverse the direction of text: a file or service could
+#: use them to forge the output. Line break and tab are harmless.
 _CONTROLS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
@@ -17,7 +17,7 @@ def say(text: str) -> None:
 
 
 def tell(text: str) -> None:
-    """Write a line to stderr: progress and complaints, which belong into no pipe."""
+    """Write a line to stderr: progress and errors, which do not belong in a pipe."""
     _write(text, sys.stderr)
 
 
@@ -27,11 +27,11 @@ def plain(text: str) -> str:
 
 
 def _write(text: str, stream: TextIO) -> None:
-    # A terminal or pipe that cannot show a character gets its code: rows hold every script.
+    # If the output cannot encode a character, its code is written: rows contain every script.
     encoding = stream.encoding or "utf-8"
     stream.write(plain(text).encode(encoding, "backslashreplace").decode(encoding) + "\n")
     stream.flush()
 
 
 def _code(found: re.Match[str]) -> str:
-    return f"\\u{ord(found.group()):04x}"  # ... which JSON takes, too.
+    return f"\\u{ord(found.group()):04x}"  # JSON accepts these codes, too.

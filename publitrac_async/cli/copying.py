@@ -1,4 +1,4 @@
-"""`copy-to-marketo`: leads of PUBLITRAC to the lead database of Marketo."""
+"""`copy-to-marketo`: copy leads of PUBLITRAC to the lead database of Marketo."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def run_copy(options: CopyOptions) -> int:
     elif lookup_field not in STANDARD_FIELDS.values():
         raise CommandError(f"--lookup-field {lookup_field} needs a --mapping that names it")
     MarketoRecords(**settings)  # Settings that contradict each other are refused before anything is read.
-    # A call to Marketo has hundreds of leads: its rate says nothing about leads.
+    # A call to Marketo has hundreds of leads: calls per second are not leads per second.
     meter, shutdown = CallMeter(None), Shutdown()
     async with AsyncExitStack() as stack:
         source = await _shared(stack, V1.name, options.redis)

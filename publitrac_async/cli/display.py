@@ -1,4 +1,4 @@
-"""How progress is shown: a bar on a terminal, a line every few seconds elsewhere, JSON lines on request."""
+"""Display of progress: a bar on a terminal, a line every few seconds elsewhere, JSON lines on request."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _PAUSE: Final = 5.0
 
 
 def display_for(*, as_json: bool) -> AbstractContextManager[Callable[[Progress], None]]:
-    """What is to be called with the progress of a run, while it goes on."""
+    """Return the listener for the progress of a run, for the time of the run."""
     if as_json:
         return nullcontext(write_json)
     if sys.stderr.isatty():
-        from publitrac_async.cli.bar import Bar  # noqa: PLC0415  (rich takes its time to load)
+        from publitrac_async.cli.bar import Bar  # noqa: PLC0415  (rich loads slowly)
 
         return Bar()
     return nullcontext(Lines())
 
 
 def write_json(progress: Progress) -> None:
-    """Write the progress as one JSON object in one line."""
+    """Write the progress as one line of JSON."""
     event: dict[str, Any] = {"event": "progress"} | attrs.asdict(progress)
     for name in ("rate", "limiter_wait", "elapsed", "remaining"):
         if event[name] is not None:
@@ -40,14 +40,14 @@ def write_json(progress: Progress) -> None:
 
 
 class Lines:
-    """Writes a line to stderr every few seconds, and when the phase changes."""
+    """Progress as lines on stderr, every few seconds and at each change of phase."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._last: tuple[Phase | None, float] = (None, 0.0)
 
     def __call__(self, progress: Progress) -> None:
-        """Take note of the progress."""
+        """Show the progress."""
         phase, moment = self._last
         ended = progress.total is not None and progress.done == progress.total
         if progress.phase is phase and self._clock() - moment < _PAUSE and not ended:
@@ -58,14 +58,14 @@ class Lines:
 
 
 def describe(progress: Progress) -> str:
-    """The progress in one line."""
+    """Return the progress as one line."""
     if progress.total is None:
         return f"{progress.phase}: {progress.done:,} rows"
     parts = [f"{progress.phase}: {progress.done:,} of {progress.total:,}"]
     if progress.rate:
-        parts.append(f"{progress.rate:.1f} a second")
+        parts.append(f"{progress.rate:.1f} per second")
     if progress.limiter_wait is not None and progress.limiter_wait >= 0.001:
-        parts.append(f"{progress.limiter_wait:.2f} s of waiting for the limit")
+        parts.append(f"{progress.limiter_wait:.2f} s waiting for the rate limit")
     if progress.remaining is not None and progress.done < progress.total:
         parts.append(f"{format_duration(progress.remaining)} left")
     return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""`doctor`: what a report of a problem should say, without any secret."""
+"""`doctor`: facts for a problem report, without secrets."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ _OPTIONAL: Final = (
 async def show(
     *, as_json: bool, online: bool = False, environment: Mapping[str, str] | None = None
 ) -> ExitStatus:
-    """Print versions, limits and configuration, and the state of Redis if there is one.
+    """Print versions, limits and configuration, and the state of Redis if configured.
 
     Args:
         as_json: print one JSON object.
-        online: try the credentials as well.
+        online: test the credentials, too.
         environment: in place of ``os.environ``.
 
     Returns:
@@ -65,7 +65,7 @@ async def show(
             "attempts": config.RetryPolicy().attempts,
             "seconds for a call of sync": config.BULK_TIMEOUT.total,
             "attempts of a call of sync": config.BULK_RETRY.attempts,
-            "bytes of an answer": BUDGET.body,
+            "bytes of a response": BUDGET.body,
         },
         **settings,
     }
@@ -113,7 +113,7 @@ def _settings(environment: Mapping[str, str], service: str, *secrets: str) -> di
 
 
 def _setting(environment: Mapping[str, str], variable: str) -> str:
-    """Whether a setting is there and where from; never its value."""
+    """Return the origin of a setting if it is set; never its value."""
     found = read_variable(environment, variable)
     if isinstance(found, ConfigurationError):
         return f"unusable: {found.message}"
@@ -121,7 +121,7 @@ def _setting(environment: Mapping[str, str], variable: str) -> str:
 
 
 def _base_url(environment: Mapping[str, str], variable: str, default: str | None) -> str:
-    """The host that is spoken to."""
+    """Return the base URL and its origin."""
     found = read_variable(environment, variable)
     try:
         if isinstance(found, ConfigurationError):
@@ -139,7 +139,10 @@ def _origin(environment: Mapping[str, str], variable: str) -> str:
 
 
 async def _redis(environment: Mapping[str, str]) -> dict[str, str]:
-    """Whether Redis answers and keeps what it is told. Never its URL, which may hold a password."""
+    """Return the state of Redis: response, persistence, eviction.
+
+    Never its URL, which may hold a password.
+    """
     variable = "PUBLITRAC_REDIS_URL"
     url = read_variable(environment, variable)
     setting = {"url": _setting(environment, variable)}
@@ -150,7 +153,7 @@ async def _redis(environment: Mapping[str, str]) -> dict[str, str]:
         from publitrac_async.shared.redis.rights import examine  # noqa: PLC0415
     except ModuleNotFoundError as error:
         return setting | {"answers": f"unusable: {error}"}
-    # The keys of this account, because the rights of a user may end there.
+    # Keys of this account, because the rights of a user may be limited to them.
     account = read_variable(environment, "PUBLITRAC_API_KEY")
     try:
         connection = Connection(url, account if isinstance(account, Secret) else "doctor")

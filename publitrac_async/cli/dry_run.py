@@ -23,7 +23,7 @@ _EXAMPLE_LENGTH: Final = 24
 
 @define
 class _Filled:
-    """Cells of a column that hold something."""
+    """Filled cells of a column."""
 
     count: int = 0
     examples: list[str] = field(factory=list)
@@ -40,7 +40,7 @@ class _Filled:
 
 @define
 class _Watched:
-    """Passes the rows of a source on, and watches the cells of each column."""
+    """Source that passes on the rows of another one, and counts the filled cells of each column."""
 
     source: Any
     filled: dict[str, _Filled] = field(factory=dict)
@@ -161,8 +161,9 @@ def _as_text(event: dict[str, Any]) -> str:
             return f"{event['event']}: {place}{column}: {event['reason']}"
         case "withheld":
             return (
-                f"consent: {event['count']:,} rows say no to {event['field']}; this would take an opt-out "
-                "back. It is not sent unless a mapping says so."
+                f"consent: {event['count']:,} rows say no to {event['field']}, which would revoke an "
+                "opt-out. "
+                "It is not sent unless the mapping allows it."
             )
         case _:
             counts = f"{event['sendable']:,} can be sent, {event['rejected']:,} would be rejected"

@@ -1,4 +1,4 @@
-"""An error that ends a command; `ExitStatus` lists the statuses."""
+"""Error that ends a command; `ExitStatus` lists the statuses."""
 
 from __future__ import annotations
 

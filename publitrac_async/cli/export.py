@@ -1,4 +1,4 @@
-"""`export`: all leads, those that a search finds, or those of a view or list, to a file."""
+"""`export`: write leads to a file: all, those of a search, or those of a view or list."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PAUSE: Final = 5.0
 
 @frozen(kw_only=True)
 class ExportOptions:
-    """The options of `export`, as its help describes them."""
+    """Options of `export`; its help describes them."""
 
     file: str
     where: Sequence[tuple[str, str, str]] = ()
@@ -44,36 +44,34 @@ class ExportOptions:
     skip_unreadable: bool = False
 
     def kind(self) -> str:
-        """What to write: ``csv``, ``jsonl`` or ``xlsx``.
+        """Return the format: ``csv``, ``jsonl`` or ``xlsx``.
 
         Raises:
-            CommandError: the file's name does not say it, or it cannot be written there.
+            CommandError: the suffix of the file is unknown, or standard output cannot take the format.
         """
         to_stdout = self.file == "-"
         kind = self.format or ("jsonl" if to_stdout else _KINDS.get(Path(self.file).suffix.lower()))
         if kind is None:
-            raise CommandError(
-                f"{Path(self.file).name} is none of .csv, .jsonl and .xlsx; --format says which"
-            )
+            raise CommandError(f"{Path(self.file).name} is not .csv, .jsonl or .xlsx: pass --format")
         if to_stdout and kind == "xlsx":
-            raise CommandError("a workbook needs a file, standard output will not do")
+            raise CommandError("a workbook needs a file in place of standard output")
         return kind
 
     def columns(self) -> list[str] | None:
-        """The fields to write by the vendor's names, ``None`` for all.
+        """Return the vendor's names of the fields to write, ``None`` for all.
 
         Raises:
-            CommandError: a name is empty or stands there twice.
+            CommandError: a name is empty or repeated.
         """
         if self.fields is None:
             return None
         names = [field_name(name.strip()) for name in self.fields.split(",")]
         if not all(names) or len(set(names)) < len(names):
-            raise CommandError("--fields wants names between commas, each once, such as email,lastName")
+            raise CommandError("--fields takes names separated by commas, each once, such as email,lastName")
         return names
 
     def leads(self, v1: V1) -> Pager[Lead]:
-        """The leads that are asked for.
+        """Return the selected leads.
 
         Raises:
             CommandError: more than one of query, view and list.
@@ -89,7 +87,7 @@ def select_leads(
     list_name: str | None,
     page: int = 1,
 ) -> Pager[Lead]:
-    """The leads that a search finds, or those of a view or list; all without any of them.
+    """Return the leads of a search, or of a view or list; all leads without any of them.
 
     Raises:
         CommandError: more than one of query, view and list.
@@ -105,14 +103,14 @@ def select_leads(
 
 
 async def run_export(options: ExportOptions) -> int:
-    """Write leads to a file, page after page.
+    """Write leads to a file, page by page.
 
     Returns:
-        The exit status: 3 if a page was left out, or cells because a workbook cannot hold them.
+        The exit status: 3 if a page was skipped, or cells because a workbook cannot hold them.
 
     Raises:
-        CommandError: an option makes no sense, or the file cannot be written.
-        PublitracError: a page could not be read. What came before it is kept.
+        CommandError: an option is unusable, or the file cannot be written.
+        PublitracError: a page could not be read. The pages before it are kept.
     """
     kind, columns = options.kind(), options.columns()
     make = _writer_of(kind)
@@ -124,7 +122,7 @@ async def run_export(options: ExportOptions) -> int:
             return await _export(leads, table, target, options)
         except BrokenPipeError:
             target.discard()
-            raise CommandError("nobody reads the output any more", ExitStatus.ABORTED) from None
+            raise CommandError("the reader of the output has closed it", ExitStatus.ABORTED) from None
         except OSError as error:
             target.discard()
             message = f"{target.name} cannot be written: {error.strerror}"
@@ -148,11 +146,11 @@ async def _export(leads: Pager[Lead], table: LeadWriter, target: Target, options
         if progress.next_page > options.page:
             left_out = table.close()
             kept = target.keep()
-            tell(f"{progress.count:,} leads, up to page {progress.next_page - 1}, went to {kept}.")
-            tell(f"--page {progress.next_page}, with another file, brings the rest.")
+            tell(f"{progress.count:,} leads, up to page {progress.next_page - 1}, are in {kept}.")
+            tell(f"--page {progress.next_page}, with another file, writes the rest.")
             _tell_all([*progress.remarks(), *left_out])
         if isinstance(error, UnexpectedContent) and not options.skip_unreadable:
-            tell(f"Page {progress.next_page} cannot be read: --skip-unreadable leaves it out and goes on.")
+            tell(f"Page {progress.next_page} cannot be read: --skip-unreadable skips it.")
         raise
     left_out = table.close()
     target.finish()
@@ -167,12 +165,12 @@ def _tell_all(lines: Sequence[str]) -> None:
 
 
 class _Progress:
-    """Counts, and writes a line to stderr every few seconds."""
+    """Counts leads, and writes a line to stderr every few seconds."""
 
     def __init__(self, page: int) -> None:
         self.count = 0
         self.next_page = page
-        #: Numbers of the pages that were left out, and of those that were repaired.
+        #: Numbers of the skipped pages, and of the repaired ones.
         self.unreadable: list[int] = []
         self._repaired: list[int] = []
         self._told = time.monotonic()
@@ -182,7 +180,7 @@ class _Progress:
         self.next_page = page.number + 1
         if page.unreadable is not None:
             self.unreadable.append(page.number)
-            tell(f"page {page.number:,} cannot be read and is left out: {page.unreadable.message}")
+            tell(f"page {page.number:,} cannot be read and is skipped: {page.unreadable.message}")
         if page.repaired:
             self._repaired.append(page.number)
         if time.monotonic() - self._told >= _PAUSE:
@@ -191,12 +189,12 @@ class _Progress:
             tell(f"page {page.number:,}{pages}: {self.count:,} leads")
 
     def remarks(self) -> list[str]:
-        """Say which pages are not there as the service sent them."""
+        """Report the pages that were skipped or repaired."""
         lines = []
         if self.unreadable:
-            lines.append(f"Left out, since they cannot be read: pages {_numbers(self.unreadable)}.")
+            lines.append(f"Skipped, since they cannot be read: pages {_numbers(self.unreadable)}.")
         if self._repaired:
-            lines.append(f"Repaired, since they held wrong characters: pages {_numbers(self._repaired)}.")
+            lines.append(f"Repaired, since they had invalid characters: pages {_numbers(self._repaired)}.")
         return lines
 
 
@@ -211,7 +209,7 @@ def _writer_of(kind: str) -> Callable[[IO[bytes], Sequence[str] | None], LeadWri
     table: Callable[[IO[bytes], Sequence[str]], LeadWriter] = CsvTable
     if kind == "xlsx":
         try:
-            from publitrac_async.cli.workbook import Workbook  # noqa: PLC0415  (a library of its own)
+            from publitrac_async.cli.workbook import Workbook  # noqa: PLC0415  (a separate library)
         except ModuleNotFoundError as error:
             if error.name != "xlsxwriter":
                 raise
@@ -228,7 +226,7 @@ def _writer_of(kind: str) -> Callable[[IO[bytes], Sequence[str] | None], LeadWri
 
 
 def _check_rows(page: Page[Lead]) -> None:
-    from publitrac_async.cli.workbook import check_rows  # noqa: PLC0415  (a library of its own)
+    from publitrac_async.cli.workbook import check_rows  # noqa: PLC0415  (a separate library)
 
     if page.total is not None:
         check_rows(page.total - (page.number - 1) * (page.size or 0))

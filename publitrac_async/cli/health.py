@@ -1,4 +1,4 @@
-"""The health of a worker: the facts, and the HTTP port that probes ask."""
+"""Health of a worker, and the HTTP port for probes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from publitrac_async.cli.exits import CommandError
 from publitrac_async.errors import AuthenticationError
 from publitrac_async.transport.events import AnyRunEvent, CallEnded, ChunkEnded, ChunkStarted, Event
 
-#: Seconds without a sign of life, with a chunk in hand, after which a worker is stuck. A call of a bulk run
+#: Seconds without an event during a chunk after which a worker counts as stuck. A call of a bulk run
 #: ends within 300 s.
 STUCK: Final = 900.0
-#: Seconds that Redis gets for its response to a probe.
+#: Timeout of Redis during a probe, in seconds.
 _REDIS_TIMEOUT: Final = 2.0
 #: Seconds for a request and its response.
 _REQUEST_TIMEOUT: Final = 5.0
@@ -36,9 +36,9 @@ _REFUSED: Final = AuthenticationError.__name__
 
 
 class WorkerHealth:
-    """Collects the signs of life of a worker, as a hook of its client and of `serve`.
+    """Hook of the client and of `serve` that collects the health of a worker.
 
-    Nothing in it is a credential or personal data.
+    It holds no credentials or personal data.
 
     Args:
         ask_redis: returns the reason if Redis does not respond, ``None`` if it does.
@@ -61,7 +61,7 @@ class WorkerHealth:
         self._credentials = "not used yet"
         self._last_chunk: dict[str, Any] | None = None
         self._chunk_ended_at = 0.0
-        #: True from the moment at which the worker asks for chunks.
+        #: True once the worker asks for chunks.
         self.started: bool = False
 
     def __call__(self, event: Event | AnyRunEvent) -> None:
@@ -88,13 +88,13 @@ class WorkerHealth:
                 }
 
     def live(self) -> tuple[bool, dict[str, Any]]:
-        """Return False if the process should be started again, and the facts."""
+        """Return False if the process should be restarted, with the facts."""
         silence = self._clock() - self._last_sign
         live = not self._in_hand or silence < STUCK
         return live, {"live": live, "chunks_in_hand": len(self._in_hand), "silent_for": round(silence, 1)}
 
     async def ready(self) -> tuple[bool, dict[str, Any]]:
-        """Return True if the worker can send rows, and the facts."""
+        """Return True if the worker can send rows, with the facts."""
         try:
             async with asyncio.timeout(_REDIS_TIMEOUT):
                 failure = await self._ask_redis()
@@ -154,7 +154,7 @@ class _Port:
             return
         self._open.add(writer)
         try:
-            # A peer that leaves, or sends its request too slowly, gets no response.
+            # A peer that disconnects, or sends its request too slowly, gets no response.
             with contextlib.suppress(TimeoutError, OSError, asyncio.IncompleteReadError):
                 async with asyncio.timeout(_REQUEST_TIMEOUT):
                     writer.write(await self._response(reader))

@@ -1,4 +1,4 @@
-"""`lists`: put leads on a static list, and take one off."""
+"""`lists`: add leads to a static list, and remove one."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT
 from publitrac_async.errors import LeadNotFound, PublitracError
 from publitrac_async.v1.facade import V1
 
-#: Leads in a call. The documents set no limit to addLeadsToList; this is a page of the other methods.
+#: Leads per call. addLeadsToList has no documented limit; this is the page size of the other methods.
 _TOGETHER: Final = 100
 
 
 @frozen
 class _Entry:
-    """An address, and where it was given, since addresses do not go into complaints."""
+    """Address with its position, since messages do not quote addresses."""
 
     place: str
     email: Any
@@ -32,15 +32,15 @@ class _Entry:
 
 
 async def add_to_list(list_name: str, emails: tuple[str, ...], file: Path | None) -> int:
-    """Put leads on a static list, which is created if there is none.
+    """Add leads to a static list, which is created if missing.
 
     Returns:
-        The exit status: 3 if some addresses are none, or belong to no lead.
+        The exit status: 3 if some addresses are invalid, or have no lead.
 
     Raises:
         CommandError: addresses and a file, or neither.
         SourceError: the file cannot be read.
-        PublitracError: a call failed; what came before is on the list.
+        PublitracError: a call failed; the leads before it are on the list.
     """
     if bool(emails) == (file is not None):
         raise CommandError("name the leads by their addresses, or a --file with the column email")
@@ -51,25 +51,27 @@ async def add_to_list(list_name: str, emails: tuple[str, ...], file: Path | None
             while group := list(islice(entries, _TOGETHER)):
                 problems = {entry.place: entry.problem for entry in group if entry.problem is not None}
                 good = [entry for entry in group if entry.problem is None]
-                problems |= dict.fromkeys(await _add(publitrac.v1, list_name, good), "there is no such lead")
+                problems |= dict.fromkeys(
+                    await _add(publitrac.v1, list_name, good), "the lead does not exist"
+                )
                 added += len(group) - len(problems)
                 refused += len(problems)
                 for place, complaint in problems.items():
                     tell(f"{place}: {complaint}")
         except PublitracError:
             if added:
-                tell(f"{added:,} were added before this; adding them again does no harm.")
+                tell(f"{added:,} were added before this; adding them again is harmless.")
             raise
     say(f"{added:,} added to the list, {refused:,} not.")
     return ExitStatus.REJECTED if refused else ExitStatus.OK
 
 
 async def remove_from_list(list_name: str, email: str) -> int:
-    """Take a lead off a static list.
+    """Remove a lead from a static list.
 
     Raises:
-        LeadNotFound: there is no such lead.
-        NotFound: there is no such list.
+        LeadNotFound: the lead does not exist.
+        NotFound: the list does not exist.
     """
     async with open_publitrac() as publitrac:
         await publitrac.v1.remove_lead_from_list(email, list_name)
@@ -78,13 +80,13 @@ async def remove_from_list(list_name: str, email: str) -> int:
 
 
 async def _add(v1: V1, list_name: str, entries: list[_Entry]) -> list[str]:
-    """Add leads in one call; say where those stand that do not exist."""
+    """Add leads in one call; return the positions of leads that do not exist."""
     missing: list[str] = []
     while entries:
         try:
             await v1.add_leads_to_list([entry.email for entry in entries], list_name)
         except LeadNotFound as error:
-            # Whether the others were added is not documented: they are sent again without these.
+            # The documents do not say if the others were added, so they are sent again without these.
             names = {str(problem.value).casefold() for problem in error.problems}
             found = [entry for entry in entries if entry.email.casefold() not in names]
             if len(found) == len(entries):

@@ -1,4 +1,4 @@
-"""Log records of a command that runs for long: lines of text, or JSON lines."""
+"""Log records of a long-running command: lines of text, or JSON lines."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from publitrac_async.cli.console import tell
 LEVELS: Final = ("debug", "info", "warning", "error")
 FORMATS: Final = ("text", "json")
 
-#: Seconds in which a warning is not repeated: without Redis, docket logs one every second.
+#: Seconds until a warning is repeated: without Redis, docket logs one every second.
 _REPEAT: Final = 60.0
 _PACKAGE: Final = "publitrac_async"
 _OWN_FIELDS: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -25,9 +25,9 @@ _NAMES: Final = {"job": "run", "host": "server"}
 
 
 class LogLines(logging.Handler):
-    """Writes log records to stderr, one line each, without tracebacks, no warning twice in a minute.
+    """Log handler for stderr: one line per record, no tracebacks, each warning once a minute.
 
-    Below warnings it takes records of this package only: those of others may quote personal data.
+    Below warnings it writes records of this package only: those of others may quote personal data.
 
     Args:
         level: lowest level.

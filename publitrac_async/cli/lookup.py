@@ -1,4 +1,4 @@
-"""`get`: one lead."""
+"""`get`: show one lead."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ async def show_lead(email: str, *, as_json: bool) -> int:
     """Print the fields of a lead that have a value, by the vendor's names.
 
     Raises:
-        PublitracError: there is no such lead, or the call failed.
+        PublitracError: the lead does not exist, or the call failed.
     """
     async with open_publitrac() as publitrac:
         lead = await publitrac.v1.get_lead(email)
@@ -32,7 +32,7 @@ async def show_lead(email: str, *, as_json: bool) -> int:
 
 
 def fields_of(lead: Lead) -> dict[str, Any]:
-    """The fields of a lead that hold something, by the vendor's names, custom ones behind."""
+    """Return the filled fields of a lead, by the vendor's names, native ones first."""
     values = lead.set_fields()
     native = {name: values[attribute] for name, attribute in NATIVE_FIELDS.items() if attribute in values}
     fields = native | lead.custom_fields | dict(lead.unparsed)

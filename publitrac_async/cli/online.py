@@ -1,4 +1,4 @@
-"""`doctor --online`: try the credentials."""
+"""`doctor --online`: test the credentials."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from publitrac_async.config import RetryPolicy
 from publitrac_async.errors import AuthenticationError, ConfigurationError, PermissionDenied, PublitracError
 from publitrac_async.transport.environment import read_variable
 
-#: Seconds for each of the two calls.
+#: Timeout of each of the two calls, in seconds.
 _TIMEOUT: Final = 15.0
 _ADVICE: Final[Mapping[str, str]] = {
     "v1": "check PUBLITRAC_API_KEY, PUBLITRAC_USERNAME and PUBLITRAC_PASSWORD",

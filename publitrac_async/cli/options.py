@@ -1,4 +1,4 @@
-"""Options that several commands have. Beside the commands the only importer of click."""
+"""Options of several commands. Only this module and `commands` import click."""
 
 from __future__ import annotations
 
@@ -105,18 +105,18 @@ via: Decorator = click.option(
     type=click.Choice(SERVICES),
     default="v2",
     show_default=True,
-    help="v2 queues leads, v1 processes them before it answers, vitec hands them to an estate agent, marketo "
-    "brings them to the lead database of Marketo Engage.",
+    help="v2 queues leads, v1 processes them before it responds, vitec sends them to an estate agent, "
+    "marketo to the lead database of Marketo Engage.",
 )
 vitec: Decorator = together(
-    click.option("--customer", help="With vitec: the customer who gets the leads, such as M30011."),
-    click.option("--lead-source", help="With vitec: where the leads come from; Vitec creates unknown names."),
+    click.option("--customer", help="With vitec: customer who gets the leads, such as M30011."),
+    click.option("--lead-source", help="With vitec: source of the leads; Vitec creates unknown names."),
 )
 marketo: Decorator = together(
     click.option(
         "--action",
         type=click.Choice(ACTIONS),
-        help="With marketo: what is done with leads that exist, or do not; by default createOrUpdate.",
+        help="With marketo: treatment of existing and new leads; by default createOrUpdate.",
     ),
     click.option(
         "--lookup-field",

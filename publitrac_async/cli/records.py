@@ -1,4 +1,4 @@
-"""`campaigns` and `opportunities`: a table to read, or JSON lines."""
+"""`campaigns` and `opportunities`: show a table, or JSON lines."""
 
 from __future__ import annotations
 
@@ -57,18 +57,18 @@ async def _show(records: Pager[Any], columns: Mapping[str, str], *, as_json: boo
             continue
         rows = [[_text(getattr(record, name)) for name in columns.values()] for record in page.items]
         if rows and not widths:
-            # As wide as the first page needs: tables of any length are shown page by page.
+            # Widths of the first page: tables of any length are shown page by page.
             rows.insert(0, list(columns))
             widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
             say(_line(row, widths))
     if not (widths or as_json):
-        tell("There are none.")
+        tell("No records.")
     return ExitStatus.OK
 
 
 def fields_of(record: Any) -> dict[str, Any]:
-    """The fields of a record that hold something, by the vendor's names, unknown ones behind."""
+    """Return the filled fields of a record, by the vendor's names, known ones first."""
     values = attrs.asdict(record, recurse=False)
     other, unparsed = values.pop("other_fields"), values.pop("unparsed")
     fields = {vendor_name(name): value for name, value in values.items()} | dict(other) | dict(unparsed)
@@ -81,5 +81,5 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 def _text(value: Any) -> str:
     text = "" if value is None or value is UNSET else str(value)
-    # A name with control characters could draw on the terminal.
+    # A name with control characters could manipulate the terminal.
     return "".join(character if character.isprintable() else " " for character in text)

@@ -1,4 +1,4 @@
-"""`sandbox`: an emulated PUBLITRAC on this machine."""
+"""`sandbox`: run an emulated PUBLITRAC on this machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from publitrac_async.cli.exits import CommandError
 
 
 def load_sandbox() -> Any:
-    """Return the package of the sandbox.
+    """Import the sandbox.
 
     Raises:
         CommandError: its extra is not installed.
@@ -33,14 +33,14 @@ def load_sandbox() -> Any:
 async def serve(
     *, host: str, port: int, allowed_hosts: Collection[str], rate: int, database: Path | None
 ) -> int:
-    """Run the sandbox until a signal. Its credentials are those of the vendor's documents.
+    """Run the sandbox until a signal, with the credentials of the vendor's documents.
 
     Args:
-        host: the address to listen on.
-        port: the TCP port; 0 for a free one.
-        allowed_hosts: names it is reached by, beside loopback ones.
-        rate: calls a second that it allows.
-        database: the file that keeps the records; None for memory.
+        host: address to listen on.
+        port: TCP port; 0 for a free one.
+        allowed_hosts: host names of requests, besides loopback ones.
+        rate: calls per second to allow.
+        database: file for the records; None for memory.
 
     Returns:
         The exit status: `OK` after SIGTERM, `INTERRUPTED` after Ctrl-C.
@@ -78,7 +78,7 @@ async def serve(
 
 
 def _show(sandbox: Any, rate: int) -> None:
-    say(f"Emulated PUBLITRAC at {sandbox.base_url}, {rate} calls a second. Ctrl-C ends it.")
+    say(f"Emulated PUBLITRAC at {sandbox.base_url}, {rate} calls per second. Ctrl-C ends it.")
     say(f"Watch it: {sandbox.inspector_url}")
     say("For another shell:")
     say(f"  export PUBLITRAC_BASE_URL={sandbox.base_url}")

@@ -1,4 +1,4 @@
-"""The report of a run in words."""
+"""Report of a run as text."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def write_report(report: Report, *, as_json: bool, sandbox: bool, state_store: s
 
 
 def lines_of(report: Report, *, sandbox: bool, state_store: str | None) -> Iterator[str]:
-    """The report, line by line."""
+    """Yield the report, line by line."""
     service = "the sandbox" if sandbox else VENDORS[report.sink].service
     duration = format_duration(report.seconds)
     yield f"{report.source} to {service} by {report.sink}: {report.rows:,} rows in {duration}"
     for state, count in report.counts.items():
         if count:
             yield f"{count:>9,}  {state}{_remark(report, state)}"
-    yield f"{report.rows:>9,}  in all"
+    yield f"{report.rows:>9,}  total"
     for state, title in _REASONS.items():
         yield from _reasons(title, [each for each in report.reasons if each.state is state])
     yield from _warnings(report)
@@ -55,7 +55,7 @@ def lines_of(report: Report, *, sandbox: bool, state_store: str | None) -> Itera
 
 def _remarks(report: Report, state_store: str | None) -> Iterator[str]:
     if report.source_changed:
-        yield "The input is another one than last time: rows were compared one by one."
+        yield "The source has changed since the last run: rows were compared one by one."
     if report.stopped is not None:
         yield f"Stopped before the last row: {report.stopped.rstrip('.')}."
         if (step := next_step_after(report.stopped)) is not None:
@@ -63,7 +63,7 @@ def _remarks(report: Report, state_store: str | None) -> Iterator[str]:
     for reason, count in report.pending_reasons.items():
         yield f"{count:,} rows are left because of {reason.rstrip('.')}."
     if report.pending and state_store is not None:
-        yield "The same command takes the run up where it ended."
+        yield "The same command resumes the run."
     vendor = VENDORS[report.sink]
     if report.unknown and vendor.appends:
         verb = "" if state_store is None else f", then `publitrac-async reconcile {state_store}`"
@@ -88,7 +88,7 @@ def _warnings(report: Report) -> Iterator[str]:
     for each in report.warnings[:_SHOWN]:
         yield f"  {_place(each.count, each.lines)}, column {each.column}: {each.kind}"
     for name, count in report.withheld.items():
-        yield f"Not sent: {count:,} rows that say no to {name}; sent, that would take an opt-out back."
+        yield f"Not sent: {count:,} rows that say no to {name}, which would revoke an opt-out."
 
 
 def _place(count: int, lines: Sequence[Line]) -> str:
@@ -113,7 +113,7 @@ def _remark(report: Report, state: str) -> str:
     remarks = {
         "accepted": " (queued by the service, which processes them a little later)",
         "skipped": f" ({report.duplicates:,} superseded, {unchanged:,} unchanged since an earlier run)",
-        "unknown": " (may have been applied; the answer was lost)",
+        "unknown": "  (may have been applied; the response was lost)",
         "pending": " (not sent)",
     }
     return remarks.get(state, "")
@@ -121,10 +121,10 @@ def _remark(report: Report, state: str) -> str:
 
 def _verification(found: Verification) -> Iterator[str]:
     yield (
-        f"Read back through v1: of {found.checked:,} rows, {found.processed:,} are there as sent, "
-        f"{found.differs:,} differ, {found.missing:,} are not there ({found.read:,} leads were read)."
+        f"Read back through v1: of {found.checked:,} rows, {found.processed:,} match, "
+        f"{found.differs:,} differ, {found.missing:,} are missing ({found.read:,} leads were read)."
     )
     for deviation in found.deviations[:_SHOWN]:
-        yield f"  line {deviation.line}: {', '.join(deviation.fields) or 'not there'}"
+        yield f"  line {deviation.line}: {', '.join(deviation.fields) or 'missing'}"
     if found.stopped is not None:
         yield f"Reading back ended early: {found.stopped}."

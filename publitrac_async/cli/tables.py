@@ -1,7 +1,7 @@
-"""The forms in which leads are exported: JSON lines and CSV; the third is in `workbook`.
+"""Formats of exported leads: JSON lines and CSV; for workbooks see `workbook`.
 
-Leads go through one by one. A table has to know its columns before its first row, so where nobody named them
-the leads wait in a temporary file, not in memory, until all have come.
+Leads are written one by one. A table needs its columns before the first row, so without `--fields` all leads
+go to a temporary file first.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from publitrac_async.converters import NATIVE_FIELDS
 
 
 class LeadWriter(Protocol):
-    """Writes leads, each given as values by the vendor's field names."""
+    """Writer of leads, each given as values by the vendor's field names."""
 
     def write(self, fields: Mapping[str, Any]) -> None:
         """Write a lead."""
 
     def close(self) -> Sequence[str]:
-        """Write what is still to be written. The file stays open.
+        """Write the remaining data. The file stays open.
 
         Returns:
-            What could not be written, in words without personal data.
+            Messages about cells that could not be written, without personal data.
         """
         ...
 
 
 class JsonLines:
-    """One JSON object a line."""
+    """Writer of JSON lines."""
 
     def __init__(self, file: IO[bytes], columns: Sequence[str] | None) -> None:
         self._file = file
@@ -45,12 +45,12 @@ class JsonLines:
         self._file.write(_json_line(fields))
 
     def close(self) -> Sequence[str]:
-        """Nothing is left."""
+        """Do nothing: everything is written."""
         return ()
 
 
 class CsvTable:
-    """Comma-separated values as RFC 4180 has them, in UTF-8."""
+    """Writer of comma-separated values (RFC 4180), in UTF-8."""
 
     def __init__(self, file: IO[bytes], columns: Sequence[str]) -> None:
         self._writer = csv.writer(_Encoded(file), lineterminator="\r\n")
@@ -63,12 +63,15 @@ class CsvTable:
         self._writer.writerow([cell(fields.get(name)) for name in self._columns])
 
     def close(self) -> Sequence[str]:
-        """Nothing is left."""
+        """Do nothing: everything is written."""
         return ()
 
 
 class Spooled:
-    """Any table, of all fields that occur: native ones in the order of `Lead`, custom ones as they come."""
+    """Writer of a table of all fields with values.
+
+    Native ones are in the order of `Lead`, custom ones in the order of appearance.
+    """
 
     def __init__(self, table: Callable[[Sequence[str]], LeadWriter]) -> None:
         self._table = table
@@ -76,7 +79,7 @@ class Spooled:
         self._names: dict[str, None] = {}
 
     def write(self, fields: Mapping[str, Any]) -> None:
-        """Put a lead aside."""
+        """Keep a lead in the temporary file."""
         self._names.update(dict.fromkeys(fields))
         self._spool.write(_json_line(fields))
 
@@ -92,7 +95,7 @@ class Spooled:
 
 
 def cell(value: Any) -> str | int:
-    """A value as a cell that no spreadsheet runs: text, or a number as it is."""
+    """Return a value as text safe for spreadsheets, or as a number."""
     match value:
         case None:
             return ""
@@ -109,7 +112,7 @@ def _json_line(fields: Mapping[str, Any]) -> bytes:
 
 
 class _Encoded:
-    """A file of text over one of bytes, which it does not own."""
+    """Text file over a binary file, which it does not close."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file

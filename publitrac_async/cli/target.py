@@ -1,4 +1,4 @@
-"""Where an export goes: standard output, or a file that is never half of one and half of another."""
+"""Targets of an export: standard output, or a file that is replaced only when complete."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from publitrac_async.cli.exits import CommandError
 
 
 class Target:
-    """Where an export goes.
+    """Target of an export.
 
     Attributes:
-        name: for messages.
-        file: to write to.
+        name: name in messages.
+        file: file to write to.
     """
 
     name: str
     file: IO[bytes]
 
     def finish(self) -> None:
-        """The export is whole."""
+        """Complete the export."""
 
     def keep(self) -> str:
-        """It is not whole, but what there is shall be kept. Says where that is."""
+        """Keep an incomplete export; return its location."""
         self.finish()
         return self.name
 
     def discard(self) -> None:
-        """Nothing of it shall be kept, unless `finish` or `keep` came before."""
+        """Discard the export, unless `finish` or `keep` was called."""
 
 
 class StandardOutput(Target):
-    """For pipes."""
+    """Target for pipes."""
 
     name = "standard output"
 
@@ -43,12 +43,12 @@ class StandardOutput(Target):
         self.file: IO[bytes] = sys.stdout.buffer
 
     def finish(self) -> None:
-        """Write what is still held back."""
+        """Write the buffered data."""
         self.file.flush()
 
     def discard(self) -> None:
-        """Forget what is still held back."""
-        # What could not be written would be tried again when Python ends.
+        """Drop the buffered data."""
+        # Python would try to write the rest again at its exit.
         with suppress(OSError):
             self.file.flush()
             return
@@ -56,7 +56,7 @@ class StandardOutput(Target):
 
 
 class NewFile(Target):
-    """A file that takes the place of an old one only when it is whole; until then it is ``NAME.part.csv``."""
+    """File that replaces an old one only when complete; until then it is ``NAME.part.csv``."""
 
     def __init__(self, path: Path) -> None:
         self.name: str = path.name
@@ -64,28 +64,28 @@ class NewFile(Target):
         self._settled = False
         self._part = path.with_name(f"{path.stem}.part{path.suffix}")
         try:
-            # It holds personal data: it is for nobody else to read.
-            self.file: IO[bytes] = open(self._part, "xb", opener=_private)  # noqa: SIM115  (closed by the caller's verdict)
+            # It holds personal data: other users must not read it.
+            self.file: IO[bytes] = open(self._part, "xb", opener=_private)  # noqa: SIM115  (closed by `finish`, `keep` or `discard`)
         except FileExistsError:
-            message = f"{self._part.name} is there from an export that did not end: move or remove it"
+            message = f"{self._part.name} is left over from an interrupted export: move or remove it"
             raise CommandError(message) from None
         except OSError as error:
             raise CommandError(f"{self.name} cannot be written: {error.strerror}") from None
 
     def finish(self) -> None:
-        """Put it in place of an older one."""
+        """Replace the old file."""
         self.file.close()
         self._settled = True
         self._part.replace(self._path)
 
     def keep(self) -> str:
-        """Leave it under its temporary name."""
+        """Keep the file under its temporary name."""
         self.file.close()
         self._settled = True
         return self._part.name
 
     def discard(self) -> None:
-        """Remove it."""
+        """Remove the file."""
         if not self._settled:
             with suppress(OSError):
                 self.file.close()

@@ -1,4 +1,4 @@
-"""Long help texts of commands."""
+"""Help texts of commands."""
 
 from __future__ import annotations
 
@@ -40,22 +40,22 @@ Exit status:
 
 EXPORT_HELP: Final = """Write leads to FILE (.csv, .jsonl, .xlsx), or to standard output if it is -.
 
-They are read through v1: without --where, --view or --list all leads of the account. With several --where
-all have to hold.
+They are read through v1: without --where, --view or --list all leads of the account. Several --where are
+combined by and.
 
-Cells that a spreadsheet would run as a formula get a quote in front, and `sync` takes it away again; phone
-numbers and negative numbers stay as they are. A CSV file or workbook has a column for every field that
-occurs.
+Cells that a spreadsheet would run as a formula get a quote in front, which `sync` removes again; phone
+numbers and negative numbers remain unchanged. A CSV file or workbook has a column for every field with a
+value.
 
-What was read before an error or Ctrl-C is kept in FILE with .part in its name, and the page to go on with is
-said.
+Leads read before an error or Ctrl-C are kept in FILE with .part in its name; a message names the page to
+continue with.
 
 \b
 Exit status:
-  0    all leads are there
-  1    a page could not be read, or the file not be written
-  2    it could not begin: options, configuration or file
-  3    a page was left out, or cells because a workbook cannot hold their text
+  0    all leads were written
+  1    a page could not be read, or the file could not be written
+  2    the export did not start: options, configuration or file
+  3    a page was skipped, or cells because a workbook cannot hold their text
   130  interrupted
 """
 

@@ -1,4 +1,4 @@
-"""Excel workbooks to export to, with the extra `xlsx`. The only importer of XlsxWriter."""
+"""Write Excel workbooks (extra `xlsx`). Only this module imports XlsxWriter."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from publitrac_async.bulk import ExitStatus
 from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.tables import cell
 
-#: Excel's own limits ("Excel specifications and limits"), one row being the header.
+#: Limits of Excel ("Excel specifications and limits"), minus one row for the header.
 ROWS: Final = 1_048_576 - 1
 _COLUMNS: Final = 16_384
 _TEXT: Final = 32_767
-#: Excel has numbers of 15 digits; longer ones stay text.
+#: Excel keeps 15 digits of a number; longer ones stay text.
 _INTEGER: Final = 10**15
-#: Texts that XlsxWriter 3.3 does not write as they are when it streams: it takes the first for markup of its
-#: own, unescaped, and escapes only one of two that overlap in the second.
+#: Texts that XlsxWriter 3.3 corrupts when it streams: it treats the first as its markup, unescaped, and
+#: escapes only one of two that overlap in the second.
 _AMBIGUOUS: Final = re.compile(r"<r>.*</r>\Z|.*_x[0-9a-fA-F]{4}_x[0-9a-fA-F]{4}_", re.DOTALL)
 _NAMED: Final = 10
 
 
 class Workbook:
-    """A workbook of one sheet. Its rows go to a temporary file until it is closed."""
+    """Writer of a workbook with one sheet. Rows go to a temporary file until it is closed."""
 
     def __init__(self, file: IO[bytes], columns: Sequence[str]) -> None:
         if len(columns) > _COLUMNS:
             raise CommandError(f"a workbook holds {_COLUMNS:,} columns: choose some by --fields")
-        # A folder of its own: whatever happens, no rows are left behind.
+        # A separate temporary folder, so that no rows are left behind after an error.
         self._folder = tempfile.TemporaryDirectory()
         self._workbook = xlsxwriter.Workbook(file, {"constant_memory": True, "tmpdir": self._folder.name})
         self._workbook.use_zip64()
@@ -60,13 +60,13 @@ class Workbook:
                 if value:
                     self._sheet.write_string(self._row, number, value)
             else:
-                # Empty, not cut off: who synchronizes the file again leaves the field as it is.
+                # Empty, not truncated: a sync of the file then leaves the field unchanged.
                 self._left_out += 1
                 if self._left_out <= _NAMED:
                     self._first_left_out.append(f"row {self._row + 1}, column {name}")
 
     def close(self) -> Sequence[str]:
-        """Put the workbook together."""
+        """Assemble the workbook."""
         with self._folder:
             try:
                 self._workbook.close()
@@ -75,9 +75,7 @@ class Workbook:
                 raise CommandError(message, ExitStatus.ABORTED) from None
         if not self._left_out:
             return ()
-        words = (
-            f"{self._left_out:,} cells are empty, since no workbook can hold their text; .csv and .jsonl can:"
-        )
+        words = f"{self._left_out:,} cells are empty: a workbook cannot hold their text; .csv and .jsonl can:"
         more = self._left_out - len(self._first_left_out)
         return (words, *self._first_left_out, *([f"and {more:,} more"] if more else []))
 

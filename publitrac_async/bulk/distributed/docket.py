@@ -143,7 +143,7 @@ async def serve(
     entered: list[Docket] = []
 
     async def hand_on(chunk: ChunkTask, task: str) -> None:
-        # At once, and not when docket notices that this process has ended.
+        # At once, before docket notices the end of this process.
         await entered[0].add(_TASK, key=f"{chunk.job}:{chunk.number}:{token_hex(4)}")(task)
 
     worker = ChunkWorker(
@@ -158,7 +158,7 @@ async def serve(
             if not finished:
                 await _reached(hand_on(chunk, task))
         except asyncio.CancelledError:
-            # Until docket knows that this process ends, it takes cancellation for the end of the chunk.
+            # Until docket notices the end of this process, it treats cancellation as the end of the chunk.
             await leaving.wait()
             raise
         if worker.is_unable(chunk.job):
@@ -166,7 +166,7 @@ async def serve(
             await worker.wait_for_another_job(chunk.job)
 
     try:
-        # docket waits for ever for an unreachable Redis, and for rights that it lacks; the state store tells.
+        # docket waits forever for an unreachable Redis and for missing rights; the state store raises.
         await state.check(queue=True)
         async with _docket(state, {_TASK: send_chunk}) as docket:
             entered.append(docket)
@@ -268,9 +268,9 @@ async def _reached(call: Coroutine[Any, Any, T]) -> T:
             "runs and has memory and disk left, then run it again",
             retryable=True,
         )
-    # Raised out here, without the context whose text and frames may show the URL.
+    # Raised here, without the context, whose message and frames may show the URL.
     raise failure
 
 
 async def _executed_elsewhere(task: str) -> None:
-    """Stand in for the task in the process that queues it."""
+    """Placeholder for the task in the process that queues it."""

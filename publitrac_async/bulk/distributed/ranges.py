@@ -92,7 +92,7 @@ class RangeReader:
             await self.aclose()
             self._items, self._number = _start(self._source), 1
         skipped = wanted.number - self._number
-        # If this reading fails, the next one must not continue in the middle of it.
+        # If this fails, the next reading must start again.
         items, self._items = self._items, None
         found: list[Item] = []
         if isinstance(items, Iterator):

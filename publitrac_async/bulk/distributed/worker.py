@@ -1,4 +1,4 @@
-"""The worker: executes chunk tasks in a process that has an open client."""
+"""Worker: execute chunk tasks in a process with an open client."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ logger: Final = logging.getLogger("publitrac_async.docket")
 
 #: Number of workers that may lose a chunk before the job is stopped.
 _ATTEMPTS: Final = 20
-#: Seconds between two looks for another job.
+#: Seconds between two polls for another job.
 _POLL: Final = 2.0
 #: Number of jobs for which a worker keeps its reading position.
 _JOBS: Final = 4
@@ -224,7 +224,7 @@ class ChunkWorker:
         )
         stopped = await sender.send(self._concurrency)
         if sender.limiter_unavailable:
-            # No reason to stop the run: any worker sends the rest when Redis responds.
+            # Do not stop the run: any worker sends the rest when Redis responds.
             raise StateStoreError(stopped or "", retryable=True)
         failures += await self._failures(task, claim, staged, outcomes)
         return stopped

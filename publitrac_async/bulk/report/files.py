@@ -43,7 +43,7 @@ async def write_results(folder: Path, staging: Staging, source: object) -> None:
     for name, states in FILES.items():
         encoding = declared
         if encoding == "utf-8-sig" and name == "rejected" and await staging.has_undecoded():
-            # With a byte order mark the bytes of another encoding could never be read again.
+            # With a byte order mark the bytes of another encoding could not be read again.
             encoding = "utf-8"
         with _replacing(folder / f"{name}{suffix}", encoding) as file:
             write = None

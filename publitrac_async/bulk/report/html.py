@@ -24,10 +24,10 @@ _MEANINGS: Final = {
     State.ACCEPTED: "queued by the service, which processes them a little later",
     State.REJECTED: "cannot be accepted as they are",
     State.SKIPPED: "unchanged since an earlier run, or superseded by a later row",
-    State.UNKNOWN: "may have been applied: the answer was lost",
+    State.UNKNOWN: "may have been applied: the response was lost",
     State.PENDING: "not sent or not executed; the next run sends them",
 }
-#: Of a chart, in its own units: the plot and the room for its labels.
+#: Dimensions of a chart, in its units: the plot and the room for its labels.
 _WIDTH: Final = 720
 _HEIGHT: Final = 220
 _LEFT: Final = 64
@@ -52,11 +52,9 @@ svg { width: 100%; height: auto; } svg text { fill: var(--soft); font-size: 12px
 
 
 def render(report: Report) -> str:
-    """The page."""
+    """Return the page as HTML."""
     title = f"{report.source}: {report.rows:,} rows"
-    ended = (
-        f"Stopped before the last row: {report.stopped}." if report.stopped else "The run went to its end."
-    )
+    ended = f"Stopped before the last row: {report.stopped}." if report.stopped else "The run is complete."
     left = [f" {count:,} rows are left because of {why}" for why, count in report.pending_reasons.items()]
     ended += "".join(left)
     begun = f"{report.started_at:%Y-%m-%d %H:%M:%S} UTC"
@@ -64,7 +62,7 @@ def render(report: Report) -> str:
     body = [
         f"<h1>{escape(title)}</h1>",
         f"<p class=soft>{escape(facts)}</p>",
-        "<h2>What became of the rows</h2>",
+        "<h2>Outcomes of the rows</h2>",
         _outcomes(report),
         *_verification(report),
         *_reasons(report),
@@ -98,7 +96,7 @@ def _outcomes(report: Report) -> str:
         f"<td class=number>{count:,}</td><td class=soft>{_meaning(report, state)}</td></tr>"
         for state, count in report.counts.items()
     )
-    total = f"<tr><td>in all</td><td class=number>{report.rows:,}</td><td></td></tr>"
+    total = f"<tr><td>total</td><td class=number>{report.rows:,}</td><td></td></tr>"
     return f"<table>{rows}{total}</table>"
 
 
@@ -115,7 +113,7 @@ def _reasons(report: Report) -> list[str]:
 
 
 def _merged(timeline: Sequence[Bucket]) -> list[Bucket]:
-    """Join buckets of less than a second to their neighbours: their rate says nothing."""
+    """Join buckets of less than a second to their neighbours: their rate is meaningless."""
     merged: list[Bucket] = []
     for bucket in timeline:
         if merged and (merged[-1].seconds < 1 or bucket.seconds < 1):
@@ -143,8 +141,8 @@ def _verification(report: Report) -> list[str]:
         return []
     ended = f" Reading ended early: {escape(found.stopped)}." if found.stopped else ""
     text = (
-        f"Of {found.checked:,} rows, {found.processed:,} are there as sent, {found.differs:,} differ, "
-        f"{found.missing:,} are not there.{ended}"
+        f"Of {found.checked:,} rows, {found.processed:,} match, {found.differs:,} differ, "
+        f"{found.missing:,} are missing.{ended}"
     )
     return ["<h2>Read back through v1</h2>", f"<p>{text}</p>"]
 
@@ -177,7 +175,7 @@ def _rate_chart(timeline: Sequence[Bucket], limit: int | None) -> str:
 
 def _unit(timeline: Sequence[Bucket]) -> str:
     metered = all(bucket.calls is not None for bucket in timeline)
-    return "calls a second" if metered else "rows a second"
+    return "calls per second" if metered else "rows per second"
 
 
 def _outcome_chart(timeline: Sequence[Bucket]) -> str:
@@ -198,12 +196,12 @@ def _outcome_chart(timeline: Sequence[Bucket]) -> str:
         areas.append(f'<polygon points="{points}" fill="{_COLORS[state]}">{title}</polygon>')
         below = above
     legend = " ".join(f"{_swatch(state)}{state}" for state in states)
-    return _chart("rows with an outcome, added up over time", areas, top, seconds) + f"<p>{legend}</p>"
+    return _chart("rows with an outcome, cumulative over time", areas, top, seconds) + f"<p>{legend}</p>"
 
 
 def _error_chart(report: Report) -> str:
     if not report.errors:
-        return _nothing("There were none.")
+        return _nothing("No errors.")
     most = max(report.errors.values())
     height = 24 * len(report.errors)
     bars = []

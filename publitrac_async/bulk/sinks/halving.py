@@ -1,4 +1,4 @@
-"""Calls with many records that fail as a whole: halved, until the records at fault are alone."""
+"""Halve calls that fail as a whole, until the records at fault are isolated."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from publitrac_async.errors import (
     UnexpectedContent,
 )
 
-#: Sends records in one call, and returns an outcome for each.
+#: Function that sends records in one call, and returns an outcome for each.
 Call: TypeAlias = Callable[[Sequence[Any]], Awaitable[Sequence[PublitracError | None]]]
 
-#: Failures in a row that single records may be the reason of. One bad record among 300 takes ten calls to
-#: find, two that are neighbours eleven.
+#: Consecutive failures that single records may cause. One bad record among 300 takes ten calls to isolate,
+#: two neighbours eleven.
 _IN_A_ROW: Final = 12
-#: Codes and statuses that say that the service is away, not that a call was too much for it.
+#: Codes and statuses of a service that is down, not overloaded by a call.
 _AWAY: Final = frozenset({"608", "614", 503})
 
 
 class Halver:
-    """Sends records in calls that are halved while they fail.
+    """Sends records in calls, and halves the calls that fail.
 
-    A call that took too long, or was refused as a whole, is made anew with half of its records, until it
+    A call that took too long, or was refused as a whole, is repeated with half of its records, until it
     passes or one record is left. A record that fails alone is rejected if other calls pass. If no call
-    passes, the failure is that of the service or of the settings, not of a record.
+    passes, the service or the settings are the cause, not a record.
 
     Args:
         call: sends records in one call.
@@ -57,10 +57,10 @@ class Halver:
 
         Args:
             contents: the records.
-            calls: bounds of each call: the first record, and the one behind the last.
+            calls: bounds of each call: index of the first record, and index after the last.
 
         Returns:
-            An outcome for each record: ``None`` if the service took it, or the error.
+            An outcome for each record: ``None`` if the service accepted it, or the error.
         """
         return await _Delivery(self, contents, [*reversed(calls)]).run()
 
@@ -69,7 +69,7 @@ class Halver:
         if error.maybe_applied and not self.idempotent:
             return False
         if isinstance(error, OutcomeUnknown | DeadlineExceeded | UnexpectedContent):
-            # A call that waited in vain, for the limit or a token, says nothing of its records.
+            # A call that failed while it waited for the limit or a token does not concern its records.
             return error.maybe_applied or isinstance(error, UnexpectedContent)
         if is_fatal(error) or isinstance(error, RateLimited) or not isinstance(error, ApiError):
             return False
@@ -78,14 +78,14 @@ class Halver:
 
 @define
 class _Delivery:
-    """The records of one `Halver.send`."""
+    """Records of one `Halver.send`."""
 
     halver: Halver
     contents: Sequence[Any]
     #: Bounds of the calls to be made, the next one last.
     calls: list[tuple[int, int]]
     outcomes: dict[int, PublitracError | None] = field(factory=dict)
-    #: Errors of records that failed in a call of their own.
+    #: Errors of records that failed alone in a call.
     alone: dict[int, PublitracError] = field(factory=dict)
     #: Failures since the last success of any task, and the number of successes then.
     failures: int = 0
@@ -135,12 +135,12 @@ class _Delivery:
 
 
 def _ends(error: PublitracError) -> bool:
-    """Return True if the calls behind a failed one would fare no better."""
+    """Return True if the calls after a failed one would fail, too."""
     return is_fatal(error) or isinstance(error, NotSent | RateLimited | ServerError)
 
 
 def _hopeless(error: PublitracError) -> PublitracError:
-    """Return the error of records of which nothing is known: calls fail whatever is in them."""
+    """Return the error for records without an outcome: calls fail regardless of their content."""
     if isinstance(error, ApiError) and not isinstance(error, ServerError):
         return ConfigurationError(f"every call is refused: {error.message}")
     return error
@@ -152,7 +152,7 @@ def _rejection(error: PublitracError) -> PublitracError:
         return error
     applied = "; it may have been applied" if error.maybe_applied else ""
     return ApiError(
-        f"fails in a call of its own, while others pass: {error.message}{applied}",
+        f"fails alone in a call, while others pass: {error.message}{applied}",
         code=error.code,
         status=error.status,
     )

@@ -38,20 +38,20 @@ logger: Final = logging.getLogger("publitrac_async")
 
 _ACTIONS: Final = ("createOrUpdate", "createOnly", "updateOnly", "createDuplicate")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-#: Leads can always be looked up by these; every other field is asked for.
+#: Leads can always be looked up by these; other fields are checked with the account.
 _LOOKUP_FIELDS: Final = frozenset({"email", "id"})
-#: Codes that complain of the settings of a call, whatever its records are.
+#: Codes that concern the settings of a call, not its records.
 _SETTINGS: Final = frozenset({"605", "610", "612", "1002", "1009", "1011", "1018"})
 _NO_FIELD: Final = "1006"
 _TOO_LONG: Final = "604"
 
 
 class MarketoRecords:
-    """The form of rows for Marketo.
+    """Transforms rows into records for Marketo.
 
-    A column is sent under its own name, as REST name of a field of Marketo; `fields` renames columns. A
-    `Lead` is of PUBLITRAC: its fields are renamed by `fields`, and no others are sent. A cell is stripped; an
-    empty one is not sent. An opt-out is sent, its absence is not (`publitrac_async.marketo.CONSENT_FIELDS`).
+    A column is sent under its name, as REST name of a field of Marketo; `fields` renames columns. Of a
+    `Lead`, which has PUBLITRAC's fields, only those in `fields` are sent. A cell is stripped; an empty one is
+    not sent. An opt-out is sent, its absence is not (`publitrac_async.marketo.CONSENT_FIELDS`).
 
     Args:
         action: see `MarketoClient.sync_leads`.
@@ -59,7 +59,7 @@ class MarketoRecords:
         fields: REST name in Marketo by column, or by the name of a `Lead`'s field. By default columns keep
             their names, and leads have `STANDARD_FIELDS`.
         partition_name: partition of the leads. The same lead in another partition is another row.
-        opt_in: REST names of consent fields of which a no is sent as well.
+        opt_in: REST names of consent fields of which a "no" is sent, too.
 
     Raises:
         ConfigurationError: the settings contradict each other.
@@ -98,7 +98,7 @@ class MarketoRecords:
         self.key_columns: frozenset[str] = frozenset(
             {lookup_field} | {column for column, target in self._columns.items() if target == lookup_field}
         )
-        #: Columns that have a name as fields of Marketo have.
+        #: Columns whose name is a valid field name of Marketo.
         self._known: set[str] = set()
 
     def __call__(self, row: Mapping[str, Any] | Lead) -> Record[bytes]:
@@ -158,21 +158,20 @@ class MarketoRecords:
 
 
 def _is_missing(value: Any) -> bool:
-    """Return True for the values that stand for nothing in tables of numbers and times."""
-    return isinstance(value, float | datetime) and value != value  # noqa: PLR0124  (NaN equals nothing)
+    """Return True for NaN and NaT, the missing values of tables."""
+    return isinstance(value, float | datetime) and value != value  # noqa: PLR0124  (NaN differs from itself)
 
 
 class MarketoSink:
     """``marketo.sync_leads``: 300 rows per call.
 
-    The columns of a row are sent under their own names, as REST names of Marketo's fields; `fields` renames
-    them. Of a `Lead`, only `fields` are sent. A run sends each key once, so no two upserts of a key are in
-    flight together, as Marketo requires. With ``createOnly`` and ``createDuplicate`` a row with an unknown
-    outcome is never sent again: `reconcile` it. Give `sync_leads` a ``concurrency`` of at most that of the
-    client.
+    The columns of a row are sent under their names, as REST names of Marketo's fields; `fields` renames them.
+    Of a `Lead`, only `fields` are sent. A run sends each key once, so no two upserts of a key are in flight
+    together, as Marketo requires. With ``createOnly`` and ``createDuplicate`` a row with an unknown outcome
+    is never sent again: `reconcile` it. Give `sync_leads` a ``concurrency`` of at most that of the client.
 
-    A call that fails as a whole is halved until it passes; a record that always fails is rejected alone. When
-    Marketo does not know a field, the sink asks once for the fields of the account, and refuses further rows
+    A call that fails as a whole is halved until it passes; a record that always fails is rejected alone. If
+    Marketo does not know a field, the sink fetches the fields of the account once, and rejects further rows
     by the names of their columns, without a call.
 
     Args:
@@ -183,7 +182,7 @@ class MarketoSink:
         fields: REST name in Marketo by column, or by the name of a `Lead`'s field. By default columns keep
             their names, and leads have `publitrac_async.marketo.STANDARD_FIELDS`.
         partition_name: partition of the leads. The same lead in another partition is another row.
-        opt_in: REST names of consent fields of which a no is sent as well, see
+        opt_in: REST names of consent fields of which a "no" is sent, too, see
             `publitrac_async.marketo.CONSENT_FIELDS`.
         destination: name of the instance, so that a state store is not used for another instance.
 
@@ -258,7 +257,7 @@ class MarketoSink:
         except PublitracError as error:
             if error.code in _SETTINGS and not error.retryable:
                 raise ConfigurationError(f"Marketo refuses the settings: {error.message}") from None
-            # A later run may send what took too long; only this call was not repeated.
+            # A later run may send a record that took too long; only this call was not repeated.
             error.retryable = error.retryable or error.code == _TOO_LONG
             raise
         errors = [each.error for each in results]
@@ -268,7 +267,7 @@ class MarketoSink:
         return errors
 
     async def _ask(self) -> None:
-        """Ask for the fields of the account, once; without them Marketo judges each record.
+        """Fetch the fields of the account once; without them Marketo checks each record.
 
         Raises:
             ConfigurationError: leads cannot be looked up by the field of this sink.
@@ -279,7 +278,7 @@ class MarketoSink:
             try:
                 schema = await self._marketo.describe2()
             except PublitracError as error:
-                logger.warning("Marketo does not tell the fields of the account: %s", error.message)
+                logger.warning("the fields of the Marketo account cannot be read: %s", error.message)
                 self._asked = True
                 return
             self._check_lookup_field(schema)
@@ -294,7 +293,7 @@ class MarketoSink:
             )
 
     def _unknown_field(self, body: bytes) -> ValidationError | None:
-        """Return the error of a record with fields that the account does not have, ``None`` without any."""
+        """Return the error of a record with fields missing in the account, ``None`` if it has none."""
         if self._fields_of_account is None:
             return None
         unknown = PreparedLead(body).fields.keys() - self._fields_of_account
@@ -305,7 +304,7 @@ class MarketoSink:
         return ValidationError(text, problems=problems, code=_NO_FIELD)
 
     def _named(self, error: PublitracError | None, body: bytes) -> PublitracError | None:
-        """Return an error of a field that does not exist with the names of such fields, if it has none."""
+        """Add the names of missing fields to an error that names none."""
         if not isinstance(error, ValidationError) or error.code != _NO_FIELD:
             return error
         if any(problem.field for problem in error.problems):
@@ -330,8 +329,8 @@ def load_marketo_mapping(path: str | Path, *, lookup_field: str = "email") -> di
     """Read a mapping of the fields of a lead to fields of Marketo.
 
     The file has the tables ``fields`` and ``custom_fields`` of a `ColumnMapping`, with REST names of Marketo
-    in place of columns. Other fields are not sent. A table ``consent`` may say of a field ``"both"``: then a
-    no is sent as well.
+    in place of columns. Other fields are not sent. A table ``consent`` may set a field to ``"both"``: then a
+    "no" is sent, too.
 
     Args:
         path: the file, TOML.
@@ -352,9 +351,9 @@ def load_marketo_mapping(path: str | Path, *, lookup_field: str = "email") -> di
     targets = list(columns.values())
     twice = sorted({target for target in targets if targets.count(target) > 1})
     if twice:
-        raise MappingError(f"{', '.join(twice)}: a field of Marketo can come from one field only")
+        raise MappingError(f"{', '.join(twice)}: a field of Marketo can be mapped from one field only")
     if not all(_NAME.fullmatch(target) for target in targets):
-        raise MappingError("the name of a field of Marketo is empty, or is none")
+        raise MappingError("the name of a field of Marketo is empty or invalid")
     if lookup_field == "email" and columns["email"] != "email":
         raise MappingError('the table fields must have email = "email": leads are looked up by it')
     if lookup_field not in targets:
@@ -366,7 +365,7 @@ def load_marketo_mapping(path: str | Path, *, lookup_field: str = "email") -> di
 
 
 def _opt_in(consent: Mapping[str, str], columns: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the REST names of the consent fields of which a no is sent as well.
+    """Return the REST names of the consent fields of which a "no" is sent, too.
 
     Raises:
         MappingError: the table names a field that is not mapped to one.

@@ -18,8 +18,8 @@ from publitrac_async.vitec.checks import check_customer_id, check_person_lead
 from publitrac_async.vitec.codec import from_json, to_document
 from publitrac_async.vitec.operations import NAME
 
-#: Path in Vitec's JSON by the native field of a lead. Other fields have no place at Vitec. `leadSource` is
-#: left out too: a name per campaign would create as many sources in the agency's system.
+#: Path in Vitec's JSON by native field of a lead. Vitec has no place for other fields. `leadSource` is
+#: omitted, too: a name per campaign would create a source for each in the agency's system.
 _PATHS: Final[Mapping[str, str]] = {
     "email": "person.email.emailAddress",
     "firstName": "person.firstName",
@@ -40,10 +40,10 @@ _UTM: Final = "utm_"
 class VitecSink:
     """``vitec.create_person_lead``: one row per call.
 
-    Rows look as for PUBLITRAC: names, e-mail address, ``phone``, ``mobile``, address and ``notes`` are sent,
-    other fields are left out. Columns with a dot name fields of Vitec (``person.socialSecurityNumber``,
-    ``receiver.office.id``); ``utm_source`` and the like become UTM tags. A mapping in the shape of Vitec's
-    JSON is sent unchanged.
+    Rows have the columns of PUBLITRAC: names, e-mail address, ``phone``, ``mobile``, address and ``notes``
+    are sent, other fields are omitted. Columns with a dot name fields of Vitec
+    (``person.socialSecurityNumber``, ``receiver.office.id``); ``utm_source`` and the like become UTM tags. A
+    mapping in the form of Vitec's JSON is sent unchanged.
 
     Every call creates another lead, so a row with an unknown outcome is never sent again: `reconcile` it.
     Give `sync_leads` a ``concurrency`` of at most 5, the limit of the client: every call in flight is a row
@@ -70,7 +70,7 @@ class VitecSink:
         *,
         lead_source: LeadSource,
         receiver: Receiver | None = None,
-        format: Literal["json", "xml"] = "json",  # noqa: A002  (named as in the client)
+        format: Literal["json", "xml"] = "json",  # noqa: A002  (same name as in the client)
         destination: str | None = None,
     ) -> None:
         check_customer_id(customer_id)

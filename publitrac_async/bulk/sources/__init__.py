@@ -1,4 +1,4 @@
-"""Where leads come from: files of several kinds, SQL, or any iterable of mappings or leads."""
+"""Sources of leads: files of several kinds, SQL, or any iterable of mappings or leads."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def read_leads(
     files it is ``FILE:LINE``.
 
     Args:
-        path: path, or paths, of ``.csv``, ``.txt``, ``.tsv``, ``.jsonl`` (one JSON object a line), ``.json``
-            (an array of objects), ``.xlsx``, ``.xls``, ``.ods`` (extra ``xlsx``) or ``.parquet`` (extra
-            ``parquet``). Text may be packed by gzip (``.csv.gz``) and come from a pipe, or from standard
-            input (``"-"``); it is then unpacked into a temporary file.
+        path: path, or paths, of ``.csv``, ``.txt``, ``.tsv``, ``.jsonl`` (one JSON object per line),
+            ``.json`` (an array of objects), ``.xlsx``, ``.xls``, ``.ods`` (extra ``xlsx``) or ``.parquet``
+            (extra ``parquet``). Text may be packed by gzip (``.csv.gz``) and come from a pipe, or from
+            standard input (``"-"``); it is then unpacked into a temporary file.
         encoding: encoding of a text file without a byte order mark, as Python names it: ``"utf-8"``,
             ``"cp1252"``.
         delimiter: delimiter of a text file; by default that of a line ``sep=;``, or of the header.

@@ -1,4 +1,4 @@
-"""CSV, TSV and files with semicolons."""
+"""Read CSV, TSV and files with semicolons."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from _csv import Reader
 
 
-#: Longest cell in characters. The csv module's own limit, one for the whole process, is 131,072.
+#: Longest cell in characters. The limit of the csv module, one for the whole process, is 131,072.
 _LONGEST_CELL: Final = 1024 * 1024
 csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
 
@@ -31,7 +31,7 @@ csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
 class _Cursor:
     """Place of the next row: its byte, ``None`` if unknown, and its line.
 
-    `moved` is true after a jump: lines are read anew from there.
+    `moved` is true after a jump: lines are read again from there.
     """
 
     position: int | None
@@ -79,7 +79,7 @@ class DelimitedFile(TextFile):
             if self._has_byte_lines
             else b""
         )
-        #: Bytes before a cell, and a single quote with which it begins.
+        #: Bytes before a cell, and a leading single quote.
         self._quoted = [each + b"'" for each in (before, b'"', b"\n", b"\r")]
 
     def __iter__(self) -> Iterator[Row]:
@@ -93,7 +93,7 @@ class DelimitedFile(TextFile):
         Args:
             position: `Row.position` of the first.
             line: `Row.line` of the first.
-            count: how many, unless the file ends before.
+            count: number of rows, unless the file ends before.
 
         Raises:
             SourceError: the file cannot be read there.
@@ -103,7 +103,7 @@ class DelimitedFile(TextFile):
             yield from islice(self._rows(file, (position, line)), count)
 
     def _rows(self, file: IO[Any], place: tuple[int, int] | None) -> Iterator[Row]:
-        """Iterate over the rows behind the header, or behind a place: a byte, and the number of its line."""
+        """Iterate over the rows after the header, or from a place: a byte, and the number of its line."""
         lines = self._lines(file)
         reader = self._reader(lines)
         columns = self._read_header(reader)
@@ -127,8 +127,8 @@ class DelimitedFile(TextFile):
                 raise SourceError(f"{self.name}, near line {cursor.line}: {self._not_decoded()}") from None
 
     def _records(self, lines: Lines, reader: Reader, columns: list[str], cursor: _Cursor) -> Iterator[Row]:
-        """Iterate over rows; at an error the cursor is at the row that has it."""
-        # Rows with more cells are checked cell by cell; so are all rows if columns are left out.
+        """Iterate over rows; at an error the cursor is at the row with the error."""
+        # Rows with more cells are checked cell by cell; all rows are if columns are left out.
         width = len(columns) if columns == self.columns else -1
         end, line = cursor.position, cursor.line
         for cells in reader:
@@ -136,23 +136,23 @@ class DelimitedFile(TextFile):
             position, end = end, lines.position(line)
             cursor.position, cursor.line = end, line
             if start > lines.careful and 0 < len(cells) <= width and cells[0] and not cells[0].isspace():
-                # Spreadsheet programs leave out empty cells at the end of a row.
+                # Spreadsheet programs omit empty cells at the end of a row.
                 yield Row(start, dict(zip(columns, cells, strict=False)), None, position)
             elif any(map(strip, cells)):
                 yield self._row(start, position, columns, cells)
 
     def _broken_row(self, file: IO[bytes], cursor: _Cursor, line: int, error: csv.Error) -> Row:
-        """Return the row of a broken quote, and move behind it.
+        """Return the row with a broken quote, and move past it.
 
         Raises:
-            SourceError: the rows behind it cannot be told apart.
+            SourceError: the boundaries of the following rows cannot be found.
         """
         start, position = cursor.line, cursor.position
         raw = self._broken_line(file, position) if start == line and position is not None else None
         if raw is None or position is None:
             raise SourceError(
-                f"{self.name}, line {start}: {error}; a quote is missing or not doubled, and the rows behind "
-                "it cannot be told apart"
+                f"{self.name}, line {start}: {error}; a quote is missing or not doubled, and the rows after "
+                "it cannot be separated"
             ) from None
         cursor.position, cursor.line = position + len(raw), start + 1
         cursor.moved = True
@@ -161,7 +161,7 @@ class DelimitedFile(TextFile):
         return Row(start, {EXTRA: text}, "a quote inside a quoted cell is not doubled", position)
 
     def _broken_line(self, file: IO[bytes], position: int) -> bytes | None:
-        """Return the line of a row with a broken quote, ``None`` if the rows behind it cannot be told apart.
+        """Return the line of a row with a broken quote, ``None`` if the rows after it cannot be separated.
 
         An even number of quotes leaves no cell open at the end of the line.
         """
@@ -170,7 +170,7 @@ class DelimitedFile(TextFile):
         return raw if raw.count(b'"') % 2 == 0 else None
 
     def _reader(self, lines: Lines) -> Reader:
-        # Strict: an open quote would otherwise swallow the rest of the file as one cell.
+        # Strict: otherwise the rest of the file after an open quote would be one cell.
         return csv.reader(lines, delimiter=self._delimiter, strict=True)
 
     def _lines(self, file: IO[Any], position: int = 0, line: int = 1) -> Lines:
@@ -179,11 +179,11 @@ class DelimitedFile(TextFile):
         return ByteLines(file, self._encoding, position=position, first=line, suspicious=self._has_quotes)
 
     def _has_quotes(self, block: bytes) -> bool:
-        """Whether a cell may begin with the single quote that `restore` takes away."""
+        """Return True if a cell may begin with the single quote that `restore` removes."""
         return b"'" in block and (block.startswith(b"'") or any(each in block for each in self._quoted))
 
     def _read_header(self, reader: Reader) -> list[str] | None:
-        """Return the names of all columns, ``None`` if the file holds no text."""
+        """Return the names of all columns, ``None`` if the file has no text."""
         cells: list[str] = []
         try:
             for cells in reader:

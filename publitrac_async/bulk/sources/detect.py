@@ -8,7 +8,7 @@ from typing import Final
 
 from attrs import frozen
 
-#: Bytes to look at: enough for a header.
+#: Bytes to examine: enough for a header.
 PROBE: Final = 64 * 1024
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -64,7 +64,7 @@ def detect_format(start: bytes, encoding: str, delimiter: str | None, default: s
         default: delimiter to prefer: it counts if the header holds it.
     """
     encoding = detect_encoding(start, encoding)
-    # A cut character at the end does not matter: the first line does.
+    # A truncated character at the end does not matter; only the first line does.
     text = start.decode(encoding, "replace").removeprefix("\ufeff")
     first = re.split(r"\r\n|\r|\n", text, maxsplit=1)[0]
     found = _SEPARATOR_LINE.fullmatch(first)

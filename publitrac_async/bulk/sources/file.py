@@ -1,4 +1,4 @@
-"""What all files have in common: a name, a fingerprint, and opening them as text."""
+"""Base classes of files: name, fingerprint, opening as text."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ _NO_TEXT: Final = (
     (b"PAR1", "a Parquet file"),
     (b"%PDF", "a PDF"),
 )
-#: What Python's "surrogateescape" makes of bytes that cannot be decoded.
+#: Replacements of undecodable bytes by Python's "surrogateescape".
 _ESCAPED: Final = re.compile("[\udc80-\udcff]")
 
 
 class FileSource(abc.ABC):
-    """A file of leads. Iterating over it reads it from the start.
+    """File of leads. Iterating over it reads it from the start.
 
     Attributes:
-        path: of the file.
-        encoding: of a text file, ``None`` for others.
-        delimiter: between the cells of a text file, ``None`` for others.
+        path: path of the file.
+        encoding: encoding of a text file, ``None`` for others.
+        delimiter: character between the cells of a text file, ``None`` for others.
         tabular: all rows have the same columns.
         limit: maximum number of rows to take, ``None`` for all.
-        columns: as the first line names them, once it was read; empty for other kinds of files.
+        columns: columns of the first line, once it is read; empty for other kinds of files.
     """
 
     tabular: bool = True
-    #: How `reference` calls this kind of file; ``None`` if another process could not open it by that.
+    #: Kind of file in `reference`; ``None`` if other processes cannot open it.
     kind: ClassVar[str | None] = None
 
     def __init__(self, path: Path) -> None:
@@ -58,7 +58,7 @@ class FileSource(abc.ABC):
 
     @abc.abstractmethod
     def __iter__(self) -> Iterator[Row]:
-        """The rows.
+        """Iterate over the rows.
 
         Raises:
             SourceError: the file cannot be read, or not to its end.
@@ -66,29 +66,29 @@ class FileSource(abc.ABC):
 
     @property
     def name(self) -> str:
-        """The file's name."""
+        """Name of the file."""
         return "standard input" if self.path == STANDARD_INPUT else self.path.name
 
     def reference(self) -> dict[str, Any]:
-        """How another process opens this file: its path and kind, as JSON; for `open_source`.
+        """Return path and kind of this file as JSON, for `open_source` in another process.
 
         Raises:
-            SourceError: there is no such file, or it is none that can be read again, like a pipe.
+            SourceError: the file does not exist, or cannot be read twice, like a pipe.
         """
         if self.kind is None:
             raise SourceError(
                 f"other processes cannot open a {type(self).__name__}: name it as a NamedSource"
             )
         if not self.path.is_file():
-            raise SourceError(f"{self.name} is no file that other processes could open and read as well")
+            raise SourceError(f"{self.name} is not a file that other processes can open and read")
         return {"kind": self.kind, "path": str(self.path.absolute()), **self._options()}
 
     def _options(self) -> dict[str, Any]:
-        """What the class is built with, beside the path."""
+        """Return the arguments of the constructor besides the path."""
         return {}
 
     def source_hash(self) -> str:
-        """Something that is another one when the file was changed: from its size, its start and its end.
+        """Return a hash of size, start and end of the file, to detect changes.
 
         Raises:
             SourceError: the file cannot be read.
@@ -123,7 +123,7 @@ class TextFile(FileSource):
         try:
             self._set_encoding(codecs.lookup(encoding).name)
         except LookupError:
-            raise SourceError(f"{encoding} is no encoding that Python knows") from None
+            raise SourceError(f"{encoding} is not an encoding known to Python") from None
 
     def _set_encoding(self, name: str) -> None:
         # Spreadsheet programs put a byte order mark before UTF-8.
@@ -149,7 +149,7 @@ class TextFile(FileSource):
         return self._spool.open()
 
     def _open_lines(self) -> IO[Any]:
-        """The file as bytes if its lines can be found in them, as text otherwise."""
+        """Open the file as bytes if its lines can be found in them, as text otherwise."""
         return self._open() if self._has_byte_lines else self._open_text()
 
     def _open_text(self) -> IO[str]:
@@ -176,7 +176,7 @@ class TextFile(FileSource):
 
 
 def was_decoded(text: str) -> bool:
-    """Whether all bytes behind `text` were characters of the declared encoding."""
+    """Return True if all bytes of `text` were valid in the declared encoding."""
     return text.isascii() or _ESCAPED.search(text) is None
 
 

@@ -109,7 +109,7 @@ class JsonLinesFile(TextFile):
                 line += 1
 
     def _plain_row(self, line: int, raw: bytes, position: int) -> Row | None:
-        """The row of a line that is an object in UTF-8, as nearly all are."""
+        """Return the row of a line with an object in UTF-8, as nearly all are."""
         try:
             content = orjson.loads(raw)
         except orjson.JSONDecodeError:
@@ -126,7 +126,7 @@ class JsonLinesFile(TextFile):
             raise SourceError(f"{self.name}, near line {line + 1}: {self._not_decoded()}") from None
 
     def _row(self, line: int, text: str, position: int | None) -> Row:
-        # What cannot be read is kept under a name that the next reading of a result file leaves out.
+        # An unreadable line is kept under a name that is ignored when a result file is read.
         unreadable = {EXTRA: text.rstrip("\r\n")}
         if not was_decoded(text):
             return Row(line, unreadable, self._not_decoded(), position)
@@ -140,6 +140,6 @@ class JsonLinesFile(TextFile):
 
 
 def _row_of(line: int, content: dict[str, Any], position: int | None) -> Row:
-    # One search through all names is faster than looking at each.
+    # One search through all names is faster than a check of each.
     reserved = RESERVED in ",".join(content)
     return Row(line, without_reserved(content.items()) if reserved else content, None, position)

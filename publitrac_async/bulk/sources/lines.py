@@ -1,4 +1,4 @@
-"""The lines of a text file, and the byte at which each begins."""
+"""Read the lines of a text file, and the byte at which each begins."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from typing import IO, Final
 
 from publitrac_async.bulk.errors import SourceError
 
-#: More does not make reading faster, and who reads a chunk of a file reads at most this much too far.
+#: Bytes per block. Larger ones are not faster, and a reader of a chunk reads up to this much too far.
 _BLOCK: Final = 16 * 1024
 #: Longest line in bytes or characters: memory holds a line whole.
 _LONGEST_LINE: Final = 64 * 1024 * 1024
-#: Encodings, as Python names them, in which each byte is a character, and those of ASCII are themselves.
+#: Encodings, by Python's names, with one byte per character and ASCII as a subset.
 _ONE_BYTE: Final = re.compile(r"ascii|iso8859-\d+|cp125\d|cp437|cp85[0-8]|cp86\d|koi8-\w|mac-roman")
 
 
 def has_byte_lines(encoding: str) -> bool:
-    """Whether lines end where the bytes of a line break are, and each can be decoded without the others."""
+    """Return True if line breaks can be found in the bytes, and each line can be decoded separately."""
     return encoding in ("utf-8", "utf-8-sig") or _ONE_BYTE.fullmatch(encoding) is not None
 
 
 def blocks(file: IO[bytes]) -> Iterator[bytes]:
-    """What is left of `file`, in pieces of some kilobytes that end where a line ends.
+    """Yield the rest of `file` in pieces of some kilobytes that end at line breaks.
 
-    A line ends with LF, CRLF or a CR alone, as everywhere in Python.
+    Line breaks are LF, CRLF or a single CR, as everywhere in Python.
     """
     pieces: list[bytes] = []
     held = 0
     while piece := file.read(_BLOCK):
-        # A CR that comes last may be the first half of a CRLF.
+        # A CR at the end may be the first half of a CRLF.
         end = max(piece.rfind(b"\n"), piece.rfind(b"\r", 0, -1)) + 1
         if end:
             yield b"".join((*pieces, piece[:end]))
@@ -47,12 +47,11 @@ def blocks(file: IO[bytes]) -> Iterator[bytes]:
 
 
 class Lines(abc.ABC):
-    """The lines of an open text file, with their line breaks. To be iterated over once.
+    """Lines of an open text file, with their line breaks. Iterate over them once.
 
     Attributes:
         first: number of the first line.
-        careful: number of the last line up to which cells have to be looked at one by one. It grows while
-            lines are read.
+        careful: number of the last line whose cells have to be checked one by one. It grows during reading.
     """
 
     first: int = 1
@@ -60,18 +59,15 @@ class Lines(abc.ABC):
 
     @abc.abstractmethod
     def __iter__(self) -> Iterator[str]:
-        """The lines."""
+        """Iterate over the lines."""
 
     @abc.abstractmethod
     def position(self, line: int) -> int | None:
-        """The byte at which `line` begins, which is the one behind the line that was read last.
-
-        ``None`` if that is not known.
-        """
+        """Return the byte at which `line` begins, right after the last line read; ``None`` if unknown."""
 
 
 class TextLines(Lines):
-    """Lines whose encoding does not say where they end until all before them is decoded."""
+    """Lines in an encoding that has to be decoded to find line breaks."""
 
     careful: int = sys.maxsize
 
@@ -83,21 +79,21 @@ class TextLines(Lines):
             _check_length(len(line))
             yield line
 
-    def position(self, line: int) -> int | None:  # noqa: ARG002  (others know it)
-        """Not known."""
+    def position(self, line: int) -> int | None:  # noqa: ARG002  (the signature of `Lines`)
+        """Return None: the position is unknown."""
         return None
 
 
 class ByteLines(Lines):
-    """Lines that are found as bytes.
+    """Lines found in bytes.
 
     Args:
-        file: is read from where it stands.
+        file: read from its current position.
         encoding: one that `has_byte_lines`.
-        position: the byte at which it stands.
+        position: its current position in bytes.
         first: number of the line there.
-        suspicious: whether cells of a block have to be looked at one by one. They also are where bytes are
-            none in this encoding: these become what `was_decoded` finds.
+        suspicious: returns True if the cells of a block have to be checked one by one. They also are if
+            bytes are invalid in this encoding; `was_decoded` finds their replacements.
     """
 
     def __init__(
@@ -120,7 +116,7 @@ class ByteLines(Lines):
         return chain.from_iterable(self._decoded())
 
     def position(self, line: int) -> int:
-        """The byte at which `line` begins, which is the one behind the line that was read last."""
+        """Return the byte at which `line` begins, right after the last line read."""
         return self._positions[line - self._block_line]
 
     def _decoded(self) -> Iterator[list[str]]:
@@ -149,7 +145,7 @@ class ByteLines(Lines):
                 if errors == "strict"
                 else [x.decode(errors=errors) for x in lines]
             )
-        # One call for all is faster, and characters are as many as bytes.
+        # One call for all is faster, and each character is one byte.
         text = block.decode(self._encoding, errors)
         return [text[start:end] for start, end in pairwise(accumulate(map(len, lines), initial=0))]
 

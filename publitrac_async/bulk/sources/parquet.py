@@ -1,4 +1,4 @@
-"""Parquet files, with the extra `parquet`. The only importer of duckdb."""
+"""Read Parquet files (extra `parquet`). Only this module imports duckdb."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 class ParquetFile(FileSource):
-    """A Parquet file, read in portions. The position of a row is how many stand before it."""
+    """Parquet file, read in portions. The position of a row is the number of rows before it."""
 
     kind: ClassVar[str | None] = "parquet"
 
@@ -51,7 +51,7 @@ class ParquetFile(FileSource):
             SourceError: the file cannot be read.
         """
         self._open().close()
-        # Opening an engine takes longer than reading some hundred rows: it is kept for the next.
+        # Opening DuckDB takes longer than reading some hundred rows, so it stays open.
         self._connection = self._connection or _connect()
         yield from self._rows(self._connection, count, position, line)
 
@@ -64,14 +64,14 @@ class ParquetFile(FileSource):
                 query = f"SELECT {_columns(cursor, path)} FROM read_parquet(?)"  # noqa: S608  (names of columns)
                 parameters: list[Any] = [path]
                 if count is not None:
-                    # This goes right to the row; with OFFSET, DuckDB 1.2 reads all rows in front of it.
+                    # This seeks to the row; with OFFSET, DuckDB 1.2 reads all rows before it.
                     query = f"{query[:-3]}(?, {_COUNTER} = true) WHERE {_COUNTER} >= ? AND {_COUNTER} < ?"
                     parameters += [position, position + count]
                 zones = _zones(cursor, path)
                 result = cursor.execute(query, parameters)
                 columns = [column[0] for column in result.description or ()]
                 convert = [zones.get(name, plain) for name in columns]
-                # A file may have a column of that name: then its rows cannot be counted.
+                # If the file has a column of that name, its rows cannot be counted.
                 counted = _COUNTER not in map(str.lower, columns)
                 number = 0
                 while rows := result.fetchmany(_ROWS):
@@ -85,7 +85,7 @@ class ParquetFile(FileSource):
                         )
                         number += 1
         except duckdb.Error:
-            raise SourceError(f"{self.name} is no Parquet file that can be read") from None
+            raise SourceError(f"{self.name} is not a readable Parquet file") from None
 
 
 def _columns(cursor: duckdb.DuckDBPyConnection, path: str) -> str:

@@ -1,4 +1,4 @@
-"""Rows of a database, by keyset pages: no cursor stays open, however long the rows take to be worked on."""
+"""Read rows of a database by keyset pages, so that no cursor stays open during a long run."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from publitrac_async.bulk.sources.values import plain
 
 
 class Cursor(Protocol):
-    """What is used of a DB-API 2.0 cursor."""
+    """Part of a DB-API 2.0 cursor that `read_sql` uses."""
 
     @property
     def description(self) -> Any:
-        """The columns, by name first."""
+        """Descriptions of the columns, each beginning with the name."""
 
     def execute(self, operation: str, parameters: Any, /) -> Any:
         """Run a query."""
@@ -30,23 +30,23 @@ class Cursor(Protocol):
         ...
 
     def close(self) -> Any:
-        """Free it."""
+        """Close the cursor."""
 
 
 class Connection(Protocol):
-    """What is used of a DB-API 2.0 connection."""
+    """Part of a DB-API 2.0 connection that `read_sql` uses."""
 
     def cursor(self) -> Cursor:
         """Return a cursor."""
         ...
 
     def close(self) -> Any:
-        """Close it."""
+        """Close the connection."""
 
 
 @frozen
 class SqlRows:
-    """An async iterable of rows; see `read_sql`."""
+    """Async iterable of rows; see `read_sql`."""
 
     connect: Callable[[], Connection]
     query: str
@@ -65,10 +65,10 @@ class SqlRows:
         Args:
             position: `Row.position` of the first: the key before it.
             line: `Row.line` of the first: its number.
-            count: how many, unless there are less.
+            count: number of rows, unless the result ends before.
 
         Raises:
-            SourceError: the key does not do.
+            SourceError: the key is unsuitable.
         """
         last = line + count - 1
         async with aclosing(self._rows(position, line, min(count, self.page_size))) as rows:
@@ -79,7 +79,7 @@ class SqlRows:
 
     async def _rows(self, after: Any, number: int, page_size: int) -> AsyncGenerator[Row]:
         loop = asyncio.get_running_loop()
-        # One thread: drivers such as sqlite3 want a connection used where it was made.
+        # One thread: drivers such as sqlite3 require the use of a connection in the thread that opened it.
         with ThreadPoolExecutor(1, thread_name_prefix="publitrac-sql") as thread:
             connection = await loop.run_in_executor(thread, self.connect)
             try:
@@ -99,7 +99,8 @@ class SqlRows:
                         return
                     if before == after:
                         raise SourceError(
-                            f"{self.key} does not grow from page to page: is it unique, and ordered by?"
+                            f"{self.key} does not grow from page to page: is it unique, and does the query "
+                            "order by it?"
                         )
                     after = before
             finally:
@@ -115,7 +116,7 @@ class SqlRows:
 
 
 def _position(key: Any) -> int | None:
-    """The key before a row, if it is a whole number: a text could be an e-mail address."""
+    """Return the key before a row if it is a whole number; a text could be an e-mail address."""
     key = plain(key)
     return key if type(key) is int else None
 
@@ -123,7 +124,7 @@ def _position(key: Any) -> int | None:
 def read_sql(
     connect: Callable[[], Connection], query: str, *, key: str, start: Any = 0, page_size: int = 1000
 ) -> SqlRows:
-    """The rows of a query, read page after page in a thread of their own.
+    """Return the rows of a query, read page by page in a separate thread.
 
     ::
 
@@ -136,13 +137,13 @@ def read_sql(
 
     Args:
         connect: opens a DB-API 2.0 connection (sqlite3, psycopg, oracledb, ...).
-        query: selects rows behind the key ``after`` in the order of the key, at most ``limit`` of them. Both
-            are named parameters, spelled as the driver wants them: ``:after`` or ``%(after)s``.
-        key: the column that the rows are ordered by, as the query names it. It has to be unique. Several
-            processes can share a run by it if it holds whole numbers; other keys are kept to this process,
-            since they may be personal data, and each of the others reads all rows before its own.
-        start: what ``after`` is for the first page: less than any key.
-        page_size: rows read at once.
+        query: selects rows after the key ``after`` in the order of the key, at most ``limit`` of them. Both
+            are named parameters, in the form of the driver: ``:after`` or ``%(after)s``.
+        key: column of the order, as the query names it. It has to be unique. If it holds whole numbers,
+            several processes can share a run by it; other keys may be personal data and do not leave this
+            process, so each of the others reads all rows before its range.
+        start: value of ``after`` for the first page: less than any key.
+        page_size: rows per page.
 
     Raises:
         SourceError: `page_size` is below 1.

@@ -1,4 +1,4 @@
-"""Values of spreadsheets and databases, made into what a lead can hold."""
+"""Convert values of spreadsheets and databases to those of leads."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 
 def plain(value: Any) -> Any:
-    """`value` as text, number, flag or date.
+    """Return `value` as text, number, flag or date.
 
-    Spreadsheets know no integers and databases have decimals and ids of their own; whole numbers become
-    integers, since that is what they are as phone numbers, postal codes and counts.
+    Spreadsheets have no integers, and databases have types for decimals and ids. Whole numbers become
+    integers, as phone numbers, postal codes and counts are.
     """
     match value:
         case float() if value.is_integer():

@@ -1,4 +1,4 @@
-"""Excel workbooks, with the extra `xlsx`. The only importer of python-calamine."""
+"""Read Excel workbooks (extra `xlsx`). Only this module imports python-calamine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ except ModuleNotFoundError:
 
 
 class XlsxFile(FileSource):
-    """A sheet of a workbook, which is held in memory whole: about 1 kB a row. Rows have no position."""
+    """Sheet of a workbook. It is loaded into memory, about 1 kB per row. Rows have no position."""
 
     kind: ClassVar[str | None] = "workbook"
 
@@ -58,7 +58,7 @@ class XlsxFile(FileSource):
         try:
             workbook = python_calamine.CalamineWorkbook.from_path(self.path)
         except (python_calamine.CalamineError, zipfile.BadZipFile, IndexError):
-            raise SourceError(f"{self.name} is no workbook that can be read") from None
+            raise SourceError(f"{self.name} is not a readable workbook") from None
         try:
             visible = [
                 each.name
@@ -67,11 +67,11 @@ class XlsxFile(FileSource):
             ]
             self.sheet_name = self.sheet or (visible or workbook.sheet_names)[0]
             self.other_sheets = [name for name in workbook.sheet_names if name != self.sheet_name]
-            # From the sheet's own first row: line numbers are those that Excel shows.
+            # From the first row of the sheet, so that line numbers are those of Excel.
             rows = workbook.get_sheet_by_name(self.sheet_name).to_python(skip_empty_area=False)
         except python_calamine.WorksheetNotFound:
             names = ", ".join(workbook.sheet_names)
             raise SourceError(f"{self.name} has no sheet {self.sheet}; it has {names}") from None
         except (python_calamine.CalamineError, zipfile.BadZipFile, IndexError):
-            raise SourceError(f"{self.name} is no workbook that can be read") from None
+            raise SourceError(f"{self.name} is not a readable workbook") from None
         yield from rows

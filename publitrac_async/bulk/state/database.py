@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 #: A statement and its parameters, for one or many executions.
 Statement: TypeAlias = tuple[str, Iterable[Sequence[Any]]]
-#: Makes statements of the items that were posted to it since the last commit. One statement for many items is
+#: Function that makes statements from the items posted since the last commit. One statement for many items is
 #: best: SQLite releases Python's lock at each statement, and has to acquire it again.
 Writer: TypeAlias = Callable[[list[Any]], Iterable[Statement]]
 
@@ -203,7 +203,7 @@ class Database:
         tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         application = connection.execute("PRAGMA application_id").fetchone()[0]
         if tables and application != _APPLICATION:
-            raise StateStoreError("the file is a database, but no state store: name another one")
+            raise StateStoreError("the file is a database, but not a state store: name another one")
         layout = connection.execute("PRAGMA user_version").fetchone()[0]
         if tables and layout != _LAYOUT:
             raise StateStoreError(

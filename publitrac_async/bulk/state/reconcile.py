@@ -27,7 +27,7 @@ async def unknown_rows(state: str | Path | StateStore) -> list[UnknownRow]:
 
 
 async def reconcile(state: str | Path | StateStore, keys: Iterable[str], *, arrived: bool) -> int:
-    """Set the outcome of rows whose outcome is unknown, after a look at the service.
+    """Set the outcome of rows whose outcome is unknown, after checking the service.
 
     Args:
         state: path of a file, or a state store, which is opened and closed again.

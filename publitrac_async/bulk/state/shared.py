@@ -43,7 +43,7 @@ class ChunkClaim(StateWriter, Protocol):
         ...
 
     async def stop(self, reason: str) -> object:
-        """Let no more calls of this job start, in any process."""
+        """Prevent further calls of this job, in any process."""
         ...
 
     async def end(self, stopped: str | None = None, failures: Sequence[Failure] = ()) -> bool:
@@ -61,7 +61,7 @@ class ChunkClaim(StateWriter, Protocol):
 class SharedStateStore(StateStore, Protocol):
     """A state store for a run that workers on several hosts execute.
 
-    One process opens it; workers claim chunks from state stores of their own, which they do not open.
+    One process opens it; workers claim chunks from further instances, which they do not open.
 
     Attributes:
         queue: name of the queue of its chunks, unique for account and state store.
@@ -106,7 +106,7 @@ class SharedStateStore(StateStore, Protocol):
         ...
 
     async def stop(self, reason: str) -> object:
-        """Let no more calls start, in any process."""
+        """Prevent further calls, in any process."""
         ...
 
     async def stopped(self) -> str | None:

@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from publitrac_async.bulk import Record, Sink, Verify
 
-#: A sink with its open client, and settings for reading leads back.
+#: Sink with its open client, and settings for reading leads back.
 OpenSink: TypeAlias = tuple[Sink[Any], Verify | None]
 
 
@@ -38,7 +38,7 @@ def _no_variables(customer: str | None) -> Sequence[str]:  # noqa: ARG001  (othe
 
 @frozen(kw_only=True)
 class Vendor:
-    """A way to a service.
+    """Vendor, by its value of ``--via``.
 
     Attributes:
         name: value of ``--via``.
@@ -54,8 +54,8 @@ class Vendor:
         customer_account: returns more variables like `account`, for a customer.
         shares_token: the client takes a token store.
         verifies: leads can be read back.
-        batches: a call has many rows, so that its rate says nothing about rows.
-        appends: a call never repeats: its state must be on the disk before it starts.
+        batches: a call has many rows, so calls per second are not rows per second.
+        appends: a call must not be repeated: its state must be on the disk before it starts.
     """
 
     name: str

@@ -81,11 +81,11 @@ def test_the_demonstration_accounts_for_every_row_and_touches_nothing_else(tmp_p
     figures = {name: int(number) for number, name in re.findall(r"(\d+) (accepted|rejected|skipped)", words)}
     assert figures == {"accepted": 995, "rejected": 3, "skipped": 2}
     assert sum(figures.values()) == 1000
-    assert "1,000 in all" in words
+    assert "1,000 total" in words
     for line in (300, 1115, 1891):
         assert f"line {line}: email: not an e-mail address" in words
     assert "line 73 by line 1963" in words
-    assert "995 are there as sent, 0 differ, 0 are not there" in words
+    assert "995 match, 0 differ, 0 are missing" in words
     assert list(tmp_path.iterdir()) == []
     progress = done.stderr.splitlines()
     assert 3 <= len(progress) < 20
@@ -133,7 +133,7 @@ async def test_a_real_run_needs_the_environment_and_says_what_was_rejected(
     done = await run_beside(sandbox, "sync", few, "--state", store, "--verify")
     assert done.returncode == 3, done.stderr
     assert "line 3: email: not an e-mail address" in done.stdout
-    assert "2 are there as sent" in done.stdout
+    assert "2 match" in done.stdout
     results = tmp_path / "run.results"
     assert {path.name for path in results.iterdir()} == {
         *("done.csv", "rejected.csv", "unprocessed.csv", "summary.json", "report.html")
@@ -144,7 +144,7 @@ async def test_a_real_run_needs_the_environment_and_says_what_was_rejected(
     done = await run_beside(sandbox, "sync", few, "--state", store)
     assert done.returncode == 0
     assert "1  skipped (0 superseded, 1 unchanged since an earlier run)" in done.stdout
-    assert "The input is another one than last time" in done.stdout
+    assert "The source has changed since the last run" in done.stdout
     assert sandbox.journal.count(method="delayedSync") == 3
     written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert b"a@example.com" in written
@@ -171,7 +171,7 @@ async def test_wrong_credentials_stop_the_run_before_it_does_harm(sandbox: Sandb
         (("sync", "missing.csv"), "does not exist"),
         (("sync", "few.csv"), "neither PUBLITRAC_API_KEY nor PUBLITRAC_API_KEY_FILE"),
         (("sync", "few.csv", "--resend-unchanged"), "need --state"),
-        (("sync", "few.csv", "--sandbox", "--encoding", "utf-99"), "no encoding"),
+        (("sync", "few.csv", "--sandbox", "--encoding", "utf-99"), "not an encoding"),
         (("sync", "few.csv", "--sandbox", "--delimiter", "|"), "no column email"),
         (("sync", "few.csv", "--sandbox", "--mapping", "few.csv"), "few.csv is not TOML"),
         (("sync", "few.csv", "--sandbox", "--state", "missing/run.sqlite"), "cannot be created"),

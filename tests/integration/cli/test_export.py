@@ -188,7 +188,7 @@ async def test_standard_output_takes_csv_as_well_and_one_that_closes_early(
     process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]
     error = (await process.stderr.read()).decode()
     assert await process.wait() == 1
-    assert error == "publitrac-async: nobody reads the output any more\n"
+    assert error == "publitrac-async: the reader of the output has closed it\n"
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "xlsx"])
@@ -201,7 +201,7 @@ async def test_what_came_before_an_error_is_kept_and_a_later_page_brings_the_res
     path.write_text("an older export")
     done = await beside("export", path)
     assert done.returncode == 1
-    assert f"200 leads, up to page 2, went to leads.part.{suffix}." in done.stderr
+    assert f"200 leads, up to page 2, are in leads.part.{suffix}." in done.stderr
     assert "--page 3" in done.stderr
     assert "AuthenticationError" in done.stderr
     assert "example.com" not in done.stdout + done.stderr
@@ -210,7 +210,7 @@ async def test_what_came_before_an_error_is_kept_and_a_later_page_brings_the_res
 
     done = await beside("export", path)
     assert done.returncode == 2
-    assert f"leads.part.{suffix} is there from an export that did not end" in done.stderr
+    assert f"leads.part.{suffix} is left over from an interrupted export" in done.stderr
 
     rest = tmp_path / f"rest.{suffix}"
     done = await beside("export", rest, "--page", 3)
@@ -234,7 +234,7 @@ async def test_an_interruption_keeps_what_there_is(sandbox: Sandbox, tmp_path: P
     assert process.returncode == 130, error
     # Page 3 is asked for while page 2 is on its way.
     pages = 2 if b"200 leads" in error else 1
-    assert b"%d leads, up to page %d, went to leads.part.csv." % (100 * pages, pages) in error
+    assert b"%d leads, up to page %d, are in leads.part.csv." % (100 * pages, pages) in error
     assert len(table(tmp_path / "leads.part.csv")) == 100 * pages
 
 
@@ -252,12 +252,12 @@ async def test_when_no_page_came_nothing_is_left(sandbox: Sandbox, beside: Besid
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("leads.txt",), "leads.txt is none of .csv, .jsonl and .xlsx"),
+        (("leads.txt",), "leads.txt is not .csv, .jsonl or .xlsx"),
         (("-", "--format", "xlsx"), "a workbook needs a file"),
         (("leads.csv", "--view", "A", "--list", "B"), "exclude each other"),
         (("leads.csv", "--view", "A", "--where", "city", "like", "x"), "exclude each other"),
-        (("leads.csv", "--fields", "email,,city"), "--fields wants names"),
-        (("leads.csv", "--fields", "email,email"), "--fields wants names"),
+        (("leads.csv", "--fields", "email,,city"), "--fields takes names"),
+        (("leads.csv", "--fields", "email,email"), "--fields takes names"),
         (("leads.csv", "--page", "0"), "--page"),
         (("leads.csv", "--where", "city", "like"), "--where"),
         (("nowhere/leads.csv",), "leads.csv cannot be written"),

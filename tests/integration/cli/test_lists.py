@@ -44,9 +44,9 @@ async def test_those_that_are_no_leads_are_named_by_place_and_the_others_are_add
     assert done.returncode == 3
     assert done.stdout == "237 added to the list, 3 not.\n"
     assert sorted(done.stderr.splitlines()) == [
-        "line 152: there is no such lead",
+        "line 152: the lead does not exist",
         "line 202: not an e-mail address",
-        "line 5: there is no such lead",
+        "line 5: the lead does not exist",
     ]
     assert len(await members(beside, "Fair")) == 237
     # Three calls, and two again without those that do not exist.
@@ -66,7 +66,7 @@ async def test_an_export_can_be_put_on_a_list(sandbox: Sandbox, beside: Beside, 
 async def test_addresses_are_in_no_complaint(sandbox: Sandbox, beside: Beside) -> None:
     done = await beside("lists", "add", "Fair", "canary.person@example.com", "canary person")
     assert done.returncode == 3
-    assert done.stderr == "address 2: not an e-mail address\naddress 1: there is no such lead\n"
+    assert done.stderr == "address 2: not an e-mail address\naddress 1: the lead does not exist\n"
     assert "canary" not in done.stdout
     sandbox.seed(
         leads=[{"email": "a@example.com"}],
@@ -87,7 +87,7 @@ async def test_what_was_added_before_an_error_is_said(
     path.write_text("email\n" + "".join(f"lead{number}@example.com\n" for number in range(150)))
     done = await beside("lists", "add", "Fair", "--file", path)
     assert done.returncode == 1
-    assert "100 were added before this; adding them again does no harm." in done.stderr
+    assert "100 were added before this; adding them again is harmless." in done.stderr
     assert "AuthenticationError" in done.stderr
 
 

@@ -49,6 +49,6 @@ async def test_opportunities_of_several_pages(sandbox: Sandbox, beside: Beside) 
 async def test_none(beside: Beside) -> None:
     for name in ("campaigns", "opportunities"):
         done = await beside(name)
-        assert (done.returncode, done.stdout, done.stderr) == (0, "", "There are none.\n")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "No records.\n")
         done = await beside(name, "--json")
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

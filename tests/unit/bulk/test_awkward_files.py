@@ -90,7 +90,7 @@ def test_every_broken_quote_costs_its_row_only(tmp_path: Path) -> None:
 
 def test_rows_behind_a_quote_that_stays_open_are_not_guessed(tmp_path: Path) -> None:
     path = write(tmp_path, HEADER + 'a@example.com,Ana,"open\nb@example.com,Bo,x\n')
-    with pytest.raises(SourceError, match=r"line 2.*cannot be told apart"):
+    with pytest.raises(SourceError, match=r"line 2.*cannot be separated"):
         list(read_leads(path))
     path = write(tmp_path, HEADER + 'a@example.com,"A" na,"two\nb@example.com,Bo,"x"\n')
     with pytest.raises(SourceError, match="line 2"):

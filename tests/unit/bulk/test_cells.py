@@ -183,7 +183,7 @@ def test_unusable_date_formats_are_named(text: str) -> None:
         (parse_text(5), "sixsix", "longer than 5"),
         (parse_code(), "1.51455E+10", "digits lost"),
         (parse_code(), "15145550100.0", "ends in .0"),
-        (parse_postal_code(), "1000", "zero in front"),
+        (parse_postal_code(), "1000", "leading zero"),
         (parse_email, "a" * 50 + "@example.com", "longer than 50"),
     ],
 )

@@ -188,5 +188,5 @@ def test_a_rejection_says_what_happened() -> None:
     error = outcomes[1]
     assert type(error) is ApiError
     assert error.code == "502"
-    assert "fails in a call of its own" in str(error)
+    assert "fails alone in a call" in str(error)
     assert "it may have been applied" in str(error)

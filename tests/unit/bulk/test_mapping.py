@@ -110,7 +110,7 @@ def test_other_columns_can_become_custom_fields() -> None:
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ({}, "which column is email"),
+        ({}, "name the column of email"),
         ({"field": {}}, "no table field"),
         ({"fields": {"email": "mail", "carColor": "c"}}, "carColor is not a native field"),
         ({"fields": {"email": 1}}, "must be text"),

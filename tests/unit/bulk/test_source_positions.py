@@ -263,7 +263,7 @@ def test_parquet_begins_at_any_row(tmp_path: Path) -> None:
         connection.execute(f"COPY (SELECT 'a' AS \"File_Row_Number\") TO '{other}' (FORMAT parquet)")
     assert [(row.fields, row.position) for row in read_leads(other)] == [({"File_Row_Number": "a"}, None)]
     path.write_bytes(b"nothing")
-    with pytest.raises(SourceError, match="no Parquet file"):
+    with pytest.raises(SourceError, match="not a readable Parquet file"):
         list(source.rows_from(0, 1, 10))
 
 

@@ -141,10 +141,10 @@ def test_what_cannot_be_opened_again_says_what_can(tmp_path: Path) -> None:
             SourceError, match=f"cannot open a {type(source).__name__}: use read_leads .*NamedSource"
         ):
             reference_of(source)
-    with pytest.raises(SourceError, match=r"a\.csv is no file"):
+    with pytest.raises(SourceError, match=r"a\.csv is not a file"):
         reference_of(read_leads(tmp_path / "a.csv"))
     (tmp_path / "folder.csv").mkdir()
-    with pytest.raises(SourceError, match=r"folder\.csv is no file"):
+    with pytest.raises(SourceError, match=r"folder\.csv is not a file"):
         reference_of(read_leads(tmp_path / "folder.csv"))
 
 

@@ -183,7 +183,7 @@ def test_workbooks_have_whole_numbers_dates_and_the_lines_of_excel(tmp_path: Pat
     with pytest.raises(SourceError, match="no sheet Three"):
         read(path, sheet="Three")
     path.write_bytes(b"PK not a workbook")
-    with pytest.raises(SourceError, match="no workbook"):
+    with pytest.raises(SourceError, match="not a readable workbook"):
         read(path)
 
 
@@ -203,7 +203,7 @@ def test_parquet_comes_in_plain_values(tmp_path: Path) -> None:
         {"email": "a2499@x.io", "price": "12.50", "birth": dt.date(2020, 1, 2), "revenue": 2499},
     )
     path.write_bytes(b"nothing")
-    with pytest.raises(SourceError, match="no Parquet file"):
+    with pytest.raises(SourceError, match="not a readable Parquet file"):
         read(path)
 
 

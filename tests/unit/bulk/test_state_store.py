@@ -251,7 +251,7 @@ async def test_files_that_are_no_state_store_are_refused(store: Path) -> None:
     with sqlite3.connect(store) as connection:
         connection.execute("CREATE TABLE customers (id)")
     connection.close()
-    with pytest.raises(StateStoreError, match="no state store"):
+    with pytest.raises(StateStoreError, match="not a state store"):
         await run(rows(1), RecordingSink(), state=store)
     store.write_bytes(b"email,firstName\n" * 100)
     with pytest.raises(StateStoreError, match="damaged"):

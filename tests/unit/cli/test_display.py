@@ -75,7 +75,7 @@ def test_a_line_every_five_seconds_and_at_every_change(capsys: pytest.CaptureFix
 
 def test_a_line_says_rate_wait_and_end() -> None:
     assert describe(progress(limiter_wait=0.5)) == (
-        "sending: 340 of 1,000, 34.0 a second, 0.50 s of waiting for the limit, 0:19 left"
+        "sending: 340 of 1,000, 34.0 per second, 0.50 s waiting for the rate limit, 0:19 left"
     )
     assert describe(progress(rate=0.0, remaining=None)) == "sending: 340 of 1,000"
 
@@ -124,7 +124,7 @@ def test_the_summary_adds_up_and_cuts_long_lists() -> None:
             state_store=None,
         )
     )  # fmt: skip
-    assert "    1,197  in all" in lines
+    assert "    1,197  total" in lines
     assert "       40  skipped (30 superseded, 10 unchanged since an earlier run)" in lines
     assert "  149 rows (lines 2, 3, 4, ...): revenue: not a number" in lines
     assert "  line 9: email: several" in lines

@@ -123,7 +123,7 @@ class RedisChunkClaim:
         return bool(await self._keys.run(END, self.job, self.number, self.attempt, text, failed))
 
     async def stop(self, reason: str) -> bool:
-        """Let no more calls of the whole job start.
+        """Prevent further calls of the whole job.
 
         Args:
             reason: reason, without personal data. The first one counts.

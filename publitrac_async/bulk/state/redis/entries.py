@@ -119,7 +119,7 @@ class Entries:
         change = _Change(arguments, leads, asyncio.get_running_loop().create_future(), is_begin)
         self._queue.append(change)
         if self._writer is None:
-            # A task of its own: the change is written even if the caller is cancelled.
+            # A separate task: the change is written even if the caller is cancelled.
             self._writer = asyncio.create_task(self._write_queue(), name="publitrac_async state store")
         return change.future
 

@@ -111,7 +111,7 @@ class StateKeys:
             if self._clock() >= give_up_at:
                 break
             await asyncio.sleep(POLL)
-        # Raised out here, without the context whose frames hold more than an error may show.
+        # Raised here, without the context, whose frames may hold secrets.
         raise StateStoreError(
             f"the state store in Redis does not respond ({kind}): check its URL, and that Redis runs and has "
             "memory and disk left, then run it again",

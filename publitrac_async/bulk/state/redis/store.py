@@ -27,21 +27,21 @@ from publitrac_async.transport.secret import Secret
 
 logger: Final = logging.getLogger("publitrac_async.shared")
 
-#: Seconds after which a killed process no longer holds the state store or a chunk.
+#: Seconds until a killed process loses the state store or a chunk.
 LEASE: Final = 30.0
-#: Seconds for a restart of Redis that does not end a run.
+#: Duration in seconds of a restart of Redis that does not end a run.
 TIMEOUT: Final = 30.0
 #: Key of the names of the state stores of an account.
 STATE_NAMES: Final = "state-names"
-#: Seconds that Redis remembers which workers cannot open the source of a job.
+#: Seconds for which Redis keeps the workers that cannot open the source of a job.
 _UNABLE_LIFE: Final = 7 * 24 * 3600
 
 
 class RedisStateStore:
     """A state store in Redis: for runs from any host, one at a time, and for runs on many hosts.
 
-    Get one from `SharedRedis.state`. One process opens it; workers claim chunks of its run from state stores
-    of their own, which they do not open. Redis sees keyed hashes in place of e-mail addresses.
+    Get one from `SharedRedis.state`. One process opens it; workers claim chunks of its run from further
+    instances, which they do not open. Redis sees keyed hashes in place of e-mail addresses.
 
     Level of durability, see `StateStore`: disk. It needs ``appendonly yes`` and Redis 7.2 or Valkey. With
     ``durable=False`` it is server: a crash of the server loses its last second, and calls of that second are
@@ -51,7 +51,7 @@ class RedisStateStore:
         connection: connection of the account, which the caller closes.
         name: name of the state store: one for each destination of the account.
         durable: wait for the disk of the server before each call.
-        lease: seconds after which a killed process no longer holds anything.
+        lease: seconds until the claims of a killed process expire.
         timeout: seconds to wait for a Redis that does not respond, before a run ends.
 
     Raises:
@@ -239,7 +239,7 @@ class RedisStateStore:
             return [ChunkResult(int(number), reason or None) for number, _, reason in texts]
 
     async def stop(self, reason: str) -> bool:
-        """Let no more calls start: of the job of this state store, or of the current job if it is not open.
+        """Prevent further calls of the job of this state store, or of the current job if it is not open.
 
         Args:
             reason: reason, without personal data. The first one counts.
