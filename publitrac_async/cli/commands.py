@@ -63,7 +63,8 @@ def commands() -> None:
 @click.option(
     "--sandbox",
     is_flag=True,
-    help="Send to an emulated PUBLITRAC inside this command, and read back from it. Nothing leaves this machine, and the credentials in the environment are not read.",
+    help="Send to an emulated PUBLITRAC inside this command, and read back from it. Nothing leaves this "
+    "machine, and the credentials in the environment are not read.",
 )
 @options.vitec
 @options.marketo
