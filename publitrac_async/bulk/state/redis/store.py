@@ -155,7 +155,7 @@ class RedisStateStore:
                 retryable=True,
             )
         with reading():
-            text = details[0].decode() if details else ""
+            text = details[0].decode() if details and details[0] is not None else ""
         if result == b"destination":
             raise StateStoreError(
                 f"the state store belongs to {text}, not to {destination}: name another one, or reset it"
