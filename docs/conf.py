@@ -26,6 +26,7 @@ extensions = [
     "command_help",
     "benchmark_figures",
     "fault_matrix",
+    "searchable",
 ]
 exclude_patterns = ["_build"]
 myst_enable_extensions = ["colon_fence", "deflist"]
@@ -92,6 +93,13 @@ def read_fences(_app: Sphinx, _what: str, *rest: Any) -> None:
     lines[:] = "\n".join(lines).split("\n")
 
 
+def tell_language(_app: Sphinx, page: str, _template: str, context: dict[str, Any], _tree: Any) -> None:
+    """Name the language of a page to browsers and screen readers."""
+    if page.startswith("fr/"):
+        context["language"] = "fr"
+
+
 def setup(app: Sphinx) -> None:
+    app.connect("html-page-context", tell_language)
     app.connect("autodoc-process-docstring", keep_first_line, priority=400)
     app.connect("autodoc-process-docstring", read_fences, priority=400)

@@ -8,7 +8,7 @@ import pytest
 from .snippets import ROOT
 
 
-@pytest.mark.parametrize("page", ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("page", ["README.md", "README.fr.md", "CHANGELOG.md", "CONTRIBUTING.md"])
 def test_links_lead_somewhere(page: str) -> None:
     """Sphinx checks those of the other pages."""
     targets = re.findall(r"\]\(([^)#]+)", Path(ROOT, page).read_text(encoding="utf-8"))
