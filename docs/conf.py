@@ -57,14 +57,14 @@ nitpick_ignore_regex = [
     (
         r"py:class",
         (
-            r"Items?|NamedSources|ProgressListener|Placement|publitrac_async\.sandbox\.settings\.SandboxOptions"
+            r"Items?|NamedSources|ProgressListener|Placement|TraceTarget|TextWriter|publitrac_async\.sandbox\.settings\.SandboxOptions"
             r"|publitrac_async\.(client|transport\.base|marketo\.client|vitec\.client)\.\w+Options"
             r"|publitrac_async\.bulk\.(transform\.Cell\w+|columns\.Columns|report\.model\.Reason)"
             r"|publitrac_async\.sandbox\.(journal\.Received|content\.Content)"
         ),
     ),
     # What stands beside such an alias is shown as it is written.
-    (r"py:class", r"Path"),
+    (r"py:class", r"Path(Like)?"),
     # Type variables.
     (r"py:.*", r"(.*\.)?[CTR]"),
     # Internal classes that public ones return or hold.
