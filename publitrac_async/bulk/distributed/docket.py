@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import logging
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -16,6 +17,7 @@ from typing import Any, Final, TypeVar
 
 from attrs import frozen
 
+from publitrac_async.bulk.distributed import messages
 from publitrac_async.bulk.distributed.references import reference_of
 from publitrac_async.bulk.distributed.submission import Submission
 from publitrac_async.bulk.distributed.tasks import ChunkTask
@@ -31,13 +33,15 @@ from publitrac_async.errors import ConfigurationError, PublitracError
 from publitrac_async.transport.events import RunHook
 
 try:
-    from docket import Docket, Retry, Worker
+    from docket import Docket, Retry, StrikeList, Worker
 except ModuleNotFoundError as _error:
     raise ModuleNotFoundError(
         "runs on several hosts need an extra: pip install 'publitrac_async[docket]'", name=_error.name
     ) from _error
 
 T = TypeVar("T")
+
+logger: Final = logging.getLogger("publitrac_async.docket")
 
 _TASK: Final = "send_chunk"
 #: Delay of a chunk whose state store did not respond.
@@ -94,7 +98,7 @@ class DocketExecutor:
         assert isinstance(run.store, SharedStateStore)
         await run.store.check(queue=True)
         async with _docket(run.store) as docket:
-            return await Submission(run, run.store, _Queue(docket), self.chunk_rows).carry_out()
+            return await Submission(run, run.store, _Queue(docket, run.store), self.chunk_rows).carry_out()
 
 
 async def serve(
@@ -152,7 +156,13 @@ async def serve(
     leaving = asyncio.Event()
 
     async def send_chunk(task: str, retry: Retry = Retry.forever(delay=_RETRY_DELAY)) -> None:  # noqa: ARG001, B008  (docket reads the default)
-        chunk = ChunkTask.from_json(task)
+        content = state.verified(task)
+        if content is None:
+            logger.error(
+                "discarded a task that was not signed for this account: check who can write to Redis"
+            )
+            return
+        chunk = ChunkTask.from_json(content)
         try:
             finished = not worker.is_unable(chunk.job) and await worker.execute(chunk)
             if not finished:
@@ -204,7 +214,7 @@ async def _consume(
             # Waits for the current chunks, which end because of the shutdown.
             await cancelled(draining, running)
         if not running.cancelled() and (error := running.exception()) is not None:
-            raise error
+            raise error if isinstance(error, PublitracError) else _unreadable(error)
 
 
 @asynccontextmanager
@@ -219,8 +229,9 @@ async def _docket(store: SharedStateStore, tasks: Mapping[str, Any] | None = Non
 class _Queue:
     """The queue of chunk tasks, for a submission."""
 
-    def __init__(self, docket: Docket) -> None:
+    def __init__(self, docket: Docket, store: SharedStateStore) -> None:
         self._docket = docket
+        self._store = store
 
     async def add(self, tasks: Sequence[ChunkTask]) -> None:
         """Queue tasks; see `Queue.add`."""
@@ -232,7 +243,8 @@ class _Queue:
 
     async def _add(self, tasks: Sequence[ChunkTask]) -> None:
         added = await self._docket.add_many(
-            self._docket.call(_TASK, key=f"{task.job}:{task.number}")(task.to_json()) for task in tasks
+            self._docket.call(_TASK, key=f"{task.job}:{task.number}")(self._store.sign(task.to_json()))
+            for task in tasks
         )
         for each in added:
             if each.schedule_exception is not None:
@@ -246,13 +258,44 @@ async def workers_of(store: SharedStateStore) -> dict[str, dt.datetime]:
         StateStoreError: Redis does not respond.
     """
     async with _docket(store) as docket:
-        return await _Queue(docket).workers()
+        return await _Queue(docket, store).workers()
 
 
 async def _entered(stack: AsyncExitStack, store: SharedStateStore) -> Docket:
-    return await stack.enter_async_context(
-        Docket(name=store.queue, url=store.queue_url.reveal(), execution_ttl=timedelta(0))
-    )
+    return await stack.enter_async_context(_SignedDocket(store))
+
+
+class _SignedDocket(Docket):
+    """A docket that unpickles nothing from Redis; see `messages`."""
+
+    def __init__(self, store: SharedStateStore) -> None:
+        self._store = store
+        self._checked: object = None
+        self._strikes = StrikeList()
+        super().__init__(name=store.queue, url=store.queue_url.reveal(), execution_ttl=timedelta(0))
+
+    @property
+    def strike_list(self) -> StrikeList:
+        """A list without Redis: docket would unpickle the instructions of the other one."""
+        return self._strikes
+
+    @strike_list.setter
+    def strike_list(self, _: StrikeList) -> None:
+        pass
+
+    @asynccontextmanager
+    async def redis(self) -> AsyncIterator[Any]:
+        """Return the client of docket, whose messages are checked."""
+        async with super().redis() as client:
+            if client is not self._checked:
+                self._checked = client
+                callbacks: dict[str, Any] = client.response_callbacks  # type: ignore[attr-defined]  # of redis-py
+                for command in messages.COMMANDS:
+                    callbacks[command] = messages.checked(callbacks.get(command), _TASK, self._is_signed)
+            yield client
+
+    def _is_signed(self, text: str) -> bool:
+        return self._store.verified(text) is not None
 
 
 async def _reached(call: Coroutine[Any, Any, T]) -> T:
@@ -263,13 +306,17 @@ async def _reached(call: Coroutine[Any, Any, T]) -> T:
     except (ValueError, TypeError, AttributeError):
         failure = ConfigurationError("url must be redis://, rediss:// or unix://, as redis-py reads it")
     except Exception as error:  # noqa: BLE001  (the errors of Redis clients have no base class that is known here)
-        failure = StateStoreError(
-            f"the queue in Redis does not respond ({type(error).__name__}): check its URL, and that Redis "
-            "runs and has memory and disk left, then run it again",
-            retryable=True,
-        )
+        failure = _unreadable(error)
     # Raised here, without the context, whose message and frames may show the URL.
     raise failure
+
+
+def _unreadable(error: BaseException) -> StateStoreError:
+    return StateStoreError(
+        f"the queue in Redis does not respond ({type(error).__name__}): check its URL, and that Redis "
+        "runs and has memory and disk left, then run it again",
+        retryable=True,
+    )
 
 
 async def _executed_elsewhere(task: str) -> None:

@@ -81,6 +81,14 @@ class SharedStateStore(StateStore, Protocol):
         """Record for `RunProgress` how many rows will be sent, and the rows that were rejected before."""
         ...
 
+    def sign(self, task: str) -> str:
+        """Return a task with a signature by a key that is derived from the account."""
+        ...
+
+    def verified(self, signed: str) -> str | None:
+        """Return the task, ``None`` if the signature is not of this account and queue."""
+        ...
+
     async def claim(self, job: str, number: int) -> ChunkClaim | None:
         """Claim a chunk for a worker; ``None`` if the job has ended or was stopped."""
         ...

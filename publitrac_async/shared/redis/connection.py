@@ -95,7 +95,8 @@ class Connection:
         self.url: Secret = sealed_url
         # The hash is a hash tag: a Redis Cluster keeps all keys of an account on one node.
         self._prefix = f"publitrac:{{{_digest(sealed)}}}"
-        self._hash = hashlib.blake2b(key=_hash_key(sealed), digest_size=16)
+        self._hash = hashlib.blake2b(key=_derived(sealed, b"publitrac state"), digest_size=16)
+        self._signature = hashlib.blake2b(key=_derived(sealed, b"publitrac task"), digest_size=32)
         self._client = client
         self._timeout: float = client.connection_pool.connection_kwargs["socket_timeout"]
         self._scripts: dict[str, AsyncScript] = {}
@@ -119,6 +120,12 @@ class Connection:
         copy = self._hash.copy()
         copy.update(text.encode())
         return copy.digest()
+
+    def signature(self, text: str) -> str:
+        """Return a signature of `text`: only those who have the account can make one."""
+        copy = self._signature.copy()
+        copy.update(text.encode())
+        return copy.hexdigest()
 
     async def command(self, command: str, key: str, *arguments: Argument) -> Any:
         """Run a command on a key.
@@ -277,5 +284,6 @@ def _digest(account: Secret) -> str:
     return hashlib.blake2b(account.reveal().encode(), digest_size=12, person=b"publitrac_async").hexdigest()
 
 
-def _hash_key(account: Secret) -> bytes:
-    return hashlib.blake2b(account.reveal().encode(), person=b"publitrac state").digest()
+def _derived(account: Secret, purpose: bytes) -> bytes:
+    """Return a key for one purpose."""
+    return hashlib.blake2b(account.reveal().encode(), person=purpose).digest()

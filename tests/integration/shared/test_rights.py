@@ -70,6 +70,25 @@ async def test_nothing_is_wrong_with_the_rights_of_the_guide_and_nothing_is_left
     assert await server.keys() == []
 
 
+async def test_a_user_for_limit_and_token_reaches_neither_queue_nor_state(
+    server: Server, user: Users
+) -> None:
+    names = ("rate", "pause", "processes", "token", "token-request", "check-*")
+    keys = [f"~publitrac:*:{name}" for name in names]
+    rights = ("+@read", "+@write", "+@scripting", "+@connection", "+time", "+info")
+    url = await user(*keys, "resetchannels", *rights)
+    assert await problems(url) == []
+    async with SharedRedis(url, ACCOUNT) as shared:
+        await shared.limiter.acquire()
+        async with shared.tokens.lock():
+            assert await shared.tokens.load() is None
+        connection = shared.limiter._connection
+        for name in ("default:queue:stream", "state:default:leads", "state:token:leads"):
+            with pytest.raises(Unavailable, match="NoPermissionError"):
+                await connection.command("TYPE", connection.key(name))
+            connection._ask_at = 0.0  # Do not wait for the end of the outage.
+
+
 @pytest.mark.parametrize(
     ("rules", "right"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hmac
 import logging
 import math
 import secrets
@@ -207,6 +208,19 @@ class RedisStateStore:
                 if state is State.UNKNOWN:
                     rows.append(UnknownRow(each.hex(), reason, since))
         return sorted(rows, key=lambda row: (row.since, row.key))
+
+    def sign(self, task: str) -> str:
+        """Return a task with a signature by a key that is derived from the account."""
+        return f"{self._connection.signature(f'{self.queue} {task}')} {task}"
+
+    def verified(self, signed: str) -> str | None:
+        """Return the task, ``None`` if the signature is not of this account and queue."""
+        signature, _, task = signed.partition(" ")
+        try:
+            expected = self._connection.signature(f"{self.queue} {task}")
+        except UnicodeEncodeError:
+            return None
+        return task if hmac.compare_digest(signature.encode("utf-8", "replace"), expected.encode()) else None
 
     async def claim(self, job: str, number: int) -> RedisChunkClaim | None:
         """Claim a chunk for a worker. The worker that had it before cannot send any more of it.
