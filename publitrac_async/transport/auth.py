@@ -8,13 +8,16 @@ import time
 import urllib.parse
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 from attrs import frozen
 
 from publitrac_async.config import TOKEN_MARGIN, TOKEN_MARGIN_PART
 from publitrac_async.errors import AuthenticationError, ClientStateError, PublitracError
 from publitrac_async.transport.secret import Secret
+
+#: Part of a sliding token's life by which it slides at a time, not with every single call.
+_SLIDE_PART: Final = 0.001
 
 Placement: TypeAlias = Literal["query", "body"]
 
@@ -197,6 +200,8 @@ class SharedToken:
         self._store: TokenStore = MemoryTokenStore() if store is None else store
         self._clock = clock
         self._renewal: asyncio.Task[Token] | None = None
+        #: The last one, with its token: most calls use the token of the call before.
+        self._authorization = Authorization()
 
     async def authorize(self) -> Authorization:
         """Return the current token as credentials, renewed first if due.
@@ -207,10 +212,12 @@ class SharedToken:
         token = await self._store.load()
         if token is None or self._ends_soon(token):
             token = await self._renewed(token)
-        value = token.value
-        if self._prefix:
-            value = Secret(self._prefix + value.reveal(), self._header, header=True)
-        return Authorization(headers=((self._header, value),), token=token)
+        if self._authorization.token is not token:
+            value = token.value
+            if self._prefix:
+                value = Secret(self._prefix + value.reveal(), self._header, header=True)
+            self._authorization = Authorization(headers=((self._header, value),), token=token)
+        return self._authorization
 
     async def accepted(self, authorization: Authorization, sent_at: float) -> None:
         """Do nothing: use does not extend the lifetime of the token."""
@@ -279,7 +286,7 @@ class SlidingToken(SharedToken):
     async def accepted(self, authorization: Authorization, sent_at: float) -> None:
         """Extend the lifetime of the token, counted from when its request was sent."""
         token = authorization.token
-        if token is not None:
+        if token is not None and sent_at + token.ttl - token.expires_at > token.ttl * _SLIDE_PART:
             await self._store.touch(token, sent_at + token.ttl)
 
     def _ends_soon(self, token: Token) -> bool:

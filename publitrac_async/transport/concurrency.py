@@ -6,9 +6,9 @@ import asyncio
 import math
 import time
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from itertools import islice
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from publitrac_async.config import (
     CALLS_PER_SECOND,
@@ -64,8 +64,8 @@ class ConcurrencyGate:
         """True if a call would get a slot at once."""
         return not self._waiters and self._has_room()
 
-    async def __aenter__(self) -> None:
-        await self.enter()
+    def __aenter__(self) -> Coroutine[Any, Any, None]:
+        return self.enter()
 
     async def __aexit__(self, *_: object) -> None:
         self.leave()

@@ -6,10 +6,60 @@ import asyncio
 import math
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 #: Seconds by which a timer may fire early: event loops count in steps of a millisecond.
 _EARLY = 0.001
+
+
+class Alarm(Protocol):
+    """Target of `Alarms`."""
+
+    def ring(self) -> None:
+        """Handle the alarm."""
+        ...
+
+
+class Alarms:
+    """One timer of the event loop for many alarms, nearly all of which are dropped before they ring.
+
+    A timer per alarm is created, put on the heap of the loop and cancelled: two per call take a twelfth of
+    the time of a call. The timer fires at the time of the earliest alarm.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._due: dict[Alarm, float] = {}
+        self._next = math.inf
+        self._timer: asyncio.TimerHandle | None = None
+
+    def set(self, alarm: Alarm, at: float) -> None:
+        """Ring `alarm` at a time of the loop's clock. Replaces an earlier setting."""
+        self._due[alarm] = at
+        if at < self._next:
+            self._set_timer(at)
+
+    def drop(self, alarm: Alarm) -> None:
+        """Remove an alarm."""
+        self._due.pop(alarm, None)
+
+    def _set_timer(self, at: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._next = at
+        self._timer = self._loop.call_at(at, self._ring)
+
+    def _ring(self) -> None:
+        self._timer, self._next = None, math.inf
+        now = self._loop.time() + _EARLY
+        due = [alarm for alarm, at in self._due.items() if at <= now]
+        for alarm in due:
+            del self._due[alarm]
+        soonest = min(self._due.values(), default=math.inf)
+        if soonest < math.inf:
+            self._set_timer(soonest)
+        for alarm in due:
+            alarm.ring()
 
 
 class Deadline:
@@ -23,20 +73,28 @@ class Deadline:
         total: seconds outside the queue; ``None`` for no limit.
         queue: seconds in the queue; ``None`` for no limit.
         queued: begin in the queue.
+        alarms: rings at the deadline; an own one by default.
     """
 
     __slots__ = (
+        "_alarms",
         "_cancelled_before",
         "_end",
         "_loop",
         "_rest",
         "_task",
-        "_timer",
         "expired",
         "queued",
     )
 
-    def __init__(self, total: float | None, queue: float | None = None, *, queued: bool = False) -> None:
+    def __init__(
+        self,
+        total: float | None,
+        queue: float | None = None,
+        *,
+        queued: bool = False,
+        alarms: Alarms | None = None,
+    ) -> None:
         loop = asyncio.get_running_loop()
         task = asyncio.current_task(loop)
         if task is None:
@@ -51,8 +109,9 @@ class Deadline:
         running, self._rest = (queue, total) if queued else (total, queue)
         #: Deadline of the running limit, on the clock of the loop; `_rest` has the seconds left of the other.
         self._end = None if running is None else loop.time() + running
-        self._timer: asyncio.TimerHandle | None = None
-        self._set_timer()
+        self._alarms = Alarms() if alarms is None else alarms
+        if self._end is not None:
+            self._alarms.set(self, self._end)
 
     @property
     def remaining(self) -> float:
@@ -75,6 +134,11 @@ class Deadline:
             self.expired = True
             self._task.cancel()
 
+    def ring(self) -> None:
+        """Expire, unless no limit runs."""
+        if self._end is not None:
+            self.expire()
+
     def _switch(self) -> None:
         if self.expired:  # `queued` tells which limit was passed.
             return
@@ -85,26 +149,7 @@ class Deadline:
         now = self._loop.time()
         self._end = None if rest is None else now + rest
         self._rest = None if end is None else end - now
-        self._set_timer()
-
-    def _set_timer(self) -> None:
-        if self._end is None:
-            return
-        if self._timer is not None:
-            # A timer that fires too early restarts, which costs less than a new timer for each switch.
-            if self._timer.when() <= self._end:
-                return
-            self._timer.cancel()
-        self._timer = self._loop.call_at(self._end, self._ring)
-
-    def _ring(self) -> None:
-        self._timer = None
-        if self._end is None:
-            return
-        if self._end - self._loop.time() > _EARLY:
-            self._set_timer()
-        else:
-            self.expire()
+        self._alarms.set(self, math.inf if self._end is None else self._end)
 
     def __enter__(self) -> Self:
         return self
@@ -112,9 +157,7 @@ class Deadline:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._alarms.drop(self)
         if (
             self.expired
             and self._task.uncancel() <= self._cancelled_before
@@ -133,15 +176,21 @@ class Watchdog:
         seconds: seconds allowed without data; ``None`` for no limit.
         is_moving: return True if bytes are on their way all the same.
         expire: called at the timeout.
+        alarms: rings at the timeout; an own one by default.
     """
 
     def __init__(
-        self, seconds: float | None, is_moving: Callable[[], bool], expire: Callable[[], None]
+        self,
+        seconds: float | None,
+        is_moving: Callable[[], bool],
+        expire: Callable[[], None],
+        alarms: Alarms | None = None,
     ) -> None:
         self._seconds = seconds
         self._is_moving = is_moving
         self._expire = expire
         self._loop = asyncio.get_running_loop()
+        self._alarms = Alarms() if alarms is None else alarms
         self._moved = 0.0
         self._handle: asyncio.Handle | None = None
 
@@ -149,7 +198,7 @@ class Watchdog:
         """Start timing."""
         self._moved = self._loop.time()
         if self._seconds is not None:
-            self._handle = self._loop.call_later(self._seconds, self._look)
+            self._alarms.set(self, self._moved + self._seconds)
 
     def moved(self) -> None:
         """Note that something arrived."""
@@ -157,18 +206,20 @@ class Watchdog:
 
     def stop(self) -> None:
         """Stop timing."""
+        self._alarms.drop(self)
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
 
-    def _look(self) -> None:
+    def ring(self) -> None:
+        """End the wait if nothing has moved."""
         assert self._seconds is not None
         left = self._moved + self._seconds - self._loop.time()
         if left <= 0 and self._is_moving():
             self.moved()
             left = self._seconds
         if left > 0:
-            self._handle = self._loop.call_later(left, self._look)
+            self._alarms.set(self, self._loop.time() + left)
         else:
             self._handle = self._loop.call_soon(self._confirm, self._moved)
 
@@ -176,4 +227,4 @@ class Watchdog:
         if self._moved == moved:
             self._expire()
         else:
-            self._look()
+            self.ring()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 
-from publitrac_async.config import CLOSE_PATIENCE
+from publitrac_async.config import CLOSE_PATIENCE, Timeout
 from publitrac_async.errors import ClientStateError
-from publitrac_async.transport.deadline import Deadline
+from publitrac_async.transport.deadline import Alarms, Deadline
 
 
 class _Process:
@@ -31,6 +31,7 @@ class Lifetime:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._forks = _Process.forks
         self._closing = asyncio.Event()
+        self._alarms: Alarms | None = None
         #: Deadlines of the calls that have not ended.
         self.calls: set[Deadline] = set()
         #: True once `end_calls` stops the calls that did not end in time.
@@ -56,10 +57,17 @@ class Lifetime:
         loop = asyncio.get_running_loop()
         if self._loop is None:
             self._loop = loop
+            self._alarms = Alarms()
         elif self._loop is not loop:
             raise ClientStateError(
                 "the client belongs to another event loop: open one client in each loop, inside it"
             )
+
+    def deadline(self, timeout: Timeout) -> Deadline:
+        """Begin the time of a call, in the queue."""
+        deadline = Deadline(timeout.total, timeout.queue, queued=True, alarms=self._alarms)
+        self.calls.add(deadline)
+        return deadline
 
     async def sleep(self, seconds: float) -> None:
         """Wait, or end when the client closes.

@@ -21,7 +21,7 @@ import yarl
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 
-from publitrac_async.transport.deadline import Watchdog
+from publitrac_async.transport.deadline import Alarms, Watchdog
 from publitrac_async.transport.proxy import Proxy
 
 #: Errors of aiohttp and of sockets.
@@ -75,6 +75,7 @@ class Pool:
     def __init__(self, size: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._slots = asyncio.Semaphore(size)
+        self._alarms = Alarms()
         self._timeouts: dict[float | None, aiohttp.ClientTimeout] = {}
         self.connector: _Connector = _Connector(limit=0)
 
@@ -104,7 +105,7 @@ class Pool:
                 assert isinstance(protocol, _Protocol)
                 if protocol.best_before > self._clock() and not protocol.should_close:
                     protocol.idle = True
-                    return Exchange(connection, protocol, read, self._take_back)
+                    return Exchange(connection, protocol, read, self._take_back, self._alarms)
                 connection.close()
         except BaseException:
             self._slots.release()
@@ -139,6 +140,7 @@ class Exchange:
         protocol: _Protocol,
         read: float | None,
         take_back: Callable[[Connection, float | None], None],
+        alarms: Alarms,
     ) -> None:
         self._connection = connection
         self._protocol = protocol
@@ -146,7 +148,7 @@ class Exchange:
         self._payload: aiohttp.StreamReader | None = None
         self._keep_alive: float | None = math.inf
         self._unwritten = 0
-        self._watchdog = Watchdog(read, self._is_moving, self._fall_silent)
+        self._watchdog = Watchdog(read, self._is_moving, self._fall_silent, alarms)
         self._ended = False
 
     @property
@@ -164,7 +166,7 @@ class Exchange:
         for _ in range(_TURNS):
             if not protocol.is_connected() or protocol.should_close:
                 return False
-            if not _is_readable(protocol.transport):
+            if not protocol.is_readable():
                 return True
             await asyncio.sleep(0)
         return False
@@ -219,7 +221,7 @@ class Exchange:
         if transport is None:
             return False
         before, self._unwritten = self._unwritten, transport.get_write_buffer_size()
-        return self._unwritten < before or _is_readable(transport)
+        return self._unwritten < before or self._protocol.is_readable()
 
     def _fall_silent(self) -> None:
         silence = aiohttp.ServerTimeoutError()
@@ -250,6 +252,22 @@ class _Protocol(ResponseHandler):
         self.idle = False
         self.used = False
         self.best_before: float = math.inf
+        self._poll: select.poll | None = None
+
+    def is_readable(self) -> bool:
+        """Return True if the socket has bytes, or its end, for the event loop to read."""
+        sock = None if self.transport is None else self.transport.get_extra_info("socket")
+        if sock is None:
+            return False
+        descriptor: int = sock.fileno()
+        if descriptor < 0:
+            return True
+        if not hasattr(select, "poll"):  # Windows, whose select() takes descriptors of any size.
+            return bool(select.select([descriptor], [], [], 0)[0])
+        if self._poll is None:
+            self._poll = select.poll()
+            self._poll.register(descriptor, select.POLLIN)
+        return bool(self._poll.poll(0))
 
     def data_received(self, data: bytes) -> None:
         if self.idle:
@@ -263,21 +281,6 @@ class _Protocol(ResponseHandler):
         super().set_exception(exc, *cause)
         if payload is not None and not payload.is_eof() and payload.exception() is None:
             payload.set_exception(exc)
-
-
-def _is_readable(transport: asyncio.Transport | None) -> bool:
-    """Return True if the socket has bytes, or its end, for the event loop to read."""
-    sock = None if transport is None else transport.get_extra_info("socket")
-    if sock is None:
-        return False
-    descriptor: int = sock.fileno()
-    if descriptor < 0:
-        return True
-    if not hasattr(select, "poll"):  # On Windows select() takes descriptors of any size.
-        return bool(select.select([descriptor], [], [], 0)[0])
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(0))
 
 
 def _announced_life(message: aiohttp.http.RawResponseMessage) -> float:

@@ -76,7 +76,7 @@ class V2:
             ValidationError: the e-mail address or another value is missing or cannot be written.
             AuthenticationError: the service refused the API key, or a fresh token.
         """
-        return await self._sync(lead)
+        return await self._transport.send(self._call(lead), limiter=self._limiter)
 
     def delayed_sync_many(
         self, leads: Iterable[Lead] | AsyncIterable[Lead]
@@ -104,17 +104,18 @@ class V2:
         return send_many(leads, self._sync)
 
     async def _sync(self, lead: Lead | PreparedLead, on_sent: Callable[[], None] | None = None) -> Accepted:
-        prepared = lead if isinstance(lead, PreparedLead) else self.prepare(lead)
-        call = Call(
+        return await self._transport.send(self._call(lead, on_sent), limiter=self._limiter)
+
+    def _call(self, lead: Lead | PreparedLead, on_sent: Callable[[], None] | None = None) -> Call[Accepted]:
+        return Call(
             operation=DELAYED_SYNC,
             authenticator=self._token,
-            content=prepared.body,
+            content=lead.body if isinstance(lead, PreparedLead) else codec.lead_body(lead),
             content_type="application/json",
             headers=_ACCEPT,
             parse=codec.read_accepted,
             on_sent=on_sent,
         )
-        return await self._transport.send(call, limiter=self._limiter)
 
     async def get_token(self) -> Token:
         """Return the current token, requested if necessary ("Authentification", ``auth/getToken``).

@@ -7,7 +7,7 @@ import contextlib
 
 import pytest
 
-from publitrac_async.transport.deadline import Deadline, Watchdog
+from publitrac_async.transport.deadline import Alarms, Deadline, Watchdog
 from tests.support.clock import now, virtual
 
 
@@ -120,6 +120,32 @@ def test_it_needs_a_task() -> None:
     loop.run_until_complete(asyncio.sleep(0))
     loop.close()
     assert len(failed) == 1
+
+
+@virtual
+async def test_deadlines_that_share_alarms_end_each_at_its_own_time() -> None:
+    alarms, started = Alarms(), now()
+    ended: list[tuple[float, float]] = []
+
+    async def work(seconds: float, queue: float | None) -> None:
+        with (
+            contextlib.suppress(TimeoutError),
+            Deadline(seconds, queue, queued=True, alarms=alarms) as deadline,
+        ):
+            await asyncio.sleep(1.0)
+            deadline.leave_queue()
+            await asyncio.sleep(20.0)
+        ended.append((seconds, now() - started))
+
+    async with asyncio.TaskGroup() as group:
+        for seconds, queue in ((9.0, None), (3.0, None), (6.0, 2.0), (30.0, 0.5)):
+            group.create_task(work(seconds, queue))
+    assert ended == [
+        (30.0, pytest.approx(0.5)),
+        (3.0, pytest.approx(4.0)),
+        (6.0, pytest.approx(7.0)),
+        (9.0, pytest.approx(10.0)),
+    ]
 
 
 class Watched:
