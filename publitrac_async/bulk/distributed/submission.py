@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from itertools import count
 from typing import Any, Final, Protocol
 
@@ -30,6 +30,11 @@ _POLL: Final = 0.25
 _IDLE_POLLS: Final = 120
 #: Seconds between two looks for workers that cannot open the source.
 _UNABLE_POLL: Final = 2.0
+#: Seconds between two looks at the outcomes in running chunks, and number of chunks of a look.
+_LOOK: Final = 2.0
+_LOOKED_AT: Final = 8
+#: Outcomes that another call does not change.
+_CERTAIN: Final = (State.OK, State.ACCEPTED, State.REJECTED)
 
 
 class Queue(Protocol):
@@ -61,7 +66,8 @@ class Submission:
         self._chunk_rows = chunk_rows
         self._tracker = run.error_budget.tracker()
         self._open: set[int] = set()
-        self._look_at = 0.0
+        self._claimed: frozenset[int] = frozenset()
+        self._unable_at = self._look_at = 0.0
 
     async def carry_out(self) -> str | None:
         """Return the reason why the run ended before its last row, ``None`` at its regular end."""
@@ -70,10 +76,21 @@ class Submission:
         await self._store.note_rows(counts[State.PENDING], await self._refused())
         draining = asyncio.create_task(self._run.shutdown.draining.wait())
         aborting = asyncio.create_task(self._run.shutdown.aborting.wait())
+        stopped: str | None = None
+        failure: StateStoreError | None = None
         try:
             stopped = await self._watch(draining, aborting)
+        except StateStoreError as error:
+            if not self._claimed:
+                raise
+            failure = StateStoreError(
+                f"{error.message}; rows that workers sent in the last seconds count as pending",
+                retryable=error.retryable,
+            )
         finally:
             await cancelled(draining, aborting)
+        if failure is not None:
+            raise failure
         if stopped is None:
             await self._store.finish()
         return stopped
@@ -99,24 +116,34 @@ class Submission:
             stopped = await self._store.stopped()
             if not self._open:
                 return stopped
-            running = await self._store.running()
+            self._claimed = running = await self._store.claimed()
             if stopped is not None and (aborting.done() or not running):
                 for number in sorted(self._open):
                     await self._take_over(number)
                 return stopped
             idle = 0 if results or running else idle + 1
-            if not running:
+            if running:
+                await self._look(running)
+            else:
                 await self._stop_if_none_is_able()
             if idle >= _IDLE_POLLS and not warned:
                 warned = True
                 logger.warning("no worker is consuming this run: start some", extra={"job": self._store.job})
             await asyncio.wait([aborting], timeout=_POLL)
 
-    async def _stop_if_none_is_able(self) -> None:
-        """Stop the run if no worker can open the source; the logs of the workers have the reasons of each."""
+    async def _look(self, running: Iterable[int]) -> None:
+        """Take over outcomes in running chunks, for the progress, and in case that Redis loses its data."""
         if time.monotonic() < self._look_at:
             return
-        self._look_at = time.monotonic() + _UNABLE_POLL
+        self._look_at = time.monotonic() + _LOOK
+        for number in sorted(self._open.intersection(running))[:_LOOKED_AT]:
+            await self._copy_outcomes(number, certain=True)
+
+    async def _stop_if_none_is_able(self) -> None:
+        """Stop the run if no worker can open the source; the logs of the workers have the reasons of each."""
+        if time.monotonic() < self._unable_at:
+            return
+        self._unable_at = time.monotonic() + _UNABLE_POLL
         if not (unable := await self._store.unable()):
             return
         workers = (await self._queue.workers()).keys()
@@ -149,7 +176,7 @@ class Submission:
                 await self._queue.add(tasks)
             except StateStoreError:
                 # The state store waits for a Redis that restarts, the queue does not.
-                await self._store.running()
+                await self._store.claimed()
                 await self._queue.add(tasks)
 
     async def _task(self, number: int) -> ChunkTask:
@@ -169,21 +196,24 @@ class Submission:
         )
 
     async def _take_over(self, number: int, *, counts: bool = True) -> None:
-        """Copy the outcomes of an ended chunk from the state store to staging.
+        """Copy the outcomes of an ended chunk.
 
         Args:
             number: number of the chunk.
             counts: count its failures against the error budget.
         """
-        if number not in self._open:
-            return
-        self._open.discard(number)
+        if number in self._open:
+            self._open.discard(number)
+            await self._copy_outcomes(number, counts=counts)
+
+    async def _copy_outcomes(self, number: int, *, counts: bool = True, certain: bool = False) -> None:
+        """Copy outcomes from the state store to staging; with `certain` only those that remain."""
         rows = [row for row in await self._rows(number) if row.outcome.state is State.PENDING]
         entries = await self._store.lookup([row.key or "" for row in rows])
         called: list[tuple[int, Outcome]] = []
         for row, entry in zip(rows, entries, strict=True):
             outcome = None if entry is None else _last_outcome(entry.outcome)
-            if outcome is not None:
+            if outcome is not None and (not certain or outcome.state in _CERTAIN):
                 called.append((row.number, outcome))
         # Workers send the rows of a chunk in order, `batch_size` per call.
         size = self._run.sink.batch_size

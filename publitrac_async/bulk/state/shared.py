@@ -109,8 +109,8 @@ class SharedStateStore(StateStore, Protocol):
         """Return the workers that cannot open the source of the job, with their reasons."""
         ...
 
-    async def running(self) -> int:
-        """Count the claimed chunks of the job; a killed worker counts until its lease ends."""
+    async def claimed(self) -> frozenset[int]:
+        """Return the numbers of the claimed chunks of the job, also of killed workers with a lease."""
         ...
 
     async def stop(self, reason: str) -> object:

@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from publitrac_async import ServerError
 from publitrac_async.bulk import (
+    ErrorBudget,
+    Monitor,
     Outcome,
     Shutdown,
     State,
@@ -152,3 +155,58 @@ async def test_a_redis_that_has_lost_everything_ends_the_run(hosts: Setup) -> No
     assert report.stopped is not None
     assert report.stopped.startswith("StateStoreError: ")
     assert "lost its data" in report.stopped
+
+
+async def test_the_report_has_what_was_sent_before_redis_lost_everything(
+    hosts: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("publitrac_async.bulk.distributed.submission._LOOK", 0.0)
+    sink, seen = Gate(), []
+
+    def let_some_through(lead: Any) -> None:
+        if len(sink.arrived) >= CALLS - 1:
+            sink.open.clear()
+
+    sink._answer = let_some_through
+    sink.open.set()
+    monitor = Monitor(lambda progress: seen.append(progress.counts.get(State.OK, 0)), interval=0.02)
+    submission = Submission(hosts, hosts.table(rows(25)), sink, monitor=monitor)
+    async with hosts.worker(sink, chunks=1):
+        # No chunk has ended; the process that began the run knows all the same.
+        await until(lambda: bool(seen) and seen[-1] == len(sink.arrived) >= CALLS)
+        sent = len(sink.arrived)
+        await hosts.server.ask("FLUSHALL")
+        sink.open.set()
+        report = await submission.report()
+    assert report.stopped is not None
+    assert "lost its data" in report.stopped
+    assert "rows that workers sent in the last seconds count as pending" in report.stopped
+    assert (report.ok, report.pending) == (sent, 25 - sent)
+
+
+async def test_earlier_failures_do_not_count_in_a_run_that_joins(hosts: Setup) -> None:
+    sink, refuse = Gate(), [True]
+
+    def fail_at_first(lead: Any) -> ServerError | None:
+        return ServerError("HTTP 503") if refuse[0] else None
+
+    sink._answer = fail_at_first
+    sink.open.set()
+    source = hosts.table(rows(25))
+    async with hosts.worker(sink, chunks=1):
+        first = Submission(hosts, source, sink)
+        await until(lambda: len(sink.calls) >= CHUNK_ROWS)
+        sink.open.clear()
+        failed = len(sink.calls)
+        first.task.cancel()
+        await asyncio.wait([first.task])
+        await until(lambda: sink.begun > failed)
+        refuse[0] = False
+        strict = ErrorBudget(failures=0, share=0.0, in_a_row=5)
+        second = Submission(hosts, source, sink, error_budget=strict)
+        sink.open.set()
+        report = await second.report()
+    assert report.stopped is None
+    assert report.pending >= CHUNK_ROWS
+    assert (report.ok + report.skipped, report.rejected) == (25 - report.pending, 0)
+    assert report.pending_reasons == {"ServerError: HTTP 503": report.pending}

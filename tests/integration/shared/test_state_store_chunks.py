@@ -23,7 +23,7 @@ async def test_a_worker_carries_out_a_chunk(stores: Stores) -> None:
     assert chunk is not None
     async with chunk:
         assert (chunk.job, chunk.number, chunk.attempt) == (opener.job, 7, 1)
-        assert await opener.running() == 1
+        assert len(await opener.claimed()) == 1
         assert await known(chunk) == Entry(Outcome(State.PENDING), FIRST, None)
         assert await chunk.begin([ADA, BEN]) is True
         assert await state(chunk) is State.SENDING
@@ -34,7 +34,7 @@ async def test_a_worker_carries_out_a_chunk(stores: Stores) -> None:
         assert await chunk.end()
     assert await known(opener) == Entry(OK, FIRST, FIRST)
     assert [each.reason for each in await opener.unknown_rows()] == ["lost"]
-    assert await opener.running() == 0
+    assert len(await opener.claimed()) == 0
     assert [(each.number, each.stopped) for each in await opener.results(0)] == [(7, None)]
 
 
@@ -105,9 +105,9 @@ async def test_workers_have_each_their_own_chunks(stores: Stores) -> None:
     assert (one.attempt, two.attempt) == (1, 1)
     assert await asyncio.gather(one.begin([ADA]), two.begin([BEN])) == [True, True]
     await asyncio.gather(one.complete([(ADA, OK)]), two.complete([(BEN, OK)]))
-    assert await opener.running() == 2
+    assert len(await opener.claimed()) == 2
     await one.aclose()
-    assert await opener.running() == 1
+    assert len(await opener.claimed()) == 1
     await two.aclose()
 
 
@@ -212,7 +212,7 @@ async def test_a_new_job_waits_for_the_calls_of_the_old_one(stores: Stores) -> N
     await chunk.aclose()
     await opening
     assert await known(second) == Entry(OK, FIRST, FIRST)
-    assert await second.running() == 0
+    assert len(await second.claimed()) == 0
 
 
 async def test_a_new_job_does_not_wait_for_killed_workers_longer_than_their_lease(stores: Stores) -> None:
@@ -262,9 +262,9 @@ async def test_a_running_chunk_is_renewed(stores: Stores) -> None:
     async with chunk:
         give_up_at = time.monotonic() + 1.5
         while time.monotonic() < give_up_at:
-            assert await opener.running() == 1
+            assert len(await opener.claimed()) == 1
             await asyncio.sleep(0.1)
-    assert await opener.running() == 0
+    assert len(await opener.claimed()) == 0
 
 
 async def test_settling_by_hand_leaves_the_job_alone(stores: Stores) -> None:

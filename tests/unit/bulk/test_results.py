@@ -8,8 +8,16 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from publitrac_async import ConfigurationError, Conflict, Lead, NotSent, OutcomeUnknown, PublitracError
-from publitrac_async.bulk import CallMeter, Monitor, Report, read_leads, sync_leads
+from publitrac_async import (
+    ConfigurationError,
+    Conflict,
+    Lead,
+    NotSent,
+    OutcomeUnknown,
+    PublitracError,
+    ServerError,
+)
+from publitrac_async.bulk import CallMeter, ErrorBudget, Monitor, Report, read_leads, sync_leads
 from publitrac_async.transport.events import RequestSent
 
 from .sinks import RecordingSink, rows
@@ -237,3 +245,19 @@ async def test_the_page_has_three_charts_and_nothing_from_elsewhere(tmp_path: Pa
 async def test_an_empty_run_has_a_page_too(tmp_path: Path) -> None:
     report = await run([], RecordingSink(), results_dir=tmp_path)
     assert (await page_of(tmp_path, report)).drawings == []
+
+
+async def test_the_reasons_of_rows_that_are_left_are_counted(tmp_path: Path) -> None:
+    def fail(lead: Any) -> PublitracError | None:
+        number = int(lead.email[4:].partition("@")[0])
+        return None if number > 5 else NotSent("refused") if number > 3 else ServerError("HTTP 503")
+
+    budget = ErrorBudget(share=1, in_a_row=100)
+    report = await sync_leads(rows(8), RecordingSink(fail), error_budget=budget, results_dir=tmp_path)
+    assert (report.ok, report.pending) == (2, 6)
+    # The most frequent one first.
+    reasons = {"ServerError: HTTP 503": 4, "NotSent: refused": 2}
+    assert list(report.pending_reasons.items()) == list(reasons.items())
+    assert json.loads((tmp_path / "summary.json").read_text())["pending_reasons"] == reasons
+    page = (tmp_path / "report.html").read_text()
+    assert "4 rows are left because of ServerError: HTTP 503" in page

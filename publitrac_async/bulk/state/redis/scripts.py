@@ -324,17 +324,20 @@ if id and (ARGV[1] == '' or ARGV[1] == id) then
 end
 return 0
 """
-#: Number of running chunks of this job, and of other jobs.
+#: Numbers of the running chunks of this job, and how many other jobs have.
 RUNNING: Final = f"""{_HEAD}
 redis.call('ZREMRANGEBYSCORE', running, '-inf', now)
-local all, others = redis.call('ZRANGE', running, 0, -1), 0
+local own, others = {{}}, 0
 local id = redis.call('HGET', job, 'id')
-for _, each in ipairs(all) do
-  if string.match(each, '^[^:]*') ~= id then
+for _, each in ipairs(redis.call('ZRANGE', running, 0, -1)) do
+  local owner, chunk = string.match(each, '^([^:]*):(%d+)')
+  if owner == id then
+    own[#own + 1] = chunk
+  else
     others = others + 1
   end
 end
-return {{#all - others, others}}
+return {{own, others}}
 """
 CLAIM: Final = f"""{_HEAD}
 local id, chunk, life = unpack(ARGV)

@@ -293,10 +293,11 @@ class RedisStateStore:
         with reading():
             return {worker.decode(): reason.decode() for worker, reason in found.items()}
 
-    async def running(self) -> int:
-        """Count the claimed chunks of the job; a killed worker counts until its lease ends."""
+    async def claimed(self) -> frozenset[int]:
+        """Return the numbers of the claimed chunks of the job, also of killed workers with a lease."""
         own, _ = await self._keys.run(scripts.RUNNING)
-        return int(own)
+        with reading():
+            return frozenset(int(number) for number in own)
 
     async def note_rows(self, pending: int, refused: Sequence[Failure]) -> None:
         """Record for `progress` how many rows will be sent, and the rows that were rejected before."""
