@@ -14,7 +14,6 @@ from publitrac_async.config import (
     Rate,
     RetryPolicy,
     Timeout,
-    as_rate,
     parse_rate,
 )
 from publitrac_async.errors import ConfigurationError
@@ -146,8 +145,7 @@ class PublitracClient(BaseClient):
             raise ConfigurationError('auth_in must be "query" or "body"')
         opened: Shared | None = None
         if isinstance(shared, str | Secret):
-            rate = as_rate(CALLS_PER_SECOND if rate_limit is None else rate_limit)
-            shared = opened = share(shared, account=key, rate_limit=rate.calls, per=rate.per)
+            shared = opened = share(shared, account=key, rate_limit=rate_limit)
         if shared is not None:
             token_store = token_store or shared.tokens
             limiter = limiter or (None if rate_limit is None else shared.limiter)

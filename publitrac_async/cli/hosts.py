@@ -12,6 +12,7 @@ from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.vendors import VENDORS
 from publitrac_async.cli.vendors.base import Vendor
 from publitrac_async.client import read_environment
+from publitrac_async.config import Rate
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.transport.environment import read_variable
 from publitrac_async.transport.secret import Secret
@@ -79,7 +80,8 @@ def shared_redis(
     except ModuleNotFoundError as error:
         raise CommandError(str(error)) from None
     vendor = VENDORS[via]
-    return SharedRedis(url, _account(vendor, customer), rate_limit=rate or vendor.rate, per=vendor.period)
+    limit = Rate(rate or vendor.rate, per=vendor.period)
+    return SharedRedis(url, _account(vendor, customer), rate_limit=limit)
 
 
 def _account(vendor: Vendor, customer: str | None) -> Secret:

@@ -6,7 +6,7 @@ import urllib.parse
 from pathlib import Path
 from typing import Final, Protocol
 
-from publitrac_async.config import CALLS_PER_SECOND
+from publitrac_async.config import CALLS_PER_SECOND, Rate
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.transport.auth import TokenStore
 from publitrac_async.transport.limits import RateLimiter
@@ -34,8 +34,7 @@ def share(
     location: str | Secret,
     *,
     account: str | Secret,
-    rate_limit: int = CALLS_PER_SECOND,
-    per: float = 1.0,
+    rate_limit: Rate | int | None = CALLS_PER_SECOND,
 ) -> Shared:
     """Share limit and token with all processes that name the same location and account.
 
@@ -49,8 +48,7 @@ def share(
             alone for a file in the folder for temporary files; or the URL of a Redis for several hosts, as
             `SharedRedis` takes it.
         account: owner of limit and token, best the API key. File and Redis hold a hash of it.
-        rate_limit: calls of all processes together per `per` seconds.
-        per: seconds.
+        rate_limit: calls of all processes together; a number means calls per second, ``None`` no limit.
 
     Raises:
         ConfigurationError: the location cannot be used.
@@ -66,11 +64,11 @@ def share(
     if hidden.reveal().startswith(_FILE):
         from publitrac_async.shared.file import SharedFile  # noqa: PLC0415  (only needed to share)
 
-        return SharedFile(_path(hidden), account=owner, rate_limit=rate_limit, per=per)
+        return SharedFile(_path(hidden), account=owner, rate_limit=rate_limit)
     if hidden.reveal().startswith(_REDIS):
         from publitrac_async.shared.redis.backend import SharedRedis  # noqa: PLC0415  (an extra)
 
-        return SharedRedis(hidden, owner, rate_limit=rate_limit, per=per)  # pyright: ignore[reportReturnType]  (checked by mypy)
+        return SharedRedis(hidden, owner, rate_limit=rate_limit)  # pyright: ignore[reportReturnType]  (checked by mypy)
     raise ConfigurationError("shared must be file:, file:/PATH, or the URL of a Redis")
 
 

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from attrs import define, field, frozen
 
-from publitrac_async import LimiterUnavailable
+from publitrac_async import LimiterUnavailable, Rate
 from publitrac_async.shared.redis.connection import RETRY_AFTER, Connection, Unavailable
 from publitrac_async.shared.redis.limiter import GUARD, RedisRateLimiter
 from tests.support.clock import now
@@ -226,7 +226,7 @@ class _Fleet:
     def start(self, process: int) -> None:
         host = _Host(self._setting, self._setting.to_redis[process], self._luck)
         connection = cast(Connection, _Connection(self.redis, host))
-        limiter = _Limiter(connection, self._setting.limit, guard=self._setting.guard, clock=host.clock)
+        limiter = _Limiter(connection, Rate(self._setting.limit), guard=self._setting.guard, clock=host.clock)
         limiter.host = host
         callers = [asyncio.create_task(self._call(process, limiter)) for _ in range(self._setting.callers)]
         self._running[process] = limiter, callers

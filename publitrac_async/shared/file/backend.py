@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from publitrac_async.config import CALLS_PER_SECOND, is_integer
+from publitrac_async.config import CALLS_PER_SECOND, Rate, as_rate
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.shared.file.limiter import GUARD, FileRateLimiter
 from publitrac_async.shared.file.record import Record
 from publitrac_async.shared.file.tokens import FileTokenStore
+from publitrac_async.transport.limits import Unlimited
 from publitrac_async.transport.secret import Secret, seal
 
 if TYPE_CHECKING:
@@ -29,9 +30,8 @@ class SharedFile:
         path: a file, created if missing; a folder, for a file named for the account; ``None`` for a folder of
             this user in the one for temporary files.
         account: owner of limit and token, best the API key. The file holds a hash of it.
-        rate_limit: calls of all processes together per `per` seconds.
-        per: seconds.
-        guard: seconds added to `per`: calls sent `per` seconds apart may arrive closer together.
+        rate_limit: calls of all processes together; a number means calls per second, ``None`` no limit.
+        guard: seconds added to the time of the rate: calls sent a second apart may arrive closer together.
         clock: monotonic seconds, the same for all processes of the host.
 
     Raises:
@@ -44,8 +44,7 @@ class SharedFile:
         path: Path | str | None = None,
         *,
         account: str | Secret,
-        rate_limit: int = CALLS_PER_SECOND,
-        per: float = 1.0,
+        rate_limit: Rate | int | None = CALLS_PER_SECOND,
         guard: float = GUARD,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -54,15 +53,18 @@ class SharedFile:
         del account
         if isinstance(sealed, ConfigurationError):
             raise sealed
-        if not is_integer(rate_limit) or rate_limit < 1 or not per > 0 or not guard >= 0:
-            raise ConfigurationError("rate_limit, per and guard must be positive numbers")
+        rate = None if rate_limit is None else as_rate(rate_limit)
+        if not guard >= 0:
+            raise ConfigurationError("guard must be at least 0 s")
         record = Record(None if path is None else Path(path), sealed, clock=clock)
         self._path = record.path
-        self._limiter = FileRateLimiter(record, rate_limit, per, guard=guard, clock=clock)
+        self._limiter: FileRateLimiter | Unlimited = Unlimited(clock=clock)
+        if rate is not None:
+            self._limiter = FileRateLimiter(record, rate, guard=guard, clock=clock)
         self._tokens = FileTokenStore(record, clock=clock)
 
     @property
-    def limiter(self) -> FileRateLimiter:
+    def limiter(self) -> FileRateLimiter | Unlimited:
         """Rate limiter of the account."""
         return self._limiter
 

@@ -23,36 +23,35 @@ _SLOTS_AHEAD: Final = 1000
 
 
 class FileRateLimiter:
-    """Rate limiter for all processes of a host: at most `calls` departures in any `per` seconds.
+    """Rate limiter for all processes of a host.
 
-    The file has the times of the last departures: a request is sent only when the one `calls` before it is
-    more than `per` + `guard` seconds old. Each process reserves its next departure, so all get equal shares;
-    within a process callers are served in order of arrival.
+    The file has the times of the last departures: a request is sent only when the one ``rate.calls`` before
+    it is more than ``rate.per`` + `guard` seconds old. Each process reserves its next departure, so all get
+    equal shares; within a process callers are served in order of arrival.
 
     Args:
         record: the file.
-        calls: requests of all processes together per `per` seconds.
-        per: seconds.
-        guard: seconds added to `per`.
+        rate: requests of all processes together.
+        guard: seconds added to the time of the rate.
         clock: monotonic seconds, the same for all processes of the host.
     """
 
     def __init__(
         self,
         record: Record,
-        calls: int,
-        per: float = 1.0,
+        rate: Rate,
         *,
         guard: float = GUARD,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        # The file holds a fixed number of departures: 1,000 in 1 s are 500 in 0.5 s. The client reads the
-        # rate to open as many connections as it needs.
-        self.rate: Rate = Rate(calls, per=per)
-        parts = math.ceil(calls / (DEPARTURES - 1))
-        self._calls, self._window = calls // parts, per / parts + guard
+        #: The client reads it to open as many connections as the rate needs.
+        self.rate: Rate = rate
+        # The file holds a fixed number of departures: 1,000 in 1 s are 500 in 0.5 s.
+        parts = math.ceil(rate.calls / (DEPARTURES - 1))
+        self._calls, self._window = rate.calls // parts, rate.per / parts + guard
         self._interval = self._window / self._calls
-        self._catch_up = self._interval * (max(1, self._calls // _BURST_PART) - 1)
+        burst = 1 if rate.pace == "even" else max(1, self._calls // _BURST_PART)
+        self._catch_up = self._interval * (burst - 1)
         self._record = record
         self._clock = clock
         self._turn = asyncio.Lock()

@@ -6,9 +6,11 @@ from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
-from publitrac_async.config import CALLS_PER_SECOND
+from attrs import evolve
+
+from publitrac_async.config import CALLS_PER_SECOND, Rate, as_rate
 from publitrac_async.errors import ConfigurationError
-from publitrac_async.transport.limits import WindowLimiter
+from publitrac_async.transport.limits import Unlimited, WindowLimiter
 from publitrac_async.transport.secret import Secret, seal
 
 try:
@@ -49,10 +51,9 @@ class SharedRedis:
             may follow: ``?socket_timeout=2`` (seconds; 1 by default).
         account: owner of limit, token and leads. The API key is best, because it cannot be mixed up: two
             accounts under one name would use each other's token. Redis sees keyed hashes of it only.
-        rate_limit: requests of all processes together per `per` seconds.
-        per: seconds.
-        guard: seconds added to `per`: tolerated difference between the latencies of hosts to Redis. The
-            default suits hosts in one place; each 0.01 costs 1 % of the limit.
+        rate_limit: requests of all processes together; a number means requests a second, ``None`` no limit.
+        guard: seconds added to the time of the rate: tolerated difference between the latencies of hosts to
+            Redis. The default suits hosts in one place; each 0.01 costs 1 % of the limit.
         on_unavailable: without Redis, calls fail with `LimiterUnavailable` (``"raise"``), or each process
             continues with its share of `rate_limit` (``"local"``).
         processes: maximum number of processes; required for ``"local"``.
@@ -66,8 +67,7 @@ class SharedRedis:
         url: str | Secret,
         account: str | Secret,
         *,
-        rate_limit: int = CALLS_PER_SECOND,
-        per: float = 1.0,
+        rate_limit: Rate | int | None = CALLS_PER_SECOND,
         guard: float = GUARD,
         on_unavailable: Literal["raise", "local"] = "raise",
         processes: int | None = None,
@@ -81,26 +81,29 @@ class SharedRedis:
                 raise each
         assert isinstance(sealed, Secret)
         assert isinstance(sealed_url, Secret)
-        if rate_limit < 1 or per <= 0 or guard < 0:
-            raise ConfigurationError("invalid rate limit: rate_limit >= 1, per > 0 s, guard >= 0 s")
+        rate = None if rate_limit is None else as_rate(rate_limit)
+        if not guard >= 0:
+            raise ConfigurationError("guard must be at least 0 s")
         if on_unavailable not in ("raise", "local"):
             raise ConfigurationError('on_unavailable must be "raise" or "local"')
         local = None
         if on_unavailable == "local":
             if processes is None or processes < 1:
                 raise ConfigurationError('on_unavailable="local" needs the number of processes')
-            local = _share(rate_limit, per, processes)
+            local = Unlimited() if rate is None else _share(rate, processes)
         self._url, self._account = sealed_url, sealed
-        self._rate = (rate_limit, per)
+        self._rate = rate
         self._guard = guard
         self._local = local
         self._connect(RESPONSE_TIMEOUT)
 
     @cached_property
-    def limiter(self) -> RedisRateLimiter:
+    def limiter(self) -> RedisRateLimiter | Unlimited:
         """Rate limiter of the account, for the ``limiter`` of a client."""
+        if self._rate is None:
+            return Unlimited()
         connection = self._connect(RESPONSE_TIMEOUT)
-        return RedisRateLimiter(connection, *self._rate, guard=self._guard, local=self._local)
+        return RedisRateLimiter(connection, self._rate, guard=self._guard, local=self._local)
 
     @cached_property
     def tokens(self) -> RedisTokenStore:
@@ -165,8 +168,9 @@ class SharedRedis:
 
     async def aclose(self) -> None:
         """Close the connections to Redis."""
-        if "limiter" in self.__dict__:
-            await self.limiter.aclose()
+        limiter = self.__dict__.get("limiter")
+        if isinstance(limiter, RedisRateLimiter):
+            await limiter.aclose()
         for connection in self._connections.values():
             await connection.aclose()
 
@@ -187,8 +191,8 @@ class SharedRedis:
         return f"SharedRedis({self._connections.get(RESPONSE_TIMEOUT)!r})"
 
 
-def _share(calls: int, per: float, processes: int) -> WindowLimiter:
+def _share(rate: Rate, processes: int) -> WindowLimiter:
     """Return the limiter of one process with its share of the limit, in whole calls."""
-    if calls >= processes:
-        return WindowLimiter(calls // processes, per)
-    return WindowLimiter(1, per * processes / calls)
+    if rate.calls >= processes:
+        return WindowLimiter(evolve(rate, calls=rate.calls // processes))
+    return WindowLimiter(evolve(rate, calls=1, per=rate.per * processes / rate.calls))

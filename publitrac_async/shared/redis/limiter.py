@@ -100,15 +100,15 @@ class RedisRateLimiter:
     this process callers are served in order, and a reservation whose caller is cancelled is used by the next
     one. A killed process loses what it had reserved, one second of the limit at most.
 
-    Never more than `calls` requests leave in any `per` seconds, under these assumptions: latencies to Redis
+    Never more requests leave than the rate allows, under these assumptions: latencies to Redis
     and back differ by less than 15 ms, and so do those of the processes to the service; the clock of Redis is
     not set by less than a round trip. A process more than 42 ms late skips the departure.
 
     Args:
         connection: connection of the account, which the caller closes.
-        calls: requests of all processes together per `per` seconds.
-        per: seconds.
-        guard: seconds added to `per`. The part above 0.042 is for differences between latencies.
+        rate: requests of all processes together, spaced evenly whatever its pace.
+        guard: seconds added to the time of the rate. The part above 0.042 is for differences between
+            latencies.
         local: limiter to use while Redis does not respond; without it calls fail.
         clock: monotonic seconds.
     """
@@ -116,19 +116,18 @@ class RedisRateLimiter:
     def __init__(
         self,
         connection: Connection,
-        calls: int,
-        per: float = 1.0,
+        rate: Rate,
         *,
         guard: float = GUARD,
         local: RateLimiter | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         #: The client reads it to open as many connections as the rate needs.
-        self.rate: Rate = Rate(calls, per=per)
+        self.rate: Rate = rate
         #: The client reads it, and lets several calls wait here at once.
         self.reserves: bool = True
         self._connection = connection
-        self._interval = (per + guard) / calls
+        self._interval = (rate.per + guard) / rate.calls
         self._reserved = max(1, math.floor(_RESERVED / self._interval))
         self._keys = tuple(map(connection.key, ("rate", "pause", "processes")))
         self._process = secrets.token_hex(6)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from publitrac_async import LimiterUnavailable, NotSent
+from publitrac_async import LimiterUnavailable, NotSent, Rate
 from publitrac_async.shared import SharedRedis
 from publitrac_async.shared.redis import limiter as limiter_module
 from publitrac_async.shared.redis.connection import Connection
@@ -66,7 +66,10 @@ async def test_two_limiters_share_one_limit(limiters: Limiters) -> None:
 
 
 async def test_accounts_do_not_share(limiters: Limiters) -> None:
-    ours, theirs = limiters(rate_limit=1, per=60.0), limiters(rate_limit=1, per=60.0, account="another")
+    ours, theirs = (
+        limiters(rate_limit=Rate(1, per=60.0)),
+        limiters(rate_limit=Rate(1, per=60.0), account="another"),
+    )
     async with asyncio.timeout(10):
         await ours.acquire()
         await theirs.acquire()

@@ -17,7 +17,7 @@ from publitrac_async.bulk.errors import StateStoreError
 from publitrac_async.bulk.rows import Outcome, State
 from publitrac_async.bulk.state.base import Entry, StateStore
 from publitrac_async.bulk.state.sqlite import SqliteStateStore
-from publitrac_async.shared import SharedRedis
+from publitrac_async.shared import SharedFile, SharedRedis
 from tests.support.redis_state import OwnRedisState
 from tests.unit.bulk.sinks import RecordingSink, rows
 
@@ -29,7 +29,7 @@ Stores: TypeAlias = Callable[[], StateStore]
 LOST = Outcome(State.UNKNOWN, "OutcomeUnknown", "the answer was lost")
 
 
-@pytest.fixture(params=["file", "redis"])
+@pytest.fixture(params=["file", "shared file", "redis"])
 async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stores]:
     """The same state store, as one process after the other has it."""
     made: list[Any] = []
@@ -41,9 +41,12 @@ async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
         url = server.url
 
     def make() -> StateStore:
-        made.append(
-            OwnRedisState(url, account="the-key") if url else SqliteStateStore(tmp_path / "run.sqlite")
-        )
+        if request.param == "shared file":
+            made.append(SharedFile(tmp_path / "limit", account="the-key").state())
+        else:
+            made.append(
+                OwnRedisState(url, account="the-key") if url else SqliteStateStore(tmp_path / "run.sqlite")
+            )
         return made[-1]
 
     yield make

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from publitrac_async import LimiterUnavailable
+from publitrac_async import LimiterUnavailable, Rate
 from publitrac_async.shared.file import SharedFile, record
 from tests.support.clock import jump, now, run_virtual, virtual
 
@@ -145,12 +145,12 @@ async def test_a_pause_holds_in_all_processes_and_is_never_shortened(tmp_path: P
 async def test_times_from_before_a_reboot_are_ignored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = process(tmp_path / "limit", rate_limit=1, per=3600.0)
+    before = process(tmp_path / "limit", rate_limit=Rate(1, per=3600.0))
     await before.limiter.acquire()
     before.limiter.pause(600)
     await asyncio.sleep(0.1)
     monkeypatch.setattr(record, "boot", lambda: b"another boot".ljust(16))
-    after = process(tmp_path / "limit", rate_limit=1, per=3600.0)
+    after = process(tmp_path / "limit", rate_limit=Rate(1, per=3600.0))
     begun = now()
     await after.limiter.acquire()
     assert now() - begun < 0.1
@@ -183,8 +183,8 @@ async def test_another_machine_that_writes_to_the_file_is_noticed(
 async def test_a_file_that_is_deleted_is_made_again_by_the_first_and_found_by_the_others(
     tmp_path: Path,
 ) -> None:
-    first = process(tmp_path / "limit", rate_limit=1, per=60.0)
-    second = process(tmp_path / "limit", rate_limit=1, per=60.0)
+    first = process(tmp_path / "limit", rate_limit=Rate(1, per=60.0))
+    second = process(tmp_path / "limit", rate_limit=Rate(1, per=60.0))
     await first.limiter.acquire()
     (tmp_path / "limit").unlink()
     begun = now()
@@ -205,7 +205,7 @@ async def test_a_damaged_file_is_an_error_that_names_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("rate_limit", "per"), [(1, 0.2), (50, 20.0), (511, 1.0), (512, 1.0), (2000, 1.0)])
 def test_any_rate_keeps_its_window(tmp_path: Path, rate_limit: int, per: float) -> None:
     async def main() -> None:
-        shared, log = process(tmp_path / "limit", rate_limit=rate_limit, per=per), list[float]()
+        shared, log = process(tmp_path / "limit", rate_limit=Rate(rate_limit, per=per)), list[float]()
         begun = now()
         await asyncio.gather(*(depart(shared, log) for _ in range(rate_limit * 2 + 1)))
         assert max(bisect_left(log, at + per) - index for index, at in enumerate(log)) <= rate_limit
@@ -216,7 +216,7 @@ def test_any_rate_keeps_its_window(tmp_path: Path, rate_limit: int, per: float) 
 
 @virtual
 async def test_damaged_times_cost_a_wait_and_never_the_limit(tmp_path: Path) -> None:
-    shared = process(tmp_path / "limit", rate_limit=2, per=10.0)
+    shared = process(tmp_path / "limit", rate_limit=Rate(2, per=10.0))
     for damage in (float("nan"), float("inf"), -float("inf")):
         with (tmp_path / "limit").open("r+b") as file:
             file.seek(record._IDENTITY.size)

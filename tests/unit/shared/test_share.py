@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from publitrac_async import ConfigurationError, PublitracClient, Secret
+from publitrac_async import ConfigurationError, PublitracClient, Rate, Secret
 from publitrac_async.bulk.errors import StateStoreInUse
 from publitrac_async.shared import share
 from publitrac_async.shared.file import SharedFile, places, record
@@ -142,7 +142,7 @@ def test_a_system_without_such_locks_is_refused(tmp_path: Path, monkeypatch: pyt
 )
 def test_a_rate_without_sense_is_refused(tmp_path: Path, rate_limit: int, per: float) -> None:
     with pytest.raises(ConfigurationError):
-        SharedFile(tmp_path / "s", account=KEY, rate_limit=rate_limit, per=per)
+        SharedFile(tmp_path / "s", account=KEY, rate_limit=Rate(rate_limit, per=per))
 
 
 def test_a_client_takes_it_from_its_arguments_or_from_the_environment(tmp_path: Path) -> None:
@@ -153,6 +153,9 @@ def test_a_client_takes_it_from_its_arguments_or_from_the_environment(tmp_path: 
     limiters = {repr(each._transport._limiter) for each in (by_argument, by_environment, by_object)}
     assert len(limiters) == 1
     assert "FileRateLimiter(10 calls in 1.04 s" in limiters.pop()
+    rate = Rate(50, per=20)
+    slow = PublitracClient(api_key=KEY, shared=f"file:{tmp_path}/slow", rate_limit=rate)
+    assert slow._transport._limiter.rate == rate
     unlimited = PublitracClient(api_key=KEY, shared=f"file:{tmp_path}/s", rate_limit=None)
     assert isinstance(unlimited._transport._limiter, Unlimited)
 
@@ -167,7 +170,8 @@ def test_a_fork_opens_the_file_anew(tmp_path: Path) -> None:
     program = f"""
 import asyncio, os, sys, time
 from publitrac_async.shared.file import SharedFile
-shared = SharedFile({str(tmp_path / "s")!r}, account="key", rate_limit=1, per=0.3, guard=0.0)
+from publitrac_async import Rate
+shared = SharedFile({str(tmp_path / "s")!r}, account="key", rate_limit=Rate(1, per=0.3), guard=0.0)
 asyncio.run(shared.limiter.acquire())
 parent = time.monotonic()
 child = os.fork()
@@ -206,3 +210,26 @@ async def test_a_state_store_is_handed_from_process_to_process(tmp_path: Path) -
     assert stat.S_IMODE((tmp_path / "s-nightly.sqlite").stat().st_mode) == 0o600
     with pytest.raises(ConfigurationError, match="letters, digits"):
         SharedFile(tmp_path / "s", account=KEY).state("../nightly")
+
+
+@pytest.mark.parametrize("location", ["file:", "redis://localhost"])
+def test_a_rate_is_given_as_clients_take_it(tmp_path: Path, location: str) -> None:
+    location += f"{tmp_path}/s" if location == "file:" else ""
+
+    def rate_of(rate_limit: Rate | int) -> Rate:
+        limiter = share(location, account=KEY, rate_limit=rate_limit).limiter
+        assert not isinstance(limiter, Unlimited)
+        return limiter.rate
+
+    assert rate_of(10) == Rate(10)
+    assert rate_of(Rate(50, per=20)) == Rate(50, per=20)
+    assert isinstance(share(location, account=KEY, rate_limit=None).limiter, Unlimited)
+    with pytest.raises(ConfigurationError, match="a rate is a whole number of calls"):
+        share(location, account=KEY, rate_limit=1.5)
+
+
+async def test_an_even_pace_has_no_burst_after_a_quiet_time(tmp_path: Path) -> None:
+    quick = SharedFile(tmp_path / "quick", account=KEY, rate_limit=35)
+    even = SharedFile(tmp_path / "even", account=KEY, rate_limit=Rate(35, pace="even"))
+    assert quick.limiter._catch_up > 0
+    assert even.limiter._catch_up == 0
