@@ -108,8 +108,14 @@ class Connection:
         self.refusal: str = ""
         #: Number of outages.
         self.outages: int = 0
+        self._silent_since = math.inf
         #: End of the last outage.
         self.available_since: float = -math.inf
+
+    @property
+    def silent_for(self) -> float:
+        """Seconds since the beginning of the current outage; 0 while Redis responds."""
+        return self._clock() - self._silent_since if self._in_outage else 0.0
 
     def key(self, name: str) -> str:
         """Return the key of that name for this account."""
@@ -267,6 +273,7 @@ class Connection:
             self.refusal = _REFUSALS.get(kind, "")
         if not self._in_outage:
             self._in_outage = True
+            self._silent_since = self._clock()
             self.outages += 1
             logger.warning("Redis does not respond (%s)", kind)
 

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import math
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
-from typing import Final
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final, TypeVar
 
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.shared.redis.connection import Connection, Damaged, Unavailable
 from publitrac_async.transport.auth import MemoryTokenStore, Token
 from publitrac_async.transport.secret import Secret
 
+T = TypeVar("T")
+
 #: Seconds until the lock of a killed process expires; the longest wait of other processes.
 _LOCK_LIFE: Final = 10.0
 _LOCK_POLL: Final = 0.05
+#: Seconds of an outage after which a process without a token requests one for itself. One late response of a
+#: slow Redis is no reason for it.
+_PATIENCE: Final = 3.0
 #: Seconds that Redis keeps a token at most.
 _LONGEST_LIFE: Final = 30 * 24 * 3600.0
 _LIFE_TOLERANCE: Final = 1.0
@@ -32,6 +38,11 @@ if redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('PTTL', KEYS[1]) < tonum
   redis.call('GETEX', KEYS[1], 'PX', ARGV[2])
 end
 """
+#: Returns the holder of the lock. The response to the first time may have been lost.
+_LOCK: Final = """
+redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2])
+return redis.call('GET', KEYS[1])
+"""
 _DELETE_IF_EQUAL: Final = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then
   return redis.call('DEL', KEYS[1])
@@ -43,8 +54,8 @@ class RedisTokenStore:
     """Token store in Redis; the key expires with the token; see `SharedRedis.tokens`.
 
     Lifetimes are stored as remaining time, so no two clocks have to agree. Without Redis each process
-    continues with its token, and requests a separate one after that: the limiter decides if a request may be
-    sent. Redis stores the token in clear text.
+    continues with its token, and requests a separate one after that, if the outage lasts three seconds: the
+    limiter decides if a request may be sent. Redis stores the token in clear text.
 
     Args:
         connection: connection of the account, which the caller closes.
@@ -65,12 +76,15 @@ class RedisTokenStore:
         stored: bytes | None = None
         life = 0
         damaged = False
+        known = await self._memory.load()
+        lasting = known is not None and known.expires_at > asked
         try:
-            stored, life = await self._connection.run(_LOAD, (self._key,))
+            question = functools.partial(self._connection.run, _LOAD, (self._key,))
+            asked, (stored, life) = await self._ask(question, wait=not lasting)
         except Damaged:
             damaged = True
         except Unavailable:
-            return await self._memory.load()
+            return known
         token = None if stored is None or life <= 0 else _read(stored, asked + life / 1000, life / 1000)
         if token is None:
             if damaged or (stored is not None and life != 0):
@@ -88,8 +102,9 @@ class RedisTokenStore:
         await self._memory.save(token)
         life = self._milliseconds(token.expires_at)
         if life > 0:
+            save = functools.partial(self._connection.command, "SET", self._key, _written(token), "PX", life)
             with contextlib.suppress(Unavailable):
-                await self._connection.command("SET", self._key, _written(token), "PX", life)
+                await self._ask(save)
 
     async def touch(self, token: Token, expires_at: float) -> None:
         """Extend the lifetime of `token` to `expires_at`; ignored unless it is the current one."""
@@ -134,17 +149,41 @@ class RedisTokenStore:
             yield
         finally:
             if held:
+                release = functools.partial(self._connection.run, _DELETE_IF_EQUAL, (self._lock_key,), mine)
                 with contextlib.suppress(Unavailable):
-                    await self._connection.run(_DELETE_IF_EQUAL, (self._lock_key,), mine)
+                    await self._ask(release)
 
     async def _acquire(self, mine: str) -> bool:
         life = int(_LOCK_LIFE * 1000)
         deadline = self._clock() + _LOCK_LIFE
         while self._clock() < deadline:
-            if await self._connection.command("SET", self._lock_key, mine, "NX", "PX", life):
+            _, holder = await self._ask(
+                functools.partial(self._connection.run, _LOCK, (self._lock_key,), mine, life)
+            )
+            if holder == mine.encode():
                 return True
             await asyncio.sleep(_LOCK_POLL)
         return False
+
+    async def _ask(self, question: Callable[[], Awaitable[T]], *, wait: bool = True) -> tuple[float, T]:
+        """Return the time and the response of a question.
+
+        With `wait`, ask again during the first seconds of an outage.
+
+        Raises:
+            Unavailable: Redis does not respond.
+        """
+        while True:
+            asked = self._clock()
+            try:
+                return asked, await question()
+            except Damaged:
+                raise
+            except Unavailable:
+                connection = self._connection
+                if not wait or connection.refusal or connection.silent_for >= _PATIENCE:
+                    raise
+            await asyncio.sleep(_LOCK_POLL)
 
     def _milliseconds(self, expires_at: float) -> int:
         return math.floor(min(expires_at - self._clock(), _LONGEST_LIFE) * 1000)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -121,6 +122,47 @@ async def test_all_make_one_log_in(stores: Stores) -> None:
     assert log_ins == 1
 
 
+@pytest.mark.parametrize("often", [2, 3, 7])
+async def test_late_responses_of_a_slow_redis_cause_no_second_log_in(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch, often: int
+) -> None:
+    monkeypatch.setattr("publitrac_async.shared.redis.connection.RETRY_AFTER", 0.02)
+    monkeypatch.setattr("publitrac_async.shared.redis.tokens._LOCK_POLL", 0.01)
+    log_ins = 0
+
+    def slow(connection: Connection) -> None:
+        """Let some responses come too late, though the server has done what it was asked."""
+        ask, asked = connection._ask, 0
+
+        async def ask_slowly(question: Any) -> Any:
+            async def late_response() -> Any:
+                nonlocal asked
+                asked += 1
+                late = asked % often == 0
+                response = await question()
+                if late:
+                    raise TimeoutError
+                return response
+
+            return await ask(late_response)
+
+        monkeypatch.setattr(connection, "_ask", ask_slowly)
+
+    async def log_in() -> Token:
+        nonlocal log_ins
+        log_ins += 1
+        await asyncio.sleep(0.2)
+        return token(f"token-{log_ins}")
+
+    made = [stores() for _ in range(8)]
+    for store in made:
+        slow(store._connection)
+    processes = [SlidingToken(log_in, header="Token", store=store) for store in made]
+    found = await asyncio.gather(*(process.token() for process in processes))
+    assert {each.value.reveal() for each in found} == {"token-1"}
+    assert log_ins == 1
+
+
 async def test_late_refusals_of_one_token_cause_one_log_in(stores: Stores) -> None:
     log_ins = 0
 
@@ -163,8 +205,9 @@ async def test_a_lock_that_is_held_too_long_is_not_taken_from_the_next(
 
 
 async def test_without_redis_a_process_goes_on_with_the_token_it_knows(
-    server: Server, stores: Stores, caplog: pytest.LogCaptureFixture
+    server: Server, stores: Stores, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("publitrac_async.shared.redis.tokens._PATIENCE", 0.0)
     ours, new = stores(), stores()
     await ours.save(token())
     server.stop()
