@@ -192,3 +192,12 @@ def test_a_url_of_a_cluster_is_refused(scheme: str) -> None:
 async def test_a_server_that_is_no_redis_is_unavailable() -> None:
     with pytest.raises(Unavailable):
         await problems("redis://127.0.0.1:1")
+
+
+async def test_a_ping_names_what_is_wrong(server: Server) -> None:
+    async with SharedRedis(server.url, ACCOUNT) as shared:
+        assert await shared.ping() is None
+    async with SharedRedis(server.url.replace("redis://", "redis://nobody:wrong@"), ACCOUNT) as shared:
+        assert await shared.ping() == "it refuses the user or password of the URL"
+    async with SharedRedis("redis://127.0.0.1:1", ACCOUNT) as shared:
+        assert await shared.ping() == "ConnectionError"
