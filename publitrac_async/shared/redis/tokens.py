@@ -71,7 +71,7 @@ class RedisTokenStore:
         self._refused: Token | None = None
 
     async def load(self) -> Token | None:
-        """Return the current token, ``None`` if there is none."""
+        """Return the current token, ``None`` without one."""
         asked = self._clock()
         stored: bytes | None = None
         life = 0
