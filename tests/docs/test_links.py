@@ -17,6 +17,14 @@ def test_links_lead_somewhere(page: str) -> None:
         assert target.startswith("https://") or (ROOT / target).exists(), target
 
 
+def test_the_index_lists_every_guide_once() -> None:
+    trees = re.findall(
+        r"^```\{toctree\}\n(.*?)^```$", (ROOT / "docs/index.md").read_text(), re.DOTALL | re.MULTILINE
+    )
+    listed = re.findall(r"^guides/(\S+)$", "\n".join(trees), re.MULTILINE)
+    assert sorted(listed) == sorted(page.stem for page in (ROOT / "docs/guides").glob("*.md"))
+
+
 def test_the_two_commands_stand_in_the_first_screen() -> None:
     """The test command is also what the CI runs."""
     lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:24]
