@@ -1,9 +1,10 @@
-"""The guide to deployment: the manifest and the unit of workers, whose commands run here."""
+"""The guide to deployment: commands of servers are read by the server, those of workers run here."""
 
 from __future__ import annotations
 
 import asyncio
 import configparser
+import json
 import os
 import re
 import shlex
@@ -17,7 +18,9 @@ import click
 import httpx
 import pytest
 import yaml
+from uvicorn.main import main as uvicorn_command
 
+from publitrac_async import PublitracClient
 from publitrac_async.cli.commands import commands
 from publitrac_async.cli.logs import log_lines
 from publitrac_async.cli.vendors import for_vendor
@@ -34,6 +37,9 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 
 
+SERVICE = next(each for each in map(yaml.safe_load, blocks("yaml")) if "kind" not in each)["spec"]
+SERVICE_UNIT = next(each for each in blocks("ini") if "uvicorn" in each)
+IMAGE = blocks("dockerfile")[0]
 MANIFEST = next(each for each in map(yaml.safe_load, blocks("yaml")) if each.get("kind") == "Deployment")
 POD = MANIFEST["spec"]["template"]["spec"]
 CONTAINER = POD["containers"][0]
@@ -53,7 +59,10 @@ def options_of(arguments: Sequence[str]) -> WorkerOptions:
     command = commands.commands[name]
     with command.make_context(name, [*rest], parent=click.Context(commands)) as context:
         assert context.params["health_port"]
-        return WorkerOptions(**for_vendor(context.params | {"health_port": 0}))
+        given = context.params | {"health_port": 0}
+        for setting in ("profile", "trace", "trace_messages"):  # of the client
+            assert not given.pop(setting)
+        return WorkerOptions(**for_vendor(given))
 
 
 @asynccontextmanager
@@ -123,3 +132,49 @@ def test_everything_mounted_is_a_volume() -> None:
     volumes = {each["name"] for each in POD["volumes"]}
     assert {each["name"] for each in CONTAINER["volumeMounts"]} == volumes
     assert MANIFEST["spec"]["selector"]["matchLabels"] == MANIFEST["spec"]["template"]["metadata"]["labels"]
+
+
+def times_of(text: str, pattern: str) -> list[int]:
+    found = [int(seconds) for seconds in re.findall(pattern, text)]
+    assert found
+    return found
+
+
+def test_uvicorn_reads_the_commands_of_services() -> None:
+    image = json.loads(re.findall(r"^CMD (\[.*\])$", IMAGE, re.MULTILINE)[0])
+    started = shlex.split(re.findall(r"^ExecStart=(.*)$", SERVICE_UNIT, re.MULTILINE)[0])
+    for program, *arguments in (image, started):
+        assert Path(program).name == "uvicorn"
+        with uvicorn_command.make_context("uvicorn", arguments) as context:
+            assert (context.params["app"], context.params["workers"]) == ("service:app", 2)
+
+
+def test_the_platform_waits_longer_than_the_server_and_the_server_longer_than_a_call() -> None:
+    queue, total = re.findall(r"Timeout\(queue=(\d+), total=(\d+)\)", PAGE)[0]
+    server = times_of(PAGE, r"--(?:timeout-graceful-shutdown|graceful-timeout)[ \",]+(\d+)")
+    platform = times_of(PAGE, r"(?:terminationGracePeriodSeconds: |TimeoutStopSec=|docker stop -t )(\d+)")
+    assert int(queue) + int(total) < min(server) <= max(server) < min(platform)
+
+
+@pytest.mark.parametrize("place", ["manifest", "unit"])
+async def test_the_client_takes_the_variables_of_a_service(place: str, tmp_path: Path) -> None:
+    if place == "manifest":
+        given = {each["name"]: each["value"] for each in SERVICE["template"]["spec"]["containers"][0]["env"]}
+    else:
+        given = dict(
+            each.split("=", 1) for each in re.findall(r"^Environment=(.*)$", SERVICE_UNIT, re.MULTILINE)
+        )
+    assert set(given) == {"PUBLITRAC_API_KEY_FILE", "PUBLITRAC_SHARED"}
+    key = tmp_path / "api_key"
+    key.write_text("key")
+    shared = given["PUBLITRAC_SHARED"].replace("/run/leads", str(tmp_path))
+    client = PublitracClient.from_env({"PUBLITRAC_API_KEY_FILE": str(key), "PUBLITRAC_SHARED": shared})
+    await client.aclose()
+
+
+def test_everything_that_a_service_mounts_is_a_volume() -> None:
+    pod = SERVICE["template"]["spec"]
+    (container,) = pod["containers"]
+    assert {each["name"] for each in container["volumeMounts"]} == {each["name"] for each in pod["volumes"]}
+    image_port = re.findall(r"--port\D+(\d+)", IMAGE) or ["8000"]
+    assert [str(container["readinessProbe"]["httpGet"]["port"])] == image_port
