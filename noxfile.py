@@ -70,6 +70,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("lint-imports")
+    session.run("python", "tests/support/prose.py", "publitrac_async")
     session.run("mypy")
     # Pyright, from a wheel that brings its own runtime.
     python = str(Path(session.bin) / "python")

@@ -88,7 +88,7 @@ def parse_text(limit: int | None = None) -> CellParser:
     """Return the parser of a text field.
 
     Args:
-        limit: documented number of characters, ``None`` if there is none. Longer texts get a note.
+        limit: documented number of characters, ``None`` without a limit. Longer texts get a note.
     """
 
     def parse(text: str, notes: Notes) -> str:

@@ -83,7 +83,7 @@ class Column:
         """Return the function that converts cells of this column."""
         parse, words = self.parse, self.words
         empty = _CLEARED if self.clears else _UNSET
-        # Numbers of typed sources are converted like text where a field is no text.
+        # Numbers of typed sources are converted like text where a field is not text.
         typed = self.dates or FIELD_TYPES.get(self.field or "") in (Integer, Flag)
 
         def convert(cell: Any, notes: Notes) -> Any:

@@ -1,4 +1,4 @@
-"""The address of an instance of Marketo."""
+"""Address of an instance of Marketo."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Final
 from publitrac_async.errors import ConfigurationError
 
 _MUNCHKIN: Final = re.compile(r"\d{3}-[A-Za-z]{3}-\d{3}")
-#: Marketo shows its addresses with these; every path begins with one of them.
+#: Marketo displays its addresses with these paths; every path begins with one of them.
 _API: Final = re.compile(r"/(?:rest|identity|bulk)(?:/.*)?$")
-#: A proxy may have a path before that of Marketo; Marketo itself has none.
+#: A proxy may add a path before that of Marketo; Marketo adds none.
 _STRAY_PATH: Final = re.compile(r"https?://[^/]*\.mktorest\.com/", re.IGNORECASE)
 
 
 def host_of(base_url: str | None, munchkin_id: str | None) -> str:
-    """Return the address of the instance, without the path that Marketo shows behind it.
+    """Return the address of the instance, without the path that Marketo displays after it.
 
     Args:
         base_url: address of the instance.
         munchkin_id: the id of the account, in place of `base_url`.
 
     Raises:
-        ConfigurationError: not exactly one of the two is given, or it cannot be right.
+        ConfigurationError: both or neither are given, or the value is malformed.
     """
     if (base_url is None) == (munchkin_id is None):
         raise ConfigurationError("give either base_url or munchkin_id")
@@ -33,5 +33,5 @@ def host_of(base_url: str | None, munchkin_id: str | None) -> str:
     assert base_url is not None
     host = _API.sub("", base_url.strip().rstrip("/")).rstrip("/")
     if _STRAY_PATH.match(host):
-        raise ConfigurationError("base_url has a path that is none of Marketo's: give the host alone")
+        raise ConfigurationError("base_url has a path that is not Marketo's: pass the host alone")
     return host

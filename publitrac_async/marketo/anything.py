@@ -1,4 +1,4 @@
-"""Builds calls of any path of Marketo's API, for what this package has no method for."""
+"""Build calls of any path of Marketo's API, also those without a method in this package."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _VERBS: Final = {
     "DELETE": OperationClass.UPSERT,
 }
 _PATH: Final = re.compile(r"/(?:rest|bulk)(?:/[A-Za-z0-9_.~%@:+-]+)+")
-#: A part of a path that names a resource. All others are ids and names of the account.
+#: Segment of a path that names a resource. All other segments are ids and names of the account.
 _RESOURCE: Final = re.compile(r"v\d+|[A-Za-z][A-Za-z_]*\d*(?:\.json)?")
 
 
 def operation_for(verb: str, path: str, *, repeatable: bool) -> Operation:
-    """Return the operation of a path. Its name and path show no ids: logs and metrics have them.
+    """Return the operation of a path. Its name and path contain no ids, because logs and metrics show them.
 
     Raises:
-        ValidationError: the verb or the path is none of Marketo's.
+        ValidationError: the verb or the path is not Marketo's.
     """
     kind = _VERBS.get(verb)
     name = f"{verb if kind else 'call'} {_shown(path)}"
@@ -40,7 +40,7 @@ def operation_for(verb: str, path: str, *, repeatable: bool) -> Operation:
     if not _PATH.fullmatch(path) or ".." in path:
         problems.append(
             Problem(
-                "must begin with /rest/ or /bulk/, and have no parameters: give those as query", field="path"
+                "must begin with /rest/ or /bulk/, and have no parameters: pass those as query", field="path"
             )
         )
     refuse(problems, name)
@@ -56,7 +56,7 @@ def parameters(given: Parameters, operation: str) -> Query:
     Raises:
         ValidationError: a value cannot be sent, or one of a list holds a comma.
     """
-    pairs: Iterable[tuple[str, Any]] = given.items() if isinstance(given, Mapping) else given  # pyright: ignore[reportAssignmentType]  (a mapping is no iterable of pairs)
+    pairs: Iterable[tuple[str, Any]] = given.items() if isinstance(given, Mapping) else given  # pyright: ignore[reportAssignmentType]  (a mapping is not an iterable of pairs)
     problems: list[Problem] = []
     found: list[tuple[str, str]] = []
     for name, value in pairs:

@@ -1,4 +1,4 @@
-"""Builds the parameters of calls, and the records that are no leads."""
+"""Build the parameters of calls, and records other than leads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from publitrac_async.marketo.records import Record, ascii_problem, sync_check, w
 from publitrac_async.marketo.values import value_problems, write_json, write_text, write_time
 from publitrac_async.models import Unset, vendor_name
 
-#: A name that can be part of a path and of a list that commas separate.
+#: Name that fits in a path and in a list separated by commas.
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: "Begins with a letter, and only letters, digits or underscores" (Create Lead Fields).
 _NEW_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -54,7 +54,7 @@ def merged(winner: int, loser_ids: Iterable[int], operation: str) -> Query:
     """Return the parameter that names the leads to be merged into `winner`.
 
     Raises:
-        ValidationError: there are none or too many, or the winner is among them.
+        ValidationError: no leads or too many, or the winner is among them.
     """
     losers = list(dict.fromkeys(lead_id(each, operation, "leadIds") for each in loser_ids))
     if not 1 <= len(losers) <= MARKETO_MERGED:
@@ -65,7 +65,7 @@ def merged(winner: int, loser_ids: Iterable[int], operation: str) -> Query:
 
 
 def record_problems(record: Record, action: str) -> Iterator[Problem]:
-    """Find what is wrong with one record of Sync Leads."""
+    """Find the problems of one record of Sync Leads."""
     yield from write_record(record, sync_check(action))[1]
 
 
@@ -73,12 +73,12 @@ def record_problems(record: Record, action: str) -> Iterator[Problem]:
 
 
 def new_field(field: NewLeadField) -> dict[str, Any]:
-    """Return the record of a field to be created."""
+    """Return the record of a field to create."""
     return _set_values(field)
 
 
 def new_field_problems(record: Record) -> Iterator[Problem]:
-    """Find what is wrong with a field to be created."""
+    """Find the problems of a field to create."""
     if not _NEW_NAME.fullmatch(record["name"]):
         yield Problem("must begin with a letter and hold only letters, digits and underscores", field="name")
     if not record["displayName"].strip():
@@ -86,14 +86,14 @@ def new_field_problems(record: Record) -> Iterator[Problem]:
 
 
 def field_update(update: LeadFieldUpdate, operation: str) -> dict[str, Any]:
-    """Return the record of a field to be changed.
+    """Return the record of a field to change.
 
     Raises:
-        ValidationError: nothing is to change.
+        ValidationError: there is no change.
     """
     record = _set_values(update)
     if not record:
-        refuse([Problem("nothing is to change", field="input")], operation)
+        refuse([Problem("there is no change", field="input")], operation)
     return record
 
 
@@ -143,7 +143,7 @@ def form_record(
 
 
 def address_problem(email: object) -> list[Problem]:
-    """Return what is wrong with an e-mail address. The codes of PUBLITRAC are not Marketo's."""
+    """Return the problem of an e-mail address, without the code of PUBLITRAC."""
     problem = email_problem(email)
     return [attrs.evolve(problem, code=None)] if problem else []
 
@@ -151,8 +151,8 @@ def address_problem(email: object) -> list[Problem]:
 def cookie_value(cookie: str, operation: str) -> str:
     """Return the value of a ``_mkto_trk`` cookie.
 
-    Browsers and frameworks give it as it is (``id:...&token:...``) or percent-encoded; the value that travels
-    is always encoded exactly once.
+    Browsers and frameworks return it plain (``id:...&token:...``) or percent-encoded; it is sent encoded
+    exactly once.
 
     Raises:
         ValidationError: it is empty.
@@ -227,18 +227,18 @@ def filter_values(values: Iterable[Any], operation: str) -> list[str]:
 
 
 def programs(program_ids: Iterable[int], operation: str) -> Query:
-    """Return the parameters that ask for single programs.
+    """Return the parameters that select single programs.
 
     Raises:
         ValidationError: one is not an id, or there are more than 300.
     """
     wanted = [str(lead_id(each, operation, "filterValues")) for each in program_ids]
     if len(wanted) > MARKETO_RECORDS:
-        refuse([Problem(f"must be {MARKETO_RECORDS} values at most", field="filterValues")], operation)
+        refuse([Problem(f"must be at most {MARKETO_RECORDS} values", field="filterValues")], operation)
     return (("filterType", "programId"), ("filterValues", ",".join(wanted))) if wanted else ()
 
 
 def updated(earliest: datetime | None, latest: datetime | None) -> Query:
-    """Return the parameters that ask for what changed in a time. A time without a zone is UTC."""
+    """Return the parameters that select changes in a period. A time without a zone is UTC."""
     bounds = (("earliestUpdatedAt", earliest), ("latestUpdatedAt", latest))
     return tuple((name, write_time(moment)) for name, moment in bounds if moment is not None)

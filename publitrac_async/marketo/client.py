@@ -1,4 +1,4 @@
-"""`MarketoClient`: the lead database of Marketo Engage."""
+"""`MarketoClient`: client of the lead database of Marketo Engage."""
 
 from __future__ import annotations
 
@@ -33,38 +33,37 @@ class MarketoOptions(ClientOptions, total=False):
 
 @boundary
 class MarketoClient(LeadOperations, FieldOperations, MembershipOperations):
-    """A client of Marketo Engage's lead database (REST API, "Leads").
+    """Client of Marketo Engage's lead database (REST API, "Leads").
 
-    Open one for the life of your program and share it; it belongs to the event loop of its first use.
+    Open one for the lifetime of your program and share it; it belongs to the event loop of its first use.
 
     ::
 
         async with MarketoClient(munchkin_id=..., client_id=..., client_secret=...) as marketo:
             results = await marketo.sync_leads([{"email": "ada@example.com", "firstName": "Ada"}])
 
-    The client fetches a token when it first needs one, keeps it while it lives, and renews it once for all
-    callers.
+    The client requests a token on first use, keeps it while valid, and renews it once for all callers.
 
     Args:
-        base_url: address of your instance, ``https://123-ABC-456.mktorest.com``. The paths that Marketo shows
-            behind it (``/rest``, ``/rest/v1``, ``/identity``) are removed. Plain ``http`` is accepted for
-            this machine only.
+        base_url: address of your instance, ``https://123-ABC-456.mktorest.com``. The paths that Marketo
+            displays after it (``/rest``, ``/rest/v1``, ``/identity``) are removed. Plain ``http`` is accepted
+            for this machine only.
         munchkin_id: id of your account, ``123-ABC-456``, in place of `base_url`.
-        client_id: of the custom service ("LaunchPoint").
-        client_secret: of the custom service.
-        rate_limit: a number of requests a second, or a `publitrac_async.Rate`; ``None`` for no limit.
+        client_id: client id of the custom service ("LaunchPoint").
+        client_secret: client secret of the custom service.
+        rate_limit: requests per second, or a `publitrac_async.Rate`; ``None`` for no limit.
             Marketo allows 100 in 20 seconds to all integrations of an instance together and advises 50 for
             one, ``Rate(50, per=20)``, the default.
-        retry: when to repeat a failed call.
-        timeout: limits on the time of a call; a number is its total in seconds, ``None`` no total. By
-            default every operation has the time that Marketo gives it, see the guide.
+        retry: policy for retries of failed calls.
+        timeout: limits on the time of a call; a number is its total in seconds, ``None`` no total. By default
+            every operation has Marketo's time limit, see the guide.
         concurrency: calls in flight at once. Marketo allows 10 to all integrations together and advises 5.
-        transport: any ``httpx.AsyncBaseTransport``, in place of the one on aiohttp.
-            Who opened it closes it, so several clients can share one.
-        limiter: in place of the limiter that `rate_limit` describes.
+        transport: any ``httpx.AsyncBaseTransport``, in place of the one on aiohttp. The caller closes it, so
+            several clients can share one.
+        limiter: in place of the limiter for `rate_limit`.
         token_store: in place of one in memory.
         hooks: called with every event of `publitrac_async.transport.events`.
-        log_failures: log each call that finally fails as a warning.
+        log_failures: log each failed call as a warning, after its retries.
         trust_env: take proxies and ``SSL_CERT_FILE`` from the environment.
         allow_insecure_http: accept plain ``http`` to any host.
         trace: a file to which every exchange is written for a bug report, without credentials and personal
@@ -119,27 +118,26 @@ class MarketoClient(LeadOperations, FieldOperations, MembershipOperations):
         repeatable: bool = False,
         next_page_token: str | None = None,
     ) -> MarketoPager[Any]:
-        """Call any path of Marketo's API, for what this package has no method for.
+        """Call any path of Marketo's API, also those without a method in this package.
 
-        The call has its token, limits, retries and errors like every other. Awaited, it is one page with the
-        items of ``result`` as JSON; iterated over, all items of all pages. Operations whose response is not
-        JSON (files of bulk extracts) are out of reach.
+        Token, limits, retries and errors are those of every call. Await it for one page with the items of
+        ``result`` as JSON; iterate over it for all items of all pages. Responses other than JSON (files of
+        bulk extracts) are not supported.
 
         Args:
             verb: HTTP method.
-            path: from ``/rest/`` or ``/bulk/`` on, ``"/rest/v1/lists/1001/leads.json"``.
-            query: parameters; a list is joined by commas, and pairs repeat a name. Dates and the like are
+            path: path from ``/rest/`` or ``/bulk/`` on, ``"/rest/v1/lists/1001/leads.json"``.
+            query: parameters; a list is joined by commas, and pairs repeat a name. Dates and other types are
                 written as in `sync_leads`.
             json: the body as JSON.
             form: the body as form fields, as the Asset API takes it.
-            repeatable: a second execution of a POST does no harm, so the call may be repeated after a lost
-                response. GET and DELETE always may.
-            next_page_token: begin with this page. For activities it says the time to begin with, see "Get
-                Paging Token".
+            repeatable: a POST is idempotent, so the call may be repeated after a lost response. GET and
+                DELETE always are.
+            next_page_token: first page. For activities it is the start time, see "Get Paging Token".
 
         Raises:
             ValidationError: verb, path or a value cannot be sent.
-            ApiError: Marketo refused the call; records that it did not take are items of the page.
+            ApiError: Marketo refused the call; records that it refused are items of the page.
         """
         operation = anything.operation_for(verb, path, repeatable=repeatable)
         if json is not None and form is not None:

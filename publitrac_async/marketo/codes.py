@@ -1,8 +1,8 @@
-"""Marketo's error codes as a table ("Error Codes"): what a code means, and whether to repeat the call.
+"""Table of Marketo's error codes ("Error Codes"): meaning, and effect on retries.
 
-Errors have three levels: HTTP (413, 414, and whatever a gateway says), the response as a whole, and the
-single record. A code of the response says that the call failed; 6xx also that it was not executed, so it may
-be repeated whatever it does. Codes of the 1000s are documented for records and occur for responses as well.
+Errors have three levels: HTTP (413, 414, and errors of gateways), the response as a whole, and the single
+record. A code of the response means that the call failed; 6xx also that it was not executed, so any call may
+be repeated. Codes of the 1000s are documented for records and occur for responses as well.
 
 See https://experienceleague.adobe.com/en/docs/marketo-developer/marketo/rest/error-codes.
 """
@@ -34,14 +34,14 @@ from publitrac_async.errors import (
 
 @frozen
 class Meaning:
-    """One row of the table.
+    """Row of the table.
 
     Attributes:
         kind: class of the error.
-        reason: its message, in words that hold no value.
+        reason: its message, without values.
         retryable: the same call may succeed later.
         maybe_applied: the call may have been executed.
-        pause: seconds for which no call of the client should leave.
+        pause: seconds for which the client should send no call.
     """
 
     kind: type[ApiError]
@@ -58,8 +58,7 @@ QUOTA: Final = Meaning(
 
 _NO_RESOURCE: Final = "the address matches no resource of Marketo; check base_url"
 
-#: HTTP statuses beside those that mean the same everywhere. That a lead or a list does not exist is said by a
-#: code, never by a status.
+#: HTTP statuses besides the usual ones. Marketo reports a missing lead or list by code, never by status.
 STATUSES: Final = {
     404: Meaning(ApiError, _NO_RESOURCE),
     413: Meaning(ValidationError, "the body is larger than Marketo accepts"),
@@ -140,19 +139,19 @@ CODES: Final = {
     "1080": Meaning(ValidationError, "more than 25 leads are to be merged"),
 }
 
-#: Codes that say that a lead does not exist: "Lead not found", and "No data found" where one was asked for.
+#: Codes of a missing lead: "Lead not found", and "No data found" if one was requested.
 NO_LEAD: Final = frozenset({"1004", "702"})
 NO_FIELD: Final = frozenset({"1006", "702"})
 
 #: "Export daily quota exceeded" has the code of a full queue.
 _DAILY: Final = "daily quota"
-#: "12:00 AM CST". Where the vendor means the local time of summer, this is an hour late, never early.
+#: "12:00 AM CST". If the vendor means daylight saving time, this is an hour late, never early.
 _CENTRAL: Final = timezone(timedelta(hours=-6))
 
 _NAME: Final = r"([A-Za-z_]\w{0,99})"
 _QUOTE: Final = r"[\u2018\u2019'\"`]"
-#: How messages name fields: "Field 'x' not found", "Invalid fields [x, y]", "Missing value for the required
-#: parameter 'x'", "x cannot be blank", "failed due to `x` length".
+#: Patterns of field names in messages: "Field 'x' not found", "Invalid fields [x, y]", "Missing value for the
+#: required parameter 'x'", "x cannot be blank", "failed due to `x` length".
 _NAMED: Final = (
     re.compile(rf"\b(?:field|parameter) {_QUOTE}{_NAME}{_QUOTE}", re.IGNORECASE),
     re.compile(rf"^{_QUOTE}?{_NAME}{_QUOTE}? cannot be blank", re.IGNORECASE),
@@ -163,20 +162,20 @@ _MARKED: Final = re.compile(rf"(?<=['\"`\u2018\[, ]){_NAME}(?=['\"`\u2019\],])")
 
 
 def meaning_of(code: str, message: str = "") -> Meaning:
-    """Return the row of a code; its message matters only where the vendor has one code for two things."""
+    """Return the row of a code; the message matters only for codes with two meanings."""
     if _DAILY in message.lower():
         return QUOTA
     return CODES.get(code, UNKNOWN)
 
 
 def fields_named(message: str, record: Collection[str] = ()) -> tuple[str, ...]:
-    """Return the names of the fields that a message of Marketo complains about.
+    """Return the names of the fields in an error message of Marketo.
 
-    Names of fields are no personal data, while the rest of a message may be.
+    Field names are not personal data, while the rest of a message may be.
 
     Args:
         message: Marketo's words.
-        record: names of the fields of the record it is about; those in quotes or brackets count too.
+        record: names of the fields of the record; those in quotes or brackets count, too.
     """
     found = [match[1] for pattern in _NAMED for match in pattern.finditer(message)]
     for match in _LISTED.finditer(message):
@@ -195,7 +194,7 @@ def problems_of(code: str, message: str, record: Collection[str] = ()) -> list[P
 
 
 def text_of(problems: Iterable[Problem]) -> str:
-    """Return problems as the message of an error, which has their code beside it."""
+    """Return problems as the message of an error, which adds their code."""
     return "; ".join(
         dict.fromkeys(f"{each.field}: {each.reason}" if each.field else each.reason for each in problems)
     )

@@ -1,4 +1,4 @@
-"""Fields: what leads have, and how that is changed."""
+"""Operations about the fields of leads."""
 
 from __future__ import annotations
 
@@ -33,30 +33,30 @@ from publitrac_async.marketo.structuring import structure, structure_field_resul
 
 
 class FieldOperations(MarketoBase):
-    """The operations about fields."""
+    """Operations about fields."""
 
     async def describe(self) -> tuple[LeadAttribute, ...]:
-        """All fields of leads ("Describe Lead"). Marketo recommends `describe2` in its place.
+        """Get all fields of leads ("Describe Lead").
 
-        The answer changes seldom: keep it for a day.
+        Marketo recommends `describe2` instead. The response rarely changes: keep it for a day.
         """
         return await self._send(DESCRIBE, partial(responses.items, kind=LeadAttribute))
 
     async def describe2(self) -> LeadSchema:
-        """All fields of leads, and which of them leads can be searched by ("Describe Lead2").
+        """Get all fields of leads, and the searchable ones ("Describe Lead2").
 
-        The answer changes seldom: keep it for a day.
+        The response rarely changes: keep it for a day.
         """
         return await self._send(DESCRIBE2, responses.schema)
 
     async def get_lead_field_by_name(self, name: str) -> LeadField:
-        """One field ("Get Lead Field by Name").
+        """Get one field ("Get Lead Field by Name").
 
         Args:
-            name: its REST name.
+            name: REST name.
 
         Raises:
-            NotFound: there is none.
+            NotFound: the field does not exist.
             PermissionDenied: the role has neither Schema Standard Field nor Schema Custom Field.
         """
         building.name_of_field(name, GET_LEAD_FIELD_BY_NAME.name)
@@ -65,11 +65,11 @@ class FieldOperations(MarketoBase):
     def get_lead_fields(
         self, *, batch_size: int | None = None, next_page_token: str | None = None
     ) -> MarketoPager[LeadField]:
-        """All fields with all their metadata, hidden ones included ("Get Lead Fields").
+        """Get all fields with all their metadata, hidden ones included ("Get Lead Fields").
 
         Args:
             batch_size: fields on a page, at most (and by default) 300.
-            next_page_token: go on from here.
+            next_page_token: continue from this page.
 
         Raises:
             PermissionDenied: the role has neither Schema Standard Field nor Schema Custom Field.
@@ -80,22 +80,22 @@ class FieldOperations(MarketoBase):
         )
 
     async def create_lead_fields(self, fields: Iterable[NewLeadField]) -> list[FieldResult]:
-        """Create custom fields ("Create Lead Fields"). They can never be deleted again.
+        """Create custom fields ("Create Lead Fields"). They can never be deleted.
 
         Args:
-            fields: at most 100; an instance takes no more through the API.
+            fields: at most 100, the limit of an instance through the API.
 
         Returns:
-            What became of each, in input order.
+            The outcome of each, in input order.
 
         Raises:
-            ValidationError: a name does not fit, or there are too many.
-            OutcomeUnknown: the answer is lost; the fields may exist.
+            ValidationError: a name is invalid, or there are too many.
+            OutcomeUnknown: the response is lost; the fields may exist.
         """
         name = CREATE_LEAD_FIELDS.name
         given = list(fields)
         if len(given) > MARKETO_NEW_FIELDS:
-            refuse([Problem(f"must be {MARKETO_NEW_FIELDS} fields at most", field="input")], name)
+            refuse([Problem(f"must be at most {MARKETO_NEW_FIELDS} fields", field="input")], name)
         inputs = [building.new_field(field) for field in given]
         batches = records.batches(inputs, name, check=building.new_field_problems, given=given)
         return await self._send_batches(CREATE_LEAD_FIELDS, structure_field_result, batches)
@@ -104,12 +104,12 @@ class FieldOperations(MarketoBase):
         """Change a field ("Update Lead Field").
 
         Args:
-            name: its REST name.
-            field: what is to change.
+            name: REST name.
+            field: the changes.
 
         Raises:
-            ValidationError: nothing is to change, or the field does not allow it.
-            NotFound: there is no such field.
+            ValidationError: there is no change, or the field does not allow it.
+            NotFound: the field does not exist.
         """
         operation = UPDATE_LEAD_FIELD.name
         building.name_of_field(name, operation)

@@ -35,22 +35,22 @@ _SYNC: Final = {
 
 
 class LeadOperations(MarketoBase):
-    """The operations about leads.
+    """Operations about leads.
 
-    Calls with many records are split by 300 records and 1 MB and sent one after the other. If one of them
-    fails, the error's ``done`` has the results of the records before it.
+    Calls with many records are split by 300 records and 1 MB and sent one after the other. If one fails,
+    ``done`` of its error has the results of the records before it.
     """
 
     async def get_lead_by_id(self, lead_id: int, *, fields: Iterable[str] = ()) -> MarketoLead:
-        """One lead ("Get Lead by Id").
+        """Get one lead ("Get Lead by Id").
 
         Args:
-            lead_id: Marketo's number of the lead.
-            fields: REST names of what to return; id, e-mail, names and dates by default. ``"ecids"`` are
-                the Experience Cloud IDs.
+            lead_id: id of the lead in Marketo.
+            fields: REST names of the fields to return; id, e-mail, names and dates by default. ``"ecids"``
+                are the Experience Cloud IDs.
 
         Raises:
-            LeadNotFound: there is none.
+            LeadNotFound: the lead does not exist.
         """
         name = GET_LEAD_BY_ID.name
         return await self._send(
@@ -69,22 +69,21 @@ class LeadOperations(MarketoBase):
         batch_size: int | None = None,
         next_page_token: str | None = None,
     ) -> MarketoPager[MarketoLead]:
-        """The leads whose field has one of these values ("Get Leads by Filter Type").
+        """Get the leads whose field has one of these values ("Get Leads by Filter Type").
 
-        More than 300 values are asked for in several calls, in their order.
+        More than 300 values take several calls, in order.
 
         Args:
             filter_type: REST name of the field: ``"email"``, ``"id"``, ``"cookies"``, or another one that
                 `describe2` lists as searchable.
-            filter_values: values; one that is repeated counts once.
-            fields: REST names of what to return; id, e-mail, names and dates by default.
+            filter_values: values; repeated ones count once.
+            fields: REST names of the fields to return; id, e-mail, names and dates by default.
             batch_size: leads on a page, at most (and by default) 300.
-            next_page_token: go on from here, with the same values.
+            next_page_token: continue from this page, with the same values.
 
         Raises:
-            ValidationError: there is no value, or one holds a comma, which Marketo cannot tell from the
-                comma between values. Also if more than 1,000 leads match (code 1003) or the field is not
-                searchable (1011).
+            ValidationError: there is no value, or one has a comma, at which Marketo splits values. Also if
+                more than 1,000 leads match (code 1003) or the field is not searchable (1011).
         """
         name = GET_LEADS_BY_FILTER_TYPE.name
         building.name_of_field(filter_type, name)
@@ -110,26 +109,26 @@ class LeadOperations(MarketoBase):
     ) -> list[RecordResult]:
         """Create or update leads ("Sync Leads").
 
-        While a call with a key is under way, no other may write the same key: Marketo can create
-        duplicates then. The calls that this method makes follow each other.
+        Two calls that write the same key must not be in flight at once: Marketo may create duplicates. The
+        calls of this method follow each other.
 
         Args:
             leads: values by REST names. Company fields cannot be updated here (code 1021).
             action: ``"createOrUpdate"`` (the default), ``"createOnly"``, ``"updateOnly"``,
                 ``"createDuplicate"``.
-            lookup_field: what tells which lead is meant, ``email`` by default.
+            lookup_field: field that identifies the lead, ``email`` by default.
             partition_name: with ``createOrUpdate`` and ``createOnly``.
-            async_processing: let Marketo respond before it has processed the leads.
-            repeat_timeouts: repeat a call that took Marketo too long (code 604). Where you halve such a call,
-                repeating it first only takes time.
+            async_processing: let Marketo respond before it processes the leads.
+            repeat_timeouts: repeat a call that took Marketo too long (code 604). If you halve such a call
+                instead, a retry before only takes time.
 
         Returns:
-            What became of each lead, in input order.
+            The outcome of each lead, in input order.
 
         Raises:
-            ValidationError: a value cannot be sent, or the options do not go together.
-            OutcomeUnknown: the answer is lost. With ``createOnly`` and ``createDuplicate`` nothing is sent
-                again then.
+            ValidationError: a value cannot be sent, or the options contradict each other.
+            OutcomeUnknown: the response is lost. With ``createOnly`` and ``createDuplicate`` the call is not
+                repeated.
         """
         name = SYNC_LEADS.name
         chosen = action or "createOrUpdate"
@@ -164,19 +163,19 @@ class LeadOperations(MarketoBase):
         Args:
             leads: values by REST names; also ``mktToken`` (with ``lookup_field="mktToken"``), the value of
                 ``mkt_tok`` in a link that was clicked, and ``cookies``.
-            program_name: the program that the activities belong to.
-            lookup_field: what tells which lead is meant, ``email`` by default.
-            source: stands in the activity, for triggers and filters.
-            reason: stands in the activity, for triggers and filters.
-            partition_name: named by Marketo's schema, not by its page.
-            program_status: named by Marketo's schema, not by its page.
+            program_name: program of the activities.
+            lookup_field: field that identifies the lead, ``email`` by default.
+            source: attribute of the activity, for triggers and filters.
+            reason: attribute of the activity, for triggers and filters.
+            partition_name: in Marketo's schema, but not on its page.
+            program_status: in Marketo's schema, but not on its page.
 
         Returns:
-            What became of each lead, in input order.
+            The outcome of each lead, in input order.
 
         Raises:
             ValidationError: the program's name is missing, or a value cannot be sent.
-            OutcomeUnknown: the answer is lost; nothing is sent again, since that would add activities.
+            OutcomeUnknown: the response is lost; the call is not repeated, since that would add activities.
         """
         name = PUSH_LEAD.name
         if not program_name.strip():
@@ -201,20 +200,20 @@ class LeadOperations(MarketoBase):
         visitor_data: VisitorData | None = None,
         cookie: str | None = None,
     ) -> RecordResult:
-        """Fill in a form of Marketo's for a lead ("Submit Form").
+        """Submit a form of Marketo for a lead ("Submit Form").
 
-        Where several leads have the e-mail address, the one that was changed last is updated.
+        If several leads have the e-mail address, the last changed one is updated.
 
         Args:
-            form_id: number of the form.
+            form_id: id of the form.
             lead_form_fields: values by REST names. Every field must be on the form; ``email`` is required.
-            program_id: the lead is added to it; it must be in the form's workspace.
-            visitor_data: the visit.
+            program_id: program to add the lead to; it must be in the workspace of the form.
+            visitor_data: data of the visit.
             cookie: value of the visitor's ``_mkto_trk`` cookie; without it a new lead has no history.
 
         Raises:
             ValidationError: the e-mail address is missing, or a value does not fit the form.
-            OutcomeUnknown: the answer is lost; nothing is sent again, since that would add an activity.
+            OutcomeUnknown: the response is lost; the call is not repeated, since that would add an activity.
         """
         name = SUBMIT_FORM.name
         record = building.form_record(lead_form_fields, visitor_data, cookie, name)
@@ -231,14 +230,14 @@ class LeadOperations(MarketoBase):
         """Merge leads into one ("Merge Leads"). This cannot be undone.
 
         Args:
-            winner_id: the lead that stays. Its values win, unless they are empty.
-            loser_ids: the leads that are merged into it, at most 25.
-            merge_in_crm: merge in the CRM as well; only with Salesforce.
+            winner_id: the remaining lead. Its values win, unless they are empty.
+            loser_ids: leads to merge into it, at most 25.
+            merge_in_crm: merge in the CRM, too; only with Salesforce.
 
         Raises:
-            ValidationError: there are no or too many leads to merge, or the winner is among them.
+            ValidationError: no leads or too many to merge, or the winner is among them.
             LeadNotFound: one does not exist.
-            OutcomeUnknown: the answer is lost; the leads may be merged.
+            OutcomeUnknown: the response is lost; the leads may be merged.
         """
         name = MERGE_LEADS.name
         winner = building.lead_id(winner_id, name, "leadId")
@@ -248,14 +247,14 @@ class LeadOperations(MarketoBase):
         await self._send(MERGE_LEADS, responses.done, query=query, path={"leadId": winner})
 
     async def associate_lead(self, lead_id: int, cookie: str) -> None:
-        """Connect what a visitor did with a lead ("Associate Lead").
+        """Connect the history of a visitor with a lead ("Associate Lead").
 
         Args:
-            lead_id: Marketo's number of the lead.
+            lead_id: id of the lead in Marketo.
             cookie: value of the visitor's ``_mkto_trk`` cookie, as the browser sent it.
 
         Raises:
-            LeadNotFound: there is no such lead.
+            LeadNotFound: the lead does not exist.
             ValidationError: not the value of such a cookie (code 1012).
         """
         name = ASSOCIATE_LEAD.name
@@ -270,11 +269,11 @@ class LeadOperations(MarketoBase):
         """Delete leads ("Delete Leads").
 
         Args:
-            ids: Marketo's numbers of the leads.
+            ids: ids of the leads in Marketo.
 
         Returns:
-            What became of each, in input order. One that is gone already is skipped with code 1004; after
-            a lost answer the call is repeated, so it may have been this call that deleted it.
+            The outcome of each, in input order. A missing lead is skipped with code 1004; after a lost
+            response the call is repeated, so this call may have deleted it.
         """
         name = DELETE_LEADS.name
         batches = records.batches(building.lead_ids(ids, name), name)
@@ -284,10 +283,10 @@ class LeadOperations(MarketoBase):
         """Move leads to partitions ("Update Lead Partition").
 
         Args:
-            assignments: name of the partition by number of the lead.
+            assignments: name of the partition by id of the lead.
 
         Returns:
-            What became of each, in the order of `assignments`.
+            The outcome of each, in the order of `assignments`.
         """
         name = UPDATE_LEAD_PARTITION.name
         inputs: list[dict[str, Any]] = [

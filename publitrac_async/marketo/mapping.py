@@ -1,4 +1,4 @@
-"""From a lead of PUBLITRAC to a record of Marketo, and consent."""
+"""Convert leads of PUBLITRAC to records of Marketo, with respect to consent."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any, Final
 from publitrac_async.errors import Problem, ValidationError
 from publitrac_async.models import Lead
 
-#: Marketo's REST name by the name of a lead's field here, where both systems mean the same. Company and web
-#: site are not among them: Marketo does not update company fields through leads.
+#: Marketo's REST name by attribute of a lead, for fields with the same meaning in both systems. Company and
+#: web site are not among them: Marketo does not update company fields through leads.
 STANDARD_FIELDS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "email": "email",
@@ -37,8 +37,8 @@ STANDARD_FIELDS: Final[Mapping[str, str]] = MappingProxyType(
         "lead_source": "leadSource",
     }
 )
-#: Fields in which a person has opted out, or cannot be reached. By default only a yes is sent: a no would
-#: take back what the person has said to Marketo.
+#: Fields of opt-outs and unreachable persons. By default only a "yes" is sent: a "no" would revoke the
+#: person's decision at Marketo.
 CONSENT_FIELDS: Final = frozenset(
     {"unsubscribed", "doNotCall", "emailInvalid", "marketingSuspended", "emailSuspended", "blackListed"}
 )
@@ -57,15 +57,15 @@ def to_marketo(
     An opt-out of the lead is in the record, its absence is not: see `CONSENT_FIELDS`.
 
     Args:
-        lead: only its fields that are set are taken.
-        mapping: Marketo's REST name by the name of the lead's field; custom fields by their own name. Other
-            fields are left out.
-        empty: include ``None`` and ``""`` too, which empty the field in Marketo. A lead that was read from
-            PUBLITRAC has ``""`` in every field without a value.
-        opt_in: REST names of consent fields of which a no is sent as well.
+        lead: only its set fields count.
+        mapping: Marketo's REST name by attribute of the lead; custom fields by their name. Other fields are
+            omitted.
+        empty: include ``None`` and ``""``, too, which empty the field in Marketo. A lead read from PUBLITRAC
+            has ``""`` in every field without a value.
+        opt_in: REST names of consent fields of which a "no" is sent, too.
 
     Raises:
-        ValidationError: nothing is left to be sent.
+        ValidationError: no field is left to send.
     """
     values = lead.set_fields()
     values |= values.pop("custom_fields", {})
@@ -81,11 +81,11 @@ def to_marketo(
 
 
 def drop_missing_consent(record: dict[str, Any], opt_in: Collection[str] = ()) -> None:
-    """Remove consent fields that say no from a record.
+    """Remove consent fields that say "no" from a record.
 
     Args:
         record: values by REST names.
-        opt_in: names of fields that stay.
+        opt_in: names of fields to keep.
     """
     if CONSENT_FIELDS.isdisjoint(record):
         return

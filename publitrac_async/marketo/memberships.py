@@ -26,7 +26,7 @@ from publitrac_async.marketo.structuring import structure, structure_lead
 
 
 class MembershipOperations(MarketoBase):
-    """The operations about memberships."""
+    """Operations about memberships."""
 
     def get_leads_by_list_id(
         self,
@@ -36,16 +36,16 @@ class MembershipOperations(MarketoBase):
         batch_size: int | None = None,
         next_page_token: str | None = None,
     ) -> MarketoPager[MarketoLead]:
-        """The leads of a static list ("Get Leads by List Id").
+        """Get the leads of a static list ("Get Leads by List Id").
 
         Args:
-            list_id: number of the list; the address of its page in Marketo ends in ``ST1001A1`` for 1001.
-            fields: REST names of what to return; id, e-mail, names and dates by default.
+            list_id: id of the list; the address of its page in Marketo ends in ``ST1001A1`` for 1001.
+            fields: REST names of the fields to return; id, e-mail, names and dates by default.
             batch_size: leads on a page, at most (and by default) 300.
-            next_page_token: go on from here.
+            next_page_token: continue from this page.
 
         Raises:
-            NotFound: there is no such list.
+            NotFound: the list does not exist.
         """
         name = GET_LEADS_BY_LIST_ID.name
         return self._pager(
@@ -59,15 +59,15 @@ class MembershipOperations(MarketoBase):
     def get_lists_by_lead_id(
         self, lead_id: int, *, batch_size: int | None = None, next_page_token: str | None = None
     ) -> MarketoPager[ListMembership]:
-        """The static lists that a lead is in ("Get Lists by Lead Id").
+        """Get the static lists of a lead ("Get Lists by Lead Id").
 
         Args:
-            lead_id: Marketo's number of the lead.
+            lead_id: id of the lead in Marketo.
             batch_size: lists on a page, at most (and by default) 300.
-            next_page_token: go on from here.
+            next_page_token: continue from this page.
 
         Raises:
-            LeadNotFound: there is no such lead.
+            LeadNotFound: the lead does not exist.
         """
         name = GET_LISTS_BY_LEAD_ID.name
         return self._pager(
@@ -86,16 +86,16 @@ class MembershipOperations(MarketoBase):
         batch_size: int | None = None,
         next_page_token: str | None = None,
     ) -> MarketoPager[MarketoLead]:
-        """The leads of a program, each with its ``membership`` ("Get Leads by Program Id").
+        """Get the leads of a program, each with its ``membership`` ("Get Leads by Program Id").
 
         Args:
-            program_id: number of the program.
-            fields: REST names of what to return; id, e-mail, names and dates by default.
+            program_id: id of the program.
+            fields: REST names of the fields to return; id, e-mail, names and dates by default.
             batch_size: leads on a page, at most (and by default) 300.
-            next_page_token: go on from here.
+            next_page_token: continue from this page.
 
         Raises:
-            NotFound: there is no such program.
+            NotFound: the program does not exist.
         """
         name = GET_LEADS_BY_PROGRAM_ID.name
         return self._pager(
@@ -116,18 +116,18 @@ class MembershipOperations(MarketoBase):
         batch_size: int | None = None,
         next_page_token: str | None = None,
     ) -> MarketoPager[ProgramMembership]:
-        """The programs that a lead is in ("Get Programs by Lead Id").
+        """Get the programs of a lead ("Get Programs by Lead Id").
 
         Args:
-            lead_id: Marketo's number of the lead.
+            lead_id: id of the lead in Marketo.
             program_ids: only these programs, at most 300 (``filterType=programId``).
-            earliest_updated_at: only memberships changed then or later; UTC unless it has a zone.
-            latest_updated_at: only memberships changed then or before; UTC unless it has a zone.
+            earliest_updated_at: only memberships changed at this time or later; UTC unless it has a zone.
+            latest_updated_at: only memberships changed at this time or before; UTC unless it has a zone.
             batch_size: programs on a page, at most (and by default) 300.
-            next_page_token: go on from here.
+            next_page_token: continue from this page.
 
         Raises:
-            LeadNotFound: there is no such lead.
+            LeadNotFound: the lead does not exist.
         """
         name = GET_PROGRAMS_BY_LEAD_ID.name
         return self._pager(
@@ -149,17 +149,17 @@ class MembershipOperations(MarketoBase):
         batch_size: int | None = None,
         next_page_token: str | None = None,
     ) -> MarketoPager[SmartCampaignMembership]:
-        """The smart campaigns that a lead is in ("Get Smart Campaigns by Lead Id").
+        """Get the smart campaigns of a lead ("Get Smart Campaigns by Lead Id").
 
         Args:
-            lead_id: Marketo's number of the lead.
-            earliest_updated_at: only memberships changed then or later; UTC unless it has a zone.
-            latest_updated_at: only memberships changed then or before; UTC unless it has a zone.
+            lead_id: id of the lead in Marketo.
+            earliest_updated_at: only memberships changed at this time or later; UTC unless it has a zone.
+            latest_updated_at: only memberships changed at this time or before; UTC unless it has a zone.
             batch_size: campaigns on a page, at most (and by default) 300.
-            next_page_token: go on from here.
+            next_page_token: continue from this page.
 
         Raises:
-            LeadNotFound: there is no such lead.
+            LeadNotFound: the lead does not exist.
         """
         name = GET_SMART_CAMPAIGNS_BY_LEAD_ID.name
         return self._pager(

@@ -25,10 +25,10 @@ from publitrac_async.marketo.records import PreparedLead
 from publitrac_async.models import UNSET, Flag, Text
 from publitrac_async.transport.vendor_words import shortened
 
-#: The value of a field of a lead. ``None`` and ``""`` both empty the field. Datetimes are sent by the second
-#: with their zone; one without a zone is UTC. Of an enum member the value is sent.
+#: Value of a field of a lead. ``None`` and ``""`` both empty the field. Datetimes are sent to the second with
+#: their zone; without a zone they are UTC. Enum members are sent as their value.
 Value: TypeAlias = str | int | float | bool | Decimal | date | UUID | Enum | None
-#: A lead to be written: values by the REST names of its fields (`MarketoClient.describe2` lists them).
+#: Lead to write: values by the REST names of its fields (`MarketoClient.describe2` lists them).
 LeadInput: TypeAlias = Mapping[str, Value]
 
 Action: TypeAlias = Literal["createOrUpdate", "createOnly", "updateOnly", "createDuplicate"]
@@ -40,19 +40,19 @@ DataType: TypeAlias = Literal[
 
 @frozen(kw_only=True)
 class ProgramMembership:
-    """A lead's place in a program.
+    """Membership of a lead in a program.
 
     Attributes:
-        id: the program's.
+        id: id of the program.
         progression_status: name of the status.
         progression_status_type: type of the status.
-        is_exhausted: all content was cast; engagement programs only.
+        is_exhausted: all content was sent; engagement programs only.
         acquired_by: the program acquired the lead.
         reached_success: the lead reached a success status.
-        membership_date: time at which the lead became a member.
+        membership_date: start of the membership.
         updated_at: last change.
-        stream: of an engagement program.
-        nurture_cadence: of an engagement program.
+        stream: stream of an engagement program.
+        nurture_cadence: cadence of an engagement program.
     """
 
     id: int | None = None
@@ -69,13 +69,13 @@ class ProgramMembership:
 
 @frozen(kw_only=True)
 class MarketoLead:
-    """A lead as Marketo returns it.
+    """Lead returned by Marketo.
 
     Attributes:
-        id: Marketo's number.
-        fields: every field of the response by its REST name, as JSON has it: dates are text. Fields that were
-            asked for and not returned are empty.
-        membership: its place in the program, where leads of a program were asked for.
+        id: id in Marketo.
+        fields: every field of the response by its REST name, as JSON has it: dates are text. Requested fields
+            that are not returned are empty.
+        membership: membership in the program, if leads of a program were requested.
     """
 
     id: int
@@ -84,37 +84,37 @@ class MarketoLead:
 
     @property
     def email(self) -> str | None:
-        """The e-mail address."""
+        """E-mail address."""
         return self.fields.get("email")
 
     @property
     def first_name(self) -> str | None:
-        """The first name."""
+        """First name."""
         return self.fields.get("firstName")
 
     @property
     def last_name(self) -> str | None:
-        """The last name."""
+        """Last name."""
         return self.fields.get("lastName")
 
     @property
     def created_at(self) -> datetime | None:
-        """The time of creation."""
+        """Time of creation."""
         return read_time(self.fields.get("createdAt"))
 
     @property
     def updated_at(self) -> datetime | None:
-        """The time of the last change."""
+        """Time of the last change."""
         return read_time(self.fields.get("updatedAt"))
 
 
 @frozen
 class Reason:
-    """A reason for which a record was not taken, or a warning.
+    """Reason of a refused record, or a warning.
 
     Attributes:
-        code: Marketo's, ``"1005"``; empty if Marketo gave none.
-        message: Marketo's words. They may quote personal data, so they are in no ``repr``.
+        code: Marketo's code, ``"1005"``; empty without one.
+        message: Marketo's message. It may quote personal data, so it is in no ``repr``.
     """
 
     code: str
@@ -122,26 +122,25 @@ class Reason:
 
     @property
     def text(self) -> str:
-        """The meaning of the code, in words that hold no value."""
+        """Meaning of the code, without values."""
         return meaning_of(self.code, self.message).reason
 
 
-#: Statuses of a record that was taken: those that Marketo documents, and a "warning" that another client has
-#: met at Submit Form.
+#: Statuses of accepted records: the documented ones, and a "warning" of Submit Form seen by another client.
 _TAKEN: Final = frozenset({"created", "updated", "deleted", "warning"})
 _SKIPPED: Final = "skipped"
 
 
 @frozen(kw_only=True)
 class Result:
-    """The fate of one record of a call.
+    """Outcome of one record of a call.
 
     Attributes:
-        status: ``"created"``, ``"updated"``, ``"deleted"``, ``"skipped"``; ``None`` where Marketo gives none.
-        reasons: why the record was not taken.
-        input: the record as you gave it. It may be personal data, so it is in no ``repr``.
-        warnings: what Marketo said of the call besides; the same for all records of the call.
-        readable: False if the result is not what Marketo documents, so that the outcome of the record is
+        status: ``"created"``, ``"updated"``, ``"deleted"``, ``"skipped"``; ``None`` without one.
+        reasons: reasons of a refusal.
+        input: the given record. It may be personal data, so it is in no ``repr``.
+        warnings: Marketo's warnings about the call; the same for all records of the call.
+        readable: False if the result is not in the documented form, so that the outcome of the record is
             unknown.
     """
 
@@ -153,14 +152,14 @@ class Result:
 
     @property
     def ok(self) -> bool:
-        """True if the record was taken, by a status that Marketo documents."""
+        """True if the record was accepted, by its documented status."""
         return self.readable and not self.reasons and self.status in _TAKEN
 
     @property
     def error(self) -> PublitracError | None:
-        """The error for a record that was not taken, by its first code; ``None`` if the record was taken.
+        """Error of a refused record, by its first code; ``None`` if it was accepted.
 
-        An `UnexpectedContent` with ``maybe_applied`` says that the outcome is unknown.
+        `UnexpectedContent` with ``maybe_applied`` means that the outcome is unknown.
         """
         if self.ok:
             return None
@@ -177,7 +176,7 @@ class Result:
             )
         ]
         kind = meaning_of(self.reasons[0].code).kind
-        # What else a code means for a whole call (no permission, later) is about this one record here.
+        # Codes of whole calls (no permission, later) concern only this record here.
         if not issubclass(kind, ValidationError | Conflict | NotFound):
             kind = ApiError
         return kind(
@@ -190,10 +189,10 @@ class Result:
 
 @frozen(kw_only=True)
 class RecordResult(Result):
-    """The fate of one lead of a call.
+    """Outcome of one lead of a call.
 
     Attributes:
-        id: Marketo's number of the lead, ``None`` where there is none.
+        id: id of the lead in Marketo, ``None`` without one.
     """
 
     id: int | None = None
@@ -201,7 +200,7 @@ class RecordResult(Result):
 
 @frozen(kw_only=True)
 class AttributeAccess:
-    """The name of a field in one of Marketo's APIs."""
+    """Name of a field in one of Marketo's APIs."""
 
     name: str
     read_only: bool | None = None
@@ -209,15 +208,15 @@ class AttributeAccess:
 
 @frozen(kw_only=True)
 class LeadAttribute:
-    """A field of leads as Describe Lead shows it.
+    """Field of leads in Describe Lead.
 
     Attributes:
-        id: Marketo's number.
-        display_name: its name for people.
+        id: id in Marketo.
+        display_name: name in the user interface.
         data_type: ``"string"``, ``"integer"``, ``"date"``, ...
-        length: characters at most, ``None`` where that does not apply.
-        rest: its name in the REST API, ``None`` if it cannot be reached there.
-        soap: its name in the former SOAP API.
+        length: maximum characters, ``None`` if not applicable.
+        rest: name in the REST API, ``None`` if it is not available there.
+        soap: name in the former SOAP API.
     """
 
     id: int
@@ -230,15 +229,15 @@ class LeadAttribute:
 
 @frozen(kw_only=True)
 class SchemaField:
-    """A field of leads as Describe Lead2 shows it.
+    """Field of leads in Describe Lead2.
 
     Attributes:
-        name: its REST name.
-        display_name: its name for people.
+        name: REST name.
+        display_name: name in the user interface.
         data_type: ``"string"``, ``"integer"``, ``"date"``, ...
-        length: characters at most, ``None`` where that does not apply.
-        updateable: it can be written.
-        crm_managed: the connected CRM owns it.
+        length: maximum characters, ``None`` if not applicable.
+        updateable: the field can be written.
+        crm_managed: the connected CRM owns the field.
     """
 
     name: str
@@ -251,12 +250,12 @@ class SchemaField:
 
 @frozen(kw_only=True)
 class LeadSchema:
-    """The fields of leads, and the keys to search leads by ("Describe Lead2").
+    """Fields of leads, and keys to search by ("Describe Lead2").
 
     Attributes:
         name: ``"API Lead"``.
-        searchable_fields: the keys that `get_leads_by_filter_type` can filter by; each is one name, or
-            several that only count together.
+        searchable_fields: keys for `get_leads_by_filter_type`; each is one name, or several that only count
+            together.
         fields: all fields.
     """
 
@@ -267,19 +266,19 @@ class LeadSchema:
 
 @frozen(kw_only=True)
 class LeadField:
-    """A field of leads with all its metadata.
+    """Field of leads with all its metadata.
 
     Attributes:
-        name: its REST name.
-        display_name: its name for people.
+        name: REST name.
+        display_name: name in the user interface.
         data_type: ``"string"``, ``"integer"``, ``"date"``, ...
         description: free text.
-        length: characters at most, ``None`` where that does not apply.
-        is_hidden: it is not shown.
-        is_html_encoding_in_email: it is HTML-encoded in e-mails.
-        is_sensitive: it holds sensitive data.
-        is_custom: it is not one of Marketo's own.
-        is_api_created: it was created through the API.
+        length: maximum characters, ``None`` if not applicable.
+        is_hidden: the field is hidden.
+        is_html_encoding_in_email: the value is HTML-encoded in e-mails.
+        is_sensitive: the field holds sensitive data.
+        is_custom: the field is not a standard field of Marketo.
+        is_api_created: the field was created through the API.
     """
 
     name: str
@@ -296,16 +295,16 @@ class LeadField:
 
 @frozen(kw_only=True)
 class NewLeadField:
-    """A custom field to be created. It can never be deleted again, only hidden.
+    """Custom field to create. It can never be deleted, only hidden.
 
     Attributes:
         display_name: unique, without special characters.
-        name: its REST name: unique, a letter first, then letters, digits and underscores.
+        name: REST name: unique, a letter, then letters, digits and underscores.
         data_type: one of `DataType`.
         description: free text.
-        is_hidden: it is not shown.
-        is_html_encoding_in_email: it is HTML-encoded in e-mails.
-        is_sensitive: it holds sensitive data.
+        is_hidden: the field is hidden.
+        is_html_encoding_in_email: the value is HTML-encoded in e-mails.
+        is_sensitive: the field holds sensitive data.
     """
 
     display_name: str
@@ -319,10 +318,10 @@ class NewLeadField:
 
 @frozen(kw_only=True)
 class LeadFieldUpdate:
-    """The changes of a field; what is unset stays.
+    """Changes of a field; unset attributes remain unchanged.
 
-    Of a standard field only description, `is_html_encoding_in_email` and `is_sensitive` can change, and
-    `is_hidden` only of a field that was created through the API.
+    A standard field allows changes of description, `is_html_encoding_in_email` and `is_sensitive` only;
+    `is_hidden` can change only for a field created through the API.
     """
 
     display_name: Text = UNSET
@@ -334,7 +333,7 @@ class LeadFieldUpdate:
 
 @frozen(kw_only=True)
 class FieldResult(Result):
-    """The fate of one field of a call.
+    """Outcome of one field of a call.
 
     Attributes:
         name: REST name of the field.
@@ -345,7 +344,7 @@ class FieldResult(Result):
 
 @frozen(kw_only=True)
 class ListMembership:
-    """A lead's place in a static list."""
+    """Membership of a lead in a static list."""
 
     list_id: int
     created_at: datetime | None = None
@@ -354,7 +353,7 @@ class ListMembership:
 
 @frozen(kw_only=True)
 class SmartCampaignMembership:
-    """A lead's place in a smart campaign."""
+    """Membership of a lead in a smart campaign."""
 
     smart_campaign_id: int
     created_at: datetime | None = None
@@ -363,13 +362,13 @@ class SmartCampaignMembership:
 
 @frozen(kw_only=True)
 class VisitorData:
-    """The visit in which a form was filled in. Filters and triggers can use it.
+    """Visit of a form. Filters and triggers can use it.
 
     Attributes:
         page_url: address of the page.
-        query_string: of the page.
+        query_string: query string of the page.
         lead_client_ip_address: IPv4 address of the visitor.
-        user_agent_string: of the visitor's browser.
+        user_agent_string: user agent of the visitor's browser.
     """
 
     page_url: str | None = None
@@ -378,12 +377,12 @@ class VisitorData:
     user_agent_string: str | None = None
 
 
-#: Some of Marketo's APIs write the zone twice ("Field Types").
+#: Some APIs of Marketo write the zone twice ("Field Types").
 _ZONE_TWICE: Final = re.compile(r"Z\+0000$")
 
 
 def read_time(value: Any) -> datetime | None:
-    """Return a time of a response; ``None`` if it is none. A time without a zone is UTC."""
+    """Return a time of a response; ``None`` if it is invalid. A time without a zone is UTC."""
     if not isinstance(value, str):
         return None
     try:

@@ -1,4 +1,4 @@
-"""The operations of Marketo's lead database, to be held against the vendor's page ("Leads")."""
+"""Table of the operations of Marketo's lead database, for comparison with the vendor's page ("Leads")."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ def _operation(name: str, verb: str, path: str, operation_class: OperationClass)
     return Operation(name=name, verb=verb, path=path, operation_class=operation_class)
 
 
-#: Calls of Identity count towards no limit.
+#: Calls of Identity do not count towards a limit.
 GET_TOKEN: Final = evolve(_operation("Identity", "GET", "/identity/oauth/token", READ), max_body=SHORT_BODY)
 
 DESCRIBE: Final = _operation("Describe Lead", "GET", "/rest/v1/leads/describe.json", READ)
 DESCRIBE2: Final = _operation("Describe Lead2", "GET", "/rest/v1/leads/describe2.json", READ)
 GET_LEAD_BY_ID: Final = _operation("Get Lead by Id", "GET", "/rest/v1/lead/{leadId}.json", READ)
 GET_LEADS_BY_FILTER_TYPE: Final = _operation("Get Leads by Filter Type", "GET", "/rest/v1/leads.json", READ)
-#: createOrUpdate and updateOnly: a second time leaves the same state.
+#: createOrUpdate and updateOnly: idempotent.
 SYNC_LEADS: Final = _operation("Sync Leads", "POST", "/rest/v1/leads.json", UPSERT)
-#: createOnly and createDuplicate: a second time is refused, or creates again.
+#: createOnly and createDuplicate: a second call is refused, or creates again.
 SYNC_NEW_LEADS: Final = _operation("Sync Leads", "POST", "/rest/v1/leads.json", APPEND)
 GET_LEAD_FIELD_BY_NAME: Final = _operation(
     "Get Lead Field by Name", "GET", "/rest/v1/leads/schema/fields/{fieldApiName}.json", READ
 )
 GET_LEAD_FIELDS: Final = _operation("Get Lead Fields", "GET", "/rest/v1/leads/schema/fields.json", READ)
-#: A field can never be deleted, and a second time is refused.
+#: A field can never be deleted; a second call is refused.
 CREATE_LEAD_FIELDS: Final = _operation(
     "Create Lead Fields", "POST", "/rest/v1/leads/schema/fields.json", APPEND
 )
 UPDATE_LEAD_FIELD: Final = _operation(
     "Update Lead Field", "POST", "/rest/v1/leads/schema/fields/{fieldApiName}.json", UPSERT
 )
-#: Every time writes an activity for each record.
+#: Every call writes an activity for each record.
 PUSH_LEAD: Final = _operation("Push Lead", "POST", "/rest/v1/leads/push.json", APPEND)
 SUBMIT_FORM: Final = _operation("Submit Form", "POST", "/rest/v1/leads/submitForm.json", APPEND)
-#: The second time the leads to be merged are gone, which is refused.
+#: A second call is refused, since the merged leads are gone.
 MERGE_LEADS: Final = _operation("Merge Leads", "POST", "/rest/v1/leads/{leadId}/merge.json", APPEND)
 ASSOCIATE_LEAD: Final = _operation("Associate Lead", "POST", "/rest/v1/leads/{leadId}/associate.json", UPSERT)
 GET_LEADS_BY_LIST_ID: Final = _operation(
@@ -65,7 +65,7 @@ UPDATE_LEAD_PARTITION: Final = _operation(
     "Update Lead Partition", "POST", "/rest/v1/leads/partitions.json", UPSERT
 )
 
-#: Seconds after which Marketo gives up a call ("Timeouts"); 30 for all others.
+#: Marketo's timeouts of calls in seconds ("Timeouts"); 30 for all others.
 SERVER_SECONDS: Final[dict[str, float]] = {
     SYNC_LEADS.name: 90,
     PUSH_LEAD.name: 90,
@@ -79,11 +79,14 @@ _OTHERS: Final = 30.0
 
 
 def timeout_of(operation: Operation) -> Timeout:
-    """How long to listen: a little longer than Marketo works, with room for one repeat after a pause."""
+    """Return the timeout of an operation.
+
+    It is a little longer than Marketo's, with room for one retry after a pause.
+    """
     read = SERVER_SECONDS.get(operation.name, _OTHERS) + MARKETO_PATIENCE
     return Timeout(total=2 * read + 2 * MARKETO_PERIOD, read=read)
 
 
 def as_post(operation: Operation) -> Operation:
-    """A GET whose parameters are too long for a URL, as the POST that means the same."""
+    """Return a GET with parameters too long for a URL as the equivalent POST."""
     return evolve(operation, verb="POST", path=f"{operation.path}?_method=GET")

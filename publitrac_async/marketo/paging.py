@@ -1,4 +1,4 @@
-"""Reading of pages, each of which holds a token for the next."""
+"""Read lists in pages, each with a token for the next."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from publitrac_async.pagination import Items
 
 T = TypeVar("T")
 
-#: Marketo's own tokens hold capital letters, digits and padding only.
+#: Marketo's tokens consist of capital letters, digits and padding only.
 _PART: Final = re.compile(r"(\d+)\+(\d+):(.*)")
 
 
@@ -26,14 +26,14 @@ def _has_no_token(page: MarketoPage[Any]) -> bool:
 
 @frozen
 class MarketoPage(Generic[T]):
-    """One page.
+    """Page of a list.
 
     Attributes:
-        items: its content. It can be empty although more pages follow.
-        next_page_token: asks for the next page, ``None`` on the last one. Keep it to go on later. A page of
-            `MarketoClient.call` may have one although it is the last: it asks for what is added later.
-        warnings: what Marketo said besides.
-        unread: items that are not what Marketo documents, as JSON. They are in no ``repr``.
+        items: its items. A page may be empty although more pages follow.
+        next_page_token: token of the next page, ``None`` on the last one. Keep it to continue later. The last
+            page of `MarketoClient.call` may have one for items added later.
+        warnings: Marketo's warnings.
+        unread: items that are not in the documented form, as JSON. They are in no ``repr``.
         last: True if no further page follows.
     """
 
@@ -45,15 +45,15 @@ class MarketoPage(Generic[T]):
 
 
 class MarketoPager(Generic[T]):
-    """All items of a list that Marketo returns in pages.
+    """Iterator over a list that Marketo returns in pages.
 
     Nothing is sent until it is used: ``await pager`` gives the first `MarketoPage`, ``async for item in
-    pager`` every item, ``async for page in pager.pages()`` the pages. To go on after an interruption, note
-    ``page.next_page_token`` and give it back: ``get_leads_by_list_id(1001, next_page_token=token)``. The
-    error that ends an iteration has it in ``error.next_page_token``: all pages before it were delivered.
+    pager`` every item, ``async for page in pager.pages()`` the pages. To continue after an interruption,
+    store ``page.next_page_token`` and pass it again: ``get_leads_by_list_id(1001, next_page_token=token)``.
+    The error that ends an iteration has it in ``error.next_page_token``; all pages before it were delivered.
 
     Raises:
-        UnexpectedContent: the pages go in circles.
+        UnexpectedContent: the pages repeat.
     """
 
     def __init__(
@@ -75,13 +75,13 @@ class MarketoPager(Generic[T]):
 
 @forgets
 class _Pages(Generic[T]):
-    """The walk over the pages. It holds no open response between them, so it can be dropped anywhere."""
+    """Iterator over the pages. It holds no open response between them, so it can be dropped at any point."""
 
     def __init__(self, fetch: Callable[[str | None], Awaitable[MarketoPage[T]]], start: str | None) -> None:
         self._fetch = fetch
         self._next = start
         self._ended = False
-        #: Hashes of the tokens asked with: a token says a position, so none may be repeated.
+        #: Hashes of the tokens used: a token is a position, so a repeated one means a cycle.
         self._asked: set[int] = set()
 
     def __aiter__(self) -> _Pages[T]:
@@ -91,7 +91,7 @@ class _Pages(Generic[T]):
         if self._ended:
             raise StopAsyncIteration
         if hash(self._next) in self._asked:
-            raise UnexpectedContent("a token for the next page is repeated: the pages go in circles")
+            raise UnexpectedContent("a token for the next page is repeated: the pages repeat")
         try:
             page = await self._fetch(self._next)
         except PublitracError as error:
@@ -105,10 +105,10 @@ class _Pages(Generic[T]):
 
 @frozen
 class ValuePart:
-    """The part of a filter's values that one call asks for.
+    """Part of a filter's values, for one call.
 
     Attributes:
-        place: of the first value.
+        place: index of the first value.
         count: number of values.
         own: Marketo's token of a page, ``None`` for the first page.
     """
@@ -119,10 +119,10 @@ class ValuePart:
 
     @classmethod
     def read(cls, token: str | None, total: int) -> ValuePart:
-        """Return the part that a token means.
+        """Return the part of a token.
 
         Args:
-            token: of a page, or ``None`` for the beginning.
+            token: token of a page, or ``None`` for the first.
             total: number of all values.
         """
         match = _PART.fullmatch(token or "")
@@ -147,5 +147,5 @@ class ValuePart:
         place = self.place + self.count
         if place >= total:
             return None
-        # A part that was halved grows again, since other values may match fewer leads.
+        # A halved part grows again, since other values may match fewer leads.
         return f"{place}+{min(2 * self.count, MARKETO_RECORDS)}:"

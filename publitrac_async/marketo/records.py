@@ -1,4 +1,4 @@
-"""Records that are written: checked, as JSON, in bodies that Marketo accepts."""
+"""Write records: check them, encode them as JSON, split them into bodies that Marketo accepts."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from publitrac_async.errors import Problem
 from publitrac_async.marketo.values import value_problems, write_json
 
 Record: TypeAlias = Mapping[str, Any]
-#: Finds what is wrong with a record besides its values.
+#: Function that finds problems of a record besides those of its values.
 Check: TypeAlias = Callable[[Record], Iterator[Problem]]
 
 
 @frozen
 class PreparedLead:
-    """A lead that was checked and written once, ready for `MarketoClient.sync_leads`.
+    """Lead checked and encoded for `MarketoClient.sync_leads`.
 
     Attributes:
         body: the lead as JSON.
@@ -31,20 +31,20 @@ class PreparedLead:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """The values by the REST names of their fields, as JSON has them."""
+        """Return the values by the REST names of their fields, as in JSON."""
         fields: dict[str, Any] = orjson.loads(self.body)
         return fields
 
 
 def prepare_lead(lead: Record, *, action: str = "createOrUpdate") -> PreparedLead:
-    """Check a lead and write it, to send it later or several times.
+    """Check and encode a lead, to send it later or several times.
 
     Args:
         lead: values by REST names.
         action: see `MarketoClient.sync_leads`.
 
     Raises:
-        ValidationError: the lead cannot be sent; with every problem.
+        ValidationError: the lead cannot be sent; lists every problem.
     """
     body, problems = write_record(lead, sync_check(action))
     refuse(problems, None)
@@ -54,11 +54,11 @@ def prepare_lead(lead: Record, *, action: str = "createOrUpdate") -> PreparedLea
 
 @frozen
 class Batch:
-    """The body of one call, and the records in it.
+    """Body of one call, and its records.
 
     Attributes:
         content: the body.
-        records: the records as they were given.
+        records: the given records.
     """
 
     content: bytes
@@ -78,12 +78,12 @@ def batches(
     Args:
         records: values by the vendor's names.
         operation: for errors.
-        head: members beside ``input`` in each body; ``None`` is left out.
+        head: members besides ``input`` in each body; ``None`` is omitted.
         check: finds further problems of a record.
-        given: what the caller gave for each record, if that is not the record.
+        given: argument of the caller for each record, if that is not the record.
 
     Raises:
-        ValidationError: records that cannot be sent, every problem with the record's place.
+        ValidationError: records cannot be sent; every problem has the index of its record.
     """
     inputs = list(records)
     written = write_records(inputs, operation, check)
@@ -96,7 +96,7 @@ def write_records(
     """Return records as JSON.
 
     Raises:
-        ValidationError: records that cannot be sent, every problem with the record's place.
+        ValidationError: records cannot be sent; every problem has the index of its record.
     """
     problems: list[Problem] = []
     written: list[bytes] = []
@@ -132,8 +132,8 @@ def split(
 
     Args:
         written: the records as JSON.
-        given: the same records as the caller gave them.
-        head: members beside ``input`` in each body; ``None`` is left out.
+        given: the same records as given by the caller.
+        head: members besides ``input`` in each body; ``None`` is omitted.
         operation: for errors.
 
     Raises:
@@ -158,11 +158,13 @@ def split(
 
 
 def parts(sizes: Sequence[int], room: int = MARKETO_BODY - 1000) -> list[tuple[int, int]]:
-    """Return the bounds of each body: its first record, and the one behind its last. A body has 300 at most.
+    """Return the bounds of each body: index of its first record, and index after its last.
+
+    A body has 300 at most.
 
     Args:
         sizes: bytes of each record.
-        room: bytes of records in a body; the default leaves room for the members beside them.
+        room: bytes of records in a body; the default leaves room for other members.
     """
     found: list[tuple[int, int]] = []
     first, size = 0, -1  # The first record has no comma before it.
@@ -175,7 +177,7 @@ def parts(sizes: Sequence[int], room: int = MARKETO_BODY - 1000) -> list[tuple[i
 
 
 def sync_check(action: str) -> Check:
-    """Return the check for records of Sync Leads, as far as Marketo's page says."""
+    """Return the check for records of Sync Leads, by Marketo's page."""
 
     def check(record: Record) -> Iterator[Problem]:
         if "id" in record and action != "updateOnly":

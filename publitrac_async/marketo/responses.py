@@ -1,4 +1,4 @@
-"""Reads responses of Marketo: their content, or the error that they mean."""
+"""Read responses of Marketo: their content, or their error."""
 
 from __future__ import annotations
 
@@ -55,19 +55,19 @@ logger: Final = logging.getLogger("publitrac_async")
 _CODE: Final = re.compile(r"[A-Za-z0-9_.\-]{1,40}")
 _TOO_LONG: Final = "604"
 _TOO_MANY: Final = re.compile(r"too many", re.IGNORECASE)
-#: Told with an error, since it is the first thing that Marketo's support asks for.
+#: Part of errors, since Marketo's support asks for it first.
 _REQUEST_ID: Final = re.compile(r"[0-9A-Za-z#_\-]{1,64}")
 
 
 @frozen
 class Envelope:
-    """A successful response.
+    """Successful response.
 
     Attributes:
-        result: its items; empty where the operation returns nothing.
-        next_page_token: asks for the next page.
-        more_result: True if there is one; ``None`` where the response does not say.
-        warnings: what Marketo says besides.
+        result: its items; empty if the operation returns nothing.
+        next_page_token: token of the next page.
+        more_result: True if there is one; ``None`` if the response does not report it.
+        warnings: Marketo's warnings.
     """
 
     result: list[Any]
@@ -80,7 +80,7 @@ def read(response: Answer, *, now: Callable[[], float] = time.time) -> Envelope:
     """Return the content of a successful response.
 
     Raises:
-        PublitracError: the error that the response means.
+        PublitracError: the error in the response.
     """
     content = _parse(response.body)
     errors = _errors(content)
@@ -97,7 +97,7 @@ def read(response: Answer, *, now: Callable[[], float] = time.time) -> Envelope:
         raise ApiError(f"refused without a code{_request(content)}", status=response.status)
     result = content.get("result")
     if content.get("success") is not True or not isinstance(result, list | None):
-        raise UnexpectedContent("the response is not what Marketo documents: success, result", retryable=True)
+        raise UnexpectedContent("the response is not in the documented form: success, result", retryable=True)
     token, more = content.get("nextPageToken"), content.get("moreResult")
     return Envelope(
         result or [],
@@ -116,8 +116,8 @@ def one_lead(response: Answer) -> MarketoLead:
     """Return the lead of Get Lead by Id.
 
     Raises:
-        LeadNotFound: there is no such lead. Marketo's page does not tell the response for an unknown id: an
-            empty result means it, and the codes that speak of a lead or of data that were not found.
+        LeadNotFound: the lead does not exist. Marketo's page does not show the response for an unknown id: an
+            empty result means it, and the codes for a lead or data not found.
     """
     problem: int | str | None = None
     try:
@@ -127,38 +127,38 @@ def one_lead(response: Answer) -> MarketoLead:
             raise
         result, problem = [], error.code
     if not result:
-        raise LeadNotFound("there is no lead with this id", status=response.status, code=problem)
+        raise LeadNotFound("no lead has this id", status=response.status, code=problem)
     return structure_lead(result[0])
 
 
 def page(response: Answer, item: Callable[[Any], T], *, first: bool) -> MarketoPage[T]:
     """Return one page.
 
-    The page is the last one if `moreResult` is false or there is no token: some operations send the one, some
-    the other. A page may be empty and not be the last.
+    The page is the last one if `moreResult` is false or there is no token: operations send one or the other.
+    An empty page may not be the last.
 
     Args:
-        response: what Marketo sent.
+        response: the response.
         item: reads an item.
-        first: the page was asked for without a token.
+        first: the page was requested without a token.
 
     Raises:
-        UnexpectedContent: there is more, and no token to ask for it.
-        ApiError: the token is not valid any more.
+        UnexpectedContent: there are more pages, but no token.
+        ApiError: the token has expired.
     """
     try:
         envelope = read(response)
     except NotFound as error:
         if not first and error.code == "702":
             raise ApiError(
-                "nothing was found; the token of the page may be too old: start anew",
+                "nothing was found; the token of the page may be too old: start again",
                 status=error.status,
                 code=error.code,
                 problems=error.problems,
             ) from None
         raise
     if envelope.more_result and envelope.next_page_token is None:
-        raise UnexpectedContent("the response announces a further page, and has no token to ask for it")
+        raise UnexpectedContent("the response announces a further page, but has no token for it")
     token = None if envelope.more_result is False else envelope.next_page_token
     found, unread = structure_each(envelope.result, item)
     return MarketoPage(found, token, warnings=envelope.warnings, unread=unread)
@@ -167,11 +167,11 @@ def page(response: Answer, item: Callable[[Any], T], *, first: bool) -> MarketoP
 def raw_page(response: Answer) -> MarketoPage[Any]:
     """Return one page with its items as JSON.
 
-    Its token is kept also where `moreResult` is false: that of activities is for those of another day.
+    Its token is kept even if `moreResult` is false: that of activities is for later ones.
     """
     envelope = read(response)
     if envelope.more_result and envelope.next_page_token is None:
-        raise UnexpectedContent("the response announces a further page, and has no token to ask for it")
+        raise UnexpectedContent("the response announces a further page, but has no token for it")
     return MarketoPage(
         tuple(envelope.result),
         envelope.next_page_token,
@@ -181,21 +181,21 @@ def raw_page(response: Answer) -> MarketoPage[Any]:
 
 
 def matches_too_many(error: ValidationError) -> bool:
-    """Return True if more leads match a filter than Marketo returns (code 1003 has other meanings too)."""
+    """Return True if more leads match a filter than Marketo returns (code 1003 has other meanings, too)."""
     texts = (problem.text or "" for problem in error.problems)
     return error.code == "1003" and any(_TOO_MANY.search(text) for text in texts)
 
 
 def items(response: Answer, kind: type[T]) -> tuple[T, ...]:
-    """Return all items of a result that can be read."""
+    """Return all readable items of a result."""
     return structure_all(_read_and_log(response).result, kind)
 
 
 def schema(response: Answer) -> LeadSchema:
-    """Return the one item of Describe Lead2."""
+    """Return the item of Describe Lead2."""
     result = _read_and_log(response).result
     if len(result) != 1:
-        raise UnexpectedContent(f"{len(result)} items where one was expected")
+        raise UnexpectedContent(f"{len(result)} items in place of one")
     return structure(result[0], LeadSchema)
 
 
@@ -203,7 +203,7 @@ def one_field(response: Answer) -> LeadField:
     """Return the field of Get Lead Field by Name.
 
     Raises:
-        NotFound: there is no such field.
+        NotFound: the field does not exist.
     """
     problem: int | str | None = None
     try:
@@ -213,22 +213,22 @@ def one_field(response: Answer) -> LeadField:
             raise
         result, problem = [], error.code
     if not result:
-        raise NotFound("there is no field with this name", status=response.status, code=problem)
+        raise NotFound("no field has this name", status=response.status, code=problem)
     return structure(result[0], LeadField)
 
 
 def results(
     response: Answer, given: Sequence[Any], build: Callable[[Any, Any, tuple[Reason, ...]], T]
 ) -> tuple[T, ...]:
-    """Return the fate of each record, in input order.
+    """Return the outcome of each record, in input order.
 
     Args:
-        response: what Marketo sent.
-        given: the records, as the caller gave them.
+        response: the response.
+        given: the records, as given by the caller.
         build: makes a result of an item, a record and the warnings of the call.
 
     Raises:
-        UnexpectedContent: results and records do not match in number, so none can be told apart.
+        UnexpectedContent: the numbers of results and records differ, so they cannot be matched.
     """
     envelope = read(response)
     if len(envelope.result) != len(given):
@@ -243,7 +243,7 @@ def results(
 def results_or_timeout(
     response: Answer, given: Sequence[Any], build: Callable[[Any, Any, tuple[Reason, ...]], T]
 ) -> tuple[T, ...]:
-    """Return the fate of each record; a call that took Marketo too long is not repeated."""
+    """Return the outcome of each record; a call that took Marketo too long is not repeated."""
     try:
         return results(response, given, build)
     except PublitracError as error:
@@ -253,10 +253,10 @@ def results_or_timeout(
 
 
 def read_token(response: Answer) -> tuple[Secret, float]:
-    """Return the token of Identity, and the seconds it lives from now.
+    """Return the token of Identity, and its remaining lifetime in seconds.
 
     Raises:
-        PublitracError: the error that the response means.
+        PublitracError: the error in the response.
     """
     failure = error_for_status(response)
     content = _parse(response.body)
@@ -281,7 +281,7 @@ def read_token(response: Answer) -> tuple[Secret, float]:
 
 
 def _read_and_log(response: Answer) -> Envelope:
-    """Return the content of a response; the log has the codes of its warnings, the result has no place."""
+    """Return the content of a response; log the codes of its warnings, for which the result has no place."""
     envelope = read(response)
     if envelope.warnings:
         codes = ", ".join(warning.code or "none" for warning in envelope.warnings)
@@ -290,7 +290,7 @@ def _read_and_log(response: Answer) -> Envelope:
 
 
 def _seconds(value: Any) -> float:
-    """Return the seconds that a number or a text says; 0 if it is neither."""
+    """Return the seconds of a number or a text; 0 for anything else."""
     try:
         seconds = float(str(value))
     except ValueError:
@@ -310,7 +310,7 @@ def _parse(body: bytes) -> dict[str, Any] | None:
 
 
 def _errors(content: dict[str, Any] | None) -> list[tuple[str, str]]:
-    """Return code and text of each error. Codes are strings; a number is read as well."""
+    """Return code and text of each error. Codes are strings; a number is accepted, too."""
     listed = content.get("errors") if content is not None else None
     if not isinstance(listed, list):
         return []
@@ -325,7 +325,7 @@ def _errors(content: dict[str, Any] | None) -> list[tuple[str, str]]:
 def _refusal(
     errors: list[tuple[str, str]], content: dict[str, Any], response: Answer, now: float
 ) -> ApiError:
-    """Return the error for a list of errors: credentials and the quota of the day are more important."""
+    """Return the error for a list of errors: those of credentials and of the daily quota take precedence."""
     ordered = sorted(
         errors, key=lambda each: not issubclass(meaning_of(*each).kind, AuthenticationError | QuotaExhausted)
     )

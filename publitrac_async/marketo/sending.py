@@ -1,4 +1,4 @@
-"""The base of the operations of Marketo: the token, the limits, and how a call is sent."""
+"""Base of the operations of Marketo: token, limits, sending of calls."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ Path: TypeAlias = Mapping[str, int | str]
 _ACCEPT: Final = (("accept", "application/json"),)
 _JSON: Final = "application/json"
 _TOO_MANY_AT_ONCE: Final = "615"
-#: Every operation has the time that Marketo gives it.
+#: Every operation has Marketo's time limit.
 _BY_OPERATION: Final = Timeout()
 
 
 class MarketoBase(BaseClient):
-    """The part of `MarketoClient` that knows no operation; see there."""
+    """Part of `MarketoClient` without operations; see there."""
 
     _vendor = "marketo"
 
@@ -77,7 +77,7 @@ class MarketoBase(BaseClient):
         trace: TraceTarget | None = None,
     ) -> None:
         sealed = [seal(client_id, "client_id"), seal(client_secret, "client_secret")]
-        # From here on no local name holds a bare credential: tracebacks may be recorded with theirs.
+        # From here on no local name holds a bare credential: error trackers record the local names of frames.
         del client_id, client_secret
         for secret in sealed:
             if isinstance(secret, ConfigurationError):
@@ -115,7 +115,7 @@ class MarketoBase(BaseClient):
         )
 
     async def aclose(self) -> None:
-        """Close the client: new calls are refused, those in flight get half a second. Can be called again."""
+        """Close the client: refuse new calls, and give those in flight half a second. Can be called again."""
         await self._token.aclose()
         await super().aclose()
 
@@ -176,9 +176,9 @@ class MarketoBase(BaseClient):
         *,
         read: Callable[..., tuple[R, ...]] = responses.results,
     ) -> list[R]:
-        """Send bodies one after the other, so that no two upserts of a key are ever in flight together.
+        """Send bodies one after the other, so that two upserts of a key are never in flight together.
 
-        If one fails, the error is about its records alone; ``done`` has the results of those before.
+        If one fails, its error concerns its records only; ``done`` has the results of earlier ones.
         """
         done: list[R] = []
         for batch in batches:
@@ -218,10 +218,10 @@ class MarketoBase(BaseClient):
         start: str | None,
         query: Query,
     ) -> MarketoPager[T]:
-        """Return a pager over values of a filter, as many in a call as Marketo takes.
+        """Return a pager over values of a filter, with as many per call as Marketo accepts.
 
-        A call that matches too many leads is made anew with half of the values. Where the values do not go in
-        one call, a token begins with the place of its first value and their number.
+        A call that matches too many leads is repeated with half of the values. If the values take several
+        calls, a token begins with the index of its first value and their number.
         """
 
         async def fetch(token: str | None) -> MarketoPage[T]:
@@ -259,7 +259,7 @@ class MarketoBase(BaseClient):
         return Token(value=value, ttl=life, expires_at=asked + life)
 
     def _watch(self, operation: Operation, failure: BaseException | None) -> None:
-        """Allow fewer calls in flight after code 615, and more again after successes."""
+        """Allow fewer calls in flight after code 615, and more after successes."""
         if operation is GET_TOKEN:
             return
         if isinstance(failure, PublitracError) and failure.code == _TOO_MANY_AT_ONCE:

@@ -1,7 +1,7 @@
-"""From JSON to the records of `publitrac_async.marketo.models`.
+"""Convert JSON to the records of `publitrac_async.marketo.models`.
 
-A value that cannot be read is ``None``, so that it costs no more than itself; without a value that a record
-cannot do without, the record cannot be read.
+An unreadable value becomes ``None`` and does not affect the others; a record without a mandatory value is
+unreadable.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _FLAGS: Final = {"true": True, "false": False, "1": True, "0": False}
 
 
 def _integer(value: Any, _: object = None) -> int:
-    # bool is an int to Python, and int("x") would show the value.
+    # In Python bool is an int, and the error of int("x") shows the value.
     if isinstance(value, bool) or not (isinstance(value, int) or str(value).isdecimal()):
         raise TypeError("not an integer")
     return int(value)
@@ -120,22 +120,21 @@ for _model in (
 
 
 def structure(item: Any, kind: type[T]) -> T:
-    """Return a record from JSON. Unknown members are ignored: Marketo adds some at any time.
+    """Return a record from JSON. Unknown members are ignored: Marketo may add some at any time.
 
     Raises:
-        UnexpectedContent: a member that a record cannot do without is missing, or has the wrong type. The
-            text names no value.
+        UnexpectedContent: a mandatory member is missing, or has the wrong type. The message shows no value.
     """
     if isinstance(item, dict):
         try:
             return _converter.structure(item, kind)
         except (BaseValidationError, ValueError, TypeError, KeyError):
             pass
-    raise UnexpectedContent(f"an item is not the {kind.__name__} that Marketo documents")
+    raise UnexpectedContent(f"an item is not a {kind.__name__} in the documented form")
 
 
 def structure_each(items: Iterable[Any], read: Callable[[Any], T]) -> tuple[tuple[T, ...], tuple[Any, ...]]:
-    """Return the items that can be read, and the others as they are in the response."""
+    """Return the readable items, and the others unchanged."""
     found: list[T] = []
     unread: list[Any] = []
     for item in items:
@@ -149,7 +148,7 @@ def structure_each(items: Iterable[Any], read: Callable[[Any], T]) -> tuple[tupl
 
 
 def structure_all(items: Any, kind: type[T]) -> tuple[T, ...]:
-    """Return the items that can be read; a warning in the log tells how many cannot."""
+    """Return the readable items; log the number of the others as a warning."""
     listed = items if isinstance(items, list) else []
     return structure_each(listed, lambda item: structure(item, kind))[0]
 
@@ -176,9 +175,9 @@ def structure_result(item: Any, given: Any, warnings: tuple[Reason, ...]) -> Rec
     """Return the result of one record.
 
     Args:
-        item: from the response.
-        given: the record, as the caller gave it.
-        warnings: what Marketo said of the call.
+        item: item of the response.
+        given: the record, as given by the caller.
+        warnings: Marketo's warnings about the call.
     """
     status, reasons, readable = _outcome(item)
     number = item.get("id") if isinstance(item, dict) else None
@@ -203,9 +202,9 @@ def structure_field_result(item: Any, given: Any, warnings: tuple[Reason, ...]) 
 
 
 def structure_reasons(listed: Any) -> tuple[Reason, ...] | None:
-    """Return reasons or warnings; ``None`` if they are not what Marketo documents.
+    """Return reasons or warnings; ``None`` if they are not in the documented form.
 
-    A single one may be there without a list, and one may be mere text.
+    A single one may come without a list, or as plain text.
     """
     if listed is None:
         return ()
@@ -223,7 +222,7 @@ def structure_reasons(listed: Any) -> tuple[Reason, ...] | None:
 
 
 def _outcome(item: Any) -> tuple[str | None, tuple[Reason, ...], bool]:
-    """Return status and reasons of a result, and whether both could be read."""
+    """Return status and reasons of a result, and True if both are readable."""
     if not isinstance(item, dict):
         return None, (), False
     status = item.get("status")

@@ -1,4 +1,4 @@
-"""Values of fields and parameters, as Marketo takes them."""
+"""Convert values of fields and parameters to the form of Marketo."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import orjson
 
 from publitrac_async.errors import Problem
 
-#: Types of the values that can be sent.
+#: Types of values that can be sent.
 _WRITABLE: Final = (str, int, float, date, Decimal, uuid.UUID, NoneType)
-#: Our own rules for datetimes, in place of orjson's.
+#: Rules of this package for datetimes, in place of orjson's.
 _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATETIME
 _SORTED: Final = _OPTIONS | orjson.OPT_SORT_KEYS
 
@@ -25,27 +25,27 @@ _SORTED: Final = _OPTIONS | orjson.OPT_SORT_KEYS
 def write_json(content: Any, *, sort: bool = False) -> bytes | None:
     """Return `content` as JSON, or ``None`` if JSON cannot carry it.
 
-    Datetimes are written by the second and with their zone, as Marketo's "Field Types" ask; one without a
-    zone is UTC. Decimals keep their digits, an enum member is its value.
+    Datetimes are written to the second with their zone, as Marketo's "Field Types" require; without a zone
+    they are UTC. Decimals keep their digits, enum members are written as their value.
 
     Args:
-        content: what to write.
-        sort: write names in their order, so that equal contents are equal bytes.
+        content: content to write.
+        sort: sort names, so that equal contents are equal bytes.
     """
     try:
         return orjson.dumps(content, default=_plain, option=_SORTED if sort else _OPTIONS)
     except orjson.JSONEncodeError:
-        return None  # Lone surrogates and integers beyond 64 bits. The error's text may show them.
+        return None  # Lone surrogates and integers beyond 64 bits. The message of the error may show them.
 
 
 def write_time(value: datetime) -> str:
-    """Return a time by the second, with its zone. A time without a zone is UTC."""
+    """Return a time to the second, with its zone. A time without a zone is UTC."""
     aware = value if value.tzinfo else value.replace(tzinfo=UTC)
     return aware.isoformat(timespec="seconds")
 
 
 def write_text(value: Any) -> str:
-    """Return a value as the text that a parameter carries."""
+    """Return a value as the text of a parameter."""
     match value:
         case enum.Enum():
             return write_text(value.value)
@@ -85,7 +85,7 @@ def value_problems(record: Mapping[str, Any], body: bytes | None) -> Iterator[Pr
         elif _is_no_number(value):
             yield Problem("must be a finite number", field=name)
         elif isinstance(value, datetime) and value != value:  # noqa: PLR0124  (pandas.NaT is a datetime)
-            yield Problem("is not a time; give None", field=name)
+            yield Problem("is not a time; pass None", field=name)
         elif body is None and write_json({name: value}) is None:
             yield Problem("is a number that JSON cannot carry", field=name)
 
@@ -97,7 +97,7 @@ def _is_no_number(value: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """Return what orjson writes in place of `value`."""
+    """Return the replacement that orjson writes for `value`."""
     match value:
         case Decimal() if value.is_finite():
             return orjson.Fragment(f"{value:f}".encode())

@@ -28,7 +28,7 @@ _BUG: Final = Response(b"The sandbox failed; see its log.\n", 500)
 
 
 class SandboxApp:
-    """The way from the server to the emulated APIs and back."""
+    """ASGI application in front of the emulated APIs."""
 
     def __init__(self, core: SandboxCore, apis: Sequence[Api], control: Control) -> None:
         """Create the application.
@@ -101,7 +101,7 @@ class SandboxApp:
             await self._send(send, _TOO_LARGE, arrival)
             return
         if body is None:
-            return  # the client went away before its request was complete
+            return  # the client disconnected before its request was complete
         call = api.read(_request(scope, body)) if api else Call("", None, body, lambda: _NO_API)
         arrival.describe(method=call.method, key=call.key, payload=call.payload)
         arrival.content = call.content

@@ -1,4 +1,4 @@
-"""The sandbox's clock: real time plus an offset that tests move forward."""
+"""Clock of the sandbox: real time plus an offset that tests move forward."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 
 
 class SandboxClock:
-    """The time of the emulated service.
+    """Time of the emulated service.
 
-    The life of tokens, the delay of `delayedSync` and every date in a response follow this clock.
-    The rate limit does not: it counts real arrivals.
+    The lifetime of tokens, the delay of `delayedSync` and every date in a response follow this clock. The
+    rate limit does not: it counts real arrivals.
     """
 
     def __init__(

@@ -4,7 +4,7 @@
 - `POST /_sandbox/seed` with `{"leads": [...]}` and the like
 - `GET /_sandbox/clock`, `POST` with `{"advance": seconds}`
 - `GET /_sandbox/faults`, `POST` with the names of `Fault`, `DELETE`
-- `GET /_sandbox/journal`, `?after=N` for the arrivals behind sequence number N
+- `GET /_sandbox/journal`, `?after=N` for the arrivals after sequence number N
 - `GET /_sandbox/leads`, `?email=...` for those with one e-mail
 - `GET /_sandbox/contents`
 - `POST /_sandbox/process`, `POST /_sandbox/revoke_tokens`

@@ -54,7 +54,7 @@ class SandboxCore:
             self.journal.clear()
 
     def inject(self, fault: Fault) -> None:
-        """Add a fault behind those in force."""
+        """Add a fault after those in force."""
         self.faults.inject(fault)
 
     def clear_faults(self) -> None:

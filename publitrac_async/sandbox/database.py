@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 _APPLICATION_ID: Final = 0x50554253
-"""Marks a file as a sandbox's, so that no other database is ever taken for one."""
+"""Mark of a file of the sandbox, so that no other database is taken for one."""
 _LAYOUT: Final = 1
 
 
@@ -23,11 +23,11 @@ class Database:
             path: A file, or `:memory:`.
 
         Raises:
-            ValueError: the file is something else than a sandbox database.
+            ValueError: the file is not a sandbox database.
         """
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self.lock: threading.RLock = threading.RLock()
-        """Held while records change; hold it for what must be seen as a whole."""
+        """Held while records change; hold it for a consistent view."""
         self._depth = 0
         try:
             self._check()

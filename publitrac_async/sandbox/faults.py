@@ -185,7 +185,7 @@ class FaultQueue:
         return [rule.fault for rule in self._rules]
 
     def inject(self, fault: Fault) -> None:
-        """Add a rule behind the others."""
+        """Add a rule after the others."""
         # A test's reproducible chance, not a secret.
         with self._lock:
             self._rules.append(_Rule(fault, random.Random(fault.seed)))  # noqa: S311

@@ -1,8 +1,8 @@
-"""The gate in front of a listening sandbox: no web page of another host gets in.
+"""Gate of a listening sandbox against web pages of other hosts.
 
-A browser on this machine reaches loopback addresses. Without the gate a page that it shows could read and
-change the sandbox: by requests across origins, or once its own name points to 127.0.0.1 (DNS rebinding).
-The emulated APIs take any `Host`: they ask for credentials, and clients may reach them through an alias.
+A browser on this machine reaches loopback addresses. Without the gate a page could read and change the
+sandbox: by requests across origins, or by a host name that points to 127.0.0.1 (DNS rebinding). The emulated
+APIs accept any `Host`: they require credentials, and clients may use an alias.
 """
 
 from __future__ import annotations
@@ -73,11 +73,11 @@ class Gate:
             )
         origin = headers.get(b"origin")
         if origin is not None and not self._accepts(origin):
-            return "The sandbox takes no requests from web pages of another host."
+            return "The sandbox refuses requests from web pages of another host."
         if headers.get(b"sec-fetch-site") == "cross-site" and not (
             scope["path"] in PAGES and headers.get(b"sec-fetch-mode") == "navigate"
         ):
-            return "The sandbox takes no requests from web pages of another host."
+            return "The sandbox refuses requests from web pages of another host."
         return None
 
     def _accepts(self, url: str) -> bool:

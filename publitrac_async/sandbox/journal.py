@@ -1,4 +1,4 @@
-"""The requests that reached the sandbox: the append-only record that tests judge a client by."""
+"""Journal of the requests that reached the sandbox: an append-only record for tests."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ class Arrival:
         path: the path, without the query string.
         connection: the port of the client: one number for each TCP connection.
         method: the vendor's name for the operation, as sent.
-        key: the business key: the lead's e-mail, several joined by commas; otherwise the id or name that was
-            asked for.
+        key: the business key: the lead's e-mail, several joined by commas; otherwise the requested id or
+            name.
         payload_sha256: a hash of the content without credentials; None if the request never was complete.
         applied: True if the call changed (or queued a change of) the records of the service.
         status: the HTTP status of the response; None if it was withheld or is not sent yet.
         over_limit: True if the call was over the rate limit.
         fault: the kind of the injected fault that decided the response.
         duration: seconds from arrival to response; None if there was no response.
-        done: True once nothing further happens to the call.
+        done: True once the call has ended.
         content: the content, credentials left out; None for older arrivals and incomplete requests.
         response: the body of the response, at most 64 KiB; None if it holds a credential, was withheld or is
             no longer kept.
@@ -231,7 +231,7 @@ class Journal:
         return busiest
 
     def as_dicts(self, after: int = 0) -> list[dict[str, Any]]:
-        """Return the facts of the arrivals behind sequence number `after`."""
+        """Return the facts of the arrivals after sequence number `after`."""
         return [arrival.facts() for arrival in self._arrivals[max(after, 0) :]]
 
     def text(self, most: int = 50) -> str:

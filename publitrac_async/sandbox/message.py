@@ -96,12 +96,12 @@ class Api(Protocol):
 
     @property
     def name(self) -> str:
-        """The API's name in journal and fault rules."""
+        """Name of the API in journal and fault rules."""
         ...
 
     @property
     def limit(self) -> CallLimit | None:
-        """The limit that its calls count for; APIs may share one."""
+        """Limit of its calls; APIs may share one."""
         ...
 
     def claims(self, path: str) -> bool:
@@ -109,7 +109,7 @@ class Api(Protocol):
         ...
 
     def read(self, request: Request) -> Call:
-        """Read a request without changing anything. Never fails: the response tells what is wrong with it."""
+        """Read a request without changing anything. Never fails: the response reports problems."""
         ...
 
 

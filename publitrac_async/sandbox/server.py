@@ -31,7 +31,7 @@ _MAX_HEAD_BYTES = 128 * 1024
 """Room for a getLeads query in the URL; h11's own default is 16 KiB."""
 
 _ON_THIS_MACHINE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - no address to listen on
-"""Addresses that stand for every address, and those to call in their place."""
+"""Wildcard addresses, and the addresses to call in their place."""
 
 _BACKLOG = 1024
 """Connections that may wait to be accepted: a burst of hundreds must not run into TCP's retry timers."""
@@ -69,7 +69,7 @@ class Sandbox(SandboxCore):
             options: the fields of `SandboxSettings`.
 
         Raises:
-            ValueError: a value cannot be used; among them an address that other machines reach.
+            ValueError: a value cannot be used, such as an address that other machines reach.
             TypeError: an option is unknown.
         """
         super().__init__(SandboxSettings(**options))
@@ -107,7 +107,7 @@ class Sandbox(SandboxCore):
 
     @property
     def inspector_url(self) -> str:
-        """The URL of the page that shows the sandbox.
+        """URL of the page that shows the sandbox.
 
         Raises:
             RuntimeError: the server does not run.
@@ -116,7 +116,7 @@ class Sandbox(SandboxCore):
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that let `from_env` of each client find the sandbox.
+        """Environment variables with which `from_env` of each client finds the sandbox.
 
         Raises:
             RuntimeError: the server does not run.
@@ -255,7 +255,7 @@ class Sandbox(SandboxCore):
         exception: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop listening, break what is still connected, close the database."""
+        """Stop listening, break open connections, close the database."""
         assert self._server is not None
         self._server.close()
         for connection in list(self._state.connections):

@@ -1,4 +1,4 @@
-"""The changes that faults make to a response: pure functions from a response to a response."""
+"""Changes of responses by faults, as pure functions."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def replacement(fault: Fault) -> Response | None:
 
 
 def spoiled(response: Response, fault: Fault) -> Response:
-    """Return the real response as one of the other kinds damages it."""
+    """Return the real response, damaged by one of the other kinds."""
     if fault.kind == "empty":
         return evolve(response, body=b"")
     if fault.kind == "malformed":

@@ -1,7 +1,8 @@
-"""The one place that reaches below ASGI, to the connection a request came on.
+"""Access to the connection of a request, below ASGI.
 
-uvicorn's h11 protocol hands `send` to an application as a bound method of its request cycle. The cycle knows
-the connection's transport, and that is what breaking a connection needs.
+The h11 protocol of uvicorn passes `send` to an application
+as a bound method of its request cycle. The cycle has the transport of the connection, which is needed to
+break it.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ async def cut(
     await send({"type": "http.response.start", "status": status, "headers": headers})
     if body:
         await send({"type": "http.response.body", "body": body, "more_body": True})
-    # A reset throws away what the peer has not received yet, but it has to see what was let through.
+    # A reset discards data that the peer has not received yet, but it has to receive this part.
     for _ in range(_PATIENCE):
         if cycle.disconnected or not _unsent(cycle.transport):
             break
@@ -93,6 +94,6 @@ async def _break(cycle: _Cycle, *, reset: bool) -> None:
     if reset and connection is not None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
     cycle.transport.abort()
-    # Without this the server takes the missing response for a bug of the application and sends HTTP 500.
+    # Otherwise the server treats the missing response as a bug of the application and sends HTTP 500.
     cycle.disconnected = True
     await asyncio.sleep(0)

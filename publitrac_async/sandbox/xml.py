@@ -1,7 +1,7 @@
-"""Strict reading and writing of the XML that v1 speaks.
+"""Read and write the XML of v1, strictly.
 
-Requests are read by expat with everything refused that a lead never needs: document types, depth, bulk.
-Responses are written in the layout of the documents' samples.
+Requests are read by expat, without document types, deep nesting and large documents. Responses are written in
+the layout of the documents' samples.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class InvalidXmlError(ValueError):
 
 @define
 class Node:
-    """An element that was read. Attributes mean nothing to the service and are left out."""
+    """An element that was read. The service ignores attributes, so they are dropped."""
 
     name: str
     text: str = ""
@@ -143,7 +143,10 @@ def _write(element: Element, indent: str, lines: list[str], empty: EmptyForm) ->
 
 
 def escape(text: str) -> str:
-    """Escape a text; `>` stays as it is in the documents' messages, characters XML forbids are left out."""
+    """Escape a text.
+
+    `>` remains unchanged as in the documents' messages, and characters forbidden in XML are dropped.
+    """
     if not text or text.isalnum():
         return text
     text = _NOT_XML.sub("", text)

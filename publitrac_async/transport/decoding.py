@@ -18,8 +18,8 @@ _DECLARATION: Final = re.compile(
     rb"""(?:\xef\xbb\xbf)?\s*<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._\-]+)["'][^>]*\?>"""
 )
 _UTF8: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
-#: Further encodings that a document may declare. Python knows more, but "unicode_escape" or "punycode" are no
-#: encodings of a response, and some of them take quadratic time.
+#: Further encodings that a document may declare. Python knows more, but "unicode_escape" or "punycode" are
+#: not encodings of responses, and some of them take quadratic time.
 _OTHER: Final = re.compile(r"iso[-_]?8859[-_]?\d{1,2}|latin[-_]?\d|l\d|windows[-_]?125\d|cp125\d")
 _CHARSET: Final = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9._\-]+)""", re.IGNORECASE)
 _LATIN_1: Final = re.compile(r"iso[-_]?8859[-_]?1|latin[-_]?1|l1|windows[-_]?1252|cp1252")

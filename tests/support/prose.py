@@ -1,8 +1,8 @@
-"""Count phrases that make docstrings and comments hard to read, per 10,000 words.
+"""Count phrases that make prose hard to read, per 10,000 words: docstrings, comments, and Markdown.
 
-Run by ``nox -s lint`` as a program; exits 1 above a limit and prints each place.
+``nox -s lint`` runs it as a program. It exits with 1 if a count is above its limit, and prints each place.
 
-Usage: ``python tests/support/prose.py publitrac_async [...]``
+Usage: ``python tests/support/prose.py [--factor=N] publitrac_async [...]``, with a factor for looser limits
 """
 
 from __future__ import annotations
@@ -19,11 +19,20 @@ from typing import Final
 #: Name, pattern, allowed number per 10,000 words. The limits are those of well-known Python libraries.
 PATTERNS: Final = (
     ("opener What/Whether/Who", re.compile(r"(?:^|(?<=[.!?:] ))(?:What|Whether|Who)\b(?![^.!?]*\?)"), 5.0),
-    ("nobody/somebody", re.compile(r"\b(?:nobody|somebody)\b", re.IGNORECASE), 1.0),
+    ("nobody/somebody/whoever", re.compile(r"\b(?:nobody|somebody|whoever)\b", re.IGNORECASE), 1.0),
     ("stands", re.compile(r"\b(?:stands?|stood)\b", re.IGNORECASE), 2.0),
     ("so many/much", re.compile(r"\bso (?:many|much)\b", re.IGNORECASE), 1.0),
     ("is none", re.compile(r"\b(?:is|are) none\b"), 1.0),
+    (
+        "is no",
+        re.compile(
+            r"(?<!there )\b(?:is|are|was|were) no (?!longer|more\b|less\b|other\b)[a-z]", re.IGNORECASE
+        ),
+        3.0,
+    ),
     ("log-in", re.compile(r"\blog-ins?\b", re.IGNORECASE), 1.0),
+    ("answer", re.compile(r"\banswer(?:s|ed|ing)?\b", re.IGNORECASE), 5.0),
+    ("under way/anew", re.compile(r"\b(?:under way|anew)\b", re.IGNORECASE), 2.0),
     ("by itself/of its own", re.compile(r"\b(?:by itself|of its own|of their own)\b", re.IGNORECASE), 3.0),
     ("what became of", re.compile(r"\b(?:became|becomes) of\b", re.IGNORECASE), 1.0),
 )
@@ -50,13 +59,33 @@ def blocks(source: str) -> Iterator[tuple[int, str]]:
         yield first, " ".join(run)
 
 
+def paragraphs(text: str) -> Iterator[tuple[int, str]]:
+    """Yield line and text of each paragraph of Markdown, without code blocks."""
+    run: list[str] = []
+    first, fence = 1, ""
+    for number, line in enumerate([*text.splitlines(), ""], 1):
+        mark = re.match(r" *(`{3,}|:{3,}|~{3,})", line)
+        if mark and (not fence or mark[1].startswith(fence)):
+            fence = "" if fence else mark[1]
+        elif not fence and line.strip():
+            first = first if run else number
+            run.append(line.lstrip("#>-*| "))
+            continue
+        if run:
+            yield first, " ".join(run)
+            run = []
+
+
 def main(arguments: list[str]) -> int:
     """Print the counts, and the places of every phrase above its limit."""
+    factors = [float(each.removeprefix("--factor=")) for each in arguments if each.startswith("--factor=")]
+    factor = factors[-1] if factors else 1.0
     words = 0
     places: dict[str, list[str]] = {name: [] for name, _, _ in PATTERNS}
-    for root in map(Path, arguments):
-        for path in sorted(root.rglob("*.py")) if root.is_dir() else [root]:
-            for line, text in blocks(path.read_text(encoding="utf-8")):
+    for root in (Path(each) for each in arguments if not each.startswith("--factor=")):
+        for path in sorted((*root.rglob("*.py"), *root.rglob("*.md"))) if root.is_dir() else [root]:
+            read = paragraphs if path.suffix == ".md" else blocks
+            for line, text in read(path.read_text(encoding="utf-8")):
                 # Code is no prose.
                 prose = " ".join(re.sub(r"``[^`]*``|`[^`]*`", "X", text).split())
                 words += prose.count(" ") + 1
@@ -65,13 +94,14 @@ def main(arguments: list[str]) -> int:
                         excerpt = prose[max(0, found.start() - 30) : found.end() + 40]
                         places[name].append(f"{path}:{line}: {excerpt!r}")
     failed = False
-    for name, _, limit in PATTERNS:
+    for name, _, base in PATTERNS:
+        limit = base * factor
         rate = len(places[name]) * 10_000 / max(words, 1)
         if rate > limit:
             failed = True
             print(*places[name], sep="\n")
         print(f"{name}: {len(places[name])}, {rate:.1f} per 10,000 words (at most {limit:g})")
-    print(f"{words} words of docstrings and comments")
+    print(f"{words} words")
     return int(failed)
 
 

@@ -114,7 +114,7 @@ class FileSource(abc.ABC):
 class TextFile(FileSource):
     """A file of text in a declared encoding, also packed by gzip, a pipe or standard input.
 
-    Bytes that are none in this encoding do not end the reading: their rows are refused one by one.
+    Bytes invalid in this encoding do not end the reading: their rows are refused one by one.
     """
 
     def __init__(self, path: Path, *, encoding: str) -> None:

@@ -1,6 +1,6 @@
-"""The inspector: one page that shows a sandbox to people and lets them work it.
+"""Inspector: a web page that shows and controls a sandbox.
 
-The files beside this one are served as they are. They load nothing from elsewhere and build the page from
+The files beside this one are served unchanged. They load nothing from elsewhere and build the page from
 texts only, so a hostile value in a lead remains a text.
 """
 

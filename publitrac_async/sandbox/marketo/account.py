@@ -1,4 +1,4 @@
-"""The state behind the emulated instance, and what the control side does with it."""
+"""State of the emulated instance, for its API and for the control side."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class MarketoAccount:
         """Open the account.
 
         Args:
-            database: Where it is kept.
-            clock: Tells the time.
-            settings: Life of tokens.
+            database: database of its records.
+            clock: clock of the service.
+            settings: settings, such as the lifetime of tokens.
         """
         self._database = database
         self._clock = clock
@@ -77,7 +77,7 @@ class MarketoAccount:
                 self.assets.add("mktToken", token, {"leadId": lead_id})
 
     def contents(self) -> dict[str, Any]:
-        """Return what there is now: leads and activities, oldest first, and custom fields."""
+        """Return leads and activities, oldest first, and custom fields."""
         return {
             "leads": self.leads.all(),
             "activities": self.leads.activities(),

@@ -1,4 +1,4 @@
-"""The operations about activities: what happened to leads since a time."""
+"""Operations about activities of leads since a time."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def _token(text: str) -> str:
 
 
 def _position(token: str) -> int | str:
-    """Return the number of the last activity that was seen, or the time to begin with."""
+    """Return the number of the last activity seen, or the start time."""
     try:
         text = base64.b32decode(token).decode()
         return text.removeprefix("since ") if text.startswith("since ") else int(text)

@@ -25,19 +25,19 @@ _FORM: Final = "application/x-www-form-urlencoded"
 
 
 class Marketo:
-    """Answers calls from an account."""
+    """REST API in front of an account."""
 
     name = "marketo"
     limit: CallLimit | None = None
-    """Rate and concurrency are refused in the vendor's own way, with HTTP 200, so they are counted here."""
+    """Excess rate and concurrency are refused in the vendor's form, HTTP 200, so they are counted here."""
 
     def __init__(self, account: MarketoAccount, settings: SandboxSettings, rate: CallLimit | None) -> None:
         """Create the API.
 
         Args:
-            account: What is read and written.
-            settings: Limits, and what happens to calls over them.
-            rate: Calls allowed in any 20 seconds.
+            account: records.
+            settings: limits, and the treatment of calls over them.
+            rate: calls allowed in any 20 seconds.
         """
         self._account = account
         self._settings = settings
@@ -45,7 +45,7 @@ class Marketo:
         self._running = 0
 
     def claims(self, path: str) -> bool:
-        """Tell whether a path is the REST API's."""
+        """Return True for paths of the REST API."""
         return path.startswith(PREFIX)
 
     def read(self, request: Request) -> Call:
@@ -153,7 +153,7 @@ def _content(request: Request, query: Mapping[str, str]) -> Content:
 
 
 def _key(request: Request, query: Mapping[str, str], path: Mapping[str, str]) -> str | None:
-    """Return what a call is about: the records' e-mail addresses or ids, or what path or filter name."""
+    """Return the key of a call: e-mail addresses or ids of records, or the values in path or filter."""
     if path:
         return next(iter(path.values()))
     if "filterValues" in query:

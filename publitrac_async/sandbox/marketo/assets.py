@@ -1,4 +1,4 @@
-"""What leads can be in: static lists, programs, smart campaigns. Also forms, partitions, mail tokens."""
+"""Assets with leads: static lists, programs, smart campaigns. Also forms, partitions, mail tokens."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class AssetStore:
         )
 
     def get(self, kind: str, key: int | str) -> dict[str, Any] | None:
-        """Return an asset, None if there is none."""
+        """Return an asset, None if it does not exist."""
         row = self._database.execute(
             "SELECT document FROM marketo_assets WHERE kind = ? AND key = ?", [kind, str(key)]
         ).fetchone()
@@ -57,7 +57,7 @@ class AssetStore:
         return next((asset for asset in self.all(kind) if asset[1].get("name") == name), None)
 
     def join(self, kind: str, key: int | str, lead: int, document: Mapping[str, Any]) -> None:
-        """Put a lead into an asset; one that is in it already stays as it is."""
+        """Add a lead to an asset; an existing membership remains unchanged."""
         self._database.execute(
             "INSERT OR IGNORE INTO marketo_memberships (kind, key, lead, document) VALUES (?, ?, ?, ?)",
             [kind, str(key), lead, json.dumps(document, ensure_ascii=False)],
@@ -72,7 +72,7 @@ class AssetStore:
         return [(lead, json.loads(document)) for lead, document in rows]
 
     def memberships(self, kind: str, lead: int) -> list[tuple[int, dict[str, Any]]]:
-        """Return keys and documents of what a lead is in, oldest first."""
+        """Return keys and documents of the assets of a lead, oldest first."""
         rows = self._database.execute(
             "SELECT key, document FROM marketo_memberships WHERE kind = ? AND lead = ? ORDER BY number",
             [kind, lead],
@@ -80,20 +80,20 @@ class AssetStore:
         return [(int(key), json.loads(document)) for key, document in rows]
 
     def merge(self, winner: int, loser: int) -> None:
-        """Put one lead wherever another one is, who leaves."""
+        """Move the memberships of one lead to another."""
         self._database.execute(
             "UPDATE OR IGNORE marketo_memberships SET lead = ? WHERE lead = ?", [winner, loser]
         )
         self.leave(loser)
 
     def part(self, kind: str, key: int | str, lead: int) -> None:
-        """Take a lead out of an asset."""
+        """Remove a lead from an asset."""
         self._database.execute(
             "DELETE FROM marketo_memberships WHERE kind = ? AND key = ? AND lead = ?", [kind, str(key), lead]
         )
 
     def leave(self, lead: int) -> None:
-        """Take a lead out of everything."""
+        """Remove a lead from all assets."""
         self._database.execute("DELETE FROM marketo_memberships WHERE lead = ?", [lead])
 
     def clear(self) -> None:

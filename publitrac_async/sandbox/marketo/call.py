@@ -1,4 +1,4 @@
-"""One call as its operation sees it."""
+"""Call of an operation."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class MarketoCall:
     """A request with a live token.
 
     Attributes:
-        account: what it is about.
-        request: as it arrived.
-        query: its parameters; of one that is repeated the last value.
+        account: account of the call.
+        request: the request.
+        query: its parameters; the last value of a repeated one.
         path: the values of the path's placeholders.
         pairs: all parameters, in order.
     """
@@ -38,7 +38,7 @@ class MarketoCall:
         """Return the JSON object in the body.
 
         Raises:
-            CallRefusedError: If the content type is another one (612), or the body is no object (609).
+            CallRefusedError: The content type is another one (612), or the body is not an object (609).
         """
         content_type = self.request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if content_type != "application/json":
@@ -73,7 +73,7 @@ class MarketoCall:
         """Return a number of the path.
 
         Raises:
-            CallRefusedError: If it is none.
+            CallRefusedError: The text is not a number.
         """
         text = self.path[name]
         if not text.isdecimal():
@@ -84,7 +84,7 @@ class MarketoCall:
         """Return the lead that the path names.
 
         Raises:
-            CallRefusedError: If there is none (1004).
+            CallRefusedError: The lead does not exist (1004).
         """
         lead = self.account.leads.get(self.number(name))
         if lead is None:
@@ -99,7 +99,7 @@ class MarketoCall:
         """Return the leads that the call names: `id` parameters (repeated, or with commas), or records.
 
         Raises:
-            CallRefusedError: If there are none or too many, or one is no number.
+            CallRefusedError: There are no ids or too many, or one is not a number.
         """
         named: list[Any] = [text for value in self.values("id") for text in value.split(",")]
         if not named:
@@ -112,13 +112,12 @@ class MarketoCall:
         return [int(each) for each in named]
 
     def refuse_repeated(self, known: Collection[str]) -> None:
-        """Refuse a parameter that is given twice, unless Marketo's pages repeat it.
+        """Refuse a repeated parameter, unless Marketo's pages repeat it.
 
-        No document tells which of the values counts then, so none is dropped without a word. Parameters that
-        an operation does not have are ignored.
+        The documents do not say which value counts, so the call is refused. Unknown parameters are ignored.
 
         Raises:
-            CallRefusedError: If there is one.
+            CallRefusedError: A parameter is repeated.
         """
         names = [name for name, _ in self.pairs]
         for name in names:

@@ -1,4 +1,4 @@
-"""The shape of every answer, and the tokens of pages."""
+"""Form of every response, and tokens of pages."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class RecordRefusedError(Exception):
 
 
 def success(result: Sequence[Any] | None = None, *, applied: bool = False, **more: Any) -> Response:
-    """Return a successful answer; without a result it has no such member."""
+    """Return a successful response; without a result it has no such member."""
     document: dict[str, Any] = {"requestId": _request_id()}
     if result is not None:
         document["result"] = list(result)
@@ -46,7 +46,7 @@ def success(result: Sequence[Any] | None = None, *, applied: bool = False, **mor
 
 
 def failure(code: str, message: str) -> Response:
-    """Return a refusal: HTTP 200, like everything that the application itself answers."""
+    """Return a refusal, with HTTP 200, like all responses of the application."""
     document = {
         "requestId": _request_id(),
         "success": False,
@@ -59,13 +59,13 @@ def page(items: Sequence[Any], query: Mapping[str, str], *, style: str) -> Respo
     """Return the page that a query asks for.
 
     Args:
-        items: Everything there is, in order.
-        query: Its `batchSize` and `nextPageToken` say which part.
+        items: all items, in order.
+        query: parameters, of which `batchSize` and `nextPageToken` select the page.
         style: `token`: only a token when there is more (lists, programs); `more`: `moreResult` as well
             then (filters); `both`: `moreResult` always.
 
     Raises:
-        CallRefusedError: If the size is none, or the token belongs to another query.
+        CallRefusedError: The size is invalid, or the token belongs to another query.
     """
     size = page_size(query)
     signature = _signature(query)
@@ -84,7 +84,7 @@ def page_size(query: Mapping[str, str]) -> int:
     """Return the items that a page may have.
 
     Raises:
-        CallRefusedError: If `batchSize` is none.
+        CallRefusedError: `batchSize` is invalid.
     """
     size = query.get("batchSize", str(PAGE))
     if not size.isdecimal() or not 1 <= int(size) <= PAGE:

@@ -58,7 +58,7 @@ class Field:
     def check(self, value: Any) -> None:
         """Refuse a value that does not fit the type (code 1001) or is too long (1003).
 
-        Null and empty text empty any field. No document tells the code for a value that is too long.
+        Null and empty text empty any field. The code for a value that is too long is not documented.
         """
         if value is None or value == "":
             return
@@ -116,7 +116,7 @@ _FITS: Final = {
     "datetime": _is_datetime,
 }
 
-#: Name, name for people, type, length; then what is special.
+#: Name, display name, type, length; then special attributes.
 _STANDARD: Final = (
     ("id", "Id", "integer", None, "searchable read-only"),
     ("company", "Company Name", "string", 255, "company"),
@@ -181,7 +181,7 @@ _CUSTOM_MAY_CHANGE: Final = _STANDARD_MAY_CHANGE | {"displayName", "isHidden"}
 
 
 class FieldBook:
-    """Every field that leads have now."""
+    """All current fields of leads."""
 
     def __init__(self, database: Database) -> None:
         """Create the table if the database has none."""
@@ -192,9 +192,9 @@ class FieldBook:
         )
 
     def all(self) -> dict[str, Field]:
-        """Return the fields by REST name: standard ones first, then custom ones as they were created.
+        """Return the fields by REST name: standard ones first, then custom ones in order of creation.
 
-        What was changed of a standard field is kept beside the custom fields, under the same name.
+        Changes of a standard field are stored with the custom fields, under the same name.
         """
         stored = {
             name: (number, json.loads(document))
@@ -239,7 +239,7 @@ class FieldBook:
         """Add a custom field.
 
         Raises:
-            RecordRefusedError: If it is not described as it must be, or there is one like it.
+            RecordRefusedError: The description is invalid, or the field exists.
         """
         known = self.all()
         for required in ("displayName", "name", "dataType"):
@@ -268,7 +268,7 @@ class FieldBook:
         """Change a field that exists.
 
         Raises:
-            RecordRefusedError: If something is to change that cannot.
+            RecordRefusedError: An attribute cannot be changed.
         """
         field = self.all()[name]
         allowed = _CUSTOM_MAY_CHANGE if field.custom else _STANDARD_MAY_CHANGE

@@ -1,4 +1,4 @@
-"""What happened to leads, in order."""
+"""Activities of leads, in order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from attrs import frozen
 from publitrac_async.sandbox.database import Database
 
 FORM, NEW_LEAD, CHANGE, DELETED, PUSH = 2, 12, 13, 37, 145
-#: Marketo's numbers, but for that of Push Lead, which no document tells: look types up by their name.
+#: Marketo's numbers, except for Push Lead, whose number is not documented: look types up by name.
 TYPES: Final = {
     FORM: "Fill Out Form",
     NEW_LEAD: "New Lead",
@@ -50,10 +50,10 @@ class History:
         """Note an activity.
 
         Args:
-            lead: Its id.
-            kind: Number or name of the activity's type.
-            moment: When, as responses have it.
-            document: The rest.
+            lead: id of the lead.
+            kind: number or name of the type.
+            moment: time, in the form of responses.
+            document: further values.
         """
         self._database.execute(
             "INSERT INTO marketo_history (lead, type, moment, document) VALUES (?, ?, ?, ?)",
@@ -68,12 +68,12 @@ class History:
                 self.add(lead, CHANGE, moment, change)
 
     def since(self, position: int | str, types: Sequence[int], leads: Sequence[int]) -> Iterator[Happening]:
-        """Yield activities of some types behind a number, or from a time on.
+        """Yield activities of some types after a number, or from a time on.
 
         Args:
-            position: The number, or the time as responses have it.
+            position: The number, or the time in the form of responses.
             types: Numbers of types.
-            leads: Of these leads only; of all if there are none.
+            leads: Of these leads only; of all leads if empty.
         """
         after = "id > ?" if isinstance(position, int) else "moment >= ?"
         marks = ", ".join("?" * len(types))

@@ -1,4 +1,4 @@
-"""Identity: the log-in with client credentials (Marketo REST API, Authentication)."""
+"""Identity: token request with client credentials (Marketo REST API, Authentication)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PATH: Final = "/identity/oauth/token"
 
 
 class MarketoIdentity:
-    """Hands out the token. Its calls count towards no limit."""
+    """Issues the token. Its calls do not count towards a limit."""
 
     name = "marketo-identity"
 
@@ -31,7 +31,7 @@ class MarketoIdentity:
         self._settings = settings
 
     def claims(self, path: str) -> bool:
-        """Tell whether a path is Identity's."""
+        """Return True for paths of Identity."""
         return path.startswith("/identity/")
 
     def read(self, request: Request) -> Call:

@@ -41,7 +41,7 @@ class LeadStore:
         self.history: History = History(database)
 
     def now(self) -> str:
-        """Return the time as answers have it."""
+        """Return the time in the form of responses."""
         return self._clock.text().replace(" ", "T") + "Z"
 
     def insert(self, values: Mapping[str, Any], *, partition: str = DEFAULT_PARTITION) -> int:
@@ -72,7 +72,7 @@ class LeadStore:
         )
 
     def get(self, number: int) -> Lead | None:
-        """Return a lead, None if there is none."""
+        """Return a lead, None if it does not exist."""
         row = self._database.execute("SELECT document FROM marketo_leads WHERE id = ?", [number]).fetchone()
         return None if row is None else {"id": number, **json.loads(row[0])}
 
@@ -119,7 +119,7 @@ class LeadStore:
         self._database.execute("DELETE FROM marketo_activities WHERE lead = ?", [number])
 
     def merge(self, winner: int, loser: int) -> None:
-        """Give one lead what another has: values it lacks, cookies, activities. The other is removed."""
+        """Merge one lead into another: missing values, cookies, activities. The first is removed."""
         lead, other = self.get(winner), self.get(loser)
         assert lead is not None
         assert other is not None
@@ -130,12 +130,12 @@ class LeadStore:
         self.delete(loser)
 
     def cookie_owner(self, cookie: str) -> int | None:
-        """Return the lead that a visitor is known as."""
+        """Return the lead associated with a visitor."""
         row = self._database.execute("SELECT lead FROM marketo_cookies WHERE cookie = ?", [cookie]).fetchone()
         return None if row is None else int(row[0])
 
     def associate(self, number: int, cookie: str) -> None:
-        """Know a visitor as a lead from now on."""
+        """Associate a visitor with a lead."""
         self._database.execute("INSERT OR REPLACE INTO marketo_cookies VALUES (?, ?)", [cookie, number])
 
     def add_activity(self, number: int, document: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The operations about static lists: their names, and the leads in them."""
+"""Operations about static lists and their leads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operations that read leads: by id, by filter, by list, by program; and what a lead is in."""
+"""Operations that read leads: by id, by filter, by list, by program; and memberships of a lead."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def get_leads_by_filter(call: MarketoCall) -> Response:
     field = call.account.fields.all().get(filter_type)
     if filter_type != "cookies" and (field is None or not field.searchable):
         raise CallRefusedError("1011", f"Field '{filter_type}' not supported")
-    # Values are told apart after decoding: a comma inside a value cannot be escaped.
+    # Values are split after decoding: a comma inside a value cannot be escaped.
     values = [value.strip() for value in call.query["filterValues"].split(",")]
     if len(values) > MOST_VALUES:
         raise CallRefusedError("1003", f"Invalid data: more than {MOST_VALUES} filterValues")
@@ -136,7 +136,7 @@ def _shown(call: MarketoCall, lead: Lead, names: Iterable[str]) -> dict[str, Any
 
 
 def _program(key: int, membership: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a membership as it is shown; three members exist in engagement programs only."""
+    """Return a membership in the form of responses; three members exist in engagement programs only."""
     shown = {
         "id": key,
         "progressionStatus": membership.get("progressionStatus", "Member"),

@@ -108,4 +108,4 @@ ROUTES: Final = (
     _route("getLeadChanges", "GET", "/rest/v1/activities/leadchanges.json", activities.get_changes),
     _route("getDeletedLeads", "GET", "/rest/v1/activities/deletedleads.json", activities.get_deleted_leads),
 )
-"""Every operation. A fixed path is before one with a placeholder that would take it as well."""
+"""Every operation. A fixed path precedes one with a placeholder that would match it, too."""

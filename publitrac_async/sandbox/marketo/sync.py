@@ -1,4 +1,4 @@
-"""Writing leads: which lead a record means, what is wrong with it, and what becomes of it."""
+"""Write leads: match, check and apply records."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from publitrac_async.sandbox.marketo.envelope import RecordRefusedError
 from publitrac_async.sandbox.marketo.fields import Field
 from publitrac_async.sandbox.marketo.leads import DEFAULT_PARTITION, Lead
 
-#: Members of a record that are no fields.
+#: Members of a record besides fields.
 _BESIDE: Final = frozenset({"mktToken", "cookies"})
 
 
 @frozen
 class Rules:
-    """How records of one call are taken."""
+    """Rules for the records of one call."""
 
     action: str = "createOrUpdate"
     lookup: str = "email"
@@ -42,7 +42,7 @@ class LeadWriter:
         """Create or update one lead; return its id and `created` or `updated`.
 
         Raises:
-            RecordRefusedError: If the record is not taken.
+            RecordRefusedError: The record is refused.
         """
         rules, leads = self._rules, self._account.leads
         values = self._checked(record)

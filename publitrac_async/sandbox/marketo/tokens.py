@@ -1,4 +1,4 @@
-"""Access tokens: one at a time, alive for an hour from the log-in (Marketo REST API, Authentication)."""
+"""Access tokens: one at a time, valid for an hour after their issue (Marketo REST API, Authentication)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ EXPIRED = "602"
 
 
 class TokenBook:
-    """The token of the one custom service, and those before it."""
+    """Current token of the custom service, and earlier ones."""
 
     def __init__(self, clock: SandboxClock, life: float) -> None:
         """Create an empty book.
@@ -27,7 +27,7 @@ class TokenBook:
         self._expired: str | None = None
 
     def issue(self) -> tuple[str, int]:
-        """Return the token and the whole seconds it has left: the same token until its end."""
+        """Return the token and its remaining lifetime in whole seconds: the same token until it expires."""
         self._expire()
         if self._token is None:
             self._token = f"{secrets.token_hex(16)}:sb"
@@ -35,9 +35,9 @@ class TokenBook:
         return self._token, int(self._end - self._clock.monotonic())
 
     def refuse(self, token: str) -> str | None:
-        """Return the code that refuses a token, None if it is alive.
+        """Return the code that refuses a token, None if it is valid.
 
-        The first use after the end is told apart; after that the token is as unknown as any other.
+        The first use after the expiry has a separate code; after that the token is unknown.
         """
         self._expire()
         if token == self._token:
@@ -48,7 +48,7 @@ class TokenBook:
         return INVALID
 
     def revoke(self) -> None:
-        """Make the token unknown before its end."""
+        """Make the token unknown before it expires."""
         self._token = None
 
     def _expire(self) -> None:

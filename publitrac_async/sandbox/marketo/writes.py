@@ -43,7 +43,7 @@ def sync_lead(call: MarketoCall) -> Response:
 
 
 def push_to_marketo(call: MarketoCall) -> Response:
-    """Push Lead to Marketo. A record that is not taken has no status, as on the vendor's page."""
+    """Push Lead to Marketo. A refused record has no status, as on the vendor's page."""
     document = call.document()
     records = call.records(document, known=_PUSH)
     name = document.get("programName")
@@ -192,7 +192,7 @@ def _form_fields(record: Mapping[str, Any], form: Mapping[str, Any]) -> tuple[di
     """Return the fields and the cookie of a form's record.
 
     Raises:
-        CallRefusedError: If the form would not take it.
+        CallRefusedError: The form does not accept it.
     """
     unknown = set(record) - {"leadFormFields", "visitorData", "cookie"}
     if unknown:

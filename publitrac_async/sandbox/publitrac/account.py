@@ -24,7 +24,7 @@ from publitrac_async.sandbox.settings import SandboxSettings
 
 
 class PublitracAccount:
-    """The state behind v1 and v2; also the vendor that the control side seeds and empties."""
+    """State of v1 and v2; the control side seeds and empties it."""
 
     def __init__(self, database: Database, clock: SandboxClock, settings: SandboxSettings) -> None:
         """Open the account.
@@ -77,8 +77,8 @@ class PublitracAccount:
 
         Returns:
             `leads`, `lists`, `views`, `campaigns` (with the e-mails of the leads in `entries`), `emails`,
-            `forms`, `history`, `opportunities`, `transactions`; `pending` tells how many leads of
-            `delayedSync` wait, `rejections` which of them could not be processed, and why.
+            `forms`, `history`, `opportunities`, `transactions`; `pending` is the number of leads of
+            `delayedSync` that wait, `rejections` lists those that could not be processed, with reasons.
         """
         leads = self.found_leads()
         lists = self.lists.all()

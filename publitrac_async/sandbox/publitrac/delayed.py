@@ -17,7 +17,7 @@ from publitrac_async.sandbox.publitrac.validation import LeadInput, LeadRefusedE
 
 
 class DelayedQueue:
-    """The leads that `delayedSync` accepted, and the rejections of those that are no lead."""
+    """The leads that `delayedSync` accepted, and the rejections of those that are not valid."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class DelayedQueue:
             clock: the clock of the service.
             sync: the writer of leads.
             delay: seconds between acceptance and processing.
-            ignore_case: True if `Email` is taken for `email`.
+            ignore_case: True if `Email` counts as `email`.
         """
         self._database = database
         self._clock = clock
@@ -52,7 +52,7 @@ class DelayedQueue:
             "CREATE TABLE IF NOT EXISTS publitrac_rejections "
             "(id INTEGER PRIMARY KEY, email TEXT NOT NULL, reason TEXT NOT NULL, at TEXT NOT NULL)"
         )
-        # The clock of an earlier run means nothing now: what it left behind is due.
+        # The clock of an earlier run is meaningless now: all its queued leads are due.
         database.execute("UPDATE publitrac_delayed SET due = ?", [clock.monotonic() + delay])
 
     def accept(self, document: Mapping[str, Any]) -> None:
@@ -145,7 +145,7 @@ class DelayedQueue:
 
 
 class _UnusableError(Exception):
-    """A document that is no lead."""
+    """A document that is not a lead."""
 
 
 def _text(name: str, value: Any) -> str:

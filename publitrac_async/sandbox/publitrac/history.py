@@ -48,7 +48,7 @@ class HistoryStore:
         ]
 
     def add_form(self, name: str) -> None:
-        """Make a form exist."""
+        """Add a form."""
         self._database.execute("INSERT OR IGNORE INTO publitrac_forms (name) VALUES (?)", [name])
 
     def has_form(self, name: str) -> bool:

@@ -150,7 +150,7 @@ class LeadStore:
         )
 
     def delete(self, lead_id: int) -> None:
-        """Remove a lead and everything that hangs on it."""
+        """Remove a lead and all dependent records."""
         self._database.execute("DELETE FROM publitrac_leads WHERE id = ?", [lead_id])
 
     def clear(self) -> None:

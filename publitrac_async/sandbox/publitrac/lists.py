@@ -70,14 +70,14 @@ class ListStore:
         return LeadList(cursor.lastrowid, name, None if conditions is None else tuple(conditions))
 
     def add(self, target: LeadList, lead_id: int) -> None:
-        """Put a lead on a static list; once is enough."""
+        """Add a lead to a static list, if it is not on it."""
         self._database.execute(
             "INSERT OR IGNORE INTO publitrac_list_members (list_id, lead_id) VALUES (?, ?)",
             [target.id, lead_id],
         )
 
     def remove(self, target: LeadList, lead_id: int) -> None:
-        """Take a lead off a static list."""
+        """Remove a lead from a static list."""
         self._database.execute(
             "DELETE FROM publitrac_list_members WHERE list_id = ? AND lead_id = ?", [target.id, lead_id]
         )

@@ -1,4 +1,4 @@
-"""The way from seed records to stored ones, without the checks that calls go through."""
+"""Store seed records, without the checks of calls."""
 
 from __future__ import annotations
 

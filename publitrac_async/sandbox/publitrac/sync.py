@@ -87,7 +87,7 @@ class LeadSync:
         return lead_id
 
     def problems(self, lead: LeadInput) -> list[Problem]:
-        """Return what is wrong with a lead, whatever it is meant for."""
+        """Return the problems of a lead that do not depend on the operation."""
         problems = email_problems(lead.email) + field_problems(lead, self._custom_fields)
         if self._empty == "refused":
             sent = {**lead.values, **lead.custom}
@@ -106,7 +106,7 @@ class LeadSync:
             values = {name: value for name, value in values.items() if value}
             custom = {name: value for name, value in custom.items() if value}
         if stored.values["isAnonymous"] == "1" and lead.email and "isAnonymous" not in values:
-            # A visitor who gave an address is anonymous no longer.
+            # A visitor with an address is no longer anonymous.
             values = {**values, "isAnonymous": "0"}
         self._leads.update(stored, values, custom, at=at)
 

@@ -1,4 +1,4 @@
-"""v2 tokens: alive for some time after their last use (PUBLITRAC API V2, Authentification)."""
+"""v2 tokens: valid for some time after their last use (PUBLITRAC API V2, Authentification)."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from publitrac_async.sandbox.clock import SandboxClock
 
 
 class TokenBook:
-    """The tokens that were issued and can still be alive."""
+    """Issued tokens that may still be valid."""
 
     def __init__(self, clock: SandboxClock, ttl: float) -> None:
         """Create an empty book.
 
         Args:
             clock: tells the time.
-            ttl: seconds a token lives after its last use.
+            ttl: lifetime of a token in seconds after its last use.
         """
         self._clock = clock
         self._ttl = ttl
         self._last_use: dict[str, float] = {}
 
     def issue(self) -> str:
-        """Return a new token; others stay alive."""
+        """Return a new token; others remain valid."""
         self._forget_expired()
         token = secrets.token_urlsafe(18)
         self._last_use[token] = self._clock.monotonic()
         return token
 
     def use(self, token: str) -> bool:
-        """Return True if a token is alive; its life then begins again."""
+        """Return True if a token is valid, and restart its lifetime."""
         self._forget_expired()
         if token not in self._last_use:
             return False

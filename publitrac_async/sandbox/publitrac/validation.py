@@ -1,4 +1,4 @@
-"""The reasons for which the service refuses a lead (PUBLITRAC API reference, Codes d'erreurs)."""
+"""Validation of leads (PUBLITRAC API reference, Codes d'erreurs)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class LeadInput:
     custom: Mapping[str, str] = field(factory=dict)
     """Custom fields by name."""
     unknown: tuple[str, ...] = ()
-    """Names that are no field at all."""
+    """Names that are not fields."""
 
     @property
     def email(self) -> str:
@@ -40,7 +40,7 @@ class LeadInput:
 
 @frozen
 class Problem:
-    """Why a lead is refused."""
+    """Reason of a refused lead."""
 
     code: int | None
     """Vendor code; None where the documents show an error without one."""
@@ -101,7 +101,7 @@ def is_date(value: str) -> bool:
     """Return True if a value is a date, or a date with time, in the documented format."""
     for form in ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S"):
         try:
-            # strptime takes 2014-1-2 as well, the documents do not.
+            # strptime accepts 2014-1-2, too; the documents do not.
             if datetime.strptime(value, form).strftime(form) == value:  # noqa: DTZ007 - only the form matters
                 return True
         except ValueError:

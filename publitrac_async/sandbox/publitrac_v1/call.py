@@ -1,4 +1,4 @@
-"""One call as its v1 method sees it: account, parameters and document."""
+"""Call of a v1 method: account, parameters and document."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class MethodCall:
     """The XML in `query`; None if there is none or it cannot be read."""
 
     def text(self, *names: str) -> str:
-        """Return the first parameter that is there, or an empty text."""
+        """Return the first parameter present, or an empty text."""
         return text(self.parameters, *names)
 
     def annex(self, names: AbstractSet[str], *paths: tuple[str, ...]) -> str:
@@ -63,7 +63,7 @@ class MethodCall:
         return FailedError(self.settings.failure_status, message, errors)
 
     def page_number(self) -> int:
-        """Return the page asked for; whatever is no page number means the first."""
+        """Return the requested page; anything but a page number means the first."""
         sent = self.text("page")
         return max(int(sent), 1) if sent.isascii() and sent.isdigit() and len(sent) < 10 else 1
 
@@ -109,7 +109,7 @@ def paging(page: str, *, items: int, offset: int, total: int) -> Element:
 
 
 def shown_page(call: MethodCall, *, total: int, size: int) -> int:
-    """Return the number of the page to show; the one that was asked for may lie behind the last one.
+    """Return the number of the page to show; the requested one may be after the last one.
 
     Args:
         call: the call.

@@ -37,7 +37,7 @@ def get_campaigns(call: MethodCall) -> Envelope:
 
 
 def execute_campaign(call: MethodCall) -> Envelope:
-    """Put every lead into every campaign; if one of them does not exist, nothing is done."""
+    """Add every lead to every campaign; if one of them does not exist, do nothing."""
     request = call.request()
     account = call.account
     # Once each, in the order of the call.

@@ -11,14 +11,14 @@ _NAMES = ("email", "externalId", "tokenId", "viewName", "listName")
 
 
 def business_key(sent: Parameters, document: Node | None) -> str | None:
-    """Return what a call is about.
+    """Return the business key of a call.
 
     Args:
         sent: the parameters.
         document: the XML in `query`, if it could be read.
 
     Returns:
-        The lead's e-mail, several joined by commas; without one the id or name asked for; or None.
+        The lead's e-mail, several joined by commas; without one the requested id or name; or None.
     """
     if value := text(sent, *_NAMES):
         return value

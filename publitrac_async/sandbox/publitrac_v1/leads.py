@@ -1,4 +1,4 @@
-"""Reading leads: getLeads and the three ways to get one lead (PUBLITRAC API reference).
+"""Read leads: getLeads and the three ways to get one lead (PUBLITRAC API reference).
 
 getLeadByTokenId is documented by its errors only; that its parameter is called `tokenId` is a guess, so
 `tokId` and `token` are understood as well.
@@ -78,7 +78,7 @@ def get_lead_by_token_id(call: MethodCall) -> Envelope:
 def lead_page(
     call: MethodCall, condition: str, parameters: Sequence[Any], *, status: int, message: str
 ) -> Envelope:
-    """Return the page asked for of the leads for which an SQL condition holds."""
+    """Return the requested page of the leads for which an SQL condition holds."""
     leads, size = call.account.leads, call.settings.page_size
     total = leads.count(condition, parameters)
     number = shown_page(call, total=total, size=size)
@@ -91,7 +91,7 @@ def lead_page(
 
 
 def lead_element(lead: Lead) -> Element:
-    """Return a lead as responses show it: native fields in fixed order, then the custom ones."""
+    """Return a lead in the form of responses: native fields in fixed order, then the custom ones."""
     values = lead.values
     fields = [Element(name, values[name]) for name in _RETURNED]
     fields += [Element(name, value) for name, value in lead.custom.items()]

@@ -57,7 +57,7 @@ def get_list(call: MethodCall) -> Envelope:
 
 
 def add_lead_to_list(call: MethodCall) -> Envelope:
-    """Put one lead on a static list that exists."""
+    """Add one lead to an existing static list."""
     name, email = _list_name(call), _lead_email(call)
     account = call.account
     target = account.lists.find(name)
@@ -73,7 +73,7 @@ def add_lead_to_list(call: MethodCall) -> Envelope:
 
 
 def add_leads_to_list(call: MethodCall) -> Envelope:
-    """Put leads on a static list, which is created if it does not exist."""
+    """Add leads to a static list, which is created if missing."""
     request = call.request()
     name = request.value("list", "name")
     account = call.account
@@ -102,7 +102,7 @@ def add_leads_to_list(call: MethodCall) -> Envelope:
 
 
 def remove_lead_from_list(call: MethodCall) -> Envelope:
-    """Take a lead off a static list; a lead that is not on it is no error."""
+    """Remove a lead from a static list; a lead that is not on it is not an error."""
     name, email = _list_name(call), _lead_email(call)
     account = call.account
     target = account.lists.find(name)

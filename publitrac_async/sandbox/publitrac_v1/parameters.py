@@ -47,13 +47,16 @@ def content(parameters: Parameters) -> Content:
 
 
 def text(parameters: Parameters, *names: str) -> str:
-    """Return the first parameter that is there, or an empty text. Bytes that are not UTF-8 are replaced."""
+    """Return the first parameter present, or an empty text. Bytes that are not UTF-8 are replaced."""
     value = next((parameters[name] for name in names if name in parameters), b"")
     return value.decode("utf-8", "replace")
 
 
 def payload(parameters: Parameters) -> bytes:
-    """Return what the journal hashes: the XML in `query`, else all parameters but method and credentials."""
+    """Return the content that the journal hashes.
+
+    It is the XML in `query`, else all parameters but method and credentials.
+    """
     if "query" in parameters:
         return parameters["query"]
     return b"&".join(

@@ -111,7 +111,7 @@ def envelope(
 
 
 def invalid_xml() -> FailedError:
-    """Return the failure of a document that is not well-formed or lacks what it must have."""
+    """Return the failure of a document that is not well-formed or incomplete."""
     return FailedError(INVALID_XML, "Invalid XML.", [f"{INVALID_XML} - Invalid XML."])
 
 

@@ -1,7 +1,7 @@
-"""Writing leads: syncLead, addLead, updateLead, deleteLead.
+"""Write leads: syncLead, addLead, updateLead, deleteLead.
 
 syncLead has a page (PUBLITRAC API reference, Sync Lead). addLead and updateLead are documented by their
-errors, deleteLead by the name of its status; their bodies are taken to be that of syncLead.
+errors, deleteLead by the name of its status; their bodies are assumed to be that of syncLead.
 """
 
 from __future__ import annotations

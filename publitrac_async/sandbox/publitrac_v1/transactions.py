@@ -67,7 +67,7 @@ def _json(content: bytes) -> dict[str, Any] | None:
     """Return the transaction, or None if it has not the form of the sample."""
     try:
         document = json.loads(content.decode())
-        json.dumps(document, ensure_ascii=False).encode()  # a lone surrogate is no text
+        json.dumps(document, ensure_ascii=False).encode()  # a lone surrogate is not text
     except (ValueError, RecursionError):
         return None
     if not isinstance(document, dict):

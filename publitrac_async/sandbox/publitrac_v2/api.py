@@ -108,7 +108,7 @@ def _json(body: bytes) -> Any:
     try:
         text = body.decode()
         document = json.loads(text, parse_constant=_refuse_constant)
-        json.dumps(document, ensure_ascii=False).encode()  # a lone surrogate is no text
+        json.dumps(document, ensure_ascii=False).encode()  # a lone surrogate is not text
     except (ValueError, RecursionError):
         return None
     return document

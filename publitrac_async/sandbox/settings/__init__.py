@@ -1,4 +1,4 @@
-"""Every choice that the sandbox leaves open, with its default and the source of it."""
+"""Settings of the sandbox, with their defaults and sources."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from publitrac_async.sandbox.settings.vitec import VitecOptions, VitecSettings
 
 @frozen(kw_only=True, slots=False)
 class SandboxSettings(ServerSettings, PublitracSettings, VitecSettings, MarketoSettings):
-    """The settings of a sandbox: those of the server and of each emulated vendor.
+    """Settings of a sandbox: those of the server and of each emulated vendor.
 
     Defaults follow the vendors' documents.
     """
 
     def environment(self) -> dict[str, str]:
-        """Return the variables that hand the credentials to `from_env` of each client."""
+        """Return the environment variables with the credentials for `from_env` of each client."""
         passwords = {
             f"VITEC_PASSWORD_{customer}": groups["PublicAdvertising"]
             for customer, groups in self.vitec_passwords.items()

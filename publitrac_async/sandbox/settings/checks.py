@@ -32,7 +32,10 @@ def require_path(_instance: object, attribute: Attribute[Any], path: str) -> Non
 
 
 def names(values: Iterable[str]) -> frozenset[str]:
-    """Convert a collection of names to a set. One text is refused: it is a collection of letters."""
+    """Convert a collection of names to a set.
+
+    A single text is refused: it would be a collection of letters.
+    """
     if isinstance(values, str):
         raise TypeError("a collection of names is needed, not one string")
     return frozenset(values)

@@ -17,7 +17,7 @@ class MarketoSettings:
     Attributes:
         marketo_client_id: the client id of the custom service.
         marketo_client_secret: the client secret of the custom service.
-        marketo_token_life: seconds a token lives after it was issued (Authentication).
+        marketo_token_life: lifetime of a token in seconds after its issue (Authentication).
         marketo_rate_limit: calls allowed in any 20 seconds; None for no limit (code 606).
         marketo_concurrency: calls handled at once; None for no limit (code 615).
         marketo_daily_quota: calls allowed from midnight to midnight, Central Time; None for no limit

@@ -1,6 +1,6 @@
-"""Settings of the emulated PUBLITRAC: one for every point on which its documents are silent.
+"""Settings of the emulated PUBLITRAC: one for every undocumented point.
 
-Defaults are the most plausible behaviour; the other values are what a client might meet instead.
+Defaults are the most plausible behaviour; the other values are alternatives that a client may meet.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class PublitracSettings:
         account_token: the "account token" of e-commerce transactions (PUBLITRAC API reference, E-Commerce
             Transactions).
         api_key_parameter: the spelling of the key's parameter in v1; the documents have both. Another
-            spelling is no key.
+            spelling does not count.
         credentials_in: the place of v1's credentials in a POST. Undocumented. Credentials elsewhere do
             not count.
         bad_credentials_response: the HTTP status for wrong v1 credentials. Undocumented.
@@ -71,7 +71,7 @@ class PublitracSettings:
         over_limit_response: the HTTP status of a refused call; with `200` the refusal is in the body.
             Undocumented.
 
-        token_ttl: seconds a v2 token lives after its last use (PUBLITRAC API V2, Authentification).
+        token_ttl: lifetime of a v2 token in seconds after its last use (PUBLITRAC API V2, Authentification).
         expired_token_response: the HTTP status for a bad or expired v2 token. Undocumented.
         expired_token_code: the code in the body of that response. Undocumented.
         bad_key_response: the HTTP status of getToken for a wrong key. Undocumented.

@@ -1,4 +1,4 @@
-"""Settings of the server: where it listens, what it keeps."""
+"""Settings of the server: addresses and storage."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ServerSettings:
         host: the address to listen on. An address that other machines reach needs `allowed_hosts`: the
             sandbox has no protection.
         port: the TCP port; 0 takes a free one.
-        allowed_hosts: names under which the sandbox is reached, beside `localhost` and loopback addresses.
+        allowed_hosts: host names of the sandbox, besides `localhost` and loopback addresses.
             The control side refuses requests for another `Host`, and every path those from a web page of
             another host, with HTTP 403.
         database: the SQLite file that keeps the records across restarts, or `:memory:`.
@@ -39,10 +39,10 @@ class ServerSettings:
     journal_contents: int = field(default=10_000, validator=ge(1))
 
     def __attrs_post_init__(self) -> None:
-        """Refuse an address that other machines reach, unless the names to be reached by are given."""
+        """Refuse an address that other machines reach, unless `allowed_hosts` is given."""
         if not self.allowed_hosts and not is_loopback(self.host):
             raise ValueError(
-                "The sandbox has no protection of its own and only listens on a loopback address; "
+                "The sandbox has no protection and only listens on a loopback address; "
                 "to listen on another one, name the hosts it is reached by in allowed_hosts"
             )
 

@@ -17,15 +17,15 @@ _OFFICE: Final = {"id", "customerId", "focusAreas", "redistributor"}
 
 
 class VitecAccount:
-    """The state behind the API; also the vendor that the control side seeds and empties."""
+    """State of the API; the control side seeds and empties it."""
 
     def __init__(self, database: Database, clock: SandboxClock, settings: SandboxSettings) -> None:
         """Create the tables if the database has none.
 
         Args:
-            database: where everything is kept.
-            clock: tells the time.
-            settings: the marketplace's name.
+            database: database of its records.
+            clock: clock of the service.
+            settings: name of the marketplace.
         """
         self._database = database
         self._clock = clock
@@ -35,7 +35,7 @@ class VitecAccount:
                 f"CREATE TABLE IF NOT EXISTS {table} "
                 "(id INTEGER PRIMARY KEY AUTOINCREMENT, customer TEXT NOT NULL, document TEXT NOT NULL)"
             )
-        # An index that outlives nothing: with tens of thousands of contacts, nobody wants to read them all.
+        # A temporary index: a search through tens of thousands of contacts would be slow.
         database.execute(
             "CREATE TEMP TABLE vitec_known (customer TEXT, key TEXT, contact INTEGER NOT NULL, "
             "PRIMARY KEY (customer, key)) WITHOUT ROWID"
@@ -82,7 +82,7 @@ class VitecAccount:
         """Do nothing: there are no tokens."""
 
     def process_now(self) -> int:
-        """Do nothing: leads are there at once."""
+        """Do nothing: leads are stored at once."""
         return 0
 
     def reset(self) -> None:
@@ -92,10 +92,7 @@ class VitecAccount:
                 self._database.execute(f"DELETE FROM {table}")  # noqa: S608 - constant names
 
     def create_lead(self, customer: str, lead: Mapping[str, Any]) -> str:
-        """Store a lead that was found valid and return its id.
-
-        The person is looked for first; the lead is always a new one.
-        """
+        """Store a valid lead and return its id. The person may exist; the lead is always new."""
         source = lead["leadSource"]
         record = {
             "contactId": self._contact(customer, lead["person"]),
@@ -135,7 +132,7 @@ class VitecAccount:
         return f"S{self._insert('vitec_sources', customer, content)}"
 
     def _assignment(self, customer: str, lead: Mapping[str, Any]) -> dict[str, Any]:
-        """Who gets the lead (page of the call, `Receiver`)."""
+        """Return the receiver of the lead (page of the call, `Receiver`)."""
         receiver = lead.get("receiver") or {}
         for name in ("agent", "userGroup"):
             if name in receiver:
@@ -174,7 +171,7 @@ class VitecAccount:
 
 
 def _keys(person: Mapping[str, Any]) -> list[str]:
-    """Return the values that make two persons one."""
+    """Return the values that identify a person."""
     names = tuple(value(person, (name,)).strip().casefold() for name in ("firstName", "lastName"))
     keys: set[tuple[str, ...]] = set()
     if number := value(person, ("socialSecurityNumber",)).strip():

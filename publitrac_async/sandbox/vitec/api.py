@@ -33,7 +33,7 @@ _XML: Final = "application/xml; charset=utf-8"
 _JSON_TYPES: Final = frozenset({"application/json", "text/json"})
 _XML_TYPES: Final = frozenset({"application/xml", "text/xml"})
 _ARGUMENT: Final = "application"
-"""The parameter's name stands before the fields of a `ModelState`."""
+"""The name of the parameter precedes the fields of a `ModelState`."""
 _INVALID: Final = "The request is invalid."
 _SERIALIZATION: Final = "http://schemas.microsoft.com/2003/10/Serialization/"
 
@@ -159,7 +159,7 @@ def _media_type(content_type: str) -> str:
 
 
 def _wants_xml(accept: str, sent_as: str) -> bool:
-    """Return True if the response is XML: the first format that is accepted, else that of the request."""
+    """Return True for a response in XML: the first accepted format, else that of the request."""
     for entry in accept.split(","):
         if _media_type(entry) in _JSON_TYPES | _XML_TYPES:
             return _media_type(entry) in _XML_TYPES
@@ -173,5 +173,5 @@ def _business_key(lead: Mapping[str, Any] | None) -> str | None:
 
 
 def _element_name(name: str) -> str:
-    """Encode what an element's name cannot hold, as `XmlConvert.EncodeLocalName` does."""
+    """Encode characters forbidden in names of elements, like `XmlConvert.EncodeLocalName`."""
     return re.sub(r"[^\w.-]", lambda match: f"_x{ord(match[0]):04X}_", name)

@@ -1,7 +1,8 @@
-"""The types of a person lead: their members in the order in which DataContractSerializer reads them.
+"""Types of a person lead, with their members in the order of DataContractSerializer.
 
-Base classes come first, then a type's own members by name. That is why `Other` stands before `Cell` in the
-vendor's sample: it belongs to the base of the telephone type. JSON has the same names with a small initial.
+Members of base classes precede those of the type, each sorted by name. So `Other` precedes `Cell` in the
+vendor's sample: it belongs to the base of the telephone type. JSON has the same names with a lower-case
+initial.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _EMAIL: Final = _BASE + "Vitec.Housing.Connect.Api.Models"
 
 @frozen
 class ListOf:
-    """A list: its elements have a name of their own in XML."""
+    """List, whose elements have a separate name in XML."""
 
     element: str
     item: Type

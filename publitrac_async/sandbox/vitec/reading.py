@@ -1,6 +1,6 @@
-"""Reading a person lead as the service does: Json.NET for JSON, DataContractSerializer for XML.
+"""Read a person lead like the service: Json.NET for JSON, DataContractSerializer for XML.
 
-Both give nested dicts with the JSON names; what was not sent, or came too late, is missing.
+Both give nested dicts with the JSON names, without members that were not sent or out of order.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _MAX_ELEMENTS: Final = 10_000
 
 
 class UnreadableError(Exception):
-    """The body is no person lead.
+    """The body is not a person lead.
 
     Attributes:
-        key: where, as the service's response names it; empty for the body itself.
+        key: place of the error in the form of the service; empty for the whole body.
     """
 
     def __init__(self, message: str, key: str = "") -> None:
@@ -83,7 +83,7 @@ def _json_value(value: Any, member: Member, path: str) -> Any:
 
 
 def read_xml(body: bytes) -> dict[str, Any] | None:
-    """Read XML, forwards only: an element that comes after its place is ignored, without a word.
+    """Read XML, forwards only: an element out of order is silently ignored.
 
     Raises:
         UnreadableError: the body is not well-formed, has another root or a document type, or a value does

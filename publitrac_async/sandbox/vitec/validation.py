@@ -1,4 +1,4 @@
-"""The values that the service refuses (Vitec's page, column "Information").
+"""Validation of values (Vitec's page, column "Information").
 
 Lengths are those of its pages for sibling calls. The first three messages are the page's; the others are
 made up in its style.
@@ -40,7 +40,7 @@ _CONTACT_WAYS: Final = (
 
 
 def problems(lead: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return the messages by field, in the names of the service's own types; empty if nothing is wrong."""
+    """Return the messages by field, in the names of the service's own types; empty if all are valid."""
     person = lead.get("person")
     found = [("Person", PERSON_REQUIRED)] if person is None else list(_person_problems(person))
     source = lead.get("leadSource")

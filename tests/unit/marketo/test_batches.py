@@ -247,11 +247,11 @@ REFUSED: dict[str, tuple[Run, str]] = {
     ),
     "field of 101": (
         lambda m: m.create_lead_fields([NewLeadField(**FIELD)] * 101),  # type: ignore[arg-type]
-        "100 fields at most",
+        "at most 100 fields",
     ),
-    "field update": (lambda m: m.update_lead_field("acme", LeadFieldUpdate()), "nothing is to change"),
+    "field update": (lambda m: m.update_lead_field("acme", LeadFieldUpdate()), "there is no change"),
     "field path": (lambda m: m.get_lead_field_by_name("../x"), "not the REST name"),
-    "programs": (lambda m: m.get_programs_by_lead_id(1, program_ids=range(1, 302)), "300 values at most"),
+    "programs": (lambda m: m.get_programs_by_lead_id(1, program_ids=range(1, 302)), "at most 300 values"),
 }
 
 

@@ -172,7 +172,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no slash": ({"path": "rest/v1/x.json"}, "path: must begin"),
     "url": ({"path": "https://x.com/rest/v1/x.json"}, "path: must begin"),
     "up": ({"path": "/rest/v1/../../x.json"}, "path: must begin"),
-    "query in the path": ({"path": "/rest/v1/x.json?canary=1"}, "give those as query"),
+    "query in the path": ({"path": "/rest/v1/x.json?canary=1"}, "pass those as query"),
     "comma": ({"query": {"ids": ["a,b"]}}, "ids: holds a comma"),
     "bytes": ({"query": {"a": b"x"}}, "a: cannot be written from bytes"),
     "body": ({"json": {"a": b"x"}}, "json: holds a value that JSON cannot carry"),

@@ -294,7 +294,7 @@ async def test_a_log_in_counts_towards_no_limit() -> None:
         ({"munchkin_id": "123-ABC-456"}, "either base_url or munchkin_id"),
         ({"base_url": None}, "either base_url or munchkin_id"),
         ({"base_url": None, "munchkin_id": "example.com"}, "must look like 123-ABC-456"),
-        ({"base_url": f"{HOST}/v1"}, "a path that is none of Marketo's"),
+        ({"base_url": f"{HOST}/v1"}, "a path that is not Marketo's"),
     ],
 )
 def test_what_cannot_be_used_is_refused_at_construction(options: dict[str, Any], message: str) -> None:

@@ -92,7 +92,7 @@ class NotATime(datetime):
         (Decimal("Infinity"), "must be a finite number"),
         (Decimal("sNaN"), "must be a finite number"),
         (float("inf"), "must be a finite number"),
-        (NotATime(2026, 1, 1), "is not a time; give None"),
+        (NotATime(2026, 1, 1), "is not a time; pass None"),
         (time(1, 2), "cannot be written from time"),
         (b"x", "cannot be written from bytes"),
         (2**70, "is a number that JSON cannot carry"),
