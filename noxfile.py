@@ -14,10 +14,12 @@ from packaging.version import Version
 PROJECT = nox.project.load_toml("pyproject.toml")
 VERSIONS = nox.project.python_versions(PROJECT)
 
-#: Two tests at a time.
-TWO_AT_ONCE = ("-n", "2")
+#: Three tests at a time: many wait for a program that they started.
+AT_ONCE = ("-n", "3")
 #: Likewise in development mode, but not for the programs that tests start: it has them print to stderr.
-TWO_IN_DEVELOPMENT_MODE = ("--dist", "load", "--tx", "2*popen//python=python -X dev")
+AT_ONCE_IN_DEVELOPMENT_MODE = ("--dist", "load", "--tx", "3*popen//python=python -X dev")
+#: Slow tests kill processes and count calls a second: two at a time.
+SLOW = ("-n", "2", "-m", "slow", "--ignore=tests/packaging", "--durations=10")
 
 #: Tests whose result depends on the version of Python: event loop, sockets, types, parsers.
 VERSION_DEPENDENT = ("tests/unit", "tests/integration/transport", "tests/samples")
@@ -89,19 +91,19 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         session.run("python", "-X", "dev", "-m", "pytest", "-q", *session.posargs)
     elif session.python == PYTHONS[0]:
-        session.run("pytest", "-q", *TWO_AT_ONCE, *quick)
-        session.run("pytest", "-q", *TWO_AT_ONCE, "-m", "slow", "--ignore=tests/packaging")
+        session.run("pytest", "-q", *AT_ONCE, *quick)
+        session.run("pytest", "-q", *SLOW)
     elif session.python == PYTHONS[-1]:
-        session.run("pytest", "-q", *TWO_IN_DEVELOPMENT_MODE, *quick, *VERSION_DEPENDENT)
+        session.run("pytest", "-q", *AT_ONCE_IN_DEVELOPMENT_MODE, *quick, *VERSION_DEPENDENT)
     else:
-        session.run("pytest", "-q", *TWO_AT_ONCE, *quick, *TRANSPORT)
+        session.run("pytest", "-q", *AT_ONCE, *quick, *TRANSPORT)
 
 
 @nox.session(default=False)
 def coverage(session: nox.Session) -> None:
     """Coverage of the quick tests, branches included."""
     session.install("-e", ".[all]", *_group("test"))
-    session.run("pytest", "-q", *TWO_AT_ONCE, "-m", "not slow", "--ignore=tests/packaging", "--cov")
+    session.run("pytest", "-q", *AT_ONCE, "-m", "not slow", "--ignore=tests/packaging", "--cov")
 
 
 @nox.session(default=False)
@@ -110,11 +112,11 @@ def lowest(session: nox.Session) -> None:
     lowest = _lowest()
     session.install("-e", ".[all]", *_group("test"), *lowest.values())
     quick = ("-m", "not slow", "--ignore=tests/packaging")
-    session.run("pytest", "-q", *TWO_AT_ONCE, *quick, env={"AIOHTTP_NO_EXTENSIONS": "1"})
+    session.run("pytest", "-q", *AT_ONCE, *quick, env={"AIOHTTP_NO_EXTENSIONS": "1"})
     # docket wants a newer client of Redis than the limiter, the token and the state store do.
     session.run("pip", "uninstall", "--yes", "pydocket")
     session.install(_lowest("redis")["redis"])
-    session.run("pytest", "-q", *TWO_AT_ONCE, *quick, "tests/unit/shared", "tests/integration/shared")
+    session.run("pytest", "-q", *AT_ONCE, *quick, "tests/unit/shared", "tests/integration/shared")
 
 
 def _lowest(*extras: str) -> dict[str, str]:
