@@ -51,7 +51,7 @@ nitpick_ignore_regex = [
     # Types of other packages: their pages are on the network, which a build does without.
     (
         r"py:.*",
-        r"(_?asyncio|collections|contextlib|datetime|decimal|enum|httpx|logging|metrics|pathlib|ssl|trace|types|typing|uuid|uvicorn)(\..*)?",
+        r"(_?asyncio|collections|contextlib|datetime|decimal|enum|httpx|logging|metrics|os|pathlib|ssl|trace|types|typing|uuid|uvicorn)(\..*)?",
     ),
     # Aliases, and the keyword arguments of `Sandbox`: they are spelled out where they are used.
     (
@@ -64,7 +64,7 @@ nitpick_ignore_regex = [
         ),
     ),
     # What stands beside such an alias is shown as it is written.
-    (r"py:class", r"Path(Like)?"),
+    (r"py:class", r"Path"),
     # Type variables.
     (r"py:.*", r"(.*\.)?[CTR]"),
     # Internal classes that public ones return or hold.

@@ -134,7 +134,7 @@ async def health_port(health: WorkerHealth, host: str, port: int) -> AsyncIterat
             server.close()
             port_of_probes.abort()
         return
-    raise CommandError(f"--health-port: port {port} of {host} cannot be used: {failure}")
+    raise CommandError(f"--health-port: port {port} of {host} cannot be used ({failure}): choose another")
 
 
 class _Port:

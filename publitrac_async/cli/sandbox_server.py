@@ -68,7 +68,7 @@ async def serve(
     except ValueError as error:
         raise CommandError(str(error)) from None
     except OSError as error:
-        message = f"port {port} of {host} cannot be used: {error.strerror}"
+        message = f"port {port} of {host} cannot be used ({error.strerror}): choose another"
         raise CommandError(message, ExitStatus.ABORTED) from None
     except asyncio.CancelledError:
         if not listening:

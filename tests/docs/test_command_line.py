@@ -83,10 +83,13 @@ def test_the_table_has_every_exit_status() -> None:
 
 
 def test_help_texts_name_statuses_of_the_table_only() -> None:
-    helps = (texts.SYNC_HELP, texts.EXPORT_HELP, texts.COPY_HELP, texts.WORKER_HELP)
-    named = [re.findall(r"^  (\d+) ", text.partition("Exit status:")[2], re.MULTILINE) for text in helps]
-    assert all(named)
-    assert {int(status) for each in named for status in each} == set(ExitStatus)
+    helps = [text for name, text in vars(texts).items() if name.endswith("_HELP")]
+    named = {
+        int(status)
+        for text in helps
+        for status in re.findall(r"^  (\d+) ", text.partition("Exit status:")[2], re.MULTILINE)
+    }
+    assert named == set(ExitStatus)
 
 
 @pytest.mark.parametrize(
