@@ -30,6 +30,8 @@ _PACKAGES: Final = frozenset(
 )
 #: Their frames are above a call, and may wait for another call while they hold an error.
 _ABOVE: Final = ("publitrac_async.bulk", "publitrac_async.cli", "publitrac_async.frames")
+#: The same for a whole run, whose frames hold rows. All of its tasks have ended.
+_ABOVE_RUNS: Final = ("publitrac_async.cli", "publitrac_async.frames")
 _SPECIAL: Final = frozenset({"__anext__"})
 
 
@@ -41,8 +43,18 @@ def forgets(cls: C) -> C:
     return cls
 
 
-def forgetful(function: Callable[P, T]) -> Callable[P, T]:
-    """Return `function`, a coroutine function or a plain one, as a boundary."""
+def forgetful_run(function: Callable[P, T]) -> Callable[P, T]:
+    """Return `function`, which makes a run of bulk, as a boundary."""
+    return forgetful(function, above=_ABOVE_RUNS)
+
+
+def forgetful(function: Callable[P, T], *, above: tuple[str, ...] = _ABOVE) -> Callable[P, T]:
+    """Return `function`, a coroutine function or a plain one, as a boundary.
+
+    Args:
+        function: the function.
+        above: modules whose frames stay as they are.
+    """
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)
@@ -52,7 +64,7 @@ def forgetful(function: Callable[P, T]) -> Callable[P, T]:
             try:
                 return await running
             except BaseException as error:
-                clear_frames(error)
+                clear_frames(error, above=above)
                 raise
 
         return wait  # type: ignore[return-value]  # T is a coroutine here
@@ -63,17 +75,18 @@ def forgetful(function: Callable[P, T]) -> Callable[P, T]:
             return function(*args, **kwargs)
         except BaseException as error:
             del args, kwargs
-            clear_frames(error)
+            clear_frames(error, above=above)
             raise
 
     return call
 
 
-def clear_frames(error: BaseException) -> None:
+def clear_frames(error: BaseException, *, above: tuple[str, ...] = _ABOVE) -> None:
     """Clear the local names in the tracebacks of `error`, its causes and its contexts.
 
     Args:
         error: the exception being handled; running frames stay as they are.
+        above: modules whose frames stay as they are.
     """
     found, waiting = set[int](), [error]
     while waiting:
@@ -81,16 +94,16 @@ def clear_frames(error: BaseException) -> None:
         if id(one) in found:
             continue
         found.add(id(one))
-        _clear(one.__traceback__)
+        _clear(one.__traceback__, above)
         waiting += [other for other in (one.__cause__, one.__context__) if other is not None]
         waiting += getattr(one, "exceptions", ())
 
 
-def _clear(traceback: TracebackType | None) -> None:
+def _clear(traceback: TracebackType | None, above: tuple[str, ...]) -> None:
     while traceback is not None:
         frame = traceback.tb_frame
         module: str = frame.f_globals.get("__name__") or ""
-        if module.partition(".")[0] in _PACKAGES and not module.startswith(_ABOVE):
+        if module.partition(".")[0] in _PACKAGES and not module.startswith(above):
             with contextlib.suppress(RuntimeError):  # The frame is running.
                 frame.clear()
         traceback = traceback.tb_next

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Iterable, Sequence
 from typing import Any, Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
 from publitrac_async.bulk.metrics import RunMetrics
 from publitrac_async.bulk.outcomes import ErrorBudget
@@ -35,7 +35,8 @@ class RunContext:
         shutdown: request to end the run.
     """
 
-    source: Iterable[Item] | AsyncIterable[Item]
+    # No field with rows is in a ``repr``: tracebacks may show the locals of frames.
+    source: Iterable[Item] | AsyncIterable[Item] = field(repr=False)
     sink: Sink[Any]
     transform: RowTransform
     staging: Staging

@@ -72,7 +72,8 @@ class Row:
     """
 
     line: Line
-    fields: Mapping[str, Any] | Lead
+    # Not in the ``repr``, like all personal data: tracebacks may show the locals of frames.
+    fields: Mapping[str, Any] | Lead = field(repr=False)
     problem: str | None = None
     position: int | str | None = field(default=None, eq=False)
 
@@ -96,10 +97,10 @@ class StagedRow:
     number: int
     line: Line = 0
     position: int | str | None = None
-    fields: Any = None
-    key: str | None = None
+    fields: Any = field(default=None, repr=False)
+    key: str | None = field(default=None, repr=False)
     content_hash: bytes | None = None
-    content: Any = None
+    content: Any = field(default=None, repr=False)
     opt_outs: tuple[str, ...] = ()
     outcome: Outcome = Outcome(State.PENDING)
 

@@ -33,6 +33,7 @@ from publitrac_async.bulk.state.sqlite import SqliteStateStore
 from publitrac_async.bulk.transform import RowTransform
 from publitrac_async.bulk.verify import Verification, Verify, read_back, verification_of
 from publitrac_async.errors import ConfigurationError
+from publitrac_async.frames import forgetful_run
 from publitrac_async.v1 import V1
 from publitrac_async.v2 import V2
 
@@ -42,6 +43,7 @@ _LISTED: Final = 100
 _REASONS: Final = 50
 
 
+@forgetful_run
 async def sync_leads(
     source: Iterable[Item] | AsyncIterable[Item],
     sink: Sink[Any] | V1 | V2,

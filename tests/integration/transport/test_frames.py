@@ -16,7 +16,8 @@ from publitrac_async.transport.pool import Exchange
 from tests.support.canaries import Told, find
 from tests.support.cancel import cancel_at
 from tests.support.four_vendors import CANARIES, CARRIERS, OPTIONS, SENDS, publitrac, serving
-from tests.support.wire import Peer, RawServer, Seen
+from tests.support.four_vendors import respond as respond_well
+from tests.support.wire import Peer, RawServer, Seen, http
 
 
 async def hear(told: Told, running: Coroutine[Any, Any, Any]) -> BaseException | None:
@@ -266,3 +267,48 @@ async def test_frames_of_the_program_keep_their_names() -> None:
     assert names["program"]["value"] == "seen"
     assert "self" in names["acquire"]
     assert not names["_attempts"]
+
+
+def quoting(seen: Seen, status: str = "200 OK", headers: str = "") -> bytes:
+    body = f"{seen.target} {seen.headers} ".encode() + seen.body
+    return http(body, status, "application/json", headers)
+
+
+async def cut(seen: Seen, peer: Peer) -> None:
+    await peer.write(quoting(seen)[:-5])
+    peer.close()
+
+
+async def spoilt(seen: Seen, peer: Peer) -> None:
+    await peer.write(b"HTTP/1.1 200 OK\r\n" + seen.body + b"\r\n\r\n")
+    peer.close()
+
+
+FAILURES: dict[str, Callable[[Seen, Peer], Any]] = {
+    "cut": cut,
+    "spoilt": spoilt,
+    **{
+        status: lambda seen, _, status=status: quoting(seen, status, "Retry-After: 0\r\n")
+        for status in ("200 OK", "401 X", "422 X", "503 X")
+    },
+    "gzip": lambda seen, _: quoting(seen, headers="Content-Encoding: gzip\r\n"),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize("send", SENDS)
+@pytest.mark.fault("F36")
+async def test_responses_that_quote_the_request(send: str, failure: str) -> None:
+    told = Told()
+
+    async def respond(seen: Seen, peer: Peer) -> bytes | None:
+        # Tokens are issued, so that the call itself fails.
+        if seen.path.endswith(("/getToken", "/oauth/token")):
+            return http(respond_well(seen.method, seen.path), content_type="application/json")
+        result = FAILURES[failure](seen, peer)
+        return await result if asyncio.iscoroutine(result) else result  # type: ignore[no-any-return]
+
+    async with RawServer(respond) as server:
+        error = await hear(told, SENDS[send](server.url, **OPTIONS))  # type: ignore[arg-type]
+    assert isinstance(error, PublitracError)
+    told.check(CANARIES)
