@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import sys
-from collections.abc import Coroutine
-from pathlib import Path
 from typing import Any
 
 import click
 
 from publitrac_async.bulk import ExitStatus
 from publitrac_async.bulk.sources import FORMATS
-from publitrac_async.cli import doctor as doctor_report
-from publitrac_async.cli import lists as list_commands
-from publitrac_async.cli import lookup, options, records, sandbox_server
+from publitrac_async.cli import account, options, sandbox_server
 from publitrac_async.cli.copying import CopyOptions, run_copy
 from publitrac_async.cli.dry_run import show_dry_run
+from publitrac_async.cli.ending import fail, run
 from publitrac_async.cli.exits import CommandError, ending_of
 from publitrac_async.cli.export import ExportOptions, run_export
 from publitrac_async.cli.hosts import STATE
 from publitrac_async.cli.logs import log_lines
-from publitrac_async.cli.probe import ProbeOptions, run_probe
 from publitrac_async.cli.reconcile import ReconcileOptions, run_reconcile
 from publitrac_async.cli.status import StatusOptions, run_status
 from publitrac_async.cli.suggest import suggest_mapping
@@ -31,7 +26,6 @@ from publitrac_async.cli.sync import SyncOptions, run_sync
 from publitrac_async.cli.texts import (
     COPY_HELP,
     EXPORT_HELP,
-    PROBE_HELP,
     STATUS_HELP,
     SYNC_HELP,
     WORKER_HELP,
@@ -139,7 +133,7 @@ def sync(**chosen: Any) -> None:
         return
     if dry_run:
         sys.exit(show_dry_run(options))
-    _run(run_sync(options))
+    run(run_sync(options))
 
 
 @commands.command(help=WORKER_HELP, short_help="Send rows that other processes hand out.")
@@ -194,7 +188,7 @@ def worker(**chosen: Any) -> None:
     as_json = options.log_format == "json"
     with log_lines(level=options.log_level, as_json=as_json):
         try:
-            _run(run_worker(options))
+            run(run_worker(options))
         except Exception as error:
             ending = ending_of(error)
             if ending is None or not as_json:
@@ -223,7 +217,7 @@ def worker(**chosen: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object, with --watch one a line.")
 def status(**chosen: Any) -> None:
     """Show runs on several hosts, and their failed rows."""
-    _run(run_status(StatusOptions(**chosen)))
+    run(run_status(StatusOptions(**chosen)))
 
 
 @commands.command("reconcile")
@@ -248,7 +242,7 @@ def reconcile_rows(**chosen: Any) -> None:
     STATE is a file. With --via it is the name of a state store in Redis, which holds hashes in place of keys:
     the result files of the run list the rows. Reconcile these by their e-mail addresses, too.
     """
-    _run(run_reconcile(ReconcileOptions(**chosen)))
+    run(run_reconcile(ReconcileOptions(**chosen)))
 
 
 @commands.command()
@@ -273,16 +267,7 @@ def reconcile_rows(**chosen: Any) -> None:
 )
 def sandbox(**chosen: Any) -> None:
     """Run an emulated PUBLITRAC on this machine until Ctrl-C, with a page that shows it."""
-    _run(sandbox_server.serve(**chosen))
-
-
-@commands.command()
-@click.argument("email")
-@click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
-@options.client
-def get(email: str, as_json: bool) -> None:
-    """Show the lead with the address EMAIL, read through v1."""
-    _run(lookup.show_lead(email, as_json=as_json))
+    run(sandbox_server.serve(**chosen))
 
 
 @commands.command(help=EXPORT_HELP, short_help="Write leads to a file.")
@@ -307,7 +292,7 @@ def get(email: str, as_json: bool) -> None:
 @options.client
 def export(**chosen: Any) -> None:
     """Write leads to a file."""
-    _run(run_export(ExportOptions(**chosen)))
+    run(run_export(ExportOptions(**chosen)))
 
 
 @commands.command("copy-to-marketo", help=COPY_HELP, short_help="Copy leads to Marketo.")
@@ -333,95 +318,17 @@ def export(**chosen: Any) -> None:
 @options.client
 def copy_to_marketo(**chosen: Any) -> None:
     """Copy leads to Marketo."""
-    _run(run_copy(CopyOptions(**chosen)))
-
-
-@commands.group()
-def lists() -> None:
-    """Add leads to a static list, or remove one."""
-
-
-@lists.command()
-@click.argument("name", metavar="LIST")
-@click.argument("emails", metavar="EMAIL...", nargs=-1)
-@click.option("--file", type=options.FILE, help="Read them from the column email of a file as for `sync`.")
-@options.client
-def add(name: str, emails: tuple[str, ...], file: Path | None) -> None:
-    """Add the leads with the addresses EMAIL to LIST, which is created if missing.
-
-    Addresses without a lead are reported by their position; the exit status is 3 then, and the others are on
-    the list.
-    """
-    _run(list_commands.add_to_list(name, emails, file))
-
-
-@lists.command()
-@click.argument("name", metavar="LIST")
-@click.argument("email")
-@options.client
-def remove(name: str, email: str) -> None:
-    """Remove the lead with the address EMAIL from LIST."""
-    _run(list_commands.remove_from_list(name, email))
-
-
-@commands.command()
-@click.option("--json", "as_json", is_flag=True, help="Write one JSON object per line, with every field.")
-@options.client
-def campaigns(as_json: bool) -> None:
-    """Show the follow-up campaigns, read through v1."""
-    _run(records.show_campaigns(as_json=as_json))
-
-
-@commands.command()
-@click.option("--json", "as_json", is_flag=True, help="Write one JSON object per line, with every field.")
-@options.client
-def opportunities(as_json: bool) -> None:
-    """Show the opportunities, read through v1."""
-    _run(records.show_opportunities(as_json=as_json))
-
-
-@commands.command()
-@click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
-@click.option(
-    "--online",
-    is_flag=True,
-    help="Test the credentials with two calls: one of v1, which reads, and one of v2.",
-)
-@options.client
-def doctor(as_json: bool, online: bool) -> None:
-    """Show versions, limits and configuration, without secrets.
-
-    The exit status is 2 if a setting is unusable, and 1 if a call with --online fails.
-    """
-    _run(doctor_report.show(as_json=as_json, online=online))
-
-
-@commands.command("probe", help=PROBE_HELP, short_help="Find out what the documents leave open.")
-@click.option(
-    "--output",
-    type=options.PATH,
-    default="publitrac-profile.toml",
-    show_default=True,
-    help="File for the profile, which --profile of the other commands takes.",
-)
-@click.option("--write", metavar="EMAIL", help="Also create, change and delete a lead with this address.")
-@click.option("--yes", is_flag=True, help="Do not ask before --write.")
-@click.option(
-    "--wrong-credentials",
-    is_flag=True,
-    help="Also call v1 once with a wrong password and v2 once with a wrong key.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Write one JSON object for each point.")
-@options.client
-def probe(**chosen: Any) -> None:
-    """Find out what the documents leave open."""
-    _run(run_probe(ProbeOptions(**chosen), click.confirm))
+    run(run_copy(CopyOptions(**chosen)))
 
 
 @commands.command()
 def version() -> None:
     """Show the version of this package."""
     click.echo(__version__)
+
+
+for _command in account.COMMANDS:
+    commands.add_command(_command)
 
 
 def cli() -> None:
@@ -435,19 +342,4 @@ def cli() -> None:
     except (CommandError, PublitracError) as error:
         ending = ending_of(error)
         assert ending is not None
-        _fail(*ending)
-
-
-def _run(command: Coroutine[Any, Any, int]) -> None:
-    try:
-        status = asyncio.run(command)
-    except KeyboardInterrupt:
-        # Handled here, since click would exit with 1.
-        _fail("interrupted", ExitStatus.INTERRUPTED)
-    else:
-        sys.exit(status)
-
-
-def _fail(message: str, status: ExitStatus) -> None:
-    click.echo(f"publitrac-async: {message}", err=True)
-    sys.exit(status)
+        fail(*ending)

@@ -67,7 +67,11 @@ async def _spelling_of_the_key(asker: Asker, report: ProbeReport) -> None:
         name: await asker.ask("getCampaigns", what=f"with {name}", key_name=name, may_refuse=True)
         for name in ("apikey", "apiKey")
     }
-    works = [name for name, response in heard.items() if not response.refuses_credentials]
+    works = [name for name, response in heard.items() if response.ok]
+    refused = [name for name, response in heard.items() if response.refuses_credentials]
+    if not works and not refused:
+        raise HarmError(f"getCampaigns fails with either spelling of the key: {heard['apikey']}")
+    works = works or [name for name in heard if name not in refused]
     if not works:
         words = heard["apikey"].words
         raise HarmError(
@@ -100,10 +104,12 @@ async def _post(asker: Asker, report: ProbeReport) -> None:
     both = await post("in both places", form=as_form, place="query")
     query, body = await post("in the query", place="query"), await post("in the body", place="body")
     _wrong_verb(report, both)
-    places = [name for name, heard in (("query", query), ("body", body)) if not heard.refuses_credentials]
+    alone = {"query": query, "body": body}
+    places = [name for name, heard in alone.items() if heard.is_like(both)]
     evidence = [both, query, body]
     told_apart = both.ok or len(places) < 2
-    if not told_apart:
+    told_apart &= all(heard.refuses_credentials for name, heard in alone.items() if name not in places)
+    if not told_apart and len(places) == 2:
         # The verb is refused. Are the credentials looked at before that?
         nowhere = await post("nowhere", authorization=Authorization())
         evidence.append(nowhere)
@@ -126,7 +132,7 @@ async def _post(asker: Asker, report: ProbeReport) -> None:
 
 def _wrong_verb(report: ProbeReport, heard: Heard) -> None:
     response = "accepted" if heard.ok else str(heard.answer.status)
-    known = response in ("accepted", "405", "200")
+    known = response in ("accepted", "405", "200") and not heard.refuses_credentials
     report.add(
         Finding(
             point="annex",
@@ -141,7 +147,7 @@ def _wrong_verb(report: ProbeReport, heard: Heard) -> None:
 async def unknown_method(asker: Asker, report: ProbeReport) -> None:
     """Call a method that does not exist."""
     heard = await asker.ask("getNothingOfThisName", may_refuse=True)
-    known = str(heard.answer.status) in ("200", "400", "404")
+    known = not heard.ok and str(heard.answer.status) in ("200", "400", "404")
     report.add(
         Finding(
             point="refusals",
@@ -165,7 +171,7 @@ async def wrong_credentials(asker: Asker, report: ProbeReport) -> None:
     )
     before, evidence = report.findings["refusals"], str(heard)
     summary, _, _ = before.summary.partition(";")
-    known = str(heard.answer.status) in ("200", "401", "403")
+    known = heard.refuses_credentials and str(heard.answer.status) in ("200", "401", "403")
     report.add(
         Finding(
             point="refusals",
@@ -222,11 +228,11 @@ async def _past_end(asker: Asker, report: ProbeReport, first: Heard) -> None:
         found = "error"
     elif not behind.leads:
         found = "empty"
-    elif pages > 1:
+    elif _ids(first) != _ids(last):
         found = "last" if _ids(behind) == _ids(last) else "first" if _ids(behind) == _ids(first) else None
     evidence = (str(last), str(behind))
     if found is None:
-        summary = "leads of a page before it" if pages > 1 else "the only page again: first or last"
+        summary = "leads of some page before it" if pages > 1 else "the only page again: first or last"
         report.add(Finding(point="past_end", state=State.PARTLY, summary=summary, evidence=evidence))
         return
     names = {

@@ -7,7 +7,7 @@ import secrets
 from publitrac_async.errors import NotFound
 from publitrac_async.probe.asking import Asker
 from publitrac_async.probe.model import Finding, ProbeReport, State
-from publitrac_async.transport.secret import Secret
+from publitrac_async.transport.secret import Secret, seal
 
 
 async def read_v2(asker: Asker, report: ProbeReport) -> Secret | None:
@@ -17,19 +17,20 @@ async def read_v2(asker: Asker, report: ProbeReport) -> Secret | None:
         HarmError: the probe must not go on.
     """
     heard = await asker.ask_token()
-    if not heard.ok:
+    token = seal(str(heard.content.get("token") or ""), "token", header=True)
+    if not heard.ok or not isinstance(token, Secret):
         missing = heard.answer.status == 404 or isinstance(heard.error, NotFound)
         report.add(
             Finding(
                 point="v2",
                 state=State.SETTLED if missing else State.OPEN,
-                summary="there is no v2 at this address" if missing else "the token request failed",
+                summary="there is no v2 at this address" if missing else "the response has no token",
                 evidence=(str(heard),),
                 found={"v2_enabled": False} if missing else {},
             )
         )
         for point in ("token", "processing"):
-            report.leave(point, "there is no v2 at this address")
+            report.leave(point, report.findings["v2"].summary)
         return None
     report.add(
         Finding(
@@ -45,19 +46,18 @@ async def read_v2(asker: Asker, report: ProbeReport) -> Secret | None:
     if stale.ok:
         report.leave("token", "delayedSync accepted an invalid token")
     else:
-        known = str(stale.answer.status) in ("200", "401", "403")
+        known = stale.refuses_credentials and str(stale.answer.status) in ("200", "401", "403")
         code = {"expired_token_code": stale.status} if stale.status is not None else {}
         report.add(
             Finding(
                 point="token",
-                state=State.SETTLED,
+                state=State.SETTLED if stale.refuses_credentials else State.PARTLY,
                 summary=f"HTTP {stale.answer.status}, code {stale.status} for an invalid one",
                 evidence=(str(stale),),
                 found={**({"expired_token_response": str(stale.answer.status)} if known else {}), **code},
             )
         )
-    token = heard.content.get("token")
-    return Secret(str(token), "token", header=True) if token else None
+    return token
 
 
 async def wrong_key(asker: Asker, report: ProbeReport) -> None:
@@ -70,7 +70,7 @@ async def wrong_key(asker: Asker, report: ProbeReport) -> None:
     if before is None or before.state is State.OPEN:
         return
     heard = await asker.ask_token(Secret(secrets.token_hex(16), "api_key", header=True), may_refuse=True)
-    known = str(heard.answer.status) in ("200", "401", "403")
+    known = heard.refuses_credentials and str(heard.answer.status) in ("200", "401", "403")
     report.add(
         Finding(
             point="token",

@@ -76,6 +76,8 @@ class Writer:
         if not created.ok:
             raise HarmError(f"the throwaway lead was refused: {created}")
         shown = await self._read()
+        if _field(shown, "company") != "Probe A":
+            raise HarmError(f"the throwaway lead cannot be read back: {shown}")
         self._time_zone(shown)
         await self._empty(shown)
         await self._unicity()
@@ -205,9 +207,14 @@ class Writer:
         if added.ok:
             self._report.left_behind.append("perhaps a lead with an address at example.invalid")
         shown = await self._asker.ask("getList", {"listName": self._list}, what="behind it")
-        partial = any(isinstance(lead, dict) and lead.get("email") for lead in shown.leads)
-        if not shown.ok:
-            await add(self._email, what="without it")  # For the methods of the annex.
+        partial = _has_leads(shown)
+        if not partial:
+            # Only a list that has the lead now proves that it was not added before.
+            await add(self._email, what="without it")
+            later = await self._asker.ask("getList", {"listName": self._list}, what="behind that")
+            if not _has_leads(later):
+                self._report.leave("partial", f"the list cannot be read: {later}")
+                return
         self._report.add(
             Finding(
                 point="partial",
@@ -329,6 +336,10 @@ def _field(heard: Heard, name: str) -> str:
         if isinstance(lead, dict) and isinstance(value := lead.get(name), str):
             return value.strip()
     return ""
+
+
+def _has_leads(heard: Heard) -> bool:
+    return any(isinstance(lead, dict) and lead.get("email") for lead in heard.leads)
 
 
 def _pauses() -> Iterator[float]:

@@ -13,7 +13,7 @@ import publitrac_async
 
 PACKAGE = Path(publitrac_async.__file__).parent
 ONLY_IN = {
-    "click": {"cli/commands.py", "cli/options.py"},
+    "click": {"cli/account.py", "cli/commands.py", "cli/options.py"},
     "docket": {"bulk/distributed/docket.py"},
     "opentelemetry": {"opentelemetry.py"},
     "rich": {"cli/bar.py"},
