@@ -29,12 +29,12 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="needs fork and SIGKILL"),
 ]
 
-LEADS = 20_000
+LEADS = 8000
 WANTED = {row["email"]: row["city"] for row in source(LEADS)}
 ROOT = Path(__file__).parents[3]
 
 #: Kills at each point, in each of two campaigns.
-REPEATS = 4
+REPEATS = 2
 #: Points before the first call, and how often every run passes them at least.
 AHEAD = {
     "open": 1,
@@ -46,7 +46,7 @@ AHEAD = {
 CALLS = ("call: before", "call: sent", "call: answered")
 COMMITS = ("intent: before commit", "intent: after commit", "outcome: before commit", "outcome: after commit")
 #: Points behind the last call, and how often every run passes them at least.
-BEHIND = {"results": 15_000, "close": 1}
+BEHIND = {"results": 6000, "close": 1}
 #: The part of all leads over which kills during calls are spread; the rest is for those that come later.
 SPREAD = 0.97
 
@@ -303,8 +303,8 @@ async def placed_kills(service: Service, folder: Path) -> None:
 async def test_random_kills(tmp_path: Path) -> None:
     # Two campaigns at once: most of their time goes into reading, for which each has a process.
     async with asyncio.TaskGroup() as group:
-        group.create_task(random_kills(V2, tmp_path / "upserts", 120))
-        group.create_task(random_kills(VITEC, tmp_path / "appends", 80))
+        group.create_task(random_kills(V2, tmp_path / "upserts", 60))
+        group.create_task(random_kills(VITEC, tmp_path / "appends", 40))
 
 
 @pytest.mark.fault("F29")
