@@ -10,7 +10,7 @@ from publitrac_async.bulk.errors import MappingError, SourceError, SourceUnavail
 
 #: Next step by class of error. An error without an entry takes that of its nearest base class.
 NEXT_STEPS: Final[Mapping[type[errors.PublitracError], str]] = {
-    errors.ConfigurationError: "`publitrac-async doctor` shows every setting, without secrets.",
+    errors.ConfigurationError: "correct the setting; `publitrac-async doctor` shows all of them.",
     errors.ClientStateError: "report this as a bug, with the output of `publitrac-async doctor`.",
     errors.NotSent: "check network, proxy and base URL: `publitrac-async doctor --online` tries them.",
     errors.LimiterUnavailable: "check that the shared Redis runs, then run the command again.",
@@ -30,7 +30,8 @@ NEXT_STEPS: Final[Mapping[type[errors.PublitracError], str]] = {
     errors.ServerError: "run the command again later.",
     errors.UnexpectedContent: "check the base URL with `publitrac-async doctor`; if it is right, run the "
     "command again later.",
-    SourceError: "correct the file, or tell how to read it: --encoding, --delimiter, --sheet, --mapping.",
+    SourceError: "correct the file, or tell how to read it: --format, --encoding, --delimiter, --sheet, "
+    "--mapping.",
     SourceUnavailable: "check the path and its permissions.",
     MappingError: "correct the mapping file; `publitrac-async sync SOURCE --suggest-mapping` prints one.",
     StateStoreInUse: "run the command again when the other run has ended; `sync --wait` waits for it.",

@@ -24,6 +24,7 @@ from publitrac_async.transport.secret import Secret
 from publitrac_async.version import __version__
 
 _NEEDED: Final = ("aiohttp", "httpx", "aiolimiter", "attrs", "cattrs", "orjson", "xmltodict")
+_BASE_URLS: Final = {"PUBLITRAC": config.BASE_URL, "VITEC": config.VITEC_BASE_URL}
 _OPTIONAL: Final = (
     "click",
     "rich",
@@ -53,6 +54,7 @@ async def show(
     settings = {
         "configuration": _settings(environment, "PUBLITRAC", "api_key", "username", "password"),
         "Marketo": _settings(environment, "MARKETO", "client_id", "client_secret"),
+        "Vitec": _settings(environment, "VITEC", "username", "password"),
         "Redis": await _redis(environment),
     }
     sections: dict[str, Mapping[str, Any]] = {
@@ -105,10 +107,9 @@ def _version(name: str) -> str:
 
 
 def _settings(environment: Mapping[str, str], service: str, *secrets: str) -> dict[str, str]:
-    default = config.BASE_URL if service == "PUBLITRAC" else None
     return {
         **{name: _setting(environment, f"{service}_{name.upper()}") for name in secrets},
-        "base_url": _base_url(environment, f"{service}_BASE_URL", default),
+        "base_url": _base_url(environment, f"{service}_BASE_URL", _BASE_URLS.get(service)),
     }
 
 

@@ -66,7 +66,7 @@ async def serve(
             _show(sandbox, rate)
             await ended.wait()
     except ValueError as error:
-        raise CommandError(str(error)) from None
+        raise CommandError(str(error).replace("allowed_hosts", "--allow-host")) from None
     except OSError as error:
         message = f"port {port} of {host} cannot be used ({error.strerror}): choose another"
         raise CommandError(message, ExitStatus.ABORTED) from None

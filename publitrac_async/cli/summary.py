@@ -62,6 +62,8 @@ def _remarks(report: Report, state_store: str | None) -> Iterator[str]:
             yield f"Next: {step}"
     for reason, count in report.pending_reasons.items():
         yield f"{count:,} rows are left because of {reason.rstrip('.')}."
+        if (step := next_step_after(reason)) is not None:
+            yield f"Next: {step}"
     if report.pending and state_store is not None:
         yield "The same command resumes the run."
     vendor = VENDORS[report.sink]

@@ -246,7 +246,7 @@ def test_the_sandbox_is_not_opened_by_accident() -> None:
     done = run("sandbox", "--host", "0.0.0.0")
 
     assert done.returncode == 2
-    assert "allowed_hosts" in done.stderr
+    assert "--allow-host" in done.stderr
 
 
 def test_the_sandbox_runs_until_it_is_interrupted(few: Path) -> None:

@@ -133,6 +133,15 @@ def test_the_summary_adds_up_and_cuts_long_lists() -> None:
     assert "Stopped before the last row: interrupted." in lines
 
 
+def test_rows_that_are_left_have_the_next_step() -> None:
+    left = report(pending=2, pending_reasons={"QuotaExhausted: code 607": 2})
+    lines = list(lines_of(left, sandbox=False, state_store=None))
+    assert lines[-2:] == [
+        "2 rows are left because of QuotaExhausted: code 607.",
+        "Next: run the command again tomorrow.",
+    ]
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
