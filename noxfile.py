@@ -14,6 +14,9 @@ from packaging.version import Version
 PROJECT = nox.project.load_toml("pyproject.toml")
 VERSIONS = nox.project.python_versions(PROJECT)
 
+#: Pages whose language is checked, beside that of the code.
+PAGES = ("docs", "README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
+
 #: Three tests at a time: many wait for a program that they started.
 AT_ONCE = ("-n", "3")
 #: Likewise in development mode, but not for the programs that tests start: it has them print to stderr.
@@ -72,7 +75,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("lint-imports")
-    session.run("python", "tests/support/prose.py", "publitrac_async")
+    session.run("python", "tests/support/prose.py", "publitrac_async", *PAGES)
     session.run("mypy")
     # Pyright, from a wheel that brings its own runtime.
     python = str(Path(session.bin) / "python")

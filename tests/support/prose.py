@@ -2,7 +2,7 @@
 
 ``nox -s lint`` runs it as a program. It exits with 1 if a count is above its limit, and prints each place.
 
-Usage: ``python tests/support/prose.py [--factor=N] publitrac_async [...]``, with a factor for looser limits
+Usage: ``python tests/support/prose.py publitrac_async docs README.md [...]``
 """
 
 from __future__ import annotations
@@ -78,11 +78,9 @@ def paragraphs(text: str) -> Iterator[tuple[int, str]]:
 
 def main(arguments: list[str]) -> int:
     """Print the counts, and the places of every phrase above its limit."""
-    factors = [float(each.removeprefix("--factor=")) for each in arguments if each.startswith("--factor=")]
-    factor = factors[-1] if factors else 1.0
     words = 0
     places: dict[str, list[str]] = {name: [] for name, _, _ in PATTERNS}
-    for root in (Path(each) for each in arguments if not each.startswith("--factor=")):
+    for root in map(Path, arguments):
         for path in sorted((*root.rglob("*.py"), *root.rglob("*.md"))) if root.is_dir() else [root]:
             read = paragraphs if path.suffix == ".md" else blocks
             for line, text in read(path.read_text(encoding="utf-8")):
@@ -94,8 +92,7 @@ def main(arguments: list[str]) -> int:
                         excerpt = prose[max(0, found.start() - 30) : found.end() + 40]
                         places[name].append(f"{path}:{line}: {excerpt!r}")
     failed = False
-    for name, _, base in PATTERNS:
-        limit = base * factor
+    for name, _, limit in PATTERNS:
         rate = len(places[name]) * 10_000 / max(words, 1)
         if rate > limit:
             failed = True
