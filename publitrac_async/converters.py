@@ -172,6 +172,8 @@ def custom_to_wire(value: Any) -> str | None:
         case date():
             return _date_to_wire(value)
         case _:
+            if isinstance(value, Mapping):
+                raise TypeError("holds a JSON object: give each of its parts a column")
             raise TypeError(f"cannot be written from {type(value).__name__}")
 
 

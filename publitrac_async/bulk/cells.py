@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import sys
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
@@ -27,7 +28,10 @@ _INVISIBLE: Final = (
     "\u00ad\u034f\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
     "\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\ufeff"
 )
-_EDGES: Final = _INVISIBLE + "\0" + "".join(c for c in map(chr, range(0x3001)) if c.isspace())
+#: What is removed around a cell.
+EDGES: Final = "".join(
+    (_INVISIBLE, *map(chr, range(0x20)), "\x7f", *(c for c in map(chr, range(0x3001)) if c.isspace()))
+)
 _NO_GLYPH: Final = re.compile(f"[{_INVISIBLE}]")
 
 #: Texts that programs write in place of a missing value.
@@ -39,14 +43,20 @@ _PLACEHOLDERS: Final = frozenset(
     )
 )
 _PLACEHOLDER_STARTS: Final = frozenset(c for text in _PLACEHOLDERS for c in (text[0], text[0].upper()))
+_NOTED_STARTS: Final = _PLACEHOLDER_STARTS | {"'", '"'}
 #: UTF-8 read as windows-1252: a letter, then one of the characters that follow it in UTF-8.
 _MOJIBAKE: Final = re.compile(
     "[\u00c2\u00c3][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc"
     "\u2013-\u203a\u20ac\u2122]|\u00e2\u20ac|\ufffd"
 )
 _CONTROLS: Final = re.compile("[\u0080-\u009f]")
+_ENTITY: Final = re.compile(r"&(?:#\d{2,6}|#x[0-9a-fA-F]{2,5}|[a-zA-Z]{2,8});")
+#: Quotes that belong to the file, not to the text.
+_TEXT_QUOTES: Final = {"'": "'", '"': '"', "\u201c": "\u201d", "\u2018": "\u2019", "\u00ab": "\u00bb"}
 _SCIENTIFIC: Final = re.compile(r"[+-]?\d+(?:[.,]\d+)?[eE][+-]?\d+")
 _FLOAT_TEXT: Final = re.compile(r"\d+[.,]0+")
+#: A character that no number has in any notation.
+_NO_NUMBER: Final = re.compile(r"[^0-9eE+.,-]")
 _FORMULA_TEXT: Final = re.compile(r'="([^"]*)"')
 
 _NUMBER: Final = re.compile(
@@ -65,7 +75,9 @@ _FLAG_WORDS: Final[Mapping[str, bool]] = {
     **dict.fromkeys(_NO.split(), False),
 }
 
-_ZERO_DATE: Final = "0000-00-00"
+_FIRST_YEAR: Final = 1900
+_SERIAL: Final = re.compile(r"[1-6]\d{4}(?:[.,]\d+)?")
+_EPOCH_SECONDS: Final = re.compile(r"\d{10}(?:\d{3})?")
 #: Formats besides those of `strptime`.
 EXCEL: Final = "excel"
 EPOCH: Final = "epoch"
@@ -81,7 +93,7 @@ _SEVERAL: Final = re.compile(r"[;,|/\s]+")
 
 def strip(text: str) -> str:
     """Return `text` without the blanks and invisible characters around it."""
-    return text.strip(_EDGES)
+    return text.strip(EDGES)
 
 
 def parse_text(limit: int | None = None) -> CellParser:
@@ -90,10 +102,12 @@ def parse_text(limit: int | None = None) -> CellParser:
     Args:
         limit: documented number of characters, ``None`` without a limit. Longer texts get a note.
     """
+    longest = sys.maxsize if limit is None else limit
 
     def parse(text: str, notes: Notes) -> str:
-        _note_damage(text, notes)
-        if limit is not None and len(text) > limit:
+        if text[0] in _NOTED_STARTS or "&" in text or not text.isascii():
+            _note_damage(text, notes)
+        if len(text) > longest:
             notes.append(f"longer than {limit} characters")
         return text
 
@@ -105,7 +119,9 @@ def parse_code(limit: int | None = None) -> CellParser:
     plain = parse_text(limit)
 
     def parse(text: str, notes: Notes) -> str:
-        if not text.isdigit():
+        if text[:4].casefold() == "tel:":
+            text = strip(text[4:]) or text
+        if text[0] == "=" or not (text.isdigit() or _NO_NUMBER.search(text)):
             found = _FORMULA_TEXT.fullmatch(text)
             text = found.group(1) if found else text
             if _SCIENTIFIC.fullmatch(text):
@@ -141,7 +157,8 @@ def parse_email(text: str, notes: Notes) -> str:
     """
     if text.isascii() and text[0] not in _QUOTES and email_problem(text) is None:
         return str(_parse_address(text, notes))
-    address = _NO_GLYPH.sub("", text)
+    # Full-width letters and decomposed accents are the same address.
+    address = unicodedata.normalize("NFKC", _NO_GLYPH.sub("", text))
     if found := _ADDRESS_IN_BRACKETS.fullmatch(address):
         address = found.group(1)
     address = strip(address)
@@ -154,6 +171,8 @@ def parse_email(text: str, notes: Notes) -> str:
     problem = email_problem(address)
     if problem is not None:
         raise ValueError(problem.reason + _why_no_address(address))
+    if not address.isascii():
+        notes.append("holds letters beyond a to z: is it spelt like that?")
     return str(_parse_address(address, notes))
 
 
@@ -195,17 +214,19 @@ def parse_date(formats: Sequence[str] = ()) -> CellParser:
     """
     wanted = ", ".join(formats) if formats else "yyyy-mm-dd or yyyy-mm-dd hh:mm:ss"
 
-    def parse(text: str, notes: Notes) -> dt.date | None:  # noqa: ARG001  (the signature of a parser)
-        if text.startswith(_ZERO_DATE):
+    def parse(text: str, notes: Notes) -> dt.date | None:
+        # MySQL's 0000-00-00, also in other orders.
+        if not text.strip("0-/.: T"):
             return None
-        for each in formats:
-            found = _from_format(text, each)
-            if found is not None:
-                return found
-        try:
-            return _from_iso(text)
-        except ValueError:
-            raise ValueError(f"not a date, {wanted}") from None
+        found = next((found for each in formats if (found := _from_format(text, each)) is not None), None)
+        if found is None:
+            try:
+                found = _from_iso(text)
+            except ValueError:
+                raise ValueError(f"not a date, {wanted}{_why_no_date(text)}") from None
+        if found.year <= _FIRST_YEAR:
+            notes.append(f"not after {_FIRST_YEAR}: programs write such dates where there is none")
+        return found
 
     return parse
 
@@ -260,6 +281,10 @@ def _without_midnight(value: dt.datetime) -> dt.date:
 def _note_damage(text: str, notes: Notes) -> None:
     if text[0] in _PLACEHOLDER_STARTS and text.casefold() in _PLACEHOLDERS:
         notes.append("looks like a placeholder for no value")
+    if _TEXT_QUOTES.get(text[0]) == text[-1] and len(text) > 1:
+        notes.append("is in quotes")
+    if "&" in text and _ENTITY.search(text):
+        notes.append("holds HTML such as &amp;")
     if not text.isascii():
         if _MOJIBAKE.search(text):
             notes.append("looks like text read in the wrong encoding")
@@ -272,7 +297,7 @@ def _why_no_address(address: str) -> str:
         return ": it holds a blank"
     if "@" not in address:
         return ": it has no @"
-    return ""
+    return ": it ends in a punctuation mark" if address[-1] in ".,;:" else ""
 
 
 def _integer(text: str, decimals: Decimals) -> int:
@@ -317,9 +342,20 @@ def _from_format(text: str, format_: str) -> dt.date | None:
 
 
 def _from_iso(text: str) -> dt.date:
-    if len(text) == len(_ZERO_DATE):
+    try:
         return dt.date.fromisoformat(text)
-    return keep_day(dt.datetime.fromisoformat(text))
+    except ValueError:
+        return keep_day(dt.datetime.fromisoformat(text))
+
+
+def _why_no_date(text: str) -> str:
+    """Return the table of a mapping that would help."""
+    if _SERIAL.fullmatch(text):
+        return '; for the number of a spreadsheet the table [dates] takes "excel"'
+    if _EPOCH_SECONDS.fullmatch(text):
+        name = EPOCH if len(text) == len("1700000000") else EPOCH_MILLISECONDS
+        return f'; for a time since 1970 the table [dates] takes "{name}"'
+    return "; the table [dates] of a mapping takes other formats"
 
 
 def normalized(name: str) -> str:

@@ -12,6 +12,7 @@ import attrs
 from attrs import frozen
 
 from publitrac_async.bulk.cells import (
+    EDGES,
     CellParser,
     Notes,
     keep_day,
@@ -28,7 +29,7 @@ from publitrac_async.bulk.cells import (
 )
 from publitrac_async.bulk.errors import MappingError, SourceError
 from publitrac_async.bulk.mapping import BY_NORMALIZED, CONSENT_FIELDS, ColumnMapping, field_name, near_miss
-from publitrac_async.checks import custom_name_problem
+from publitrac_async.checks import custom_name_problem, email_problem
 from publitrac_async.converters import FIELD_TYPES, NATIVE_FIELDS
 from publitrac_async.errors import Problem, ValidationError
 from publitrac_async.models import Date, DateTime, Flag, Integer
@@ -45,11 +46,15 @@ _LENGTHS: Final[Mapping[str, int]] = {
 _CODES: Final = frozenset({"phone", "mobile", "fax", "crmLeadId", "customerId"})
 _AS_TEXT: Final = parse_text()
 _UNSET: Final = object()
+_UNKNOWN: Final = object()
+#: Converted cells to remember for each column.
+_KNOWN: Final = 4000
 _CLEARED: Final = object()
 
 ColumnKind: TypeAlias = Literal["native", "custom", "ignored"]
 #: Converts a cell. Raises `ValueError` if the cell does not fit the field.
 Converter: TypeAlias = Callable[[Any, Notes], Any]
+_Target: TypeAlias = tuple[str, Converter, bool, dict[str, Any]]
 
 
 @frozen(kw_only=True)
@@ -65,6 +70,7 @@ class Column:
         words: values by cell, in lower case.
         clears: true if an empty cell clears the field.
         dates: true if the field is a date.
+        code: true if the field is a text of digits, such as a phone number.
         one_way: true if the field is a flag of which only a "yes" is sent.
     """
 
@@ -76,6 +82,7 @@ class Column:
     words: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
     clears: bool = False
     dates: bool = False
+    code: bool = False
     one_way: bool = False
 
     @property
@@ -84,11 +91,11 @@ class Column:
         parse, words = self.parse, self.words
         empty = _CLEARED if self.clears else _UNSET
         # Numbers of typed sources are converted like text where a field is not text.
-        typed = self.dates or FIELD_TYPES.get(self.field or "") in (Integer, Flag)
+        typed = self.dates or FIELD_TYPES.get(self.field or "") in (Integer, Flag) or self.code
 
         def convert(cell: Any, notes: Notes) -> Any:
             if isinstance(cell, str):
-                text = strip(cell)
+                text = cell.strip(EDGES)
                 if words and (word := words.get(text.casefold())) is not None:
                     if not isinstance(word, str):
                         return word
@@ -114,13 +121,29 @@ class Fields(dict[str, Any]):
         cleared: fields to clear.
         notes: column and kind of damage of cells that look damaged.
         withheld: flags of consent that say "no" and are not sent.
+        mapped: the names are those of a mapping; false for a sink's own columns.
+        both_ways: flags of consent of which a "no" is sent, too.
     """
+
+    __slots__ = ("both_ways", "cleared", "mapped", "notes", "withheld")
 
     def __init__(self, values: Mapping[str, Any] = MappingProxyType({})) -> None:
         super().__init__(values)
-        self.cleared: set[str] = set()
-        self.notes: list[tuple[str, str]] = []
-        self.withheld: list[str] = []
+        # Most rows need none of these: no list is made for each.
+        self.cleared: frozenset[str] = frozenset()
+        self.notes: tuple[tuple[str, str], ...] = ()
+        self.withheld: tuple[str, ...] = ()
+        self.mapped: bool = False
+        self.both_ways: frozenset[str] = frozenset()
+
+    def put(self, field: str, value: Any, *, one_way: bool) -> None:
+        """Set a field, note that it is to be cleared, or withhold a flag of consent that says "no"."""
+        if value is _CLEARED:
+            self.cleared |= {field}
+        elif one_way and value in (False, 0):
+            self.withheld += (field,)
+        else:
+            self[field] = value
 
 
 class Columns:
@@ -141,9 +164,10 @@ class Columns:
         for name, column in self._settings.columns.items():
             self._targets.setdefault(normalized(column), []).append(name)
         self._columns: dict[str, tuple[Column, ...]] = {}
-        #: Field, converter, and whether only a "yes" is sent, by column.
-        self._targets_of: dict[str, list[tuple[str, Converter, bool]]] = {}
+        #: By column: field, converter, true if only a "yes" is sent, and values of cells that were converted.
+        self._targets_of: dict[str, list[_Target]] = {}
         self._constants = self._converted_constants()
+        self._both_ways = frozenset(name for name, way in self._settings.consent.items() if way == "both")
 
     def resolve(self, name: str) -> tuple[Column, ...]:
         """Return a column once for each field that it goes to."""
@@ -195,24 +219,28 @@ class Columns:
             ValidationError: cells do not fit their fields; lists all of them.
         """
         fields = Fields(self._constants)
+        fields.mapped, fields.both_ways = True, self._both_ways
         problems: list[Problem] = []
         found: Notes = []
         for name, cell in cells.items():
-            for field, convert, one_way in self._targets_of.get(name) or self._resolved_targets(name):
-                try:
-                    value = convert(cell, found)
-                except ValueError as error:
-                    problems.append(Problem(str(error), code=_code(field), field=field, value=cell))
-                    continue
-                if found:
-                    fields.notes += [(name, each) for each in found]
-                    found.clear()
+            for field, convert, one_way, known in self._targets_of.get(name) or self._resolved_targets(name):
+                # Most columns repeat few values.
+                value = known.get(cell, _UNKNOWN) if cell.__class__ is str else _UNKNOWN
+                if value is _UNKNOWN:
+                    try:
+                        value = convert(cell, found)
+                    except ValueError as error:
+                        problems.append(Problem(str(error), code=_code(field), field=field, value=cell))
+                        continue
+                    if found:
+                        fields.notes += tuple((name, each) for each in found)
+                        found.clear()
+                    elif cell.__class__ is str and len(known) < _KNOWN:
+                        known[cell] = value
                 if value is _UNSET:
                     continue
-                if value is _CLEARED:
-                    fields.cleared.add(field)
-                elif one_way and value in (False, 0):
-                    fields.withheld.append(field)
+                if one_way or value is _CLEARED:
+                    fields.put(field, value, one_way=one_way)
                 else:
                     fields[field] = value
         if problems:
@@ -234,10 +262,10 @@ class Columns:
                 return name
         return self._settings.columns.get(field_)
 
-    def _resolved_targets(self, name: str) -> list[tuple[str, Converter, bool]]:
+    def _resolved_targets(self, name: str) -> list[_Target]:
         if name not in self._targets_of:
             self._targets_of[name] = [
-                (column.field, column.converter, column.one_way)
+                (column.field, column.converter, column.one_way, {})
                 for column in self.resolve(name)
                 if column.field is not None
             ]
@@ -273,6 +301,7 @@ class Columns:
             words=settings.values.get(target, {}),
             clears=settings.empty_by_field.get(target, settings.empty) == "clear" and target != "email",
             dates=dates is not None or kind in (Date, DateTime),
+            code=target in _CODES or target == "postalCode",
             one_way=one_way,
         )
 
@@ -334,10 +363,14 @@ def _unusable(name: str) -> bool:
 
 def _no_email(source: str, names: Sequence[str]) -> str:
     similar = [name for name in names if "mail" in normalized(name) or "courriel" in normalized(name)]
-    hint = " Is the delimiter another one?" if len(names) == 1 else ""
-    if similar:
+    hint = " Is the delimiter another one, or has the file no header?" if len(names) == 1 else ""
+    if any(email_problem(name) is None for name in names):
+        hint = " The first line holds an address: write a header above it."
+    elif similar and not hint:
         hint = f' A mapping file says it: [fields] email = "{similar[0]}".'
+    # Without a header, the first line holds personal data.
+    columns = ", ".join(name for name in names if "@" not in name)
     return (
-        f"{source} has no column email; it has {', '.join(names) or 'no columns'}. A mapping file names the "
+        f"{source} has no column email; it has {columns or 'no columns'}. A mapping file names the "
         f"column of each field.{hint}"
     )

@@ -18,7 +18,14 @@ from publitrac_async.bulk.mapping import ColumnMapping
 from publitrac_async.bulk.metrics import Monitor, Phase, RunMetrics
 from publitrac_async.bulk.outcomes import ErrorBudget
 from publitrac_async.bulk.planning import Resend, plan
-from publitrac_async.bulk.report.files import prepare_folder, write_results, write_summary
+from publitrac_async.bulk.report.files import (
+    mark_latest,
+    prepare_folder,
+    remove_if_empty,
+    run_folder,
+    write_results,
+    write_summary,
+)
 from publitrac_async.bulk.report.model import INTERRUPTED_READING, Duplicate, Reason, Rejection, Report
 from publitrac_async.bulk.rows import Item, Line, State
 from publitrac_async.bulk.shutdown import Shutdown, cancelled
@@ -86,8 +93,9 @@ async def sync_leads(
         executor: sends the rows; by default `LocalExecutor`.
         error_budget: limits of failures that end the run.
         verify: settings for reading leads back through v1 after the run.
-        results_dir: folder for result files, summary and report; ``NAME.results`` beside a state file by
-            default.
+        results_dir: folder for results; ``NAME.results`` beside a state file by default. Each run gets a
+            folder in it, named by its time, with result files, summary and report; the link ``latest`` leads
+            to the last one.
         monitor: progress listener and call meter.
         shutdown: request to end the run; see `Shutdown`.
 
@@ -122,7 +130,7 @@ async def sync_leads(
         context=RunContext(
             source=source,
             sink=target,
-            transform=RowTransform(target.to_record, mapping, strict, getattr(target, "key_columns", None)),
+            transform=RowTransform(target.to_record, mapping, strict, getattr(target, "own_columns", None)),
             staging=Staging(),
             store=SqliteStateStore(path) if state is None or isinstance(state, str | Path) else state,
             error_budget=error_budget or ErrorBudget(),
@@ -171,6 +179,7 @@ class _Run:
             stack.push_async_callback(_closed, run.store)
             if self.folder is not None:
                 prepare_folder(self.folder)
+                stack.callback(remove_if_empty, self.folder)
             stack.push_async_callback(_closed, run.staging)
             await run.staging.open()
             ticker = asyncio.create_task(_tick(run.metrics))
@@ -249,13 +258,13 @@ class _Run:
         return await verification_of(run.staging, stopped="interrupted")
 
     async def _report(self) -> Report:
-        staging, metrics = self.context.staging, self.context.metrics
+        source, staging, metrics = self.context.source, self.context.staging, self.context.metrics
         counts = await staging.counts()
         metrics.start(Phase.FINISHED, sum(counts.values()), counts)
         rejected = await staging.first(State.REJECTED, limit=_LISTED)
         duplicates, superseded = await staging.superseded(limit=_LISTED)
         return Report(
-            source=self.name,
+            source=source.description if isinstance(source, FileSource) else self.name,
             sink=self.context.sink.name,
             rows=sum(counts.values()),
             ok=counts[State.OK],
@@ -283,7 +292,7 @@ class _Run:
                 )
                 for row in superseded
             ),
-            results_dir=self.folder,
+            results_dir=None,
             started_at=self.started_at,
             seconds=metrics.elapsed,
             rate_limit=metrics.rate_limit,
@@ -295,9 +304,12 @@ class _Run:
         if self.folder is None:
             return report
         try:
+            folder = run_folder(self.folder, self.started_at)
+            report = evolve(report, results_dir=folder)
             if report.stopped != INTERRUPTED_READING:  # They would miss the rows that were not read.
-                await write_results(self.folder, self.context.staging, self.context.source)
-            write_summary(self.folder, report)
+                await write_results(folder, self.context.staging, self.context.source)
+            write_summary(folder, report)
+            mark_latest(folder)
         except Exception as error:  # noqa: BLE001  (the report survives whatever rows hold)
             detail = error.strerror if isinstance(error, OSError) else type(error).__name__
             reason = f"the result files cannot be written: {detail}"

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
 from attrs import define, evolve, field, frozen
 
-from publitrac_async.bulk.cells import parse_flag, strip
+from publitrac_async.bulk.cells import normalized, parse_flag, strip
 from publitrac_async.bulk.columns import Column, Columns, Fields
 from publitrac_async.bulk.errors import SourceError
 from publitrac_async.bulk.mapping import CONSENT_FIELDS, ColumnMapping
 from publitrac_async.bulk.outcomes import code_of
 from publitrac_async.bulk.rows import Item, Line, Outcome, Row, StagedRow, State, as_row
-from publitrac_async.bulk.sinks.base import Record
+from publitrac_async.bulk.sinks.base import OwnColumns, Record
 from publitrac_async.bulk.sinks.publitrac import as_lead, publitrac_record
 from publitrac_async.bulk.sources.file import FileSource
 from publitrac_async.bulk.sources.files import Files
@@ -77,8 +78,7 @@ class RowTransform:
         to_record: `Sink.to_record`, or `publitrac_record`.
         mapping: mapping of columns to fields, ``None`` if the columns are named like fields.
         strict: true if cells that look damaged reject their row.
-        key_columns: columns of which a table must have one, for a sink whose fields are not PUBLITRAC's:
-            without a mapping its rows keep their columns. ``None`` for fields of PUBLITRAC.
+        own_columns: columns of a sink whose fields are not PUBLITRAC's, ``None`` for fields of PUBLITRAC.
         columns: the columns of the source.
         notes: notes about cells.
     """
@@ -86,7 +86,7 @@ class RowTransform:
     to_record: Callable[[Mapping[str, Any] | Lead], Record[Any]] = publitrac_record
     mapping: ColumnMapping | None = None
     strict: bool = False
-    key_columns: frozenset[str] | None = None
+    own_columns: OwnColumns | None = None
     columns: Columns = field(init=False, repr=False)
     notes: CellNotes = field(init=False, repr=False, factory=CellNotes)
 
@@ -112,11 +112,11 @@ class RowTransform:
         if self.strict and fields.notes:
             problems = [Problem(kind, field=column) for column, kind in fields.notes]
             raise ValidationError("; ".join(map(str, problems)), problems=problems)
-        if not opt_outs:  # With opt-outs the row is transformed once more.
+        if opt_outs:  # The row is transformed once more.
+            fields.update(dict.fromkeys(opt_outs, True))
+        elif fields.notes or fields.withheld:
             self.notes.add(row.line, fields)
-        fields.update(dict.fromkeys(opt_outs, True))
-        found = [name for name in CONSENT_FIELDS & fields.keys() if fields[name] in (True, 1)]
-        return self.to_record(fields), found
+        return self.to_record(fields), self._opt_outs(fields)
 
     def stage(self, number: int, row: Row, opt_outs: Sequence[str] = ()) -> StagedRow:
         """Return `row` with its key, hash and content, or with the reason for its rejection.
@@ -164,7 +164,7 @@ class RowTransform:
         Raises:
             SourceError: it does not.
         """
-        wanted = self.key_columns or frozenset()
+        wanted = self.own_columns.keys if self.own_columns is not None else frozenset[str]()
         if wanted.isdisjoint(map(strip, names)):
             raise SourceError(
                 f"{source} has no column {' or '.join(sorted(wanted))}; it has {', '.join(names)}"
@@ -177,19 +177,39 @@ class RowTransform:
 
     @property
     def _keeps_columns(self) -> bool:
-        return self.key_columns is not None and self.mapping is None
+        return self.own_columns is not None and self.mapping is None
 
-    @staticmethod
-    def _kept(row: Mapping[str, Any]) -> Fields:
-        """Return a row with its columns unchanged; only flags of consent are read."""
+    def _kept(self, row: Mapping[str, Any]) -> Fields:
+        """Return a row with its columns unchanged; only flags of consent are read.
+
+        Raises:
+            ValidationError: a flag says neither yes nor no.
+        """
+        assert self.own_columns is not None
         fields = Fields(row)
-        for name in CONSENT_FIELDS & fields.keys():
-            if isinstance(fields[name], str) and (text := strip(fields[name])):
-                with suppress(ValueError):
+        for name, cell in row.items():
+            both_ways = self.own_columns.consent.get(name.casefold())
+            if both_ways is None:
+                continue
+            if isinstance(cell, str) and (text := strip(cell)):
+                try:
                     fields[name] = parse_flag(text, [])
-            if fields[name] in (False, 0):
-                fields.withheld.append(name)
+                except ValueError as error:
+                    raise ValidationError(
+                        f"{name}: {error}", problems=[Problem(str(error), field=name)]
+                    ) from None
+            if not both_ways and fields[name] in (False, 0):
+                fields.withheld += (name,)
+                del fields[name]
         return fields
+
+    def _opt_outs(self, fields: Mapping[str, Any]) -> list[str]:
+        """Return the flags of consent that say yes."""
+        names: Iterable[str] = CONSENT_FIELDS & fields.keys()
+        if self.own_columns is not None:
+            own = self.own_columns.consent
+            names = [name for name in fields if name in CONSENT_FIELDS or name.casefold() in own]
+        return [name for name in names if _is_yes(fields[name])]
 
     def check_columns(self, source: object, first: Row | None) -> list[Column]:
         """Check the columns of a table, to reject a wrong file as a whole.
@@ -215,7 +235,12 @@ class RowTransform:
         if self._keeps_columns:
             self._check_key(names, source.name)
             return []
-        return self.columns.check(names, source.name)
+        try:
+            return self.columns.check(names, source.name)
+        except SourceError as error:
+            if (hint := _header_hint(first)) is None:
+                raise
+            raise SourceError(f"{error.message} {hint}") from None
 
 
 class ColumnCheck:
@@ -229,6 +254,7 @@ class ColumnCheck:
     def __init__(self, transform: RowTransform, source: object) -> None:
         self._transform = transform
         self._source = source
+        self._files = source if isinstance(source, Files) else None
         self._checked: list[object] = []
 
     def before(self, row: Row) -> None:
@@ -238,7 +264,7 @@ class ColumnCheck:
             SourceError: columns are missing, or contradict each other.
             MappingError: columns that the mapping names are missing.
         """
-        current = self._source.begun[-1] if isinstance(self._source, Files) else self._source
+        current = self._files.begun[-1] if self._files is not None else self._source
         if not self._checked or self._checked[-1] is not current:
             self._check(current, row)
 
@@ -249,7 +275,7 @@ class ColumnCheck:
             SourceError: columns are missing, or contradict each other.
             MappingError: columns that the mapping names are missing.
         """
-        for each in self._source.begun if isinstance(self._source, Files) else [self._source]:
+        for each in self._files.begun if self._files is not None else [self._source]:
             if each not in self._checked:
                 self._check(each, None)
 
@@ -302,6 +328,25 @@ def dry_run(
             )
             yield CheckedRow(row.line, None, problems or (Problem(error.message),))
     check.at_end()
+
+
+def _header_hint(first: Row | None) -> str | None:
+    """Return a hint if the row behind the header looks like the header, below a title."""
+    if first is None or not isinstance(first.fields, Mapping):
+        return None
+    cells = [cell for cell in first.fields.values() if isinstance(cell, str)]
+    words = [word for cell in cells for word in re.split("[,;\t|]", cell)]
+    if any("mail" in normalized(word) and "@" not in word for word in words):
+        return f"Line {first.line} looks like the header: --header {first.line}."
+    return None
+
+
+def _is_yes(value: Any) -> bool:
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return parse_flag(strip(value), [])
+        return False
+    return value in (True, 1)
 
 
 def _column(name: str | None, transform: RowTransform) -> str | None:

@@ -18,7 +18,7 @@ from publitrac_async.cli.ending import fail, run
 from publitrac_async.cli.exits import CommandError, ending_of
 from publitrac_async.cli.export import ExportOptions, run_export
 from publitrac_async.cli.hosts import STATE
-from publitrac_async.cli.logs import log_lines
+from publitrac_async.cli.logs import log_lines, log_outputs
 from publitrac_async.cli.reconcile import ReconcileOptions, run_reconcile
 from publitrac_async.cli.status import StatusOptions, run_status
 from publitrac_async.cli.suggest import suggest_mapping
@@ -90,6 +90,11 @@ def commands() -> None:
     "--delimiter", help="Delimiter of a text file, such as ';' or tab; by default that of the header."
 )
 @click.option("--sheet", help="Sheet of a workbook; by default the first visible one.")
+@click.option(
+    "--header",
+    type=click.IntRange(min=1),
+    help="Line that names the columns; by default the first with text.",
+)
 @click.option("--strict", is_flag=True, help="Reject rows with cells that look damaged, instead of warning.")
 @click.option(
     "--min-rows",
@@ -119,8 +124,15 @@ def commands() -> None:
 @options.rate
 @options.max_errors
 @click.option(
-    "--wait", is_flag=True, help="Wait while another process uses the state store, in place of status 2."
+    "--wait", is_flag=True, help="Wait while another process uses the state store, in place of status 4."
 )
+@click.option(
+    "--list",
+    "list_name",
+    metavar="NAME",
+    help="With v1 and v2: put the leads on this list afterwards, through v1; it is created if missing.",
+)
+@options.quiet
 @options.report_as_json
 @options.client
 def sync(**chosen: Any) -> None:
@@ -133,7 +145,8 @@ def sync(**chosen: Any) -> None:
         return
     if dry_run:
         sys.exit(show_dry_run(options))
-    run(run_sync(options))
+    with log_outputs(quiet=options.quiet, log_file=options.log_file):
+        run(run_sync(options))
 
 
 @commands.command(help=WORKER_HELP, short_help="Send rows that other processes hand out.")
@@ -314,11 +327,14 @@ def export(**chosen: Any) -> None:
     help="Calls to Marketo per 20 seconds, the same for all that share a Redis.",
 )
 @options.max_errors
+@options.quiet
 @options.report_as_json
 @options.client
 def copy_to_marketo(**chosen: Any) -> None:
     """Copy leads to Marketo."""
-    run(run_copy(CopyOptions(**chosen)))
+    options = CopyOptions(**chosen)
+    with log_outputs(quiet=options.quiet, log_file=options.log_file):
+        run(run_copy(options))
 
 
 @commands.command()

@@ -2,23 +2,102 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Final, TextIO
+
+from attrs import define
+
+from publitrac_async.cli.exits import CommandError, ending_of
 
 #: Characters that move the cursor, change colors or reverse the direction of text: a file or service could
 #: use them to forge the output. Line break and tab are harmless.
 _CONTROLS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
-def say(text: str) -> None:
-    """Write a line to stdout."""
-    _write(text, sys.stdout)
+@define
+class _Outputs:
+    quiet: bool = False
+    log: TextIO | None = None
 
 
-def tell(text: str) -> None:
-    """Write a line to stderr: progress and errors, which do not belong in a pipe."""
-    _write(text, sys.stderr)
+_outputs: Final = _Outputs()
+
+
+@contextmanager
+def outputs(*, quiet: bool, log_file: Path | None) -> Iterator[None]:
+    """Copy the output of a command to a log file, or suppress it, while this is open.
+
+    Args:
+        quiet: write only lines that are to be written `always`.
+        log_file: file to append to, each line with its local time; created with access for its owner only.
+
+    Raises:
+        CommandError: the log file cannot be written.
+    """
+    log = None
+    if log_file is not None:
+        try:
+            # Line by line, so that it can be followed.
+            log = open(log_file, "a", 1, "utf-8", "backslashreplace", opener=_open_private)  # noqa: SIM115
+        except OSError as error:
+            raise CommandError(f"{log_file} cannot be written: {error.strerror}") from None
+    _outputs.quiet, _outputs.log = quiet, log
+    try:
+        yield
+    except Exception as error:
+        ending = ending_of(error)
+        note(type(error).__name__ if ending is None else ending[0])
+        raise
+    finally:
+        _outputs.quiet, _outputs.log = False, None
+        if log is not None:
+            log.close()
+
+
+def say(text: str, *, always: bool = False) -> None:
+    """Write a line to stdout, and to the log file.
+
+    Args:
+        text: the line.
+        always: write it even if the command is to be quiet.
+    """
+    note(text)
+    if always or not _outputs.quiet:
+        _write(text, sys.stdout)
+
+
+def tell(text: str, *, always: bool = False, timed: bool = False) -> None:
+    """Write a line to stderr, and to the log file: progress and errors, which do not belong in a pipe.
+
+    Args:
+        text: the line.
+        always: write it even if the command is to be quiet.
+        timed: put the local time in front.
+    """
+    note(text)
+    if always or not _outputs.quiet:
+        _write(f"{_now()} {text}" if timed else text, sys.stderr)
+
+
+def note(text: str) -> None:
+    """Write a line to the log file only, if there is one."""
+    if _outputs.log is not None:
+        for line in text.splitlines():
+            _write(f"{_now()} {line}", _outputs.log)
+
+
+def _now() -> str:
+    return dt.datetime.now().astimezone().isoformat(" ", "seconds")
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def plain(text: str) -> str:

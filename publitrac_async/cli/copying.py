@@ -57,6 +57,8 @@ class CopyOptions:
     reset: bool
     results: Path | None
     max_errors: float
+    quiet: bool
+    log_file: Path | None
     as_json: bool
 
 
@@ -96,7 +98,7 @@ async def run_copy(options: CopyOptions) -> int:
             MarketoClient.from_env(retry=BULK_RETRY, hooks=[meter], rate_limit=rate, **target)
         )
         await stack.enter_async_context(signals_go_to(shutdown))
-        with display_for(as_json=options.as_json) as display:
+        with display_for(as_json=options.as_json, quiet=options.quiet) as display:
             report = await sync_leads(
                 NamedSource(_SOURCE, lambda: leads),
                 MarketoSink(marketo, destination=f"of {marketo!r}", **settings),
@@ -110,8 +112,10 @@ async def run_copy(options: CopyOptions) -> int:
                 shutdown=shutdown,
             )
     state = None if options.state is None else str(options.state)
-    write_report(report, as_json=options.as_json, sandbox=False, state_store=state)
-    return ExitStatus.INTERRUPTED if shutdown.requested else exit_status(report, sandbox=False)
+    status = ExitStatus.INTERRUPTED if shutdown.requested else exit_status(report, sandbox=False)
+    always = status is not ExitStatus.OK
+    write_report(report, as_json=options.as_json, sandbox=False, state_store=state, always=always)
+    return status
 
 
 async def _shared(

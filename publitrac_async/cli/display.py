@@ -5,29 +5,39 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 
 import attrs
 
 from publitrac_async.bulk import Phase, Progress
 from publitrac_async.bulk.metrics import format_duration
-from publitrac_async.cli.console import say, tell
+from publitrac_async.cli.console import note, say, tell
 
 #: Seconds between lines.
 _PAUSE: Final = 5.0
 
 
-def display_for(*, as_json: bool) -> AbstractContextManager[Callable[[Progress], None]]:
-    """Return the listener for the progress of a run, for the time of the run."""
-    if as_json:
-        return nullcontext(write_json)
-    if sys.stderr.isatty():
+@contextmanager
+def display_for(*, as_json: bool, quiet: bool = False) -> Iterator[Callable[[Progress], None]]:
+    """Provide the listener for the progress of a run, for the time of the run."""
+    if as_json and not quiet:
+        yield write_json
+    elif sys.stderr.isatty() and not quiet:
         from publitrac_async.cli.bar import Bar  # noqa: PLC0415  (rich loads slowly)
 
-        return Bar()
-    return nullcontext(Lines())
+        lines = Lines(write=note)  # A log file gets lines, not a bar.
+        with Bar() as bar:
+
+            def show(progress: Progress) -> None:
+                bar(progress)
+                lines(progress)
+
+            yield show
+    else:
+        yield Lines()
 
 
 def write_json(progress: Progress) -> None:
@@ -40,10 +50,20 @@ def write_json(progress: Progress) -> None:
 
 
 class Lines:
-    """Progress as lines on stderr, every few seconds and at each change of phase."""
+    """Progress as lines, every few seconds and at each change of phase.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    Args:
+        clock: monotonic seconds.
+        write: takes a line; by default it goes to stderr, with the time.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        write: Callable[[str], None] | None = None,
+    ) -> None:
         self._clock = clock
+        self._write = write or partial(tell, timed=True)
         self._last: tuple[Phase | None, float] = (None, 0.0)
 
     def __call__(self, progress: Progress) -> None:
@@ -54,7 +74,7 @@ class Lines:
             return
         self._last = progress.phase, self._clock()
         if progress.phase is not Phase.FINISHED:
-            tell(describe(progress))
+            self._write(describe(progress))
 
 
 def describe(progress: Progress) -> str:

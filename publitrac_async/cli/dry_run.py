@@ -9,9 +9,10 @@ from typing import Any, Final
 
 from attrs import define, field
 
-from publitrac_async.bulk import ExitStatus, RowTransform, dry_run
+from publitrac_async.bulk import ExitStatus, FileSource, RowTransform, dry_run
 from publitrac_async.bulk.columns import Column
 from publitrac_async.bulk.rows import Line, Row, as_row
+from publitrac_async.bulk.sources.files import Files
 from publitrac_async.cli.console import say
 from publitrac_async.cli.sync import SyncOptions
 from publitrac_async.cli.vendors import VENDORS
@@ -30,6 +31,9 @@ class _Filled:
 
     def add(self, cell: object) -> None:
         """Count a cell."""
+        if len(self.examples) == _EXAMPLES and isinstance(cell, str):
+            self.count += bool(cell) and not cell.isspace()
+            return
         text = "" if cell is None else str(cell).strip()
         if not text:
             return
@@ -67,7 +71,7 @@ def show_dry_run(options: SyncOptions) -> int:
     vendor = VENDORS[options.via]
     to_record = vendor.to_record(options)
     transform = RowTransform(
-        to_record, options.load_mapping(), options.strict, getattr(to_record, "key_columns", None)
+        to_record, options.load_mapping(), options.strict, getattr(to_record, "own_columns", None)
     )
     source = options.open_source()
     watched = _Watched(source)
@@ -85,6 +89,7 @@ def show_dry_run(options: SyncOptions) -> int:
             problems.setdefault((problem.field, problem.reason), []).append(row.line)
     options.check_row_count(source, rows)
     events = [
+        *_files(source),
         *_columns(transform, watched.filled),
         *shown,
         *_problems(problems),
@@ -96,6 +101,18 @@ def show_dry_run(options: SyncOptions) -> int:
     if not options.as_json:
         say("Nothing was sent.")
     return ExitStatus.REJECTED if rejected else ExitStatus.OK
+
+
+def _files(source: FileSource) -> Iterable[dict[str, Any]]:
+    """Return what was taken from each file: nothing is guessed silently."""
+    for file in source.files if isinstance(source, Files) else [source]:
+        found = {
+            "encoding": file.encoding,
+            "delimiter": file.delimiter,
+            "sheet": file.workbook_sheet,
+            "other_sheets": file.other_sheets,
+        }
+        yield {"event": "file", "file": file.name} | {name: value for name, value in found.items() if value}
 
 
 def _columns(transform: RowTransform, filled: dict[str, _Filled]) -> Iterable[dict[str, Any]]:
@@ -148,6 +165,13 @@ def _as_text(event: dict[str, Any]) -> str:
             note = f" ({event['note']})" if event["note"] else ""
             name = event["column"] or "(no name)"
             return f"column {name} -> {target}{note}; {event['filled']:,} filled{examples}"
+        case "file":
+            parts = [
+                f"{name} {event[name]!r}" for name in ("encoding", "delimiter", "sheet") if name in event
+            ]
+            if "other_sheets" in event:
+                parts.append(f"not read: {', '.join(event['other_sheets'])}")
+            return f"file {event['file']}: {', '.join(parts)}" if parts else f"file {event['file']}"
         case "row":
             fields = json.dumps(event["fields"], ensure_ascii=False, default=str, indent=2)
             return f"line {event['line']} would be sent as\n{fields}"

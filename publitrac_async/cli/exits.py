@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from publitrac_async.bulk import BulkError, ExitStatus
+from publitrac_async.bulk.errors import StateStoreInUse
 from publitrac_async.cli.advice import next_step
 from publitrac_async.errors import ConfigurationError, PublitracError
 
@@ -30,6 +31,8 @@ def ending_of(error: Exception) -> tuple[str, ExitStatus] | None:
     match error:
         case CommandError():
             return str(error), error.status
+        case StateStoreInUse():
+            return _text(error.message, error), ExitStatus.IN_USE
         case ConfigurationError() | BulkError():
             return _text(error.message, error), ExitStatus.USAGE
         case PublitracError():

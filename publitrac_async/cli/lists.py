@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from publitrac_async.bulk import ExitStatus, RowTransform, read_leads
+from publitrac_async.bulk import ExitStatus, FileSource, RowTransform, read_leads
+from publitrac_async.bulk.cells import parse_email, strip
+from publitrac_async.bulk.transform import ColumnCheck
 from publitrac_async.checks import email_problem
 from publitrac_async.cli.clients import open_publitrac
 from publitrac_async.cli.console import say, tell
@@ -44,7 +47,7 @@ async def add_to_list(list_name: str, emails: tuple[str, ...], file: Path | None
     """
     if bool(emails) == (file is not None):
         raise CommandError("name the leads by their addresses, or a --file with the column email")
-    entries = iter(_given(emails)) if file is None else _read(file)
+    entries = iter(_given(emails)) if file is None else _read(read_leads(file), RowTransform())
     added = refused = 0
     async with open_publitrac(retry=BULK_RETRY, timeout=BULK_TIMEOUT) as publitrac:
         try:
@@ -64,6 +67,53 @@ async def add_to_list(list_name: str, emails: tuple[str, ...], file: Path | None
             raise
     say(f"{added:,} added to the list, {refused:,} not.")
     return ExitStatus.REJECTED if refused else ExitStatus.OK
+
+
+def done_rows(results: Path, source: FileSource) -> FileSource:
+    """Return the result file with the rows of a source that are done."""
+    (path,) = results.glob("done.*")
+    return read_leads(path, encoding=source.encoding or "utf-8", delimiter=source.delimiter)
+
+
+async def put_on_list(
+    name: str, source: FileSource, transform: RowTransform, patience: float
+) -> tuple[int, int]:
+    """Put the leads of a result file on a static list, and wait for leads that v2 still has in its queue.
+
+    Args:
+        name: name of the list, which is created if missing.
+        source: the file.
+        transform: tells the column of the address.
+        patience: seconds to wait for leads that do not exist yet.
+
+    Returns:
+        The number of rows that are on the list, and of those that have no lead.
+
+    Raises:
+        SourceError: the file is unreadable.
+        PublitracError: a call failed.
+    """
+    clock = asyncio.get_running_loop().time
+    added, pause = 0, 1.0
+    async with open_publitrac(retry=BULK_RETRY, timeout=BULK_TIMEOUT) as publitrac:
+        entries = list[_Entry]()
+        rows = _read(source, transform)
+        while group := list(islice(rows, _TOGETHER)):
+            missing = set(await _add(publitrac.v1, name, group))
+            added += len(group) - len(missing)
+            entries += [entry for entry in group if entry.place in missing]
+        deadline = clock() + patience
+        while entries and clock() + pause <= deadline:
+            await asyncio.sleep(pause)
+            pause *= 2
+            left = list[_Entry]()
+            for start in range(0, len(entries), _TOGETHER):
+                group = entries[start : start + _TOGETHER]
+                missing = set(await _add(publitrac.v1, name, group))
+                left += [entry for entry in group if entry.place in missing]
+            added += len(entries) - len(left)
+            entries = left
+    return added, len(entries)
 
 
 async def remove_from_list(list_name: str, email: str) -> int:
@@ -103,13 +153,10 @@ def _given(emails: tuple[str, ...]) -> Iterator[_Entry]:
         yield _entry(f"address {number}", email)
 
 
-def _read(file: Path) -> Iterator[_Entry]:
-    source, transform = read_leads(file), RowTransform()
-    first = True
+def _read(source: FileSource, transform: RowTransform) -> Iterator[_Entry]:
+    check = ColumnCheck(transform, source)
     for row in source:
-        if first:
-            transform.check_columns(source, row)
-            first = False
+        check.before(row)
         place = f"line {row.line}"
         if row.problem is not None or not isinstance(row.fields, dict):
             yield _Entry(place, None, row.problem)
@@ -119,6 +166,11 @@ def _read(file: Path) -> Iterator[_Entry]:
 
 
 def _entry(place: str, email: Any) -> _Entry:
-    email = email.strip() if isinstance(email, str) else email
-    problem = email_problem(email)
-    return _Entry(place, email, None if problem is None else problem.reason)
+    email = strip(email) if isinstance(email, str) else email
+    if not isinstance(email, str) or not email:
+        problem = email_problem(email)
+        return _Entry(place, email, "not an e-mail address" if problem is None else problem.reason)
+    try:
+        return _Entry(place, parse_email(email, []))
+    except ValueError as error:
+        return _Entry(place, email, str(error))

@@ -8,10 +8,11 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, Final
 
-from publitrac_async.cli.console import tell
+from publitrac_async.cli.console import outputs, tell
 
 LEVELS: Final = ("debug", "info", "warning", "error")
 FORMATS: Final = ("text", "json")
@@ -74,6 +75,24 @@ def log_lines(*, level: str, as_json: bool) -> Iterator[None]:
     finally:
         package.setLevel(before)
         root.removeHandler(handler)
+
+
+@contextmanager
+def log_outputs(*, quiet: bool, log_file: Path | None) -> Iterator[None]:
+    """Keep a command quiet, or copy what it says and the warnings of this process to a file.
+
+    Args:
+        quiet: see `outputs`.
+        log_file: see `outputs`.
+
+    Raises:
+        CommandError: the log file cannot be written.
+    """
+    with ExitStack() as stack:
+        if quiet or log_file is not None:
+            stack.enter_context(outputs(quiet=quiet, log_file=log_file))
+            stack.enter_context(log_lines(level="warning", as_json=False))
+        yield
 
 
 def _as_text(record: logging.LogRecord) -> str:

@@ -86,8 +86,15 @@ memory: Decorator = together(
 results: Decorator = click.option(
     "--results",
     type=PATH,
-    help="Folder for the files of done, rejected and unprocessed rows, the summary and the report; "
-    "with a state store STATE.results by default.",
+    help="Folder for results. Each run gets a folder in it with the files of done, rejected and unprocessed "
+    "rows, the summary and the report; the link latest leads to the last one. By default STATE.results, "
+    "without a state store SOURCE.results.",
+)
+quiet: Decorator = together(
+    click.option("--quiet", is_flag=True, help="Write nothing, unless the exit status is not 0."),
+    click.option(
+        "--log-file", type=PATH, help="File to which progress, warnings and report are appended, with times."
+    ),
 )
 max_errors: Decorator = click.option(
     "--max-errors",

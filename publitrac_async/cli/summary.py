@@ -22,13 +22,23 @@ _REASONS: Final = {
 }
 
 
-def write_report(report: Report, *, as_json: bool, sandbox: bool, state_store: str | None) -> None:
-    """Write the report to stdout."""
+def write_report(
+    report: Report, *, as_json: bool, sandbox: bool, state_store: str | None, always: bool = True
+) -> None:
+    """Write the report to stdout.
+
+    Args:
+        report: the report.
+        as_json: write one line of JSON.
+        sandbox: the rows went to the sandbox.
+        state_store: name of the state store for `reconcile`, ``None`` without one.
+        always: write it even if the command is to be quiet.
+    """
     if as_json:
-        say(json.dumps({"event": "report"} | report.as_dict(), ensure_ascii=False))
+        say(json.dumps({"event": "report"} | report.as_dict(), ensure_ascii=False), always=always)
         return
     for line in lines_of(report, sandbox=sandbox, state_store=state_store):
-        say(line)
+        say(line, always=always)
 
 
 def lines_of(report: Report, *, sandbox: bool, state_store: str | None) -> Iterator[str]:

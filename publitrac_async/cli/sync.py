@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -18,6 +19,7 @@ from publitrac_async.bulk import (
     Monitor,
     Report,
     Resend,
+    RowTransform,
     Shutdown,
     SourceError,
     read_leads,
@@ -27,9 +29,10 @@ from publitrac_async.bulk.errors import StateStoreInUse
 from publitrac_async.bulk.sources.file import STANDARD_INPUT
 from publitrac_async.bulk.sources.files import Files
 from publitrac_async.cli import hosts
-from publitrac_async.cli.console import tell
+from publitrac_async.cli.console import say, tell
 from publitrac_async.cli.display import display_for
 from publitrac_async.cli.exits import CommandError
+from publitrac_async.cli.lists import done_rows, put_on_list
 from publitrac_async.cli.signals import signals_go_to
 from publitrac_async.cli.summary import write_report
 from publitrac_async.cli.vendors import VENDORS, open_sink
@@ -54,6 +57,7 @@ class SyncOptions(SinkOptions):
     encoding: str
     delimiter: str | None
     sheet: str | None
+    header: int | None
     results: Path | None
     max_errors: float
     strict: bool
@@ -61,6 +65,9 @@ class SyncOptions(SinkOptions):
     allow_empty: bool
     limit: int | None
     wait: bool
+    list_name: str | None
+    quiet: bool
+    log_file: Path | None
     as_json: bool
 
     def check_row_count(self, source: FileSource, rows: int) -> None:
@@ -84,9 +91,19 @@ class SyncOptions(SinkOptions):
             delimiter=self.delimiter,
             sheet=self.sheet,
             format=self.format,
+            header=self.header,
         )
         source.limit = self.limit
         return source
+
+    def results_folder(self) -> Path | None:
+        """Return the folder of the results, ``None`` for that of the state store, or for no results."""
+        without = self.sandbox or self.executor != "local" or self.sources[0] == STANDARD_INPUT
+        if self.results is not None or self.state is not None or without:
+            return self.results
+        first = self.sources[0]
+        name = first.name if first.exists() else "sync"
+        return first.with_name(f"{name}.results")
 
     def load_mapping(self) -> ColumnMapping | None:
         """Return the mapping, ``None`` without a mapping file."""
@@ -137,6 +154,10 @@ async def _run_sync(options: SyncOptions, source: FileSource) -> int:
     if not distributed:
         check_state_options(options.state, options.resend_unchanged, options.resend_rejected, options.reset)
     vendor = VENDORS[options.via]
+    if options.list_name is not None and (options.sandbox or distributed or not vendor.verifies):
+        raise CommandError("--list needs --via v1 or v2, and neither --sandbox nor --executor docket")
+    if options.list_name is not None and STANDARD_INPUT in options.sources and not options.results:
+        raise CommandError("--list needs --results if the source is standard input")
     meter, shutdown = CallMeter(None if vendor.batches else options.rate), Shutdown()
     async with AsyncExitStack() as stack:
         shared = None
@@ -153,7 +174,7 @@ async def _run_sync(options: SyncOptions, source: FileSource) -> int:
             state = shared.state(str(options.state or hosts.STATE), durable=vendor.appends)
             where = {"state": state, "executor": shared.executor()}
         await stack.enter_async_context(signals_go_to(shutdown))
-        with display_for(as_json=options.as_json) as display:
+        with display_for(as_json=options.as_json, quiet=options.quiet) as display:
             report = await sync_leads(
                 source,
                 sink,
@@ -165,12 +186,38 @@ async def _run_sync(options: SyncOptions, source: FileSource) -> int:
                 resend=Resend(unchanged=options.resend_unchanged, rejected=options.resend_rejected),
                 error_budget=ErrorBudget(share=options.max_errors / 100),
                 verify=verify,
-                results_dir=options.results,
+                results_dir=options.results_folder(),
                 monitor=Monitor(display, call_meter=meter),
                 shutdown=shutdown,
             )
-    write_report(report, as_json=options.as_json, sandbox=options.sandbox, state_store=_state(options))
-    return ExitStatus.INTERRUPTED if shutdown.requested else exit_status(report, sandbox=options.sandbox)
+    status = exit_status(report, sandbox=options.sandbox)
+    if shutdown.requested:
+        status = ExitStatus.INTERRUPTED
+    write_report(
+        report,
+        as_json=options.as_json,
+        sandbox=options.sandbox,
+        state_store=_state(options),
+        always=status is not ExitStatus.OK,
+    )
+    if options.list_name is None or report.results_dir is None or shutdown.requested:
+        return status
+    return await _put_on_list(options, options.list_name, source, report.results_dir, status)
+
+
+async def _put_on_list(
+    options: SyncOptions, name: str, source: FileSource, results: Path, status: ExitStatus
+) -> ExitStatus:
+    """Put the rows that are done on a list; return the exit status."""
+    transform = RowTransform(mapping=options.load_mapping())
+    added, missing = await put_on_list(name, done_rows(results, source), transform, options.verify_timeout)
+    bad = status is not ExitStatus.OK or missing > 0
+    if options.as_json:
+        event = {"event": "list", "name": name, "added": added, "missing": missing}
+        say(json.dumps(event, ensure_ascii=False), always=bad)
+    else:
+        say(f"{added:,} rows are on the list {name}, {missing:,} have no lead yet.", always=bad)
+    return ExitStatus.REJECTED if missing and status is ExitStatus.OK else status
 
 
 def _state(options: SyncOptions) -> str | None:

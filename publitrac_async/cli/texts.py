@@ -19,6 +19,8 @@ With --state, the same command resumes a run that was interrupted or killed, and
 again. Every call to vitec creates another lead, so rows that may have arrived are not sent again either: look
 them up, then use `reconcile`.
 
+Without --state, --results and --sandbox, results go to SOURCE.results.
+
 With --executor docket, processes that run `worker` send the rows, on any host, and this command reads, plans
 and reports. They need a Redis or Valkey that all can reach, and SOURCE at the same path. --state is then a
 name, not a file, and result files of rows are written with --results only. If this command is killed, the
@@ -35,6 +37,7 @@ Exit status:
   1    the run stopped early, rows are pending, or the leads read back differ from the rows
   2    the run did not start: options, configuration, source or state store
   3    the run is complete, and some rows were rejected or have an unknown outcome
+  4    the run did not start: another run uses the state store
   130  interrupted
 """
 
@@ -78,6 +81,7 @@ Exit status:
   1    the leads could not be read, or the run stopped early and leads are pending
   2    the run did not start: options, configuration, mapping or state store
   3    the run is complete, and some leads were rejected or have an unknown outcome
+  4    the run did not start: another run uses the state store
   130  interrupted
 """
 

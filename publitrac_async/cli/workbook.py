@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from typing import IO, Any, Final
@@ -11,18 +10,12 @@ import xlsxwriter  # type: ignore[import-untyped]  # it has no py.typed
 from xlsxwriter.exceptions import XlsxWriterException  # type: ignore[import-untyped]  # as above
 
 from publitrac_async.bulk import ExitStatus
+from publitrac_async.bulk.report.workbook import MAX_COLUMNS, MAX_ROWS, fits
 from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.tables import cell
 
-#: Limits of Excel ("Excel specifications and limits"), minus one row for the header.
-ROWS: Final = 1_048_576 - 1
-_COLUMNS: Final = 16_384
-_TEXT: Final = 32_767
-#: Excel keeps 15 digits of a number; longer ones stay text.
+#: Excel has numbers of 15 digits; longer ones stay text.
 _INTEGER: Final = 10**15
-#: Texts that XlsxWriter 3.3 corrupts when it streams: it treats the first as its markup, unescaped, and
-#: escapes only one of two that overlap in the second.
-_AMBIGUOUS: Final = re.compile(r"<r>.*</r>\Z|.*_x[0-9a-fA-F]{4}_x[0-9a-fA-F]{4}_", re.DOTALL)
 _NAMED: Final = 10
 
 
@@ -30,8 +23,8 @@ class Workbook:
     """Writer of a workbook with one sheet. Rows go to a temporary file until it is closed."""
 
     def __init__(self, file: IO[bytes], columns: Sequence[str]) -> None:
-        if len(columns) > _COLUMNS:
-            raise CommandError(f"a workbook holds {_COLUMNS:,} columns: choose some by --fields")
+        if len(columns) > MAX_COLUMNS:
+            raise CommandError(f"a workbook holds {MAX_COLUMNS:,} columns: choose some by --fields")
         # A separate temporary folder, so that no rows are left behind after an error.
         self._folder = tempfile.TemporaryDirectory()
         self._workbook = xlsxwriter.Workbook(file, {"constant_memory": True, "tmpdir": self._folder.name})
@@ -56,7 +49,7 @@ class Workbook:
                     self._sheet.write_number(self._row, number, value)
                     continue
                 value = str(value)
-            if _fits(value):
+            if fits(value):
                 if value:
                     self._sheet.write_string(self._row, number, value)
             else:
@@ -86,11 +79,7 @@ def check_rows(count: int) -> None:
     Raises:
         CommandError: there are more.
     """
-    if count > ROWS:
-        raise CommandError(f"a workbook holds {ROWS:,} leads: export to .csv or .jsonl", ExitStatus.ABORTED)
-
-
-def _fits(text: str) -> bool:
-    # Excel counts characters above U+FFFF twice.
-    length = len(text) + sum(character > "\uffff" for character in text) if len(text) > _TEXT // 2 else 0
-    return length <= _TEXT and not _AMBIGUOUS.match(text)
+    if count > MAX_ROWS:
+        raise CommandError(
+            f"a workbook holds {MAX_ROWS:,} leads: export to .csv or .jsonl", ExitStatus.ABORTED
+        )

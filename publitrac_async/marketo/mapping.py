@@ -42,7 +42,11 @@ STANDARD_FIELDS: Final[Mapping[str, str]] = MappingProxyType(
 CONSENT_FIELDS: Final = frozenset(
     {"unsubscribed", "doNotCall", "emailInvalid", "marketingSuspended", "emailSuspended", "blackListed"}
 )
-_NO: Final = frozenset({"", "0", "false", "f", "no", "n", "off", "non", "none", "null"})
+#: In lower case: it is unknown whether Marketo takes names in any case.
+_CONSENT: Final = frozenset(map(str.casefold, CONSENT_FIELDS))
+_NO: Final = frozenset(
+    {"", "0", "0.0", "0,0", "false", "f", "no", "n", "off", "non", "faux", "none", "null", "-"}
+)
 
 
 def to_marketo(
@@ -87,9 +91,7 @@ def drop_missing_consent(record: dict[str, Any], opt_in: Collection[str] = ()) -
         record: values by REST names.
         opt_in: names of fields to keep.
     """
-    if CONSENT_FIELDS.isdisjoint(record):
-        return
-    for name in record.keys() & CONSENT_FIELDS:
+    for name in [name for name in record if name.casefold() in _CONSENT]:
         if name not in opt_in and _is_no(record[name]):
             del record[name]
 

@@ -193,7 +193,7 @@ class ChunkWorker:
         if task.destination != self._sink.destination:
             return f"a worker sends to {self._sink.destination}, not to {task.destination}"
         transform = RowTransform(
-            self._sink.to_record, task.mapping, key_columns=getattr(self._sink, "key_columns", None)
+            self._sink.to_record, task.mapping, own_columns=getattr(self._sink, "own_columns", None)
         )
         reader = await self._reader(task)
         rows = await reader.read(task.rows)

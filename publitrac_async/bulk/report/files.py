@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import codecs
 import csv
+import datetime as dt
+import io
+import itertools
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -16,6 +19,7 @@ from publitrac_async.bulk.report.html import render
 from publitrac_async.bulk.report.model import Report
 from publitrac_async.bulk.rows import EXTRA, RESERVED, StagedRow, State
 from publitrac_async.bulk.sources.file import FileSource
+from publitrac_async.bulk.sources.json_lines import JsonLinesFile
 from publitrac_async.bulk.staging import Staging
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.models import Lead
@@ -27,37 +31,73 @@ FILES: Final[Mapping[str, tuple[State, ...]]] = {
     "unprocessed": (State.UNKNOWN, State.PENDING),
 }
 _LINE, _STATUS, _CODE, _REASON = (f"{RESERVED}{name}" for name in ("line", "status", "code", "reason"))
+#: Rows of a sheet; a source of several workbooks may have more.
+_WORKBOOK_ROWS: Final = 1_048_575
 _ADDED: Final = (_LINE, _STATUS, _CODE, _REASON, EXTRA)
 
 
 async def write_results(folder: Path, staging: Staging, source: object) -> None:
-    """Write the three files: delimited text for a delimited source, otherwise JSON lines.
+    """Write the three files, in the format of the source.
 
+    Delimited text gives delimited text, a workbook a workbook, a JSON array an array; all others JSON lines.
     Rows keep their cells and get more columns, which begin with ``publitrac_``. Sources drop these columns,
     so each file can be synchronized again. Cells that a spreadsheet would run as a formula are escaped.
     """
     _make(folder)
-    table = source if isinstance(source, FileSource) and source.delimiter else None
-    suffix = ".jsonl" if table is None else ".tsv" if table.delimiter == "\t" else ".csv"
-    declared = table.encoding if table is not None and table.encoding else "utf-8"
+    rows = sum((await staging.counts()).values())
     for name, states in FILES.items():
-        encoding = declared
-        if encoding == "utf-8-sig" and name == "rejected" and await staging.has_undecoded():
-            # With a byte order mark the bytes of another encoding could not be read again.
-            encoding = "utf-8"
-        with _replacing(folder / f"{name}{suffix}", encoding) as file:
-            write = None
-            if table is not None:
-                writer = csv.DictWriter(
-                    file, [*table.columns, *_ADDED], delimiter=table.delimiter or ",", lineterminator="\n"
-                )
-                writer.writeheader()
-                write = writer.writerow
+        with _writer(folder / name, source, rows, await _encoding(name, staging, source)) as write:
             async for row in staging.in_states(*states):
-                if write is None:
-                    file.write(json.dumps(_record(row), ensure_ascii=False, default=str) + "\n")
-                else:
-                    write({column: defuse(cell) for column, cell in _record(row).items()})
+                write(_record(row))
+
+
+async def _encoding(name: str, staging: Staging, source: object) -> str:
+    encoding = source.encoding if isinstance(source, FileSource) and source.delimiter else None
+    if encoding == "utf-8-sig" and name == "rejected" and await staging.has_undecoded():
+        # With a byte order mark the bytes of another encoding could not be read again.
+        return "utf-8"
+    return encoding or "utf-8"
+
+
+@contextmanager
+def _writer(
+    path: Path, source: object, rows: int, encoding: str
+) -> Iterator[Callable[[Mapping[str, Any]], object]]:
+    """Open a result file, and return the function that writes a row."""
+    if isinstance(source, FileSource) and source.workbook_sheet is not None and rows <= _WORKBOOK_ROWS:
+        # The extra is there, since it has read the source.
+        from publitrac_async.bulk.report.workbook import ResultWorkbook  # noqa: PLC0415
+
+        with _replacing_bytes(path.with_suffix(".xlsx")) as file:
+            workbook = ResultWorkbook(file, _columns(source), source.workbook_sheet)
+            yield lambda cells: workbook.write(_defused(cells))
+            workbook.close()
+    elif isinstance(source, FileSource) and (source.delimiter or source.workbook_sheet is not None):
+        delimiter = source.delimiter or ","
+        with _replacing(path.with_suffix(".tsv" if delimiter == "\t" else ".csv"), encoding) as text:
+            table = csv.DictWriter(text, _columns(source), delimiter=delimiter, lineterminator="\n")
+            table.writeheader()
+            yield lambda cells: table.writerow(_defused(cells))
+    elif isinstance(source, JsonLinesFile) and source.is_array:
+        with _replacing(path.with_suffix(".json"), encoding) as text:
+            before = iter(["[\n"])
+            yield lambda cells: text.write(next(before, ",\n") + _json(cells))
+            text.write(next(before, "") + "\n]\n")
+    else:
+        with _replacing(path.with_suffix(".jsonl"), encoding) as text:
+            yield lambda cells: text.write(_json(cells) + "\n")
+
+
+def _columns(source: FileSource) -> Sequence[str]:
+    return [*source.columns, *_ADDED]
+
+
+def _defused(cells: Mapping[str, Any]) -> dict[str, Any]:
+    return {column: defuse(cell) for column, cell in cells.items()}
+
+
+def _json(cells: Mapping[str, Any]) -> str:
+    return json.dumps(cells, ensure_ascii=False, default=str)
 
 
 def write_summary(folder: Path, report: Report) -> None:
@@ -68,6 +108,36 @@ def write_summary(folder: Path, report: Report) -> None:
         file.write("\n")
     with _replacing(folder / "report.html", "utf-8") as file:
         file.write(render(report))
+
+
+def run_folder(parent: Path, started_at: dt.datetime) -> Path:
+    """Create the folder of one run, named by its local time.
+
+    Raises:
+        OSError: that is impossible.
+    """
+    name = started_at.astimezone().strftime("%Y-%m-%d_%H%M%S")
+    for number in itertools.count(1):
+        folder = parent / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir(mode=0o700, parents=True)
+        except FileExistsError:
+            continue
+        return folder
+    raise AssertionError
+
+
+def mark_latest(folder: Path) -> None:
+    """Let links beside `folder` lead to it (``latest``) and to its files, where the file system has links."""
+    new = folder.with_name(f"{folder.name}.link")
+    with suppress(OSError):
+        for target in (folder, *folder.iterdir()):
+            link = folder.with_name("latest" if target is folder else target.name)
+            if link.exists() and not link.is_symlink():  # A file of the user, or of an older version.
+                continue
+            new.unlink(missing_ok=True)
+            new.symlink_to(target.relative_to(folder.parent), target_is_directory=target is folder)
+            new.replace(link)
 
 
 def prepare_folder(folder: Path) -> None:
@@ -83,6 +153,12 @@ def prepare_folder(folder: Path) -> None:
         (folder / "summary.json.test").unlink()
     except OSError as error:
         raise ConfigurationError(f"result files cannot be written to {folder}: {error.strerror}") from None
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Remove a folder in which no run has left results."""
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _make(folder: Path) -> None:
@@ -129,12 +205,22 @@ def _record(row: StagedRow) -> dict[str, Any]:
 @contextmanager
 def _replacing(path: Path, encoding: str) -> Iterator[IO[str]]:
     """Open a new file that replaces an old one only when it is complete."""
-    part = path.with_name(f"{path.name}.part")
     wide = encoding.startswith(("utf-16", "utf-32"))
     errors = "backslashreplace" if wide else "publitrac_async.escape"
+    with (
+        _replacing_bytes(path) as file,
+        io.TextIOWrapper(file, encoding=encoding, errors=errors, newline="") as text,
+    ):
+        yield text
+
+
+@contextmanager
+def _replacing_bytes(path: Path) -> Iterator[IO[bytes]]:
+    """Open a new file that replaces an old one only when it is complete."""
+    part = path.with_name(f"{path.name}.part")
     part.unlink(missing_ok=True)
     try:
-        with open(part, "w", encoding=encoding, errors=errors, newline="", opener=_open_private) as file:
+        with open(part, "wb", opener=_open_private) as file:
             yield file
         part.replace(path)
     finally:

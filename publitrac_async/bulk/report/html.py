@@ -9,7 +9,7 @@ from typing import Final
 
 from publitrac_async.bulk.metrics import Bucket, format_duration
 from publitrac_async.bulk.report.model import Report
-from publitrac_async.bulk.rows import FINAL, State
+from publitrac_async.bulk.rows import FINAL, Line, State
 
 _COLORS: Final = {
     State.OK: "#2a7f4f",
@@ -40,9 +40,10 @@ _STYLE: Final = """
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
        max-width: 52rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
-p.soft, td.soft { color: var(--soft); }
+p.soft, td.soft, span.soft { color: var(--soft); }
 table { border-collapse: collapse; width: 100%; }
 td, th { text-align: left; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid var(--line); }
+td { overflow-wrap: anywhere; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 svg { width: 100%; height: auto; } svg text { fill: var(--soft); font-size: 12px; }
 @media (max-width: 34rem) { svg text { font-size: 22px; } }
@@ -66,6 +67,7 @@ def render(report: Report) -> str:
         _outcomes(report),
         *_verification(report),
         *_reasons(report),
+        *_warnings(report),
         f"<h2>{_unit(report.timeline).capitalize()}</h2>",
         _rate_chart(report.timeline, report.rate_limit),
         "<h2>Outcomes over time</h2>",
@@ -105,11 +107,31 @@ def _reasons(report: Report) -> list[str]:
         return []
     rows = "".join(
         f"<tr><td>{_swatch(each.state)}{each.state}</td><td class=number>{each.count:,}</td>"
-        f"<td>{escape(each.reason)}<br><span class=soft>lines {', '.join(map(str, each.lines))}"
-        f"{', ...' if each.count > len(each.lines) else ''}</span></td></tr>"
+        f"<td>{escape(each.reason)}<br><span class=soft>{_lines(each.lines, each.count)}</span></td></tr>"
         for each in report.reasons
     )
     return ["<h2>Reasons</h2>", f"<table>{rows}</table>"]
+
+
+def _warnings(report: Report) -> list[str]:
+    """Return what consent withheld, and cells that look damaged."""
+    withheld = [
+        f"<p>{count:,} rows say no to {escape(name)}. This was not sent: it would take an opt-out back.</p>"
+        for name, count in report.withheld.items()
+    ]
+    rows = "".join(
+        f"<tr><td>{escape(each.column)}</td><td class=number>{each.count:,}</td><td>{escape(each.kind)}<br>"
+        f"<span class=soft>{_lines(each.lines, each.count)}</span></td></tr>"
+        for each in report.warnings
+    )
+    return [
+        *(["<h2>Consent</h2>", *withheld] if withheld else []),
+        *(["<h2>Cells that look damaged</h2>", f"<table>{rows}</table>"] if rows else []),
+    ]
+
+
+def _lines(lines: Sequence[Line], count: int) -> str:
+    return escape(f"lines {', '.join(map(str, lines))}{', ...' if count > len(lines) else ''}")
 
 
 def _merged(timeline: Sequence[Bucket]) -> list[Bucket]:
@@ -127,7 +149,7 @@ def _rejections(report: Report) -> list[str]:
     if not report.rejections:
         return []
     rows = "".join(
-        f"<tr><td class=number>{each.line}</td><td>{escape(each.reason)}</td></tr>"
+        f"<tr><td class=number>{escape(str(each.line))}</td><td>{escape(each.reason)}</td></tr>"
         for each in report.rejections
     )
     more = report.rejected - len(report.rejections)

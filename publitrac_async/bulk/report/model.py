@@ -27,6 +27,7 @@ class ExitStatus(enum.IntEnum):
     ABORTED = 1  #: stopped early
     USAGE = 2  #: did not start: options, configuration, source or state store
     REJECTED = 3  #: complete; some rows were rejected, or have an unknown outcome
+    IN_USE = 4  #: did not start: another run uses the state store
     INTERRUPTED = 130  #: ended by a signal
 
 

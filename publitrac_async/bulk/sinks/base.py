@@ -31,6 +31,19 @@ class Record(Generic[C]):
     content: C
 
 
+@frozen
+class OwnColumns:
+    """Columns of a sink whose fields are not PUBLITRAC's. Without a mapping its rows keep their columns.
+
+    Attributes:
+        keys: columns of which a table must have one.
+        consent: columns of consent in lower case, each with True if a no is sent as well.
+    """
+
+    keys: frozenset[str]
+    consent: Mapping[str, bool]
+
+
 class Sink(Protocol[C]):
     """A service that takes records, one or several per call.
 

@@ -12,10 +12,11 @@ from typing import Any, Final
 
 from attrs import evolve
 
+from publitrac_async.bulk.columns import Fields
 from publitrac_async.bulk.errors import MappingError
 from publitrac_async.bulk.mapping import ColumnMapping
 from publitrac_async.bulk.rows import State
-from publitrac_async.bulk.sinks.base import Record, hash_bytes
+from publitrac_async.bulk.sinks.base import OwnColumns, Record, hash_bytes
 from publitrac_async.bulk.sinks.halving import Halver
 from publitrac_async.config import MARKETO_RECORDS
 from publitrac_async.converters import NATIVE_FIELDS
@@ -42,6 +43,8 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LOOKUP_FIELDS: Final = frozenset({"email", "id"})
 #: Codes that concern the settings of a call, not its records.
 _SETTINGS: Final = frozenset({"605", "610", "612", "1002", "1009", "1011", "1018"})
+#: REST name of the fields that a mapping file names as PUBLITRAC does.
+_BY_VENDOR_NAME: Final = {vendor_name(name): target for name, target in STANDARD_FIELDS.items()}
 _NO_FIELD: Final = "1006"
 _TOO_LONG: Final = "604"
 
@@ -49,9 +52,10 @@ _TOO_LONG: Final = "604"
 class MarketoRecords:
     """Transforms rows into records for Marketo.
 
-    A column is sent under its name, as REST name of a field of Marketo; `fields` renames columns. Of a
-    `Lead`, which has PUBLITRAC's fields, only those in `fields` are sent. A cell is stripped; an empty one is
-    not sent. An opt-out is sent, its absence is not (`publitrac_async.marketo.CONSENT_FIELDS`).
+    A column is sent under its name, as REST name of a field of Marketo; `fields` renames columns. A row that
+    went through a `ColumnMapping` has PUBLITRAC's names, and REST names as custom fields. Of a `Lead`, which
+    has PUBLITRAC's fields, only those in `fields` are sent. A cell is stripped; an empty one is not sent. An
+    opt-out is sent, its absence is not (`publitrac_async.marketo.CONSENT_FIELDS`).
 
     Args:
         action: see `MarketoClient.sync_leads`.
@@ -95,8 +99,14 @@ class MarketoRecords:
         self._opt_in = frozenset(opt_in)
         self._check = sync_check(action)
         self._settings = f"{action} {lookup_field} ".encode()
-        self.key_columns: frozenset[str] = frozenset(
-            {lookup_field} | {column for column, target in self._columns.items() if target == lookup_field}
+        #: A table must have a column that identifies its leads.
+        self.own_columns: OwnColumns = OwnColumns(
+            frozenset({lookup_field} | self._columns_of(lookup_field)),
+            {
+                column.casefold(): field in self._opt_in
+                for field in CONSENT_FIELDS
+                for column in {field} | self._columns_of(field)
+            },
         )
         #: Columns whose name is a valid field name of Marketo.
         self._known: set[str] = set()
@@ -122,9 +132,16 @@ class MarketoRecords:
         assert body is not None
         return Record(f"{self._partition}{str(key).casefold()}", hash_bytes(self._settings + body), body)
 
+    def _columns_of(self, field: str) -> set[str]:
+        return {column for column, target in self._columns.items() if target == field}
+
     def _from_columns(self, row: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
         record: dict[str, Any] = {}
         problems: list[Problem] = []
+        names, opt_in = self._columns, self._opt_in
+        if isinstance(row, Fields) and row.mapped:
+            names = {**_BY_VENDOR_NAME, **names}
+            opt_in |= {names.get(each, each) for each in row.both_ways}
         for column, cell in row.items():
             value = cell
             if isinstance(cell, str):
@@ -133,7 +150,7 @@ class MarketoRecords:
                     continue
             elif cell is None or _is_missing(cell):
                 continue
-            name = self._columns.get(column, column)
+            name = names.get(column, column)
             if name not in self._known:
                 if not _NAME.fullmatch(name):
                     problems.append(
@@ -144,7 +161,9 @@ class MarketoRecords:
             if name in record:
                 problems.append(Problem(f"two columns for the field {name}", field=column))
             record[name] = value
-        drop_missing_consent(record, self._opt_in)
+        if isinstance(row, Fields):
+            record |= dict.fromkeys((names.get(each, each) for each in row.cleared), None)
+        drop_missing_consent(record, opt_in)
         return record, problems
 
     def _refusal(self, problems: Sequence[Problem], row: Mapping[str, Any] | Lead) -> ValidationError:
@@ -212,8 +231,7 @@ class MarketoSink:
             partition_name=partition_name,
             opt_in=opt_in,
         )
-        #: A table must have one of these columns.
-        self.key_columns: frozenset[str] = self._records.key_columns
+        self.own_columns: OwnColumns = self._records.own_columns
         self.destination: str = f"marketo {destination or marketo!r}"
         self.idempotent: bool = action in ("createOrUpdate", "updateOnly")
         self._marketo = marketo

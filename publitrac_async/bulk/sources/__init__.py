@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +39,7 @@ def read_leads(
     delimiter: str | None = None,
     sheet: str | None = None,
     format: str | None = None,  # noqa: A002  (the name of the option)
+    header: int | None = None,
 ) -> FileSource:
     """Return a file of leads, or several as one source, for `sync_leads`. Nothing is read before that.
 
@@ -55,16 +57,25 @@ def read_leads(
         sheet: sheet of a workbook; by default the first visible one.
         format: format in place of the suffix, such as ``"csv"``; standard input needs it.
 
+        header: line of a text file or workbook that names the columns; by default the first that is not
+            blank.
+
     Raises:
         SourceError: the format is unknown, an option does not fit it, or a file is named twice.
     """
     paths = [path] if isinstance(path, str | Path) else list(path)
-    settings = {"encoding": encoding, "delimiter": delimiter, "sheet": sheet}
-    return files_source([_file(Path(each), format, **settings) for each in paths])
+    open_file = partial(_file, encoding=encoding, delimiter=delimiter, sheet=sheet, header=header)
+    return files_source([open_file(Path(each), format) for each in paths])
 
 
 def _file(
-    path: Path, declared: str | None, *, encoding: str | None, delimiter: str | None, sheet: str | None
+    path: Path,
+    declared: str | None,
+    *,
+    encoding: str,
+    delimiter: str | None,
+    sheet: str | None,
+    header: int | None,
 ) -> FileSource:
     suffixes = [suffix.lower() for suffix in path.suffixes]
     packed = suffixes[-1:] == [".gz"]
@@ -79,16 +90,18 @@ def _file(
         raise SourceError(f"a file of the format {kind} has no delimiter")
     if sheet is not None and kind not in _WORKBOOKS:
         raise SourceError(f"a file of the format {kind} has no sheets")
+    if header is not None and kind not in _TEXTS and kind not in _WORKBOOKS:
+        raise SourceError(f"a file of the format {kind} has no header")
     if kind in _TEXTS:
         default = _TEXTS[kind]
-        return DelimitedFile(path, encoding=encoding or "utf-8", delimiter=delimiter, default=default)
+        return DelimitedFile(path, encoding=encoding, delimiter=delimiter, default=default, header=header)
     if kind in _JSON:
-        return JsonLinesFile(path, encoding=encoding or "utf-8")
+        return JsonLinesFile(path, encoding=encoding)
     # These need a library each: they are imported when such a file is met.
     if kind in _WORKBOOKS:
         from publitrac_async.bulk.sources.xlsx import XlsxFile  # noqa: PLC0415
 
-        return XlsxFile(path, sheet=sheet)
+        return XlsxFile(path, sheet=sheet, header=header)
     if kind == "parquet":
         from publitrac_async.bulk.sources.parquet import ParquetFile  # noqa: PLC0415
 

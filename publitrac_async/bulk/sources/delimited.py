@@ -49,11 +49,20 @@ class DelimitedFile(TextFile):
         encoding: encoding without a byte order mark.
         delimiter: delimiter; ``None`` takes the one of the header.
         default: delimiter to prefer in that case.
+        header: number of the line that names the columns, ``None`` for the first that is not blank.
     """
 
     kind: ClassVar[str | None] = "delimited"
 
-    def __init__(self, path: Path, *, encoding: str, delimiter: str | None, default: str = ",") -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        encoding: str,
+        delimiter: str | None,
+        default: str = ",",
+        header: int | None = None,
+    ) -> None:
         super().__init__(path, encoding=encoding)
         if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
             raise SourceError("a delimiter is one character, and neither a quote nor a line break")
@@ -61,16 +70,18 @@ class DelimitedFile(TextFile):
         self._declared = delimiter
         self._default = default
         self._delimiter = delimiter or default
-        self._header_line = 1
+        self._header = header
+        self._header_line = header or 1
         self._quoted: list[bytes] = []
 
     def _options(self) -> dict[str, Any]:
         self._detect()
-        return {**super()._options(), "delimiter": self._delimiter}
+        return {**super()._options(), "delimiter": self._delimiter, "header": self._header}
 
     def _detect(self) -> None:
         """Take encoding and delimiter from the start of the file."""
-        found = detect_format(self._read_start(PROBE), self._encoding, self._declared, self._default)
+        start = self._read_start(PROBE)
+        found = detect_format(start, self._encoding, self._declared, self._default, self._header)
         self._set_encoding(found.encoding)
         self.delimiter = self._delimiter = found.delimiter
         self._header_line = found.header
@@ -135,7 +146,12 @@ class DelimitedFile(TextFile):
             start, line = line, lines.first + reader.line_num
             position, end = end, lines.position(line)
             cursor.position, cursor.line = end, line
-            if start > lines.careful and 0 < len(cells) <= width and cells[0] and not cells[0].isspace():
+            if (
+                start > lines.careful
+                and 0 < len(cells) <= width
+                and cells[0] > " "
+                and not cells[0].isspace()
+            ):
                 # Spreadsheet programs omit empty cells at the end of a row.
                 yield Row(start, dict(zip(columns, cells, strict=False)), None, position)
             elif any(map(strip, cells)):

@@ -8,6 +8,8 @@ from typing import Final
 
 from attrs import frozen
 
+from publitrac_async.bulk.cells import normalized
+
 #: Bytes to examine: enough for a header.
 PROBE: Final = 64 * 1024
 _MARKS: Final = (
@@ -54,24 +56,36 @@ def detect_encoding(start: bytes, declared: str) -> str:
     return declared
 
 
-def detect_format(start: bytes, encoding: str, delimiter: str | None, default: str) -> TextFormat:
+def detect_format(
+    start: bytes, encoding: str, delimiter: str | None, default: str, header: int | None = None
+) -> TextFormat:
     """Return the format of a file that begins with `start`.
 
     Args:
         start: first bytes of the file.
         encoding: declared encoding.
         delimiter: declared delimiter, ``None`` to look for one.
-        default: delimiter to prefer: it counts if the header holds it.
+        default: delimiter to prefer: it counts if the header holds it, unless only another one makes a column
+            ``email`` of it.
+        header: number of the line that names the columns, ``None`` for the first that is not blank.
     """
     encoding = detect_encoding(start, encoding)
     # A truncated character at the end does not matter; only the first line does.
     text = start.decode(encoding, "replace").removeprefix("\ufeff")
-    first = re.split(r"\r\n|\r|\n", text, maxsplit=1)[0]
-    found = _SEPARATOR_LINE.fullmatch(first)
+    lines = re.split(r"\r\n|\r|\n", text)
+    found = _SEPARATOR_LINE.fullmatch(lines[0])
     if found:
-        return TextFormat(encoding, delimiter or found.group(1), 2)
+        return TextFormat(encoding, delimiter or found.group(1), header or 2)
     if delimiter is None:
-        plain = _QUOTED.sub("", first)
-        others = max(_OTHER_DELIMITERS, key=plain.count)
-        delimiter = default if default in plain or others not in plain else others
-    return TextFormat(encoding, delimiter)
+        first = lines[header - 1 : header] if header else [line for line in lines if line.strip()]
+        delimiter = _delimiter(first[0] if first else "", default)
+    return TextFormat(encoding, delimiter, header or 1)
+
+
+def _delimiter(header: str, default: str) -> str:
+    plain = _QUOTED.sub("", header)
+    candidates = [default, *sorted(_OTHER_DELIMITERS, key=plain.count, reverse=True)]
+    for each in candidates:
+        if each in plain and any(normalized(cell) == "email" for cell in header.split(each)):
+            return each
+    return next((each for each in candidates if each in plain), default)

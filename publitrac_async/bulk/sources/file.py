@@ -42,6 +42,8 @@ class FileSource(abc.ABC):
         delimiter: character between the cells of a text file, ``None`` for others.
         tabular: all rows have the same columns.
         limit: maximum number of rows to take, ``None`` for all.
+        workbook_sheet: name of the sheet of a workbook, once it is read; ``None`` for other files.
+        other_sheets: names of the sheets that are not read.
         columns: columns of the first line, once it is read; empty for other kinds of files.
     """
 
@@ -54,6 +56,8 @@ class FileSource(abc.ABC):
         self.encoding: str | None = None
         self.delimiter: str | None = None
         self.limit: int | None = None
+        self.workbook_sheet: str | None = None
+        self.other_sheets: list[str] = []
         self.columns: list[str] = []
 
     @abc.abstractmethod
@@ -68,6 +72,11 @@ class FileSource(abc.ABC):
     def name(self) -> str:
         """Name of the file."""
         return "standard input" if self.path == STANDARD_INPUT else self.path.name
+
+    @property
+    def description(self) -> str:
+        """Name of the file, with its sheet if it has several; known once it is read."""
+        return f"{self.name}, sheet {self.workbook_sheet}" if self.other_sheets else self.name
 
     def reference(self) -> dict[str, Any]:
         """Return path and kind of this file as JSON, for `open_source` in another process.

@@ -105,9 +105,11 @@ class Files(FileSource):
         """Note columns and format of a file, which result files take over."""
         if file is self.files[0]:
             self.columns, self.delimiter, self.encoding = list(file.columns), file.delimiter, file.encoding
+            self.workbook_sheet = file.workbook_sheet
             return
         self.columns += [name for name in file.columns if name not in self.columns]
         self.delimiter = self.delimiter if file.delimiter else None
+        self.workbook_sheet = self.workbook_sheet if file.workbook_sheet is not None else None
         if file.encoding != self.encoding:
             self.encoding = "utf-8-sig"
 

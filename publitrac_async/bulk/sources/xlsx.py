@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 from publitrac_async.bulk.cells import strip
 from publitrac_async.bulk.errors import SourceError
 from publitrac_async.bulk.formulas import restore
-from publitrac_async.bulk.rows import RESERVED, Row, without_reserved
+from publitrac_async.bulk.rows import EXTRA, RESERVED, Row, without_reserved
 from publitrac_async.bulk.sources.file import FileSource, header_of, refuse_repeated
 from publitrac_async.bulk.sources.values import plain
+from publitrac_async.bulk.sources.xlsx_errors import error_cells
 
 try:
     import python_calamine
@@ -25,14 +26,14 @@ class XlsxFile(FileSource):
 
     kind: ClassVar[str | None] = "workbook"
 
-    def __init__(self, path: Path, *, sheet: str | None = None) -> None:
+    def __init__(self, path: Path, *, sheet: str | None = None, header: int | None = None) -> None:
         super().__init__(path)
+        self._header = header
         self.sheet = sheet
         self.sheet_name: str = sheet or ""
-        self.other_sheets: list[str] = []
 
     def _options(self) -> dict[str, Any]:
-        return {"sheet": self.sheet}
+        return {"sheet": self.sheet, "header": self._header}
 
     def __iter__(self) -> Iterator[Row]:
         columns: list[str] | None = None
@@ -40,12 +41,20 @@ class XlsxFile(FileSource):
             if not any(strip(cell) if isinstance(cell, str) else True for cell in cells):
                 continue
             if columns is None:
-                columns = self._read_header(cells)
+                if line >= (self._header or 1):
+                    columns = self._read_header(cells)
                 continue
-            pairs = zip(columns, map(restore, map(plain, cells)), strict=False)
-            surplus = any(cell != "" for cell in cells[len(columns) :])
-            problem = f"{len(cells)} cells for {len(columns)} columns" if surplus else None
-            yield Row(line, without_reserved((name, cell) for name, cell in pairs if name), problem)
+            yield self._row(line, columns, cells)
+
+    @staticmethod
+    def _row(line: int, columns: Sequence[str], cells: Sequence[object]) -> Row:
+        pairs = zip(columns, map(restore, map(plain, cells)), strict=False)
+        fields = without_reserved((name, cell) for name, cell in pairs if name)
+        surplus = [cell for cell in cells[len(columns) :] if cell != ""]
+        if not surplus:
+            return Row(line, fields)
+        fields[EXTRA] = "; ".join(map(str, surplus))
+        return Row(line, fields, f"{len(cells)} cells for {len(columns)} columns")
 
     def _read_header(self, cells: Sequence[object]) -> list[str]:
         columns = header_of(map(str, cells))
@@ -58,7 +67,7 @@ class XlsxFile(FileSource):
         try:
             workbook = python_calamine.CalamineWorkbook.from_path(self.path)
         except (python_calamine.CalamineError, zipfile.BadZipFile, IndexError):
-            raise SourceError(f"{self.name} is not a readable workbook") from None
+            raise self._unreadable() from None
         try:
             visible = [
                 each.name
@@ -66,12 +75,31 @@ class XlsxFile(FileSource):
                 if each.visible is python_calamine.SheetVisibleEnum.Visible
             ]
             self.sheet_name = self.sheet or (visible or workbook.sheet_names)[0]
-            self.other_sheets = [name for name in workbook.sheet_names if name != self.sheet_name]
+            self.workbook_sheet = self.sheet_name
+            self.other_sheets: list[str] = [name for name in workbook.sheet_names if name != self.sheet_name]
             # From the first row of the sheet, so that line numbers are those of Excel.
             rows = workbook.get_sheet_by_name(self.sheet_name).to_python(skip_empty_area=False)
         except python_calamine.WorksheetNotFound:
             names = ", ".join(workbook.sheet_names)
             raise SourceError(f"{self.name} has no sheet {self.sheet}; it has {names}") from None
         except (python_calamine.CalamineError, zipfile.BadZipFile, IndexError):
-            raise SourceError(f"{self.name} is not a readable workbook") from None
-        yield from rows
+            raise self._unreadable() from None
+        errors = error_cells(self.path, self.sheet_name)
+        lines = {line for line, _ in errors}
+        for line, cells in enumerate(rows, 1):
+            if line not in lines:
+                yield cells
+                continue
+            yield [cell or errors.get((line, column), cell) for column, cell in enumerate(cells)]
+
+    def _unreadable(self) -> SourceError:
+        with self._open() as file:
+            start = file.read(512)
+        words = f"{self.name} is not a readable workbook"
+        if start.lstrip().startswith(b"<"):
+            words += ": it is a web page or XML. Open it in a spreadsheet program and save it as .xlsx"
+        elif start.startswith(b"\xd0\xcf\x11\xe0") and self.path.suffix.lower() != ".xls":
+            words += ": it is protected by a password, or an old workbook (.xls)"
+        elif start and b"\0" not in start:
+            words += ': it is text. Read it as --format csv, or format="csv"'
+        return SourceError(words)

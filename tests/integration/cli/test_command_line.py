@@ -134,7 +134,7 @@ async def test_a_real_run_needs_the_environment_and_says_what_was_rejected(
     assert done.returncode == 3, done.stderr
     assert "line 3: email: not an e-mail address" in done.stdout
     assert "2 match" in done.stdout
-    results = tmp_path / "run.results"
+    results = tmp_path / "run.results" / "latest"
     assert {path.name for path in results.iterdir()} == {
         *("done.csv", "rejected.csv", "unprocessed.csv", "summary.json", "report.html")
     }

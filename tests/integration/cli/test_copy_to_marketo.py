@@ -57,7 +57,7 @@ async def test_leads_are_selected_mapped_and_copied_once(
     done = await copy(*options)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("PUBLITRAC to Marketo by marketo: 320 rows in ")
-    summary = json.loads((tmp_path / "copy.results" / "summary.json").read_text(encoding="utf-8"))
+    summary = json.loads((tmp_path / "copy.results" / "latest" / "summary.json").read_text(encoding="utf-8"))
     assert summary["source"] == "PUBLITRAC"
     stored = {lead["email"].lower(): lead for lead in sandbox.contents("marketo")["leads"]}
     assert set(stored) == {f"lead{number}@example.com" for number in range(320)}

@@ -18,8 +18,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from publitrac_async.bulk import read_leads
+from publitrac_async.bulk.report.workbook import MAX_ROWS
 from publitrac_async.cli.tables import CsvTable
-from publitrac_async.cli.workbook import ROWS, Workbook, check_rows
+from publitrac_async.cli.workbook import Workbook, check_rows
 from publitrac_async.sandbox import Fault, Sandbox
 from tests.integration.cli.conftest import Beside
 from tests.integration.cli.test_command_line import CANARIES, ROOT, command, environment, run, secrets
@@ -302,9 +303,9 @@ async def test_a_cell_that_no_workbook_holds_is_empty_and_said(
 
 
 def test_a_sheet_has_so_many_rows() -> None:
-    check_rows(ROWS)
+    check_rows(MAX_ROWS)
     with pytest.raises(Exception, match=r"a workbook holds 1,048,575 leads: export to .csv or .jsonl"):
-        check_rows(ROWS + 1)
+        check_rows(MAX_ROWS + 1)
 
 
 def test_without_its_library_a_workbook_is_refused_before_anything_is_sent(tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ async def test_two_workers_carry_out_a_run(hosts: Hosts, sandbox: Sandbox, tmp_p
     assert sandbox.journal.count(method="getToken") == 1
     # One call at a time and process: as many connections as workers that took part.
     assert len({each.connection for each in sandbox.journal.arrivals if each.method == "delayedSync"}) == 2
-    assert (tmp_path / "results" / "rejected.csv").read_text(encoding="utf-8").count("\n") == 2
+    assert (tmp_path / "results" / "latest" / "rejected.csv").read_text(encoding="utf-8").count("\n") == 2
 
     code, report = await hosts.sync(path)
     assert (code, report["skipped"]) == (3, 1001)
@@ -334,7 +334,7 @@ async def test_a_second_run_waits_if_asked_to(hosts: Hosts, server: Server, tmp_
     first = OwnRedisState(server.url, account=hosts._variables["PUBLITRAC_API_KEY"])
     await first.open("elsewhere", run="another")
     code, _, err = await hosts.run("sync", path, "--executor", "docket")
-    assert code == 2
+    assert code == 4
     assert "another process is using the state store" in err
     waiting = await hosts.start("sync", path, "--executor", "docket", "--wait", "--json", "--reset", *QUICK)
     assert waiting.stderr is not None

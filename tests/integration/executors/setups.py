@@ -54,7 +54,7 @@ class Setup:
         self.folder = folder
         self.sandbox = sandbox
         self.server = server
-        self.results = folder / "results"
+        self.results = folder / "results" / "latest"
 
     @property
     def in_flight(self) -> int:
@@ -85,7 +85,7 @@ class Setup:
 
     async def sync(self, source: Any, sink: Any = None, **options: Any) -> Report:
         """A run, in which every row ends in exactly one state."""
-        settings = {"results_dir": self.results, "error_budget": GENEROUS} | options
+        settings = {"results_dir": self.results.parent, "error_budget": GENEROUS} | options
         sources = settings.pop("sources", None)
         async with contextlib.AsyncExitStack() as stack:
             if sink is None:
@@ -137,7 +137,7 @@ class Submission:
         settings = {
             "executor": hosts.executor(),
             "error_budget": GENEROUS,
-            "results_dir": hosts.results,
+            "results_dir": hosts.results.parent,
         } | options
         self.task = asyncio.create_task(sync_leads(source, sink, state=self.store, **settings))
         self._hosts = hosts

@@ -245,7 +245,7 @@ async def test_report_and_result_files_are_the_same_everywhere(setup: Setup) -> 
     summary = json.loads((setup.results / "summary.json").read_text())
     assert summary.pop("seconds") > 0
     assert summary.pop("started_at")
-    assert summary.pop("results_dir") == str(setup.results)
+    assert summary.pop("results_dir") == str(setup.results.resolve())
     reasons = {
         each["reason"]: (each["state"], each["count"], each["lines"]) for each in summary.pop("reasons")
     }

@@ -102,7 +102,7 @@ def test_a_no_of_consent_is_withheld_unless_the_mapping_asks_for_it(no: object) 
     cells = {"email": "a@example.com", "Unsubscribed": no, "doNotCall": "oui"}
     converted = columns_of().convert(cells)
     assert converted == {"email": "a@example.com", "doNotCall": True}
-    assert converted.withheld == ["unsubscribed"]
+    assert converted.withheld == ("unsubscribed",)
     tables = {
         "fields": {"email": "email", "unsubscribed": "Unsubscribed"},
         "consent": {"unsubscribed": "both"},

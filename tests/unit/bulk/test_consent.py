@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from publitrac_async import Lead
-from publitrac_async.bulk import ColumnMapping, read_leads
+from publitrac_async.bulk import ColumnMapping, MarketoRecords, RowTransform, dry_run, read_leads
 
 from .sinks import RecordingSink
 from .test_sync import run
@@ -77,3 +78,59 @@ async def test_a_superseded_opt_out_is_remembered_by_the_state_store(tmp_path: P
     again = RecordingSink()
     report = await run(source, again, state=state)
     assert (again.arrived, report.skipped) == ([], 2)
+
+
+class ToMarketo(RecordingSink):
+    """Takes records of Marketo."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__()
+        self.to_record = MarketoRecords(**settings)  # type: ignore[assignment]  # the content is another
+        self.own_columns = self.to_record.own_columns
+
+        self.records: list[dict[str, Any]] = []
+
+    async def send(self, contents: Any) -> Any:
+        self.records += map(json.loads, contents)
+        return [None] * len(contents)
+
+
+async def test_marketos_own_flags_are_one_way_and_any_opt_out_wins() -> None:
+    sink = ToMarketo()
+    rows = [
+        {"email": "a@example.com", "blackListed": "oui", "marketingSuspended": 1},
+        {"email": "A@example.com", "blackListed": "faux", "EmailSuspended": "0,0", "city": "Lund"},
+        {"email": "b@example.com", "unsubscribed": "perhaps"},
+    ]
+    report = await run(rows, sink)
+    assert sink.records == [
+        {"email": "A@example.com", "city": "Lund", "blackListed": True, "marketingSuspended": True}
+    ]
+    assert report.withheld == {"blackListed": 1, "EmailSuspended": 1}
+    assert [each.reason.split(":")[:2] for each in report.rejections] == [
+        ["unsubscribed", " neither yes nor no"]
+    ]
+
+
+async def test_a_no_to_marketo_is_sent_where_the_sink_says_so() -> None:
+    sink = ToMarketo(fields={"Avregistrerad": "unsubscribed"}, opt_in=["unsubscribed"])
+    report = await run([{"email": "a@example.com", "Avregistrerad": "no", "doNotCall": "no"}], sink)
+    assert sink.records == [{"email": "a@example.com", "unsubscribed": False}]
+    assert report.withheld == {"doNotCall": 1}
+
+
+async def test_a_mapping_to_marketo_names_fields_and_consent() -> None:
+    content = {
+        "fields": {"email": "E-post", "mobile": "Mobil", "unsubscribed": "Av", "do_not_call": "Ring inte"},
+        "custom_fields": {"blackListed": "Spärr"},
+        "consent": {"unsubscribed": "both"},
+        "empty": {"mobile": "clear"},
+    }
+    row = {"E-post": "a@example.com", "Mobil": "", "Av": "non", "Ring inte": "nej", "Spärr": "0"}
+    mapping = ColumnMapping.from_dict({**content, "values": {"do_not_call": {"nej": "0"}}})
+    sink = ToMarketo()
+    report = await run([row], sink, mapping=mapping)
+    assert sink.records == [{"email": "a@example.com", "mobilePhone": None, "unsubscribed": False}]
+    assert report.withheld == {"doNotCall": 1}
+    (checked,) = dry_run([row], RowTransform(sink.to_record, mapping, own_columns=sink.own_columns))
+    assert json.loads(checked.content) == sink.records[0]

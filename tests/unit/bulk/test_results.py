@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import datetime as dt
 import json
+import stat
+import zipfile
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,7 @@ from publitrac_async import (
     PublitracError,
     ServerError,
 )
-from publitrac_async.bulk import CallMeter, ErrorBudget, Monitor, Report, read_leads, sync_leads
+from publitrac_async.bulk import CallMeter, ErrorBudget, Monitor, Report, SourceError, read_leads, sync_leads
 from publitrac_async.transport.events import RequestSent
 
 from .sinks import RecordingSink, rows
@@ -72,10 +75,10 @@ async def test_every_row_is_in_one_file_as_it_came_and_can_be_read_again(
     source = read_leads(path, encoding=encoding, **options)
     originals = {row.line: row.fields for row in source}
     report = await run(source, RecordingSink(answer), results_dir=tmp_path / "results")
-    assert report.results_dir == tmp_path / "results"
+    assert report.results_dir == (tmp_path / "results" / "latest").resolve()
     found = {}
     for name, emails in EXPECTED.items():
-        file = tmp_path / "results" / f"{name}{suffix}"
+        file = tmp_path / "results" / "latest" / f"{name}{suffix}"
         result_encoding = "utf-8" if suffix == ".jsonl" else encoding
         again = list(read_leads(file, encoding=result_encoding, **options))
         assert [row.fields["email"] for row in again] == emails
@@ -84,7 +87,7 @@ async def test_every_row_is_in_one_file_as_it_came_and_can_be_read_again(
     assert merged == sorted(map(str, originals.values()))
     # What was rejected can be corrected and sent; what was not sent can be sent as it is.
     retried = RecordingSink()
-    file = tmp_path / "results" / f"unprocessed{suffix}"
+    file = tmp_path / "results" / "latest" / f"unprocessed{suffix}"
     await run(read_leads(file, encoding=result_encoding, **options), retried)
     assert retried.emails == EXPECTED["unprocessed"]
 
@@ -94,7 +97,7 @@ async def test_line_state_code_and_reason_stand_beside_the_row(tmp_path: Path) -
     records = [
         json.loads(line)
         for name in EXPECTED
-        for line in (tmp_path / f"{name}.jsonl").read_text("utf-8").splitlines()
+        for line in (tmp_path / "latest" / f"{name}.jsonl").read_text("utf-8").splitlines()
     ]
     added = {
         (each["publitrac_line"], each["publitrac_status"], each["publitrac_code"], each["publitrac_reason"])
@@ -119,7 +122,7 @@ async def test_bytes_that_were_no_characters_come_back_as_they_were(tmp_path: Pa
     path = tmp_path / "leads.csv"
     path.write_bytes(b"email,city\na@example.com,G\xf6teborg\nb@example.com,b,too much\n")
     await run(read_leads(path), RecordingSink(), results_dir=tmp_path / "results")
-    rejected = (tmp_path / "results" / "rejected.csv").read_bytes().splitlines()
+    rejected = (tmp_path / "results" / "latest" / "rejected.csv").read_bytes().splitlines()
     assert rejected[1] == (
         b"a@example.com,G\xf6teborg,2,rejected,,not utf-8: declare the file's encoding; "
         b"a file from Excel may need --encoding cp1252,"
@@ -128,21 +131,19 @@ async def test_bytes_that_were_no_characters_come_back_as_they_were(tmp_path: Pa
     lines = tmp_path / "leads.jsonl"
     lines.write_bytes(b'{"email": "\xf6@example.com"}\n')
     await run(read_leads(lines), RecordingSink(), results_dir=tmp_path / "lines")
-    assert b"\xf6@example.com" in (tmp_path / "lines" / "rejected.jsonl").read_bytes()
+    assert b"\xf6@example.com" in (tmp_path / "lines" / "latest" / "rejected.jsonl").read_bytes()
 
 
 async def test_leads_are_written_as_rows(tmp_path: Path) -> None:
-    import datetime as dt
-
     lead = Lead(email="x", date_of_birth=dt.date(2000, 1, 2), custom_fields={"carColor": "Red"})
     await run([lead], RecordingSink(), results_dir=tmp_path)
-    (row,) = read_leads(tmp_path / "rejected.jsonl")
+    (row,) = read_leads(tmp_path / "latest" / "rejected.jsonl")
     assert row.fields == {"email": "x", "date_of_birth": "2000-01-02", "carColor": "Red"}
 
 
 async def test_the_summary_is_the_report(tmp_path: Path) -> None:
     report = await run(rows_of(), RecordingSink(answer), results_dir=tmp_path)
-    summary = json.loads((tmp_path / "summary.json").read_text("utf-8"))
+    summary = json.loads((tmp_path / "latest" / "summary.json").read_text("utf-8"))
     assert summary == json.loads(json.dumps(report.as_dict()))
     assert summary["rows"] == 7
     assert summary["exit_code"] == 1
@@ -161,12 +162,13 @@ async def test_a_folder_that_cannot_be_written_is_found_before_the_first_call(tm
 async def test_files_that_cannot_be_written_do_not_lose_the_report(tmp_path: Path) -> None:
     class Taking(RecordingSink):
         async def send(self, contents: Any) -> Any:
-            (tmp_path / "done.jsonl").mkdir(exist_ok=True)
+            tmp_path.joinpath("results").rmdir()
+            tmp_path.joinpath("results").write_text("")
             return await super().send(contents)
 
-    report = await run(rows(3), Taking(), results_dir=tmp_path)
-    assert report.ok == 3
-    assert report.stopped == "the result files cannot be written: Is a directory"
+    report = await run(rows(1), Taking(), results_dir=tmp_path / "results")
+    assert report.ok == 1
+    assert report.stopped == "the result files cannot be written: Not a directory"
     assert report.exit_code == 1
 
 
@@ -175,8 +177,70 @@ async def test_lone_surrogates_do_not_lose_the_report_and_files_are_private(tmp_
     source = [{"email": "a@example.com", "firstName": "\ud800"}, {"email": "b@example.com"}]
     report = await run(source, RecordingSink(), results_dir=tmp_path)
     assert (report.stopped, report.rejected, report.ok) == (None, 1, 1)
-    assert "\\ud800" in (tmp_path / "rejected.jsonl").read_text()
-    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+    assert "\\ud800" in (tmp_path / "latest" / "rejected.jsonl").read_text()
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "latest").iterdir()} == {0o600}
+
+
+async def test_no_run_overwrites_the_results_of_another(tmp_path: Path) -> None:
+    results = tmp_path / "crm.results"
+    first = await run(rows_of(), RecordingSink(answer), results_dir=results)
+    assert first.results_dir is not None
+    kept = {path.name: path.read_bytes() for path in first.results_dir.iterdir()}
+    again = read_leads(results / "latest" / "rejected.jsonl")
+    second = await run(again, RecordingSink(), results_dir=results)
+    assert second.results_dir == (results / "latest").resolve() != first.results_dir
+    assert {path.name: path.read_bytes() for path in first.results_dir.iterdir()} == kept
+    assert (results / "rejected.jsonl").resolve() == second.results_dir / "rejected.jsonl"
+    assert second.results_dir.name.startswith(second.started_at.astimezone().strftime("%Y-%m-%d_%H"))
+    with pytest.raises(SourceError):
+        await run(read_leads(tmp_path / "missing.csv"), RecordingSink(), results_dir=tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+async def test_a_workbook_comes_back_as_a_workbook_of_text(tmp_path: Path) -> None:
+    xlsxwriter = pytest.importorskip("xlsxwriter", reason="needs the extra xlsx")
+    with xlsxwriter.Workbook(str(tmp_path / "leads.xlsx")) as book:
+        date = book.add_format({"num_format": "yyyy-mm-dd"})
+        sheet = book.add_worksheet("Kunden 2026")
+        for line, (email, notes) in enumerate([("email", "notes"), *ROWS]):
+            sheet.write_row(line, 0, [email, notes if line else "notes"])
+        sheet.write_row("C1", ["phone", "dateOfBirth", "isCustomer"])
+        sheet.write_row("C2", [15145550100.0, dt.datetime(1980, 5, 12), True], date)  # noqa: DTZ001
+        sheet.write("B4", '=HYPERLINK("http://x")')
+        sheet.write("H4", "stray")
+    source = read_leads(tmp_path / "leads.xlsx")
+    await run(source, RecordingSink(answer), results_dir=tmp_path / "results")
+    found = {}
+    for name in EXPECTED:
+        path = tmp_path / "results" / "latest" / f"{name}.xlsx"
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        with zipfile.ZipFile(path) as book:
+            assert b"<f>" not in book.read("xl/worksheets/sheet1.xml")
+        found[name] = list(read_leads(path, sheet="Kunden 2026"))
+    assert [row.fields["email"] for row in found["done"]] == EXPECTED["done"]
+    assert found["done"][0].fields == {
+        "email": "done@example.com",
+        "notes": "plain",
+        "phone": "15145550100",
+        "dateOfBirth": "1980-05-12",
+        "isCustomer": True,
+    }
+    retried = RecordingSink()
+    await run(read_leads(tmp_path / "results" / "latest" / "unprocessed.xlsx"), retried)
+    assert retried.emails == EXPECTED["unprocessed"][1:]
+    (stray,) = [row for row in found["rejected"] if row.fields["email"] == "lost@example.com"]
+    assert stray.problem is None
+
+
+async def test_a_json_array_comes_back_as_an_array(tmp_path: Path) -> None:
+    (tmp_path / "leads.json").write_text(json.dumps(rows_of()), encoding="utf-8")
+    await run(read_leads(tmp_path / "leads.json"), RecordingSink(answer), results_dir=tmp_path / "results")
+    for name, emails in EXPECTED.items():
+        content = json.loads((tmp_path / "results" / "latest" / f"{name}.json").read_text(encoding="utf-8"))
+        assert [each["email"] for each in content] == emails
+    await run(read_leads(tmp_path / "leads.json"), RecordingSink(), results_dir=tmp_path / "good")
+    path = tmp_path / "good" / "latest" / "unprocessed.json"
+    assert (json.loads(path.read_text()), list(read_leads(path))) == ([], [])
 
 
 class Page(HTMLParser):
@@ -197,7 +261,7 @@ class Page(HTMLParser):
 
 
 async def page_of(tmp_path: Path, report: Report) -> Page:
-    text = (tmp_path / "report.html").read_text("utf-8")
+    text = (tmp_path / "latest" / "report.html").read_text("utf-8")
     assert "url(" not in text
     assert "@import" not in text
     for email, _ in ROWS:
@@ -258,6 +322,6 @@ async def test_the_reasons_of_rows_that_are_left_are_counted(tmp_path: Path) -> 
     # The most frequent one first.
     reasons = {"ServerError: HTTP 503": 4, "NotSent: refused": 2}
     assert list(report.pending_reasons.items()) == list(reasons.items())
-    assert json.loads((tmp_path / "summary.json").read_text())["pending_reasons"] == reasons
-    page = (tmp_path / "report.html").read_text()
+    assert json.loads((tmp_path / "latest" / "summary.json").read_text())["pending_reasons"] == reasons
+    page = (tmp_path / "latest" / "report.html").read_text()
     assert "4 rows are left because of ServerError: HTTP 503" in page

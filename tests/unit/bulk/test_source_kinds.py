@@ -145,7 +145,7 @@ async def test_tables_with_other_columns_go_into_one_result_file(tmp_path: Path)
     one = write(tmp_path / "one.csv", TABLE)
     two = write(tmp_path / "two.csv", "company;email\nNavy;c@example.com\n")
     await run(read_leads([one, two]), RecordingSink(), results_dir=tmp_path / "results")
-    assert fields_of(tmp_path / "results" / "done.csv") == [
+    assert fields_of(tmp_path / "results" / "latest" / "done.csv") == [
         {**ROWS[0], "company": ""},
         {**ROWS[1], "company": ""},
         {"email": "c@example.com", "city": "", "company": "Navy"},

@@ -1,0 +1,83 @@
+"""Result files as workbooks, with the extra `xlsx`."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from typing import IO, Any, Final
+
+import xlsxwriter  # type: ignore[import-untyped]  # it has no py.typed
+from xlsxwriter.exceptions import XlsxWriterException  # type: ignore[import-untyped]  # as above
+
+#: Excel's limits ("Excel specifications and limits"), one row being the header.
+MAX_ROWS: Final = 1_048_576 - 1
+MAX_COLUMNS: Final = 16_384
+_TEXT: Final = 32_767
+_SHEET_NAME: Final = 31
+_CUT: Final = " [cut]"
+#: Texts that XlsxWriter 3.3 does not write as they are when it streams: it takes the first for its own
+#: markup, unescaped, and escapes only one of two that overlap in the second.
+_AMBIGUOUS: Final = re.compile(r"<r>.*</r>\Z|.*_x[0-9a-fA-F]{4}_x[0-9a-fA-F]{4}_", re.DOTALL)
+
+
+class ResultWorkbook:
+    """A workbook of one sheet whose cells are text. Rows go to a temporary file until it is closed.
+
+    Args:
+        file: open file.
+        columns: names of the columns.
+        sheet: name of the sheet.
+    """
+
+    def __init__(self, file: IO[bytes], columns: Sequence[str], sheet: str) -> None:
+        # A folder apart: whatever happens, no rows are left behind.
+        self._folder = tempfile.TemporaryDirectory()
+        self._workbook = xlsxwriter.Workbook(file, {"constant_memory": True, "tmpdir": self._folder.name})
+        self._workbook.use_zip64()
+        self._sheet = self._workbook.add_worksheet(sheet[:_SHEET_NAME] or "Leads")
+        self._sheet.freeze_panes(1, 0)
+        # Spreadsheet programs mark numbers that are stored as text.
+        self._sheet.ignore_errors({"number_stored_as_text": f"A1:XFD{MAX_ROWS + 1}"})
+        self._columns = columns
+        self._row = 0
+        for number, name in enumerate(columns):
+            self._sheet.write_string(0, number, name)
+
+    def write(self, cells: Mapping[str, Any]) -> None:
+        """Write a row. Text never becomes a formula, a number or a link."""
+        self._row += 1
+        for number, name in enumerate(self._columns):
+            value = cells.get(name)
+            if isinstance(value, bool):
+                self._sheet.write_boolean(self._row, number, value)
+            elif value is not None and value != "":
+                text = str(value)
+                self._sheet.write_string(self._row, number, text if fits(text) else _shortened(text))
+
+    def close(self) -> None:
+        """Put the workbook together.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        with self._folder:
+            try:
+                self._workbook.close()
+            except XlsxWriterException as error:
+                raise OSError(str(error)) from None
+
+
+def fits(text: str) -> bool:
+    """Return True if a cell can hold `text` as it is."""
+    return _length(text) <= _TEXT and not _AMBIGUOUS.match(text)
+
+
+def _length(text: str) -> int:
+    # Excel counts characters above U+FFFF twice.
+    return len(text) + (sum(each > "\uffff" for each in text) if len(text) > _TEXT // 2 else 0)
+
+
+def _shortened(text: str) -> str:
+    """Return the nearest text that a cell can hold."""
+    return text[: _TEXT // 2].replace("_x", "_ x").replace("<r>", "< r>") + _CUT
