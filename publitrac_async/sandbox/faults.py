@@ -16,7 +16,10 @@ KINDS: Final[Mapping[str, frozenset[str]]] = {
     "delay": frozenset(),
     "drop": frozenset(),
     "cut": frozenset(),
-    "malformed": frozenset({"truncated", "misnested"}),
+    "malformed": frozenset(
+        {"truncated", "misnested", "bytes", "control", "entity", "ampersand", "bracket"}
+        | {"blank", "notice", "notice-after"}
+    ),
     "html": frozenset(),
     "empty": frozenset(),
     "redirect": frozenset(),
@@ -51,7 +54,10 @@ class Fault:
     - `delay`: wait `seconds` before the call is handled, then go on (also to other faults).
     - `drop`: close the connection without a response.
     - `cut`: send the head and `cut_after` bytes of the real response's body, then break the connection.
-    - `malformed`: damage the real response, HTTP 200; variants `truncated` and `misnested`.
+    - `malformed`: damage the real response, HTTP 200. Variants of structure: `truncated`, `misnested`,
+      `bracket` (a bare `<` in a text). Variants of characters, in the first text that is no address: `bytes`
+      (one of windows-1252), `control` (a vertical tab), `entity` (`&eacute;`), `ampersand`. Variants around
+      the document: `blank` (a line before it), `notice` (of PHP, before it), `notice-after`.
     - `html`: send a maintenance page with HTTP 200 (or `status`, `body`).
     - `empty`: send the real response without its body.
     - `redirect`: respond with `status` (default 302) and `location`.

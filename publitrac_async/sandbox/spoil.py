@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 from attrs import evolve
@@ -16,6 +17,13 @@ _WITHOUT_BODY: Final = frozenset({204, 205, 304})
 _MAINTENANCE: Final = (
     "<!DOCTYPE html>\n<html><head><title>Maintenance</title></head>"
     "<body><h1>We will be back soon</h1><p>The site is down for maintenance.</body></html>\n"
+)
+_NOTICE: Final = (
+    b"<br />\n<b>Notice</b>:  Undefined index: page in <b>/var/www/html/api.php</b> on line <b>73</b><br />\n"
+)
+_TEXT: Final = re.compile(
+    rb"<(?!email|status)(\w+)>[A-Za-z](?=[^<>@]*</\1>)"
+    rb'|"(?!email|status|token|access_token|code|ttl)\w+": ?"[A-Za-z](?=[^"@]*")'
 )
 _LAST_TWO_CLOSING_TAGS: Final = re.compile(rb"(</[^>]+>)(\s*)(</[^>]+>)(\s*)\Z")
 
@@ -44,8 +52,7 @@ def spoiled(response: Response, fault: Fault) -> Response:
     if fault.kind == "empty":
         return evolve(response, body=b"")
     if fault.kind == "malformed":
-        damage = _misnested if fault.variant == "misnested" else _truncated
-        return evolve(response, body=damage(response.body), status=200)
+        return evolve(response, body=_DAMAGES[fault.variant or "truncated"](response.body), status=200)
     if fault.kind == "encoding":
         return _ENCODINGS[fault.variant or "latin-1"](response)
     headers = (*response.headers, ("content-encoding", "gzip"))
@@ -59,6 +66,26 @@ def _truncated(body: bytes) -> bytes:
 def _misnested(body: bytes) -> bytes:
     swapped = _LAST_TWO_CLOSING_TAGS.sub(rb"\3\2\1\4", body)
     return swapped if swapped != body else body.rstrip(b"}] \n") + b"]}"
+
+
+def _in_a_text(inserted: bytes, body: bytes) -> bytes:
+    """Insert bytes behind the first character of a text, not of an address or a status."""
+    found = _TEXT.search(body)
+    return body if found is None else body[: found.end()] + inserted + body[found.end() :]
+
+
+_DAMAGES: Final[Mapping[str, Callable[[bytes], bytes]]] = {
+    "truncated": _truncated,
+    "misnested": _misnested,
+    "bytes": partial(_in_a_text, b"\xe9"),
+    "control": partial(_in_a_text, b"\x0b"),
+    "entity": partial(_in_a_text, b"&eacute;"),
+    "ampersand": partial(_in_a_text, b" & "),
+    "bracket": partial(_in_a_text, b" < "),
+    "blank": lambda body: b"\n" + body,
+    "notice": lambda body: _NOTICE + body,
+    "notice-after": lambda body: body + _NOTICE,
+}
 
 
 def _declared_as(response: Response, charset: str) -> tuple[str, str | None]:

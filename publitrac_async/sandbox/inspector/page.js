@@ -15,7 +15,7 @@ const FAULTS = {
   malformed: "damaged response", html: "maintenance page", empty: "empty response", redirect: "redirect",
   encoding: "other encoding", gzip: "compressed response", revoke_tokens: "tokens expire",
 };
-const VARIANTS = { malformed: ["truncated", "misnested"], encoding: ["latin-1", "latin-1-undeclared", "utf-16", "utf-8-bom"] };
+const VARIANTS = { malformed: ["truncated", "misnested", "bytes", "control", "entity", "ampersand", "bracket", "blank", "notice", "notice-after"], encoding: ["latin-1", "latin-1-undeclared", "utf-16", "utf-8-bom"] };
 const PRESETS = [
   ["HTTP 503, once", { kind: "status", status: 503 }],
   ["HTTP 429, once", { kind: "status", status: 429, retry_after: "1" }],
