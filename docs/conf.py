@@ -64,13 +64,13 @@ nitpick_ignore_regex = [
         ),
     ),
     # What stands beside such an alias is shown as it is written.
-    (r"py:class", r"Path"),
+    (r"py:class", r"Path(Like)?"),
     # Type variables.
     (r"py:.*", r"(.*\.)?[CTR]"),
     # Internal classes that public ones return or hold.
     (
         r"py:class",
-        r"(.*\.)?(Staging|RunMetrics|Connection|RedisStateStore|(Redis|File)(RateLimiter|TokenStore))",
+        r"(.*\.)?(Staging|RunMetrics|Connection|RedisStateStore|Unlimited|(Redis|File)(RateLimiter|TokenStore))",
     ),
 ]
 
