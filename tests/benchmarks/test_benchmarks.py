@@ -31,7 +31,9 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
             del sys.modules[name]
 
 
-def test_throughput(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_throughput_benchmark_fills_its_targets_and_its_page(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
     throughput, targets = load("throughput"), load("targets")
     monkeypatch.setattr(throughput, "CLIENTS", {name: throughput.CLIENTS[name] for name in PEERS})
     section = throughput.run(rounds=1, requests=20, concurrencies=(256,), loops=("asyncio",))
@@ -45,7 +47,9 @@ def test_throughput(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-def test_cancelling(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cancelling_benchmark_finishes_with_a_whole_pool(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cancelling = load("cancelling")
     monkeypatch.setattr(cancelling, "CLIENTS", {name: cancelling.CLIENTS[name] for name in PEERS})
     section = cancelling.run(rounds=1, requests=200, concurrency=8)
@@ -58,7 +62,7 @@ def test_cancelling(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-def test_rate(load: Load) -> None:
+def test_the_rate_benchmark_measures_each_scenario(load: Load) -> None:
     rate = load("rate")
     section = rate.run(seconds=1, scenarios=("burst", "everything at once"), peers=False)
     assert [row["scenario"] for row in section["rows"]] == ["burst", "everything at once"]
@@ -69,7 +73,9 @@ def test_rate(load: Load) -> None:
     assert "everything at once" in load("page").rate(section)
 
 
-def test_limiter_cost(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limiter_benchmark_measures_each_number_of_waiters(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cost, limiters = load("limiter_cost"), load("limiters")
     monkeypatch.setattr(cost, "present", lambda: [limiters.OWN])
     section = cost.run(rounds=1, seconds=0.05, waiters=(1, 50))
@@ -80,7 +86,9 @@ def test_limiter_cost(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(row["measured"] > 0 for row in load("targets").judge({"limiter_cost": section}))
 
 
-def test_marketo(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_marketo_benchmark_measures_writing_and_reading(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
     marketo = load("marketo")
     monkeypatch.setattr(marketo, "CLIENTS", {"publitrac_async, one at a time": 1})
     section = marketo.run(rounds=1, calls=2)
@@ -101,7 +109,9 @@ async def test_every_limiter_that_is_installed_gives_permits(load: Load) -> None
     ("arrivals", "busiest"),
     [([], 0), ([5.0], 1), ([0.0, 0.5, 0.999, 1.0], 3), ([2.0, 0.0, 1.5, 2.4], 3), ([0.0, 1.0, 2.0], 1)],
 )
-def test_busiest_second(load: Load, arrivals: list[float], busiest: int) -> None:
+def test_the_busiest_second_is_found_in_any_order_of_arrivals(
+    load: Load, arrivals: list[float], busiest: int
+) -> None:
     assert load("rate").busiest_second(arrivals) == busiest
 
 

@@ -105,7 +105,7 @@ class TestDockerfile:
                     assert any(fnmatch.fnmatch(source, pattern) for pattern in allowed)
 
     @pytest.mark.parametrize("image", IMAGES)
-    def test_extras_exist(self, image: str) -> None:
+    def test_the_extras_of_an_image_exist(self, image: str) -> None:
         (run,) = [rest for name, rest in STAGES[f"build-{image}"].lines if name == "RUN"]
         extras = re.search(r"\.\[([\w,]+)\]", run)
         project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
@@ -152,7 +152,7 @@ class TestCompose:
         port = json.loads(STAGES["sandbox"].last("CMD", STAGES) or "")
         assert environment["PUBLITRAC_BASE_URL"] == f"http://sandbox:{port[port.index('--port') + 1]}"
 
-    def test_volumes_exist(self) -> None:
+    def test_the_volumes_of_services_exist(self) -> None:
         used = [each.partition(":")[0] for s in COMPOSE["services"].values() for each in s.get("volumes", ())]
         assert set(used) == set(COMPOSE["volumes"])
 

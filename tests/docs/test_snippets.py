@@ -13,7 +13,7 @@ WITH_SNIPPETS = [page for page in PAGES if any(snippets(page))]
 
 
 @pytest.mark.parametrize("page", WITH_SNIPPETS, ids=lambda page: str(page.relative_to(ROOT)))
-async def test_snippets_run(
+async def test_the_snippets_of_a_page_run(
     page: Path, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

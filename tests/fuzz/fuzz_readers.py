@@ -82,14 +82,14 @@ READERS: dict[str, Callable[[Answer], Any]] = {
 @pytest.mark.parametrize("reader", READERS)
 @fuzzed
 @given(body=mutated(), status=st.sampled_from([200, 201, 401, 404, 422, 500]), framed=st.booleans())
-def test_responses(reader: str, body: bytes, status: int, framed: bool) -> None:
+def test_responses_raise_only_typed_errors(reader: str, body: bytes, status: int, framed: bool) -> None:
     with contextlib.suppress(PublitracError):
         READERS[reader](Answer(status, body, framed))
 
 
 @fuzzed
 @given(body=mutated(), coding=st.sampled_from(["", "gzip", "deflate", "br", "gzip, gzip"]))
-def test_codings(body: bytes, coding: str) -> None:
+def test_codings_raise_only_typed_errors(body: bytes, coding: str) -> None:
     async def chunks() -> Any:
         yield body[:100]
         yield body[100:]
@@ -134,7 +134,7 @@ def test_heads_and_bodies_on_the_wire(response: bytes, seed: int) -> None:
 
 @fuzzed
 @given(content=mutated([b"E-mail,First name\r\nada@example.com,Ada\r\n", b'{"email": "a@example.com"}\n']))
-def test_sources(content: bytes) -> None:
+def test_sources_raise_only_typed_errors(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for suffix in ("csv", "jsonl", "xlsx"):
             path = Path(folder) / f"leads.{suffix}"
@@ -146,7 +146,7 @@ def test_sources(content: bytes) -> None:
 
 @fuzzed
 @given(content=mutated([b'[fields]\nemail = "E-mail"\n[custom_fields]\na = "b"\n']))
-def test_mappings(content: bytes) -> None:
+def test_mappings_raise_only_typed_errors(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "mapping.toml"
         path.write_bytes(content)

@@ -95,7 +95,7 @@ def test_every_exported_name_is_there(bare: Path, tmp_path: Path) -> None:
     run(bare, "-c", code, cwd=tmp_path)
 
 
-def test_dependencies_agree(full: Path, tmp_path: Path) -> None:
+def test_the_dependencies_of_all_extras_agree(full: Path, tmp_path: Path) -> None:
     run(full, "-m", "pip", "check", cwd=tmp_path)
 
 

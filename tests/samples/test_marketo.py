@@ -27,7 +27,7 @@ from tests.support.marketo import answer, sample, serving
 
 
 @virtual
-async def test_describe():
+async def test_describe_reads_the_documented_response():
     async with serving(sample("describe_answer")) as (marketo, _):
         assert await marketo.describe() == (
             LeadAttribute(
@@ -66,7 +66,7 @@ async def test_get_leads_by_filter_type():
 
 
 @virtual
-async def test_sync_leads():
+async def test_sync_leads_sends_and_reads_the_documented_sample():
     request = sample("sync_leads_request")
     async with serving(sample("sync_leads_answer")) as (marketo, service):
         done = await marketo.sync_leads(request["input"], action="createOnly", lookup_field="email")
@@ -131,7 +131,7 @@ async def test_update_lead_field():
 
 
 @virtual
-async def test_push_leads():
+async def test_push_leads_sends_and_reads_the_documented_sample():
     request, shown = sample("push_leads_request"), sample("push_leads_answer")
     # The page shows two records in the request and three in the answer.
     async with serving({**shown, "result": shown["result"][:2]}) as (marketo, service):
@@ -172,7 +172,7 @@ async def test_push_leads_by_mail_token():
 
 
 @virtual
-async def test_submit_form():
+async def test_submit_form_sends_and_reads_the_documented_sample():
     request = sample("submit_form_request")
     record = request["input"][0]
     visitor = record["visitorData"]
@@ -262,7 +262,7 @@ async def test_get_smart_campaigns_by_lead_id():
 
 
 @virtual
-async def test_delete_leads():
+async def test_delete_leads_sends_and_reads_the_documented_sample():
     async with serving(sample("delete_leads_answer")) as (marketo, service):
         done = await marketo.delete_leads([235, 766])
     assert service.sent[0].json == sample("delete_leads_request")

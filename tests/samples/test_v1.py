@@ -98,7 +98,7 @@ MONTREAL_JOHN = evolve(
 )
 
 
-async def test_get_leads():
+async def test_get_leads_sends_and_reads_the_documented_sample():
     async with v1(sample("v1/get_leads_answer.xml")) as (client, service):
         page = await client.get_leads(
             field("firstName").like("john"),
@@ -117,7 +117,7 @@ async def test_get_leads_without_conditions_asks_for_all():
     assert service.last.document == tree(sample("v1/get_leads_all_request.xml"))
 
 
-async def test_get_lead():
+async def test_get_lead_sends_and_reads_the_documented_sample():
     async with v1(sample("v1/get_lead_answer.xml")) as (client, service):
         assert await client.get_lead("johnsmith@publitrac.com") == MONTREAL_JOHN
     assert service.last.query == {
@@ -145,7 +145,7 @@ async def test_get_view_and_get_list(name, parameter):
     assert service.last.parameters == {parameter: "Imported2012"}
 
 
-async def test_sync_lead():
+async def test_sync_lead_sends_and_reads_the_documented_sample():
     lead = Lead(
         token="_nl-yourdomain.com-1323891914130-53205",
         crm_lead_id="CRM_ID134",
@@ -247,7 +247,7 @@ FORM = FilledForm(
         ("add_fill_form_history", FORM),
     ],
 )
-async def test_histories(name, record):
+async def test_histories_send_and_read_the_documented_samples(name, record):
     async with v1(sample(f"v1/{name}_answer.xml")) as (client, service):
         assert await getattr(client, name)("johnsmith@mydomain.com", record) is None
     (request, _, ((root, _, fields),)) = service.last.document
@@ -257,7 +257,7 @@ async def test_histories(name, record):
     assert service.last.parameters == {"email": "johnsmith@mydomain.com"}
 
 
-async def test_get_campaigns():
+async def test_get_campaigns_reads_the_documented_sample():
     async with v1(sample("v1/get_campaigns_answer.xml")) as (client, service):
         page = await client.get_campaigns()
     assert page.items == (
@@ -284,7 +284,7 @@ async def test_get_campaigns():
     assert service.last.query["method"] == "getCampaigns"
 
 
-async def test_get_opportunities():
+async def test_get_opportunities_reads_the_documented_sample():
     async with v1(sample("v1/get_opportunities_answer.xml")) as (client, _):
         page = await client.get_opportunities()
     assert page.items == (
@@ -326,14 +326,14 @@ ANNEX_OPPORTUNITY = Opportunity(
 )
 
 
-async def test_sync_opportunity():
+async def test_sync_opportunity_sends_the_documented_sample():
     async with v1(sample("v1/sync_opportunity_answer.xml")) as (client, service):
         assert await client.sync_opportunity(ANNEX_OPPORTUNITY) is None
     assert service.last.document == tree(sample("v1/sync_opportunity_annex_request.xml"))
     assert (service.last.verb, service.last.query["method"]) == ("POST", "syncOpportunity")
 
 
-async def test_execute_campaign():
+async def test_execute_campaign_sends_the_documented_sample():
     async with v1(sample("v1/execute_campaign_answer.xml")) as (client, service):
         await client.execute_campaign(
             emails=["test@exemple.com", "johnsmith@acme.com"], campaigns=["Trade Show May"]

@@ -27,19 +27,19 @@ async def send(email):
         await publitrac.v2.delayed_sync(Lead(email=email))
 
 
-def test_without_async(publitrac_sandbox, publitrac_env):
+def test_a_client_works_without_async(publitrac_sandbox, publitrac_env):
     asyncio.run(send("a@example.com"))
     assert publitrac_sandbox.received("delayedSync", "a@example.com")
     assert publitrac_sandbox.lead("a@example.com")
 
 
-async def test_with_async(publitrac_sandbox, publitrac_env):
+async def test_a_client_works_with_async(publitrac_sandbox, publitrac_env):
     await send("b@example.com")
     assert len(publitrac_sandbox.received("delayedSync")) == 1
 
 
 @pytest.mark.anyio
-async def test_with_anyio(publitrac_sandbox, publitrac_env):
+async def test_a_client_works_with_anyio(publitrac_sandbox, publitrac_env):
     await send("b@example.com")
     assert len(publitrac_sandbox.leads()) == 1
 
@@ -59,7 +59,7 @@ def test_with_a_test_client(publitrac_sandbox, publitrac_env):
 @pytest.mark.publitrac_sandbox(custom_fields={"carColor"}, processing_delay=60)
 class TestSettings:
     @pytest.mark.publitrac_sandbox(processing_delay=30)
-    def test_markers(self, publitrac_sandbox):
+    def test_markers_reach_a_method(self, publitrac_sandbox):
         settings = publitrac_sandbox.settings
         assert (settings.custom_fields, settings.processing_delay) == ({"carColor"}, 30)
 
@@ -73,7 +73,7 @@ def test_for_the_session(publitrac_sandbox_session, number):
 
 FAILING = """
 
-def test_fails(publitrac_sandbox, publitrac_env):
+def test_a_failure_shows_the_calls(publitrac_sandbox, publitrac_env):
     asyncio.run(send("a@example.com"))
     assert publitrac_sandbox.received("syncLead")
 """
@@ -99,7 +99,7 @@ def test_every_kind_of_test(tmp_path):
 
 
 @pytest.mark.slow
-def test_several_workers(tmp_path):
+def test_several_workers_have_separate_sandboxes(tmp_path):
     result = run(tmp_path, SUITE, "-n", "2")
 
     assert result.returncode == 0, result.stdout + result.stderr

@@ -64,7 +64,7 @@ async def test_nested_custom_fields_can_be_seeded(sandbox):
     assert sandbox.lead("a@example.com")["carColor"] == "Red"
 
 
-async def test_clock(http, sandbox):
+async def test_the_clock_is_read_and_advanced(http, sandbox):
     before = (await http.get("/_sandbox/clock")).json()
     after = (await http.post("/_sandbox/clock", json={"advance": 86_400})).json()
 
@@ -74,12 +74,12 @@ async def test_clock(http, sandbox):
 
 
 @pytest.mark.parametrize("document", [{"advance": -1}, {"advance": "x"}, {"advance": None}, {}, {"back": 1}])
-async def test_unusable_times(http, sandbox, document):
+async def test_unusable_times_leave_the_clock(http, sandbox, document):
     assert (await http.post("/_sandbox/clock", json=document)).status_code == 400
     assert sandbox.clock.offset == 0
 
 
-async def test_faults(http, sandbox, v1):
+async def test_faults_are_injected_listed_and_cleared(http, sandbox, v1):
     fault = {"kind": "status", "status": 418, "times": 2, "headers": [["x-a", "b"]]}
 
     await http.post("/_sandbox/faults", json=fault)
@@ -93,7 +93,7 @@ async def test_faults(http, sandbox, v1):
     assert (await http.post("/_sandbox/faults", json={"kind": "x"})).status_code == 400
 
 
-async def test_journal(http, sandbox, v1):
+async def test_the_journal_is_read_after_a_number(http, sandbox, v1):
     for _ in range(3):
         await v1.send("getLead", email="a@example.com")
 
@@ -115,7 +115,7 @@ async def test_process_and_revoke(http, sandbox, v2):
     assert (await v2.sync(token, {"leadInfo": {}})).status_code == 401
 
 
-async def test_reset(http, sandbox, v1, v2):
+async def test_reset_returns_to_the_initial_state(http, sandbox, v1, v2):
     token = await v2.token()
     await v2.sync(token, {"leadInfo": {"email": "b@example.com"}})
     await v2.sync(token, {"leadInfo": {"email": "bad"}})
@@ -151,7 +151,7 @@ async def test_reset(http, sandbox, v1, v2):
         ("POST", "seed", b"\xff", 400),
     ],
 )
-async def test_unusable_calls(http, verb, path, content, status):
+async def test_unusable_calls_are_refused_with_a_reason(http, verb, path, content, status):
     response = await http.request(verb, f"/_sandbox/{path}", content=content)
 
     assert response.status_code == status

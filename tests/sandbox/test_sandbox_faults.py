@@ -54,7 +54,7 @@ async def raw(sandbox: Sandbox, method: str, xml: str | None = None) -> bytes:
 
 
 class TestStatus:
-    async def test_default(self, sandbox, v1):
+    async def test_the_default_status_is_503_and_nothing_is_applied(self, sandbox, v1):
         sandbox.inject(Fault("status"))
 
         response = await v1.send("syncLead", LEAD)
@@ -66,7 +66,7 @@ class TestStatus:
         assert (await v1.send("syncLead", LEAD)).status_code == 200
 
     @pytest.mark.parametrize("value", [0, 1.5, -1, 86_400, "abc", "Wed, 21 Oct 2015 07:28:00 GMT"])
-    async def test_retry_after(self, sandbox, v1, value):
+    async def test_any_retry_after_is_sent_unchanged(self, sandbox, v1, value):
         sandbox.inject(
             Fault("status", status=429, retry_after=value, body="{}", content_type="application/json")
         )
@@ -91,7 +91,7 @@ class TestStatus:
 
         assert response.headers.get_list("retry-after") == ["1", "9"]
 
-    async def test_without_content(self, sandbox, v1):
+    async def test_a_status_without_content_has_no_body(self, sandbox, v1):
         sandbox.inject(Fault("status", status=204))
 
         response = await v1.send("getLead")
@@ -99,7 +99,7 @@ class TestStatus:
         assert (response.status_code, response.content) == (204, b"")
 
 
-async def test_delay(sandbox, v1):
+async def test_a_delayed_call_is_handled_after_it_arrived(sandbox, v1):
     sandbox.inject(Fault("delay", seconds=0.05))
 
     before = time.monotonic_ns()
@@ -123,7 +123,7 @@ async def test_delay_and_another_fault_strike_together(sandbox, v1):
 class TestDrop:
     @pytest.mark.parametrize("apply", [True, False])
     @pytest.mark.parametrize("reset", [True, False])
-    async def test_no_answer(self, sandbox, v1, apply, reset):
+    async def test_a_dropped_connection_sends_no_response(self, sandbox, v1, apply, reset):
         sandbox.inject(Fault("drop", apply=apply, reset=reset))
 
         with pytest.raises(BROKEN):
@@ -141,7 +141,7 @@ class TestDrop:
         assert await raw(sandbox, "getLead") == b""
         assert await raw(sandbox, "getLead") == b"<RST>"
 
-    async def test_in_process(self, in_process):
+    async def test_an_in_process_call_raises_a_connection_error(self, in_process):
         with Sandbox() as sandbox:
             sandbox.inject(Fault("drop", apply=True))
             with pytest.raises(ConnectionResetError):
@@ -196,7 +196,7 @@ class TestCut:
 
 class TestMalformed:
     @pytest.mark.parametrize("variant", [None, "truncated", "misnested"])
-    async def test_xml(self, sandbox, v1, variant):
+    async def test_malformed_xml_does_not_parse_and_the_call_is_applied(self, sandbox, v1, variant):
         sandbox.inject(Fault("malformed", variant=variant))
 
         response = await v1.send("syncLead", LEAD)
@@ -208,7 +208,7 @@ class TestMalformed:
         assert sandbox.lead("a@example.com") is not None
 
     @pytest.mark.parametrize("variant", ["truncated", "misnested"])
-    async def test_json(self, sandbox, v2, http, variant):
+    async def test_malformed_json_does_not_parse(self, sandbox, v2, http, variant):
         sandbox.inject(Fault("malformed", variant=variant))
 
         response = await http.get("/v2/auth/getToken", headers={"Authorization": sandbox.api_key})
@@ -218,7 +218,7 @@ class TestMalformed:
             response.json()
 
 
-async def test_html(sandbox, v1):
+async def test_a_web_page_replaces_the_response(sandbox, v1):
     sandbox.inject(Fault("html"))
     sandbox.inject(Fault("html", status=503, body="<html>down</html>"))
 
@@ -230,7 +230,7 @@ async def test_html(sandbox, v1):
     assert sandbox.leads() == []
 
 
-async def test_empty(sandbox, v1):
+async def test_an_empty_response_follows_an_applied_call(sandbox, v1):
     sandbox.inject(Fault("empty"))
 
     response = await v1.send("syncLead", LEAD)
@@ -239,7 +239,7 @@ async def test_empty(sandbox, v1):
     assert sandbox.lead("a@example.com") is not None
 
 
-async def test_redirect(sandbox, v1):
+async def test_a_redirect_names_its_location(sandbox, v1):
     sandbox.inject(Fault("redirect", location="http://127.0.0.1:1/elsewhere"))
     sandbox.inject(Fault("redirect", location="//other.example", status=307))
 
@@ -259,7 +259,9 @@ class TestEncoding:
             ("utf-8-bom", "text/xml; charset=UTF-8", "UTF-8"),
         ],
     )
-    async def test_declared(self, sandbox, zoe, v1, variant, content_type, declared):
+    async def test_a_declared_encoding_can_be_decoded(
+        self, sandbox, zoe, v1, variant, content_type, declared
+    ):
         sandbox.inject(Fault("encoding", variant=variant))
 
         response = await v1.send("getLead", email="zoe@example.com")
@@ -270,7 +272,7 @@ class TestEncoding:
         # expat goes by the byte order mark and the declaration.
         assert ET.fromstring(response.content).findtext("leads/lead/firstName") == "Zoé €"
 
-    async def test_undeclared(self, sandbox, zoe, v1):
+    async def test_an_undeclared_encoding_is_not_utf_8(self, sandbox, zoe, v1):
         sandbox.inject(Fault("encoding", variant="latin-1-undeclared"))
 
         response = await v1.send("getLead", email="zoe@example.com")
@@ -280,7 +282,7 @@ class TestEncoding:
         with pytest.raises(UnicodeDecodeError):
             response.content.decode()
 
-    async def test_json(self, sandbox, http):
+    async def test_json_can_be_in_another_encoding(self, sandbox, http):
         sandbox.inject(Fault("encoding", variant="utf-16"))
 
         response = await http.get("/v2/auth/getToken", headers={"Authorization": sandbox.api_key})
@@ -288,7 +290,7 @@ class TestEncoding:
         assert "token" in json.loads(response.content.decode("utf-16"))
 
 
-async def test_gzip(sandbox, zoe):
+async def test_a_response_can_be_compressed(sandbox, zoe):
     sandbox.inject(Fault("gzip"))
     sandbox.inject(Fault("cut", cut_after=10**6))
 
@@ -314,7 +316,7 @@ async def raw_until_length(sandbox: Sandbox) -> bytes:
         return f"{head}\r\n\r\n".encode() + body
 
 
-async def test_revoke_tokens(sandbox, v2):
+async def test_tokens_are_revoked_before_a_chosen_call(sandbox, v2):
     token = await v2.token()
     sandbox.inject(Fault("revoke_tokens", match="delayedSync", after=1))
     document = {"leadInfo": {"email": "a@example.com"}}
@@ -339,7 +341,7 @@ class TestRules:
             ("v2.getLead", [200, 200]),
         ],
     )
-    async def test_match(self, sandbox, v1, match, struck):
+    async def test_a_rule_strikes_matching_calls_only(self, sandbox, v1, match, struck):
         sandbox.inject(Fault("status", match=match, times=None))
 
         assert [(await v1.send(method)).status_code for method in ("getLead", "syncLead")] == struck
@@ -360,7 +362,7 @@ class TestRules:
         assert runs[0] == runs[1]
         assert 8 < runs[0].count(503) < 32
 
-    async def test_clear(self, sandbox, v1):
+    async def test_cleared_rules_strike_no_call(self, sandbox, v1):
         sandbox.inject(Fault("status", times=None))
         sandbox.clear_faults()
 
@@ -396,6 +398,6 @@ class TestRules:
             {},
         ],
     )
-    def test_unusable_rules(self, options):
+    def test_unusable_rules_are_refused(self, options):
         with pytest.raises(ValueError, match="not a fault"):
             Fault.from_document(options)

@@ -69,7 +69,7 @@ async def test_clients_may_use_an_alias(http):
     assert response.status_code == 401
 
 
-async def test_further_names():
+async def test_further_host_names_can_be_allowed():
     async with (
         Sandbox(allowed_hosts={"Sandbox"}) as sandbox,
         httpx.AsyncClient(base_url=sandbox.base_url, trust_env=False, verify=False) as http,

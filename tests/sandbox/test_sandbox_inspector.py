@@ -44,7 +44,7 @@ class TestFiles:
 
 
 class TestView:
-    async def test_state(self, http, sandbox, v1, v2):
+    async def test_the_state_has_new_arrivals_and_the_queue(self, http, sandbox, v1, v2):
         token = await v2.token()
         await v2.sync(token, {"leadInfo": {"email": "a@example.com"}})
         sandbox.inject(Fault("delay"))
@@ -67,7 +67,7 @@ class TestView:
         assert before["revision"] == after["revision"]
         assert len(sandbox.journal.arrivals) == 0
 
-    async def test_an_arrival(self, http, v1):
+    async def test_an_arrival_shows_content_and_response(self, http, v1):
         await v1("syncLead", "<request><lead><email>a@example.com</email></lead></request>")
 
         arrival = (await http.get("/_sandbox/arrival", params={"sequence": 1})).json()
@@ -76,7 +76,7 @@ class TestView:
         for sequence in ("0", "2", "x", "-1"):
             assert (await http.get("/_sandbox/arrival", params={"sequence": sequence})).status_code == 400
 
-    async def test_no_credentials(self, http, sandbox, v1, v2):
+    async def test_the_view_shows_no_credentials(self, http, sandbox, v1, v2):
         token = await v2.token()
         await v2.sync(token, {"leadInfo": {}})
         await v1("getLead", email="a@example.com")
@@ -91,14 +91,14 @@ class TestView:
     @pytest.mark.parametrize(
         "content", [b'{"leadInfo": {"email": "\\ud800"}}', b'{"a": NaN}', b"[" * 10**5, b"\xff\x00", b""]
     )
-    async def test_hostile_content(self, http, v2, content):
+    async def test_hostile_content_remains_valid_json(self, http, v2, content):
         await http.post("/v2/lead/delayedSync", content=content, headers={"Token": await v2.token()})
 
         response = await http.get("/_sandbox/arrival", params={"sequence": 2})
         assert response.status_code == 200
         json.loads(response.text, parse_constant=pytest.fail)
 
-    async def test_records(self, http, sandbox):
+    async def test_records_are_searched_and_limited(self, http, sandbox):
         sandbox.seed(
             leads=[
                 {"email": f"{n}@example.com", "carColor": "Red" if n == 7 else "Blue"} for n in range(250)

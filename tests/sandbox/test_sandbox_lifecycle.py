@@ -119,12 +119,12 @@ def test_the_missing_server_is_named():
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.1", "example.com", ""])
-def test_only_loopback(host):
+def test_only_loopback_addresses_are_served_by_default(host):
     with pytest.raises(ValueError, match="loopback"):
         Sandbox(host=host)
 
 
-async def test_ipv6():
+async def test_the_sandbox_serves_on_ipv6_loopback():
     try:
         async with Sandbox(host="::1") as sandbox:
             assert sandbox.base_url.startswith("http://[::1]:")
@@ -175,7 +175,7 @@ def test_other_databases_are_refused(tmp_path):
     assert text.read_text().startswith("no database")
 
 
-async def test_serve_forever():
+async def test_serve_forever_runs_until_it_is_cancelled():
     started: asyncio.Queue[Sandbox] = asyncio.Queue()
     task = asyncio.create_task(serve_forever(started=started.put_nowait, rate_limit=None))
     sandbox = await started.get()
@@ -207,7 +207,7 @@ def test_options_are_the_settings():
         {"port": -1},
     ],
 )
-def test_unusable_settings(options):
+def test_unusable_settings_of_a_sandbox_are_refused(options):
     with pytest.raises(ValueError):
         Sandbox(**options)
 
@@ -247,7 +247,7 @@ async def test_a_bug_is_a_response_and_a_log_record(sandbox, v1, monkeypatch, ca
     assert record.getMessage() == "The sandbox failed to respond to v1 getLead."
 
 
-def test_clock():
+def test_the_clock_moves_forward_only():
     clock = SandboxClock(monotonic=lambda: 10.0, wall=lambda: 1_390_874_641.0)
 
     assert clock.text() == "2014-01-28 02:04:01"

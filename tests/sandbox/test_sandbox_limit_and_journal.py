@@ -39,7 +39,7 @@ def recorded(times: list[int], api: str = "v1") -> Journal:
         ([SECOND * 5, 0, 1, 2, SECOND + 1], 3),
     ],
 )
-def test_busiest_second(times, expected):
+def test_the_busiest_second_equals_a_slow_count(times, expected):
     assert recorded(times).busiest_second() == expected == slow_count(times)
 
 

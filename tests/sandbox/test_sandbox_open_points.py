@@ -50,7 +50,7 @@ async def test_place_of_the_credentials(in_process, place, sent):
 
 
 @pytest.mark.parametrize("status", ["200", "400", "404"])
-async def test_unknown_methods(in_process, status):
+async def test_unknown_methods_get_the_chosen_status(in_process, status):
     with Sandbox(unknown_method_response=status) as sandbox:
         assert (await in_process(sandbox).send("noSuchMethod")).status_code == int(status)
 
@@ -91,7 +91,7 @@ async def test_the_limit_of_v2(in_process, limit, statuses):
 
 
 @pytest.mark.parametrize(("status", "code"), [("401", 401), ("403", 403), ("200", 4711)])
-async def test_expired_tokens(in_process, status, code):
+async def test_expired_tokens_get_the_chosen_status_and_code(in_process, status, code):
     with Sandbox(expired_token_response=status, expired_token_code=code) as sandbox:
         response = await in_process(sandbox).http.post(
             "/v2/lead/delayedSync", json={"leadInfo": {}}, headers={"Token": "old"}
@@ -101,7 +101,7 @@ async def test_expired_tokens(in_process, status, code):
 
 
 @pytest.mark.parametrize("status", ["401", "403", "200"])
-async def test_wrong_keys(in_process, status):
+async def test_wrong_keys_get_the_chosen_status(in_process, status):
     with Sandbox(bad_key_response=status) as sandbox:
         response = await in_process(sandbox).http.get("/v2/auth/getToken", headers={"Authorization": "x"})
 
@@ -156,7 +156,7 @@ async def test_places_of_options(in_process, place, sent):
     ("effect", "status", "company"),
     [("clears", "2006", ""), ("ignored", "2006", "A"), ("refused", "9018", "A")],
 )
-async def test_empty_elements(in_process, effect, status, company):
+async def test_empty_elements_have_the_chosen_effect(in_process, effect, status, company):
     with Sandbox(empty_element=effect) as sandbox:
         sandbox.seed(leads=[{"email": "a@example.com", "company": "A"}])
         xml = "<request><lead><email>a@example.com</email><company></company></lead></request>"
@@ -187,7 +187,7 @@ def query(*conditions):
     return f"<request><queries>{parts}</queries></request>"
 
 
-async def test_operators(in_process):
+async def test_operators_outside_the_setting_are_refused(in_process):
     with Sandbox(operators={"like"}) as sandbox:
         v1 = in_process(sandbox)
 
@@ -218,7 +218,7 @@ async def test_how_conditions_combine(in_process, combine, found):
         ("blank", 200, "2002", 1),
     ],
 )
-async def test_missing_leads(in_process, form, http_status, status, leads):
+async def test_missing_leads_get_the_chosen_response(in_process, form, http_status, status, leads):
     with Sandbox(missing_lead_response=form) as sandbox:
         response = await in_process(sandbox).send("getLead", email="a@example.com")
         root = ET.fromstring(response.content)
@@ -248,7 +248,7 @@ async def test_pages_behind_the_last_one(in_process, past_end, status, page, ite
 
 
 @pytest.mark.parametrize(("status", "http_status"), [("405", 405), ("200", 200)])
-async def test_wrong_verbs(in_process, status, http_status):
+async def test_wrong_verbs_get_the_chosen_status(in_process, status, http_status):
     with Sandbox(wrong_verb_response=status, annex_verb="POST") as sandbox:
         v1 = in_process(sandbox)
         sandbox.seed(leads=[{"email": "a@example.com"}])
@@ -326,6 +326,6 @@ async def test_latency_comes_before_the_response(in_process, monkeypatch):
         {"page_past_end": "next"},
     ],
 )
-def test_unusable_settings(options):
+def test_unusable_settings_of_open_points_are_refused(options):
     with pytest.raises((ValueError, TypeError)):
         SandboxSettings(**options)

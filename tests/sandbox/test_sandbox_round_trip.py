@@ -45,7 +45,7 @@ async def store_by_v2_and_read_by_v1(notes: str, custom: str) -> tuple[dict[str,
 
 @settings(max_examples=60)
 @given(notes=TEXT, custom=TEXT)
-def test_text(notes, custom):
+def test_text_is_stored_and_read_without_characters_that_xml_forbids(notes, custom):
     stored, answer = asyncio.run(store_by_v2_and_read_by_v1(notes, custom))
 
     assert (stored["notes"], stored["c"]) == (notes, custom)

@@ -16,7 +16,7 @@ def fields_of(answer: str) -> dict[str, str]:
     return {field.tag: field.text or "" for field in lead}
 
 
-async def test_get_leads(sandbox, v1, sample, flat):
+async def test_get_leads_responds_like_the_sample(sandbox, v1, sample, flat):
     expected = sample("get_leads_answer.xml")
     sandbox.seed(leads=[fields_of(expected), {"email": "other@example.com", "firstName": "Johnny"}])
 
@@ -47,7 +47,7 @@ async def test_empty_queries_find_all_leads(sandbox, v1, sample):
     assert answer.findtext("paging/total") == "3"
 
 
-async def test_get_lead(sandbox, http, sample, flat):
+async def test_get_lead_responds_like_the_sample(sandbox, http, sample, flat):
     expected = sample("get_lead_answer.xml")
     sandbox.seed(leads=[fields_of(expected)])
 
@@ -74,7 +74,7 @@ async def test_get_lead_by_external_id(sandbox, v1, sample, flat):
     assert flat(answer) == flat(expected)
 
 
-async def test_sync_lead(sandbox, v1, sample):
+async def test_sync_lead_stores_the_sample(sandbox, v1, sample):
     request = sample("sync_lead_request.xml")
 
     response = await v1.send("syncLead", request)
@@ -103,7 +103,7 @@ async def test_what_is_stored_but_not_returned(v1, sample):
     assert [lead[-2].tag, lead[-1].tag] == ["carColor", "carMaker"]
 
 
-async def test_delayed_sync(sandbox, v2, sample, http):
+async def test_delayed_sync_stores_the_sample(sandbox, v2, sample, http):
     token = await v2.token()
 
     response = await http.post(
@@ -121,7 +121,7 @@ async def test_delayed_sync(sandbox, v2, sample, http):
     assert (lead["customField1"], lead["customField2"]) == ("Value", "Value2")
 
 
-async def test_get_token(http, sandbox):
+async def test_get_token_responds_like_the_sample(http, sandbox):
     response = await http.get(
         "/v2/auth/getToken", headers={"Authorization": sandbox.api_key, "Accept": "application/json"}
     )
@@ -136,7 +136,7 @@ def test_samples_are_read_as_a_whole(sample, name):
     assert len(fields_of(sample(name))) == 44
 
 
-async def test_get_view(sandbox, v1, sample):
+async def test_get_view_responds_like_the_sample(sandbox, v1, sample):
     expected = sample("get_view_answer.xml")
     sandbox.seed(
         leads=[fields_of(expected), {"email": "other@example.com"}],
@@ -153,7 +153,7 @@ async def test_get_view(sandbox, v1, sample):
     assert response.text == expected.rstrip()
 
 
-async def test_get_list(in_process, sample):
+async def test_get_list_responds_like_the_sample(in_process, sample):
     expected = sample("get_list_answer.xml")
     with Sandbox(get_list_unclosed=True) as sandbox:
         sandbox.seed(
@@ -198,7 +198,7 @@ async def test_add_leads_to_list_failed(v1, sample):
         ("addFillFormHistory", "add_fill_form_history"),
     ],
 )
-async def test_history(sandbox, v1, sample, flat, method, name):
+async def test_histories_store_the_samples(sandbox, v1, sample, flat, method, name):
     sandbox.seed(leads=[{"email": "johnsmith@mydomain.com"}], forms=["Infolettre"])
     request = sample(f"{name}_request.xml")
 
@@ -211,7 +211,7 @@ async def test_history(sandbox, v1, sample, flat, method, name):
     assert entry["fields"] == {field.tag: field.text or "" for field in sent}
 
 
-async def test_get_campaigns(sandbox, v1, sample, flat):
+async def test_get_campaigns_responds_like_the_sample(sandbox, v1, sample, flat):
     expected = ET.fromstring(sample("get_campaigns_answer.xml").encode())
     sandbox.seed(
         campaigns=[
@@ -225,7 +225,7 @@ async def test_get_campaigns(sandbox, v1, sample, flat):
     assert [child.tag for child in answer] == ["campaign", "campaign", "status", "message"]
 
 
-async def test_get_opportunities(sandbox, v1, sample):
+async def test_get_opportunities_responds_like_the_sample(sandbox, v1, sample):
     expected = sample("get_opportunities_answer.xml")
     (opportunity,) = ET.fromstring(expected.encode()).iter("opportunity")
     sandbox.seed(opportunities=[{field.tag: field.text or "" for field in opportunity}])
@@ -242,7 +242,7 @@ async def test_get_opportunities(sandbox, v1, sample):
         ("sync_opportunity_annex_request.xml", "456zxy"),
     ],
 )
-async def test_sync_opportunity(sandbox, v1, sample, name, crm_lead_id):
+async def test_sync_opportunity_stores_the_samples(sandbox, v1, sample, name, crm_lead_id):
     sandbox.seed(leads=[{"email": "a@example.com", "crmLeadId": crm_lead_id}])
 
     response = await v1.send("syncOpportunity", sample(name))
@@ -257,7 +257,7 @@ async def test_sync_opportunity(sandbox, v1, sample, name, crm_lead_id):
     assert stored["leads"] == [crm_lead_id]
 
 
-async def test_execute_campaign(sandbox, v1, sample):
+async def test_execute_campaign_applies_the_sample(sandbox, v1, sample):
     sandbox.seed(
         leads=[{"email": "johnsmith@acme.com"}, {"email": "test@exemple.com"}],
         campaigns=["Trade Show May"],
@@ -291,7 +291,7 @@ async def test_add_email_campaign(sandbox, v1, sample, flat):
     assert email["recipients"] == recipients
 
 
-async def test_transaction(sandbox, http, sample):
+async def test_a_transaction_stores_the_sample(sandbox, http, sample):
     sandbox.seed(leads=[{"email": "yourleademail@service.com"}])
 
     response = await http.post(

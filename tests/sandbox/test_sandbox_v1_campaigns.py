@@ -127,7 +127,7 @@ class TestAddEmailCampaign:
 
         assert (await v1("getCampaigns")).find("campaign") is None
 
-    async def test_50_leads(self, sandbox, v1):
+    async def test_one_call_takes_50_leads(self, sandbox, v1):
         emails = [f"{number}@example.com" for number in range(50)]
 
         answer = await v1("addEmailCampaign", email_campaign("x" * 49, emails))
@@ -242,7 +242,7 @@ class TestOpportunities:
             ({"stage": "x"}, ["Unknown element (stage)"]),
         ],
     )
-    async def test_errors(self, crm, v1, errors, changes, expected):
+    async def test_invalid_opportunities_are_refused_with_reasons(self, crm, v1, errors, changes, expected):
         answer = await v1("syncOpportunity", opportunity(**changes))
 
         assert answer.findtext("status") == "9000"
@@ -300,7 +300,7 @@ class TestTransaction:
             ([], {}, 400),
         ],
     )
-    async def test_errors(self, sandbox, http, document, changes, status):
+    async def test_invalid_transactions_are_refused(self, sandbox, http, document, changes, status):
         sandbox.seed(leads=[{"email": "a@example.com"}])
 
         response = await self.send(http, document, **changes)
@@ -308,7 +308,7 @@ class TestTransaction:
         assert response.status_code == status
         assert sandbox.contents()["transactions"] == []
 
-    async def test_only_post(self, http):
+    async def test_transactions_take_post_only(self, http):
         response = await http.get("/ecommerce/transaction")
 
         assert (response.status_code, response.headers["allow"]) == (405, "POST")

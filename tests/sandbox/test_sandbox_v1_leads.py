@@ -15,7 +15,7 @@ def request(inner: str) -> str:
 
 class TestGetLeadByTokenId:
     @pytest.mark.parametrize("parameter", ["tokenId", "tokId", "token"])
-    async def test_found(self, sandbox, v1, parameter):
+    async def test_a_lead_is_found_by_its_cookie(self, sandbox, v1, parameter):
         sandbox.seed(leads=[{"email": "a@example.com", "token": TOKEN}])
 
         answer = await v1("getLeadByTokenId", **{parameter: TOKEN})
@@ -35,7 +35,7 @@ class TestGetLeadByTokenId:
             (TOKEN, "9005 - lead not found"),
         ],
     )
-    async def test_errors(self, v1, errors, token, expected):
+    async def test_invalid_cookies_are_refused_with_reasons(self, v1, errors, token, expected):
         answer = await v1("getLeadByTokenId", tokenId=token)
 
         assert answer.findtext("status") == "9015"
@@ -44,7 +44,7 @@ class TestGetLeadByTokenId:
 
 
 class TestAddLead:
-    async def test_creates(self, sandbox, v1):
+    async def test_add_lead_creates_a_lead(self, sandbox, v1):
         answer = await v1("addLead", request("<email>a@example.com</email><city>Lund</city>"))
 
         assert (answer.findtext("status"), answer.findtext("message")) == ("2003", "Create new lead success.")
@@ -120,7 +120,7 @@ class TestUpdateLead:
             ),
         ],
     )
-    async def test_errors(self, sandbox, v1, errors, inner, expected):
+    async def test_invalid_updates_are_refused_with_reasons(self, sandbox, v1, errors, inner, expected):
         sandbox.seed(leads=[{"email": "a@example.com", "crmLeadId": "7"}])
         before = sandbox.leads()
 
@@ -172,7 +172,7 @@ class TestDeleteLead:
             ("", "9005 - Lead email address is required"),
         ],
     )
-    async def test_errors(self, v1, errors, email, expected):
+    async def test_unknown_leads_cannot_be_deleted(self, v1, errors, email, expected):
         answer = await v1("deleteLead", email=email)
 
         assert answer.findtext("status") == "9000"

@@ -41,7 +41,7 @@ class TestRead:
         assert [lead.findtext("email") for lead in answer.iter("lead")] == ["a@example.com", "b@example.com"]
         assert answer.findtext("message") == "Get leads success."
 
-    async def test_a_list(self, filled, v1):
+    async def test_a_static_list_has_its_leads(self, filled, v1):
         answer = await v1("getList", listName="Static")
 
         assert [lead.findtext("email") for lead in answer.iter("lead")] == ["a@example.com"]
@@ -58,7 +58,9 @@ class TestRead:
             ("getList", {}, "9009", "9009 - List name is required"),
         ],
     )
-    async def test_errors(self, filled, v1, errors, method, parameters, status, expected):
+    async def test_unknown_lists_are_refused_with_reasons(
+        self, filled, v1, errors, method, parameters, status, expected
+    ):
         answer = await v1(method, **parameters)
 
         assert answer.findtext("status") == status
@@ -66,7 +68,7 @@ class TestRead:
 
 
 class TestAddLeadToList:
-    async def test_parameters(self, filled, v1):
+    async def test_list_and_lead_are_taken_as_parameters(self, filled, v1):
         answer = await v1("addLeadToList", listName="Static", email="b@example.com")
 
         assert (answer.findtext("status"), answer.findtext("message")) == (
@@ -82,7 +84,7 @@ class TestAddLeadToList:
             add_leads("Static", "b@example.com"),
         ],
     )
-    async def test_xml(self, filled, v1, xml):
+    async def test_list_and_lead_are_taken_as_xml(self, filled, v1, xml):
         await v1("addLeadToList", xml)
 
         assert members(filled) == ["a@example.com", "b@example.com"]
@@ -102,7 +104,9 @@ class TestAddLeadToList:
             ("", "", ["9009 - List name is required", "9005 - Lead email address is required"]),
         ],
     )
-    async def test_errors(self, filled, v1, errors, name, email, expected):
+    async def test_invalid_additions_are_refused_with_reasons(
+        self, filled, v1, errors, name, email, expected
+    ):
         answer = await v1("addLeadToList", listName=name, email=email)
 
         assert (answer.findtext("status"), answer.findtext("message")) == ("9013", "Add lead to list failed.")
@@ -142,7 +146,7 @@ class TestAddLeadsToList:
             (add_leads("New", ""), ["9005 - () Leads not found."]),
         ],
     )
-    async def test_errors(self, filled, v1, errors, xml, expected):
+    async def test_invalid_additions_create_no_list(self, filled, v1, errors, xml, expected):
         answer = await v1("addLeadsToList", xml)
 
         assert (answer.findtext("status"), answer.findtext("message")) == (
@@ -159,7 +163,7 @@ class TestAddLeadsToList:
 
 
 class TestRemoveLeadFromList:
-    async def test_removes(self, filled, v1):
+    async def test_a_lead_is_removed_any_number_of_times(self, filled, v1):
         for _ in range(2):
             answer = await v1("removeLeadFromList", listName="Static", email="a@example.com")
             assert (answer.findtext("status"), answer.findtext("message")) == (
@@ -177,7 +181,7 @@ class TestRemoveLeadFromList:
             ("View", "a@example.com", [FILTERED]),
         ],
     )
-    async def test_errors(self, filled, v1, errors, name, email, expected):
+    async def test_invalid_removals_are_refused_with_reasons(self, filled, v1, errors, name, email, expected):
         answer = await v1("removeLeadFromList", listName=name, email=email)
 
         assert (answer.findtext("status"), answer.findtext("message")) == (
@@ -213,7 +217,7 @@ class TestHistory:
             ),
         ],
     )
-    async def test_errors(self, filled, v1, errors, email, xml, expected):
+    async def test_invalid_entries_are_refused_with_reasons(self, filled, v1, errors, email, xml, expected):
         answer = await v1("addWebVisitHistory", xml, email=email)
 
         assert (answer.findtext("status"), answer.findtext("message")) == (

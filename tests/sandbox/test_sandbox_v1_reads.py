@@ -53,7 +53,7 @@ def people(sandbox):
         ([("firstName", "like", "x" * 60_000)], []),
     ],
 )
-async def test_conditions(people, v1, conditions, expected):
+async def test_conditions_select_the_leads(people, v1, conditions, expected):
     answer = await v1("getLeads", queries(*conditions))
 
     assert emails(answer) == expected
@@ -134,7 +134,7 @@ async def test_get_lead_ignores_case_and_takes_the_oldest(sandbox, v1):
         ("getLeadByExternalId", {"externalId": ""}, "getLeadByExternalId failed."),
     ],
 )
-async def test_not_found(sandbox, v1, errors, method, parameters, message):
+async def test_unknown_leads_are_not_found(sandbox, v1, errors, method, parameters, message):
     sandbox.seed(leads=[{"token": "_nl-example.com-1282527313351-84730", "isAnonymous": 1}])
 
     answer = await v1(method, **parameters)

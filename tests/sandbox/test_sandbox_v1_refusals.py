@@ -39,7 +39,7 @@ async def test_the_form_wins_over_the_query_string(sandbox, v1, http):
 
 @pytest.mark.parametrize("wrong", ["apikey", "username", "password"])
 @pytest.mark.parametrize("value", ["wrong", ""])
-async def test_wrong_credentials(http, v1, wrong, value):
+async def test_wrong_credentials_are_refused_with_401(http, v1, wrong, value):
     response = await http.get("/api", params={"method": "getLeads", **v1.credentials, wrong: value})
 
     assert response.status_code == 401
@@ -57,7 +57,7 @@ async def test_how_wrong_credentials_are_answered(setting, status):
             assert ET.fromstring(response.content).find("errors/error") is not None
 
 
-async def test_unknown_methods(v1, errors):
+async def test_unknown_methods_are_refused(v1, errors):
     answer = await v1("getlead", email="a@example.com")
 
     assert answer.findtext("status") == "9000"
@@ -72,14 +72,14 @@ async def test_the_status_of_failures_is_a_setting(in_process):
         assert ET.fromstring(response.content).findtext("status") == "9999"
 
 
-async def test_other_verbs(http, v1):
+async def test_other_verbs_get_405(http, v1):
     response = await http.put("/api", params={"method": "getLeads", **v1.credentials})
 
     assert response.status_code == 405
     assert response.headers["allow"] == "GET, POST"
 
 
-async def test_strict_verbs(in_process):
+async def test_strict_verbs_refuse_get_for_writing(in_process):
     with Sandbox(wrong_verb_response="405") as sandbox:
         v1 = in_process(sandbox)
         query = {"query": LEAD}
@@ -225,7 +225,7 @@ async def test_what_is_not_http_does_no_harm(sandbox, v1, bytes_sent, capfd):
     assert capfd.readouterr().err == ""
 
 
-async def test_other_paths(http, sandbox):
+async def test_other_paths_get_404_and_are_recorded(http, sandbox):
     response = await http.get("/elsewhere")
 
     assert response.status_code == 404

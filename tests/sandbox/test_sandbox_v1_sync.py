@@ -310,7 +310,7 @@ async def test_only_known_custom_fields_when_told(in_process, errors):
         ("x" * 250 + "@example.com", False),
     ],
 )
-async def test_emails(v1, email, valid):
+async def test_only_valid_email_addresses_are_synced(v1, email, valid):
     answer = await v1("syncLead", request({"email": email}))
 
     assert (answer.findtext("status") == "2006") is valid

@@ -40,7 +40,7 @@ async def test_several_tokens_live_at_once(sandbox, v2):
     assert (await v2.sync(second, LEAD)).status_code == 401
 
 
-async def test_revoked_tokens(sandbox, v2):
+async def test_revoked_tokens_are_refused(sandbox, v2):
     token = await v2.token()
     sandbox.revoke_tokens()
 
@@ -100,7 +100,7 @@ async def test_the_lead_bears_the_time_it_was_due(in_process, v2):
     assert created < sandbox.clock.text(seconds_ago=80_000)
 
 
-async def test_process_now(sandbox, v2):
+async def test_process_now_empties_the_queue(sandbox, v2):
     token = await v2.token()
     for number in range(3):
         await v2.sync(token, {"leadInfo": {"email": f"{number}@example.com"}})
@@ -241,7 +241,7 @@ async def test_malformed_json_is_refused(sandbox, v2, http, body):
         ("GET", "/v2/", 404),
     ],
 )
-async def test_other_routes(http, verb, path, status):
+async def test_other_routes_get_404_or_405(http, verb, path, status):
     response = await http.request(verb, path)
 
     assert response.status_code == status

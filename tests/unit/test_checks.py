@@ -42,12 +42,12 @@ BAD = [
 
 
 @pytest.mark.parametrize("email", GOOD)
-def test_good_addresses(email):
+def test_valid_addresses_have_no_problem(email):
     assert email_problem(email) is None
 
 
 @pytest.mark.parametrize("email", BAD)
-def test_bad_addresses(email):
+def test_invalid_addresses_have_a_problem_without_value(email):
     problem = email_problem(email)
     assert problem is not None
     assert (problem.code, problem.field, problem.value) == (9002, "email", email)
@@ -55,7 +55,7 @@ def test_bad_addresses(email):
 
 
 @pytest.mark.parametrize("email", [None, "", UNSET])
-def test_missing_addresses(email):
+def test_missing_addresses_are_refused(email):
     with pytest.raises(ValidationError) as caught:
         check_email(email, "getLead")
     assert caught.value.problems[0].code == 9001

@@ -95,7 +95,7 @@ class TestReading:
             (None, None),
         ],
     )
-    def test_flags(self, name, text, value):
+    def test_flags_are_read_from_text(self, name, text, value):
         vendor = next(key for key, attribute in NATIVE_FIELDS.items() if attribute == name)
         assert getattr(lead_from_wire({vendor: text}), name) is value
 
@@ -103,7 +103,7 @@ class TestReading:
     @pytest.mark.parametrize(
         ("text", "value"), [("0", 0), ("-5", -5), ("+5", 5), (" 12 ", 12), ("", None), (None, None), (7, 7)]
     )
-    def test_integers(self, name, text, value):
+    def test_integers_are_read_from_text(self, name, text, value):
         vendor = next(key for key, attribute in NATIVE_FIELDS.items() if attribute == name)
         assert getattr(lead_from_wire({vendor: text}), name) == value
 

@@ -22,7 +22,7 @@ from publitrac_async.models import vendor_name
         ("original_source_type", "originalSourceType"),
     ],
 )
-def test_vendor_names(attribute, name):
+def test_attributes_have_vendor_names(attribute, name):
     assert vendor_name(attribute) == name
 
 

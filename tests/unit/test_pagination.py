@@ -65,7 +65,7 @@ class TestPager:
         assert await collect(shelf.pager()) == list("abcdef")
         assert shelf.asked == [1, 2]
 
-    async def test_pages(self):
+    async def test_pages_are_iterated_in_order(self):
         pages = [page async for page in Shelf(list("abcdefg")).pager().pages()]
         assert [page.items for page in pages] == [tuple("abc"), tuple("def"), ("g",)]
         assert [page.number for page in pages] == [1, 2, 3]

@@ -300,7 +300,7 @@ async def placed_kills(service: Service, folder: Path) -> None:
 
 
 @pytest.mark.fault("F29")
-async def test_random_kills(tmp_path: Path) -> None:
+async def test_random_kills_lose_no_row_and_repeat_no_append(tmp_path: Path) -> None:
     # Two campaigns at once: most of their time goes into reading, for which each has a process.
     async with asyncio.TaskGroup() as group:
         group.create_task(random_kills(V2, tmp_path / "upserts", 60))

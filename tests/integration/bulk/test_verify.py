@@ -192,5 +192,5 @@ async def test_only_leads_of_publitrac_can_be_verified(sandbox: Sandbox, publitr
         (Lead(lead_source="x", unsubscribe_reason="y"), Lead(), ()),
     ],
 )
-def test_what_differs(sent: Lead, found: Lead, differing: tuple[str, ...]) -> None:
+def test_only_differences_in_meaning_count(sent: Lead, found: Lead, differing: tuple[str, ...]) -> None:
     assert differing_fields(sent, found) == differing

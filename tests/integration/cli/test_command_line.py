@@ -93,7 +93,7 @@ def test_the_demonstration_accounts_for_every_row_and_touches_nothing_else(tmp_p
     assert "\x1b" not in done.stderr
 
 
-def test_json_lines(tmp_path: Path) -> None:
+def test_json_lines_are_progress_and_a_report(tmp_path: Path) -> None:
     done = run("sync", EXAMPLE, "--sandbox", "--rate", 500, "--json", "--via", "v1", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     events = [json.loads(line) for line in done.stdout.splitlines()]

@@ -10,7 +10,7 @@ from tests.integration.cli.conftest import Beside
 OPPORTUNITY = {"Sales_Stage": "Prospecting", "Amount": "10000", "Probability": "50"}
 
 
-async def test_campaigns(sandbox: Sandbox, beside: Beside) -> None:
+async def test_campaigns_are_a_table_or_json_lines(sandbox: Sandbox, beside: Beside) -> None:
     sandbox.seed(campaigns=["Spring", {"Name": "A much longer\x9b31m name", "id": "7"}])
     done = await beside("campaigns")
     assert (done.returncode, done.stderr) == (0, "")
@@ -46,7 +46,7 @@ async def test_opportunities_of_several_pages(sandbox: Sandbox, beside: Beside) 
     assert sandbox.journal.count(method="getOpportunities") == 4
 
 
-async def test_none(beside: Beside) -> None:
+async def test_an_account_without_records_says_so(beside: Beside) -> None:
     for name in ("campaigns", "opportunities"):
         done = await beside(name)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "No records.\n")

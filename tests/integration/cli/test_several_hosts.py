@@ -182,7 +182,7 @@ async def test_an_interrupted_run_is_taken_up_again(hosts: Hosts, sandbox: Sandb
     assert sandbox.journal.count(method="delayedSync") == 600
 
 
-async def test_marketo(hosts: Hosts, sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_workers_send_rows_to_marketo(hosts: Hosts, sandbox: Sandbox, tmp_path: Path) -> None:
     path = write(tmp_path / "leads.csv", 700)
     await hosts.worker("--via", "marketo")
     code, report = await hosts.sync(path, "--via", "marketo")

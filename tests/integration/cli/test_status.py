@@ -118,7 +118,7 @@ async def test_a_state_store_that_no_run_has_used(run: Server, tmp_path: Path) -
     assert not (tmp_path / "failed.csv").exists()
 
 
-async def test_without_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unreachable_redis_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PUBLITRAC_API_KEY", ACCOUNT)
     monkeypatch.setattr("publitrac_async.cli.status._TIMEOUT", 0.0)
     with pytest.raises(BulkError, match="does not respond"):

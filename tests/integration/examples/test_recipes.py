@@ -25,7 +25,9 @@ def emails(sandbox: Sandbox) -> list[str]:
     return sorted(lead["email"] for lead in sandbox.leads())
 
 
-async def test_taskiq(monkeypatch: pytest.MonkeyPatch, lifetimes, sandbox: Sandbox) -> None:
+async def test_the_taskiq_recipe_repeats_retryable_errors_only(
+    monkeypatch: pytest.MonkeyPatch, lifetimes, sandbox: Sandbox
+) -> None:
     monkeypatch.syspath_prepend(RECIPES)
     module = importlib.import_module("taskiq_leads")
     await module.broker.startup()
@@ -41,7 +43,7 @@ async def test_taskiq(monkeypatch: pytest.MonkeyPatch, lifetimes, sandbox: Sandb
     assert lifetimes.closed == lifetimes.clients
 
 
-async def test_arq(example, lifetimes, sandbox: Sandbox) -> None:
+async def test_the_arq_recipe_sends_leads_with_one_client(example, lifetimes, sandbox: Sandbox) -> None:
     """The functions as arq calls them; arq itself cannot be installed beside the extra `redis`."""
     settings = example("recipes/arq_leads").WorkerSettings
     context = {"job_try": 1}
@@ -70,7 +72,7 @@ worker_process_shutdown.send(None)
 """
 
 
-async def test_celery(sandbox: Sandbox) -> None:
+async def test_the_celery_recipe_requests_one_token(sandbox: Sandbox) -> None:
     program = CELERY.format(folder=str(RECIPES))
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", program, stderr=subprocess.STDOUT, stdout=subprocess.PIPE, env=dict(os.environ)
@@ -81,7 +83,7 @@ async def test_celery(sandbox: Sandbox) -> None:
     assert sandbox.journal.count(method="getToken") == 1
 
 
-async def test_django(sandbox: Sandbox) -> None:
+async def test_the_django_recipe_serves_a_view(sandbox: Sandbox) -> None:
     sandbox.seed(leads=[{"email": "ada@example.com", "score": "7"}])
     command = (
         "-m",

@@ -171,7 +171,9 @@ async def outages(redis: Server, killer: Killer) -> None:
     [(LEADS, KILLS, nothing), (FEWER, 4, outages)],
     ids=["many kills", "outages of Redis"],
 )
-async def test_upserts(redis: Server, tmp_path: Path, leads: int, kills: int, trouble: Trouble) -> None:
+async def test_killed_workers_lose_no_upsert(
+    redis: Server, tmp_path: Path, leads: int, kills: int, trouble: Trouble
+) -> None:
     path, wanted = table(tmp_path, leads)
     with Service() as service, Workers(settings(redis, tmp_path, **service.place)) as workers:
         killer = Killer(workers, kills, leads, seed=20261121)
@@ -202,7 +204,9 @@ async def test_upserts(redis: Server, tmp_path: Path, leads: int, kills: int, tr
     [(LEADS, KILLS, nothing), (FEWER, 4, outages)],
     ids=["many kills", "outages of Redis"],
 )
-async def test_appends(redis: Server, tmp_path: Path, leads: int, kills: int, trouble: Trouble) -> None:
+async def test_killed_workers_repeat_no_append(
+    redis: Server, tmp_path: Path, leads: int, kills: int, trouble: Trouble
+) -> None:
     path, wanted = table(tmp_path, leads)
     journal = tmp_path / "journal"
     journal.touch()

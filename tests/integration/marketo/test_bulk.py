@@ -170,7 +170,7 @@ def test_of_a_lead_only_what_the_mapping_names_is_sent() -> None:
     assert orjson.loads(record.content) == {"email": "a@x.com", "city": "Oslo", "color__c": "Red"}
 
 
-def test_another_key() -> None:
+def test_another_field_can_be_the_key() -> None:
     settings: dict[str, Any] = {"fields": {"Number": "externalId"}, "lookup_field": "externalId"}
     record = marketo_record({"email": "a@x.com", "Number": "A-7"}, **settings)
     assert (record.key, orjson.loads(record.content)["externalId"]) == ("a-7", "A-7")
@@ -262,7 +262,7 @@ def write(path: Path, count: int) -> Path:
     return path
 
 
-async def test_the_command(sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_the_command_sends_a_file_and_then_its_changes(sandbox: Sandbox, tmp_path: Path) -> None:
     source = write(tmp_path / "leads.csv", 700)
     arguments = ("sync", "leads.csv", "--via", "marketo", "--state", "run.sqlite")
     code, out, _ = await command(sandbox, tmp_path, *arguments)

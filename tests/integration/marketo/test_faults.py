@@ -54,7 +54,7 @@ async def test_a_token_with_a_second_left_is_no_loop(sandbox: Sandbox) -> None:
     assert sandbox.journal.count(method="getToken") == 2
 
 
-async def test_wrong_credentials(sandbox: Sandbox) -> None:
+async def test_wrong_credentials_end_with_one_token_request(sandbox: Sandbox) -> None:
     async with client(sandbox, client_secret="wrong-secret") as marketo:
         with pytest.raises(AuthenticationError, match="Identity refused") as caught:
             await marketo.describe2()

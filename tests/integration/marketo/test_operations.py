@@ -82,7 +82,7 @@ async def test_many_long_values_go_in_the_body(marketo: MarketoClient, sandbox: 
     assert all(arrival.status == 200 for arrival in sandbox.journal.arrivals)
 
 
-async def test_fields(marketo: MarketoClient) -> None:
+async def test_fields_are_described_listed_and_changed(marketo: MarketoClient) -> None:
     described = {each.rest.name: each for each in await marketo.describe() if each.rest}
     assert described["company"].display_name == "Company Name"
     schema = await marketo.describe2()
@@ -151,7 +151,7 @@ async def test_merge_associate_and_partitions(marketo: MarketoClient, sandbox: S
     assert (moved.ok, missing.ok) == (True, False)
 
 
-async def test_memberships(marketo: MarketoClient, sandbox: Sandbox) -> None:
+async def test_memberships_are_read_from_both_sides(marketo: MarketoClient, sandbox: Sandbox) -> None:
     moment = "2020-04-21T16:27:16Z"
     members = [
         {"leadId": number, "progressionStatus": "Visited", "updatedAt": moment} for number in (1, 2, 3)

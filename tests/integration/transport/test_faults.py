@@ -48,7 +48,7 @@ def closed_port() -> int:
 
 @pytest.mark.parametrize("operation", ["read", "upsert", "append"])
 @pytest.mark.fault("F01")
-async def test_connection_refused(operation: str) -> None:
+async def test_a_refused_connection_is_retried_for_every_class(operation: str) -> None:
     async with opened(f"http://127.0.0.1:{closed_port()}") as publitrac:
         with pytest.raises(NotSent) as caught:
             await send_one(publitrac, operation)
@@ -66,7 +66,7 @@ async def test_a_log_in_that_is_refused_names_the_log_in() -> None:
     assert (caught.value.operation, caught.value.attempts) == ("getToken", 4)
 
 
-async def test_unknown_host() -> None:
+async def test_an_unknown_host_is_not_sent() -> None:
     async with opened("https://host.invalid", retry=RetryPolicy(attempts=2, base=0)) as publitrac:
         with pytest.raises(NotSent) as caught:
             await publitrac.v1.get_lead("a@example.com")

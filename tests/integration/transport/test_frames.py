@@ -173,7 +173,7 @@ async def test_others_that_fail(send: str, other: str) -> None:
 
 
 @pytest.mark.parametrize("send", SENDS)
-async def test_refused_connections(send: str) -> None:
+async def test_errors_of_refused_connections_show_no_secret(send: str) -> None:
     told = Told()
     assert isinstance(await hear(told, SENDS[send](closed_port(), **OPTIONS)), PublitracError)  # type: ignore[arg-type]
     told.check(CANARIES)

@@ -147,7 +147,7 @@ async def _silence() -> None:
         (b"\xef\xbb\xbf<response>Ada</response>", {"body": "\ufeff<response>Xxx</response>"}),
     ],
 )
-async def test_odd_bodies(body: bytes, shown: dict[str, Any], path: Path) -> None:
+async def test_odd_bodies_of_responses_are_traced(body: bytes, shown: dict[str, Any], path: Path) -> None:
     async def respond(_: Seen, __: Peer) -> bytes:
         return http(body)
 

@@ -35,7 +35,7 @@ def people(count: int) -> list[dict[str, str]]:
 
 
 class TestLeads:
-    async def test_a_life(self, client, sandbox):
+    async def test_a_lead_is_added_updated_synced_and_deleted(self, client, sandbox):
         await client.add_lead(Lead(email=EMAIL, first_name="Ada", score=1, token=TOKEN, crm_lead_id="7"))
         await client.update_lead(Lead(email=EMAIL, last_name="Lovelace", is_customer=True))
         await client.sync_lead(Lead(email=EMAIL, date_of_birth=date(1815, 12, 10), notes="<b>R&D</b>\nzwei"))
@@ -121,7 +121,7 @@ class TestLeads:
     @pytest.mark.parametrize(
         ("answer", "kind"), [("401", AuthenticationError), ("403", PermissionDenied), ("200", ApiError)]
     )
-    async def test_wrong_credentials(self, answer, kind):
+    async def test_wrong_credentials_are_errors_by_status(self, answer, kind):
         async with emulated(bad_credentials_response=answer) as (client, sandbox):
             object.__setattr__(sandbox.settings, "password", "changed")
             with pytest.raises(kind) as caught:
@@ -204,7 +204,7 @@ class TestLists:
             added = [lead for found in sandbox.contents()["lists"] for lead in found["leads"]]
             assert added == (["lead000@example.com"] if partial else [])
 
-    async def test_filtered_lists(self, client, sandbox):
+    async def test_a_filtered_list_is_read_and_takes_no_leads(self, client, sandbox):
         queries = [{"field": "email", "operator": "like", "value": "lead%"}]
         sandbox.seed(leads=people(2), views=[{"name": "Hot", "queries": queries}])
         assert len([lead async for lead in client.get_view("Hot")]) == 2

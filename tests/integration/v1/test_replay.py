@@ -61,7 +61,7 @@ def request_lead() -> dict[str, Any]:
 
 
 class TestAnswers:
-    async def test_get_leads(self, sandbox, client):
+    async def test_get_leads_equals_the_documented_response(self, sandbox, client):
         seed_leads(sandbox, "get_leads_answer")
         conditions = [
             field("firstName").like("john"),
@@ -73,7 +73,7 @@ class TestAnswers:
         assert await client.get_leads(*conditions) == expected
         assert await client.get_leads() == expected
 
-    async def test_get_lead(self, sandbox, client):
+    async def test_get_lead_equals_the_documented_response(self, sandbox, client):
         (email,) = seed_leads(sandbox, "get_lead_answer")
         async with answering(sample("v1/get_lead_answer.xml")) as (documented, _):
             expected = await documented.get_lead(email)
@@ -87,7 +87,7 @@ class TestAnswers:
         expected.crm_lead_id = "123ABC"  # The sample shows an empty one, and could not have been found by it.
         assert await client.get_lead_by_external_id("123ABC") == expected
 
-    async def test_get_view(self, sandbox, client):
+    async def test_get_view_equals_the_documented_response(self, sandbox, client):
         (email,) = seed_leads(sandbox, "get_view_answer")
         queries = [{"field": "email", "operator": "like", "value": email}]
         sandbox.seed(views=[{"name": "PromoABC_Email_Open", "queries": queries}])
@@ -96,7 +96,7 @@ class TestAnswers:
         assert await client.get_view("PromoABC_Email_Open") == expected
 
     @pytest.mark.parametrize("unclosed", [False, True])
-    async def test_get_list(self, unclosed):
+    async def test_get_list_equals_the_documented_response(self, unclosed):
         async with emulated(get_list_unclosed=unclosed) as (client, sandbox):
             emails = seed_leads(sandbox, "get_list_answer")
             sandbox.seed(lists=[{"name": "Imported2012", "leads": emails}])
@@ -104,13 +104,13 @@ class TestAnswers:
                 expected = await documented.get_list("Imported2012")
             assert await client.get_list("Imported2012") == expected
 
-    async def test_get_campaigns(self, sandbox, client):
+    async def test_get_campaigns_equals_the_documented_response(self, sandbox, client):
         sandbox.seed(campaigns=fields(shown("get_campaigns_answer"), "campaign"))
         async with answering(sample("v1/get_campaigns_answer.xml")) as (documented, _):
             expected = [campaign async for campaign in documented.get_campaigns()]
         assert [campaign async for campaign in client.get_campaigns()] == expected
 
-    async def test_get_opportunities(self, sandbox, client):
+    async def test_get_opportunities_equals_the_documented_response(self, sandbox, client):
         sandbox.seed(opportunities=fields(shown("get_opportunities_answer"), "opportunity"))
         async with answering(sample("v1/get_opportunities_answer.xml")) as (documented, _):
             expected = await documented.get_opportunities()
@@ -130,7 +130,7 @@ class TestAnswers:
 
 
 class TestRequests:
-    async def test_sync_lead(self, sandbox, client):
+    async def test_sync_lead_stores_the_documented_lead(self, sandbox, client):
         flat = request_lead()
         lead = lead_from_wire(flat)
         assert lead.unparsed == {}
@@ -168,7 +168,7 @@ class TestRequests:
         assert values.items() <= stored["fields"].items()
         assert (stored["email"], stored["type"]) == (EMAIL, entry.tag)
 
-    async def test_a_form(self, sandbox, client):
+    async def test_a_form_stores_the_documented_entry(self, sandbox, client):
         sandbox.seed(leads=[{"email": EMAIL}], forms=["Infolettre"])
         (entry,) = shown("add_fill_form_history_request")
         values = {child.tag: (child.text or "").strip() for child in entry}
@@ -191,7 +191,7 @@ class TestRequests:
             ("sync_opportunity_annex_request", date(2010, 10, 10)),
         ],
     )
-    async def test_sync_opportunity(self, sandbox, client, name, closed):
+    async def test_sync_opportunity_stores_the_documented_opportunity(self, sandbox, client, name, closed):
         (values,) = fields(shown(name), "opportunity")
         leads = [lead.text for lead in shown(name).iter("leadId")]
         sandbox.seed(leads=[{"email": EMAIL, "crmLeadId": leads[0]}])
@@ -219,7 +219,7 @@ class TestRequests:
         assert (record.date_closed, record.probability) == (closed, 100)
         assert (record.unparsed, record.other_fields) == ({}, {})
 
-    async def test_execute_campaign(self, sandbox, client):
+    async def test_execute_campaign_adds_the_documented_leads(self, sandbox, client):
         emails = [lead["email"] for lead in fields(shown("execute_campaign_request"), "lead")]
         names = [campaign["name"] for campaign in fields(shown("execute_campaign_request"), "campaign")]
         sandbox.seed(leads=[{"email": email} for email in emails], campaigns=names)
@@ -262,7 +262,7 @@ class TestRequests:
         ):
             assert part in sent
 
-    async def test_transaction(self, sandbox, client):
+    async def test_a_transaction_stores_the_documented_purchase(self, sandbox, client):
         shown_transaction = json.loads(sample("v1/transaction.json"))
         email = shown_transaction["email"]
         sandbox.seed(leads=[{"email": email}])

@@ -109,7 +109,9 @@ async def test_xml_alone_keeps_every_part_of_the_person(vitec: VitecClient, sand
     ],
 )
 @pytest.mark.parametrize("spoken", ["json", "xml"])
-async def test_every_receiver(vitec: VitecClient, receiver: Receiver | None, spoken: Any) -> None:
+async def test_every_kind_of_receiver_is_accepted(
+    vitec: VitecClient, receiver: Receiver | None, spoken: Any
+) -> None:
     assert await vitec.create_person_lead(CUSTOMER, lead(receiver=receiver), format=spoken) == "L1"
 
 
@@ -145,7 +147,9 @@ async def test_one_password_for_every_customer(sandbox: Sandbox) -> None:
         ({"password": "crm-password-of-M30011"}, PermissionDenied),
     ],
 )
-async def test_refused_credentials(sandbox: Sandbox, options: dict[str, Any], kind: type[Exception]) -> None:
+async def test_refused_credentials_are_typed_errors(
+    sandbox: Sandbox, options: dict[str, Any], kind: type[Exception]
+) -> None:
     async with client(sandbox.base_url, **options) as vitec:
         with pytest.raises(kind):
             await vitec.create_person_lead(CUSTOMER, lead())
@@ -210,7 +214,7 @@ async def created(seen: Seen, peer: Peer) -> bytes:
     return http(b'"42"')
 
 
-async def test_the_request() -> None:
+async def test_the_request_has_path_headers_and_credentials() -> None:
     seen = await seen_by(created, CUSTOMER)
     assert (seen.method, seen.target) == ("POST", "/PublicAdvertising/M30011/Contact/Person/Lead")
     assert seen.headers["content-type"] == "application/json; charset=utf-8"
@@ -311,7 +315,7 @@ async def test_no_log_error_or_event_holds_a_secret_or_the_person(
         assert hidden not in everything
 
 
-def test_the_environment(tmp_path: Path) -> None:
+def test_the_environment_has_passwords_by_customer(tmp_path: Path) -> None:
     word = tmp_path / "word"
     word.write_text("of-a-file\n", encoding="utf-8")
     environment = {

@@ -151,7 +151,7 @@ async def test_a_body_of_more_than_a_megabyte(rest):
     assert response.status_code == 413
 
 
-async def test_fields(rest, sample):
+async def test_fields_are_described_alike_by_all_calls(rest, sample):
     described = (await rest.get("leads/describe.json"))["result"]
     assert sample("describe_answer")["result"][0] in described
     (second,) = (await rest.get("leads/describe2.json"))["result"]
@@ -230,7 +230,7 @@ async def test_push_writes_an_activity_for_each_record(sandbox, rest, sample):
     assert await rest.code("leads/push.json", {"input": [{}]}) == "1002"
 
 
-async def test_submit_form(sandbox, rest, sample):
+async def test_a_form_updates_the_lead_changed_last(sandbox, rest, sample):
     request = sample("submit_form_request")
     field = {"displayName": "PMCF", "name": "pMCFField", "dataType": "string"}
     names = ["firstName", "lastName", "email", "pMCFField"]
@@ -278,7 +278,7 @@ async def test_a_form_that_is_refused(sandbox, rest, change, code):
     assert sandbox.contents("marketo")["leads"] == []
 
 
-async def test_merging(sandbox, rest):
+async def test_merged_leads_fill_gaps_of_the_winner(sandbox, rest):
     sandbox.marketo.seed(
         {
             "leads": [
@@ -304,7 +304,7 @@ async def test_merging(sandbox, rest):
     assert in_the_body.json()["errors"][0]["code"] == "1003"
 
 
-async def test_associating(sandbox, rest):
+async def test_a_cookie_is_associated_with_a_lead(sandbox, rest):
     sandbox.marketo.seed({"leads": [{"email": "a@x.com"}]})
     assert "result" not in await rest.post("leads/1/associate.json", cookie=COOKIE)
     assert await rest.code("leads/1/associate.json", verb="POST", cookie="x") == "1012"
@@ -314,7 +314,7 @@ async def test_associating(sandbox, rest):
     assert response.json()["errors"][0]["code"] in ("1003", "1012")
 
 
-async def test_deleting(sandbox, rest, sample):
+async def test_deleted_leads_are_skipped_the_second_time(sandbox, rest, sample):
     sandbox.marketo.seed({"leads": [{"id": 235, "email": "a@x.com"}, {"id": 766, "email": "b@x.com"}]})
     answer = await rest.post("leads/delete.json", sample("delete_leads_request"))
     assert answer["result"] == sample("delete_leads_answer")["result"]
@@ -324,7 +324,7 @@ async def test_deleting(sandbox, rest, sample):
     assert response.json()["errors"][0]["code"] == "612"
 
 
-async def test_memberships(sandbox, rest):
+async def test_memberships_of_a_lead_are_listed(sandbox, rest):
     membership = {"leadId": 1, "progressionStatus": "Visited", "stream": "One", "updatedAt": MOMENT}
     sandbox.marketo.seed(
         {
@@ -361,7 +361,7 @@ async def test_memberships(sandbox, rest):
         assert await rest.code(path) == "1013"
 
 
-async def test_pages(sandbox, rest):
+async def test_pages_follow_by_token(sandbox, rest):
     sandbox.marketo.seed(
         {"leads": [{"email": f"{n}@x.com"} for n in range(7)], "lists": [{"id": 1, "leads": range(1, 8)}]}
     )

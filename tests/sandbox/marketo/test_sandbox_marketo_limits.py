@@ -10,7 +10,7 @@ from publitrac_async.sandbox import Fault, Sandbox
 
 
 @pytest.mark.parametrize("verb", ["GET", "POST"])
-async def test_log_in(rest, verb):
+async def test_a_token_request_returns_a_token_for_an_hour(rest, verb):
     response = await rest.log_in(verb)
     document = response.json()
     assert set(document) == {"access_token", "token_type", "expires_in", "scope"}
@@ -29,7 +29,7 @@ async def test_asked_early_the_token_is_the_same_with_what_is_left(sandbox, rest
     assert third["access_token"] != first["access_token"]
 
 
-async def test_wrong_credentials(rest):
+async def test_wrong_credentials_get_no_token(rest):
     for changes in ({"client_id": "x"}, {"client_secret": "x"}):
         response = await rest.log_in(**changes)
         assert (response.status_code, response.json()["error"]) == (401, "unauthorized")

@@ -32,7 +32,7 @@ def seeded(sandbox: Sandbox) -> Sandbox:
     return sandbox
 
 
-async def test_marketorestpython(seeded: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_client_marketorestpython_works(seeded: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("marketorestpython", reason="marketorestpython is not installed")
     from marketorestpython.client import MarketoClient
     from marketorestpython.helper import http_lib
@@ -129,7 +129,7 @@ const emails = Array.from({length: 300}, (_, n) => `p${n + 1}@x.com`);
 
 
 @pytest.mark.slow
-async def test_node_marketo(seeded: Sandbox, tmp_path: Any) -> None:
+async def test_the_client_node_marketo_works(seeded: Sandbox, tmp_path: Any) -> None:
     npm, node = shutil.which("npm"), shutil.which("node")
     if npm is None or node is None:
         pytest.skip("node and npm are not installed")

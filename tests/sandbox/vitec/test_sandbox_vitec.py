@@ -188,7 +188,7 @@ async def test_nil_and_flags(vitec: Caller) -> None:
         "<a>" * 40 + "</a>" * 40,
     ],
 )
-async def test_unreadable_xml(vitec: Caller, body: str) -> None:
+async def test_unreadable_xml_is_refused(vitec: Caller, body: str) -> None:
     answer = await vitec.xml(body)
     assert answer.status_code == 400
     assert ET.fromstring(answer.text).findtext("ModelState/application")
@@ -196,7 +196,7 @@ async def test_unreadable_xml(vitec: Caller, body: str) -> None:
 
 
 @pytest.mark.parametrize("body", ["{", "null", "", "[]", '"Anna"', '{"person": 1}', b"\xff"])
-async def test_unreadable_json(vitec: Caller, body: str | bytes) -> None:
+async def test_unreadable_json_is_refused(vitec: Caller, body: str | bytes) -> None:
     assert fields(await vitec.post(body))
     assert vitec.contents["leads"] == []
 
@@ -281,7 +281,7 @@ async def test_a_password_for_each_customer_and_function_group(
         assert answer.json()["message"]
 
 
-async def test_without_credentials(vitec: Caller) -> None:
+async def test_a_call_without_credentials_gets_401(vitec: Caller) -> None:
     answer = await vitec.http.post(f"/PublicAdvertising/{CUSTOMER}/Contact/Person/Lead", json=LEAD)
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == "Basic"
@@ -365,7 +365,9 @@ SHARKTANK = {"place": "Sharktank"}
         (None, {"office": {"id": "south"}}, {"office": {"id": "south"}, "redistributor": "agent-7"}),
     ],
 )
-async def test_routing(vitec: Caller, address: Any, receiver: Any, assigned: dict) -> None:
+async def test_a_lead_goes_to_the_office_of_its_area(
+    vitec: Caller, address: Any, receiver: Any, assigned: dict
+) -> None:
     vitec.sandbox.vitec.seed({"offices": OFFICES})
     lead = copy.deepcopy(LEAD)
     lead["person"]["address"] = address

@@ -62,7 +62,9 @@ def test_the_example_agrees_with_its_own_lines() -> None:
         ("a.CSV", "latin-1", {"encoding": "ISO-8859-1"}),
     ],
 )
-def test_declared_encodings(tmp_path: Path, name: str, encoding: str, options: dict[str, str]) -> None:
+def test_declared_encodings_are_read(
+    tmp_path: Path, name: str, encoding: str, options: dict[str, str]
+) -> None:
     path = write(tmp_path / name, "email,city\r\na@x.io,Göteborg\r\n", encoding)
     assert read(path, **options) == [Row(2, {"email": "a@x.io", "city": "Göteborg"})]
 

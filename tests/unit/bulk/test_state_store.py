@@ -87,7 +87,7 @@ async def test_rejected_rows_stay_rejected_until_they_change_or_are_asked_for(st
     assert (report.ok, report.skipped) == (1, 4)
 
 
-async def test_reset_forgets(store: Path) -> None:
+async def test_reset_deletes_all_entries(store: Path) -> None:
     await run(rows(5), RecordingSink(), state=store)
     sink = RecordingSink()
     report = await run(rows(3), sink, state=store, reset=True)

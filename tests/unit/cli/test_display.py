@@ -82,7 +82,7 @@ def test_a_line_says_rate_wait_and_end() -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (3599, "59:59"), (36061, "10:01:01")]
 )
-def test_format_durations(seconds: float, text: str) -> None:
+def test_durations_are_formatted_in_hours_minutes_seconds(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
 
 
@@ -104,7 +104,7 @@ def test_format_durations(seconds: float, text: str) -> None:
         ({"accepted": 5, "verification": verification(stopped="ServerError: no")}, True, ExitStatus.ABORTED),
     ],
 )
-def test_exit_statuses(values: dict[str, Any], sandbox: bool, status: int) -> None:
+def test_the_exit_status_follows_the_outcomes(values: dict[str, Any], sandbox: bool, status: int) -> None:
     assert exit_status(report(**values), sandbox=sandbox) == status
 
 

@@ -55,7 +55,7 @@ async def test_parameters_are_written_as_marketo_takes_them() -> None:
 
 
 @virtual
-async def test_bodies() -> None:
+async def test_bodies_are_json_or_a_form() -> None:
     async with serving(result()) as (marketo, service):
         content = {"input": [{"id": 1, "amount": Decimal("1.50")}]}
         await marketo.call("POST", "/rest/v1/x.json", json=content, query={"a": 1})

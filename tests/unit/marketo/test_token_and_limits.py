@@ -341,7 +341,7 @@ def test_a_munchkin_id_makes_the_address() -> None:
         MarketoClient.from_env(environment)
 
 
-def test_from_env(tmp_path: Any) -> None:
+def test_credentials_come_from_environment_and_files(tmp_path: Any) -> None:
     path = tmp_path / "secret"
     path.write_text(f"{SECRET}\n", encoding="utf-8")
     environment = {

@@ -45,7 +45,7 @@ def date(offset: float) -> str:
         ([date(120), "5"], 120.0),
     ],
 )
-def test_retry_after(values: list[str], expected: float | None) -> None:
+def test_retry_after_is_parsed_or_ignored(values: list[str], expected: float | None) -> None:
     assert parse_retry_after(values, now=NOW) == expected
 
 
@@ -116,7 +116,7 @@ def test_no_date_is_too_strange(value: str) -> None:
         (414, "ApiError", False, False),
     ],
 )
-def test_statuses(status: int, kind: str, retryable: bool, maybe_applied: bool) -> None:
+def test_each_status_has_its_error(status: int, kind: str, retryable: bool, maybe_applied: bool) -> None:
     error = error_for_status(Answer(status, b"secret body", retry_after=7.0))
     assert error is not None
     assert (type(error).__name__, error.retryable, error.maybe_applied) == (kind, retryable, maybe_applied)
@@ -127,7 +127,7 @@ def test_statuses(status: int, kind: str, retryable: bool, maybe_applied: bool) 
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
-def test_success(status: int) -> None:
+def test_a_success_status_is_no_error(status: int) -> None:
     assert error_for_status(Answer(status, b"")) is None
 
 
@@ -142,5 +142,5 @@ def test_success(status: int) -> None:
         (b"", False),
     ],
 )
-def test_web_pages(body: bytes, expected: bool) -> None:
+def test_web_pages_are_recognised(body: bytes, expected: bool) -> None:
     assert is_html(Answer(200, body)) is expected

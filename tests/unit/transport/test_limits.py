@@ -237,7 +237,7 @@ def test_a_negative_guard_is_refused() -> None:
         WindowLimiter(1, guard=-1)
 
 
-def test_limiter_for() -> None:
+def test_a_rate_gives_the_default_limiter() -> None:
     assert isinstance(limiter_for(None), Unlimited)
     assert repr(limiter_for(35)) == "WindowLimiter(35 calls in 1.05 s)"
     assert isinstance(limiter_for(35), RateLimiter)

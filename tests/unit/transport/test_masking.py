@@ -57,7 +57,7 @@ def test_fields_of_a_lead_are_never_taken_for_the_envelopes() -> None:
         ("", ""),
     ],
 )
-def test_odd_markup(document: str, masked: str) -> None:
+def test_odd_markup_is_masked(document: str, masked: str) -> None:
     assert MASKING.body(document) == masked
 
 
@@ -94,11 +94,11 @@ def test_json_stays_json() -> None:
         ("{Ada", "{Xxx"),
     ],
 )
-def test_odd_json(document: str, masked: str) -> None:
+def test_odd_json_is_masked(document: str, masked: str) -> None:
     assert MASKING.body(document) == masked
 
 
-def test_parameters() -> None:
+def test_parameters_are_masked_by_name() -> None:
     pairs = [("method", "getLead"), ("page", "2"), ("email", "ada@example.com"), ("password", "hunter2")]
     assert MASKING.parameters(pairs) == [
         ["method", "getLead"],
@@ -115,7 +115,7 @@ def test_parameters() -> None:
     ]
 
 
-def test_headers() -> None:
+def test_headers_are_masked_by_name() -> None:
     pairs = [
         ("Content-Type", "text/xml; charset=UTF-8"),
         ("Set-Cookie", "id=Ada"),

@@ -65,6 +65,6 @@ def test_a_head_has(name: str) -> None:
     assert hasattr(aiohttp.http.RawResponseMessage, name)
 
 
-def test_failures() -> None:
+def test_the_errors_of_aiohttp_are_exceptions() -> None:
     assert issubclass(aiohttp.http.HttpProcessingError, Exception)
     assert issubclass(aiohttp.EofStream, Exception)

@@ -123,7 +123,7 @@ def test_equality_and_hash() -> None:
     ("name", "header"),
     [("password", False), ("api_key", True)],
 )
-def test_length_limit(name: str, header: bool) -> None:
+def test_a_secret_has_a_maximum_length(name: str, header: bool) -> None:
     assert len(Secret("x" * 4096, name, header=header).reveal()) == 4096
     with pytest.raises(ConfigurationError, match="4097"):
         Secret("x" * 4097, name, header=header)

@@ -21,12 +21,12 @@ def counting(pauses: int) -> Steps[int]:
 
 
 @pytest.mark.parametrize("pauses", [0, 1, 5])
-def test_at_once(pauses: int) -> None:
+def test_steps_run_at_once_without_a_pause(pauses: int) -> None:
     assert at_once(counting(pauses)) == pauses
 
 
 @pytest.mark.parametrize("pauses", [0, 1, 5])
-async def test_in_turns(pauses: int) -> None:
+async def test_steps_run_in_turns_with_the_event_loop(pauses: int) -> None:
     turns = 0
 
     async def other() -> None:

@@ -164,7 +164,7 @@ class TestGrammar:
             ("9005 no dash", None, None, None),
         ],
     )
-    def test_lines(self, line, code, field, value):
+    def test_an_error_line_names_code_field_and_value(self, line, code, field, value):
         (problem,) = refusal(line).problems
         assert (problem.code, problem.field, problem.value) == (code, field, value)
 
@@ -220,7 +220,7 @@ class TestKinds:
             (["9004 - Lead with email address x already exists", "9006 - Score (x) must be"], Conflict, 9018),
         ],
     )
-    def test_lines_decide(self, lines, kind, code):
+    def test_the_error_lines_decide_about_the_class(self, lines, kind, code):
         error = refusal(*lines)
         assert type(error) is kind
         assert error.code == code
@@ -308,7 +308,7 @@ class TestKinds:
 
 
 class TestAnnex:
-    def test_add_lead(self):
+    def test_the_documented_failure_of_add_lead_is_read(self):
         error = error_of(sample("v1/add_lead_failed_answer.xml"))
         assert isinstance(error, Conflict)
         assert error.code == 9016
@@ -330,7 +330,7 @@ class TestAnnex:
         assert {problem.value for problem in numbers} == {"$score", "$nbrEmployees", "$revenue"}
         assert [problem.code for problem in error.problems[:3]] == [None, None, 9004]
 
-    def test_update_lead(self):
+    def test_the_documented_failure_of_update_lead_is_read(self):
         error = error_of(sample("v1/update_lead_failed_answer.xml"))
         assert isinstance(error, ValidationError)
         assert len(error.problems) == 10

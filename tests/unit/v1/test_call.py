@@ -54,7 +54,7 @@ async def test_one_of_many_is_a_list_too():
         ("addEmailCampaign", {}, "<request/>", "GET", "GET"),
     ],
 )
-async def test_the_verb(method, params, xml, verb, sent):
+async def test_the_verb_follows_method_and_document(method, params, xml, verb, sent):
     async with v1() as (client, service):
         await client.call(method, params, xml, verb=verb)
     assert service.last.verb == sent

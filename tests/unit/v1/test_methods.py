@@ -318,7 +318,7 @@ class TestOtherWrites:
                 await client.add_lead(LEAD)
         assert (caught.value.code, caught.value.problems[0].value) == (9004, EMAIL)
 
-    async def test_delete(self):
+    async def test_delete_lead_sends_the_address(self):
         async with v1() as (client, service):
             assert await client.delete_lead(EMAIL) is None
         assert (service.last.verb, service.last.query["method"]) == ("POST", "deleteLead")
@@ -331,7 +331,7 @@ class TestLists:
         ("method", "name"),
         [("add_lead_to_list", "addLeadToList"), ("remove_lead_from_list", "removeLeadFromList")],
     )
-    async def test_one_lead(self, method, name):
+    async def test_one_lead_is_sent_with_its_list(self, method, name):
         async with v1() as (client, service):
             await getattr(client, method)(EMAIL, "VIP")
         assert (service.last.verb, service.last.query["method"]) == ("POST", name)
@@ -345,7 +345,7 @@ class TestLists:
             await client.remove_lead_from_list(EMAIL, "VIP")
         assert service.last.form == {"list": "VIP", "lead": EMAIL}
 
-    async def test_many_leads(self):
+    async def test_many_leads_are_sent_in_one_document(self):
         emails = (f"lead{number}@example.com" for number in range(3))
         async with v1() as (client, service):
             await client.add_leads_to_list(emails, "n" * 49)
@@ -500,7 +500,7 @@ class TestOpportunities:
             ({"leads": ["a\x00"]}, "leadId"),
         ],
     )
-    async def test_rules(self, change, field_name):
+    async def test_an_opportunity_that_breaks_a_rule_is_refused(self, change, field_name):
         error = await refused("sync_opportunity", evolve(OPPORTUNITY, **change))
         assert fields_of(error) == [field_name]
 
@@ -549,7 +549,7 @@ class TestOpportunities:
             id=7, external_id="x", created_date=datetime(2020, 1, 2, 3, 4, 5), other_fields={"New": "y"}
         )
 
-    async def test_pages(self):
+    async def test_opportunities_are_read_page_by_page(self):
         def page(number):
             deal = f"<opportunity><id>{number}</id></opportunity>"
             paging = f"<page>{number}</page><items>1</items><offset>1</offset><total>2</total>"
@@ -580,11 +580,11 @@ class TestCampaigns:
         async with v1(response("<campaigns><campaign><id>1</id></campaign></campaigns>")) as (client, _):
             assert (await client.get_campaigns()).items == (Campaign(id=1),)
 
-    async def test_no_campaigns(self):
+    async def test_an_account_without_campaigns_has_no_campaigns(self):
         async with v1(response(status=5001)) as (client, _):
             assert [campaign async for campaign in client.get_campaigns()] == []
 
-    async def test_execute(self):
+    async def test_execute_campaign_sends_leads_and_campaigns(self):
         async with v1() as (client, service):
             await client.execute_campaign(emails=[EMAIL, EMAIL], campaigns=iter(["A", "B & C"]))
         leads, campaigns = service.last.document[2]
@@ -609,7 +609,7 @@ class TestCampaigns:
         assert service.last.verb == "POST"
 
     @pytest.mark.parametrize(("flag", "sent"), [(True, "true"), (False, "false")])
-    async def test_the_option(self, flag, sent):
+    async def test_the_option_send_as_sales_rep_is_sent(self, flag, sent):
         async with v1() as (client, service):
             await client.add_email_campaign(evolve(EMAIL_CAMPAIGN, send_as_sales_rep=flag), [LEAD])
         assert service.last.document[2][1][2][4] == ("options", "", [("sendAsSalesRep", sent, [])])

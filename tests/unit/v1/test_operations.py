@@ -49,7 +49,7 @@ PAGE = [
 ]
 
 
-def test_the_table():
+def test_the_table_equals_the_page():
     rows = [
         (row.name, row.verb, row.operation_class.value, row.source, row.page_size, dict(row.limits))
         for row in METHODS.values()

@@ -72,7 +72,7 @@ class TestShape:
             ("9" * 19, None),
         ],
     )
-    def test_numbers(self, text, number):
+    def test_numbers_are_read_or_missing(self, text, number):
         assert number_of({"n": text}, "n") == number
 
 
@@ -131,7 +131,7 @@ class TestEncodings:
             ("latin-1", "latin-1"),
         ],
     )
-    def test_declared(self, declared, encoding):
+    def test_declared_encodings_are_decoded(self, declared, encoding):
         declaration = f"<?xml version='1.0' encoding='{declared}'?>\n" if declared else ""
         assert first_name((declaration + ANSWER).encode(encoding)) == "Zoë"
 

@@ -51,7 +51,7 @@ async def add(transaction=SAMPLE, *answers, url=URL, token="accountToken", email
     return service.last
 
 
-async def test_the_sample():
+async def test_a_transaction_is_sent_like_the_sample():
     sent = await add()
     assert (sent.verb, sent.host, sent.path, sent.query) == ("POST", "ecommerce.example", "/transactions", {})
     assert set(sent.form) == {"transaction", "token", "email"}

@@ -57,7 +57,7 @@ def problems(body: Any) -> list[tuple[str | None, str, str | None]]:
         ('<?xml version="1.0" encoding="utf-16"?><string>42</string>'.encode("utf-16"), "42"),
     ],
 )
-def test_ids(body: bytes, lead_id: str) -> None:
+def test_ids_are_read_in_every_form(body: bytes, lead_id: str) -> None:
     assert read_lead_id(answer(body)) == lead_id
 
 
@@ -174,7 +174,7 @@ def test_the_words_of_the_service_are_in_no_text() -> None:
     ],
 )
 @pytest.mark.parametrize("body", [sample("error_500.json"), HTML, b"", b'{"message": "Anna Andersson"}'])
-def test_statuses(
+def test_each_status_has_its_error_without_the_body(
     status: int, kind: type[PublitracError], maybe_applied: bool, retryable: bool, body: bytes
 ) -> None:
     with pytest.raises(PublitracError) as caught:

@@ -116,7 +116,7 @@ def test_what_is_empty_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("flag", [True, False])
-def test_flags(flag: bool) -> None:
+def test_flags_are_written_in_json_and_xml(flag: bool) -> None:
     document = lead(person=person(is_foreign_social_security_number=flag))
     assert json.loads(to_json(document))["person"]["isForeignSocialSecurityNumber"] is flag
     texts = {name.rpartition("}")[2]: text for name, text in elements(to_xml(document))}

@@ -131,7 +131,7 @@ def test_rows_that_cannot_be_leads(row: dict[str, Any], fields: list[str]) -> No
     ]
 
 
-def test_keys() -> None:
+def test_the_key_is_the_address_or_name_and_telephone() -> None:
     assert prepared(ROW).key == "anna@example.com"
     by_phone = {"firstName": "A", "lastName": "B", "mobile": "070"}
     assert prepared(by_phone).key == "a b 070"
