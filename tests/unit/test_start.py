@@ -37,6 +37,9 @@ def loaded(program: str) -> tuple[set[str], set[str]]:
     )
     modules = set(json.loads(done.stdout))
     packages = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names
+    packages = {
+        name for name in packages if not name.startswith("_sysconfigdata")
+    }  # of the standard library, too
     return packages, {name for name in modules if name.startswith("publitrac_async.")}
 
 

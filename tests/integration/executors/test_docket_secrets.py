@@ -102,10 +102,12 @@ async def test_nothing_of_a_finished_run_stays_in_redis(hosts: Setup) -> None:
     store = hosts.store()
     ours = store.queue.removesuffix("default:queue")
     names = {key.removeprefix(ours) for key in await hosts.server.keys()}
-    # What is known of leads, and an empty queue with the time of its last sweep.
+    # What is known of leads, the counts of the last run, and an empty queue with the time of its last sweep.
     assert names - {"default:queue:leases:redelivery-sweep"} == {
         "state:default:leads",
         "state:default:facts",
+        "state:default:progress",
+        "state-names",
         "default:queue:stream",
     }
     assert await hosts.server.ask("XLEN", f"{store.queue}:stream") == 0

