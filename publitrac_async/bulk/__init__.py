@@ -19,7 +19,7 @@ from publitrac_async.bulk.planning import Resend
 from publitrac_async.bulk.report.model import Duplicate, ExitStatus, Rejection, Report
 from publitrac_async.bulk.rows import Outcome, Row, State
 from publitrac_async.bulk.shutdown import Shutdown
-from publitrac_async.bulk.sinks.base import Record, Sink
+from publitrac_async.bulk.sinks.base import OwnColumns, Record, Sink
 from publitrac_async.bulk.sinks.marketo import (
     MarketoRecords,
     MarketoSink,
@@ -66,6 +66,7 @@ __all__ = [
     "Monitor",
     "NamedSource",
     "Outcome",
+    "OwnColumns",
     "Phase",
     "Progress",
     "PublitracV1Sink",

@@ -121,6 +121,8 @@ def parse_code(limit: int | None = None) -> CellParser:
     def parse(text: str, notes: Notes) -> str:
         if text[:4].casefold() == "tel:":
             text = strip(text[4:]) or text
+        elif text[0] == "'" and text[1:].isdigit():  # The mark of spreadsheets for text.
+            text = text[1:]
         if text[0] == "=" or not (text.isdigit() or _NO_NUMBER.search(text)):
             found = _FORMULA_TEXT.fullmatch(text)
             text = found.group(1) if found else text

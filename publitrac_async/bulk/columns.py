@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
 
 import attrs
@@ -28,7 +27,9 @@ from publitrac_async.bulk.cells import (
     strip,
 )
 from publitrac_async.bulk.errors import MappingError, SourceError
+from publitrac_async.bulk.fields import CLEARED, Fields
 from publitrac_async.bulk.mapping import BY_NORMALIZED, CONSENT_FIELDS, ColumnMapping, field_name, near_miss
+from publitrac_async.bulk.synonyms import BY_SYNONYM
 from publitrac_async.checks import custom_name_problem, email_problem
 from publitrac_async.converters import FIELD_TYPES, NATIVE_FIELDS
 from publitrac_async.errors import Problem, ValidationError
@@ -49,12 +50,13 @@ _UNSET: Final = object()
 _UNKNOWN: Final = object()
 #: Converted cells to remember for each column.
 _KNOWN: Final = 4000
-_CLEARED: Final = object()
+#: Spreadsheets have numbers of 15 digits.
+_EXACT: Final = 10**15
+_NOTHING: Final[tuple[str, dict[str, Any]]] = ("", {})
 
 ColumnKind: TypeAlias = Literal["native", "custom", "ignored"]
 #: Converts a cell. Raises `ValueError` if the cell does not fit the field.
 Converter: TypeAlias = Callable[[Any, Notes], Any]
-_Target: TypeAlias = tuple[str, Converter, bool, dict[str, Any]]
 
 
 @frozen(kw_only=True)
@@ -88,8 +90,8 @@ class Column:
     @property
     def converter(self) -> Converter:
         """Return the function that converts cells of this column."""
-        parse, words = self.parse, self.words
-        empty = _CLEARED if self.clears else _UNSET
+        parse, words, code = self.parse, self.words, self.code
+        empty = CLEARED if self.clears else _UNSET
         # Numbers of typed sources are converted like text where a field is not text.
         typed = self.dates or FIELD_TYPES.get(self.field or "") in (Integer, Flag) or self.code
 
@@ -106,44 +108,14 @@ class Column:
             elif isinstance(cell, float) and not math.isfinite(cell):
                 value = None
             elif typed and isinstance(cell, int | float) and not isinstance(cell, bool):
+                if code and abs(cell) >= _EXACT:
+                    notes.append("more than 15 digits: a spreadsheet rounds such a number")
                 value = parse(_number_text(cell), notes)
             else:
                 value = cell
             return empty if value is None else value
 
         return convert
-
-
-class Fields(dict[str, Any]):
-    """Values of a row by field, by the vendor's name.
-
-    Attributes:
-        cleared: fields to clear.
-        notes: column and kind of damage of cells that look damaged.
-        withheld: flags of consent that say "no" and are not sent.
-        mapped: the names are those of a mapping; false for a sink's own columns.
-        both_ways: flags of consent of which a "no" is sent, too.
-    """
-
-    __slots__ = ("both_ways", "cleared", "mapped", "notes", "withheld")
-
-    def __init__(self, values: Mapping[str, Any] = MappingProxyType({})) -> None:
-        super().__init__(values)
-        # Most rows need none of these: no list is made for each.
-        self.cleared: frozenset[str] = frozenset()
-        self.notes: tuple[tuple[str, str], ...] = ()
-        self.withheld: tuple[str, ...] = ()
-        self.mapped: bool = False
-        self.both_ways: frozenset[str] = frozenset()
-
-    def put(self, field: str, value: Any, *, one_way: bool) -> None:
-        """Set a field, note that it is to be cleared, or withhold a flag of consent that says "no"."""
-        if value is _CLEARED:
-            self.cleared |= {field}
-        elif one_way and value in (False, 0):
-            self.withheld += (field,)
-        else:
-            self[field] = value
 
 
 class Columns:
@@ -164,8 +136,15 @@ class Columns:
         for name, column in self._settings.columns.items():
             self._targets.setdefault(normalized(column), []).append(name)
         self._columns: dict[str, tuple[Column, ...]] = {}
-        #: By column: field, converter, true if only a "yes" is sent, and values of cells that were converted.
-        self._targets_of: dict[str, list[_Target]] = {}
+        #: Field, converter, and true if only a "yes" is sent, by column.
+        self._targets_of: dict[str, list[tuple[str, Converter, bool]]] = {}
+        #: Field and values of cells that were converted, by column that goes to one field.
+        self._repeated: dict[str, tuple[str, dict[str, Any]]] = {}
+        #: Columns so far by field, and those that go to the same field.
+        self._names_of: dict[str, list[str]] = {}
+        self._rivals: dict[str, list[str]] = {}
+        #: The names of all custom fields so far can be sent.
+        self._usable = True
         self._constants = self._converted_constants()
         self._both_ways = frozenset(name for name, way in self._settings.consent.items() if way == "both")
 
@@ -221,31 +200,51 @@ class Columns:
         fields = Fields(self._constants)
         fields.mapped, fields.both_ways = True, self._both_ways
         problems: list[Problem] = []
-        found: Notes = []
         for name, cell in cells.items():
-            for field, convert, one_way, known in self._targets_of.get(name) or self._resolved_targets(name):
-                # Most columns repeat few values.
-                value = known.get(cell, _UNKNOWN) if cell.__class__ is str else _UNKNOWN
-                if value is _UNKNOWN:
-                    try:
-                        value = convert(cell, found)
-                    except ValueError as error:
-                        problems.append(Problem(str(error), code=_code(field), field=field, value=cell))
-                        continue
-                    if found:
-                        fields.notes += tuple((name, each) for each in found)
-                        found.clear()
-                    elif cell.__class__ is str and len(known) < _KNOWN:
-                        known[cell] = value
-                if value is _UNSET:
-                    continue
-                if one_way or value is _CLEARED:
-                    fields.put(field, value, one_way=one_way)
-                else:
-                    fields[field] = value
+            # Most columns go to one field, and repeat few values.
+            field, known = self._repeated.get(name, _NOTHING)
+            value = known.get(cell, _UNKNOWN) if cell.__class__ is str else _UNKNOWN
+            if value is _UNKNOWN:
+                self._convert_cell(name, cell, fields, problems)
+            elif value is not _UNSET:
+                fields[field] = value
         if problems:
             raise ValidationError("; ".join(map(str, problems)), problems=problems)
+        if self._rivals:
+            self._check_rivals(cells)
+        fields.checked = self._usable and isinstance(fields.get("email"), str)
         return fields
+
+    def _convert_cell(self, name: str, cell: Any, fields: Fields, problems: list[Problem]) -> None:
+        """Convert a cell for each field that its column goes to, and remember the values of texts."""
+        found: Notes = []
+        targets = self._targets_of.get(name) or self._resolved_targets(name)
+        for field, convert, one_way in targets:
+            try:
+                value = convert(cell, found)
+            except ValueError as error:
+                problems.append(Problem(str(error), code=_code(field), field=field, value=cell))
+                continue
+            if found:
+                fields.notes += tuple((name, each) for each in found)
+                found.clear()
+            elif name in self._repeated and cell.__class__ is str and value is not CLEARED:
+                _, known = self._repeated[name]
+                if len(known) < _KNOWN:
+                    known[cell] = value
+            if value is not _UNSET:
+                fields.put(field, value, one_way=one_way)
+
+    def _check_rivals(self, cells: Mapping[str, Any]) -> None:
+        """Check that no two columns of a row go to the same field. Rows of JSON have no header to check.
+
+        Raises:
+            ValidationError: two columns do.
+        """
+        for field, names in self._rivals.items():
+            if len(found := [name for name in names if name in cells]) > 1:
+                problem = Problem(f"{' and '.join(found)} both go to it", field=field)
+                raise ValidationError(str(problem), problems=[problem])
 
     def resolved(self) -> list[Column]:
         """Return the columns seen so far."""
@@ -262,13 +261,21 @@ class Columns:
                 return name
         return self._settings.columns.get(field_)
 
-    def _resolved_targets(self, name: str) -> list[_Target]:
+    def _resolved_targets(self, name: str) -> list[tuple[str, Converter, bool]]:
         if name not in self._targets_of:
-            self._targets_of[name] = [
-                (column.field, column.converter, column.one_way, {})
+            targets = [
+                (column.field, column.converter, column.one_way)
                 for column in self.resolve(name)
                 if column.field is not None
             ]
+            self._targets_of[name] = targets
+            for field, _, _ in targets:
+                names = self._names_of.setdefault(field, [])
+                names.append(name)
+                if len(names) > 1:
+                    self._rivals[field] = names
+            if len(targets) == 1 and not targets[0][2]:
+                self._repeated[name] = (targets[0][0], {})
         return self._targets_of[name]
 
     def _resolved(self, name: str) -> tuple[Column, ...]:
@@ -291,7 +298,10 @@ class Columns:
         dates = settings.date_formats.get(target)
         kind = FIELD_TYPES.get(target)
         one_way = target in CONSENT_FIELDS and settings.consent.get(target) != "both"
-        similar = None if native or self._mapping is not None else near_miss(target)
+        self._usable = self._usable and (native or custom_name_problem(target) is None)
+        similar = None
+        if not native and self._mapping is None:
+            similar = near_miss(target) or BY_SYNONYM.get(normalized(target))
         return Column(
             name=name,
             kind="native" if native else "custom",
@@ -340,7 +350,7 @@ class Columns:
                 found = column.converter(value, [])
             except ValueError as error:
                 raise MappingError(f"constants.{name}: {error}") from None
-            if found not in (_UNSET, _CLEARED):
+            if found not in (_UNSET, CLEARED):
                 converted[field_name(name)] = found
         return converted
 

@@ -10,8 +10,9 @@ from typing import Any, Final
 from attrs import define, evolve, field, frozen
 
 from publitrac_async.bulk.cells import normalized, parse_flag, strip
-from publitrac_async.bulk.columns import Column, Columns, Fields
+from publitrac_async.bulk.columns import Column, Columns
 from publitrac_async.bulk.errors import SourceError
+from publitrac_async.bulk.fields import Fields
 from publitrac_async.bulk.mapping import CONSENT_FIELDS, ColumnMapping
 from publitrac_async.bulk.outcomes import code_of
 from publitrac_async.bulk.rows import Item, Line, Outcome, Row, StagedRow, State, as_row

@@ -89,8 +89,8 @@ def show_dry_run(options: SyncOptions) -> int:
             problems.setdefault((problem.field, problem.reason), []).append(row.line)
     options.check_row_count(source, rows)
     events = [
-        *_files(source),
         *_columns(transform, watched.filled),
+        *_files(source),
         *shown,
         *_problems(problems),
         *_warnings(transform),

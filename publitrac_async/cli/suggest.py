@@ -6,7 +6,6 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
 
 from publitrac_async.bulk import SourceError
 from publitrac_async.bulk.cells import normalized
@@ -14,49 +13,8 @@ from publitrac_async.bulk.mapping import BY_NORMALIZED
 from publitrac_async.bulk.rows import as_row
 from publitrac_async.bulk.sources import FileSource
 from publitrac_async.bulk.sources.files import Files
+from publitrac_async.bulk.synonyms import BY_SYNONYM
 from publitrac_async.cli.console import say
-
-#: Usual names of columns, in English and French, by the vendor's name of the field.
-_SYNONYMS: Final[Mapping[str, Sequence[str]]] = {
-    "email": (
-        "email address",
-        "mail",
-        "e-mail 1",
-        "courriel",
-        "adresse courriel",
-        "adresse e-mail",
-        "adresse mail",
-    ),
-    "firstName": ("given name", "forename", "prénom", "first"),
-    "lastName": ("surname", "family name", "nom", "nom de famille", "last"),
-    "company": ("company name", "account name", "organization", "organisation", "entreprise", "société"),
-    "phone": ("phone number", "telephone", "téléphone", "tel", "business phone", "work phone"),
-    "mobile": ("mobile phone", "cell", "cell phone", "cellulaire", "portable", "téléphone mobile"),
-    "fax": ("fax number", "télécopieur"),
-    "mailingAddress": ("address", "street", "street address", "adresse", "mailing street", "address line 1"),
-    "postalCode": ("zip", "zip code", "postcode", "code postal", "mailing zip"),
-    "city": ("town", "ville", "mailing city"),
-    "state": ("province", "region", "state/region", "état", "mailing state"),
-    "country": ("pays", "country/region", "mailing country"),
-    "jobTitle": ("title", "position", "titre", "fonction", "poste"),
-    "dateOfBirth": ("birthday", "birth date", "birthdate", "date de naissance", "né le"),
-    "language": ("langue", "preferred language"),
-    "website": ("web site", "url", "site web"),
-    "nbrEmployees": ("employees", "number of employees", "nombre d'employés"),
-    "revenue": ("annual revenue", "chiffre d'affaires", "revenus"),
-    "notes": ("note", "comments", "commentaires", "description", "remarques"),
-    "unsubscribed": (
-        "unsubscribe",
-        "opt out",
-        "email opt out",
-        "opted out of email",
-        "has opted out of email",
-        "désabonné",
-    ),
-    "doNotCall": ("do not phone", "ne pas appeler"),
-    "crmLeadId": ("lead id", "contact id", "record id", "id crm", "external id"),
-}
-_BY_SYNONYM: Final = {normalized(name): field for field, names in _SYNONYMS.items() for name in names}
 
 
 def suggest_mapping(source: FileSource) -> None:
@@ -86,7 +44,7 @@ def _lines(source: str, names: Sequence[str]) -> Iterator[str]:
     native: dict[str, str] = {}
     custom: dict[str, str] = {}
     for name in names:
-        field = BY_NORMALIZED.get(normalized(name)) or _BY_SYNONYM.get(normalized(name))
+        field = BY_NORMALIZED.get(normalized(name)) or BY_SYNONYM.get(normalized(name))
         if field is not None and field not in native:
             native[field] = name
         else:

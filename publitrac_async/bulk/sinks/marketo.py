@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from attrs import evolve
 
-from publitrac_async.bulk.columns import Fields
 from publitrac_async.bulk.errors import MappingError
+from publitrac_async.bulk.fields import Fields
 from publitrac_async.bulk.mapping import ColumnMapping
 from publitrac_async.bulk.rows import State
 from publitrac_async.bulk.sinks.base import OwnColumns, Record, hash_bytes

@@ -6,7 +6,7 @@ import abc
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic
 
-from publitrac_async.bulk.columns import Fields
+from publitrac_async.bulk.fields import Fields
 from publitrac_async.bulk.rows import State
 from publitrac_async.bulk.sinks.base import C, Record, Sink, content_hash, hash_bytes
 from publitrac_async.checks import check_lead
@@ -114,7 +114,8 @@ def publitrac_record(fields: Mapping[str, Any] | Lead, operation: str = "delayed
         ValidationError: the row cannot be sent; lists every problem.
     """
     lead = as_lead(fields)
-    check_lead(lead, operation)
+    if not (isinstance(fields, Fields) and fields.checked):
+        check_lead(lead, operation)
     return Record(_key(lead), content_hash(lead_to_wire(lead, operation)), lead)
 
 

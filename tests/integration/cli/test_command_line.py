@@ -89,7 +89,7 @@ def test_the_demonstration_accounts_for_every_row_and_touches_nothing_else(tmp_p
     assert list(tmp_path.iterdir()) == []
     progress = done.stderr.splitlines()
     assert 3 <= len(progress) < 20
-    assert all(re.match(r"(reading|sending|verifying): ", line) for line in progress)
+    assert all(re.match(r"\d{4}-\d\d-\d\d \S+ (reading|sending|verifying): ", line) for line in progress)
     assert "\x1b" not in done.stderr
 
 
@@ -205,7 +205,7 @@ def test_a_dry_run_shows_rows_and_every_problem_and_sends_nothing(few: Path, tmp
     assert "3 rows: 2 can be sent, 1 would be rejected." in done.stdout
     done = run("sync", few, "--dry-run", "--json")
     assert [json.loads(line)["event"] for line in done.stdout.splitlines()] == [
-        *("column", "column", "row", "row", "problem", "dry run")
+        *("column", "column", "file", "row", "row", "problem", "dry run")
     ]
     mapping = tmp_path / "mapping.toml"
     mapping.write_text('[fields]\nemail = "email"\nlast_name = "firstName"\n')

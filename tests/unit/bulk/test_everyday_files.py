@@ -198,3 +198,37 @@ def test_look_alikes_in_addresses(tmp_path: Path, text: str, address: str, warne
 def test_an_object_in_a_field_is_refused_in_plain_words(tmp_path: Path) -> None:
     path = write(tmp_path, '{"email": "a@example.com", "address": {"city": "Lund"}}\n', "a.jsonl")
     assert checked(path)[1] == ["address: holds a JSON object: give each of its parts a column"]
+
+
+def test_two_columns_for_one_field_are_refused_in_rows_without_a_header(tmp_path: Path) -> None:
+    lines = '{"email": "a@example.com", "firstName": "A", "first_name": "B"}\n'
+    lines += '{"email": "b@example.com", "firstName": "B"}\n{"E-Mail": "c@example.com"}\n'
+    sent, problems, _ = checked(write(tmp_path, lines, "a.jsonl"))
+    assert problems == ["firstName: firstName and first_name both go to it"]
+    assert [each["email"] for each in sent] == ["b@example.com", "c@example.com"]
+
+
+@pytest.mark.parametrize(
+    ("name", "field"), [("optOut", "unsubscribed"), ("prenom", "firstName"), ("zipcode", "postalCode")]
+)
+def test_usual_names_of_other_systems_are_pointed_out(tmp_path: Path, name: str, field: str) -> None:
+    source, transform = read_leads(write(tmp_path, f"email,{name}\na@example.com,1\n")), RowTransform()
+    list(dry_run(source, transform, source))
+    (column,) = [each for each in transform.columns.resolved() if each.name == name]
+    assert (column.kind, column.note) == ("custom", f"did you mean {field}?")
+
+
+def test_long_ids_and_marks_of_text_in_workbooks(tmp_path: Path, sheet: Any) -> None:
+    sent, _, warnings = checked(
+        sheet(["email", "customerId", "phone"], ["a@example.com", 12345678901234567, "'0151"])
+    )
+    assert (sent[0]["phone"], warnings) == (
+        "0151",
+        ["customerId: more than 15 digits: a spreadsheet rounds such a number"],
+    )
+
+
+@pytest.mark.parametrize("email", [12345, None, True, ["a@example.com"], {"a": 1}])
+def test_an_address_that_is_no_text_is_refused(email: object) -> None:
+    (row,) = dry_run([{"email": email, "city": "Lund"}], RowTransform())
+    assert row.content is None
