@@ -11,6 +11,7 @@ import secrets
 import urllib.parse
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +19,7 @@ import aiohttp
 import httpx
 import pytest
 import trustme
+from packaging.version import Version
 
 from publitrac_async import Lead, PublitracClient, PublitracError, RetryPolicy, Timeout
 from publitrac_async.transport.events import Event
@@ -357,7 +359,8 @@ async def test_opentelemetry_sees_no_secret(carrier: str, spans: Any, told: Told
             assert len(await use(bad, told)) == 4
     finished = [span.to_json() for span in spans.get_finished_spans()]
     assert bool(finished) is (carrier == "httpx")
-    if finished:
+    # Older instrumentations do not record headers.
+    if finished and Version(version("opentelemetry-instrumentation-httpx")) >= Version("0.60b0"):
         assert any("user-agent" in span or "user_agent" in span for span in finished), "headers are recorded"
     find(CANARIES.credentials + CANARIES.personal, finished)
     told.check(CANARIES)
