@@ -173,6 +173,8 @@ def _remarks(line: RunLine) -> Iterator[str]:
     run = line.run
     if run.stopped is not None:
         yield f"{run.state_store}: stopped: {run.stopped}."
+    elif run.phase == "left" and run.queued == 0:
+        yield f"{run.state_store}: the process that started the run is gone; the same command reports it."
     elif run.phase == "left":
         yield f"{run.state_store}: the process that started the run is gone; the same command resumes it."
     elif run.phase == "sending" and run.rows is not None and not line.workers:
@@ -207,6 +209,6 @@ async def _write_failed(shared: SharedRedis, name: str, file: str) -> int:
     finally:
         target.discard()
     tell(f"{len(rows):,} failed rows of run {run.run} in {target.name}.")
-    if run.phase not in ("ended", "stopped"):
+    if run.phase == "sending":
         tell("The run goes on; rows of a chunk are there when the chunk has ended.")
     return ExitStatus.OK
