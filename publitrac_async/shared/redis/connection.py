@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import hashlib
@@ -244,7 +245,7 @@ class Connection:
         failure: Unavailable | None = None
         if self._clock() >= self._ask_at:
             try:
-                response = await question()
+                response = await _cancellable(question)
             except Exception as error:  # noqa: BLE001  (whatever redis-py makes of a server that is no Redis)
                 if isinstance(error, ResponseError) and _DAMAGE.search(str(error)):
                     self._responded()
@@ -279,6 +280,25 @@ class Connection:
 
     def __repr__(self) -> str:
         return f"Connection({self._prefix})"
+
+
+async def _cancellable(question: Callable[[], Awaitable[T]]) -> T:
+    """Await a question, and cancel the task if the question has dropped a cancellation.
+
+    redis-py uses `asyncio.wait_for`, which in Python 3.11 drops a cancellation that arrives together with the
+    end of a write. The task would continue, past its timeouts.
+    """
+    task = asyncio.current_task()
+    before = 0 if task is None else task.cancelling()
+    try:
+        response = await question()
+    except Exception:
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError from None
+        raise
+    if task is not None and task.cancelling() > before:
+        raise asyncio.CancelledError
+    return response
 
 
 def _kind(error: Exception) -> str:

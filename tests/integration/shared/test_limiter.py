@@ -252,3 +252,21 @@ async def test_a_silent_server_is_not_waited_for_by_one_caller_after_the_other(
     assert all(isinstance(outcome, LimiterUnavailable) for outcome in outcomes)
     assert time.monotonic() - begun < 1.45  # One time-out for all.
     await stalled
+
+
+@pytest.mark.parametrize("ends", ["with a response", "with an error"])
+async def test_a_cancellation_that_redis_py_drops_is_not_lost(ends: str) -> None:
+    async def write() -> str:
+        # As asyncio.wait_for in Python 3.11, if the write ends in the same turn of the loop.
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            if ends == "with an error":
+                raise TimeoutError from None
+        return "OK"
+
+    task = asyncio.create_task(Connection("redis://127.0.0.1:1", "the-key")._ask(write))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
