@@ -59,6 +59,7 @@ SCENARIOS = {
     "redis, 1 at 100 ms": Scenario((100.0,)),
     "redis, 1 at 300 ms": Scenario((300.0,)),
     "redis, 4": Scenario((0.0,) * 4),
+    "redis, 8": Scenario((0.0,) * 8),
     "redis, 0 and 100 ms": Scenario((0.0, 100.0)),
     "redis, 4 busy": Scenario((0.0,) * 4, blocked=40),
     "redis, 16 at 0 to 300 ms": Scenario(FAR),
