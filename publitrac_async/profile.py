@@ -40,7 +40,7 @@ class Profile:
     Attributes:
         client: arguments of `PublitracClient`.
         found: settings of the sandbox that make it behave like the account: ``Sandbox(**profile.found)``.
-        evidence: by point, the calls behind the settings and what was answered.
+        evidence: by point, the calls behind the settings, and their responses.
         probe: date, address and latency.
     """
 

@@ -50,7 +50,7 @@ async def run_probe(options: ProbeOptions, confirm: Callable[[str], bool]) -> Ex
         confirm: asks whether to go on.
 
     Raises:
-        CommandError: the address is unusable, or the answer is no.
+        CommandError: the address is unusable, or the user declines.
         ConfigurationError: the environment lacks credentials, or the profile cannot be written.
     """
     if options.write is not None:

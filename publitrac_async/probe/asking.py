@@ -48,13 +48,13 @@ class Heard:
 
     Attributes:
         what: the call, without values.
-        answer: the response itself.
+        response: the response itself.
         error: the error that the package makes of it, ``None`` for success.
         content: children of `<response>`, or the JSON object; empty if it cannot be read.
     """
 
     what: str
-    answer: Answer
+    response: Answer
     error: PublitracError | None
     content: Mapping[str, Any] = field(repr=False)
 
@@ -96,10 +96,10 @@ class Heard:
     @property
     def kind(self) -> tuple[object, ...]:
         """The response without its values."""
-        return self.answer.status, self.ok, self.status, self.codes, len(self.leads)
+        return self.response.status, self.ok, self.status, self.codes, len(self.leads)
 
     def __str__(self) -> str:
-        parts = [f"HTTP {self.answer.status}"]
+        parts = [f"HTTP {self.response.status}"]
         parts += [] if self.status is None else [f"status {self.status}"]
         codes = sorted(code for code in self.codes if isinstance(code, int) and code != self.status)
         parts += [f"error {code}" for code in codes]
@@ -168,7 +168,7 @@ class Asker:
             what: added to the name in evidence.
             key_name: spelling of the key's parameter.
             place: place of the credentials of a POST.
-            may_refuse: a refusal of the credentials is no sign of harm.
+            may_refuse: go on after a refusal of the credentials.
             writes: the method changes something.
             authorization: in place of the credentials of the client.
             form: further parameters of the body.
@@ -196,7 +196,7 @@ class Asker:
 
         Args:
             key: in place of the client's.
-            may_refuse: a refusal is no sign of harm.
+            may_refuse: go on after a refusal.
 
         Raises:
             HarmError: the probe must not go on.
@@ -213,7 +213,7 @@ class Asker:
             token: the v2 token.
             body: JSON.
             what: added to the name in evidence.
-            may_refuse: a refusal is no sign of harm.
+            may_refuse: go on after a refusal.
             paced: pause before the call.
 
         Raises:

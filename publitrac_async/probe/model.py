@@ -47,7 +47,7 @@ class Finding:
         point: key in `POINTS`.
         state: settled, in part or open.
         summary: a line without personal data.
-        evidence: the calls behind it and what was answered, without personal data.
+        evidence: the calls behind it and their responses, without personal data.
         found: settings of the sandbox that make it behave likewise.
         client: settings of `PublitracClient` and, below ``v1_shapes``, of `V1Shapes`.
     """
@@ -120,6 +120,6 @@ class ProbeReport:
         return settings | ({"v1_shapes": shapes} if shapes else {})
 
     def latency(self, share: float) -> float:
-        """Return the time in seconds within which this share of the calls was answered."""
+        """Return the time in seconds within which this share of the calls had a response."""
         ordered = sorted(self.times)
         return ordered[max(math.ceil(share * len(ordered)) - 1, 0)] if ordered else 0.0

@@ -131,7 +131,7 @@ async def _post(asker: Asker, report: ProbeReport) -> None:
 
 
 def _wrong_verb(report: ProbeReport, heard: Heard) -> None:
-    response = "accepted" if heard.ok else str(heard.answer.status)
+    response = "accepted" if heard.ok else str(heard.response.status)
     known = response in ("accepted", "405", "200") and not heard.refuses_credentials
     report.add(
         Finding(
@@ -147,15 +147,15 @@ def _wrong_verb(report: ProbeReport, heard: Heard) -> None:
 async def unknown_method(asker: Asker, report: ProbeReport) -> None:
     """Call a method that does not exist."""
     heard = await asker.ask("getNothingOfThisName", may_refuse=True)
-    known = not heard.ok and str(heard.answer.status) in ("200", "400", "404")
+    known = not heard.ok and str(heard.response.status) in ("200", "400", "404")
     report.add(
         Finding(
             point="refusals",
             state=State.PARTLY,
-            summary=f"an unknown method is answered with HTTP {heard.answer.status}; "
+            summary=f"an unknown method is answered with HTTP {heard.response.status}; "
             "wrong credentials were not tried (--wrong-credentials)",
             evidence=(str(heard),),
-            found={"unknown_method_response": str(heard.answer.status)} if known else {},
+            found={"unknown_method_response": str(heard.response.status)} if known else {},
         )
     )
 
@@ -171,16 +171,16 @@ async def wrong_credentials(asker: Asker, report: ProbeReport) -> None:
     )
     before, evidence = report.findings["refusals"], str(heard)
     summary, _, _ = before.summary.partition(";")
-    known = heard.refuses_credentials and str(heard.answer.status) in ("200", "401", "403")
+    known = heard.refuses_credentials and str(heard.response.status) in ("200", "401", "403")
     report.add(
         Finding(
             point="refusals",
             state=State.SETTLED if heard.refuses_credentials else State.PARTLY,
-            summary=f"{summary}; a wrong password with HTTP {heard.answer.status}",
+            summary=f"{summary}; a wrong password with HTTP {heard.response.status}",
             evidence=(*before.evidence, evidence),
             found={
                 **before.found,
-                **({"bad_credentials_response": str(heard.answer.status)} if known else {}),
+                **({"bad_credentials_response": str(heard.response.status)} if known else {}),
             },
         )
     )
@@ -190,7 +190,7 @@ async def _missing_lead(asker: Asker, report: ProbeReport) -> None:
     heard = await asker.ask("getLead", {"email": unknown_address()}, what="of an unknown address")
     asker.missing = heard
     found: str | None = None
-    if heard.answer.status == 404:
+    if heard.response.status == 404:
         found = "404"
     elif heard.ok:
         found = "blank" if heard.leads else "empty"
@@ -337,7 +337,7 @@ async def _token_parameter(asker: Asker, report: ProbeReport) -> None:
 
 
 def _says(heard: Heard) -> tuple[object, ...]:
-    return heard.answer.status, heard.status, heard.codes, heard.words, heard.ok
+    return heard.response.status, heard.status, heard.codes, heard.words, heard.ok
 
 
 def _form_of_empty_elements(report: ProbeReport, heard: Heard) -> None:
@@ -358,6 +358,6 @@ def form_of_empty_elements(heard: Heard) -> str | None:
     """Return how a response with leads writes empty fields, ``None`` if it cannot be told."""
     if not heard.ok or not any(isinstance(lead, dict) for lead in heard.leads):
         return None
-    if _EMPTY_PAIR.search(heard.answer.body):
+    if _EMPTY_PAIR.search(heard.response.body):
         return "pair"
-    return "self_closing" if _EMPTY_TAG.search(heard.answer.body) else "absent"
+    return "self_closing" if _EMPTY_TAG.search(heard.response.body) else "absent"

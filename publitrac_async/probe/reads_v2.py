@@ -19,7 +19,7 @@ async def read_v2(asker: Asker, report: ProbeReport) -> Secret | None:
     heard = await asker.ask_token()
     token = seal(str(heard.content.get("token") or ""), "token", header=True)
     if not heard.ok or not isinstance(token, Secret):
-        missing = heard.answer.status == 404 or isinstance(heard.error, NotFound)
+        missing = heard.response.status == 404 or isinstance(heard.error, NotFound)
         report.add(
             Finding(
                 point="v2",
@@ -46,15 +46,15 @@ async def read_v2(asker: Asker, report: ProbeReport) -> Secret | None:
     if stale.ok:
         report.leave("token", "delayedSync accepted an invalid token")
     else:
-        known = stale.refuses_credentials and str(stale.answer.status) in ("200", "401", "403")
+        known = stale.refuses_credentials and str(stale.response.status) in ("200", "401", "403")
         code = {"expired_token_code": stale.status} if stale.status is not None else {}
         report.add(
             Finding(
                 point="token",
                 state=State.SETTLED if stale.refuses_credentials else State.PARTLY,
-                summary=f"HTTP {stale.answer.status}, code {stale.status} for an invalid one",
+                summary=f"HTTP {stale.response.status}, code {stale.status} for an invalid one",
                 evidence=(str(stale),),
-                found={**({"expired_token_response": str(stale.answer.status)} if known else {}), **code},
+                found={**({"expired_token_response": str(stale.response.status)} if known else {}), **code},
             )
         )
     return token
@@ -70,13 +70,13 @@ async def wrong_key(asker: Asker, report: ProbeReport) -> None:
     if before is None or before.state is State.OPEN:
         return
     heard = await asker.ask_token(Secret(secrets.token_hex(16), "api_key", header=True), may_refuse=True)
-    known = heard.refuses_credentials and str(heard.answer.status) in ("200", "401", "403")
+    known = heard.refuses_credentials and str(heard.response.status) in ("200", "401", "403")
     report.add(
         Finding(
             point="token",
             state=before.state,
-            summary=f"{before.summary}; a wrong key: HTTP {heard.answer.status}",
+            summary=f"{before.summary}; a wrong key: HTTP {heard.response.status}",
             evidence=(*before.evidence, f"{heard} (wrong key)"),
-            found={**before.found, **({"bad_key_response": str(heard.answer.status)} if known else {})},
+            found={**before.found, **({"bad_key_response": str(heard.response.status)} if known else {})},
         )
     )

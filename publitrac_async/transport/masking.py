@@ -183,7 +183,7 @@ class Masking:
                 closed.add(name)
             if not slash:
                 opened.add(name)
-        # A name without an end tag may be text: somebody wrote a bare "<".
+        # A name without an end tag may be text: with a bare "<" in front.
         names = {name: self.hide(name) for name in opened & closed}
         path: list[str] = []
         masked: list[str] = []
@@ -285,7 +285,7 @@ class Masking:
 
 
 def _shape_of_text(text: str) -> str:
-    """Mask text of XML; a reference stays if it stands for neither letter nor digit."""
+    """Mask text of XML; references to letters and digits go."""
     parts: list[str] = []
     end = 0
     for found in _REFERENCE.finditer(text):
@@ -297,7 +297,7 @@ def _shape_of_text(text: str) -> str:
 
 
 def _shape_of_string(text: str) -> str:
-    """Mask a string of JSON; an escape stays if it stands for neither letter nor digit."""
+    """Mask a string of JSON; escapes of letters and digits go."""
     parts: list[str] = []
     end = 0
     for found in _ESCAPE.finditer(text):
