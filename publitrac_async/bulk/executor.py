@@ -16,7 +16,6 @@ from publitrac_async.bulk.sinks.base import Sink
 from publitrac_async.bulk.staging import Staging
 from publitrac_async.bulk.state.base import StateStore
 from publitrac_async.bulk.transform import RowTransform
-from publitrac_async.config import CONCURRENCY
 from publitrac_async.errors import ConfigurationError
 
 
@@ -82,13 +81,14 @@ class LocalExecutor:
     """Sends the rows from this process.
 
     Attributes:
-        concurrency: maximum number of calls in flight.
+        concurrency: maximum number of calls in flight. ``None`` for as many as the client allows: with
+            its defaults the rate limit times the latency of the service, up to 256.
     """
 
-    concurrency: int = CONCURRENCY
+    concurrency: int | None = None
 
     def __attrs_post_init__(self) -> None:
-        if self.concurrency < 1:
+        if self.concurrency is not None and self.concurrency < 1:
             raise ConfigurationError("concurrency must be at least 1")
 
     @property

@@ -6,7 +6,7 @@ import enum
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from publitrac_async.models import Lead
 
@@ -58,6 +58,10 @@ class Outcome:
     code: str | None = None
 
 
+#: Outcome of a row before its call.
+PENDING: Final = Outcome(State.PENDING)
+
+
 @frozen
 class Row:
     """A row of a source.
@@ -78,7 +82,7 @@ class Row:
     position: int | str | None = field(default=None, eq=False)
 
 
-@frozen(kw_only=True)
+@define(kw_only=True)  # Twice as fast as a frozen one, of which a run makes two per row.
 class StagedRow:
     """A row in `Staging`. A query of `Staging` loads the attributes it names; the others are ``None``.
 
@@ -102,7 +106,7 @@ class StagedRow:
     content_hash: bytes | None = None
     content: Any = field(default=None, repr=False)
     opt_outs: tuple[str, ...] = ()
-    outcome: Outcome = Outcome(State.PENDING)
+    outcome: Outcome = PENDING
 
 
 def as_row(item: Item, number: int) -> Row:

@@ -16,10 +16,16 @@ from publitrac_async.bulk.rows import Outcome, StagedRow, State
 from publitrac_async.bulk.shutdown import Shutdown, cancelled
 from publitrac_async.bulk.sinks.base import Sink
 from publitrac_async.bulk.state.base import StateWriter
+from publitrac_async.config import CONCURRENCY, CONCURRENCY_CEILING, CONCURRENCY_FLOOR
 from publitrac_async.errors import LimiterUnavailable, PublitracError
 
 #: Reason of the end of a run that another process stopped.
 STOPPED_ELSEWHERE: Final = "stopped by another process"
+
+#: Seconds between two looks at the client's queue, while more calls in flight may be needed.
+_GROWTH_INTERVAL: Final = 0.02
+#: Calls that wait in the client's queue while no more are needed.
+_SPARE: Final = 1
 
 _NOT_CALLED: Final = Outcome(State.RETRY)
 
@@ -65,14 +71,17 @@ class Sender:
         self._after = 0
         self._exhausted = False
         self._stopped: str | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        #: Returns the number of calls in the client's queue; ``None`` for a fixed concurrency.
+        self._queue_length: Callable[[], int] | None = None
         #: True if the run ended because the shared limiter was unavailable for too long.
         self.limiter_unavailable: bool = False
 
-    async def send(self, concurrency: int) -> str | None:
+    async def send(self, concurrency: int | None) -> str | None:
         """Send all rows, until the run is stopped.
 
         Args:
-            concurrency: maximum number of calls in flight.
+            concurrency: maximum number of calls in flight; ``None`` for as many as the client allows.
 
         Returns:
             The reason why the run ended before its last row, ``None`` at its regular end.
@@ -80,25 +89,49 @@ class Sender:
         Raises:
             StateStoreError: the state store failed.
         """
-        tasks = [asyncio.create_task(self._send_batches()) for _ in range(concurrency)]
+        if concurrency is None:
+            self._queue_length = getattr(self._sink, "queue_length", None)
+        adapts = self._queue_length is not None
+        self._start(CONCURRENCY_FLOOR if adapts else concurrency or CONCURRENCY)
         aborting = asyncio.create_task(self._shutdown.aborting.wait())
         try:
-            while running := [task for task in tasks if not task.done()]:
-                await asyncio.wait([*running, aborting], return_when=asyncio.FIRST_COMPLETED)
-                if aborting.done() or any(_failed(task) for task in tasks):
+            while self._tasks and not any(_failed(task) for task in self._tasks):
+                await asyncio.wait(
+                    [*self._tasks, aborting],
+                    return_when=asyncio.FIRST_COMPLETED,
+                    timeout=_GROWTH_INTERVAL if self._may_grow() else None,
+                )
+                if aborting.done():
                     break
+                self._tasks = {task for task in self._tasks if not task.done() or _failed(task)}
+                if self._may_grow() and self._queue_length is not None and not self._queue_length():
+                    self._start(1)
         finally:
-            await cancelled(aborting, *tasks)
+            await cancelled(aborting, *self._tasks)
         if not aborting.cancelled():
             self._stopped = "interrupted"
-        for task in tasks:
+        for task in self._tasks:
             if not task.cancelled() and (error := task.exception()) is not None:
                 raise error
         return self._stopped
 
+    def _start(self, count: int) -> None:
+        self._tasks |= {asyncio.create_task(self._send_batches()) for _ in range(count)}
+
+    def _may_grow(self) -> bool:
+        if self._queue_length is None or self._stopped or len(self._tasks) >= CONCURRENCY_CEILING:
+            return False
+        return bool(self._page) or not self._exhausted
+
+    def _has_spare(self) -> bool:
+        """Return True if this task is not needed: its calls would wait, their rows unknown after a kill."""
+        if self._queue_length is None or len(self._tasks) <= CONCURRENCY_FLOOR:
+            return False
+        return self._queue_length() > _SPARE
+
     async def _send_batches(self) -> None:
         last: asyncio.Future[None] | None = None
-        while batch := await self._next_batch():
+        while not self._has_spare() and (batch := await self._next_batch()):
             try:
                 begun = await self._state.begin([_key(row) for row in batch])
                 # The guarantee of `StateStore`: the last call is durably complete before the next one starts.
@@ -118,26 +151,27 @@ class Sender:
             await asyncio.shield(last)
 
     async def _next_batch(self) -> list[StagedRow]:
-        """Return the rows of the next call; empty at the end of the run."""
-        batch: list[StagedRow] = []
-        while len(batch) < self._sink.batch_size:
-            if self._is_stopped():
-                return []
-            if not self._page and not await self._load_page():
-                break
-            batch.append(self._page.pop())
+        """Return the rows of the next call; empty at the end of the run.
+
+        Every batch is full but the last: tasks wait for each other while a page is loaded.
+        """
+        size = self._sink.batch_size
+        if len(self._page) < size:
+            async with self._lock:
+                while len(self._page) < size and not self._exhausted and not self._is_stopped():
+                    await self._load_page()
+        if self._is_stopped():
+            return []
+        batch = self._page[:size]
+        del self._page[:size]
         return batch
 
-    async def _load_page(self) -> bool:
-        """Load the next page of rows; return False if none are left."""
-        async with self._lock:
-            if not self._page and not self._exhausted:
-                page = await self._pending(self._after)
-                self._exhausted = not page
-                if page:
-                    self._after = page[-1].number
-                    self._page = [*reversed(page)]
-            return bool(self._page)
+    async def _load_page(self) -> None:
+        page = await self._pending(self._after)
+        self._exhausted = not page
+        if page:
+            self._after = page[-1].number
+            self._page += page
 
     def _is_stopped(self) -> bool:
         if self._shutdown.requested and self._stopped is None:

@@ -77,7 +77,8 @@ class Staging:
     async def add(self, rows: Sequence[StagedRow]) -> None:
         """Add rows."""
         self._has_opt_outs = self._has_opt_outs or any(row.opt_outs for row in rows)
-        contents = [(row.number, _dump(row.content), _dump(row.fields)) for row in rows]
+        dumps, protocol = pickle.dumps, pickle.HIGHEST_PROTOCOL
+        contents = [(row.number, dumps(row.content, protocol), dumps(row.fields, protocol)) for row in rows]
         await self._database.write((_ADD, map(_parameters, rows)), (_ADD_CONTENT, contents))
 
     async def skip_superseded(self) -> None:
@@ -299,8 +300,16 @@ def _outcomes(posts: list[Sequence[tuple[int, Outcome]]]) -> Iterable[Statement]
 def _parameters(row: StagedRow) -> tuple[Any, ...]:
     outcome = row.outcome
     return (
-        *(row.number, row.line, str(outcome.state), row.key, row.content_hash),
-        *(outcome.code, outcome.reason, outcome.kind, " ".join(row.opt_outs) or None, row.position),
+        row.number,
+        row.line,
+        outcome.state.value,
+        row.key,
+        row.content_hash,
+        outcome.code,
+        outcome.reason,
+        outcome.kind,
+        " ".join(row.opt_outs) or None,
+        row.position,
     )
 
 

@@ -36,6 +36,7 @@ from publitrac_async.bulk.sources.files import Files
 from publitrac_async.bulk.sources.named import NamedSource
 from publitrac_async.bulk.staging import SUPERSEDED, Staging
 from publitrac_async.bulk.state.base import StateStore
+from publitrac_async.bulk.state.memory import NullStateStore
 from publitrac_async.bulk.state.sqlite import SqliteStateStore
 from publitrac_async.bulk.transform import RowTransform
 from publitrac_async.bulk.verify import Verification, Verify, read_back, verification_of
@@ -89,7 +90,8 @@ async def sync_leads(
             open.
         reset: delete all entries of the state store first.
         resend: rows to send although the state store has an outcome for them.
-        concurrency: maximum number of calls in flight from this process, 32 by default. Excludes `executor`.
+        concurrency: maximum number of calls in flight from this process; by default as many as the client
+            allows, see `LocalExecutor`. Excludes `executor`.
         executor: sends the rows; by default `LocalExecutor`.
         error_budget: limits of failures that end the run.
         verify: settings for reading leads back through v1 after the run.
@@ -122,7 +124,7 @@ async def sync_leads(
     if results_dir is None and path is not None:
         results_dir = path.with_suffix(".results")
     if executor is None:
-        executor = LocalExecutor() if concurrency is None else LocalExecutor(concurrency)
+        executor = LocalExecutor(concurrency)
     run = _Run(
         name=source.name if isinstance(source, FileSource | NamedSource) else type(source).__name__,
         source_hash=source.source_hash() if isinstance(source, FileSource) else None,
@@ -132,7 +134,7 @@ async def sync_leads(
             sink=target,
             transform=RowTransform(target.to_record, mapping, strict, getattr(target, "own_columns", None)),
             staging=Staging(),
-            store=SqliteStateStore(path) if state is None or isinstance(state, str | Path) else state,
+            store=_store(state),
             error_budget=error_budget or ErrorBudget(),
             metrics=RunMetrics(monitor),
             shutdown=shutdown or Shutdown(),
@@ -319,6 +321,12 @@ class _Run:
 
 def _line(text: str) -> Line:
     return int(text) if text.isdecimal() else text
+
+
+def _store(state: str | Path | StateStore | None) -> StateStore:
+    if state is None:
+        return NullStateStore()
+    return SqliteStateStore(state) if isinstance(state, str | Path) else state
 
 
 def _counts(report: Report) -> dict[State, int]:

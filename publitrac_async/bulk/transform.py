@@ -15,7 +15,7 @@ from publitrac_async.bulk.errors import SourceError
 from publitrac_async.bulk.fields import Fields
 from publitrac_async.bulk.mapping import CONSENT_FIELDS, ColumnMapping
 from publitrac_async.bulk.outcomes import code_of
-from publitrac_async.bulk.rows import Item, Line, Outcome, Row, StagedRow, State, as_row
+from publitrac_async.bulk.rows import PENDING, Item, Line, Outcome, Row, StagedRow, State, as_row
 from publitrac_async.bulk.sinks.base import OwnColumns, Record
 from publitrac_async.bulk.sinks.publitrac import as_lead, publitrac_record
 from publitrac_async.bulk.sources.file import FileSource
@@ -129,7 +129,7 @@ class RowTransform:
         """
         key, content_hash, content = None, None, None
         found: Sequence[str] = ()
-        outcome = Outcome(State.PENDING)
+        outcome = PENDING
         if row.problem is not None:
             outcome = Outcome(State.REJECTED, "unreadable row", row.problem)
         else:

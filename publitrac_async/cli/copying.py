@@ -32,7 +32,7 @@ from publitrac_async.cli.summary import write_report
 from publitrac_async.cli.sync import check_state_options, exit_status
 from publitrac_async.cli.vendors.marketo import MARKETO, sink_settings
 from publitrac_async.cli.vendors.publitrac import V1
-from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT, MARKETO_CONCURRENCY, Rate
+from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT, Rate
 from publitrac_async.marketo import STANDARD_FIELDS, MarketoClient
 
 _SOURCE: Final = "PUBLITRAC"
@@ -105,7 +105,6 @@ async def run_copy(options: CopyOptions) -> int:
                 state=options.state,
                 reset=options.reset,
                 resend=Resend(unchanged=options.resend_unchanged, rejected=options.resend_rejected),
-                concurrency=MARKETO_CONCURRENCY,
                 error_budget=ErrorBudget(share=options.max_errors / 100),
                 results_dir=options.results,
                 monitor=Monitor(display, call_meter=meter),

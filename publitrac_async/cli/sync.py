@@ -167,7 +167,7 @@ async def _run_sync(options: SyncOptions, source: FileSource) -> int:
         if shared is not None:
             await stack.enter_async_context(shared)
         sink, verify = await open_sink(stack, options, [meter], shared)
-        where: dict[str, Any] = {"state": options.state, "concurrency": vendor.concurrency}
+        where: dict[str, Any] = {"state": options.state}
         if distributed:
             assert shared is not None
             hosts.load_docket()

@@ -89,6 +89,11 @@ class V1:
         self._has_credentials = has_credentials
         self._shapes = shapes or V1Shapes()
 
+    @property
+    def queued(self) -> int:
+        """Number of calls in the client's queue."""
+        return self._transport.reporter.queued
+
     # Leads.
 
     def get_leads(self, *conditions: Condition, page: int = 1, read_ahead: int = READ_AHEAD) -> Pager[Lead]:

@@ -51,6 +51,11 @@ class V2:
             clock=clock,
         )
 
+    @property
+    def queued(self) -> int:
+        """Number of calls in the client's queue."""
+        return self._transport.reporter.queued
+
     def prepare(self, lead: Lead) -> PreparedLead:
         """Check and encode a lead for `delayed_sync`, without sending it.
 

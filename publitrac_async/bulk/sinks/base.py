@@ -54,6 +54,9 @@ class Sink(Protocol[C]):
         idempotent: true if a record may be sent again. Otherwise a record with an unknown outcome is only
             reported, never sent again.
         batch_size: maximum number of records per call.
+
+    A sink may have a method ``queue_length()``, which returns the number of calls in the queue of its client.
+    Then a run without a fixed concurrency has as many calls in flight as the client allows, otherwise 32.
     """
 
     name: str

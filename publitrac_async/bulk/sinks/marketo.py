@@ -263,6 +263,10 @@ class MarketoSink:
             outcomes[place] = outcome
         return outcomes
 
+    def queue_length(self) -> int:
+        """Return the number of calls in the client's queue."""
+        return self._marketo.queued
+
     async def _call(self, contents: Sequence[bytes]) -> Sequence[PublitracError | None]:
         try:
             results = await self._marketo.sync_leads(

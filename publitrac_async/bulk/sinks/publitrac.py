@@ -76,6 +76,10 @@ class PublitracV2Sink(PublitracSink[PreparedLead]):
         prepared = self._v2.prepare(lead)
         return Record(_key(lead), hash_bytes(prepared.body), prepared)
 
+    def queue_length(self) -> int:
+        """Return the number of calls in the client's queue."""
+        return self._v2.queued
+
     async def _send(self, content: PreparedLead) -> None:
         await self._v2.delayed_sync(content)
 
@@ -102,6 +106,10 @@ class PublitracV1Sink(PublitracSink[Lead]):
             ValidationError: the row cannot be sent; lists every problem.
         """
         return publitrac_record(fields, "syncLead")
+
+    def queue_length(self) -> int:
+        """Return the number of calls in the client's queue."""
+        return self._v1.queued
 
     async def _send(self, content: Lead) -> None:
         await self._v1.sync_lead(content)

@@ -89,6 +89,10 @@ class VitecSink:
         """
         return vitec_record(fields, lead_source=self._lead_source, receiver=self._receiver)
 
+    def queue_length(self) -> int:
+        """Return the number of calls in the client's queue."""
+        return self._vitec.queued
+
     async def send(self, contents: Sequence[PersonLead]) -> Sequence[PublitracError | None]:
         """Send one lead; see `Sink.send`."""
         for lead in contents:
