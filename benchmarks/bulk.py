@@ -1,8 +1,10 @@
-"""A bulk run: CSV, mapping, state store, a transport that answers at once; rows a second, CPU, peak memory.
+"""A bulk run: CSV, mapping, state store, a transport that answers at once; CPU of a row, peak memory.
 
 Each size runs in a process of its own, on one core, so that the peaks can be compared: memory must not grow
-with the number of rows. All checks stay on; only the network is missing. ``python bulk.py COUNT FOLDER`` is
-one such process, ``python bulk.py stages COUNT`` measures single stages.
+with the number of rows. All checks stay on; only the network is missing. Beside it runs a plain loop: it
+reads the CSV, makes a typed record, dumps JSON, and writes one row of SQLite. ``python bulk.py COUNT FOLDER``
+is one such process, ``python bulk.py loop COUNT FOLDER`` is the loop, ``python bulk.py stages COUNT``
+measures single stages.
 """
 
 from __future__ import annotations
@@ -13,12 +15,15 @@ import json
 import os
 import pickle
 import resource
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import httpx
@@ -33,6 +38,7 @@ from publitrac_async.bulk import (
     read_leads,
     sync_leads,
 )
+from publitrac_async.bulk.columns import Columns
 from publitrac_async.transport.aiohttp_transport import DEPARTURE, AiohttpTransport
 
 SUCCESS = b'{"status": "success", "code": 200}'
@@ -92,6 +98,50 @@ def client() -> PublitracClient:
     )
 
 
+@dataclass(slots=True)
+class Person:
+    """The record of the plain loop."""
+
+    email: str
+    first_name: str
+    last_name: str
+    phone: str
+    company: str
+    score: int
+    car_colour: str
+
+
+def plain_loop(count: int, folder: Path) -> dict[str, Any]:
+    """What a row costs without mapping, checks, plan, state and report: the least that any tool does."""
+    cpu = time.process_time()
+    database = sqlite3.connect(folder / "loop.sqlite", isolation_level=None)
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("CREATE TABLE leads (email TEXT PRIMARY KEY, state TEXT, body BLOB) WITHOUT ROWID")
+    done = 0
+    with (folder / "leads.csv").open(encoding="utf-8", newline="") as file:
+        database.execute("BEGIN")
+        for row in csv.DictReader(file):
+            person = Person(
+                row["E-mail"],
+                row["First name"],
+                row["Last name"],
+                row["Telephone"],
+                row["Company"],
+                int(row["Score"]),
+                row["Colour of car"],
+            )
+            body = json.dumps(asdict(person), ensure_ascii=False)
+            database.execute("INSERT INTO leads VALUES (?, 'ok', ?)", (person.email, body))
+            done += 1
+            if done % WORKERS == 0:
+                database.execute("COMMIT")
+                database.execute("BEGIN")
+        database.execute("COMMIT")
+    database.close()
+    assert done == count
+    return {"rows": count, "cpu_us_per_row": (time.process_time() - cpu) / count * 1e6}
+
+
 class Phases:
     """CPU time by phase."""
 
@@ -147,12 +197,14 @@ async def stages(count: int) -> dict[str, float]:
         path = Path(folder) / "leads.csv"
         write_csv(path, count)
         source = note("read the file", lambda: [row.fields for row in read_leads(path)])
-    mapped = note("map", lambda: [MAPPING.apply(fields) for fields in source])
+    columns = Columns(MAPPING)
+    columns.check(list(source[0]), "leads.csv")
+    mapped = note("map", lambda: [columns.convert(fields) for fields in source])
     async with client() as publitrac:
         sink = PublitracV2Sink(publitrac.v2)
-        prepared = note("check and write as JSON", lambda: [sink.prepare(fields) for fields in mapped])
+        prepared = note("check and write as JSON", lambda: [sink.to_record(fields) for fields in mapped])
         note("pickle for the staging", lambda: [pickle.dumps((fields, 1), 5) for fields in source])
-        records = iter([each.record for each in prepared])
+        records = iter([each.content for each in prepared])
 
         async def send() -> None:
             for record in records:
@@ -164,23 +216,36 @@ async def stages(count: int) -> dict[str, float]:
     return measured
 
 
-def run(*, sizes: list[int]) -> dict[str, Any]:
-    """Each size in turn, and the stages."""
-    measured = [_one_process(size) for size in sizes]
-    done = subprocess.run(
-        [sys.executable, __file__, "stages", str(min(sizes))], check=True, capture_output=True, text=True
-    )
-    return {"workers": WORKERS, "runs": measured, "stages_us_per_row": json.loads(done.stdout)}
-
-
-def _one_process(size: int) -> dict[str, Any]:
+def run(*, sizes: list[int], rounds: int = 3) -> dict[str, Any]:
+    """Each size in turn, the first one beside the loop, and the stages."""
+    compared: list[tuple[dict[str, Any], dict[str, Any]]] = []
     with tempfile.TemporaryDirectory() as folder:
-        write_csv(Path(folder) / "leads.csv", size)
-        done = subprocess.run(
-            [sys.executable, __file__, str(size), folder], check=True, capture_output=True, text=True
-        )
-        result: dict[str, Any] = json.loads(done.stdout)
-        return result
+        write_csv(Path(folder) / "leads.csv", sizes[0])
+        for _ in range(rounds):
+            compared.append((_process("loop", sizes[0], folder), _process(sizes[0], folder)))
+            for leftover in Path(folder).glob("*.sqlite*"):
+                leftover.unlink()
+    measured = [compared[-1][1]]
+    for size in sizes[1:]:
+        with tempfile.TemporaryDirectory() as folder:
+            write_csv(Path(folder) / "leads.csv", size)
+            measured.append(_process(size, folder))
+    return {
+        "workers": WORKERS,
+        "runs": measured,
+        "loop_cpu_us_per_row": median(loop["cpu_us_per_row"] for loop, _ in compared),
+        "times_loop": median(own["cpu_us_per_row"] / loop["cpu_us_per_row"] for loop, own in compared),
+        "stages_us_per_row": _process("stages", min(sizes)),
+    }
+
+
+def _process(*arguments: object) -> dict[str, Any]:
+    command = [sys.executable, __file__, *map(str, arguments)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
 
 
 if __name__ == "__main__":
@@ -188,5 +253,7 @@ if __name__ == "__main__":
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     if sys.argv[1] == "stages":
         print(json.dumps(asyncio.run(stages(int(sys.argv[2])))))
+    elif sys.argv[1] == "loop":
+        print(json.dumps(plain_loop(int(sys.argv[2]), Path(sys.argv[3]))))
     else:
         print(json.dumps(asyncio.run(one(int(sys.argv[1]), Path(sys.argv[2])))))

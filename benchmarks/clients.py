@@ -1,13 +1,14 @@
 """The ways of posting one lead that are compared. Each makes a coroutine function `post()`.
 
-Run as a process of its own: ``python clients.py NAME PORT CONCURRENCY REQUESTS [uvloop]``; it prints one
-line of JSON with wall and CPU seconds and latencies.
+``python clients.py LOOP PORT CONCURRENCY REQUESTS ROUNDS NAME...`` is one process in which the clients take
+turns; it prints one line of JSON with wall and CPU seconds and latencies of every round.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import statistics
 import sys
@@ -140,31 +141,27 @@ CLIENTS: dict[str, Client] = {
     "httpx + httpx-aiohttp": httpx_aiohttp,
     "httpx": httpx_default,
 }
+#: httpx slows down so much with concurrency that it gets fewer requests; this many at least.
+FEW = 400
 #: What a client needs beside the package itself.
 NEEDS = {"httpx + httpx-aiohttp": "httpx_aiohttp"}
 
 
-async def measure(name: str, port: int, concurrency: int, requests: int) -> dict[str, float]:
+async def one_round(post: Post, concurrency: int, requests: int) -> dict[str, float]:
+    """Post so many leads with so many calls in flight."""
     latencies: list[float] = []
-    async with CLIENTS[name](f"http://127.0.0.1:{port}", concurrency) as post:
-        todo = iter(range(requests))
+    todo = iter(range(requests))
 
-        async def work() -> None:
-            for _ in todo:
-                started = time.perf_counter()
-                await post()
-                latencies.append(time.perf_counter() - started)
+    async def work() -> None:
+        for _ in todo:
+            started = time.perf_counter()
+            await post()
+            latencies.append(time.perf_counter() - started)
 
-        warm_up = iter(range(min(requests // 10 + concurrency, 2000)))
-
-        async def warm() -> None:
-            for _ in warm_up:
-                await post()
-
-        await asyncio.gather(*(warm() for _ in range(concurrency)))
-        wall, cpu = time.perf_counter(), time.process_time()
-        await asyncio.gather(*(work() for _ in range(concurrency)))
-        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    gc.collect()
+    wall, cpu = time.perf_counter(), time.process_time()
+    await asyncio.gather(*(work() for _ in range(concurrency)))
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     latencies.sort()
     return {
         "wall": wall,
@@ -175,15 +172,37 @@ async def measure(name: str, port: int, concurrency: int, requests: int) -> dict
     }
 
 
+async def measure(
+    names: list[str], port: int, concurrency: int, requests: int, rounds: int
+) -> dict[str, list[dict[str, float]]]:
+    """Let all clients take turns, round after round, after one round that is not counted."""
+    results: dict[str, list[dict[str, float]]] = {name: [] for name in names}
+    async with contextlib.AsyncExitStack() as stack:
+        posts = {
+            name: await stack.enter_async_context(CLIENTS[name](f"http://127.0.0.1:{port}", concurrency))
+            for name in names
+        }
+        for number in range(rounds + 1):
+            # Every round begins with another client.
+            first = number % len(names)
+            for name in names[first:] + names[:first]:
+                few = name == "httpx" and concurrency > 1
+                count = max(requests // 10, min(requests, FEW)) if few else requests
+                result = await one_round(posts[name], concurrency, count)
+                if number:
+                    results[name].append(result)
+    return results
+
+
 def main() -> None:
-    name, port, concurrency, requests, *rest = sys.argv[1:]
+    loop, port, concurrency, requests, rounds, *names = sys.argv[1:]
     pin(0)
     run = asyncio.run
-    if rest:
+    if loop == "uvloop":
         import uvloop
 
         run = uvloop.run
-    print(json.dumps(run(measure(name, int(port), int(concurrency), int(requests)))))
+    print(json.dumps(run(measure(names, int(port), int(concurrency), int(requests), int(rounds)))))
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def cancelling(section: dict[str, Any]) -> str:
             "Speed after a tenth of the calls was cancelled (1 is the speed before)",
             "",
             [bar(row["client"], row, "speed_after") for row in done],
-            line=0.95,
+            line=0.97,
         )
         + chart(
             "Speed while a tenth is being cancelled; each one costs a connection",
@@ -119,6 +119,27 @@ def rate(section: dict[str, Any]) -> str:
     return "".join(parts)
 
 
+def latency(section: dict[str, Any]) -> str:
+    parts = [
+        chart(
+            f"Used part of 35 a second, {task}",
+            "",
+            [bar(f"{row['latency_ms']} ms", row, "used", own=True) for row in rows],
+            line=1.0,
+        )
+        for (task,), rows in grouped(section["rows"], "task").items()
+    ]
+    columns = ("task", "latency in ms", "calls a second", "connections", "CPU in ms a second")
+    figures = ("task", "latency_ms", "per_second", "connections", "cpu_ms_per_s")
+    parts.append(table(columns, ([row[figure] for figure in figures] for row in section["rows"])))
+    return "".join(parts) + single(section)
+
+
+def waiting(section: dict[str, Any]) -> str:
+    rows = [bar(row["client"], row, "bytes_each") for row in section["rows"]]
+    return chart(f"Memory of each of {section['calls']:,} waiting calls", "bytes", rows)
+
+
 def limiter_cost(section: dict[str, Any]) -> str:
     return "".join(
         chart(
@@ -131,7 +152,11 @@ def limiter_cost(section: dict[str, Any]) -> str:
 
 
 def marketo(section: dict[str, Any]) -> str:
-    titles = {"sync": "a batch of 300 leads written", "read": "a page of 300 leads read"}
+    titles = {
+        "sync": "a batch of 300 leads written",
+        "bulk": "300 leads in a bulk run",
+        "read": "a page of 300 leads read",
+    }
     return "".join(
         chart(f"CPU of {titles[operation]}", "ms", [bar(row["client"], row, "cpu_ms") for row in rows])
         + chart("Calls a second", "", [bar(row["client"], row, "calls_per_second") for row in rows])
@@ -156,6 +181,7 @@ def bulk(section: dict[str, Any]) -> str:
         + chart("CPU of a row", "µs", [bar(name, row, "cpu_us_per_row", own=True) for name, row in runs])
         + chart("Peak memory", "MB", [bar(name, row, "peak_mb", own=True) for name, row in runs], line=80)
         + chart("CPU of single stages, for a row", "µs", stages)
+        + single(section)
     )
 
 
@@ -179,7 +205,9 @@ def single(section: dict[str, Any]) -> str:
 
 SECTIONS = {
     "rate": ("The rate limit, counted at the server", rate),
+    "latency": ("The rate limit at the latency of a service, counted at the server", latency),
     "limiter_cost": ("What asking a limiter costs", limiter_cost),
+    "waiting": ("Calls that wait in the client", waiting),
     "throughput": ("Posting a lead", throughput),
     "cancelling": ("Cancelled calls", cancelling),
     "marketo": ("Marketo beside the released client", marketo),

@@ -23,6 +23,24 @@ DONE = (
 )
 
 
+#: Leads on a page of getLeads, and pages in all.
+LEADS, PAGES = 100, 1000
+PAGE = (
+    b"<response><leads>%b</leads><paging><page>%d</page><items>%d</items><offset>%d</offset><total>%d</total>"
+    b"</paging><status>2001</status><message>Get leads success.</message></response>"
+)
+
+
+def page(number: int) -> bytes:
+    """A page of leads with few fields."""
+    first = (number - 1) * LEADS
+    leads = b"".join(
+        b"<lead><id>%d</id><email>lead%d@example.com</email></lead>" % (each, each)
+        for each in range(first, first + LEADS)
+    )
+    return PAGE % (leads, number, LEADS, LEADS, LEADS * PAGES)
+
+
 @dataclass
 class Behaviour:
     """How the service and the way to it behave.
@@ -46,6 +64,7 @@ class Behaviour:
     names: list[str] = field(default_factory=list)
     log_ins: int = 0
     errors: int = 0
+    connections: int = 0
     late: float = 0.0
 
     def __post_init__(self) -> None:
@@ -73,6 +92,9 @@ class Behaviour:
         if self.error_every and number % self.error_every == 0:
             self.errors += 1
             return _answer(b"busy", b"503 Service Unavailable")
+        if b"getLeads" in head:
+            asked = re.search(rb"[?&]page=(\d+)", head)
+            return _answer(page(int(asked[1]) if asked else 1), kind=b"text/xml")
         if b"/v2/" not in head:
             return _answer(DONE, kind=b"text/xml")
         token = head.lower().partition(b"\r\ntoken:")[2].partition(b"\r\n")[0].strip()
@@ -82,6 +104,7 @@ class Behaviour:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
+        self.connections += 1
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -126,7 +149,7 @@ async def main() -> None:
     watching = asyncio.create_task(watch(behaviour))
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     watching.cancel()
-    seen = ("arrivals", "names", "log_ins", "errors", "late")
+    seen = ("arrivals", "names", "log_ins", "errors", "connections", "late")
     print(json.dumps({name: getattr(behaviour, name) for name in seen}), flush=True)
 
 

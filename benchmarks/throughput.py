@@ -1,7 +1,7 @@
 """Posting leads: the SDK beside bare aiohttp, httpx and a bare protocol, one server, one core each.
 
-Clients take turns, round after round, so that a slow moment of the machine meets all of them; ratios are
-taken within a round.
+Clients take turns in one process, round after round, so that a slow moment of the machine meets all of them;
+ratios are taken within a round.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from machine import installed, measured, serving, spread
 __all__ = ["run", "serving"]
 
 OWN = "publitrac_async"
-#: httpx slows down so much with concurrency that it gets fewer requests; this many at least.
-FEW = 400
 
 
 def run(
@@ -35,16 +33,9 @@ def run(
             if loop == "uvloop" and not installed("uvloop"):
                 continue
             for concurrency in concurrencies:
-                results: dict[str, list[dict[str, float]]] = {name: [] for name in names}
-                for number in range(rounds):
-                    # Every round begins with another client.
-                    for name in names[number % len(names) :] + names[: number % len(names)]:
-                        fewer = name == "httpx" and concurrency > 1
-                        count = max(requests // 10, min(requests, FEW)) if fewer else requests
-                        arguments = [name, port, concurrency, count]
-                        if loop == "uvloop":
-                            arguments.append("uvloop")
-                        results[name].append(measured("clients.py", *arguments))
+                results: dict[str, list[dict[str, float]]] = measured(
+                    "clients.py", loop, port, concurrency, requests, rounds, *names
+                )
                 rows += [_row(name, loop, concurrency, results) for name in names]
     return {"rounds": rounds, "requests": requests, "rows": rows}
 

@@ -55,8 +55,9 @@ class BenchmarkMachine(Figures):
     def markdown(self, found: dict[str, Any]) -> str:
         machine = found["machine"]
         versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+        quick = "A quick run: few rounds, a look and no evidence. " if found["quick"] else ""
         return (
-            f"Measured on {machine['date']}: {machine['processor']}, {machine['cores']} cores, "
+            f"{quick}Measured on {machine['date']}: {machine['processor']}, {machine['cores']} cores, "
             f"load {text(machine['load_at_start'])} at the start, Python {machine['python']}; {versions}."
         )
 

@@ -40,8 +40,8 @@ def test_the_throughput_benchmark_fills_its_targets_and_its_page(
     assert {row["client"] for row in section["rows"]} == set(PEERS)
     judged = {row["target"]: row for row in targets.judge({"throughput": section})}
     measured = [row for row in judged.values() if row["measured"] is not None]
-    # Of five, two have peers that did not run.
-    assert len(judged) == 5
+    # Peers of two did not run, nor did one call at a time.
+    assert len(judged) == 6
     assert len(measured) == 3
     assert load("page").throughput(section).count("<svg") == 2
 
@@ -92,8 +92,22 @@ def test_the_marketo_benchmark_measures_writing_and_reading(
     marketo = load("marketo")
     monkeypatch.setattr(marketo, "CLIENTS", {"publitrac_async, one at a time": 1})
     section = marketo.run(rounds=1, calls=2)
-    assert [row["operation"] for row in section["rows"]] == ["sync", "read"]
-    assert load("page").marketo(section).count("<svg") == 4
+    assert [row["operation"] for row in section["rows"]] == ["sync", "bulk", "read"]
+    assert load("page").marketo(section).count("<svg") == 6
+
+
+@pytest.mark.slow
+def test_latency(load: Load) -> None:
+    section = load("latency").run(seconds=0.5, sending=(1,), reading=(1,))
+    assert {row["task"] for row in section["rows"]} == {"sending", "reading"}
+    assert all(row["leads"] and row["connections"] for row in section["rows"])
+    assert load("page").latency(section).count("<svg") == 2
+
+
+def test_waiting(load: Load) -> None:
+    section = load("waiting").run(rounds=1, calls=100)
+    assert all(row["bytes_each"] > 0 for row in section["rows"])
+    assert load("page").waiting(section).count("<svg") == 1
 
 
 async def test_every_limiter_that_is_installed_gives_permits(load: Load) -> None:
@@ -129,16 +143,15 @@ def test_the_command_writes_results_and_page(
     assert str(tmp_path / "results.json") in capsys.readouterr().out
 
 
-def test_a_quick_run_is_not_published(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["run.py", "--quick", "--publish"])
+def test_single_benchmarks_are_not_published(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["run.py", "--only", "start", "--publish"])
     with pytest.raises(SystemExit):
         load("run").main()
 
 
-def test_what_is_published_is_a_whole_run_judged_by_the_targets_of_today(load: Load) -> None:
+def test_a_published_run_is_of_all_benchmarks_and_judged_by_the_targets_of_today(load: Load) -> None:
     published = json.loads((FOLDER / "published.json").read_text(encoding="utf-8"))
     targets, run = load("targets"), load("run")
-    assert not published["quick"]
     assert set(run.BENCHMARKS) < set(published)
     assert published["targets"] == targets.judge(published)
     assert len(published["targets"]) == len(targets.TARGETS)
