@@ -25,7 +25,7 @@ import xmltodict
 
 from publitrac_async import PublitracClient
 from publitrac_async.converters import NATIVE_FIELDS
-from publitrac_async.transport.operation import Answer
+from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.transport.steps import at_once
 from publitrac_async.v1.leads import _page_of_leads
 
@@ -69,7 +69,7 @@ def page(leads: int, *, filled: bool = False) -> bytes:
 
 
 def with_publitrac(document: bytes) -> Any:
-    return at_once(_page_of_leads(Answer(200, document), page=1))
+    return at_once(_page_of_leads(ServiceResponse(200, document), page=1))
 
 
 def with_lxml(document: bytes) -> Any:
@@ -196,7 +196,7 @@ async def _held_up(url: str, leads: int, rounds: int) -> dict[str, float]:
 
 
 async def serve() -> None:
-    """Answer getList and getView with pages of as many leads as the name says, getView's compressed."""
+    """Serve getList and getView with pages of as many leads as the name says, getView's compressed."""
     answers: dict[bytes, bytes] = {}
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -136,10 +136,10 @@ class PublitracClient(BaseClient):
         for secret in sealed:
             if isinstance(secret, ConfigurationError):
                 raise secret
-        key, user, word = (secret if isinstance(secret, Secret) else None for secret in sealed)
+        key, user, account_password = (secret if isinstance(secret, Secret) else None for secret in sealed)
         if key is None:
             raise ConfigurationError("api_key must be given")
-        if (user is None) != (word is None):
+        if (user is None) != (account_password is None):
             raise ConfigurationError("username and password must be given together")
         if auth_in not in ("query", "body"):
             raise ConfigurationError('auth_in must be "query" or "body"')
@@ -164,8 +164,8 @@ class PublitracClient(BaseClient):
         )
         self._resources += [token_store, opened]
         credentials = Authorization(
-            parameters=((api_key_param, key), ("username", user), ("password", word))
-            if user and word
+            parameters=((api_key_param, key), ("username", user), ("password", account_password))
+            if user and account_password
             else (),
             placement=auth_in,
         )

@@ -44,7 +44,7 @@ from publitrac_async.marketo.structuring import (
 )
 from publitrac_async.transport.budget import OverBudget, load_json
 from publitrac_async.transport.classify import error_for_status, is_html
-from publitrac_async.transport.operation import Answer
+from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.transport.secret import Secret
 from publitrac_async.transport.vendor_words import words_of_json
 
@@ -76,7 +76,7 @@ class Envelope:
     warnings: tuple[Reason, ...] = ()
 
 
-def read(response: Answer, *, now: Callable[[], float] = time.time) -> Envelope:
+def read(response: ServiceResponse, *, now: Callable[[], float] = time.time) -> Envelope:
     """Return the content of a successful response.
 
     Raises:
@@ -107,12 +107,12 @@ def read(response: Answer, *, now: Callable[[], float] = time.time) -> Envelope:
     )
 
 
-def done(response: Answer) -> None:
+def done(response: ServiceResponse) -> None:
     """Return nothing, for operations that return nothing."""
     _read_and_log(response)
 
 
-def one_lead(response: Answer) -> MarketoLead:
+def one_lead(response: ServiceResponse) -> MarketoLead:
     """Return the lead of Get Lead by Id.
 
     Raises:
@@ -131,7 +131,7 @@ def one_lead(response: Answer) -> MarketoLead:
     return structure_lead(result[0])
 
 
-def page(response: Answer, item: Callable[[Any], T], *, first: bool) -> MarketoPage[T]:
+def page(response: ServiceResponse, item: Callable[[Any], T], *, first: bool) -> MarketoPage[T]:
     """Return one page.
 
     The page is the last one if `moreResult` is false or there is no token: operations send one or the other.
@@ -164,7 +164,7 @@ def page(response: Answer, item: Callable[[Any], T], *, first: bool) -> MarketoP
     return MarketoPage(found, token, warnings=envelope.warnings, unread=unread)
 
 
-def raw_page(response: Answer) -> MarketoPage[Any]:
+def raw_page(response: ServiceResponse) -> MarketoPage[Any]:
     """Return one page with its items as JSON.
 
     Its token is kept even if `moreResult` is false: that of activities is for later ones.
@@ -186,12 +186,12 @@ def matches_too_many(error: ValidationError) -> bool:
     return error.code == "1003" and any(_TOO_MANY.search(text) for text in texts)
 
 
-def items(response: Answer, kind: type[T]) -> tuple[T, ...]:
+def items(response: ServiceResponse, kind: type[T]) -> tuple[T, ...]:
     """Return all readable items of a result."""
     return structure_all(_read_and_log(response).result, kind)
 
 
-def schema(response: Answer) -> LeadSchema:
+def schema(response: ServiceResponse) -> LeadSchema:
     """Return the item of Describe Lead2."""
     result = _read_and_log(response).result
     if len(result) != 1:
@@ -199,7 +199,7 @@ def schema(response: Answer) -> LeadSchema:
     return structure(result[0], LeadSchema)
 
 
-def one_field(response: Answer) -> LeadField:
+def one_field(response: ServiceResponse) -> LeadField:
     """Return the field of Get Lead Field by Name.
 
     Raises:
@@ -218,7 +218,7 @@ def one_field(response: Answer) -> LeadField:
 
 
 def results(
-    response: Answer, given: Sequence[Any], build: Callable[[Any, Any, tuple[Reason, ...]], T]
+    response: ServiceResponse, given: Sequence[Any], build: Callable[[Any, Any, tuple[Reason, ...]], T]
 ) -> tuple[T, ...]:
     """Return the outcome of each record, in input order.
 
@@ -241,7 +241,7 @@ def results(
 
 
 def results_or_timeout(
-    response: Answer, given: Sequence[Any], build: Callable[[Any, Any, tuple[Reason, ...]], T]
+    response: ServiceResponse, given: Sequence[Any], build: Callable[[Any, Any, tuple[Reason, ...]], T]
 ) -> tuple[T, ...]:
     """Return the outcome of each record; a call that took Marketo too long is not repeated."""
     try:
@@ -252,7 +252,7 @@ def results_or_timeout(
         raise
 
 
-def read_token(response: Answer) -> tuple[Secret, float]:
+def read_token(response: ServiceResponse) -> tuple[Secret, float]:
     """Return the token of Identity, and its remaining lifetime in seconds.
 
     Raises:
@@ -280,7 +280,7 @@ def read_token(response: Answer) -> tuple[Secret, float]:
     raise UnexpectedContent(f"Identity sent no usable token: {problem}", retryable=True)
 
 
-def _read_and_log(response: Answer) -> Envelope:
+def _read_and_log(response: ServiceResponse) -> Envelope:
     """Return the content of a response; log the codes of its warnings, for which the result has no place."""
     envelope = read(response)
     if envelope.warnings:
@@ -323,7 +323,7 @@ def _errors(content: dict[str, Any] | None) -> list[tuple[str, str]]:
 
 
 def _refusal(
-    errors: list[tuple[str, str]], content: dict[str, Any], response: Answer, now: float
+    errors: list[tuple[str, str]], content: dict[str, Any], response: ServiceResponse, now: float
 ) -> ApiError:
     """Return the error for a list of errors: those of credentials and of the daily quota take precedence."""
     ordered = sorted(
@@ -341,7 +341,7 @@ def _refusal(
     )
 
 
-def _status_error(response: Answer, now: float) -> PublitracError | None:
+def _status_error(response: ServiceResponse, now: float) -> PublitracError | None:
     meaning = STATUSES.get(response.status)
     if meaning is not None:
         return make_error(meaning, now=now, status=response.status)

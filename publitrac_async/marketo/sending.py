@@ -31,7 +31,7 @@ from publitrac_async.transport.auth import Authorization, SharedToken, StaticCre
 from publitrac_async.transport.base import BaseClient
 from publitrac_async.transport.events import Hook
 from publitrac_async.transport.limits import RateLimiter, Unlimited, limiter_for
-from publitrac_async.transport.operation import Answer, Call, Operation
+from publitrac_async.transport.operation import Call, Operation, ServiceResponse
 from publitrac_async.transport.secret import Secret, seal
 from publitrac_async.transport.trace import TraceTarget
 
@@ -124,7 +124,7 @@ class MarketoBase(BaseClient):
     async def _send(
         self,
         operation: Operation,
-        parse: Callable[[Answer], T],
+        parse: Callable[[ServiceResponse], T],
         *,
         query: Query = (),
         content: bytes | None = None,

@@ -22,10 +22,10 @@ from publitrac_async.errors import (
 from publitrac_async.probe.model import HarmError, ProbeReport
 from publitrac_async.transport.auth import Authorization, Placement, StaticCredentials
 from publitrac_async.transport.classify import error_for_status
-from publitrac_async.transport.operation import Answer, Call, Operation, OperationClass
+from publitrac_async.transport.operation import ServiceResponse, Call, Operation, OperationClass
 from publitrac_async.transport.secret import Secret
 from publitrac_async.transport.vendor_words import words_of_text
-from publitrac_async.v1.answers import read_reply
+from publitrac_async.v1.responses import read_reply
 from publitrac_async.v1.operations import method
 from publitrac_async.v1.reading import children, number_of, read_response
 from publitrac_async.v2.codec import read_content
@@ -54,7 +54,7 @@ class Heard:
     """
 
     what: str
-    response: Answer
+    response: ServiceResponse
     error: PublitracError | None
     content: Mapping[str, Any] = field(repr=False)
 
@@ -256,7 +256,7 @@ class Asker:
         return await self._send(name, call, may_refuse=may_refuse, v2=True, paced=paced)
 
     async def _send(
-        self, what: str, call: Call[Answer], *, may_refuse: bool, v2: bool = False, paced: bool = True
+        self, what: str, call: Call[ServiceResponse], *, may_refuse: bool, v2: bool = False, paced: bool = True
     ) -> Heard:
         if self._pause and paced:
             await self.sleep(self._pause)
@@ -285,7 +285,7 @@ def _reason(heard: Heard) -> str:
     return f"{heard}{words}"
 
 
-def _hear_v1(what: str, answer: Answer) -> Heard:
+def _hear_v1(what: str, answer: ServiceResponse) -> Heard:
     error: PublitracError | None = None
     content: Mapping[str, Any] = {}
     try:
@@ -297,7 +297,7 @@ def _hear_v1(what: str, answer: Answer) -> Heard:
     return Heard(what, answer, error, content)
 
 
-def _hear_v2(what: str, answer: Answer) -> Heard:
+def _hear_v2(what: str, answer: ServiceResponse) -> Heard:
     content = read_content(answer.body)
     error = error_for_status(answer)
     status = content.get("status")

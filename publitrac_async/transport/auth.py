@@ -72,7 +72,7 @@ class Authenticator(Protocol):
     """Supplies credentials, and is told of the result."""
 
     @property
-    def doubted_after(self) -> tuple[type[PublitracError], ...]:
+    def reauthenticate_on(self) -> tuple[type[PublitracError], ...]:
         """Errors that stale credentials may cause: the call is then repeated once with fresh ones."""
         ...
 
@@ -85,14 +85,14 @@ class Authenticator(Protocol):
         ...
 
     async def rejected(self, authorization: Authorization) -> None:
-        """Note that the service rejected them with one of the errors `doubted_after`."""
+        """Note that the service rejected them with one of the errors `reauthenticate_on`."""
         ...
 
 
 class StaticCredentials:
     """Credentials that are the same in every request: the key, user and password of v1, a key in a header."""
 
-    doubted_after: tuple[type[PublitracError], ...] = ()
+    reauthenticate_on: tuple[type[PublitracError], ...] = ()
 
     def __init__(self, authorization: Authorization) -> None:
         self._authorization = authorization
@@ -173,28 +173,28 @@ class SharedToken:
     rejections of an old token cause no second token request.
 
     Args:
-        log_in: requests a fresh token.
+        request_token: requests a fresh token.
         header: header field of the token.
         scheme: authentication scheme before the token, ``"Bearer"``.
         store: store of the token.
-        doubted_after: errors that a stale token may cause; after one of them the call is repeated once with a
-            fresh token.
+        reauthenticate_on: errors that a stale token may cause; after one of them the call is repeated once
+            with a fresh token.
         clock: monotonic seconds. The service decides when a token expires; the clock only avoids attempts
             that are sure to fail.
     """
 
     def __init__(
         self,
-        log_in: Callable[[], Awaitable[Token]],
+        request_token: Callable[[], Awaitable[Token]],
         *,
         header: str,
         scheme: str = "",
         store: TokenStore | None = None,
-        doubted_after: tuple[type[PublitracError], ...] = (AuthenticationError,),
+        reauthenticate_on: tuple[type[PublitracError], ...] = (AuthenticationError,),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.doubted_after = doubted_after
-        self._log_in = log_in
+        self.reauthenticate_on = reauthenticate_on
+        self._request_token = request_token
         self._header = header
         self._prefix = f"{scheme} " if scheme else ""
         self._store: TokenStore = MemoryTokenStore() if store is None else store
@@ -266,7 +266,7 @@ class SharedToken:
             current = await self._store.load()
             if current is not None and not self._ends_soon(current):
                 return current
-            token = await self._log_in()
+            token = await self._request_token()
             await self._store.save(token)
             return token
 

@@ -21,7 +21,7 @@ from publitrac_async.errors import (
     UnexpectedContent,
     ValidationError,
 )
-from publitrac_async.transport.operation import Answer
+from publitrac_async.transport.operation import ServiceResponse
 
 _BY_STATUS: dict[int, type[ApiError]] = {
     HTTPStatus.BAD_REQUEST: ValidationError,
@@ -54,13 +54,13 @@ _ADVICE: dict[int, str] = {
 }
 
 
-def error_for_status(answer: Answer) -> PublitracError | None:
+def error_for_status(response: ServiceResponse) -> PublitracError | None:
     """Return the error for an HTTP status, ``None`` for 2xx.
 
     A 4xx means that the request was refused; after a 5xx, a redirect or a 408 the outcome is unknown, unless
     a network in front of the service reports that the request did not reach it.
     """
-    status = answer.status
+    status = response.status
     if 200 <= status < 300:
         return None
     if 300 <= status < 400 or status < 200:
@@ -71,33 +71,33 @@ def error_for_status(answer: Answer) -> PublitracError | None:
         )
     kind = _BY_STATUS.get(status)
     if kind is not None:
-        return kind(_phrase(status), status=status, retry_after=answer.retry_after)
+        return kind(_phrase(status), status=status, retry_after=response.retry_after)
     if status >= 500 or status == HTTPStatus.REQUEST_TIMEOUT:
         return ServerError(
             _phrase(status),
             status=status,
             retryable=status in _PASSING,
             maybe_applied=status not in _NEVER_REACHED,
-            retry_after=answer.retry_after,
+            retry_after=response.retry_after,
         )
     return ApiError(_phrase(status) + _ADVICE.get(status, ""), status=status)
 
 
-def wrong_address(answer: Answer) -> ConfigurationError | None:
+def wrong_address(response: ServiceResponse) -> ConfigurationError | None:
     """Return the error for an HTTP 404 that does not come from the API, ``None`` for anything else."""
-    if answer.status != HTTPStatus.NOT_FOUND:
+    if response.status != HTTPStatus.NOT_FOUND:
         return None
-    kind = "a web page" if is_html(answer) else "a response unlike those of this API"
+    kind = "a web page" if is_html(response) else "a response unlike those of this API"
     return ConfigurationError(
         f"the API is not at this address (HTTP 404 with {kind}): check base_url, the host without the path "
         "of the API",
-        status=answer.status,
+        status=response.status,
     )
 
 
-def is_html(answer: Answer) -> bool:
+def is_html(response: ServiceResponse) -> bool:
     """Return True for a web page: a login form, a maintenance notice, a captive portal."""
-    start = answer.body[:256].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    start = response.body[:256].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     return start.startswith((b"<!doctype html", b"<html", b"<head", b"<body"))
 
 

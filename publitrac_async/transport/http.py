@@ -1,4 +1,4 @@
-"""Map calls to `httpx.Request`, and `httpx.Response` to `Answer` or typed errors.
+"""Map calls to `httpx.Request`, and `httpx.Response` to `ServiceResponse` or typed errors.
 
 Any `httpx.AsyncBaseTransport` can send them; the default is in `aiohttp_transport`. The request that
 libraries, logs and auto-instrumentation see holds no secrets and personal data: where the transport allows
@@ -36,7 +36,7 @@ from publitrac_async.transport.auth import Authorization
 from publitrac_async.transport.body import read_body
 from publitrac_async.transport.budget import BUDGET
 from publitrac_async.transport.classify import parse_retry_after
-from publitrac_async.transport.operation import Answer, Call, Departure, Operation
+from publitrac_async.transport.operation import Call, Departure, Operation, ServiceResponse
 from publitrac_async.transport.pool import FAILURES
 from publitrac_async.transport.record import Attempt
 from publitrac_async.transport.secret import MASK
@@ -129,7 +129,7 @@ class Wire:
 
     async def exchange(
         self, call: Call[Any], authorization: Authorization, attempt: Attempt, departure: Departure
-    ) -> Answer:
+    ) -> ServiceResponse:
         """Send one request and read the whole response.
 
         Args:
@@ -249,7 +249,7 @@ def _seconds(timeout: Timeout) -> dict[str, float | None]:
     }
 
 
-async def _read(response: httpx.Response, max_body: int) -> Answer:
+async def _read(response: httpx.Response, max_body: int) -> ServiceResponse:
     encoding, content_type, retry_after, framed = "", "", [], False
     # One pass over the bytes: the look-ups of httpx.Headers decode every field each time.
     for name, value in response.headers.raw:
@@ -266,7 +266,7 @@ async def _read(response: httpx.Response, max_body: int) -> Answer:
         max_body = BUDGET.body  # A proxy may send a web page in place of the shortest response.
     body = await read_body(_body(response), encoding, max_body=max_body)
     wait = parse_retry_after(retry_after) if retry_after else None
-    return Answer(response.status_code, body, framed, wait, content_type)
+    return ServiceResponse(response.status_code, body, framed, wait, content_type)
 
 
 def _body(response: httpx.Response) -> httpx.AsyncByteStream:

@@ -61,7 +61,7 @@ class Departure:
 
 
 @frozen
-class Answer:
+class ServiceResponse:
     """Complete response, decompressed.
 
     Attributes:
@@ -100,7 +100,7 @@ class Call(Generic[T]):
     """
 
     operation: Operation
-    parse: Callable[[Answer], T | Steps[T]] = field(repr=False)
+    parse: Callable[[ServiceResponse], T | Steps[T]] = field(repr=False)
     authenticator: Authenticator | None = field(default=None, repr=False)
     path: str | None = field(default=None, repr=False)
     timeout: Timeout | None = None

@@ -31,7 +31,7 @@ from publitrac_async.transport.events import Hook
 from publitrac_async.transport.lanes import Lane, Lanes
 from publitrac_async.transport.lifetime import Lifetime
 from publitrac_async.transport.limits import RateLimiter
-from publitrac_async.transport.operation import Answer, Call, Departure, OperationClass
+from publitrac_async.transport.operation import Call, Departure, OperationClass, ServiceResponse
 from publitrac_async.transport.record import Attempt, CallRecord
 from publitrac_async.transport.reporter import Reporter
 from publitrac_async.transport.retry import RetryBudget, as_throttled, next_wait
@@ -239,14 +239,14 @@ class Transport:
                 authorization = self._reporter.attempt_started(record.seen, attempt, authorization)
             failure: PublitracError | None = None
             result: T | None = None
-            answer: Answer | None = None
+            response: ServiceResponse | None = None
             try:
                 departure = Departure(
                     permit=functools.partial(self._wait_to_leave, record, scope, attempt, lane),
                     sent=functools.partial(self._note_sent, call, record, attempt, lane),
                 )
-                answer = await self._wire.exchange(call, authorization, attempt, departure)
-                parsed = call.parse(answer)
+                response = await self._wire.exchange(call, authorization, attempt, departure)
+                parsed = call.parse(response)
                 # A check against `collections.abc.Generator` takes ten times as long.
                 result = cast("T", await in_turns(parsed) if isinstance(parsed, GeneratorType) else parsed)
             except PublitracError as error:
@@ -263,7 +263,7 @@ class Transport:
                         vendor=self._vendor,
                         base_url=self._base_url,
                         ended=self._clock(),
-                        answer=answer,
+                        response=response,
                         failure=failure,
                     )
             self._reporter.attempt_ended(record, attempt, failure)
@@ -274,7 +274,11 @@ class Transport:
                 return cast("T", result)
             if failure.status is None:
                 failure.status = attempt.status
-            if authenticator is not None and isinstance(failure, authenticator.doubted_after) and not renewed:
+            if (
+                authenticator is not None
+                and isinstance(failure, authenticator.reauthenticate_on)
+                and not renewed
+            ):
                 await authenticator.rejected(authorization)
                 renewed = True
                 continue

@@ -18,7 +18,7 @@ from publitrac_async.version import __version__
 
 if TYPE_CHECKING:
     from publitrac_async.transport.auth import Authorization
-    from publitrac_async.transport.operation import Answer, Call
+    from publitrac_async.transport.operation import Call, ServiceResponse
     from publitrac_async.transport.record import Attempt
 
 logger: Final = logging.getLogger("publitrac_async")
@@ -87,7 +87,7 @@ class Trace:
         vendor: str,
         base_url: str,
         ended: float,
-        answer: Answer | None,
+        response: ServiceResponse | None,
         failure: PublitracError | None,
     ) -> None:
         """Write one exchange. Never raises.
@@ -100,7 +100,7 @@ class Trace:
             vendor: name of the vendor.
             base_url: address of the service.
             ended: end of the exchange, in seconds of the client's clock.
-            answer: the response, if it arrived whole.
+            response: the response, if it arrived whole.
             failure: the error that the exchange ends with.
         """
         if self._file is None and self._writer is None:
@@ -114,8 +114,8 @@ class Trace:
                 "vendor": vendor,
                 "operation": call.operation.name,
                 "request": _request(call, authorization, base_url, masking),
-                "response": _response(attempt, answer, masking),
-                "error": _error(attempt, answer, failure, masking),
+                "response": _response(attempt, response, masking),
+                "error": _error(attempt, response, failure, masking),
                 "seconds": _seconds(attempt, ended),
             }
         except Exception as error:  # noqa: BLE001  (a trace harms no call, whatever a body holds)
@@ -206,16 +206,16 @@ def _request(
     return request
 
 
-def _response(attempt: Attempt, answer: Answer | None, masking: Masking) -> dict[str, Any] | None:
+def _response(attempt: Attempt, response: ServiceResponse | None, masking: Masking) -> dict[str, Any] | None:
     if attempt.status is None:
         return None
-    response: dict[str, Any] = {
+    shown: dict[str, Any] = {
         "status": attempt.status,
         "headers": masking.headers(_texts(attempt.headers)),
     }
-    if answer is None:
-        return response | {"body": None}
-    return response | _body(answer.body, masking) | {"framed": answer.framed}
+    if response is None:
+        return shown | {"body": None}
+    return shown | _body(response.body, masking) | {"framed": response.framed}
 
 
 def _texts(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[str, str]]:
@@ -242,11 +242,11 @@ def _body(body: bytes, masking: Masking) -> dict[str, Any]:
 
 
 def _error(
-    attempt: Attempt, answer: Answer | None, failure: PublitracError | None, masking: Masking
+    attempt: Attempt, response: ServiceResponse | None, failure: PublitracError | None, masking: Masking
 ) -> dict[str, Any] | None:
     if failure is None:
         # The caller stopped waiting, or the time of the call was up.
-        return {"type": "CancelledError"} if answer is None else None
+        return {"type": "CancelledError"} if response is None else None
     return {
         "type": type(failure).__name__,
         "message": masking.hide(failure.message),

@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from publitrac_async.checks import not_sendable, refuse
 from publitrac_async.errors import Problem
-from publitrac_async.transport.operation import Answer
+from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.transport.steps import Steps
 from publitrac_async.v1.operations import Method
 
@@ -29,12 +29,12 @@ class Request(Generic[T]):
 
     method: Method
     parameters: tuple[tuple[str, str], ...] = field(repr=False)
-    parse: Callable[[Answer], T | Steps[T]] = field(repr=False)
+    parse: Callable[[ServiceResponse], T | Steps[T]] = field(repr=False)
 
 
 def request(
     method: Method,
-    parse: Callable[[Answer], T | Steps[T]],
+    parse: Callable[[ServiceResponse], T | Steps[T]],
     parameters: Mapping[str, Any] | None = None,
     document: Mapping[str, Any] | None = None,
 ) -> Request[T]:

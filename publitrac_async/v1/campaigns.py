@@ -12,15 +12,15 @@ import attrs
 from publitrac_async.checks import email_problem, lead_problems, refuse
 from publitrac_async.models import Lead
 from publitrac_async.pagination import Page
-from publitrac_async.transport.operation import Answer
+from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.transport.steps import Steps
-from publitrac_async.v1.answers import read_reply_in_steps
 from publitrac_async.v1.building import Request, mandatory, request, too_long
 from publitrac_async.v1.leads import done, lead_element
 from publitrac_async.v1.models import Campaign, EmailCampaign
 from publitrac_async.v1.operations import ADD_EMAIL_CAMPAIGN, EXECUTE_CAMPAIGN, GET_CAMPAIGNS
 from publitrac_async.v1.reading import ENVELOPE, page_of, records_of
 from publitrac_async.v1.records import record_from_wire, record_to_wire
+from publitrac_async.v1.responses import read_reply_in_steps
 
 
 def search(page: int) -> Request[Page[Campaign]]:
@@ -91,8 +91,8 @@ def campaign_key(campaign: Campaign) -> Hashable | None:
     return campaign.id if isinstance(campaign.id, int) else (campaign.token or campaign.name or None)
 
 
-def _page(answer: Answer, *, page: int) -> Steps[Page[Campaign]]:
-    content = (yield from read_reply_in_steps(answer)).content
+def _page(response: ServiceResponse, *, page: int) -> Steps[Page[Campaign]]:
+    content = (yield from read_reply_in_steps(response)).content
     found = content.children
     if "campaigns" not in found:
         # In the sample no element contains them; a list named like the vendor's other lists is read, too.

@@ -17,7 +17,7 @@ from publitrac_async.models import Lead
 from publitrac_async.pagination import Page, Pager
 from publitrac_async.transport.auth import Authenticator
 from publitrac_async.transport.boundary import boundary
-from publitrac_async.transport.operation import Answer, Call
+from publitrac_async.transport.operation import Call, ServiceResponse
 from publitrac_async.transport.pipeline import Transport
 from publitrac_async.transport.secret import Secret, seal
 from publitrac_async.transport.steps import Steps
@@ -56,8 +56,10 @@ T = TypeVar("T")
 _SHORT: Final = 300
 
 
-def _parse_strictly(parse: Callable[[Answer], T | Steps[T]], answer: Answer) -> T | Steps[T]:
-    return parse(evolve(answer, repair=False))
+def _parse_strictly(
+    parse: Callable[[ServiceResponse], T | Steps[T]], response: ServiceResponse
+) -> T | Steps[T]:
+    return parse(evolve(response, repair=False))
 
 
 @boundary

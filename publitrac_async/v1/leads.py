@@ -12,9 +12,8 @@ from publitrac_async.converters import lead_from_wire, lead_to_wire
 from publitrac_async.errors import LeadNotFound, Problem, UnexpectedContent
 from publitrac_async.models import Lead
 from publitrac_async.pagination import Page
-from publitrac_async.transport.operation import Answer
+from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.transport.steps import Steps
-from publitrac_async.v1.answers import read_reply, read_reply_in_steps
 from publitrac_async.v1.building import Request, mandatory, request, text_of_number
 from publitrac_async.v1.elements import lead_of_element
 from publitrac_async.v1.operations import (
@@ -28,6 +27,7 @@ from publitrac_async.v1.operations import (
 )
 from publitrac_async.v1.query import Condition
 from publitrac_async.v1.reading import page_of, records_of
+from publitrac_async.v1.responses import read_reply, read_reply_in_steps
 from publitrac_async.v1.shapes import V1Shapes
 
 
@@ -134,7 +134,7 @@ def lead_key(lead: Lead) -> Hashable | None:
     return lead.id if isinstance(lead.id, int) else (lead.email or None)
 
 
-def one_lead(answer: Answer) -> Steps[Lead]:
+def one_lead(response: ServiceResponse) -> Steps[Lead]:
     """Read the lead of a response.
 
     Raises:
@@ -142,26 +142,26 @@ def one_lead(answer: Answer) -> Steps[Lead]:
             documents do not say which of them is sent.
         UnexpectedContent: the response announces leads that it does not contain, or several.
     """
-    reply = yield from read_reply_in_steps(answer, lead_of_element)
+    reply = yield from read_reply_in_steps(response, lead_of_element)
     leads = leads_of(reply.content.children, page=1)
     if not leads:
-        raise LeadNotFound("no lead matches", status=answer.status, code=reply.status)
+        raise LeadNotFound("no lead matches", status=response.status, code=reply.status)
     if len(leads) > 1:
         raise UnexpectedContent(f"{len(leads)} leads arrived in place of one")
     return leads[0]
 
 
-def done(answer: Answer) -> None:
+def done(response: ServiceResponse) -> None:
     """Accept a success without content."""
-    read_reply(answer)
+    read_reply(response)
 
 
 def _is_empty(value: object) -> bool:
     return value is None or value == [] or (isinstance(value, str) and not value.strip())
 
 
-def _page_of_leads(answer: Answer, *, page: int) -> Steps[Page[Lead]]:
-    content = (yield from read_reply_in_steps(answer, lead_of_element)).content
+def _page_of_leads(response: ServiceResponse, *, page: int) -> Steps[Page[Lead]]:
+    content = (yield from read_reply_in_steps(response, lead_of_element)).content
     return page_of(content, leads_of(content.children, page=page), page)
 
 

@@ -9,11 +9,11 @@ from publitrac_async.checks import email_problem, refuse
 from publitrac_async.errors import LeadNotFound
 from publitrac_async.models import Lead
 from publitrac_async.pagination import Page
-from publitrac_async.transport.operation import Answer
-from publitrac_async.v1.answers import read_reply
+from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.v1.building import Request, mandatory, request, too_long
 from publitrac_async.v1.leads import done, pages
 from publitrac_async.v1.operations import ADD_LEADS_TO_LIST, GET_LIST, GET_VIEW, Method
+from publitrac_async.v1.responses import read_reply
 from publitrac_async.v1.shapes import V1Shapes
 
 
@@ -52,9 +52,9 @@ def add_leads(emails: Iterable[str], list_name: str) -> Request[None]:
     return request(method, partial(_added, asked=len(addresses)), document=document)
 
 
-def _added(answer: Answer, *, asked: int) -> None:
+def _added(response: ServiceResponse, *, asked: int) -> None:
     try:
-        read_reply(answer)
+        read_reply(response)
     except LeadNotFound as error:
         # The documents do not say if the existing leads are added.
         error.maybe_applied = len(error.problems) < asked

@@ -11,15 +11,15 @@ from typing import Any, Final
 from publitrac_async.checks import refuse
 from publitrac_async.errors import Problem
 from publitrac_async.pagination import Page
-from publitrac_async.transport.operation import Answer
+from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.transport.steps import Steps
-from publitrac_async.v1.answers import read_reply_in_steps
 from publitrac_async.v1.building import Request, mandatory, request, text_of_number, text_problem
 from publitrac_async.v1.leads import done
 from publitrac_async.v1.models import SALES_STAGES, Opportunity, OpportunityRecord
 from publitrac_async.v1.operations import GET_OPPORTUNITIES, SYNC_OPPORTUNITY
 from publitrac_async.v1.reading import page_of, records_of
 from publitrac_async.v1.records import record_from_wire, record_to_wire
+from publitrac_async.v1.responses import read_reply_in_steps
 
 #: The sample of syncOpportunity has 20/08/2012, so responses may, too.
 _DAY_FIRST: Final = re.compile(r"\s*(\d{2})/(\d{2})/(\d{4})\s*")
@@ -73,8 +73,8 @@ def opportunity_key(opportunity: OpportunityRecord) -> Hashable | None:
     return opportunity.id if isinstance(opportunity.id, int) else (opportunity.external_id or None)
 
 
-def _page(answer: Answer, *, page: int) -> Steps[Page[OpportunityRecord]]:
-    content = (yield from read_reply_in_steps(answer)).content
+def _page(response: ServiceResponse, *, page: int) -> Steps[Page[OpportunityRecord]]:
+    content = (yield from read_reply_in_steps(response)).content
     records = [
         record_from_wire(OpportunityRecord, _day_last(fields))
         for fields in records_of(content.children, "opportunities", "opportunity", page=page)

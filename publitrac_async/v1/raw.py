@@ -8,11 +8,11 @@ from typing import Any, Final, Literal, TypeVar
 from publitrac_async.checks import refuse
 from publitrac_async.errors import Problem
 from publitrac_async.transport.classify import error_for_status
-from publitrac_async.transport.operation import Answer, OperationClass
+from publitrac_async.transport.operation import OperationClass, ServiceResponse
 from publitrac_async.transport.steps import Steps
-from publitrac_async.v1.answers import read_reply_in_steps
 from publitrac_async.v1.building import Request, request, text_of_number
 from publitrac_async.v1.operations import METHODS, method
+from publitrac_async.v1.responses import read_reply_in_steps
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ def _request(
     name: str,
     parameters: Mapping[str, Any] | None,
     xml: str | None,
-    parse: Callable[[Answer], T | Steps[T]],
+    parse: Callable[[ServiceResponse], T | Steps[T]],
     *,
     verb: Literal["GET", "POST"] | None,
     repeat: bool,
@@ -70,15 +70,15 @@ def _request(
     return request(method(name, verb, kind), parse, sent)
 
 
-def _body(answer: Answer) -> bytes:
-    failure = error_for_status(answer)
+def _body(response: ServiceResponse) -> bytes:
+    failure = error_for_status(response)
     if failure is not None:
         raise failure
-    return answer.body
+    return response.body
 
 
-def _content(answer: Answer) -> Steps[dict[str, Any]]:
-    reply = yield from read_reply_in_steps(answer)
+def _content(response: ServiceResponse) -> Steps[dict[str, Any]]:
+    reply = yield from read_reply_in_steps(response)
     content = reply.content.children
     _make_lists(content)
     return content

@@ -19,7 +19,7 @@ from publitrac_async.errors import UnexpectedContent
 from publitrac_async.pagination import Page
 from publitrac_async.transport.budget import OverBudget
 from publitrac_async.transport.decoding import to_utf8
-from publitrac_async.transport.operation import Answer
+from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.transport.repair import repair
 from publitrac_async.transport.steps import Steps, at_once
 from publitrac_async.transport.vendor_words import text_of_markup, words_of_text
@@ -50,35 +50,35 @@ class Content:
     repaired: Mapping[str, int] = field(factory=dict)
 
 
-def read_response(answer: Answer) -> Content:
+def read_response(response: ServiceResponse) -> Content:
     """Read the children of `<response>`.
 
     Strict parsing comes first. The vendor's sample of getList has one defect: the closing tag of the root is
     missing. It is added if the length of the body was announced, so that a truncated response never passes
-    for a complete one. Then invalid characters are repaired, unless `answer.repair` is false.
+    for a complete one. Then invalid characters are repaired, unless `response.repair` is false.
 
     Args:
-        answer: the response.
+        response: the response.
 
     Raises:
         UnexpectedContent: not XML, truncated, mis-nested, hostile, too deep, in an unknown or broken
             encoding, or without `<response>`.
     """
-    return at_once(read_in_steps(answer))
+    return at_once(read_in_steps(response))
 
 
-def read_in_steps(answer: Answer, convert: Convert | None = None) -> Steps[Content]:
+def read_in_steps(response: ServiceResponse, convert: Convert | None = None) -> Steps[Content]:
     """Read like `read_response`, in steps; for `convert` see `publitrac_async.transport.xml`."""
-    body = answer.body
+    body = response.body
     if not body.strip():
         raise UnexpectedContent(f"the response is empty ({len(body)} bytes)")
     try:
-        document = to_utf8(body, answer.content_type)
-        content = yield from _parsed(document, convert, framed=answer.framed)
+        document = to_utf8(body, response.content_type)
+        content = yield from _parsed(document, convert, framed=response.framed)
     except (ET.ParseError, UnicodeError) as error:
-        repaired = yield from _repaired(answer, convert)
+        repaired = yield from _repaired(response, convert)
         if repaired is None:
-            raise _unreadable(error, answer) from None
+            raise _unreadable(error, response) from None
         return repaired
     except LookupError:
         raise UnexpectedContent("the response declares an unknown encoding") from None
@@ -102,13 +102,13 @@ def _parsed(document: bytes, convert: Convert | None, *, framed: bool) -> Steps[
     return Content(_children_of_root(name, content))
 
 
-def _repaired(answer: Answer, convert: Convert | None) -> Steps[Content | None]:
-    if not (answer.framed and answer.repair):
+def _repaired(response: ServiceResponse, convert: Convert | None) -> Steps[Content | None]:
+    if not (response.framed and response.repair):
         return None
     try:
-        body = to_utf8(answer.body, answer.content_type)
+        body = to_utf8(response.body, response.content_type)
     except UnicodeError:
-        body = answer.body
+        body = response.body
     found = repair(body, _ROOT)
     if found is None:
         return None
@@ -134,18 +134,18 @@ def _children_of_root(name: str, content: Node) -> dict[str, Any]:
     return content
 
 
-def _unreadable(error: ET.ParseError | UnicodeError, answer: Answer) -> UnexpectedContent:
+def _unreadable(error: ET.ParseError | UnicodeError, response: ServiceResponse) -> UnexpectedContent:
     """Return the error for a body that is not XML, with its text if short."""
-    start = answer.body.lstrip(b"\xef\xbb\xbf \t\r\n")
+    start = response.body.lstrip(b"\xef\xbb\xbf \t\r\n")
     if not start.startswith(b"<"):
-        return UnexpectedContent("the response is text, not XML", vendor_message=words_of_text(answer.body))
+        return UnexpectedContent("the response is text, not XML", vendor_message=words_of_text(response.body))
     problem = (
         where(error) if isinstance(error, ET.ParseError) else "its bytes do not fit the encoding it declares"
     )
-    if answer.framed and b"<response" not in start:
+    if response.framed and b"<response" not in start:
         return UnexpectedContent("the response is not a <response>", vendor_message=text_of_markup(start))
     # A truncated document may be complete the next time; a complete one would be the same again.
-    cut = not answer.framed or _CLOSE not in start
+    cut = not response.framed or _CLOSE not in start
     return UnexpectedContent(f"the response is not well-formed XML: {problem}", retryable=cut)
 
 

@@ -16,13 +16,13 @@ from publitrac_async.models import UNSET
 from publitrac_async.transport.auth import Authorization, StaticCredentials
 from publitrac_async.transport.base import check_base_url
 from publitrac_async.transport.classify import error_for_status, is_html
-from publitrac_async.transport.operation import Answer, Call
+from publitrac_async.transport.operation import Call, ServiceResponse
 from publitrac_async.transport.secret import Secret
 from publitrac_async.transport.vendor_words import concern_credentials, words_of_text
-from publitrac_async.v1.answers import read_reply
 from publitrac_async.v1.building import mandatory, text_problem
 from publitrac_async.v1.models import Amount, Transaction, TransactionItem
 from publitrac_async.v1.operations import ADD_TRANSACTION
+from publitrac_async.v1.responses import read_reply
 
 _ITEMS: Final = "items"
 #: Bodies that only confirm the status.
@@ -99,14 +99,14 @@ def _texts(content: dict[str, Any]) -> list[tuple[str, str]]:
     return [(name, text) for record in records for name, text in record.items() if name != _ITEMS]
 
 
-def _accepted(answer: Answer) -> None:
+def _accepted(response: ServiceResponse) -> None:
     """Read a response.
 
     The documents show only HTTP 200; a body is accepted only if it reports success in a known form.
     """
-    failure = error_for_status(answer)
-    page = is_html(answer)
-    words = None if page else words_of_text(answer.body)
+    failure = error_for_status(response)
+    page = is_html(response)
+    words = None if page else words_of_text(response.body)
     if failure is not None:
         failure.vendor_message = words
         raise failure
@@ -114,8 +114,8 @@ def _accepted(answer: Answer) -> None:
         raise UnexpectedContent(
             "the response is a web page; check the url of the transactions", maybe_applied=True
         )
-    if answer.body.lstrip().startswith(b"<"):
-        read_reply(answer)
+    if response.body.lstrip().startswith(b"<"):
+        read_reply(response)
     elif concern_credentials(words) or "token" in (words or "").lower():
         raise AuthenticationError("the service refused the credentials", vendor_message=words)
     elif words is not None and not _SUCCESS.fullmatch(words):

@@ -25,7 +25,7 @@ from publitrac_async.errors import (
 from publitrac_async.models import Accepted, Lead
 from publitrac_async.transport.budget import OverBudget, load_json
 from publitrac_async.transport.classify import error_for_status, is_html, wrong_address
-from publitrac_async.transport.operation import Answer
+from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.transport.secret import Secret
 from publitrac_async.transport.vendor_words import concern_credentials, title_of, words_of_json, words_of_text
 from publitrac_async.v2.operations import DELAYED_SYNC
@@ -66,23 +66,23 @@ def lead_body(lead: Lead) -> bytes:
     return bytes(memoryview(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)))
 
 
-def read_accepted(answer: Answer) -> Accepted:
+def read_accepted(response: ServiceResponse) -> Accepted:
     """Read a response of delayedSync: the lead is in the service's queue.
 
     Raises:
         PublitracError: the error in the response.
     """
-    content = _read(answer)
+    content = _read(response)
     return Accepted(status=str(content["status"]), code=int(content["code"]))
 
 
-def read_token(answer: Answer) -> tuple[Secret, float]:
+def read_token(response: ServiceResponse) -> tuple[Secret, float]:
     """Read the token of getToken, and its lifetime in seconds after the last use.
 
     Raises:
         PublitracError: the error in the response.
     """
-    content = _read(answer, token=True)
+    content = _read(response, token=True)
     token = content.pop("token", None)
     ttl = _ttl(content.get("ttl"))
     problem = None
@@ -102,27 +102,27 @@ def _ttl(value: Any) -> float:
     return ttl if math.isfinite(ttl) and ttl > 0 else TOKEN_TTL
 
 
-def _read(answer: Answer, *, token: bool = False) -> dict[str, Any]:
+def _read(response: ServiceResponse, *, token: bool = False) -> dict[str, Any]:
     """Read a response that reports success.
 
     Args:
-        answer: the response.
+        response: the response.
         token: a response without status and code is a success if it has a token.
 
     Raises:
         PublitracError: the error in the response.
     """
-    failure = error_for_status(answer)
-    content = _parse(answer.body)
+    failure = error_for_status(response)
+    content = _parse(response.body)
     if content is None:
-        page = is_html(answer)
+        page = is_html(response)
         problem = "the service sent a web page instead of JSON"
         if not page:
             problem = (
-                "the response is empty" if not answer.body.strip() else "the response is not a JSON object"
+                "the response is empty" if not response.body.strip() else "the response is not a JSON object"
             )
-        error = wrong_address(answer) or failure or UnexpectedContent(problem, retryable=_was_cut(answer))
-        error.vendor_message = title_of(answer.body) if page else words_of_text(answer.body)
+        error = wrong_address(response) or failure or UnexpectedContent(problem, retryable=_was_cut(response))
+        error.vendor_message = title_of(response.body) if page else words_of_text(response.body)
         raise error
     if failure is not None:
         failure.vendor_message = words_of_json(content)
@@ -138,15 +138,15 @@ def _read(answer: Answer, *, token: bool = False) -> dict[str, Any]:
     words = words_of_json(content)
     if not refused and code is None and status in (None, "success") and not concern_credentials(words):
         raise UnexpectedContent("the response has no readable code", retryable=True, vendor_message=words)
-    raise _refusal(status, code, words, answer)
+    raise _refusal(status, code, words, response)
 
 
-def _was_cut(answer: Answer) -> bool:
+def _was_cut(response: ServiceResponse) -> bool:
     """Return True if the body is the beginning of a JSON object, so that a retry may return all of it."""
-    return answer.body.lstrip().startswith(b"{") and not answer.body.rstrip().endswith(b"}")
+    return response.body.lstrip().startswith(b"{") and not response.body.rstrip().endswith(b"}")
 
 
-def _refusal(status: Any, code: int | None, words: str | None, answer: Answer) -> PublitracError:
+def _refusal(status: Any, code: int | None, words: str | None, response: ServiceResponse) -> PublitracError:
     """Return the error for a response with HTTP 2xx that does not report success."""
     kind = _BY_CODE.get(code or 0, ApiError)
     if kind is ApiError and concern_credentials(words):
@@ -157,10 +157,10 @@ def _refusal(status: Any, code: int | None, words: str | None, answer: Answer) -
     unknown = kind is ServerError or (kind is ApiError and str(status).lower() not in _REFUSED)
     return kind(
         "the service failed" if kind is ServerError else "the service refused",
-        status=answer.status,
+        status=response.status,
         code=code,
         maybe_applied=unknown,
-        retry_after=answer.retry_after,
+        retry_after=response.retry_after,
         vendor_message=words,
     )
 

@@ -47,7 +47,7 @@ class V2:
             self._log_in,
             header="Token",
             store=token_store,
-            doubted_after=(AuthenticationError, PermissionDenied),
+            reauthenticate_on=(AuthenticationError, PermissionDenied),
             clock=clock,
         )
 

@@ -10,6 +10,7 @@ import attrs
 
 from publitrac_async.checks import not_sendable
 from publitrac_async.errors import Problem, ValidationError
+from publitrac_async.models import vendor_name
 from publitrac_async.vitec import codec
 from publitrac_async.vitec.models import (
     Address,
@@ -117,7 +118,7 @@ def _mistyped(value: object, expected: Any, path: str) -> Iterator[Problem]:
             yield Problem("must be text without control characters", field=path, value=value)
     elif type(value) in _TYPES:
         for name, kind in _TYPES[type(value)].items():
-            part = f"{path}.{codec.camel_case(name)}".removeprefix(".")
+            part = f"{path}.{vendor_name(name)}".removeprefix(".")
             yield from _mistyped(getattr(value, name), kind, part)
 
 
@@ -148,9 +149,7 @@ def _broken_rules(lead: PersonLead) -> Iterator[Problem]:
 def _receiver_problems(lead: PersonLead) -> Iterator[Problem]:
     sent = codec.to_document(lead).get("receiver", {})
     branches = [
-        codec.camel_case(name)
-        for name in attrs.fields_dict(Receiver)
-        if getattr(lead.receiver, name) is not None
+        vendor_name(name) for name in attrs.fields_dict(Receiver) if getattr(lead.receiver, name) is not None
     ]
     if len(branches) != 1:
         yield Problem("must be exactly one of agent, user group and office", field="receiver")

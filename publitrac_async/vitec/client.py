@@ -27,11 +27,11 @@ from publitrac_async.transport.operation import Call
 from publitrac_async.transport.secret import Secret, seal
 from publitrac_async.transport.trace import TraceTarget
 from publitrac_async.vitec import codec
-from publitrac_async.vitec.answers import read_lead_id
 from publitrac_async.vitec.checks import check_customer_id, check_person_lead, customer_id_note, length_notes
 from publitrac_async.vitec.credentials import basic_credentials
 from publitrac_async.vitec.models import PersonLead
 from publitrac_async.vitec.operations import CREATE_PERSON_LEAD, NAME, path_for
+from publitrac_async.vitec.responses import read_lead_id
 
 if TYPE_CHECKING:
     import httpx
@@ -108,11 +108,13 @@ class VitecClient(BaseClient):
         allow_insecure_http: bool = False,
         trace: TraceTarget | None = None,
     ) -> None:
-        words = password if isinstance(password, Mapping) else {_EVERY_CUSTOMER: password}
+        passwords = password if isinstance(password, Mapping) else {_EVERY_CUSTOMER: password}
         user = seal(username, "username")
-        sealed = {key: seal(word, f"password of {key}" if key else "password") for key, word in words.items()}
+        sealed = {
+            key: seal(each, f"password of {key}" if key else "password") for key, each in passwords.items()
+        }
         # From here on no local name holds a bare credential: error trackers record the local names of frames.
-        del username, password, words
+        del username, password, passwords
         for secret in (user, *sealed.values()):
             if isinstance(secret, ConfigurationError):
                 raise secret

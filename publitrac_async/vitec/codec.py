@@ -13,6 +13,7 @@ from cattrs.errors import BaseValidationError
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from publitrac_async.errors import Problem, ValidationError
+from publitrac_async.models import vendor_name
 from publitrac_async.vitec.models import PersonLead
 
 _NAMESPACES: Final = "http://schemas.datacontract.org/2004/07/"
@@ -103,7 +104,7 @@ def _reason(line: str) -> str:
 
 def _path(line: str) -> str | None:
     path = line.rpartition(" @ $")[2].removeprefix(".")
-    return ".".join(map(camel_case, path.split("."))) or None
+    return ".".join(map(vendor_name, path.split("."))) or None
 
 
 def _pruned(value: Any) -> Any:
@@ -138,12 +139,6 @@ def _children(name: str, content: Mapping[str, Any], prefix: str) -> dict[str, A
     }
 
 
-def camel_case(name: str) -> str:
-    """Return the vendor's JSON name of an attribute."""
-    first, *others = name.split("_")
-    return first + "".join(word.capitalize() for word in others)
-
-
 def _text(value: Any, _: object) -> str:
     if isinstance(value, str):
         return value
@@ -159,7 +154,7 @@ def _flag(value: Any, _: object) -> bool:
 
 
 def _names(kind: type[Any]) -> dict[str, Any]:
-    return {name: override(rename=camel_case(name)) for name in attrs.fields_dict(kind)}
+    return {name: override(rename=vendor_name(name)) for name in attrs.fields_dict(kind)}
 
 
 def _make_converter() -> Converter:

@@ -24,10 +24,10 @@ from publitrac_async.bulk import ColumnMapping, read_leads
 from publitrac_async.errors import UnexpectedContent
 from publitrac_async.marketo import responses
 from publitrac_async.transport.body import read_body
-from publitrac_async.transport.operation import Answer
-from publitrac_async.v1.answers import read_reply
+from publitrac_async.transport.operation import ServiceResponse
+from publitrac_async.v1.responses import read_reply
 from publitrac_async.v2.codec import read_accepted, read_token
-from publitrac_async.vitec.answers import read_lead_id
+from publitrac_async.vitec.responses import read_lead_id
 from tests.support.clients import client
 from tests.support.vendor import DONE, LEAD
 from tests.support.wire import Peer, RawServer, Seen, http
@@ -70,7 +70,7 @@ def mutated(draw: st.DrawFn, samples: list[bytes] = SAMPLES) -> bytes:
     return data[:200_000]
 
 
-READERS: dict[str, Callable[[Answer], Any]] = {
+READERS: dict[str, Callable[[ServiceResponse], Any]] = {
     "v1": read_reply,
     "v2": read_accepted,
     "token": read_token,
@@ -84,7 +84,7 @@ READERS: dict[str, Callable[[Answer], Any]] = {
 @given(body=mutated(), status=st.sampled_from([200, 201, 401, 404, 422, 500]), framed=st.booleans())
 def test_responses_raise_only_typed_errors(reader: str, body: bytes, status: int, framed: bool) -> None:
     with contextlib.suppress(PublitracError):
-        READERS[reader](Answer(status, body, framed))
+        READERS[reader](ServiceResponse(status, body, framed))
 
 
 @fuzzed

@@ -42,7 +42,7 @@ from publitrac_async import (
 )
 from publitrac_async.config import CALLS_PER_SECOND
 from publitrac_async.converters import lead_from_wire, lead_to_wire
-from publitrac_async.transport.operation import Answer
+from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.v1 import Code
 from publitrac_async.v2 import codec
 from publitrac_async.v2.operations import DELAYED_SYNC, GET_TOKEN
@@ -415,17 +415,20 @@ def test_35_the_samples_of_v2_are_no_json():
     for name in ("get_token_answer", "delayed_sync_answer", "delayed_sync_request"):
         with pytest.raises(json.JSONDecodeError):
             json.loads(sample(f"v2/{name}.txt"))
-    assert codec.read_accepted(Answer(200, sample("v2/delayed_sync_answer.txt"))).code == 200
-    assert codec.read_token(Answer(200, sample("v2/get_token_answer.txt")))[0].reveal() == "djs4fdn4dJTer489!"
+    assert codec.read_accepted(ServiceResponse(200, sample("v2/delayed_sync_answer.txt"))).code == 200
+    assert (
+        codec.read_token(ServiceResponse(200, sample("v2/get_token_answer.txt")))[0].reveal()
+        == "djs4fdn4dJTer489!"
+    )
     with pytest.raises(UnexpectedContent):
-        codec.read_accepted(Answer(200, b"?{'status': 'success', 'code': 200}}"))
+        codec.read_accepted(ServiceResponse(200, b"?{'status': 'success', 'code': 200}}"))
 
 
 @pytest.mark.parametrize(
     ("ttl", "seconds"), [('"900"', 900), ('"60"', 60), ("60", 60), ('"soon"', 900), ("null", 900)]
 )
 def test_36_the_life_of_a_token_is_text(ttl, seconds):
-    assert codec.read_token(Answer(200, f'{{"token": "t", "ttl": {ttl}}}'.encode()))[1] == seconds
+    assert codec.read_token(ServiceResponse(200, f'{{"token": "t", "ttl": {ttl}}}'.encode()))[1] == seconds
 
 
 def test_37_paths_lack_v2_in_older_pages():
@@ -445,7 +448,7 @@ def test_37_paths_lack_v2_in_older_pages():
 )
 def test_38_always_accepted_is_not_taken_on_trust(status, body):
     with pytest.raises(PublitracError):
-        codec.read_accepted(Answer(status, orjson.dumps(body)))
+        codec.read_accepted(ServiceResponse(status, orjson.dumps(body)))
 
 
 def test_39_and_40_the_keys_of_v2():
@@ -525,7 +528,7 @@ def test_46_empty_elements_are_written_in_two_ways():
     from publitrac_async.v1.reading import read_response
 
     body = b"<response><a></a><b/><c> \n </c></response>"
-    assert read_response(Answer(200, body)).children == {"a": "", "b": "", "c": ""}
+    assert read_response(ServiceResponse(200, body)).children == {"a": "", "b": "", "c": ""}
     assert lead_from_wire({"score": "", "firstName": "", "isCustomer": ""}) == Lead(
         score=None, first_name="", is_customer=None
     )

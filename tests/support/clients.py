@@ -14,7 +14,7 @@ from publitrac_async.transport.aiohttp_transport import AiohttpTransport
 from publitrac_async.transport.classify import error_for_status
 from publitrac_async.transport.http import Wire
 from publitrac_async.transport.limits import Unlimited
-from publitrac_async.transport.operation import Answer, Call, Operation, OperationClass
+from publitrac_async.transport.operation import Call, Operation, OperationClass, ServiceResponse
 from publitrac_async.transport.pipeline import Transport
 from tests.support.clock import now
 
@@ -85,7 +85,7 @@ def transport(handler: Handler, **options: Any) -> Transport:
     return Transport(wire, **settings | options)
 
 
-def parse(answer: Answer) -> bytes:
+def parse(answer: ServiceResponse) -> bytes:
     failure = error_for_status(answer)
     if failure is not None:
         raise failure

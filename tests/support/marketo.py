@@ -15,7 +15,7 @@ from attrs import define, field
 from publitrac_async import RetryPolicy
 from publitrac_async.marketo import MarketoClient
 from publitrac_async.transport.limits import Unlimited
-from publitrac_async.transport.operation import Answer
+from publitrac_async.transport.operation import ServiceResponse
 from tests.support.clients import EAGER
 from tests.support.clock import now
 
@@ -29,9 +29,9 @@ def sample(name: str) -> Any:
     return json.loads((SAMPLES / f"{name}.json").read_bytes())
 
 
-def answer(content: Any, status: int = 200) -> Answer:
+def answer(content: Any, status: int = 200) -> ServiceResponse:
     """An answer as the parsers take it; `content` is a document, or the bytes themselves."""
-    return Answer(status, content if isinstance(content, bytes) else json.dumps(content).encode())
+    return ServiceResponse(status, content if isinstance(content, bytes) else json.dumps(content).encode())
 
 
 def result(*items: Any, **more: Any) -> dict[str, Any]:

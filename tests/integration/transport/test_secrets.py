@@ -447,7 +447,7 @@ async def test_httpx_logs_no_secret_of_an_injected_transport(told: Told) -> None
 
 async def test_events_and_values_show_nothing(told: Told) -> None:
     from publitrac_async.transport.auth import Authorization, Token
-    from publitrac_async.transport.operation import Answer, Call
+    from publitrac_async.transport.operation import Call, ServiceResponse
     from publitrac_async.transport.secret import Secret
     from tests.support.clients import READ, parse
 
@@ -462,7 +462,12 @@ async def test_events_and_values_show_nothing(told: Told) -> None:
         content=CANARIES.first_name.encode(),
     )
     told.hear(
-        secret, token, authorization, call, Answer(200, CANARIES.email.encode()), SimpleNamespace(s=secret)
+        secret,
+        token,
+        authorization,
+        call,
+        ServiceResponse(200, CANARIES.email.encode()),
+        SimpleNamespace(s=secret),
     )
     events: list[Event] = []
     async with (

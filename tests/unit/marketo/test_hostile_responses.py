@@ -25,7 +25,7 @@ from publitrac_async.marketo.structuring import (
     structure_lead,
     structure_result,
 )
-from publitrac_async.transport.operation import Answer
+from publitrac_async.transport.operation import ServiceResponse
 
 CANARY = "canary@example.com"
 
@@ -64,7 +64,7 @@ MEMBERS = {
 }
 ENVELOPES = st.fixed_dictionaries({}, optional=MEMBERS) | JSON
 
-PARSERS: dict[str, Callable[[Answer], Any]] = {
+PARSERS: dict[str, Callable[[ServiceResponse], Any]] = {
     "done": reading.done,
     "one lead": reading.one_lead,
     "leads": partial(reading.page, item=structure_lead, first=True),
@@ -84,11 +84,11 @@ PARSERS: dict[str, Callable[[Answer], Any]] = {
 @pytest.mark.parametrize("parse", PARSERS.values(), ids=PARSERS)
 @given(document=ENVELOPES, status=st.sampled_from([200, 200, 200, 400, 401, 413, 500, 503, 302, 599]))
 def test_any_json_is_a_result_or_a_typed_error(
-    parse: Callable[[Answer], Any], document: Any, status: int
+    parse: Callable[[ServiceResponse], Any], document: Any, status: int
 ) -> None:
     failure = None
     try:
-        parse(Answer(status, json.dumps(document).encode()))
+        parse(ServiceResponse(status, json.dumps(document).encode()))
     except PublitracError as error:
         failure = error
     shown = [str(failure), repr(failure), repr(getattr(failure, "problems", ()))]
@@ -97,11 +97,11 @@ def test_any_json_is_a_result_or_a_typed_error(
 
 @pytest.mark.parametrize("parse", PARSERS.values(), ids=PARSERS)
 @given(body=st.binary(max_size=60))
-def test_any_bytes_are_a_typed_error(parse: Callable[[Answer], Any], body: bytes) -> None:
+def test_any_bytes_are_a_typed_error(parse: Callable[[ServiceResponse], Any], body: bytes) -> None:
     with pytest.raises(PublitracError):
-        parse(Answer(200, body))
+        parse(ServiceResponse(200, body))
 
 
 def test_json_that_is_nested_too_deep() -> None:
     with pytest.raises(PublitracError):
-        reading.read(Answer(200, b'{"result":' * 5000))
+        reading.read(ServiceResponse(200, b'{"result":' * 5000))

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from publitrac_async.transport.classify import error_for_status, is_html, parse_retry_after
-from publitrac_async.transport.operation import Answer
+from publitrac_async.transport.operation import ServiceResponse
 
 NOW = 1_800_000_000.0
 
@@ -117,7 +117,7 @@ def test_no_date_is_too_strange(value: str) -> None:
     ],
 )
 def test_each_status_has_its_error(status: int, kind: str, retryable: bool, maybe_applied: bool) -> None:
-    error = error_for_status(Answer(status, b"secret body", retry_after=7.0))
+    error = error_for_status(ServiceResponse(status, b"secret body", retry_after=7.0))
     assert error is not None
     assert (type(error).__name__, error.retryable, error.maybe_applied) == (kind, retryable, maybe_applied)
     assert error.status == status
@@ -128,7 +128,7 @@ def test_each_status_has_its_error(status: int, kind: str, retryable: bool, mayb
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 def test_a_success_status_is_no_error(status: int) -> None:
-    assert error_for_status(Answer(status, b"")) is None
+    assert error_for_status(ServiceResponse(status, b"")) is None
 
 
 @pytest.mark.parametrize(
@@ -143,4 +143,4 @@ def test_a_success_status_is_no_error(status: int) -> None:
     ],
 )
 def test_web_pages_are_recognised(body: bytes, expected: bool) -> None:
-    assert is_html(Answer(200, body)) is expected
+    assert is_html(ServiceResponse(200, body)) is expected

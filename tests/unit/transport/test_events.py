@@ -115,7 +115,7 @@ async def test_waits_are_told_apart() -> None:
     limiter.pause(3)
 
     class Slow:
-        doubted_after = ()
+        reauthenticate_on = ()
 
         async def authorize(self) -> Authorization:
             await asyncio.sleep(2)
@@ -265,7 +265,7 @@ async def test_an_interrupted_attempt_has_its_end_before_the_call() -> None:
 @virtual
 async def test_a_wait_for_a_token_that_ends_in_cancellation_is_counted() -> None:
     class Never:
-        doubted_after = ()
+        reauthenticate_on = ()
 
         async def authorize(self) -> Authorization:
             await asyncio.sleep(1000)

@@ -171,7 +171,7 @@ async def test_what_an_earlier_attempt_may_have_done_is_not_forgotten() -> None:
 @virtual
 async def test_what_an_earlier_attempt_may_have_done_is_not_forgotten_when_the_log_in_fails() -> None:
     class LosesHeart:
-        doubted_after = (AuthenticationError,)
+        reauthenticate_on = (AuthenticationError,)
         asked = 0
 
         async def authorize(self) -> Authorization:
@@ -273,7 +273,7 @@ async def test_after_an_outage_successes_fill_the_budget_again() -> None:
 class Always:
     """An authenticator that always has other credentials."""
 
-    doubted_after = (AuthenticationError,)
+    reauthenticate_on = (AuthenticationError,)
 
     def __init__(self) -> None:
         self.issued = 0

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from publitrac_async import UnexpectedContent
-from publitrac_async.transport.operation import Answer
+from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.transport.repair import MAX_AMPERSANDS, MAX_REPAIRED, repair
 from publitrac_async.v1.reading import Content, read_response
 
@@ -25,7 +25,7 @@ def document(notes: str, *, before: str = DECLARATION, after: str = "\n") -> str
 
 
 def read(body: bytes | str, **answer: object) -> Content:
-    return read_response(Answer(200, body.encode() if isinstance(body, str) else body, **answer))  # type: ignore[arg-type]
+    return read_response(ServiceResponse(200, body.encode() if isinstance(body, str) else body, **answer))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

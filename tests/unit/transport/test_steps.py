@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from publitrac_async import DeadlineExceeded, Timeout, UnexpectedContent
-from publitrac_async.transport.operation import Answer
+from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.transport.steps import Steps, at_once, in_turns
 from tests.support.clients import EAGER, READ, call, transport
 from tests.support.clock import jump, virtual
@@ -55,7 +55,7 @@ async def test_the_result_of_steps_is_that_of_the_call() -> None:
 async def test_an_error_between_steps_is_that_of_the_attempt() -> None:
     attempts = 0
 
-    def parse(_: Answer) -> Steps[int]:
+    def parse(_: ServiceResponse) -> Steps[int]:
         nonlocal attempts
         attempts += 1
         yield
@@ -68,7 +68,7 @@ async def test_an_error_between_steps_is_that_of_the_attempt() -> None:
 
 @virtual
 async def test_the_deadline_holds_between_steps() -> None:
-    def parse(_: Answer) -> Steps[int]:
+    def parse(_: ServiceResponse) -> Steps[int]:
         while True:
             jump(1)
             yield

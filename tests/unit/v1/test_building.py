@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from publitrac_async import ClickLink, FilledForm, Lead, ValidationError, field
 from publitrac_async.checks import not_sendable
 from publitrac_async.converters import NATIVE_FIELDS
-from publitrac_async.transport.operation import Answer
+from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.v1 import histories, leads
 from publitrac_async.v1.building import to_xml
 from publitrac_async.v1.reading import read_response
@@ -84,7 +84,10 @@ def test_any_text_comes_back_or_is_refused(text):
     assert [child.tag for child in request] == ["notes", "after"]
     assert (request[0].text or "") == text
     answer = document.replace("request>", "response>").encode()
-    assert read_response(Answer(200, answer)).children == {"notes": text.strip(SPACE), "after": "here"}
+    assert read_response(ServiceResponse(200, answer)).children == {
+        "notes": text.strip(SPACE),
+        "after": "here",
+    }
 
 
 @given(st.dictionaries(names, texts, max_size=4))

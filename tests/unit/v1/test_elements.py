@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from publitrac_async import Lead, UnexpectedContent
 from publitrac_async.converters import NATIVE_FIELDS, lead_from_wire
 from publitrac_async.transport.budget import BUDGET
-from publitrac_async.transport.operation import Answer
+from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.transport.steps import at_once
 from publitrac_async.v1 import leads as module
 from publitrac_async.v1.leads import _page_of_leads
@@ -42,14 +42,14 @@ def page(*leads: list[tuple[str, str]]) -> bytes:
 
 
 def read(body: bytes) -> tuple[Lead, ...]:
-    return at_once(_page_of_leads(Answer(200, body), page=1)).items
+    return at_once(_page_of_leads(ServiceResponse(200, body), page=1)).items
 
 
 def by_content(body: bytes) -> tuple[Lead, ...]:
     """The same through dicts."""
     return tuple(
         lead_from_wire(fields)
-        for container in children(read_response(Answer(200, body)).children, "leads")
+        for container in children(read_response(ServiceResponse(200, body)).children, "leads")
         for fields in children(container, "lead")
         if isinstance(fields, dict)
     )
@@ -128,7 +128,7 @@ def test_few_leads_are_made_between_two_pauses(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(module, "lead_of_element", counting)
     body = large_page(1000)
-    totals = [made for _ in _page_of_leads(Answer(200, body), page=1)] + [made]
+    totals = [made for _ in _page_of_leads(ServiceResponse(200, body), page=1)] + [made]
     per_step = [after - before for before, after in itertools.pairwise([0, *totals])]
     assert made == 1000
     # 64 KiB hold so many leads; one may be left over from the step before.

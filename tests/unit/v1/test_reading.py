@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from publitrac_async import UnexpectedContent
-from publitrac_async.transport.operation import Answer
+from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.v1.reading import children, number_of, read_response, text_of
 from tests.support.v1 import sample
 
@@ -22,7 +22,7 @@ ANSWER = (
 
 
 def content_of(body: bytes, **answer: Any) -> dict[str, Any]:
-    return read_response(Answer(200, body, **answer)).children
+    return read_response(ServiceResponse(200, body, **answer)).children
 
 
 def first_name(body: bytes) -> str:
@@ -31,7 +31,7 @@ def first_name(body: bytes) -> str:
 
 def refused(body: bytes, **answer: Any) -> UnexpectedContent:
     with pytest.raises(UnexpectedContent) as caught:
-        read_response(Answer(200, body, **answer))
+        read_response(ServiceResponse(200, body, **answer))
     return caught.value
 
 

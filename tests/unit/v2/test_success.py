@@ -19,21 +19,21 @@ from publitrac_async import (
     UnexpectedContent,
     ValidationError,
 )
-from publitrac_async.transport.operation import Answer
+from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.v2 import codec
 
 
-def error_of(read: Callable[[Answer], Any], content: object, status: int = 200) -> PublitracError:
+def error_of(read: Callable[[ServiceResponse], Any], content: object, status: int = 200) -> PublitracError:
     body = content if isinstance(content, bytes) else orjson.dumps(content)
     with pytest.raises(PublitracError) as caught:
-        read(Answer(status, body))
+        read(ServiceResponse(status, body))
     return caught.value
 
 
 @pytest.mark.parametrize("code", [200, "200", 201, 202])
 def test_a_lead_is_queued_by_a_success_with_a_code_of_success(code: object) -> None:
     body = orjson.dumps({"status": "success", "code": code, "message": "queued"})
-    assert codec.read_accepted(Answer(200, body)) == Accepted(status="success", code=int(str(code)))
+    assert codec.read_accepted(ServiceResponse(200, body)) == Accepted(status="success", code=int(str(code)))
 
 
 @pytest.mark.parametrize(
@@ -99,13 +99,13 @@ def test_a_refusal_is_no_token(content: object) -> None:
 
 def test_a_token_may_come_with_a_success() -> None:
     body = orjson.dumps({"status": "success", "code": 200, "token": "t", "ttl": "900"})
-    secret, _ = codec.read_token(Answer(200, body))
+    secret, _ = codec.read_token(ServiceResponse(200, body))
     assert secret.reveal() == "t"
 
 
 @pytest.mark.parametrize("read", [codec.read_accepted, codec.read_token])
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 429, 500, 503])
-def test_the_words_come_with_any_http_status(read: Callable[[Answer], Any], status: int) -> None:
+def test_the_words_come_with_any_http_status(read: Callable[[ServiceResponse], Any], status: int) -> None:
     error = error_of(read, {"status": "error", "code": status, "message": "leadInfo.email is wrong"}, status)
     assert error.vendor_message == "leadInfo.email is wrong"
     assert "leadInfo" not in str(error) + repr(error)

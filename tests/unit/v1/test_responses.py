@@ -20,15 +20,15 @@ from publitrac_async import (
     UnexpectedContent,
     ValidationError,
 )
-from publitrac_async.transport.operation import Answer
-from publitrac_async.v1.answers import read_reply
+from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.v1.codes import Code
+from publitrac_async.v1.responses import read_reply
 from tests.support.v1 import response, sample
 
 
 def error_of(body: bytes, http_status: int = 200, **answer: object) -> PublitracError:
     with pytest.raises(PublitracError) as caught:
-        read_reply(Answer(http_status, body, **answer))
+        read_reply(ServiceResponse(http_status, body, **answer))
     return caught.value
 
 
@@ -62,17 +62,17 @@ class TestSuccess:
         ],
     )
     def test_a_status_of_the_documented_families_is_success(self, status):
-        reply = read_reply(Answer(200, response("<lead/>", status=status, message="Done.")))
+        reply = read_reply(ServiceResponse(200, response("<lead/>", status=status, message="Done.")))
         assert (reply.status, reply.message, reply.content.children["lead"]) == (status, "Done.", "")
 
     @pytest.mark.parametrize("status", [1000, 2007, 5999])
     def test_a_status_inside_the_families_that_is_not_documented_is_logged(self, status, caplog):
-        read_reply(Answer(200, response(status=status, message="ada@example.com")))
+        read_reply(ServiceResponse(200, response(status=status, message="ada@example.com")))
         assert str(status) in caplog.text
         assert "ada" not in caplog.text
 
     def test_a_documented_status_is_not_logged(self, caplog):
-        read_reply(Answer(200, response(status=2006)))
+        read_reply(ServiceResponse(200, response(status=2006)))
         assert not caplog.records
 
     @pytest.mark.parametrize(
@@ -99,13 +99,13 @@ class TestSuccess:
         "message", ["", "failed", "Invalid API key", "Leads synchronization successfull.", "lead not found"]
     )
     def test_the_message_decides_nothing(self, message):
-        assert read_reply(Answer(200, response(status=2001, message=message))).status == 2001
+        assert read_reply(ServiceResponse(200, response(status=2001, message=message))).status == 2001
         assert refusal(status=9018, message=message).code == 9018
 
     @pytest.mark.parametrize("errors", ["<errors></errors>", "<errors/>", "<errors><error/></errors>"])
     def test_empty_errors_are_none(self, errors):
         body = f"<response><status>2006</status>{errors}</response>"
-        assert read_reply(Answer(200, body.encode())).status == 2006
+        assert read_reply(ServiceResponse(200, body.encode())).status == 2006
 
     def test_an_error_line_is_failure_whatever_the_status(self):
         assert isinstance(refusal("9005 - Lead does not exist.", status=2006), LeadNotFound)

@@ -29,7 +29,7 @@ from publitrac_async.errors import (
     ValidationError,
 )
 from publitrac_async.transport.classify import error_for_status, is_html, wrong_address
-from publitrac_async.transport.operation import Answer
+from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.transport.steps import Steps, at_once
 from publitrac_async.transport.vendor_words import concern_credentials, shortened, title_of
 from publitrac_async.transport.xml import Convert
@@ -78,36 +78,36 @@ class Reply:
     message: str
 
 
-def read_reply(answer: Answer) -> Reply:
+def read_reply(response: ServiceResponse) -> Reply:
     """Read a successful response.
 
     Raises:
         PublitracError: the error in the response.
     """
-    return at_once(read_reply_in_steps(answer))
+    return at_once(read_reply_in_steps(response))
 
 
-def read_reply_in_steps(answer: Answer, convert: Convert | None = None) -> Steps[Reply]:
+def read_reply_in_steps(response: ServiceResponse, convert: Convert | None = None) -> Steps[Reply]:
     """Read like `read_reply`, in steps, for responses that may be large.
 
     Args:
-        answer: the response.
+        response: the response.
         convert: as in `publitrac_async.transport.xml`.
     """
-    failure = error_for_status(answer)
+    failure = error_for_status(response)
     # The documents do not mention HTTP statuses. These say more than a vendor's code.
     if isinstance(failure, (AuthenticationError, PermissionDenied, RateLimited)):
-        failure.vendor_message = _words_of(answer)
+        failure.vendor_message = _words_of(response)
         raise failure
-    if is_html(answer):
+    if is_html(response):
         problem = "the service sent a web page instead of XML"
-        error = wrong_address(answer) or failure or UnexpectedContent(problem)
-        error.vendor_message = title_of(answer.body)
+        error = wrong_address(response) or failure or UnexpectedContent(problem)
+        error.vendor_message = title_of(response.body)
         raise error
     try:
-        found = yield from read_in_steps(answer, convert)
+        found = yield from read_in_steps(response, convert)
     except UnexpectedContent as unreadable:
-        error = wrong_address(answer) or failure or unreadable.with_traceback(None)
+        error = wrong_address(response) or failure or unreadable.with_traceback(None)
         error.vendor_message = unreadable.vendor_message
         raise error from None
     content = found.children
@@ -122,7 +122,7 @@ def read_reply_in_steps(answer: Answer, convert: Convert | None = None) -> Steps
         raise failure
     has_status = text_of(content, "status") != ""
     if problems or (status not in _SUCCESS if has_status else concern_credentials(words)):
-        raise _refusal(status, problems, message, words, answer.status)
+        raise _refusal(status, problems, message, words, response.status)
     if failure is not None:
         raise failure
     if status is None:
@@ -132,12 +132,12 @@ def read_reply_in_steps(answer: Answer, convert: Convert | None = None) -> Steps
     return Reply(found, status, message)
 
 
-def _words_of(answer: Answer) -> str | None:
+def _words_of(response: ServiceResponse) -> str | None:
     """Return the message in a response of any kind."""
-    if is_html(answer):
-        return title_of(answer.body)
+    if is_html(response):
+        return title_of(response.body)
     try:
-        content = read_response(answer).children
+        content = read_response(response).children
     except UnexpectedContent as error:
         return error.vendor_message
     return shortened(text_of(content, "message"), *_error_lines(content))

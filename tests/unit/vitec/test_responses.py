@@ -20,8 +20,8 @@ from publitrac_async import (
     UnexpectedContent,
     ValidationError,
 )
-from publitrac_async.transport.operation import Answer
-from publitrac_async.vitec.answers import MAX_ANSWER, read_lead_id
+from publitrac_async.transport.operation import ServiceResponse
+from publitrac_async.vitec.responses import MAX_RESPONSE, read_lead_id
 from tests.unit.vitec.leads import sample
 
 HTML = b"<!DOCTYPE html><html><body>Anna Andersson anna@example.com</body></html>"
@@ -33,9 +33,9 @@ PERSON = (
 SOURCE = ("leadSource", "a lead source is required", "En leadskälla måste anges")
 
 
-def answer(body: Any, status: int = 200) -> Answer:
+def answer(body: Any, status: int = 200) -> ServiceResponse:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Answer(status=status, body=content)
+    return ServiceResponse(status=status, body=content)
 
 
 def problems(body: Any) -> list[tuple[str | None, str, str | None]]:
@@ -85,7 +85,7 @@ def test_ids_are_read_in_every_form(body: bytes, lead_id: str) -> None:
         b'"' + b"4" * 101 + b'"',
         b"<!DOCTYPE string><string>42</string>",
         HTML,
-        b'"' + b"4" * MAX_ANSWER + b'"',
+        b'"' + b"4" * MAX_RESPONSE + b'"',
     ],
 )
 def test_a_success_without_an_id_may_have_been_applied(body: bytes) -> None:
@@ -140,7 +140,7 @@ REFUSED = "refused by the service"
         ({}, []),
         (b"null", [(None, "null")]),
         (HTML, []),
-        (b'"' + b"x" * MAX_ANSWER + b'"', []),
+        (b'"' + b"x" * MAX_RESPONSE + b'"', []),
     ],
 )  # fmt: skip
 def test_other_shapes_of_a_refusal(body: Any, expected: list[tuple[str | None, str]]) -> None:

@@ -10,12 +10,12 @@ import orjson
 
 from publitrac_async.errors import Problem, PublitracError, UnexpectedContent, ValidationError
 from publitrac_async.transport.classify import error_for_status, is_html
-from publitrac_async.transport.operation import Answer
+from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.transport.vendor_words import shortened
 from publitrac_async.transport.xml import Malformed, read_document
 
 #: Limit in bytes; ids and errors are shorter.
-MAX_ANSWER: Final = 64 * 1024
+MAX_RESPONSE: Final = 64 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
 
 #: Members of an error with its list of fields: ASP.NET's names, in any case.
@@ -47,7 +47,7 @@ _ADVICE: Final = {
 }
 
 
-def read_lead_id(answer: Answer) -> str:
+def read_lead_id(response: ServiceResponse) -> str:
     """Read the id of the created lead: a bare JSON string, or a ``<string>`` element.
 
     The lead exists once the status is 2xx, so an unreadable response may have been applied.
@@ -55,41 +55,41 @@ def read_lead_id(answer: Answer) -> str:
     Raises:
         PublitracError: the error in the response.
     """
-    failure = error_for_status(answer)
+    failure = error_for_status(response)
     if failure is not None:
-        raise _explained(failure, answer)
+        raise _explained(failure, response)
     words = None
-    if is_html(answer):
+    if is_html(response):
         problem = "the service sent a web page instead of the lead's id"
-    elif len(answer.body) > MAX_ANSWER:
-        problem = f"the response is larger than {MAX_ANSWER} bytes, so it is not a lead's id"
+    elif len(response.body) > MAX_RESPONSE:
+        problem = f"the response is larger than {MAX_RESPONSE} bytes, so it is not a lead's id"
     else:
-        name, content = _document(answer.body)
+        name, content = _document(response.body)
         if isinstance(content, int) and not isinstance(content, bool):
             content = str(content)
         if isinstance(content, str) and name in (None, "string") and _ID.fullmatch(content.strip()):
             return content.strip()
         words = shortened(*_texts(content))
         problem = "the response has no lead id"
-    raise UnexpectedContent(problem, status=answer.status, maybe_applied=True, vendor_message=words)
+    raise UnexpectedContent(problem, status=response.status, maybe_applied=True, vendor_message=words)
 
 
-def _explained(failure: PublitracError, answer: Answer) -> PublitracError:
+def _explained(failure: PublitracError, response: ServiceResponse) -> PublitracError:
     """Return `failure` with the service's messages about fields (400), or with advice.
 
     The body of a 5xx is not read: it may hold a stack trace.
     """
-    if is_html(answer):
+    if is_html(response):
         failure.args = (f"{failure.message} with a web page, so a proxy may have responded in its place",)
-    elif isinstance(failure, ValidationError) and len(answer.body) <= MAX_ANSWER:
-        content = _content(answer.body)
+    elif isinstance(failure, ValidationError) and len(response.body) <= MAX_RESPONSE:
+        content = _content(response.body)
         if content is None:
-            content = answer.body.decode("utf-8", "replace")
+            content = response.body.decode("utf-8", "replace")
         problems = tuple(dict.fromkeys(_problems(content)))
         if problems:
             failure.problems = problems
             failure.args = ("; ".join(dict.fromkeys(map(str, problems))),)
-    elif (advice := _ADVICE.get(answer.status)) is not None:
+    elif (advice := _ADVICE.get(response.status)) is not None:
         failure.args = (f"{failure.message}: {advice}",)
     return failure
 
