@@ -22,12 +22,12 @@ from publitrac_async.errors import (
 from publitrac_async.probe.model import HarmError, ProbeReport
 from publitrac_async.transport.auth import Authorization, Placement, StaticCredentials
 from publitrac_async.transport.classify import error_for_status
-from publitrac_async.transport.operation import ServiceResponse, Call, Operation, OperationClass
+from publitrac_async.transport.operation import Call, Operation, OperationClass, ServiceResponse
 from publitrac_async.transport.secret import Secret
 from publitrac_async.transport.vendor_words import words_of_text
-from publitrac_async.v1.responses import read_reply
 from publitrac_async.v1.operations import method
 from publitrac_async.v1.reading import children, number_of, read_response
+from publitrac_async.v1.responses import read_reply
 from publitrac_async.v2.codec import read_content
 from publitrac_async.v2.operations import DELAYED_SYNC, GET_TOKEN
 
@@ -256,7 +256,13 @@ class Asker:
         return await self._send(name, call, may_refuse=may_refuse, v2=True, paced=paced)
 
     async def _send(
-        self, what: str, call: Call[ServiceResponse], *, may_refuse: bool, v2: bool = False, paced: bool = True
+        self,
+        what: str,
+        call: Call[ServiceResponse],
+        *,
+        may_refuse: bool,
+        v2: bool = False,
+        paced: bool = True,
     ) -> Heard:
         if self._pause and paced:
             await self.sleep(self._pause)
