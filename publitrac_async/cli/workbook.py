@@ -1,4 +1,4 @@
-"""Write Excel workbooks (extra `xlsx`). Only this module imports XlsxWriter."""
+"""Write Excel workbooks (extra `xlsx`)."""
 
 from __future__ import annotations
 

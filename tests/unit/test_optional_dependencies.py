@@ -18,7 +18,7 @@ ONLY_IN = {
     "opentelemetry": {"opentelemetry.py"},
     "rich": {"cli/bar.py"},
     "python_calamine": {"bulk/sources/xlsx.py"},
-    "xlsxwriter": {"cli/workbook.py"},
+    "xlsxwriter": {"bulk/report/workbook.py", "cli/workbook.py"},
     "duckdb": {"bulk/sources/parquet.py"},
     "uvicorn": {"sandbox/server.py"},
     "redis": {"shared/redis/client.py", "shared/redis/connection.py"},
