@@ -61,6 +61,8 @@ def lines_of(report: Report, *, sandbox: bool, state_store: str | None) -> Itera
     if report.verification is not None:
         yield from _verification(report.verification)
     yield from _remarks(report, state_store)
+    if report.results_dir is None and report.rejected and not sandbox:
+        yield "The rejected rows are in no file: --results names a folder for them."
 
 
 def _remarks(report: Report, state_store: str | None) -> Iterator[str]:

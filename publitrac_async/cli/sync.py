@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -102,8 +103,12 @@ class SyncOptions(SinkOptions):
         if self.results is not None or self.state is not None or without:
             return self.results
         first = self.sources[0]
+        if first.exists() and not first.is_file():  # A pipe.
+            return None
         name = first.name if first.exists() else "sync"
-        return first.with_name(f"{name}.results")
+        # Data may lie on a disk that this user can only read.
+        parents = [parent for parent in (first.parent, Path()) if os.access(parent, os.W_OK)]
+        return parents[0] / f"{name}.results" if parents else None
 
     def load_mapping(self) -> ColumnMapping | None:
         """Return the mapping, ``None`` without a mapping file."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import stat
 from collections.abc import Iterator
@@ -57,6 +58,19 @@ def test_rejected_rows_are_kept_without_any_option(crm: Path) -> None:
     assert "wrong,Bo,3,rejected" in (results / "latest" / "rejected.csv").read_text()
     assert str((results / "latest").resolve()) in done.stdout
     assert stat.S_IMODE(results.stat().st_mode) == stat.S_IMODE((results / "latest").stat().st_mode) == 0o700
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_results_go_where_this_user_may_write(crm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = crm.parent / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    writable = [Path()]
+    monkeypatch.setattr("os.access", lambda path, mode: mode != os.W_OK or path in writable)
+    assert sync(crm, "--via", "v1").exit_code == 3
+    assert (here / "crm.csv.results" / "rejected.csv").exists()
+    writable.clear()
+    assert "The rejected rows are in no file: --results names a folder" in sync(crm, "--via", "v1").stdout
 
 
 def test_the_demonstration_leaves_no_results(crm: Path) -> None:
