@@ -282,7 +282,7 @@ class _SignedDocket(Docket):
         return self._strikes
 
     @strike_list.setter
-    def strike_list(self, _: StrikeList) -> None:
+    def strike_list(self, _: StrikeList) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]  (docket sets it)
         pass
 
     @asynccontextmanager

@@ -55,6 +55,9 @@ def client_for(url: Secret, *, timeout: float, connect_timeout: float) -> Redis 
         # twice.
         "retry": Retry(NoBackoff(), 1, (NoConnection,)),
     }
+    refusal = ConfigurationError(
+        "url must be redis://, rediss://, unix:// or redis+sentinel://HOST/SERVICE, as redis-py reads it"
+    )
     try:
         if url.reveal().startswith(_SENTINEL):
             client = _master(url, options)
@@ -65,11 +68,9 @@ def client_for(url: Secret, *, timeout: float, connect_timeout: float) -> Redis 
         settings = client.connection_pool.connection_kwargs
         usable = all(0 < settings[name] < math.inf for name in ("socket_timeout", "socket_connect_timeout"))
     except Exception:  # noqa: BLE001  (whatever redis-py makes of it; the text may quote a part of the password)
-        usable = False
+        return refusal
     if not usable:
-        return ConfigurationError(
-            "url must be redis://, rediss://, unix:// or redis+sentinel://HOST/SERVICE, as redis-py reads it"
-        )
+        return refusal
     # Hashes are bytes, so responses are never decoded, whatever the URL says.
     client.connection_pool.connection_kwargs.pop("decode_responses", None)
     return client

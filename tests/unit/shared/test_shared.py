@@ -35,7 +35,7 @@ URL = "redis://user:pass-word-1@127.0.0.1:6379/3"
         (URL, {"account": " "}),
         (URL, {"account": "the-\0key"}),
         (URL, {"rate_limit": 0}),
-        (URL, {"per": 0.0}),
+        (URL, {"guard": -1.0}),
         (URL, {"on_unavailable": "ignore"}),
         (URL, {"on_unavailable": "local"}),
         (URL, {"on_unavailable": "local", "processes": 0}),
