@@ -193,6 +193,14 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def mutation(session: nox.Session) -> None:
+    """Change retry, limiter, token, masking and state file in small ways; list what no test notices."""
+    session.install("-e", ".[all]", *_group("test"), "mutmut>=3.8,<4")
+    session.run("mutmut", "run", *session.posargs)
+    session.run("mutmut", "results")
+
+
+@nox.session(default=False)
 def soak(session: nox.Session) -> None:
     """Run mixed faults for half an hour on each event loop; `nox -s soak -- 60` for a minute."""
     session.install("-e", ".[all]", *_group("test"), "uvloop")

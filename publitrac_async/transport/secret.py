@@ -87,7 +87,9 @@ def _spellings(character: str) -> str:
         *(character, percent, html.escape(character), f"&#{number};", f"&#x{number:x};"),
         *(f"\\u{number:04x}", f"\\x{number:02x}", *("+" if character == " " else "")),
     )
-    return rf"\\*(?:{'|'.join(re.escape(each) for each in dict.fromkeys(written))})"
+    # The longest first: an "&" alone would leave the rest of "&amp;".
+    longest_first = sorted(dict.fromkeys(written), key=len, reverse=True)
+    return rf"\\*(?:{'|'.join(map(re.escape, longest_first))})"
 
 
 def _examine(text: object, name: str, *, header: bool) -> str | None:

@@ -241,3 +241,9 @@ def test_a_rate_gives_the_default_limiter() -> None:
     assert isinstance(limiter_for(None), Unlimited)
     assert repr(limiter_for(35)) == "WindowLimiter(35 calls in 1.05 s)"
     assert isinstance(limiter_for(35), RateLimiter)
+
+
+def test_a_limiter_takes_a_number_of_calls_and_seconds() -> None:
+    assert WindowLimiter(100, 20.0).rate == Rate(100, per=20.0)
+    assert WindowLimiter(Rate(7, per=3.0)).rate == Rate(7, per=3.0)
+    assert WindowLimiter(1, guard=0.0).rate == Rate(1)

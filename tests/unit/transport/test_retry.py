@@ -172,3 +172,11 @@ class TestThrottled:
     def test_statuses_are_those_of_errors(self, throttled: tuple[int, ...]) -> None:
         with pytest.raises(ConfigurationError):
             RetryPolicy(throttled=throttled)
+
+
+def test_an_append_waits_for_nothing_once_it_may_be_applied() -> None:
+    lost = OutcomeUnknown("lost")
+    assert wait(lost, kind=UPSERT) is not None
+    assert wait(lost, kind=READ) is not None
+    assert wait(lost, kind=APPEND) is None
+    assert wait(NotSent("refused"), kind=APPEND) is not None

@@ -9,6 +9,7 @@ import traceback
 import pytest
 
 from publitrac_async import ConfigurationError, PublitracClient, Secret
+from publitrac_async.transport.auth import Authorization, Token
 from publitrac_async.transport.secret import seal
 
 MARK = "c4n4ry"
@@ -127,3 +128,63 @@ def test_a_secret_has_a_maximum_length(name: str, header: bool) -> None:
     assert len(Secret("x" * 4096, name, header=header).reveal()) == 4096
     with pytest.raises(ConfigurationError, match="4097"):
         Secret("x" * 4097, name, header=header)
+
+
+@pytest.mark.parametrize(
+    "quoted",
+    [
+        *(
+            'pass word"9&',
+            "pass+word%229%26",
+            "pass%20word%229%26",
+            "PASS%20WORD%229%26",
+            "pass word&quot;9&amp;",
+        ),
+        *(
+            'pass word\\"9&',
+            "pass\\u0020word\\u00229\\u0026",
+            "pass\\x20word\\x229\\x26",
+            "pass&#32;word&#34;9&#x26;",
+        ),
+    ],
+)
+def test_it_is_masked_in_every_spelling(quoted: str) -> None:
+    secret = Secret('pass word"9&')
+    assert secret.masked_in(f"wrong: {quoted}!") == "wrong: **********!"
+    assert secret.masked_in(f"x{quoted}x{quoted}x") == "x**********x**********x"
+
+
+@pytest.mark.parametrize(
+    "ending", ["pass…", "pass word…", "pass+wor…", "pass%…", "pass%2…", "pass word&qu…", "PASS…"]
+)
+def test_it_is_masked_where_the_words_are_cut(ending: str) -> None:
+    masked = Secret('pass word"9&').masked_in(f"wrong: {ending}")
+    assert masked.startswith("wrong: **********")
+    assert "pass" not in masked.lower()
+
+
+def test_words_that_are_not_the_credential_stay() -> None:
+    secret = Secret('pass word"9&')
+    for text in ("pass", "the password is wrong", "pas…", "a pass is needed", "pass word", ""):
+        assert secret.masked_in(text) == text
+    assert Secret("abc").masked_in("abc abcd…") == "abc abcd…", "too short to tell from other words"
+    assert Secret("abcd").masked_in("abcd") == "**********"
+
+
+def test_credentials_of_a_request_are_all_masked() -> None:
+    token = Token(value=Secret("the-token"), ttl=1, expires_at=1)
+    headers = (("Token", Secret("the-header")),)
+    authorization = Authorization(parameters=(("a", Secret("the-key")),), headers=headers, token=token)
+    assert authorization.masked_in("the-key the-token the-header x") == "********** ********** ********** x"
+    assert Authorization(headers=headers).masked_in("the-header x") == "********** x"
+
+
+def test_a_format_is_applied_to_the_mask() -> None:
+    assert f"{Secret(MARK):>12}" == "  **********"
+
+
+def test_sealing_checks_what_a_secret_checks() -> None:
+    assert seal("key", "key") == Secret("key")
+    assert isinstance(seal("é", "key", header=True), ConfigurationError)
+    assert isinstance(seal("é", "key"), Secret)
+    assert "password" in str(seal("", "password"))

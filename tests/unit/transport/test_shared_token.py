@@ -8,7 +8,7 @@ import httpx
 import pytest
 from attrs import evolve
 
-from publitrac_async import DeadlineExceeded, Timeout
+from publitrac_async import ClientStateError, DeadlineExceeded, Timeout
 from publitrac_async.transport.auth import SharedToken, Token
 from publitrac_async.transport.secret import Secret
 from tests.support.clients import READ, call, transport
@@ -95,3 +95,26 @@ async def test_the_time_of_a_call_replaces_the_clients() -> None:
     with pytest.raises(DeadlineExceeded, match=r"10\.0 s|10 s"):
         await client.send(call(READ))
     assert timeouts == [55, 20]
+
+
+async def test_closing_ends_those_who_wait_for_a_token() -> None:
+    started = asyncio.Event()
+
+    async def request() -> Token:
+        started.set()
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
+
+    shared = SharedToken(request, header="Token")
+    waiting = [asyncio.create_task(shared.authorize()) for _ in range(3)]
+    await started.wait()
+    waiting[0].cancel()
+    await asyncio.sleep(0)
+    assert waiting[0].cancelled()
+    # Cancelled by the program in the same turn: not told that the client was closed.
+    waiting[1].cancel()
+    await shared.aclose()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting[1]
+    with pytest.raises(ClientStateError, match=r"^the client was closed during the token request$"):
+        await waiting[2]
