@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from typing import Any, Final, Generic, TypeVar
 
@@ -15,6 +17,7 @@ from publitrac_async.marketo.models import Reason
 from publitrac_async.pagination import Items
 
 T = TypeVar("T")
+P = TypeVar("P")
 
 #: Marketo's tokens consist of capital letters, digits and padding only.
 _PART: Final = re.compile(r"(\d+)\+(\d+):(.*)")
@@ -50,6 +53,7 @@ class MarketoPager(Generic[T]):
     Nothing is sent until it is used: ``await pager`` gives the first `MarketoPage`, ``async for item in
     pager`` every item, ``async for page in pager.pages()`` the pages. To continue after an interruption,
     store ``page.next_page_token`` and pass it again: ``get_leads_by_list_id(1001, next_page_token=token)``.
+    The next page is requested while you work on one; leaving the loop cancels that request.
     The error that ends an iteration has it in ``error.next_page_token``; all pages before it were delivered.
 
     Raises:
@@ -75,7 +79,7 @@ class MarketoPager(Generic[T]):
 
 @forgets
 class _Pages(Generic[T]):
-    """Iterator over the pages. It holds no open response between them, so it can be dropped at any point."""
+    """Iterator over the pages, one page ahead. If it is dropped, the request in flight is cancelled."""
 
     def __init__(self, fetch: Callable[[str | None], Awaitable[MarketoPage[T]]], start: str | None) -> None:
         self._fetch = fetch
@@ -83,6 +87,9 @@ class _Pages(Generic[T]):
         self._ended = False
         #: Hashes of the tokens used: a token is a position, so a repeated one means a cycle.
         self._asked: set[int] = set()
+        #: The request of the next page; empty or one task.
+        self._ahead: list[asyncio.Task[MarketoPage[T]]] = []
+        weakref.finalize(self, _cancel, self._ahead).atexit = False
 
     def __aiter__(self) -> _Pages[T]:
         return self
@@ -93,14 +100,47 @@ class _Pages(Generic[T]):
         if hash(self._next) in self._asked:
             raise UnexpectedContent("a token for the next page is repeated: the pages repeat")
         try:
-            page = await self._fetch(self._next)
+            page = await self._page()
         except PublitracError as error:
             error.next_page_token = self._next
             raise
         self._asked.add(hash(self._next))
         self._next = page.next_page_token
         self._ended = page.last
+        if not self._ended and hash(self._next) not in self._asked:
+            task = asyncio.create_task(_await(self._fetch, self._next), name="publitrac_async next page")
+            task.add_done_callback(_retrieve)
+            self._ahead.append(task)
         return page
+
+    async def _page(self) -> MarketoPage[T]:
+        if not self._ahead:
+            return await self._fetch(self._next)
+        task = self._ahead[0]
+        await asyncio.wait([task])
+        self._ahead.clear()
+        if task.cancelled():  # By others: a cancelled caller would not reach this line.
+            return await self._fetch(self._next)
+        return task.result()
+
+
+async def _await(fetch: Callable[[str | None], Awaitable[P]], token: str | None) -> P:
+    return await fetch(token)
+
+
+def _retrieve(task: asyncio.Task[Any]) -> None:
+    """Mark an error as seen: it is raised if the caller reaches its page, and no concern otherwise."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _cancel(tasks: list[asyncio.Task[Any]]) -> None:
+    """Cancel tasks from any thread: the garbage collector may run in another one."""
+    for task in tasks:
+        loop = task.get_loop()
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(task.cancel)
+    tasks.clear()
 
 
 @frozen

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 from typing import Any
 
 import pytest
@@ -10,8 +12,8 @@ from hypothesis import strategies as st
 
 from publitrac_async import RateLimited, UnexpectedContent
 from publitrac_async.marketo import MarketoPage
-from tests.support.clock import run_virtual, virtual
-from tests.support.marketo import refused, result, serving
+from tests.support.clock import now, run_virtual, virtual
+from tests.support.marketo import Sent, refused, result, serving
 
 
 def page(*ids: int, **more: Any) -> dict[str, Any]:
@@ -105,6 +107,53 @@ async def test_an_error_does_not_lose_the_place() -> None:
         resumed = marketo.get_leads_by_list_id(1, next_page_token=first.next_page_token)
         assert [lead.id async for lead in resumed] == [2]
     assert {dict(sent.query)["nextPageToken"] for sent in service.sent[1:]} == {"A="}
+
+
+@virtual
+async def test_the_next_page_is_on_its_way_while_the_caller_works() -> None:
+    async def slow(sent: Sent) -> dict[str, Any]:
+        await asyncio.sleep(2.0)
+        return page(2, nextPageToken=dict(sent.query)["nextPageToken"] + "=")
+
+    async with serving(page(1, nextPageToken="A="), slow, slow, page(3)) as (marketo, service):
+        pages, started = marketo.get_leads_by_list_id(1).pages(), now()
+        seen = []
+        async for each in pages:
+            await asyncio.sleep(2.0)
+            seen.append(each.items[0].id)
+            assert len(service.sent) == min(len(seen) + 1, 4)  # One page ahead, never two.
+    assert seen == [1, 2, 2, 3]
+    assert now() - started == pytest.approx(8.0)
+
+
+@virtual
+async def test_a_caller_who_leaves_cancels_the_request_of_the_next_page() -> None:
+    cancelled = asyncio.Event()
+
+    async def slow(_: object) -> dict[str, Any]:
+        try:
+            await asyncio.sleep(3600.0)
+        finally:
+            cancelled.set()
+        return page(2)
+
+    async with serving(page(1, nextPageToken="A="), slow) as (marketo, _):
+        async for _lead in marketo.get_leads_by_list_id(1):
+            await asyncio.sleep(1.0)
+            break
+        gc.collect()
+        await asyncio.wait_for(cancelled.wait(), 1.0)
+
+
+@virtual
+async def test_a_page_ahead_that_fails_is_asked_for_again() -> None:
+    async with serving(page(1, nextPageToken="A="), *[refused("606")] * 4, page(2)) as (marketo, _):
+        pages = marketo.get_leads_by_list_id(1).pages()
+        await anext(pages)
+        with pytest.raises(RateLimited) as caught:
+            await anext(pages)
+        assert caught.value.next_page_token == "A="
+        assert [lead.id for lead in (await anext(pages)).items] == [2]
 
 
 @given(st.lists(st.lists(st.integers(1, 9), max_size=3), min_size=1, max_size=8), st.booleans())
