@@ -66,8 +66,8 @@ class Deadline:
     """Context manager that cancels its task at the deadline, and turns the cancellation into `TimeoutError`.
 
     One of two limits runs at a time: `queue` between `enter_queue` and `leave_queue`, `total` otherwise. It
-    replaces `asyncio.timeout`, which has one limit, and whose two coroutines take a twentieth of the time of
-    a call on uvloop. Other cancellations pass through, also simultaneous ones.
+    replaces `asyncio.timeout`, which has one limit and takes three times as long: 8.5 in place of 2.8 µs, of
+    70 for a call without network. Other cancellations pass through, also simultaneous ones.
 
     Args:
         total: seconds outside the queue; ``None`` for no limit.

@@ -10,26 +10,12 @@ from publitrac_async.errors import ClientStateError
 from publitrac_async.transport.deadline import Alarms, Deadline
 
 
-class _Process:
-    """Counts the forks between the process that loaded this module and this one, without a system call."""
-
-    forks = 0
-
-    @classmethod
-    def forked(cls) -> None:
-        cls.forks += 1
-
-
-if hasattr(os, "register_at_fork"):  # There is no fork on Windows.
-    os.register_at_fork(after_in_child=_Process.forked)
-
-
 class Lifetime:
     """Checks that calls are allowed in this process and event loop. All views of a client share it."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._forks = _Process.forks
+        self._process = os.getpid()
         self._closing = asyncio.Event()
         self._alarms: Alarms | None = None
         #: Deadlines of the calls that have not ended.
@@ -52,7 +38,7 @@ class Lifetime:
         Raises:
             ClientStateError: the event loop or process is another one.
         """
-        if self._forks != _Process.forks:
+        if self._process != os.getpid():
             raise ClientStateError("the client was opened in another process: open one after the fork")
         loop = asyncio.get_running_loop()
         if self._loop is None:

@@ -80,7 +80,8 @@ def _fields() -> _Fields:
     hooks = native_hooks()
     by_name = {name: (place, hook) for place, (name, (_, hook)) in enumerate(hooks.items())}
     # The same assignments to slots that attrs generates, without the 46 keyword arguments of the constructor,
-    # which take CPython 3.11 three times as long.
+    # which take CPython 3.11 three times as long. A page of 100 leads takes 11 to 14 % longer with the
+    # constructor, 6 to 7 % with a loop of `setattr`.
     targets = ", ".join(f"lead.{attribute}" for attribute, _ in hooks.values())
     source = (
         "def make(values, custom_fields, unparsed):\n"
