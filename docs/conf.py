@@ -57,10 +57,11 @@ nitpick_ignore_regex = [
     (
         r"py:class",
         (
-            r"Items?|NamedSources|ProgressListener|Placement|TraceTarget|TextWriter|publitrac_async\.sandbox\.settings\.SandboxOptions"
+            r"Items?|NamedSources|PathLike|ProgressListener|Placement|TraceTarget|TextWriter|publitrac_async\.sandbox\.settings\.SandboxOptions"
             r"|publitrac_async\.(client|transport\.base|marketo\.client|vitec\.client)\.\w+Options"
             r"|publitrac_async\.bulk\.(transform\.Cell\w+|columns\.Columns|report\.model\.Reason)"
             r"|publitrac_async\.sandbox\.(journal\.Received|content\.Content)"
+            r"|publitrac_async\.transport\.limits\.Unlimited"
         ),
     ),
     # What stands beside such an alias is shown as it is written.
