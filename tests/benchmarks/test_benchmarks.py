@@ -97,14 +97,14 @@ def test_the_marketo_benchmark_measures_writing_and_reading(
 
 
 @pytest.mark.slow
-def test_latency(load: Load) -> None:
+def test_the_latency_benchmark_measures_sending_and_reading(load: Load) -> None:
     section = load("latency").run(seconds=0.5, sending=(1,), reading=(1,))
     assert {row["task"] for row in section["rows"]} == {"sending", "reading"}
     assert all(row["leads"] and row["connections"] for row in section["rows"])
     assert load("page").latency(section).count("<svg") == 2
 
 
-def test_waiting(load: Load) -> None:
+def test_the_waiting_benchmark_measures_memory_per_call(load: Load) -> None:
     section = load("waiting").run(rounds=1, calls=100)
     assert all(row["bytes_each"] > 0 for row in section["rows"])
     assert load("page").waiting(section).count("<svg") == 1
