@@ -309,7 +309,8 @@ async def test_a_dry_run_shows_the_records(sandbox: Sandbox, tmp_path: Path) -> 
     arguments = ("sync", "leads.csv", "--via", "marketo", "--dry-run", "--json")
     code, out, _ = await command(sandbox, tmp_path, *arguments)
     assert code == 3
-    first = json.loads(out.splitlines()[0])
+    file, first, *_ = map(json.loads, out.splitlines())
+    assert file["event"] == "file"
     assert first["fields"] == {"email": "p0@example.com", "firstName": "Åsa", "leadScore": "7"}
     assert not sandbox.journal.arrivals
 
