@@ -276,8 +276,9 @@ class _SignedDocket(Docket):
         self._strikes = StrikeList()
         super().__init__(name=store.queue, url=store.queue_url.reveal(), execution_ttl=timedelta(0))
 
+    # Docket assigns one of its own on entering; an attribute could not refuse it.
     @property
-    def strike_list(self) -> StrikeList:
+    def strike_list(self) -> StrikeList:  # pyright: ignore[reportIncompatibleVariableOverride]  # as above
         """A list without Redis: docket would unpickle the instructions of the other one."""
         return self._strikes
 
