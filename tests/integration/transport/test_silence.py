@@ -272,7 +272,7 @@ def test_the_docs_list_every_wait() -> None:
     expected |= {"after a malformed chunk": "at once", "after a chunk that is too long": "at once"}
     expected |= {
         "slot of the pool": "the end of another call",
-        "request that is not taken": "`read`",
+        "request that is not received": "`read`",
         "rate limiter": "`queue`, after the first attempt `total`",
     }
     assert rows == expected
