@@ -135,7 +135,7 @@ class Asker:
         self.clock = clock
         self.sleep = sleep
         self._pause = pause
-        self.has_v1 = client.v1._has_credentials  # noqa: SLF001
+        self.has_v1: bool = client.v1._has_credentials  # noqa: SLF001
         #: The spelling of the key's parameter that works, and the place of credentials in a POST.
         self.key_name = "apikey"
         self.placement: Placement = "query"

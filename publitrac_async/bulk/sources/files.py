@@ -104,7 +104,8 @@ class Files(FileSource):
     def _note(self, file: FileSource) -> None:
         """Note columns and format of a file, which result files take over."""
         if file is self.files[0]:
-            self.columns, self.delimiter, self.encoding = list(file.columns), file.delimiter, file.encoding
+            self.columns: list[str] = list(file.columns)
+            self.delimiter, self.encoding = file.delimiter, file.encoding
             self.workbook_sheet = file.workbook_sheet
             return
         self.columns += [name for name in file.columns if name not in self.columns]

@@ -75,7 +75,7 @@ class XlsxFile(FileSource):
                 if each.visible is python_calamine.SheetVisibleEnum.Visible
             ]
             self.sheet_name = self.sheet or (visible or workbook.sheet_names)[0]
-            self.workbook_sheet = self.sheet_name
+            self.workbook_sheet: str | None = self.sheet_name
             self.other_sheets: list[str] = [name for name in workbook.sheet_names if name != self.sheet_name]
             # From the first row of the sheet, so that line numbers are those of Excel.
             rows = workbook.get_sheet_by_name(self.sheet_name).to_python(skip_empty_area=False)
