@@ -100,13 +100,18 @@ class Database:
         while self._committer is not None:
             await asyncio.wait([self._committer])
         try:
-            if self._connection is not None:
-                # All commits are on the disk already.
-                with contextlib.suppress(StateStoreError):
-                    await self._run(self._connection.close)
+            # In the thread, as an opening that its caller no longer awaits may be in progress there.
+            await self._run(self._close)
+        except StateStoreError:  # All commits are on the disk already.
+            self._close()
         finally:
-            self._connection = None
             self._thread.shutdown(wait=False)
+
+    def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                connection.close()
 
     @property
     def _connected(self) -> sqlite3.Connection:

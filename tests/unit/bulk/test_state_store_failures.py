@@ -6,6 +6,7 @@ import asyncio
 import resource
 import shutil
 import sqlite3
+import threading
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -178,3 +179,26 @@ async def test_a_disk_that_takes_no_more(path: Path, full_disk: None) -> None:
     async with asyncio.timeout(10):
         await asyncio.gather(*posted, return_exceptions=True)
     await store.aclose()
+
+
+async def test_an_opening_that_was_cancelled_does_not_keep_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on, open_file = threading.Event(), threading.Event(), Database._open
+
+    def slowly(self: Database, layout: str) -> None:
+        begun.set()
+        go_on.wait(10)
+        open_file(self, layout)
+
+    monkeypatch.setattr(Database, "_open", slowly)
+    first = Database(tmp_path / "run.sqlite")
+    opening = asyncio.create_task(first.open(""))
+    await asyncio.to_thread(begun.wait, 10)
+    opening.cancel()
+    await asyncio.gather(opening, return_exceptions=True)
+    go_on.set()
+    await first.aclose()
+    second = Database(tmp_path / "run.sqlite")
+    await second.open("")
+    await second.aclose()
