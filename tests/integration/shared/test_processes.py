@@ -29,8 +29,9 @@ ROOT = Path(__file__).parents[3]
 #: Seconds. The limit has a guard of 28 ms, for all ways together; a machine that keeps processes from running
 #: for longer than this part of it cannot tell whether it holds.
 STALL = 0.015
-#: The part of the limit that is used at least, also while other programs take turns on the machine.
-USED = 0.9
+#: The part of the limit that is used at least; on a machine that keeps processes from running it is less.
+USED = 0.95
+USED_WITH_STALLS = 0.9
 
 
 class Fleet:
@@ -153,7 +154,7 @@ async def test_the_limit_is_kept_used_and_shared(server: Server) -> None:
 
     record = await measure(lambda: asyncio.sleep(8), holds, server)
     assert busiest_second(record.times) <= 35
-    assert record.use >= USED * 35
+    assert record.use >= (USED if record.stall <= STALL else USED_WITH_STALLS) * 35
     assert len(record.shares) == PROCESSES
     assert min(record.shares.values()) >= len(record.times) / PROCESSES / 2
     assert record.log_ins == 1
