@@ -63,4 +63,4 @@ async def main(port: int, ways: list[tuple[float, float]]) -> None:
 
 if __name__ == "__main__":
     ways = [tuple(float(part) / 1000 for part in way.split(":")) for way in sys.argv[2:]]
-    asyncio.run(main(int(sys.argv[1]), ways))  # type: ignore[arg-type]
+    asyncio.run(main(int(sys.argv[1]), ways))  # type: ignore[arg-type]  # each is a delay and a jitter
