@@ -11,7 +11,7 @@ import attrs
 
 from publitrac_async.checks import email_problem, lead_problems, refuse
 from publitrac_async.models import Lead
-from publitrac_async.pagination import Page
+from publitrac_async.pagination import Page, Pager
 from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.transport.steps import Steps
 from publitrac_async.v1.building import Request, mandatory, request, too_long
@@ -21,6 +21,43 @@ from publitrac_async.v1.operations import ADD_EMAIL_CAMPAIGN, EXECUTE_CAMPAIGN, 
 from publitrac_async.v1.reading import ENVELOPE, page_of, records_of
 from publitrac_async.v1.records import record_from_wire, record_to_wire
 from publitrac_async.v1.responses import read_reply_in_steps
+from publitrac_async.v1.sending import V1Base
+
+
+class CampaignOperations(V1Base):
+    """Operations on campaigns."""
+
+    def get_campaigns(self, *, page: int = 1) -> Pager[Campaign]:
+        """Get all follow-up campaigns ("Get campaigns").
+
+        The documents' sample has no paging, although a page can be requested: the pager continues until a
+        page has no new campaign.
+        """
+        return self._pager(GET_CAMPAIGNS, search, page, campaign_key)
+
+    async def execute_campaign(self, *, emails: Iterable[str], campaigns: Iterable[str]) -> None:
+        """Add leads to automated campaigns ("Execute campaigns on leads"): each lead to each campaign.
+
+        All or nothing: if one lead or campaign does not exist, the service does nothing. The call is never
+        split, and never repeated after a lost response.
+
+        Args:
+            emails: of leads that exist.
+            campaigns: names of existing campaigns.
+        """
+        await self._send(execute(emails, campaigns))
+
+    async def add_email_campaign(self, campaign: EmailCampaign, leads: Iterable[Lead]) -> None:
+        """Send an e-mail to leads ("Add emails campaign"): creates e-mail, list and campaign.
+
+        An existing campaign of this name is reused. The call is never repeated after a lost response, since
+        that could send every e-mail twice.
+
+        Args:
+            campaign: the e-mail; its name has fewer than 50 characters.
+            leads: at most 50; `email_campaign_calls` splits more into several calls.
+        """
+        await self._send(add_email(campaign, leads))
 
 
 def search(page: int) -> Request[Page[Campaign]]:

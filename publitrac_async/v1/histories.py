@@ -17,6 +17,41 @@ from publitrac_async.v1.operations import (
     Method,
 )
 from publitrac_async.v1.records import record_to_wire
+from publitrac_async.v1.sending import V1Base
+
+
+class HistoryOperations(V1Base):
+    """Operations on histories of leads.
+
+    A second call adds a second entry, so no call is repeated after a lost response.
+    """
+
+    async def add_web_visit_history(self, email: str, visit: WebVisit) -> None:
+        """Add a visit to the history of a lead ("Add web visit history").
+
+        Args:
+            email: of an existing lead, fewer than 50 characters.
+            visit: the visit to record.
+        """
+        await self._send(web_visit(email, visit))
+
+    async def add_click_link_history(self, email: str, click: ClickLink) -> None:
+        """Add a click to the history of a lead ("Add click link history").
+
+        Args:
+            email: of an existing lead, fewer than 50 characters.
+            click: the click to record.
+        """
+        await self._send(click_link(email, click))
+
+    async def add_fill_form_history(self, email: str, form: FilledForm) -> None:
+        """Add a form to the history of a lead ("Add fill out form history").
+
+        Args:
+            email: of an existing lead, fewer than 50 characters.
+            form: the form to record; its ``form_name`` has to exist in PUBLITRAC.
+        """
+        await self._send(fill_form(email, form))
 
 
 def web_visit(email: str, visit: WebVisit) -> Request[None]:

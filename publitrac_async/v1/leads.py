@@ -3,32 +3,190 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Hashable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Hashable, Iterable
 from functools import partial
 from typing import Any
 
 from publitrac_async.checks import check_email, check_lead, lead_problems, refuse
+from publitrac_async.config import READ_AHEAD
 from publitrac_async.converters import lead_from_wire, lead_to_wire
 from publitrac_async.errors import LeadNotFound, Problem, UnexpectedContent
+from publitrac_async.many import LeadOutcome, send_many
 from publitrac_async.models import Lead
-from publitrac_async.pagination import Page
+from publitrac_async.pagination import Page, Pager
 from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.transport.steps import Steps
 from publitrac_async.v1.building import Request, mandatory, request, text_of_number
 from publitrac_async.v1.elements import lead_of_element
 from publitrac_async.v1.operations import (
+    ADD_LEAD,
     DELETE_LEAD,
     GET_LEAD,
     GET_LEAD_BY_EXTERNAL_ID,
     GET_LEAD_BY_TOKEN_ID,
     GET_LEADS,
     SYNC_LEAD,
+    UPDATE_LEAD,
     Method,
 )
 from publitrac_async.v1.query import Condition
 from publitrac_async.v1.reading import page_of, records_of
 from publitrac_async.v1.responses import read_reply, read_reply_in_steps
+from publitrac_async.v1.sending import V1Base
 from publitrac_async.v1.shapes import V1Shapes
+
+
+class LeadOperations(V1Base):
+    """Operations on leads."""
+
+    def get_leads(self, *conditions: Condition, page: int = 1, read_ahead: int = READ_AHEAD) -> Pager[Lead]:
+        """Search leads ("Get leads").
+
+        Args:
+            *conditions: all have to hold, according to the documents' sample; without conditions all leads
+                match.
+            page: first page, from 1; a page has 100 leads.
+            read_ahead: pages to fetch ahead, at most; 0 to fetch each on demand, see `Pager`.
+
+        Returns:
+            A pager: await it for the first page, or iterate over it for all leads.
+        """
+        return self._pager(GET_LEADS, lambda number: search(conditions, number), page, lead_key, read_ahead)
+
+    async def get_lead(self, email: str) -> Lead:
+        """Get the lead with this e-mail address ("Get lead").
+
+        Raises:
+            LeadNotFound: no lead matches.
+        """
+        return await self._send(by_email(email))
+
+    async def get_lead_by_external_id(self, external_id: str | int) -> Lead:
+        """Get the lead with this id in your system, its ``crm_lead_id`` ("Get lead by external id").
+
+        Raises:
+            LeadNotFound: no lead matches.
+        """
+        return await self._send(by_external_id(external_id))
+
+    async def get_lead_by_token_id(self, token: str) -> Lead:
+        """Get the lead with this tracking token, the value of the cookie (documents: annex).
+
+        Raises:
+            LeadNotFound: no lead matches.
+        """
+        return await self._send(by_token_id(token, self._shapes))
+
+    async def sync_lead(
+        self,
+        lead: Lead,
+        *,
+        use_token: bool = False,
+        merge_anonymous: bool = False,
+        custom_unicity_keys: Iterable[str] = (),
+    ) -> None:
+        """Create a lead, or update the one that matches ("Sync lead").
+
+        By default the e-mail address decides which lead matches; `custom_unicity_keys` come before
+        `use_token`, which comes before the address. Only fields that are set are sent. If several leads
+        match, the service refuses the call; the documents have no code for that, and it raises
+        `ValidationError`.
+
+        Args:
+            lead: with an e-mail address, also if another key identifies it.
+            use_token: find the lead, anonymous ones included, by ``lead.token``.
+            merge_anonymous: merge the history of the anonymous visitor with ``lead.token`` into the lead.
+                The documents require `use_token` to be off then.
+            custom_unicity_keys: vendor names of fields that all have to match, each with a value in `lead`.
+                Their XML form is not documented: see `V1Shapes.unicity_keys`.
+        """
+        await self._sync(
+            lead,
+            use_token=use_token,
+            merge_anonymous=merge_anonymous,
+            custom_unicity_keys=custom_unicity_keys,
+        )
+
+    def sync_lead_many(
+        self,
+        leads: Iterable[Lead] | AsyncIterable[Lead],
+        *,
+        use_token: bool = False,
+        merge_anonymous: bool = False,
+        custom_unicity_keys: Iterable[str] = (),
+    ) -> AsyncGenerator[LeadOutcome[None], None]:
+        """Sync many leads as fast as the rate limit allows, and yield each outcome as soon as it is known.
+
+        ::
+
+            async for outcome in publitrac.v1.sync_lead_many(leads):
+                if not outcome.ok:
+                    print(outcome.position, outcome.error)
+
+        A lead is taken from `leads` once the previous request is sent: at most 256 are in memory, and other
+        calls of the client get their turn. Leads with the same address are sent one after the other, in
+        order. Leaving the loop cancels the calls in flight. Nothing is kept on disk: for a run that must
+        survive a kill use `publitrac_async.bulk.sync_leads`.
+
+        Args:
+            leads: any iterable, or an asynchronous one.
+            use_token: as in `sync_lead`, like the options below.
+            merge_anonymous: likewise.
+            custom_unicity_keys: likewise.
+
+        Raises:
+            ClientStateError: the client was closed meanwhile.
+            ConfigurationError: the client cannot send leads.
+        """
+        send = partial(
+            self._sync,
+            use_token=use_token,
+            merge_anonymous=merge_anonymous,
+            custom_unicity_keys=tuple(custom_unicity_keys),
+        )
+        return send_many(leads, send)
+
+    async def _sync(
+        self,
+        lead: Lead,
+        on_sent: Callable[[], None] | None = None,
+        *,
+        use_token: bool,
+        merge_anonymous: bool,
+        custom_unicity_keys: Iterable[str],
+    ) -> None:
+        request = sync(
+            lead,
+            use_token=use_token,
+            merge_anonymous=merge_anonymous,
+            custom_unicity_keys=custom_unicity_keys,
+            shapes=self._shapes,
+        )
+        await self._send(request, on_sent)
+
+    async def add_lead(self, lead: Lead) -> None:
+        """Create a lead (documents: annex). The body is that of `sync_lead`, a guess.
+
+        Raises:
+            Conflict: a lead with this address exists; use `update_lead` or `sync_lead`.
+        """
+        await self._send(write(ADD_LEAD, lead))
+
+    async def update_lead(self, lead: Lead) -> None:
+        """Update the lead with this address (documents: annex). The body is that of `sync_lead`, a guess.
+
+        Raises:
+            LeadNotFound: no lead matches.
+        """
+        await self._send(write(UPDATE_LEAD, lead))
+
+    async def delete_lead(self, email: str) -> None:
+        """Delete the lead with this address (documents: constant).
+
+        Raises:
+            LeadNotFound: no lead matches; with ``maybe_applied`` this call may have deleted it.
+        """
+        await self._send(delete(email, self._shapes))
 
 
 def search(conditions: Iterable[Condition], page: int) -> Request[Page[Lead]]:

@@ -9,8 +9,9 @@ from functools import partial
 from typing import Any, Final
 
 from publitrac_async.checks import refuse
+from publitrac_async.config import READ_AHEAD
 from publitrac_async.errors import Problem
-from publitrac_async.pagination import Page
+from publitrac_async.pagination import Page, Pager
 from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.transport.steps import Steps
 from publitrac_async.v1.building import Request, mandatory, request, text_of_number, text_problem
@@ -20,10 +21,35 @@ from publitrac_async.v1.operations import GET_OPPORTUNITIES, SYNC_OPPORTUNITY
 from publitrac_async.v1.reading import page_of, records_of
 from publitrac_async.v1.records import record_from_wire, record_to_wire
 from publitrac_async.v1.responses import read_reply_in_steps
+from publitrac_async.v1.sending import V1Base
 
 #: The sample of syncOpportunity has 20/08/2012, so responses may, too.
 _DAY_FIRST: Final = re.compile(r"\s*(\d{2})/(\d{2})/(\d{4})\s*")
 _CLOSED: Final = frozenset({"Closed Won", "Closed Lost"})
+
+
+class OpportunityOperations(V1Base):
+    """Operations on opportunities."""
+
+    def get_opportunities(self, *, page: int = 1, read_ahead: int = READ_AHEAD) -> Pager[OpportunityRecord]:
+        """Get the opportunities of the account ("Get opportunities").
+
+        The documents say "by lead", but the request takes no lead, and the response has none.
+
+        Args:
+            page: first page, from 1; a page has 200 opportunities.
+            read_ahead: pages to fetch ahead, at most; 0 to fetch each on demand, see `Pager`.
+        """
+        return self._pager(GET_OPPORTUNITIES, search, page, opportunity_key, read_ahead)
+
+    async def sync_opportunity(self, opportunity: Opportunity) -> None:
+        """Create an opportunity, or update the one with this ``id`` ("Sync opportunity").
+
+        Args:
+            opportunity: with id, name, sales stage, amount, probability and leads, and with its closing date
+                if it is closed.
+        """
+        await self._send(sync(opportunity))
 
 
 def search(page: int) -> Request[Page[OpportunityRecord]]:

@@ -11,18 +11,19 @@ import orjson
 
 from publitrac_async.checks import email_problem, refuse
 from publitrac_async.converters import decimal_text
-from publitrac_async.errors import AuthenticationError, Problem, UnexpectedContent
+from publitrac_async.errors import AuthenticationError, ConfigurationError, Problem, UnexpectedContent
 from publitrac_async.models import UNSET
 from publitrac_async.transport.auth import Authorization, StaticCredentials
 from publitrac_async.transport.base import check_base_url
 from publitrac_async.transport.classify import error_for_status, is_html
 from publitrac_async.transport.operation import Call, ServiceResponse
-from publitrac_async.transport.secret import Secret
+from publitrac_async.transport.secret import Secret, seal
 from publitrac_async.transport.vendor_words import concern_credentials, words_of_text
 from publitrac_async.v1.building import mandatory, text_problem
 from publitrac_async.v1.models import Amount, Transaction, TransactionItem
 from publitrac_async.v1.operations import ADD_TRANSACTION
 from publitrac_async.v1.responses import read_reply
+from publitrac_async.v1.sending import V1Base
 
 _ITEMS: Final = "items"
 #: Bodies that only confirm the status.
@@ -31,6 +32,33 @@ _SUCCESS: Final = re.compile(
     r"""\{\s*(?:"(?:status|result)"\s*:\s*"(?:ok|success)"\s*)?\}""",
     re.IGNORECASE,
 )
+
+
+class TransactionOperations(V1Base):
+    """Purchases in a shop."""
+
+    async def add_transaction(
+        self, transaction: Transaction, *, url: str, token: str | Secret, email: str
+    ) -> None:
+        """Record a purchase ("E-Commerce Transactions").
+
+        The call has none of the client's credentials, shares its rate limit, and is not repeated after a lost
+        response.
+
+        Args:
+            transaction: the purchase. Numbers are sent as text.
+            url: address of the form: ask PUBLITRAC, the documents give none. ``https``, or on this machine.
+            token: "your account token", which the documents do not explain further.
+            email: of the lead.
+
+        Raises:
+            ConfigurationError: `url` or `token` is unusable.
+        """
+        secret = seal(token, "token")
+        del token
+        if isinstance(secret, ConfigurationError):
+            raise secret
+        await self._transport.send(call(transaction, url=url, token=secret, email=email))
 
 
 def call(transaction: Transaction, *, url: str, token: Secret, email: str) -> Call[None]:
