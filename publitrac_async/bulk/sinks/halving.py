@@ -26,6 +26,8 @@ Call: TypeAlias = Callable[[Sequence[Any]], Awaitable[Sequence[PublitracError | 
 #: Consecutive failures that single records may cause. One bad record among 300 takes ten calls to isolate,
 #: two neighbours eleven.
 _IN_A_ROW: Final = 12
+#: Failures after those until the records are given up: calls far from the records at fault may pass.
+_ELSEWHERE: Final = 8
 #: Codes and statuses of a service that is down, not overloaded by a call.
 _AWAY: Final = frozenset({"608", "614", 503})
 
@@ -85,16 +87,18 @@ class _Delivery:
     #: Bounds of the calls to be made, the next one last.
     calls: list[tuple[int, int]]
     outcomes: dict[int, PublitracError | None] = field(factory=dict)
-    #: Errors of records that failed alone in a call.
+    #: Errors of records that failed alone in a call, and after which no call has passed yet.
     alone: dict[int, PublitracError] = field(factory=dict)
     #: Failures since the last success of any task, and the number of successes then.
     failures: int = 0
     seen: int = 0
+    #: Number of successes before the first call that failed.
+    before: int | None = None
 
     async def run(self) -> list[PublitracError | None]:
-        before = self.halver.successes
         while self.calls:
-            first, after = self.calls.pop()
+            self._note_successes()
+            first, after = self._next_call()
             try:
                 outcomes = await self.halver.call(self.contents[first:after])
             except PublitracError as error:
@@ -102,28 +106,53 @@ class _Delivery:
             else:
                 self.halver.successes += 1
                 self.outcomes |= dict(zip(range(first, after), outcomes, strict=True))
-        passed = self.halver.successes > before
-        self.outcomes |= {place: _rejection(each) if passed else each for place, each in self.alone.items()}
+        if self.before is not None and self.halver.successes > self.before:
+            self._reject()
+        elif self.halver.successes == 0 and len(self.alone) > 1:
+            self.alone = {place: _hopeless(each) for place, each in self.alone.items()}
+        self.outcomes |= self.alone
         return [self.outcomes[place] for place in range(len(self.contents))]
 
-    def _failed(self, first: int, after: int, error: PublitracError) -> None:
+    def _note_successes(self) -> None:
         if self.seen != self.halver.successes:
             self.seen, self.failures = self.halver.successes, 0
+            self._reject()
+
+    def _reject(self) -> None:
+        """Reject the records that failed alone, while other calls passed."""
+        self.outcomes |= {place: _rejection(each) for place, each in self.alone.items()}
+        self.alone.clear()
+
+    def _next_call(self) -> tuple[int, int]:
+        """Return the next call; after many failures in a row the largest, which may lie beside the cause."""
+        if self.failures <= _IN_A_ROW:
+            return self.calls.pop()
+        largest = max(self.calls, key=lambda each: (each[1] - each[0], each))
+        self.calls.remove(largest)
+        return largest
+
+    def _failed(self, first: int, after: int, error: PublitracError) -> None:
+        if self.before is None:
+            self.before = self.seen
+        self._note_successes()
         self.failures += 1
         if not self.halver.may_pass_in_part(error):
             self._set(first, after, error)
             if _ends(error):
                 self._give_up(NotSent(f"not sent, since a call before it failed: {error.message}"))
-        elif self.failures > _IN_A_ROW:
+        elif self.failures > _IN_A_ROW + _ELSEWHERE and not (_is_refusal(error) and self.halver.successes):
             hopeless = _hopeless(error)
             self._set(first, after, hopeless)
             self._give_up(hopeless)
-            self.alone = dict.fromkeys(self.alone, hopeless)
-        elif after - first == 1:
-            self.alone[first] = error
-        else:
+            self.outcomes |= dict.fromkeys(self.alone, hopeless)
+            self.alone.clear()
+        elif after - first > 1:
             middle = (first + after) // 2
-            self.calls += [(middle, after), (first, middle)]
+            halves = [(middle, after), (first, middle)]
+            # The deepest calls stay last.
+            self.calls = [*halves, *self.calls] if self.failures > _IN_A_ROW + 1 else [*self.calls, *halves]
+        else:
+            self.alone[first] = error
 
     def _give_up(self, error: PublitracError) -> None:
         for first, after in self.calls:
@@ -139,16 +168,23 @@ def _ends(error: PublitracError) -> bool:
     return is_fatal(error) or isinstance(error, NotSent | RateLimited | ServerError)
 
 
+def _is_refusal(error: PublitracError) -> bool:
+    """Return True if a service that works refused the call."""
+    return isinstance(error, ApiError) and not isinstance(error, ServerError)
+
+
 def _hopeless(error: PublitracError) -> PublitracError:
     """Return the error for records without an outcome: calls fail regardless of their content."""
-    if isinstance(error, ApiError) and not isinstance(error, ServerError):
-        return ConfigurationError(f"every call is refused: {error.message}")
+    if _is_refusal(error):
+        return ConfigurationError(
+            f"every call is refused: {error.message}", vendor_message=error.vendor_message
+        )
     return error
 
 
 def _rejection(error: PublitracError) -> PublitracError:
     """Return the error of a record that fails alone, while other calls pass."""
-    if isinstance(error, ApiError) and not isinstance(error, ServerError):
+    if _is_refusal(error):
         return error
     applied = "; it may have been applied" if error.maybe_applied else ""
     return ApiError(

@@ -94,17 +94,45 @@ def test_any_few_bad_records_cost_themselves(bad: set[int], kind: str) -> None:
     assert sorted(taken) == sorted(set(range(300)) - bad)
 
 
+@pytest.mark.parametrize("kind", ["604", "refused"])
+@pytest.mark.parametrize("block", [range(20), range(100, 120), range(280, 300)])
+def test_no_record_waits_behind_many_bad_neighbours(kind: str, block: range) -> None:
+    outcomes, _ = deliver(lambda records: ERRORS[kind]() if set(block) & set(records) else None)
+    found = states(outcomes)
+    assert [place for place, state in enumerate(found) if state is not State.OK] == list(block)
+    if kind == "refused":
+        assert {found[place] for place in block} == {State.REJECTED}
+
+
+@pytest.mark.parametrize("make", ERRORS.values(), ids=ERRORS)
+@pytest.mark.parametrize("rest", [6, 200])
+def test_an_outage_after_calls_that_passed_rejects_nobody(
+    make: Callable[[], PublitracError], rest: int
+) -> None:
+    error = make()
+    calls = [(0, 100), (100, 100 + rest)]
+    outcomes, _ = deliver(lambda records: make() if 0 not in records else None, 100 + rest, calls=calls)
+    found = states(outcomes)
+    assert found[:100] == [State.OK] * 100
+    # A refusal is evidence in itself: the service is up, and takes other records.
+    if not isinstance(error, ValidationError):
+        assert State.REJECTED not in found
+
+
 @pytest.mark.parametrize("make", ERRORS.values(), ids=ERRORS)
 def test_a_service_that_is_away_rejects_nobody(make: Callable[[], PublitracError]) -> None:
     outcomes, made = deliver(lambda _: make())
-    assert len(made) <= 13
+    assert len(made) <= 21
     assert State.REJECTED not in states(outcomes)
     assert State.OK not in states(outcomes)
 
 
-def test_calls_that_are_all_refused_are_the_fault_of_the_settings() -> None:
-    outcomes, _ = deliver(lambda _: ValidationError("invalid data", code="1003"))
+@pytest.mark.parametrize("count", [2, 300])
+def test_calls_that_are_all_refused_are_the_fault_of_the_settings(count: int) -> None:
+    refusal = ValidationError("invalid data", code="1003", vendor_message="Unknown option 'x'")
+    outcomes, _ = deliver(lambda _: refusal, count)
     assert all(isinstance(each, ConfigurationError) for each in outcomes)
+    assert {each.vendor_message for each in outcomes if each} == {"Unknown option 'x'"}
 
 
 def test_one_record_that_is_refused_is_rejected_without_further_evidence() -> None:
