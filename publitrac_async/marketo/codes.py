@@ -30,6 +30,7 @@ from publitrac_async.errors import (
     ServerError,
     ValidationError,
 )
+from publitrac_async.transport.vendor_words import joined
 
 
 @frozen
@@ -148,6 +149,7 @@ _DAILY: Final = "daily quota"
 #: "12:00 AM CST". If the vendor means daylight saving time, this is an hour late, never early.
 _CENTRAL: Final = timezone(timedelta(hours=-6))
 
+_CODE: Final = re.compile(r"[A-Za-z0-9_.\-]{1,40}")
 _NAME: Final = r"([A-Za-z_]\w{0,99})"
 _QUOTE: Final = r"[\u2018\u2019'\"`]"
 #: Patterns of field names in messages: "Field 'x' not found", "Invalid fields [x, y]", "Missing value for the
@@ -157,8 +159,16 @@ _NAMED: Final = (
     re.compile(rf"^{_QUOTE}?{_NAME}{_QUOTE}? cannot be blank", re.IGNORECASE),
     re.compile(rf"\bdue to {_QUOTE}{_NAME}{_QUOTE} (?:length|exceeding)", re.IGNORECASE),
 )
-_LISTED: Final = re.compile(r"\bfields?:? \[([^\]]*)\]", re.IGNORECASE)
+_LISTED: Final = re.compile(r"\bfields?:? \[([^\[\]]*)\]", re.IGNORECASE)
+#: Characters of a message that are looked at.
+_MOST: Final = 64 * 1024
 _MARKED: Final = re.compile(rf"(?<=['\"`\u2018\[, ]){_NAME}(?=['\"`\u2019\],])")
+
+
+def code_of(value: object) -> str:
+    """Return a code of a response, empty if it is none: codes are in logs and messages of errors."""
+    text = "" if value is None else str(value)
+    return text if _CODE.fullmatch(text) else ""
 
 
 def meaning_of(code: str, message: str = "") -> Meaning:
@@ -177,6 +187,7 @@ def fields_named(message: str, record: Collection[str] = ()) -> tuple[str, ...]:
         message: Marketo's words.
         record: names of the fields of the record; those in quotes or brackets count, too.
     """
+    message = message[:_MOST]
     found = [match[1] for pattern in _NAMED for match in pattern.finditer(message)]
     for match in _LISTED.finditer(message):
         found += [name for each in match[1].split(",") if re.fullmatch(_NAME, name := each.strip(" '\""))]
@@ -195,9 +206,7 @@ def problems_of(code: str, message: str, record: Collection[str] = ()) -> list[P
 
 def text_of(problems: Iterable[Problem]) -> str:
     """Return problems as the message of an error, which adds their code."""
-    return "; ".join(
-        dict.fromkeys(f"{each.field}: {each.reason}" if each.field else each.reason for each in problems)
-    )
+    return joined(f"{each.field}: {each.reason}" if each.field else each.reason for each in problems)
 
 
 def seconds_to_reset(now: float) -> float:

@@ -28,6 +28,7 @@ from publitrac_async.marketo.codes import (
     NO_FIELD,
     NO_LEAD,
     STATUSES,
+    code_of,
     make_error,
     meaning_of,
     problems_of,
@@ -46,13 +47,12 @@ from publitrac_async.transport.budget import OverBudget, load_json
 from publitrac_async.transport.classify import error_for_status, is_html
 from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.transport.secret import Secret
-from publitrac_async.transport.vendor_words import words_of_json
+from publitrac_async.transport.vendor_words import joined, words_of_json
 
 T = TypeVar("T")
 
 logger: Final = logging.getLogger("publitrac_async")
 
-_CODE: Final = re.compile(r"[A-Za-z0-9_.\-]{1,40}")
 _TOO_LONG: Final = "604"
 _TOO_MANY: Final = re.compile(r"too many", re.IGNORECASE)
 #: Part of errors, since Marketo's support asks for it first.
@@ -266,8 +266,7 @@ def read_token(response: ServiceResponse) -> tuple[Secret, float]:
         failure = AuthenticationError("", status=response.status)
     if failure is not None:
         failure.vendor_message = words_of_json(content)
-        if isinstance(code, str) and _CODE.fullmatch(code):
-            failure.code = code
+        failure.code = code_of(code) or None
         if isinstance(failure, AuthenticationError):
             failure.args = ("Identity refused client_id or client_secret",)
         raise failure
@@ -284,7 +283,7 @@ def _read_and_log(response: ServiceResponse) -> Envelope:
     """Return the content of a response; log the codes of its warnings, for which the result has no place."""
     envelope = read(response)
     if envelope.warnings:
-        codes = ", ".join(warning.code or "none" for warning in envelope.warnings)
+        codes = joined((warning.code or "none" for warning in envelope.warnings), ", ")
         logger.info("Marketo warns: %d warnings, codes %s", len(envelope.warnings), codes)
     return envelope
 
@@ -314,12 +313,11 @@ def _errors(content: dict[str, Any] | None) -> list[tuple[str, str]]:
     listed = content.get("errors") if content is not None else None
     if not isinstance(listed, list):
         return []
-    found = []
-    for error in listed:
-        if isinstance(error, dict):
-            code = str(error.get("code", ""))
-            found.append((code if _CODE.fullmatch(code) else "", str(error.get("message", ""))))
-    return found
+    return [
+        (code_of(error.get("code")), str(error.get("message", "")))
+        for error in listed
+        if isinstance(error, dict)
+    ]
 
 
 def _refusal(

@@ -16,6 +16,7 @@ from cattrs import BaseValidationError, Converter
 from cattrs.gen import make_dict_structure_fn, override
 
 from publitrac_async.errors import UnexpectedContent
+from publitrac_async.marketo.codes import code_of
 from publitrac_async.marketo.models import (
     AttributeAccess,
     FieldResult,
@@ -213,9 +214,7 @@ def structure_reasons(listed: Any) -> tuple[Reason, ...] | None:
         if isinstance(each, str):
             found.append(Reason("", each))
         elif isinstance(each, dict):
-            found.append(
-                Reason(_text_or_none(each.get("code")) or "", _text_or_none(each.get("message")) or "")
-            )
+            found.append(Reason(code_of(each.get("code")), _text_or_none(each.get("message")) or ""))
         else:
             return None
     return tuple(found)

@@ -25,6 +25,8 @@ class Budget:
         elements: elements of XML in all; a page of 200 leads has 9,400.
         attributes: attributes of XML in all; the vendors use none.
         name: characters of a name.
+        names: different names of XML in a document of more than `text` bytes.
+        recoded: bytes of XML in another encoding than UTF-8, which may take three times as many in it.
         record: bytes of XML before the first complete element.
         values: values of JSON in all; 300 leads of Marketo with 500 fields have 150,000.
         containers: lists and objects of JSON in all.
@@ -38,6 +40,8 @@ class Budget:
     elements: int = 75_000
     attributes: int = 50_000
     name: int = 256
+    names: int = 10_000
+    recoded: int = 4 * 1024 * 1024
     record: int = 2 * 1024 * 1024
     values: int = 200_000
     containers: int = 50_000

@@ -5,8 +5,9 @@ from __future__ import annotations
 import codecs
 import contextlib
 import re
-from collections.abc import Sequence
 from typing import Final
+
+from publitrac_async.transport.budget import BUDGET, OverBudget
 
 _BOMS: Final = (
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -40,12 +41,13 @@ def to_utf8(body: bytes, content_type: str = "") -> bytes:
     Raises:
         UnicodeError: the bytes are not in the encoding that is declared.
         LookupError: the declared encoding is not known.
+        OverBudget: the document is large, and would grow.
     """
     for mark, encoding in _BOMS:
         if body.startswith(mark):
-            return body.decode(encoding).encode()
+            return _recoded(body, encoding)
     if b"\x00" in body[:2]:  # UTF-16 without a mark, which the parser accepts, too.
-        return body.decode("utf-16-be" if body[0] == 0 else "utf-16-le").encode()
+        return _recoded(body, "utf-16-be" if body[0] == 0 else "utf-16-le")
     match = _DECLARATION.match(body[:256])
     declared = match.group(1).decode("ascii").lower() if match else "utf-8"
     charset = _CHARSET.search(content_type)
@@ -59,18 +61,20 @@ def to_utf8(body: bytes, content_type: str = "") -> bytes:
     with contextlib.suppress(UnicodeDecodeError):
         body.decode()
         return body
-    return _decoded(body, names).encode()
-
-
-def _decoded(body: bytes, names: Sequence[str]) -> str:
     for name in names:
-        if _LATIN_1.fullmatch(name):
-            return codecs.charmap_decode(body, "strict", WINDOWS_1252)[0]  # pyright: ignore[reportArgumentType]  (it takes a text, too)
         if _OTHER.fullmatch(name):
-            return body.decode(name)
+            return _recoded(body, name)
     if names[-1] not in _UTF8:
         raise LookupError(names[-1])
-    return body.decode()
+    return body.decode().encode()
+
+
+def _recoded(body: bytes, encoding: str) -> bytes:
+    if len(body) > BUDGET.recoded:
+        raise OverBudget(f"it has more than {BUDGET.recoded} bytes in another encoding than UTF-8")
+    if _LATIN_1.fullmatch(encoding):
+        return codecs.charmap_decode(body, "strict", WINDOWS_1252)[0].encode()  # pyright: ignore[reportArgumentType]  (it takes a text, too)
+    return body.decode(encoding).encode()
 
 
 def decode_leniently(body: bytes) -> tuple[str, int]:
@@ -81,9 +85,9 @@ def decode_leniently(body: bytes) -> tuple[str, int]:
     """
     text = body.decode("utf-8", "surrogateescape")
     repaired = text.translate(_ESCAPED)
-    return repaired, len(text) - len(_ESCAPES.sub("", text)) if repaired != text else 0
+    # An escape is one byte of the body, and cannot be encoded.
+    return repaired, len(body) - len(text.encode("utf-8", "ignore")) if repaired != text else 0
 
 
 #: Python's replacement of a byte that is not UTF-8.
 _ESCAPED: Final = {0xDC00 + byte: WINDOWS_1252[byte] for byte in range(128, 256)}
-_ESCAPES: Final = re.compile("[\udc80-\udcff]+")

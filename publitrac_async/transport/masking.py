@@ -62,7 +62,8 @@ _CODE: Final = re.compile(r"\s*[0-9]{3,4}\s*-(?=\s)")
 _SEARCH: Final = ("request", "queries", "query")
 _SEARCH_WORD: Final = re.compile(r"[A-Za-z_]{1,40}|(?:[=!]|&[lg]t;){1,3}")
 _WORDS: Final = frozenset({"message", "error", "errors", "error_description", "detail", "title", "reason"})
-_QUOTED: Final = re.compile(r"""\S+@\S+|\([^()]*\)|"[^"]*"|'[^']*'|«[^»]*»|[0-9]{5,}""")
+_WORD: Final = re.compile(r"\S+")
+_QUOTED: Final = re.compile(r"""\([^()]*\)|"[^"]*"|'[^']*'|«[^«»]*»|[0-9]{5,}""")
 #: Parameters whose values are names or numbers.
 _PARAMETERS: Final = {
     "method": re.compile(r"[A-Za-z]{1,40}"),
@@ -161,7 +162,9 @@ class Masking:
         """Mask a message of the service: all of it, or what it quotes if messages are kept."""
         if not self.messages:
             return shape_of(text)
-        return _QUOTED.sub(lambda found: shape_of(found.group()), self.hide(text))
+        # One pattern for an address would take quadratic time with a long word.
+        text = _WORD.sub(lambda found: shape_of(found[0]) if "@" in found[0] else found[0], self.hide(text))
+        return _QUOTED.sub(lambda found: shape_of(found[0]), text)
 
     def body(self, text: str) -> str:
         """Mask a body or document by its kind: markup, JSON or text."""

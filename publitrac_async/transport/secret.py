@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import html
 import re
 import unicodedata
+from collections.abc import Iterator, Sequence
 from typing import Final, NoReturn
 
 from publitrac_async.errors import ConfigurationError
@@ -14,6 +16,10 @@ MASK: Final = "**********"
 _MAX_LENGTH: Final = 4096
 #: Minimum length of a credential to mask in texts; a shorter one would match any text.
 _SHORTEST: Final = 4
+#: Limit on the backslashes in front of a character; three levels of JSON have seven.
+_BACKSLASHES: Final = 7
+#: Rest of a text that was cut within a credential: it may end within an escaped character.
+_CUT: Final = re.compile(r"[%\\&]?[0-9a-z#]{0,5}…?", re.IGNORECASE)
 
 
 class Secret:
@@ -50,15 +56,28 @@ class Secret:
         """Mask the credential in a message of the service."""
         if len(self._value) < _SHORTEST:
             return text
-        text = re.sub("".join(map(_spellings, self._value)), MASK, text, flags=re.IGNORECASE)
-        if not text.endswith("…"):
-            return text
-        # Long words were truncated, perhaps within the credential.
-        for length in range(len(self._value) - 1, _SHORTEST - 1, -1):
-            ending = "".join(map(_spellings, self._value[:length])) + "(?:%|\\\\|&)?[0-9a-z#]{0,5}…?$"
-            if re.search(ending, text[-20 * length - 20 :], re.IGNORECASE):
-                return re.sub(ending, MASK, text, flags=re.IGNORECASE)
-        return text
+        begin = re.compile("".join(map(_pattern, self._value[:_SHORTEST])), re.IGNORECASE)
+        parts: list[str] = []
+        done = search = 0
+        while (found := begin.search(text, search)) is not None:
+            end = self._end_in(text, found.start())
+            search = found.start() + 1
+            if end is not None:
+                parts += [text[done : found.start()], MASK]
+                done = search = end
+        return "".join([*parts, text[done:]]) if parts else text
+
+    def _end_in(self, text: str, begin: int) -> int | None:
+        """Return the end of the credential that begins at `begin`, ``None`` if it is another text."""
+        # All ends of the characters so far: "%25" may be a "%", or three characters.
+        ends = {begin}
+        for number, character in enumerate(self._value):
+            further = {end for at in ends for end in _ends(text, at, _spellings(character))}
+            if not further:
+                cut = number >= _SHORTEST and text.endswith("…")
+                return len(text) if cut and any(_CUT.fullmatch(text, end) for end in ends) else None
+            ends = further
+        return max(ends)
 
     def __repr__(self) -> str:
         return f"Secret({MASK!r})"
@@ -79,17 +98,31 @@ class Secret:
         raise TypeError("a Secret cannot be pickled: pass the credential by environment or file")
 
 
-def _spellings(character: str) -> str:
-    """Return a pattern for a character, plain or escaped for URLs, HTML, JSON or Python."""
+@functools.cache
+def _spellings(character: str) -> tuple[str, ...]:
+    """Return a character in lower case, plain and escaped for URLs, HTML, JSON or Python."""
     percent = "".join(f"%{byte:02x}" for byte in character.encode())
     number = ord(character)
     written = (
-        *(character, percent, html.escape(character), f"&#{number};", f"&#x{number:x};"),
+        *(character.lower(), percent, html.escape(character), f"&#{number};", f"&#x{number:x};"),
         *(f"\\u{number:04x}", f"\\x{number:02x}", *("+" if character == " " else "")),
     )
     # The longest first: an "&" alone would leave the rest of "&amp;".
-    longest_first = sorted(dict.fromkeys(written), key=len, reverse=True)
-    return rf"\\*(?:{'|'.join(map(re.escape, longest_first))})"
+    return tuple(sorted(dict.fromkeys(written), key=len, reverse=True))
+
+
+def _pattern(character: str) -> str:
+    return rf"\\{{0,{_BACKSLASHES}}}(?:{'|'.join(map(re.escape, _spellings(character)))})"
+
+
+def _ends(text: str, at: int, written: Sequence[str]) -> Iterator[int]:
+    """Yield the ends of a character at `at`, for each way to write it that fits."""
+    for begin in range(at, at + _BACKSLASHES + 1):
+        for each in written:
+            if text[begin : begin + len(each)].lower() == each:
+                yield begin + len(each)
+        if text[begin : begin + 1] != "\\":
+            return
 
 
 def _examine(text: object, name: str, *, header: bool) -> str | None:

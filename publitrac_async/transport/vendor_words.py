@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterable
 from typing import Any, Final
 
 import orjson
 
 #: Length limit of `error.vendor_message`, in characters.
 MAX_WORDS: Final = 1000
+#: Characters of a text that are looked at.
+_LOOKED_AT: Final = 16 * MAX_WORDS
+#: Limit on the problems that a message lists.
+_MOST_LISTED: Final = 20
 #: Largest body to read, in bytes; an error is short.
 _MAX_JSON: Final = 64 * 1024
 
 _NOT_PRINTABLE: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 #: Values quoted in a message: addresses, and text in parentheses or quotes.
-_QUOTED: Final = re.compile(r"""\S+@\S+|\([^()]*\)|"[^"]*"|«[^»]*»""")
+_QUOTED: Final = re.compile(r"""\S+@\S+|\([^()]*\)|"[^"]*"|«[^«»]*»""")
 _CREDENTIALS: Final = re.compile(
     r"\bapi[ _-]?key\b|\bpassword\b|\bcredentials?\b|\bauthenticat|\bunauthori[sz]ed\b|\bnot authori[sz]ed\b"
     r"|\buser[ _-]?name\b|\blog[ -]?in\b|\baccess (?:is )?denied\b|\bforbidden\b|\bpermission"
@@ -31,9 +36,16 @@ _MESSAGES: Final = ("message", "error", "error_description", "errors", "detail",
 
 def shortened(*texts: str | None) -> str | None:
     """Join texts into one line without control characters; ``None`` if nothing is left."""
-    lines = (_NOT_PRINTABLE.sub(" ", text or "").strip() for text in texts)
+    lines = (_NOT_PRINTABLE.sub(" ", (text or "")[:_LOOKED_AT]).strip() for text in texts)
     words = "; ".join(dict.fromkeys(filter(None, lines)))
     return f"{words[: MAX_WORDS - 1]}…" if len(words) > MAX_WORDS else words or None
+
+
+def joined(texts: Iterable[str], separator: str = "; ") -> str:
+    """Join the descriptions of problems, each once; only the number of those beyond the limit is given."""
+    distinct = list(dict.fromkeys(texts))
+    more = len(distinct) - _MOST_LISTED
+    return separator.join(distinct[:_MOST_LISTED] + ([f"{more} more"] if more > 0 else []))
 
 
 def concern_credentials(words: str | None) -> bool:

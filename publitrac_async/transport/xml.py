@@ -22,6 +22,7 @@ from publitrac_async.transport.decoding import to_utf8
 from publitrac_async.transport.steps import Steps, at_once
 
 _VALUE: Final = re.compile(rb"""=\s*["']""")
+_NAME: Final = re.compile(rb"<([^\s<>/!?]+)")
 #: Length of the shortest element and attribute, in bytes.
 _ELEMENT: Final = len("<a/>")
 _ATTRIBUTE: Final = len(" a=''")
@@ -84,6 +85,8 @@ def parse_in_steps(document: bytes, convert: Convert | None = None) -> Steps[tup
         raise OverBudget(f"it has more than {BUDGET.elements} elements")
     if len(document) > BUDGET.attributes * _ATTRIBUTE and _has_many_attributes(document):
         raise OverBudget(f"it has more than {BUDGET.attributes} attributes")
+    if len(document) > BUDGET.text and len(set(_NAME.findall(document))) > BUDGET.names:
+        raise OverBudget(f"it has more than {BUDGET.names} different names")
     growing = _Growing(convert, long=len(document) > BUDGET.text, namespaces=b"xmlns" in document)
     view = memoryview(document)
     # Elements incomplete at the end of the last piece begin after `begin`.

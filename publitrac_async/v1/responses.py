@@ -31,7 +31,7 @@ from publitrac_async.errors import (
 from publitrac_async.transport.classify import error_for_status, is_html, wrong_address
 from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.transport.steps import Steps, at_once
-from publitrac_async.transport.vendor_words import concern_credentials, shortened, title_of
+from publitrac_async.transport.vendor_words import concern_credentials, joined, shortened, title_of
 from publitrac_async.transport.xml import Convert
 from publitrac_async.v1.codes import METHOD_FAILED, MISSING_ARGUMENT, REASONS, Code
 from publitrac_async.v1.operations import METHODS
@@ -44,19 +44,21 @@ _SUCCESS: Final = range(1000, 6000)
 _DOCUMENTED: Final = frozenset(int(method.success[:4]) for method in METHODS.values())
 #: HTTP statuses that a service may use in `<status>`.
 _CREDENTIALS_REFUSED: Final = frozenset({401, 403, 407})
-#: `<error>` := [code "-"] text, with or without the spaces.
-_ERROR: Final = re.compile(r"\s*(?:(\d{4})\s*-\s*)?(.*?)\s*", re.DOTALL)
-#: "Score (x) must be a valid integer for ..."; the value may contain parentheses.
-_FIELD: Final = re.compile(r"(\w+)\s*\((.*)\)\s*must be", re.DOTALL)
-#: The field of a code, and the position of its value in the message.
+#: Beginning of an `<error>`: [code "-"], with or without the spaces. The patterns here meet texts of a
+#: megabyte, so none of them may take quadratic time.
+_CODE: Final = re.compile(r"\s*(\d{4})\s*-")
+#: "Score (x) must be a valid integer for ...": the words around the value, which may contain parentheses.
+_FIELD: Final = re.compile(r"(\w{1,256})\s*\(")
+_MUST_BE: Final = re.compile(r"\)\s*must be")
+#: The field of a code, and the words around its value in the message.
 _SUBJECTS: Final = {
     Code.EMAIL_IS_REQUIRED: ("email", None),
-    Code.EMAIL_IS_INVALID: ("email", re.compile(r"\((.*)\)", re.DOTALL)),
-    Code.LEAD_ALREADY_EXISTS: ("email", re.compile(r"address\s+(.*?)\s+already", re.DOTALL)),
-    Code.LEAD_DOES_NOT_EXIST: ("email", re.compile(r"\((.*)\)", re.DOTALL)),
-    Code.LIST_DOES_NOT_EXIST: ("listName", re.compile(r"\((.*)\)", re.DOTALL)),
+    Code.EMAIL_IS_INVALID: ("email", ("(", ")")),
+    Code.LEAD_ALREADY_EXISTS: ("email", ("address", "already")),
+    Code.LEAD_DOES_NOT_EXIST: ("email", ("(", ")")),
+    Code.LIST_DOES_NOT_EXIST: ("listName", ("(", ")")),
     Code.LIST_IS_FILTERED: ("listName", None),
-    Code.VIEW_DOES_NOT_EXIST: ("viewName", re.compile(r"\((.*)\)", re.DOTALL)),
+    Code.VIEW_DOES_NOT_EXIST: ("viewName", ("(", ")")),
 }
 _DOES_NOT_EXIST: Final = re.compile(r"not exist|not found", re.IGNORECASE)
 _REQUIRED: Final = re.compile(r"required", re.IGNORECASE)
@@ -151,23 +153,28 @@ def _error_lines(content: dict[str, Any]) -> list[str]:
 
 def _problem(line: str) -> Problem:
     """Parse an `<error>`: code, field and value, if present."""
-    match = _ERROR.fullmatch(line)
-    assert match is not None  # The pattern matches any text.
-    code = int(match.group(1)) if match.group(1) else None
-    text = match.group(2)
+    match = _CODE.match(line)
+    code = None if match is None else int(match[1])
+    text = (line if match is None else line[match.end() :]).strip()
     name, value = _subject(code, text)
     return Problem(reason=_reason(code, text), code=code, field=name, value=value, text=text)
 
 
 def _subject(code: int | None, text: str) -> tuple[str | None, str | None]:
     if code in (Code.INVALID_INTEGER, Code.INVALID_BOOLEAN):
-        match = _FIELD.match(text)
-        if match is None:
+        match, ends = _FIELD.match(text), [found.start() for found in _MUST_BE.finditer(text)]
+        if match is None or not ends or ends[-1] < match.end():
             return None, None
-        return _FIELD_BY_LOWER_NAME.get(match.group(1).lower(), match.group(1)), match.group(2)
-    name, pattern = _SUBJECTS.get(Code(code), (None, None)) if code in REASONS else (None, None)
-    match = pattern.search(text) if pattern else None
-    return name, match.group(1) if match else None
+        return _FIELD_BY_LOWER_NAME.get(match[1].lower(), match[1]), text[match.end() : ends[-1]]
+    name, around = _SUBJECTS.get(Code(code), (None, None)) if code in REASONS else (None, None)
+    return name, None if around is None else _between(text, *around)
+
+
+def _between(text: str, before: str, after: str) -> str | None:
+    """Return the text between the first `before` and the last `after`, ``None`` without them."""
+    begin, end = text.find(before), text.rfind(after)
+    begin += len(before)
+    return text[begin:end].strip() if len(before) <= begin <= end else None
 
 
 def _reason(code: int | None, text: str) -> str:
@@ -195,7 +202,7 @@ def _refusal(
     # The lines give the reason; the status above them only names the method that failed.
     code = next(iter(codes)) if len(codes) == 1 else status
     kind = _kind(status, problems, codes, words)
-    reason = "; ".join(dict.fromkeys(map(str, problems)))
+    reason = joined(map(str, problems))
     if kind is AuthenticationError:
         reason = "the service refused the credentials; its message is in vendor_message"
     if not reason:

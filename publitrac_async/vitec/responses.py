@@ -11,11 +11,13 @@ import orjson
 from publitrac_async.errors import Problem, PublitracError, UnexpectedContent, ValidationError
 from publitrac_async.transport.classify import error_for_status, is_html
 from publitrac_async.transport.operation import ServiceResponse
-from publitrac_async.transport.vendor_words import shortened
+from publitrac_async.transport.vendor_words import joined, shortened
 from publitrac_async.transport.xml import Malformed, read_document
 
 #: Limit in bytes; ids and errors are shorter.
 MAX_RESPONSE: Final = 64 * 1024
+#: Levels of an error that are looked at.
+_DEPTH: Final = 8
 _BOM: Final = b"\xef\xbb\xbf"
 
 #: Members of an error with its list of fields: ASP.NET's names, in any case.
@@ -88,7 +90,7 @@ def _explained(failure: PublitracError, response: ServiceResponse) -> PublitracE
         problems = tuple(dict.fromkeys(_problems(content)))
         if problems:
             failure.problems = problems
-            failure.args = ("; ".join(dict.fromkeys(map(str, problems))),)
+            failure.args = (joined(map(str, problems)),)
     elif (advice := _ADVICE.get(response.status)) is not None:
         failure.args = (f"{failure.message}: {advice}",)
     return failure
@@ -142,17 +144,19 @@ def _field_problems(part: Any) -> Iterator[Problem]:
         yield from (_problem(text, _field(str(name))) for text in _texts(value))
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _texts(value: Any, depth: int = _DEPTH) -> Iterator[str]:
     """Yield every text in `value`: one, a list of them, or those of its elements and members."""
+    if not depth:
+        return
     if isinstance(value, str) and value.strip():
         yield value.strip()
     elif isinstance(value, list):
         for item in value:
-            yield from _texts(item)
+            yield from _texts(item, depth - 1)
     elif isinstance(value, Mapping):
         for name, item in value.items():
             if str(name).lower() not in _OTHER:
-                yield from _texts(item)
+                yield from _texts(item, depth - 1)
 
 
 def _problem(text: str, field: str | None) -> Problem:

@@ -102,6 +102,21 @@ def test_any_bytes_are_a_typed_error(parse: Callable[[ServiceResponse], Any], bo
         parse(ServiceResponse(200, body))
 
 
+@pytest.mark.parametrize("piece", ["field [", "a ", "'a',", "field 'a' ", "[", "a" * 50])
+def test_a_long_message_takes_no_time(piece: str) -> None:
+    errors = [{"code": "1006", "message": piece * (2_000_000 // len(piece))}]
+    with pytest.raises(PublitracError) as caught:
+        reading.read(ServiceResponse(200, json.dumps({"success": False, "errors": errors}).encode()))
+    assert len(str(caught.value)) < 200
+
+
+def test_the_message_lists_some_of_many_fields() -> None:
+    errors = [{"code": "1006", "message": f"Field 'f{number}' not found"} for number in range(1000)]
+    with pytest.raises(PublitracError, match=r"f19: .*; 980 more") as caught:
+        reading.read(ServiceResponse(200, json.dumps({"success": False, "errors": errors}).encode()))
+    assert len(caught.value.problems) == 1000
+
+
 def test_json_that_is_nested_too_deep() -> None:
     with pytest.raises(PublitracError):
         reading.read(ServiceResponse(200, b'{"result":' * 5000))

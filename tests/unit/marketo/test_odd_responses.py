@@ -159,6 +159,18 @@ async def test_warnings_without_a_place_are_in_the_log_by_their_codes(caplog) ->
     assert "canary" not in caplog.text
 
 
+@virtual
+async def test_a_code_that_is_none_is_shown_nowhere(caplog) -> None:
+    caplog.set_level(logging.INFO, logger="publitrac_async")
+    odd = {"code": "canary@x.com", "message": "x"}
+    async with serving(
+        result({"id": 1}, warnings=[odd]), result({"status": "skipped", "reasons": [odd]})
+    ) as (marketo, _):
+        await marketo.get_lead_by_id(1)
+        (skipped,) = await marketo.sync_leads([{"email": "a@x.com"}])
+    assert "canary" not in caplog.text + repr(skipped) + str(skipped.error)
+
+
 @pytest.mark.parametrize("warnings", [None, [], 5, [5], {"code": 1}])
 def test_odd_warnings_harm_nothing(warnings: Any) -> None:
     reading.read(answer(result(GOOD, warnings=warnings)))

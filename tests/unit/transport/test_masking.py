@@ -141,6 +141,7 @@ def test_headers_are_masked_by_name() -> None:
             "<response><message>No &quot;Ada&quot; here</message></response>",
             '<response><message>No "Xxx" here</message></response>',
         ),
+        ('No "x"ada@example.com and (a b)ada@b', 'No "x"xxx@xxxxxxx.xxx and (x x)xxx@x'),
         ("<response><name>Wrong key</name></response>", "<response><name>Xxxxx xxx</name></response>"),
     ],
 )
@@ -186,4 +187,8 @@ def test_a_large_hostile_body_takes_no_time() -> None:
     for piece in ("<a", "<a ", "<![CDATA[", "&#", '"', '{"', "\\", "<a b=", "(", "<!--"):
         MASKING.body((piece * 30_000)[:60_000])
         MASKING.body("{" + (piece * 30_000)[:60_000])
+    for piece in ("a", "«", "(", '\\"', "'", "\\\\", "@", "\\u0041"):
+        text = piece * 8_000
+        KEEPING.body('{"message":"' + text + '"}')
+        KEEPING.body(f"<response><message>{text}</message></response>")
     MASKING.body("<a>" * 20_000 + "</b>" * 20_000)

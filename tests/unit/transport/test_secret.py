@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+import html
+import json
 import pickle
 import traceback
+import urllib.parse
 
 import pytest
 
@@ -161,6 +164,37 @@ def test_it_is_masked_where_the_words_are_cut(ending: str) -> None:
     masked = Secret('pass word"9&').masked_in(f"wrong: {ending}")
     assert masked.startswith("wrong: **********")
     assert "pass" not in masked.lower()
+
+
+def test_a_long_credential_takes_no_time() -> None:
+    """Tokens have a thousand characters and more, and a service quotes what it likes."""
+    value = "".join(f"{number:x}-%&" for number in range(500))
+    secret = Secret(value)
+    for text in (
+        f"wrong: {value[:900]}…",
+        "\\" * 1000 + "…",
+        value[:4] * 250 + "…",
+        value * 2,
+        "x" * 1000 + "…",
+    ):
+        masked = secret.masked_in(text)
+        assert value[:30] not in masked
+    assert secret.masked_in(f"{value[:900]}…") == "**********"
+    assert Secret("aaaab").masked_in("a" * 2000) == "a" * 2000
+
+
+@pytest.mark.parametrize("value", ["p%25w", "a&amp;b", "a\\\\b\\", "\\u0041bc", "++  ++"])
+def test_a_credential_that_looks_escaped_is_masked(value: str) -> None:
+    for text in (value, value.replace("\\", "\\\\"), urllib.parse.quote(value), html.escape(value)):
+        assert Secret(value).masked_in(f"wrong: {text}!") == "wrong: **********!"
+
+
+@pytest.mark.parametrize("levels", [1, 2, 3])
+def test_it_is_masked_in_nested_json(levels: int) -> None:
+    text = 'wrong: pass word"9&'
+    for _ in range(levels):
+        text = json.dumps(text)
+    assert "pass" not in Secret('pass word"9&').masked_in(text)
 
 
 def test_words_that_are_not_the_credential_stay() -> None:

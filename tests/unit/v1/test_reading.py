@@ -238,6 +238,10 @@ HOSTILE = {
     "a long declaration": b"<?xml " + b"a" * 4 * 2**20,
     "nothing but spaces": b" " * 4 * 2**20,
     "angle brackets": b"<response>" + b"<" * 4 * 2**20,
+    "many names": _nested(b"", b"".join(b"<n%06d%b/>" % (n, b"x" * 90) for n in range(12_000)), 1),
+    "many bytes of windows-1252": b'<?xml version="1.0" encoding="windows-1252"?>'
+    + _nested(b"", b"<a>" + b"\x80" * 500_000 + b"</a>", 9),
+    "many bytes of UTF-16": ("<response>" + "<a>中</a>" * 300_000 + "</response>").encode("utf-16"),
     "namespaces": b'<response xmlns="' + b"x" * 4 * 2**20 + b'"><status>1</status></response>',
 }
 

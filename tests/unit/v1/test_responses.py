@@ -168,6 +168,31 @@ class TestGrammar:
         (problem,) = refusal(line).problems
         assert (problem.code, problem.field, problem.value) == (code, field, value)
 
+    @pytest.mark.parametrize(
+        "line",
+        [
+            f"9002 - a{' ' * 300_000}b",
+            f"9005 - {'(' * 300_000}",
+            f"9005 - {')' * 300_000}(",
+            f"9004 - address{' ' * 300_000}x",
+            f"9004 - {'address ' * 40_000}",
+            f"9006 - {'a' * 300_000}",
+            f"9006 - Score ({') ' * 150_000}",
+            f"9006 - Score ({')must be' * 40_000}",
+        ],
+        ids=lambda line: line[:14],
+    )
+    def test_a_long_line_takes_no_time(self, line):
+        (problem,) = refusal(line).problems
+        assert problem.code == int(line[:4])
+
+    def test_the_message_lists_some_of_many_problems(self):
+        error = refusal(*(f"9006 - Field{number} (x) must be a valid integer" for number in range(1000)))
+        assert len(error.problems) == 1000
+        assert "Field19: " in str(error)
+        assert "Field20: " not in str(error)
+        assert "980 more" in str(error)
+
     def test_the_vendors_words_are_kept_without_code_and_spaces(self):
         (problem,) = refusal(
             " 9006 -Score (x) must be a valid integer for xml lead-&gt;email (a@b.c)  "

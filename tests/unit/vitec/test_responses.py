@@ -192,6 +192,21 @@ def test_a_web_page_from_a_proxy_is_told() -> None:
         read_lead_id(answer(HTML, 403))
 
 
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 1000 + b"]" * 1000,
+        b'{"a":' * 1000 + b"1" + b"}" * 1000,
+        b'{"modelState":' + b"[" * 999 + b"]" * 999 + b"}",
+    ],
+    ids=["lists", "objects", "fields"],
+)
+def test_deep_json_is_a_typed_error(body: bytes, status: int) -> None:
+    with pytest.raises(UnexpectedContent if status == 200 else ValidationError):
+        read_lead_id(answer(body, status))
+
+
 def test_errors_say_what_to_do() -> None:
     with pytest.raises(PermissionDenied, match="does not reach this customer or function group"):
         read_lead_id(answer(b"", 403))
