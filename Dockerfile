@@ -24,10 +24,13 @@ ENTRYPOINT ["publitrac-async"]
 
 FROM base AS worker
 COPY --from=build-worker /opt/app /opt/app
+ENV PUBLITRAC_WORKER_HEALTH_PORT=8080
+# http.client: urllib would ask a proxy of the environment.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=40s CMD ["python", "-c", "import http.client, os; c = http.client.HTTPConnection('127.0.0.1', int(os.environ['PUBLITRAC_WORKER_HEALTH_PORT']), timeout=4); c.request('GET', '/ready'); raise SystemExit(c.getresponse().status != 200)"]
 CMD ["worker", "--via", "v2"]
 
 FROM base AS sandbox
 COPY --from=build-sandbox /opt/app /opt/app
 EXPOSE 8787
-HEALTHCHECK --interval=10s --timeout=5s --start-period=10s CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8787/_sandbox/clock', timeout=4)"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s CMD ["python", "-c", "import http.client; c = http.client.HTTPConnection('127.0.0.1', 8787, timeout=4); c.request('GET', '/_sandbox/clock'); raise SystemExit(c.getresponse().status != 200)"]
 CMD ["sandbox", "--host", "0.0.0.0", "--port", "8787", "--allow-host", "sandbox"]

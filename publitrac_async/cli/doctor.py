@@ -55,6 +55,7 @@ async def show(
         "configuration": _settings(environment, "PUBLITRAC", "api_key", "username", "password"),
         "Marketo": _settings(environment, "MARKETO", "client_id", "client_secret"),
         "Vitec": _settings(environment, "VITEC", "username", "password"),
+        "sharing": await _sharing(environment),
         "Redis": await _redis(environment),
     }
     sections: dict[str, Mapping[str, Any]] = {
@@ -139,40 +140,69 @@ def _origin(environment: Mapping[str, str], variable: str) -> str:
     return variable if variable in environment else f"the file that {variable}_FILE names"
 
 
-async def _redis(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the state of Redis: response, persistence, eviction.
+async def _sharing(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return where processes share limit and token, and if that Redis suits."""
+    variable = "PUBLITRAC_SHARED"
+    location = read_variable(environment, variable)
+    setting = {"location": _setting(environment, variable)}
+    if not isinstance(location, Secret):
+        return setting
+    if location.reveal().startswith("file:"):
+        # Not opened: the file would belong to the user of this command.
+        return setting | {"kind": "a file of this host"}
+    return setting | await _try_redis(environment, location, state=False)
 
-    Never its URL, which may hold a password.
-    """
+
+async def _redis(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the state of the Redis of runs."""
     variable = "PUBLITRAC_REDIS_URL"
     url = read_variable(environment, variable)
     setting = {"url": _setting(environment, variable)}
-    if url is None or isinstance(url, ConfigurationError):
+    if not isinstance(url, Secret):
         return setting
+    return setting | await _try_redis(environment, url, state=True)
+
+
+async def _try_redis(environment: Mapping[str, str], url: Secret, *, state: bool) -> dict[str, str]:
+    """Return the state of a Redis: response, rights, persistence, eviction.
+
+    Never its URL, which may hold a password.
+
+    Args:
+        environment: has the API key.
+        url: its URL.
+        state: True if state stores and workers use it, False if only limit and token do.
+    """
     try:
         from publitrac_async.shared.redis.connection import Connection, Unavailable  # noqa: PLC0415  (extra)
         from publitrac_async.shared.redis.rights import examine  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        return setting | {"answers": f"unusable: {error}"}
+        return {"answers": f"unusable: {error}"}
     # Keys of this account, because the rights of a user may be limited to them.
     account = read_variable(environment, "PUBLITRAC_API_KEY")
     try:
         connection = Connection(url, account if isinstance(account, Secret) else "doctor")
     except ConfigurationError as error:
-        return {"url": f"unusable: {error.message}"}
+        return {"answers": f"unusable: {error.message}"}
     try:
-        problems = await examine(connection, state=True, queue=f"{connection.key('default')}:queue")
+        queue = f"{connection.key('default')}:queue" if state else None
+        problems = await examine(connection, state=state, queue=queue)
         facts = await connection.facts()
     except Unavailable as error:
         reason = connection.refusal or f"Redis does not respond ({error})"
-        return setting | {"answers": f"unusable: {reason}"}
+        return {"answers": f"unusable: {reason}"}
     finally:
         await connection.aclose()
     name = facts.get("server_name", "redis")
     fatal = [problem.text for problem in problems if problem.fatal]
-    return setting | {
-        "answers": f"{name} {facts.get(f'{name}_version', facts.get('redis_version'))}",
-        "append-only file": "yes" if facts.get("aof_enabled") else "no: a restart loses state and queues",
-        "when its memory is full": str(facts.get("maxmemory_policy")),
-        "rights": f"unusable: {'; '.join(fatal)}" if fatal else "enough for limit, state stores and workers",
+    warnings = [problem.text for problem in problems if not problem.fatal]
+    enough = "enough for limit, state stores and workers" if state else "enough for limit and token"
+    found = {
+        "answers": f"{name} {facts.get(f'{name}_version', facts.get('redis_version', 'of unknown version'))}",
+        "when its memory is full": str(facts.get("maxmemory_policy", "unknown")),
+        "rights": f"unusable: {'; '.join(fatal)}" if fatal else enough,
     }
+    if state:
+        kept = "yes" if facts.get("aof_enabled") else "no: a restart loses state and queues"
+        found["append-only file"] = kept if facts else "unknown"
+    return found | ({"warning": "; ".join(warnings)} if warnings else {})

@@ -70,7 +70,7 @@ async def run_worker(options: WorkerOptions) -> int:
                 health_port(health, options.health_host, options.health_port)
             )
             announce(f"Health: http://{options.health_host}:{port}/ready and /live")
-        await state.stopped()  # Fails if Redis does not respond.
+        await state.check(queue=True)  # Before the announcement; `serve` repeats it.
         await stack.enter_async_context(signals_go_to(shutdown))
         announce(
             f"Worker for state store {options.state}: sends to {sink.destination}, {options.chunks} chunks "

@@ -184,6 +184,17 @@ def stop(process: subprocess.Popen[str]) -> int:
         process.communicate()
 
 
+def is_healthy(image: str, *replaced: tuple[str, str], **variables: str) -> bool:
+    """Run the health check of an image, in an environment that names a proxy."""
+    check = json.loads((STAGES[image].last("HEALTHCHECK", STAGES) or "").partition("CMD ")[2])
+    program = check[-1]
+    for old, new in replaced:
+        program = program.replace(old, new)
+    environment = {**os.environ, "http_proxy": "http://127.0.0.1:9", **variables}
+    probe = [sys.executable, *check[1:-1], program]
+    return subprocess.run(probe, check=False, stderr=subprocess.DEVNULL, env=environment).returncode == 0
+
+
 def free_port() -> str:
     with socket.create_server(("127.0.0.1", 0)) as free:
         return str(free.getsockname()[1])
@@ -195,26 +206,31 @@ def test_the_sandbox_starts_is_healthy_and_stops() -> None:
     try:
         assert process.stdout is not None
         assert "Emulated PUBLITRAC" in process.stdout.readline()
-        check = json.loads((STAGES["sandbox"].last("HEALTHCHECK", STAGES) or "").partition("CMD ")[2])
-        probe = [sys.executable, *check[1:-1], check[-1].replace("8787", port)]
-        assert subprocess.run(probe, check=False).returncode == 0
+        assert is_healthy("sandbox", ("8787", port))
     finally:
         status = stop(process)
     assert status == 0
-    assert subprocess.run(probe, check=False, stderr=subprocess.DEVNULL).returncode != 0
+    assert not is_healthy("sandbox", ("8787", port))
 
 
-def test_the_worker_starts_and_stops(tmp_path: Path) -> None:
+def test_the_worker_starts_is_healthy_and_stops(tmp_path: Path) -> None:
     server = Server(tmp_path)
     server.start()
     service: dict[str, Any] = COMPOSE["services"]["worker"]["environment"]
     try:
         with Sandbox().serve_in_thread() as sandbox:
             variables = {**service, "PUBLITRAC_REDIS_URL": server.url, "PUBLITRAC_BASE_URL": sandbox.base_url}
-            process = start("worker", **variables)
+            (name, _), *others = [each.split("=") for key, each in STAGES["worker"].lines if key == "ENV"]
+            assert not others
+            health = {name: free_port()}
+            process = start("worker", **variables, **health)
             try:
                 assert process.stdout is not None
+                assert f":{health[name]}/ready" in process.stdout.readline()
                 assert "Worker for state store" in process.stdout.readline()
+                assert is_healthy("worker", **health)
+                server.stop()
+                assert not is_healthy("worker", **health)
             finally:
                 status = stop(process)
             assert status == 0

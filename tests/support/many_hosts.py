@@ -40,7 +40,7 @@ class Setting:
         response: of the service.
         joins: start of each process; all at once by default.
         kills: process and time; another one starts a second later.
-        restarts: time, duration, and whether Redis keeps its memory.
+        restarts: time, duration, and for how many seconds before it Redis has lost what it was told.
         steps: time, and by how much the clock of Redis is set.
         seed: of all that is random.
     """
@@ -56,7 +56,7 @@ class Setting:
     response: float = 0.080
     joins: Mapping[int, float] = field(factory=dict)
     kills: Sequence[tuple[int, float]] = ()
-    restarts: Sequence[tuple[float, float, bool]] = ()
+    restarts: Sequence[tuple[float, float, float]] = ()
     steps: Sequence[tuple[float, float]] = ()
     seed: int = 1
 
@@ -112,12 +112,18 @@ class FakeRedis:
         self.questions = self.restarts = 0
         self.up = True
         self.step = 0.0
-        self.forget()
-
-    def forget(self) -> None:
         self.after: float | None = None
+        #: Restarts at the time of the last reservation.
+        self.writer = 0
         self.pause_until = -math.inf
         self.active: dict[str, float] = {}
+        self._memories: list[tuple[float, float, int, dict[str, float]]] = []
+
+    def restart(self, lost: float) -> None:
+        """Start again, without what it was told in the last `lost` seconds."""
+        self.restarts += 1
+        kept = [each for each in self._memories if each[0] <= now() - lost]
+        _, self.after, self.writer, self.active = kept[-1] if kept else (0.0, None, 0, {})
 
     def time(self) -> int:
         return round((now() + _EPOCH + self.step) * 1e6)
@@ -133,9 +139,11 @@ class FakeRedis:
         if processes > 1:
             horizon = max(horizon, (processes + 2) * interval)
         absurd = moment + max(10 * horizon, 100 * interval)
-        slot = self.after
-        if slot is None or slot > absurd:
-            slot = moment + horizon + min(interval, 50_000)
+        slot = self.after or 0
+        if slot > absurd:
+            slot = 0
+        if not slot or self.writer != self.restarts:
+            slot = max(slot, moment + horizon + min(interval, 50_000))
         if known > absurd:
             known = 0
         if unsure:
@@ -148,6 +156,8 @@ class FakeRedis:
         granted = max(least, min(wanted, max(1, reserved // processes), room))
         self.after = slot + granted * interval
         self.active[process] = self.after + 1_000_000
+        self.writer = self.restarts
+        self._memories.append((now(), self.after, self.writer, dict(self.active)))
         wait = 0 if granted > 0 else max(1000, slot - moment - horizon)
         return [moment, int(slot), int(granted), processes, int(wait)]
 
@@ -270,12 +280,10 @@ async def simulate(setting: Setting) -> Outcome:
         await asyncio.sleep(1.0)
         fleet.start(process)
 
-    async def restart(moment: float, duration: float, keeps: bool) -> None:
+    async def restart(moment: float, duration: float, lost: float) -> None:
         await asyncio.sleep(moment)
         redis.up = False
-        redis.restarts += 1
-        if not keeps:
-            redis.forget()
+        redis.restart(lost)
         await asyncio.sleep(duration)
         redis.up = True
 

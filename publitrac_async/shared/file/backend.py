@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 class SharedFile:
     """Rate limit and token for all processes of this host that name the same file.
 
-    The file is 16 KiB long, has mode 0600 and is on a local disk. It may be deleted at any time; processes
-    may be killed and forked at any time, and the host may restart. Containers share it if they share its
-    folder and the kernel.
+    The file is 16 KiB long, has mode 0600 and is on a local disk. It may be deleted at any time: then the
+    processes send nothing for the time of the rate. Processes may be killed and forked at any time, and the
+    host may restart. Containers share it if they share its folder and the kernel.
 
     Args:
         path: a file, created if missing; a folder, for a file named for the account; ``None`` for a folder of

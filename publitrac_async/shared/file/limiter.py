@@ -56,6 +56,8 @@ class FileRateLimiter:
         self._clock = clock
         self._turn = asyncio.Lock()
         self._slot: float | None = None
+        #: Number of departures in the file when this process last read it.
+        self._departed = 0
         self._paused_until = -math.inf
         self._announcements: set[asyncio.Task[None]] = set()
 
@@ -92,6 +94,10 @@ class FileRateLimiter:
             return wait
         async with self._record.locked() as header:
             now = self._clock()
+            if header.departed < self._departed:
+                # The file was deleted or replaced, and with it the last departures.
+                header.paused_until = max(header.paused_until, now + self._window)
+            self._departed = header.departed
             if header.paused_until > now:
                 return header.paused_until - now
             if self._slot is None:
@@ -108,7 +114,7 @@ class FileRateLimiter:
                 if before <= now < before + self._window:
                     return before + self._window - now
             self._record.note_departure(number, now)
-            header.departed = number + 1
+            self._departed = header.departed = number + 1
             self._slot = None
         # The caller writes in this turn of the event loop, after hooks: the time after the write counts.
         asyncio.get_running_loop().call_soon(self._has_left, number)

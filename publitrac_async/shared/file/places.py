@@ -12,10 +12,25 @@ from publitrac_async.errors import ConfigurationError
 
 #: File systems that several hosts may mount: their locks are slow or missing, and clocks differ.
 _NETWORK: Final = frozenset(
-    {"9p", "afs", "beegfs", "ceph", "cephfs", "cifs", "coda", "gfs2", "glusterfs", "lustre", "ncpfs", "nfs"}
-    | {"nfs4", "ocfs2", "orangefs", "smb2", "smb3", "smbfs", "virtiofs"}
-    | {f"fuse.{name}" for name in ("ceph", "davfs", "gcsfuse", "glusterfs", "juicefs", "rclone", "s3fs")}
-    | {f"fuse.{name}" for name in ("blobfuse2", "mount-s3", "sshfs")}
+    {"9p", "afs", "beegfs", "beegfs_nodev", "ceph", "cephfs", "cifs", "coda", "gfs2", "glusterfs", "gpfs"}
+    | {
+        "lustre",
+        "ncpfs",
+        "nfs",
+        "nfs4",
+        "ocfs2",
+        "orangefs",
+        "panfs",
+        "prl_fs",
+        "pvfs2",
+        "smb2",
+        "smb3",
+        "smbfs",
+    }
+    | {"vboxsf", "virtiofs", "vmhgfs", "wekafs"}
+    | {f"fuse.{name}" for name in ("blobfuse", "blobfuse2", "ceph", "ceph-fuse", "davfs", "gcsfuse")}
+    | {f"fuse.{name}" for name in ("glusterfs", "goofys", "juicefs", "mfs", "mount-s3", "rclone", "s3fs")}
+    | {f"fuse.{name}" for name in ("sshfs", "vmhgfs-fuse")}
 )
 _MOUNTS: Final = Path("/proc/self/mountinfo")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import hashlib
 import math
 import os
@@ -91,6 +92,7 @@ class Record:
             raise ConfigurationError("this system cannot share through a file: use a Redis URL")
         self.clock = clock
         self._account = _hash(account.reveal(), 16)
+        self._default = path is None
         #: The file.
         self.path: Path = locate(path, self._account.hex())
         self._boot = boot()
@@ -129,7 +131,7 @@ class Record:
 
     def note_departure(self, number: int, moment: float) -> None:
         """Write the time of a departure; the same process may correct it without the lock."""
-        os.pwrite(self._fd, _TIME.pack(moment), _position(number))
+        _pwrite(self._fd, _TIME.pack(moment), _position(number))
 
     def correct_departure(self, number: int, moment: float) -> None:
         """Correct the time of a departure of this process."""
@@ -146,7 +148,7 @@ class Record:
 
     def write_token(self, value: bytes, life: float, end: float) -> None:
         """Write the token, or an empty value. Call it with the lock held."""
-        os.pwrite(self._fd, _TOKEN.pack(len(value), life, end) + value, _TOKEN_AT)
+        _pwrite(self._fd, _TOKEN.pack(len(value), life, end) + value, _TOKEN_AT)
 
     def _pread(self, length: int, at: int) -> bytes:
         content = os.pread(self._fd, length, at)
@@ -181,7 +183,7 @@ class Record:
         except OSError as error:
             failure = _unavailable(error)
         except ConfigurationError as error:
-            failure = LimiterUnavailable(error.message)
+            failure = LimiterUnavailable(error.message, retry_after=1.0)
         else:
             return True
         raise failure
@@ -210,6 +212,9 @@ class Record:
 
     def _open(self) -> None:
         self.close()
+        if self._default:
+            # The system may have deleted the folder, which nothing used for days.
+            locate(None, self._account.hex())
         try:
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
@@ -248,7 +253,7 @@ class Record:
                 raise ConfigurationError("the shared file belongs to another account: name another path")
             if len(content) != _SIZE or boot_id != self._boot:
                 identity = _IDENTITY.pack(_MAGIC, self._boot, self._account)
-                os.pwrite(fd, identity.ljust(_SIZE, b"\0"), 0)
+                _pwrite(fd, identity.ljust(_SIZE, b"\0"), 0)
         except OSError as error:
             raise ConfigurationError(f"the shared file cannot be used: {error.strerror}") from None
         finally:
@@ -271,19 +276,26 @@ class Record:
         fields = _FIELDS.pack(
             header.departed, header.next_slot, header.paused_until, header.lease_until, header.lease_owner
         )
-        os.pwrite(self._fd, fields, _IDENTITY.size)
+        _pwrite(self._fd, fields, _IDENTITY.size)
 
     def __repr__(self) -> str:
         return f"Record({self.path})"
 
 
 def boot() -> bytes:
-    """Return a mark of the current boot; monotonic times of other boots are meaningless."""
-    try:
-        text = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
-    except OSError:  # Not Linux: times from before a reboot are recognised because they are in the future.
-        text = ""
+    """Return a mark of the monotonic clock; times of other boots and time namespaces are meaningless."""
+    text = ""
+    # Without Linux, times from before a reboot are recognised because they are in the future.
+    with contextlib.suppress(OSError):
+        text += Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+    with contextlib.suppress(OSError):
+        text += str(Path("/proc/self/ns/time").readlink())
     return _hash(text, 16)
+
+
+def _pwrite(fd: int, content: bytes, at: int) -> None:
+    if os.pwrite(fd, content, at) != len(content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _hash(text: str, size: int) -> bytes:

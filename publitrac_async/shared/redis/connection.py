@@ -41,6 +41,25 @@ _REFUSALS: Final = {
     "NoPermissionError": "its user lacks rights: `publitrac-async doctor` names them",
 }
 
+#: States of a server that may pass, by the code of its error and its class in redis-py.
+_STATES: Final = {
+    "BUSY": "a script of another program runs too long",
+    "LOADING": "it is reading its data",
+    "MASTERDOWN": "it is a replica without its primary",
+    "MISCONF": "it cannot write to its disk",
+    "NOREPLICAS": "it has too few replicas",
+    "OOM": "its memory is full",
+    "READONLY": "it is a read-only replica",
+}
+_CODES: Final = {
+    "BusyLoadingError": "LOADING",
+    "MasterDownError": "MASTERDOWN",
+    "OutOfMemoryError": "OOM",
+    "ReadOnlyError": "READONLY",
+}
+#: Code of an error; within a script, Redis 6.2 puts it at the end.
+_CODE: Final = re.compile(rf"(?:^|-)({'|'.join(_STATES)}) ")
+
 #: Errors of commands and scripts that meet a value of another kind.
 _DAMAGE: Final = re.compile(r"WRONGTYPE|is not an integer|(?<!@)user_script:\d+: ")
 
@@ -117,6 +136,11 @@ class Connection:
     def silent_for(self) -> float:
         """Seconds since the beginning of the current outage; 0 while Redis responds."""
         return self._clock() - self._silent_since if self._in_outage else 0.0
+
+    @property
+    def refused_always(self) -> bool:
+        """True if Redis refuses this process permanently, and has never responded to it."""
+        return bool(self.refusal) and not self._has_responded
 
     def key(self, name: str) -> str:
         """Return the key of that name for this account."""
@@ -302,9 +326,13 @@ async def _cancellable(question: Callable[[], Awaitable[T]]) -> T:
 
 
 def _kind(error: Exception) -> str:
-    """Return the name of an error; its text may show the server's address."""
-    denied = any(words in str(error) for words in ("NOPERM", "ACL failure", "no permissions"))
-    return "NoPermissionError" if denied else type(error).__name__
+    """Return the name of an error, or the state of the server; the text may show the server's address."""
+    text, name = str(error), type(error).__name__
+    if any(words in text for words in ("NOPERM", "ACL failure", "no permissions")):
+        return "NoPermissionError"
+    found = _CODE.search(text)
+    code = _CODES.get(name) or (found[1] if found else None)
+    return name if code is None else f"{code}: {_STATES[code]}"
 
 
 def _digest(account: Secret) -> str:

@@ -60,10 +60,17 @@ if processes > 1 then
   horizon = math.max(horizon, (processes + 2) * interval)
 end
 local absurd = now + math.max(10 * horizon, 100 * interval)
--- Without a memory, or by a clock that was set back, other processes may hold reservations up to the horizon.
-local slot = tonumber(redis.call('GET', KEYS[1]))
-if not (slot and slot <= absurd) then
-  slot = now + horizon + math.min(interval, 50000)
+local info = redis.pcall('INFO', 'server')
+local server = type(info) == 'string' and string.match(info, 'run_id:(%x+)') or ''
+local slot, writer = string.match(redis.call('GET', KEYS[1]) or '', '^(%d+) ?(%x*)$')
+slot = tonumber(slot) or 0
+if slot > absurd then
+  slot = 0
+end
+-- A server that has started since, or taken over, may lack the last reservations; so does an empty one, and
+-- one whose clock was set back. Other processes may hold reservations up to the horizon.
+if slot == 0 or writer ~= server then
+  slot = math.max(slot, now + horizon + math.min(interval, 50000))
 end
 known = tonumber(known)
 if known > absurd then
@@ -79,7 +86,7 @@ processes = redis.call('ZCARD', KEYS[3])
 local room = math.floor((now + horizon - slot) / interval) + 1
 local granted = math.max(least, math.min(wanted, math.max(1, math.floor(reserved / processes)), room))
 local after = slot + granted * interval
-redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', ARGV[11])
+redis.call('SET', KEYS[1], string.format('%.0f %s', after, server), 'PX', ARGV[11])
 redis.call('ZADD', KEYS[3], string.format('%.0f', after + 1000000), process)
 redis.call('PEXPIRE', KEYS[3], math.ceil((after - now) / 1000) + 2000)
 return {now, slot, granted, processes, granted > 0 and 0 or math.max(1000, slot - now - horizon)}

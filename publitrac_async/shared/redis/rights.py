@@ -101,7 +101,9 @@ class Problem:
     fatal: bool
 
 
-async def examine(connection: Connection, *, queue: str | None = None, state: bool = False) -> list[Problem]:
+async def examine(
+    connection: Connection, *, queue: str | None = None, state: bool = False, durable: bool = False
+) -> list[Problem]:
     """Return the problems of a Redis; best called at the start of a process.
 
     It runs each command that will be needed, on keys that it deletes.
@@ -110,11 +112,13 @@ async def examine(connection: Connection, *, queue: str | None = None, state: bo
         connection: connection of the account.
         queue: name of the queue, if workers use it.
         state: True if a state store uses it.
+        durable: True if that state store waits for the disk.
 
     Raises:
         Unavailable: Redis does not respond.
     """
     probes = [*_LIMIT, *(_STATE if state or queue else ()), *(_QUEUE if queue else ())]
+    probes += [("WAITAOF", "0", "0", "1")] if durable else []
     key = connection.key(f"check-{secrets.token_hex(4)}")
     commands = [tuple(part.format(key=key, queue=queue) for part in probe) for probe in probes]
     responses = await connection.probe(commands)
@@ -175,6 +179,9 @@ async def _subscription(connection: Connection, pattern: str) -> list[Problem]:
 async def _server(connection: Connection, *, state: bool) -> list[Problem]:
     facts = await connection.facts()
     problems: list[Problem] = []
+    if not facts:
+        text = "its user lacks +info, so neither its settings nor a restart of it are noticed"
+        problems.append(Problem(text, fatal=False))
     if facts.get("redis_mode") == "cluster" or facts.get("cluster_enabled"):
         problems.append(Problem(CLUSTER, fatal=True))
     policy = str(facts.get("maxmemory_policy", ""))

@@ -58,6 +58,10 @@ async def rate_key(server: Server) -> str:
     return key
 
 
+async def server_id(connection: Connection) -> str:
+    return str((await connection.facts())["run_id"])
+
+
 async def test_two_limiters_share_one_limit(limiters: Limiters) -> None:
     times = await asyncio.gather(permits(limiters(), 20), permits(limiters(), 20))
     assert busiest_second(sorted(itertools.chain(*times))) <= 35
@@ -120,7 +124,8 @@ async def test_a_clock_set_back_holds_nobody_up(server: Server, limiters: Limite
     await limiter.acquire()
     key = await rate_key(server)
     # As the key looks when the server's clock was an hour ahead at the last departure.
-    await server.ask("SET", key, int((time.time() + 3600) * 1e6))
+    _, server_id = (await server.ask("GET", key)).decode().split()
+    await server.ask("SET", key, f"{int((time.time() + 3600) * 1e6)} {server_id}")
     async with asyncio.timeout(5):
         await limiter.acquire()
 
@@ -180,9 +185,10 @@ async def test_the_script_does_what_the_simulation_assumes(server: Server, seed:
             await connection.command("DEL", keys[1])
             fake.pause_until = -math.inf
         if luck.random() < 0.03:
-            ahead = luck.choice([5_000_000, 3600_000_000])
-            fake.after = moment + ahead
-            await connection.command("SET", keys[0], fake.after)
+            fake.after = moment + luck.choice([5_000_000, 3600_000_000])
+            server = luck.choice([(await server_id(connection)), "0123abcd"])
+            fake.writer = fake.restarts if server != "0123abcd" else -1
+            await connection.command("SET", keys[0], f"{fake.after} {server}")
         known = luck.choice([0, 0, 0, moment + 100_000, moment + 2_000_000, moment + 3600_000_000])
         arguments = (
             f"process {luck.randrange(8)}",

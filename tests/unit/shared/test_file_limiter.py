@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
+import stat
+import tempfile
 from bisect import bisect_left
 from pathlib import Path
 
@@ -10,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from publitrac_async import LimiterUnavailable, Rate
+from publitrac_async import ConfigurationError, LimiterUnavailable, Rate
 from publitrac_async.shared.file import SharedFile, record
 from tests.support.clock import jump, now, run_virtual, virtual
 
@@ -188,10 +192,78 @@ async def test_a_file_that_is_deleted_is_made_again_by_the_first_and_found_by_th
     await first.limiter.acquire()
     (tmp_path / "limit").unlink()
     begun = now()
-    await second.limiter.acquire()
-    assert now() - begun < 0.1
     await first.limiter.acquire()
     assert now() - begun > 59
+    await second.limiter.acquire()
+    assert now() - begun > 119
+
+
+@pytest.mark.parametrize("loss", ["deleted", "replaced by an empty one", "replaced by an old copy"])
+def test_the_limit_holds_when_the_file_is_lost(tmp_path: Path, loss: str) -> None:
+    path = tmp_path / "limit"
+
+    async def main() -> None:
+        log: list[float] = []
+        tasks = [
+            asyncio.create_task(depart(shared, log, 1000))
+            for shared in [process(path) for _ in range(4)]
+            for _ in range(8)
+        ]
+        for _ in range(3):
+            await asyncio.sleep(1.0)
+            copy = path.read_bytes()
+            await asyncio.sleep(0.5)
+            path.unlink()
+            if loss != "deleted":
+                path.touch(0o600)
+            if loss == "replaced by an old copy":
+                path.write_bytes(copy)
+        await asyncio.sleep(3)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert most_in_a_second(log) <= 35
+        assert len(log) > 60
+
+    run_virtual(main())
+
+
+@virtual
+async def test_the_default_folder_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    shared = SharedFile(account="the-key", clock=now)
+    await shared.limiter.acquire()
+    (folder,) = tmp_path.iterdir()
+    shutil.rmtree(folder)  # As systemd-tmpfiles does after ten days without use.
+    await shared.limiter.acquire()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+@virtual
+async def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = process(tmp_path / "limit")
+    await shared.limiter.acquire()
+    written = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda fd, content, at: written(fd, content[: len(content) // 2], at))
+    with pytest.raises(LimiterUnavailable, match="No space left on device"):
+        await shared.limiter.acquire()
+    with pytest.raises(ConfigurationError, match="No space left on device"):
+        process(tmp_path / "another")
+    monkeypatch.undo()
+    await process(tmp_path / "another").limiter.acquire()
+    await shared.limiter.acquire()
+
+
+@virtual
+async def test_a_folder_in_place_of_the_file_is_named(tmp_path: Path) -> None:
+    shared = process(tmp_path / "limit")
+    (tmp_path / "limit").unlink()
+    (tmp_path / "limit").mkdir()
+    with pytest.raises(LimiterUnavailable, match="cannot be opened: Is a directory") as caught:
+        await shared.limiter.acquire()
+    assert caught.value.retry_after == 1.0
+    (tmp_path / "limit").rmdir()
+    await shared.limiter.acquire()
 
 
 @virtual

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 from publitrac_async.bulk.errors import StateStoreError
 from publitrac_async.bulk.state.redis.scripts import KEYS
+from publitrac_async.errors import ConfigurationError
 from publitrac_async.shared.redis.connection import Argument, Connection, Damaged, Unavailable
 
 T = TypeVar("T")
@@ -98,6 +99,8 @@ class StateKeys:
         """Return the result of a method of `Connection`; repeat it while Redis does not respond.
 
         Raises:
+            ConfigurationError: Redis has refused this process from the start: its password, its rights, or it
+                is a Cluster.
             StateStoreError: Redis does not respond, or holds a value that this package did not write.
         """
         give_up_at = self._clock() + (self._timeout if wait else 0.0)
@@ -108,10 +111,12 @@ class StateKeys:
                 raise damaged(str(error)) from None
             except Unavailable as error:
                 kind = str(error)
-            if self._clock() >= give_up_at:
+            if (refused := self.connection.refused_always) or self._clock() >= give_up_at:
                 break
             await asyncio.sleep(POLL)
         # Raised here, without the context, whose frames may hold secrets.
+        if refused:
+            raise ConfigurationError(f"the Redis of the state store: {self.connection.refusal}")
         raise StateStoreError(
             f"the state store in Redis does not respond ({kind}): check its URL, and that Redis runs and has "
             "memory and disk left, then run it again",

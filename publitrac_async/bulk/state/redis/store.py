@@ -96,7 +96,10 @@ class RedisStateStore:
             StateStoreError: Redis does not respond.
         """
         problems = await self._keys.ask(
-            lambda: examine(self._connection, state=True, queue=self.queue if queue else None), wait=queue
+            lambda: examine(
+                self._connection, state=True, queue=self.queue if queue else None, durable=self._durable
+            ),
+            wait=queue,
         )
         for problem in problems:
             if problem.fatal:
@@ -346,7 +349,7 @@ class RedisStateStore:
         if self._lease is not None:
             await self._lease.end()
         if self._session:
-            with contextlib.suppress(StateStoreError):  # The lease ends anyway.
+            with contextlib.suppress(StateStoreError, ConfigurationError):  # The lease ends anyway.
                 await self._keys.run(scripts.RELEASE, self._session, wait=False)
         self._lease, self._session, self.job = None, "", None
 

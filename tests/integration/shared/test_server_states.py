@@ -1,0 +1,86 @@
+"""A server that responds with an error for a while: nothing is sent, and the error names its state."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.exceptions import BusyLoadingError, NoPermissionError, ResponseError
+
+from publitrac_async import ConfigurationError, LimiterUnavailable
+from publitrac_async.bulk.errors import StateStoreError
+from publitrac_async.shared import SharedRedis
+from publitrac_async.shared.redis.connection import _kind
+
+from .server import Server, free_port
+
+STATES = {
+    "OOM: its memory is full": ("CONFIG", "SET", "maxmemory", "1"),
+    "READONLY: it is a read-only replica": ("REPLICAOF", "127.0.0.1", "1"),
+    "NOREPLICAS: it has too few replicas": ("CONFIG", "SET", "min-replicas-to-write", "1"),
+    "BUSY: a script of another program runs too long": ("EVAL", "while true do end", "0"),
+}
+REPAIRS = (
+    ("SCRIPT", "KILL"),
+    ("REPLICAOF", "NO", "ONE"),
+    ("CONFIG", "SET", "maxmemory", "0", "min-replicas-to-write", "0"),
+)
+
+
+@pytest.fixture(params=STATES)
+async def state(request: pytest.FixtureRequest, server: Server) -> AsyncIterator[str]:
+    """Bring the server into a state; the words for it."""
+    await server.ask("CONFIG", "SET", "busy-reply-threshold", "1")
+    change = asyncio.create_task(server.ask(*STATES[request.param]))
+    await asyncio.sleep(0.05)
+    yield request.param
+    for repair in REPAIRS:
+        await asyncio.gather(server.ask(*repair), return_exceptions=True)
+    await asyncio.gather(change, return_exceptions=True)
+
+
+async def test_the_state_is_named(server: Server, state: str) -> None:
+    async with SharedRedis(server.url, account="the-key") as shared, asyncio.timeout(10):
+        if "OOM" not in state:  # The limiter goes on: its script begins with a command that frees memory.
+            with pytest.raises(LimiterUnavailable, match=state):
+                await shared.limiter.acquire()
+        words = "read-only replica" if "READONLY" in state else state
+        with pytest.raises((StateStoreError, ConfigurationError), match=words):
+            await shared.state(durable=False, timeout=0.0).open("here")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (
+            ResponseError("MISCONF Redis is configured to save"),
+            "MISCONF: it cannot write to its disk",
+        ),
+        (BusyLoadingError("Redis is loading the dataset in memory"), "LOADING: it is reading its data"),
+        # Redis 6.2, within a script.
+        (
+            ResponseError("Error running script: @user_script:9: @user_script: 9: -OOM command not"),
+            "OOM: its memory is full",
+        ),
+        (NoPermissionError("this user has no permissions to run the 'set' command"), "NoPermissionError"),
+        (ResponseError("unknown command"), "ResponseError"),
+    ],
+)
+def test_codes_are_found_in_every_version(error: Exception, kind: str) -> None:
+    assert _kind(error) == kind
+
+
+async def test_a_wrong_password_is_not_waited_for(server: Server) -> None:
+    url = server.url.replace("redis://", "redis://nobody:wrong@")
+    async with asyncio.timeout(10), SharedRedis(url, account="the-key") as shared:
+        with pytest.raises(ConfigurationError, match="refuses the user or password"):
+            await shared.state().stopped()
+        with pytest.raises(ConfigurationError, match="refuses the user or password"):
+            await shared.state().open("here")
+
+
+async def test_an_unreachable_server_is_waited_for() -> None:
+    async with SharedRedis(f"redis://127.0.0.1:{free_port()}", account="the-key") as shared:
+        with pytest.raises(StateStoreError, match="does not respond"):
+            await shared.state(timeout=0.2).stopped()
