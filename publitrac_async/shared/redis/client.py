@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import urllib.parse
+from pathlib import Path
 from typing import Any, Final
 
 from redis.asyncio import Redis
@@ -30,6 +31,7 @@ _OPTIONS: Final = frozenset(
         *("socket_read_size", "socket_timeout", "timeout", "username"),
     }
 )
+_FILES: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _CLUSTER: Final = ("redis+cluster://", "rediss+cluster://")
 
 
@@ -71,6 +73,9 @@ def client_for(url: Secret, *, timeout: float, connect_timeout: float) -> Redis 
         return refusal
     if not usable:
         return refusal
+    for name in _FILES:
+        if (file := settings.get(name)) and not Path(file).is_file():
+            return ConfigurationError(f"{name} in the url names no file")
     # Hashes are bytes, so responses are never decoded, whatever the URL says.
     client.connection_pool.connection_kwargs.pop("decode_responses", None)
     return client

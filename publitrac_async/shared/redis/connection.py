@@ -36,10 +36,16 @@ CLUSTER: Final = "it is a node of a Redis Cluster, which is not supported: name 
 #: Errors of redis-py that waiting does not cure, and their meaning.
 _REFUSALS: Final = {
     "AuthenticationError": "it refuses the user or password of the URL",
+    "CERTIFICATE_REQUIRED": "it asks for a certificate: ?ssl_certfile=FILE&ssl_keyfile=FILE",
+    "CERTIFICATE_VERIFY_FAILED": "its certificate is not trusted: name its authority, ?ssl_ca_certs=FILE",
     "ClusterCrossSlotError": CLUSTER,
     "MovedError": CLUSTER,
     "NoPermissionError": "its user lacks rights: `publitrac-async doctor` names them",
 }
+
+#: Those that may pass on a server that has responded: passwords and certificates change.
+_TEMPORARY: Final = frozenset({"AuthenticationError", "CERTIFICATE_REQUIRED", "CERTIFICATE_VERIFY_FAILED"})
+_TLS: Final = re.compile(r"\[SSL: (?:\w+_ALERT_)?(\w+)\]")
 
 #: States of a server that may pass, by the code of its error and its class in redis-py.
 _STATES: Final = {
@@ -293,8 +299,7 @@ class Connection:
     def _failed(self, kind: str) -> None:
         self._ask_at = self._clock() + RETRY_AFTER
         self._failure = kind
-        if kind != "AuthenticationError" or not self._has_responded:
-            # Later, passwords may change for a while on one side only.
+        if kind not in _TEMPORARY or not self._has_responded:
             self.refusal = _REFUSALS.get(kind, "")
         if not self._in_outage:
             self._in_outage = True
@@ -326,10 +331,12 @@ async def _cancellable(question: Callable[[], Awaitable[T]]) -> T:
 
 
 def _kind(error: Exception) -> str:
-    """Return the name of an error, or the state of the server; the text may show the server's address."""
+    """Return the name of an error, or its code; the text may show the server's address."""
     text, name = str(error), type(error).__name__
     if any(words in text for words in ("NOPERM", "ACL failure", "no permissions")):
         return "NoPermissionError"
+    if tls := _TLS.search(text):
+        return tls[1]
     found = _CODE.search(text)
     code = _CODES.get(name) or (found[1] if found else None)
     return name if code is None else f"{code}: {_STATES[code]}"

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from redis.exceptions import BusyLoadingError, NoPermissionError, ResponseError
+from redis.exceptions import ConnectionError as NoConnection
 
 from publitrac_async import ConfigurationError, LimiterUnavailable
 from publitrac_async.bulk.errors import StateStoreError
@@ -65,6 +66,11 @@ async def test_the_state_is_named(server: Server, state: str) -> None:
         ),
         (NoPermissionError("this user has no permissions to run the 'set' command"), "NoPermissionError"),
         (ResponseError("unknown command"), "ResponseError"),
+        (
+            NoConnection("Error 1: [SSL: CERTIFICATE_VERIFY_FAILED] (_ssl.c:1006)."),
+            "CERTIFICATE_VERIFY_FAILED",
+        ),
+        (NoConnection("(1, '[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] ..."), "CERTIFICATE_REQUIRED"),
     ],
 )
 def test_codes_are_found_in_every_version(error: Exception, kind: str) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
+from publitrac_async import ConfigurationError
 from publitrac_async.bulk.errors import StateStoreError
 from publitrac_async.bulk.rows import State
 from publitrac_async.bulk.state.base import Entry
@@ -112,7 +113,7 @@ async def test_a_redis_that_refuses_the_password_is_not_waited_for_at_the_start(
         return OwnRedisState(server.url.replace("//", f"//{user}:{password}@"), account=canaries.api_key)
 
     store = make()
-    with pytest.raises(StateStoreError, match=r"does not respond \(AuthenticationError\)") as caught:
+    with pytest.raises(ConfigurationError, match="refuses the user or password") as caught:
         await store.open("here")
     told.hear_error(caught.value)
     told.check(canaries)

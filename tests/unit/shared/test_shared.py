@@ -32,6 +32,7 @@ URL = "redis://user:pass-word-1@127.0.0.1:6379/3"
         ("redis+sentinel://:pass-word-1@127.0.0.1/service?foo=1", {}),
         ("redis://:a?pass-word-1@127.0.0.1", {}),
         ("rediss://:pass-word-1@127.0.0.1?ssl_cert_reqs=x", {}),
+        ("rediss://:pass-word-1@127.0.0.1?ssl_ca_certs=/no/such/file", {}),
         (URL, {"account": " "}),
         (URL, {"account": "the-\0key"}),
         (URL, {"rate_limit": 0}),
