@@ -39,6 +39,18 @@ class Unusable(httpx.UnsupportedProtocol):
     """The transport is closed, or belongs to another event loop: nothing was sent."""
 
 
+class ProxyRefused(httpx.ProxyError):
+    """The proxy did not open a tunnel.
+
+    Attributes:
+        status: HTTP status of its response.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"HTTP {status}")
+        self.status = status
+
+
 class AiohttpTransport(httpx.AsyncBaseTransport):
     """aiohttp's pool, TLS and parser behind httpx's interface.
 
@@ -236,7 +248,9 @@ def _as_httpx(error: Exception) -> httpx.TransportError:
     match error:
         case aiohttp.ClientConnectorCertificateError():
             return NotTrusted(kind)
-        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
+        case aiohttp.ClientHttpProxyError():
+            return ProxyRefused(error.status)
+        case aiohttp.ClientProxyConnectionError():
             return httpx.ProxyError(kind)
         case aiohttp.ConnectionTimeoutError():
             return httpx.ConnectTimeout(kind)

@@ -63,9 +63,12 @@ def error_for_status(response: ServiceResponse) -> PublitracError | None:
     status = response.status
     if 200 <= status < 300:
         return None
-    if 300 <= status < 400 or status < 200:
+    if status < 400:
+        redirect = status >= 300 and status != HTTPStatus.NOT_MODIFIED
         return UnexpectedContent(
-            "the service sent a redirect, which is never followed; check base_url",
+            "the service sent a redirect, which is never followed; check base_url"
+            if redirect
+            else "the service sent a status that no request asks for; check base_url, and proxies on the way",
             status=status,
             maybe_applied=True,
         )

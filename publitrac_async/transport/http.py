@@ -30,6 +30,7 @@ from publitrac_async.transport.aiohttp_transport import (
     TARGET,
     AiohttpTransport,
     NotTrusted,
+    ProxyRefused,
     Unusable,
 )
 from publitrac_async.transport.auth import Authorization
@@ -55,6 +56,9 @@ _NEVER_SENT: Final = (
 )
 #: Errors of httpx, and others that injected transports are known to raise.
 _FAILURES: Final = (httpx.TransportError, httpx.StreamError, *FAILURES)
+
+#: Statuses of a proxy that may pass.
+_LATER: Final = frozenset({408, 425, 429})
 
 _NOT_SENDABLE: Final = Problem("a parameter holds lone surrogates, or is too long for a URL")
 
@@ -283,6 +287,12 @@ def _name(error: Exception, *, sent: bool) -> PublitracError:
     if isinstance(error, NotTrusted) or _is_certificate_error(error):
         return NotSent(
             "no trusted TLS connection to the service: its certificate was refused", retryable=False
+        )
+    if isinstance(error, ProxyRefused):
+        advice = "check its user and password" if error.status == 407 else "check that it allows this host"
+        return NotSent(
+            f"the proxy refused the connection to the service (HTTP {error.status}): {advice}",
+            retryable=error.status >= 500 or error.status in _LATER,
         )
     if not sent or isinstance(error, _NEVER_SENT):
         return NotSent(f"no connection to the service ({kind})")

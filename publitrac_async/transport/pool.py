@@ -31,6 +31,9 @@ _READ_BUFFER: Final = 64 * 1024
 _MAX_FIELD: Final = 32 * 1024
 #: Limit on the interim responses (1xx) to one request.
 _MAX_INTERIM: Final = 100
+#: Bytes around a body, besides as many as the body has: heads, sizes of chunks, trailers. Without a limit a
+#: service could send them for ever, which is no silence.
+_MAX_FRAMING: Final = 1024 * 1024
 #: Turns of the event loop given to a readable connection to deliver its data.
 _TURNS: Final = 5
 #: Seconds before its announced expiry at which an idle connection is no longer used; half of the lifetime if
@@ -177,6 +180,7 @@ class Exchange:
         transport = protocol.transport
         assert transport is not None
         protocol.idle = False
+        protocol.received = protocol.read_bytes = 0
         protocol.set_response_params(
             read_until_eof=True,
             auto_decompress=False,
@@ -194,7 +198,12 @@ class Exchange:
             self._watchdog.moved()
             if not 100 <= message.code < 200 or message.code == 101:
                 self._payload = payload
-                self._keep_alive = _announced_life(message)
+                transport = self._protocol.transport
+                if transport is None or transport.get_write_buffer_size():
+                    # The service may take the rest of the request for the next one.
+                    self._keep_alive = None
+                else:
+                    self._keep_alive = _announced_life(message)
                 return message
         raise aiohttp.http.HttpProcessingError(message="too many interim responses")
 
@@ -202,6 +211,7 @@ class Exchange:
         """Read the next part of the body; empty at its end."""
         assert self._payload is not None
         chunk = await self._payload.readany()
+        self._protocol.read_bytes += len(chunk)
         self._watchdog.moved()
         return chunk
 
@@ -244,6 +254,8 @@ class _Protocol(ResponseHandler):
     Attributes:
         idle: no response is due; data that arrives spoils the connection.
         used: an exchange used it.
+        received: bytes received since the request was written.
+        read_bytes: bytes of the body that were read.
         best_before: time until which the service keeps it open, on the clock of the pool.
     """
 
@@ -251,6 +263,8 @@ class _Protocol(ResponseHandler):
         super().__init__(loop)
         self.idle = False
         self.used = False
+        self.received = 0
+        self.read_bytes = 0
         self.best_before: float = math.inf
         self._poll: select.poll | None = None
 
@@ -272,6 +286,10 @@ class _Protocol(ResponseHandler):
     def data_received(self, data: bytes) -> None:
         if self.idle:
             self.close()
+            return
+        self.received += len(data)
+        if self.received > 2 * self.read_bytes + _MAX_FRAMING:
+            self.set_exception(aiohttp.http.HttpProcessingError(message="too many bytes around the body"))
         else:
             super().data_received(data)
 

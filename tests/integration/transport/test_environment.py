@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from pathlib import Path
 
 import pytest
 import trustme
 
-from publitrac_async import ConfigurationError, NotSent, PublitracError
+from publitrac_async import ConfigurationError, NotSent, PublitracError, Timeout
 from publitrac_async.transport.proxy import NO_PROXY, proxy_from_environment
 from tests.integration.transport.test_tls import server_context
 from tests.support.clients import lead, opened
+from tests.support.faults import ONCE
 from tests.support.proxy import ProxyServer
 from tests.support.vendor import Vendor
-from tests.support.wire import RawServer
+from tests.support.wire import Peer, RawServer
 
 SECRETS = ("the-key", "the-user", "the-password", "token-1", "a@example.com")
 
@@ -108,18 +110,62 @@ def test_no_proxy_names_hosts_in_many_ways(
     assert proxy_from_environment("https", host) is NO_PROXY
 
 
-@pytest.mark.parametrize("status", ["407 Proxy Authentication Required", "502 Bad Gateway", "403 Forbidden"])
+@pytest.mark.parametrize(
+    ("status", "attempts", "advice"),
+    [
+        ("407 Proxy Authentication Required", 1, "check its user and password"),
+        ("403 Forbidden", 1, "check that it allows this host"),
+        ("302 Found", 1, "check that it allows this host"),
+        ("502 Bad Gateway", 4, "HTTP 502"),
+    ],
+)
 async def test_a_tunnel_that_is_refused_means_nothing_was_sent(
-    authority: trustme.CA, status: str, monkeypatch: pytest.MonkeyPatch
+    authority: trustme.CA, status: str, attempts: int, advice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with ProxyServer(status=status) as proxy:
         monkeypatch.setenv("https_proxy", proxy.url("me:proxyword@"))
         async with opened("https://service.test", trust_env=True) as publitrac:
-            with pytest.raises(NotSent) as caught:
+            with pytest.raises(NotSent, match=f"the proxy refused.*{advice}") as caught:
                 await publitrac.v1.call("addLead", xml="<request/>")
         assert not caught.value.maybe_applied
-        assert len(proxy.heads) == caught.value.attempts
+        assert len(proxy.heads) == caught.value.attempts == attempts
         assert "proxyword" not in str(caught.value)
+
+
+TUNNELS = {
+    "no TLS in the tunnel": b"HTTP/1.1 200 OK\r\n\r\nno TLS at all, whatever the tunnel promised" + bytes(99),
+    "no HTTP": bytes(200),
+    "a TLS alert": b"HTTP/1.1 200 OK\r\n\r\n\x15\x03\x03\x00\x02\x02\x28",
+    "an endless refusal": b"HTTP/1.1 407 No\r\nTransfer-Encoding: chunked\r\n\r\n" + b"4\r\nno!!\r\n" * 9999,
+    "endless interim responses": b"HTTP/1.1 102 Processing\r\n\r\n" * 9999,
+    "an endless head": b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 9999,
+    "blank lines": b"\r\n" * 99_999,
+    "the end": b"",
+}
+
+
+@pytest.mark.parametrize("tunnel", TUNNELS)
+async def test_a_proxy_that_says_anything_means_nothing_was_sent(
+    tunnel: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def greet(peer: Peer) -> bool:
+        while TUNNELS[tunnel] and not peer.writer.is_closing():
+            await peer.write(TUNNELS[tunnel])
+            if "endless" not in tunnel:
+                break
+        peer.close()
+        return False
+
+    async with RawServer(Vendor(), greet=greet) as proxy:
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.port}")
+        options = {"retry": ONCE, "timeout": Timeout(total=None, connect=0.3, read=0.3)}
+        async with (
+            opened("https://service.test", trust_env=True, **options) as publitrac,
+            asyncio.timeout(10),
+        ):
+            with pytest.raises(NotSent) as caught:
+                await publitrac.v1.call("addLead", xml="<request/>")
+    assert not caught.value.maybe_applied
 
 
 async def test_a_proxy_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:

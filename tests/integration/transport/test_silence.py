@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 import trustme
 
-from publitrac_async import NotSent, OutcomeUnknown, PublitracClient, PublitracError, Timeout
+from publitrac_async import ApiError, NotSent, OutcomeUnknown, PublitracClient, PublitracError, Timeout
 from publitrac_async.transport.aiohttp_transport import AiohttpTransport
 from tests.integration.transport.test_tls import server_context
 from tests.support.clients import client, connector
 from tests.support.faults import ONCE
-from tests.support.vendor import DONE, Vendor
+from tests.support.vendor import DONE, LEAD, Vendor
 from tests.support.wire import Peer, RawServer, Seen, http
 
 #: Nothing but these two can end a call here.
@@ -248,6 +248,70 @@ async def test_a_busy_loop_is_no_silence() -> None:
             sent.wait(10)  # Blocks the event loop.
             assert await call
         thread.join(10)
+
+
+#: What surrounds a response or its body, sent without end: it is no silence, and no progress.
+FLOODS = {
+    "blank lines": (b"", b"\r\n"),
+    "the extension of a chunk": (CHUNKED + b"5;", b"a=b;"),
+    "the size of a chunk": (CHUNKED, b"0"),
+    "chunks of one byte": (CHUNKED, b"1\r\n \r\n"),
+    "the trailer": (CHUNKED + b"0\r\n", b"A: b\r\n"),
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+@pytest.mark.fault("F28")
+async def test_bytes_around_a_body_have_a_limit(flood: str) -> None:
+    async def respond(seen: Seen, peer: Peer) -> None:
+        begin, piece = FLOODS[flood]
+        await peer.write(begin)
+        while not peer.writer.is_closing():
+            await peer.write(piece * (100_000 // len(piece)))
+            await asyncio.sleep(0)
+
+    async with RawServer(respond) as server:
+        publitrac = client(server.url, retry=ONCE, timeout=Timeout(total=None, read=None))
+        async with publitrac, asyncio.timeout(20):
+            with pytest.raises(OutcomeUnknown) as caught:
+                await publitrac.v1.call("addLead", xml="<request/>")
+            assert not connector(publitrac)._acquired
+    assert caught.value.maybe_applied
+
+
+@pytest.mark.fault("F28")
+async def test_a_response_before_the_end_of_its_request_spends_the_connection() -> None:
+    """The service may take the rest of the request for further requests, and respond to them."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        head = await reader.readuntil(b"\r\n\r\n")
+        if head.startswith(b"GET"):
+            writer.write(http(LEAD.format(email="a@example.com").encode(), content_type="application/xml"))
+        else:
+            writer.write(http(b"", "413 Too Large"))
+            while await reader.read(2**20):
+                if read_on.is_set():
+                    writer.write(http(LEAD.format(email="stray@example.com").encode()))
+                    break
+                await read_on.wait()
+        await reader.read()
+        writer.close()
+
+    connections, read_on = 0, asyncio.Event()
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with client(url, retry=ONCE, timeout=Timeout(total=None, read=2)) as publitrac, asyncio.timeout(20):
+        with pytest.raises(ApiError, match="send less"):
+            await publitrac.v1.call("addLead", xml="x" * 20_000_000)
+        call = asyncio.create_task(publitrac.v1.get_lead("a@example.com"))
+        await asyncio.sleep(0.01)
+        read_on.set()
+        assert (await call).email == "a@example.com"
+    assert connections == 2
+    server.close()
+    await server.wait_closed()
 
 
 async def test_waiting_for_a_slot_ends_when_a_call_ends() -> None:
