@@ -46,8 +46,8 @@ class PublitracOptions(ClientOptions, total=False):
     v2_rate_limit: Rate | int | None
     shared: str | Secret | Shared | None
     token_store: TokenStore | None
-    auth_in: Placement
-    api_key_param: str
+    credentials_in: Placement
+    api_key_parameter: str
     v1_shapes: V1Shapes | None
     repair: bool
 
@@ -88,8 +88,8 @@ class PublitracClient(BaseClient):
         hooks: called with every event of `publitrac_async.transport.events`.
         log_failures: log each failed call as a warning, after its retries.
         trust_env: take proxies and ``SSL_CERT_FILE`` from the environment.
-        auth_in: place of the v1 credentials in a POST; a GET always has them in the query.
-        api_key_param: name of the parameter for the key in v1; the documents also have ``apiKey``.
+        credentials_in: place of the v1 credentials in a POST; a GET always has them in the query.
+        api_key_parameter: name of the parameter for the key in v1; the documents also have ``apiKey``.
         v1_shapes: choices where the documents of v1 are incomplete.
         repair: repair invalid characters in a complete v1 response that is not well-formed. The structure is
             never repaired. A log record and ``Page.repaired`` report it.
@@ -120,8 +120,8 @@ class PublitracClient(BaseClient):
         hooks: Sequence[Hook] = (),
         log_failures: bool = True,
         trust_env: bool = False,
-        auth_in: Placement = "query",
-        api_key_param: str = "apikey",
+        credentials_in: Placement = "query",
+        api_key_parameter: str = "apikey",
         v1_shapes: V1Shapes | None = None,
         repair: bool = True,
         allow_insecure_http: bool = False,
@@ -141,8 +141,8 @@ class PublitracClient(BaseClient):
             raise ConfigurationError("api_key must be given")
         if (user is None) != (account_password is None):
             raise ConfigurationError("username and password must be given together")
-        if auth_in not in ("query", "body"):
-            raise ConfigurationError('auth_in must be "query" or "body"')
+        if credentials_in not in ("query", "body"):
+            raise ConfigurationError('credentials_in must be "query" or "body"')
         opened: Shared | None = None
         if isinstance(shared, str | Secret):
             shared = opened = share(shared, account=key, rate_limit=rate_limit)
@@ -164,10 +164,10 @@ class PublitracClient(BaseClient):
         )
         self._resources += [token_store, opened]
         credentials = Authorization(
-            parameters=((api_key_param, key), ("username", user), ("password", account_password))
+            parameters=((api_key_parameter, key), ("username", user), ("password", account_password))
             if user and account_password
             else (),
-            placement=auth_in,
+            placement=credentials_in,
         )
         self._v1 = V1(
             self._transport,

@@ -16,8 +16,8 @@ from publitrac_async.v1.shapes import V1Shapes, comma_separated_keys, empty_elem
 #: Shapes of ``<customUnicityKeys>`` by their names in a profile.
 _UNICITY_KEYS: Final = {"children": repeated_keys, "text": comma_separated_keys, "names": empty_elements}
 _CLIENT: Final[Mapping[str, type]] = {
-    "api_key_param": str,
-    "auth_in": str,
+    "api_key_parameter": str,
+    "credentials_in": str,
     "base_url": str,
     "rate_limit": int,
     "v2_rate_limit": int,

@@ -128,7 +128,7 @@ class V1Api(Protocol):
         xml: str | None = None,
         *,
         verb: Literal["GET", "POST"] | None = None,
-        repeat: bool = False,
+        idempotent: bool = False,
         raw: Literal[False] = False,
     ) -> dict[str, Any]: ...
 
@@ -140,7 +140,7 @@ class V1Api(Protocol):
         xml: str | None = None,
         *,
         verb: Literal["GET", "POST"] | None = None,
-        repeat: bool = False,
+        idempotent: bool = False,
         raw: Literal[True],
     ) -> bytes: ...
 
@@ -292,7 +292,7 @@ class MarketoApi(Protocol):
         query: Parameters = (),
         json: Any = None,
         form: Parameters | None = None,
-        repeatable: bool = False,
+        idempotent: bool = False,
         next_page_token: str | None = None,
     ) -> MarketoPager[Any]: ...
 

@@ -60,8 +60,7 @@ def commands() -> None:
     help="Send to an emulated PUBLITRAC inside this command, and read back from it. Nothing leaves this "
     "machine, and the credentials in the environment are not read.",
 )
-@options.vitec
-@options.marketo
+@options.of_vendors
 @options.redis
 @options.memory
 @click.option("--mapping", type=options.FILE, help="TOML file that maps columns to fields.")
@@ -151,8 +150,7 @@ def sync(**chosen: Any) -> None:
 
 @commands.command(help=WORKER_HELP, short_help="Send rows that other processes hand out.")
 @options.via
-@options.vitec
-@options.marketo
+@options.of_vendors
 @options.redis
 @click.option("--state", default=STATE, show_default=True, help="Name of the state store of the runs.")
 @click.option(
@@ -214,7 +212,7 @@ def worker(**chosen: Any) -> None:
 @commands.command(help=STATUS_HELP, short_help="Show runs on several hosts, and their failed rows.")
 @click.argument("state", required=False)
 @options.via
-@click.option("--customer", help="With vitec: the customer who gets the leads.")
+@options.of_accounts
 @options.redis
 @click.option(
     "--watch",
@@ -230,7 +228,7 @@ def worker(**chosen: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object, with --watch one a line.")
 def status(**chosen: Any) -> None:
     """Show runs on several hosts, and their failed rows."""
-    run(run_status(StatusOptions(**chosen)))
+    run(run_status(StatusOptions(**for_vendor(chosen))))
 
 
 @commands.command("reconcile")
@@ -239,10 +237,10 @@ def status(**chosen: Any) -> None:
 @click.option("--arrived/--send-again", default=None, help="Outcome of the rows with these KEYS.")
 @click.option(
     "--via",
-    type=click.Choice(options.SERVICES),
+    type=click.Choice(options.NAMES),
     help="STATE is the name of a state store in Redis, of runs to this destination.",
 )
-@click.option("--customer", help="With --via vitec: customer who gets the leads.")
+@options.of_accounts
 @options.redis
 @click.option("--json", "as_json", is_flag=True, help="Write JSON lines.")
 def reconcile_rows(**chosen: Any) -> None:
@@ -255,7 +253,7 @@ def reconcile_rows(**chosen: Any) -> None:
     STATE is a file. With --via it is the name of a state store in Redis, which holds hashes in place of keys:
     the result files of the run list the rows. Reconcile these by their e-mail addresses, too.
     """
-    run(run_reconcile(ReconcileOptions(**chosen)))
+    run(run_reconcile(ReconcileOptions(**for_vendor(chosen))))
 
 
 @commands.command()
@@ -315,7 +313,7 @@ def export(**chosen: Any) -> None:
     type=options.FILE,
     help="TOML file that maps the fields to those of Marketo; by default those that both have.",
 )
-@options.marketo
+@options.together(*map(options.own, MARKETO.options))
 @options.memory
 @options.results
 @options.redis
@@ -332,7 +330,7 @@ def export(**chosen: Any) -> None:
 @options.client
 def copy_to_marketo(**chosen: Any) -> None:
     """Copy leads to Marketo."""
-    options = CopyOptions(**chosen)
+    options = CopyOptions(**for_vendor(chosen | {"via": MARKETO.name}))
     with log_outputs(quiet=options.quiet, log_file=options.log_file):
         run(run_copy(options))
 

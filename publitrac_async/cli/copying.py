@@ -30,6 +30,7 @@ from publitrac_async.cli.export import select_leads
 from publitrac_async.cli.signals import signals_go_to
 from publitrac_async.cli.summary import write_report
 from publitrac_async.cli.sync import check_state_options, exit_status
+from publitrac_async.cli.vendors.base import OwnOptions
 from publitrac_async.cli.vendors.marketo import MARKETO, sink_settings
 from publitrac_async.cli.vendors.publitrac import V1
 from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT, Rate
@@ -42,13 +43,12 @@ _SOURCE: Final = "PUBLITRAC"
 class CopyOptions:
     """Options of `copy-to-marketo`; its help describes them."""
 
+    via: str
+    own: OwnOptions
     where: Sequence[tuple[str, str, str]]
     view: str | None
     list_name: str | None
     mapping: Path | None
-    action: str | None
-    lookup_field: str | None
-    partition: str | None
     redis: str | None = field(repr=False)
     rate: int
     state: Path | None
@@ -75,8 +75,8 @@ async def run_copy(options: CopyOptions) -> int:
         PublitracError: a page could not be read from PUBLITRAC; no lead was sent.
     """
     check_state_options(options.state, options.resend_unchanged, options.resend_rejected, options.reset)
-    settings = sink_settings(options.action, options.lookup_field, options.partition)
-    lookup_field = options.lookup_field or "email"
+    settings = sink_settings(options.own)
+    lookup_field = options.own.get("lookup_field", "email")
     if options.mapping is not None:
         settings |= load_marketo_mapping(options.mapping, lookup_field=lookup_field)
     elif lookup_field not in STANDARD_FIELDS.values():
@@ -121,7 +121,7 @@ async def _shared(
     stack: AsyncExitStack, via: str, redis: str | None, rate: int | None = None
 ) -> dict[str, Any]:
     """Return the settings of a client that shares its rate limit through Redis; empty without a Redis URL."""
-    shared = hosts.shared_redis(via, customer=None, redis=redis, rate=rate)
+    shared = hosts.shared_redis(via, redis=redis, rate=rate)
     if shared is None:
         return {}
     await stack.enter_async_context(shared)

@@ -16,6 +16,8 @@ from publitrac_async import config
 from publitrac_async.bulk import ExitStatus
 from publitrac_async.cli.console import say
 from publitrac_async.cli.online import try_service
+from publitrac_async.cli.vendors import SERVICES
+from publitrac_async.cli.vendors.base import Service
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.transport.base import check_base_url
 from publitrac_async.transport.budget import BUDGET
@@ -24,7 +26,6 @@ from publitrac_async.transport.secret import Secret
 from publitrac_async.version import __version__
 
 _NEEDED: Final = ("aiohttp", "httpx", "aiolimiter", "attrs", "cattrs", "orjson", "xmltodict")
-_BASE_URLS: Final = {"PUBLITRAC": config.BASE_URL, "VITEC": config.VITEC_BASE_URL}
 _OPTIONAL: Final = (
     "click",
     "rich",
@@ -52,9 +53,7 @@ async def show(
     """
     environment = os.environ if environment is None else environment
     settings = {
-        "configuration": _settings(environment, "PUBLITRAC", "api_key", "username", "password"),
-        "Marketo": _settings(environment, "MARKETO", "client_id", "client_secret"),
-        "Vitec": _settings(environment, "VITEC", "username", "password"),
+        **{service.name: _settings(environment, service) for service in SERVICES},
         "sharing": await _sharing(environment),
         "Redis": await _redis(environment),
     }
@@ -107,10 +106,10 @@ def _version(name: str) -> str:
         return "not installed"
 
 
-def _settings(environment: Mapping[str, str], service: str, *secrets: str) -> dict[str, str]:
+def _settings(environment: Mapping[str, str], service: Service) -> dict[str, str]:
     return {
-        **{name: _setting(environment, f"{service}_{name.upper()}") for name in secrets},
-        "base_url": _base_url(environment, f"{service}_BASE_URL", _BASE_URLS.get(service)),
+        **{name: _setting(environment, f"{service.prefix}_{name.upper()}") for name in service.secrets},
+        "base_url": _base_url(environment, f"{service.prefix}_BASE_URL", service.base_url),
     }
 
 
@@ -177,20 +176,20 @@ async def _try_redis(environment: Mapping[str, str], url: Secret, *, state: bool
         from publitrac_async.shared.redis.connection import Connection, Unavailable  # noqa: PLC0415  (extra)
         from publitrac_async.shared.redis.rights import examine  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        return {"answers": f"unusable: {error}"}
+        return {"server": f"unusable: {error}"}
     # Keys of this account, because the rights of a user may be limited to them.
     account = read_variable(environment, "PUBLITRAC_API_KEY")
     try:
         connection = Connection(url, account if isinstance(account, Secret) else "doctor")
     except ConfigurationError as error:
-        return {"answers": f"unusable: {error.message}"}
+        return {"server": f"unusable: {error.message}"}
     try:
         queue = f"{connection.key('default')}:queue" if state else None
         problems = await examine(connection, state=state, queue=queue)
         facts = await connection.facts()
     except Unavailable as error:
         reason = connection.refusal or f"Redis does not respond ({error})"
-        return {"answers": f"unusable: {reason}"}
+        return {"server": f"unusable: {reason}"}
     finally:
         await connection.aclose()
     name = facts.get("server_name", "redis")
@@ -198,7 +197,7 @@ async def _try_redis(environment: Mapping[str, str], url: Secret, *, state: bool
     warnings = [problem.text for problem in problems if not problem.fatal]
     enough = "enough for limit, state stores and workers" if state else "enough for limit and token"
     found = {
-        "answers": f"{name} {facts.get(f'{name}_version', facts.get('redis_version', 'of unknown version'))}",
+        "server": f"{name} {facts.get(f'{name}_version', facts.get('redis_version', 'of unknown version'))}",
         "when its memory is full": str(facts.get("maxmemory_policy", "unknown")),
         "rights": f"unusable: {'; '.join(fatal)}" if fatal else enough,
     }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.vendors import VENDORS
-from publitrac_async.cli.vendors.base import Vendor
+from publitrac_async.cli.vendors.base import OwnOptions, Vendor
 from publitrac_async.client import read_environment
 from publitrac_async.config import Rate
 from publitrac_async.errors import ConfigurationError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 #: Default name of a state store in Redis; see `SharedRedis.state`.
 STATE: Final = "default"
+_NONE: Final[OwnOptions] = {}
 
 
 def load_docket() -> ModuleType:
@@ -43,7 +44,7 @@ def load_docket() -> ModuleType:
 
 
 def needed_redis(
-    via: str, *, customer: str | None, redis: str | None, rate: int | None = None
+    via: str, *, redis: str | None, own: OwnOptions = _NONE, rate: int | None = None
 ) -> SharedRedis:
     """Return the `SharedRedis` of the account; see `shared_redis`.
 
@@ -51,21 +52,21 @@ def needed_redis(
         CommandError: no Redis URL, or the extra is not installed.
         ConfigurationError: the environment lacks the credential of the account.
     """
-    shared = shared_redis(via, customer=customer, redis=redis, rate=rate)
+    shared = shared_redis(via, redis=redis, own=own, rate=rate)
     if shared is None:
         raise CommandError("no Redis URL: set PUBLITRAC_REDIS_URL, or pass --redis")
     return shared
 
 
 def shared_redis(
-    via: str, *, customer: str | None, redis: str | None, rate: int | None = None
+    via: str, *, redis: str | None, own: OwnOptions = _NONE, rate: int | None = None
 ) -> SharedRedis | None:
     """Return the `SharedRedis` of the account, ``None`` without a Redis URL.
 
     Args:
         via: name of the vendor.
-        customer: customer of Vitec.
         redis: URL; by default of the environment.
+        own: options of the vendor.
         rate: calls per period of the vendor.
 
     Raises:
@@ -81,12 +82,12 @@ def shared_redis(
         raise CommandError(str(error)) from None
     vendor = VENDORS[via]
     limit = Rate(rate or vendor.rate, per=vendor.period)
-    return SharedRedis(url, _account(vendor, customer), rate_limit=limit)
+    return SharedRedis(url, _account(vendor, own), rate_limit=limit)
 
 
-def _account(vendor: Vendor, customer: str | None) -> Secret:
+def _account(vendor: Vendor, own: OwnOptions) -> Secret:
     """Return the credential that all processes of the account have."""
-    for name in (*vendor.customer_account(customer), vendor.account):
+    for name in (*vendor.account_variables(own), vendor.account):
         found = read_variable(None, name)
         if isinstance(found, ConfigurationError):
             raise found

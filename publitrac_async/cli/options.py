@@ -13,13 +13,13 @@ import click
 from publitrac_async.cli.clients import ClientSettings, choose
 from publitrac_async.cli.logs import FORMATS, LEVELS
 from publitrac_async.cli.vendors import VENDORS
-from publitrac_async.cli.vendors.marketo import ACTIONS
+from publitrac_async.cli.vendors.base import VendorOption
 from publitrac_async.transport.trace import Trace
 
 Decorator: TypeAlias = Callable[[Any], Any]
 
 #: Values of ``--via``, the default first.
-SERVICES = tuple(VENDORS)
+NAMES = tuple(VENDORS)
 PATH = click.Path(path_type=Path)
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -107,31 +107,28 @@ report_as_json: Decorator = click.option(
     "--json", "as_json", is_flag=True, help="Write JSON lines: progress, then the report."
 )
 
+
+
+def own(option: VendorOption, only_with: str | None = None) -> Decorator:
+    """Return the option of a vendor; `only_with` is the vendor's name in a command for several."""
+    text = option.help[0].upper() + option.help[1:] if only_with is None else f"With {only_with}: {option.help}"
+    type_ = click.Choice(option.choices) if option.choices else click.STRING
+    return click.option(option.flag, type=type_, metavar=option.metavar, help=text)
+
+
 via: Decorator = click.option(
     "--via",
-    type=click.Choice(SERVICES),
-    default="v2",
+    type=click.Choice(NAMES),
+    default=NAMES[0],
     show_default=True,
-    help="v2 queues leads, v1 processes them before it responds, vitec sends them to an estate agent, "
-    "marketo to the lead database of Marketo Engage.",
+    help=", ".join(f"{name} {vendor.help}" for name, vendor in VENDORS.items()) + ".",
 )
-vitec: Decorator = together(
-    click.option("--customer", help="With vitec: customer who gets the leads, such as M30011."),
-    click.option("--lead-source", help="With vitec: source of the leads; Vitec creates unknown names."),
+#: The options that single vendors have, and those of them that are part of an account.
+of_vendors: Decorator = together(
+    *(own(option, name) for name, vendor in VENDORS.items() for option in vendor.options)
 )
-marketo: Decorator = together(
-    click.option(
-        "--action",
-        type=click.Choice(ACTIONS),
-        help="With marketo: treatment of existing and new leads; by default createOrUpdate.",
-    ),
-    click.option(
-        "--lookup-field",
-        metavar="FIELD",
-        help="With marketo: REST name of the field that identifies a lead, such as id with updateOnly; by "
-        "default email.",
-    ),
-    click.option("--partition", help="With marketo: partition in which leads are created and looked up."),
+of_accounts: Decorator = together(
+    *(own(option, name) for name, vendor in VENDORS.items() for option in vendor.options if option.of_account)
 )
 redis: Decorator = click.option(
     "--redis",
@@ -142,7 +139,9 @@ redis: Decorator = click.option(
 rate: Decorator = click.option(
     "--rate",
     type=click.IntRange(min=1),
-    help="Calls per second, the same for all that share a Redis; with marketo per 20 seconds. Default: "
+    help="Calls per second, the same for all that share a Redis; "
+    + ", ".join(f"with {name} per {vendor.period:g} seconds" for name, vendor in VENDORS.items() if vendor.period != 1)
+    + ". Default: "
     + ", ".join(f"{vendor.rate} ({name})" for name, vendor in VENDORS.items())
     + ". The sandbox's PUBLITRAC enforces the same limit.",
 )

@@ -13,6 +13,7 @@ from publitrac_async.cli import hosts
 from publitrac_async.cli.console import say
 from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.vendors import VENDORS
+from publitrac_async.cli.vendors.base import OwnOptions
 
 
 @frozen(kw_only=True)
@@ -23,7 +24,7 @@ class ReconcileOptions:
     keys: Sequence[str]
     arrived: bool | None
     via: str | None
-    customer: str | None
+    own: OwnOptions
     redis: str | None = field(repr=False)
     as_json: bool
 
@@ -31,7 +32,7 @@ class ReconcileOptions:
         """Return the path of a file, or a shared state store."""
         if self.via is None:
             return self.state
-        shared = hosts.needed_redis(self.via, customer=self.customer, redis=self.redis)
+        shared = hosts.needed_redis(self.via, redis=self.redis, own=self.own)
         await stack.enter_async_context(shared)
         return shared.state(self.state, durable=VENDORS[self.via].appends)
 

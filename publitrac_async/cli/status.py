@@ -23,6 +23,7 @@ from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.signals import signals_go_to
 from publitrac_async.cli.tables import CsvTable
 from publitrac_async.cli.target import NewFile, StandardOutput
+from publitrac_async.cli.vendors.base import OwnOptions
 
 if TYPE_CHECKING:
     from publitrac_async.shared import SharedRedis
@@ -39,7 +40,7 @@ class StatusOptions:
 
     state: str | None
     via: str
-    customer: str | None
+    own: OwnOptions
     redis: str | None = field(repr=False)
     watch: float | None
     failed: str | None
@@ -73,7 +74,7 @@ async def run_status(options: StatusOptions) -> int:
     docket = hosts.load_docket()
     async with AsyncExitStack() as stack:
         shared = await stack.enter_async_context(
-            hosts.needed_redis(options.via, customer=options.customer, redis=options.redis)
+            hosts.needed_redis(options.via, redis=options.redis, own=options.own)
         )
         if options.failed is not None:
             return await _write_failed(shared, options.state or hosts.STATE, options.failed)

@@ -81,7 +81,7 @@ def _remarks(report: Report, state_store: str | None) -> Iterator[str]:
     vendor = VENDORS[report.sink]
     if report.unknown and vendor.appends:
         verb = "" if state_store is None else f", then `publitrac-async reconcile {state_store}`"
-        yield f"Rows that may have arrived are not sent again: look them up at {vendor.service}{verb}."
+        yield f"Rows that may have arrived are not sent again: look them up at {vendor.service.name}{verb}."
     if report.results_dir is not None:
         yield f"Rows by outcome, summary and report: {report.results_dir}"
 

@@ -168,7 +168,7 @@ async def _run_sync(options: SyncOptions, source: FileSource) -> int:
         shared = None
         if not options.sandbox:
             find = hosts.needed_redis if distributed else hosts.shared_redis
-            shared = find(options.via, customer=options.customer, redis=options.redis, rate=options.rate)
+            shared = find(options.via, redis=options.redis, own=options.own, rate=options.rate)
         if shared is not None:
             await stack.enter_async_context(shared)
         sink, verify = await open_sink(stack, options, [meter], shared)
@@ -229,8 +229,12 @@ def _state(options: SyncOptions) -> str | None:
     """Return the arguments of `reconcile` for this run, ``None`` without a state store."""
     if options.executor == "local":
         return None if options.state is None else str(options.state)
-    customer = "" if options.customer is None else f" --customer {options.customer}"
-    return f"{options.state or hosts.STATE} --via {options.via}{customer}"
+    account = [
+        f"{option.flag} {options.own[option.name]}"
+        for option in VENDORS[options.via].options
+        if option.of_account and option.name in options.own
+    ]
+    return " ".join([str(options.state or hosts.STATE), "--via", options.via, *account])
 
 
 def check_state_options(state: Path | None, *needs_state: bool) -> None:

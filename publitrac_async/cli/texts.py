@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-SYNC_HELP: Final = """Send the leads of SOURCE (.csv, .tsv, .jsonl, .json, .xlsx, .xls, .ods, .parquet; text
+from publitrac_async.cli.vendors import SERVICES
+
+_CREDENTIALS: Final = " ".join(service.credentials for service in SERVICES)
+
+SYNC_HELP: Final = f"""Send the leads of SOURCE (.csv, .tsv, .jsonl, .json, .xlsx, .xls, .ods, .parquet; text
 also as .csv.gz) to PUBLITRAC, and report the outcome of every row.
 
 Several files and patterns ('crm/*.csv') are one run. - is standard input, and needs --format.
 
-Credentials are read from the environment, never from the command line: PUBLITRAC_API_KEY, and for v1
-PUBLITRAC_USERNAME and PUBLITRAC_PASSWORD; each also as ..._FILE with the path of a file. PUBLITRAC_BASE_URL
-selects another environment. For vitec they are VITEC_USERNAME and VITEC_PASSWORD; VITEC_BASE_URL can select
-the test host. For marketo they are MARKETO_BASE_URL or MARKETO_MUNCHKIN_ID, MARKETO_CLIENT_ID
-and MARKETO_CLIENT_SECRET; its columns have the REST names of Marketo's fields.
+Credentials are read from the environment, never from the command line: {_CREDENTIALS}
 
 With --state, the same command resumes a run that was interrupted or killed, and unchanged rows are not sent
 again. Every call to vitec creates another lead, so rows that may have arrived are not sent again either: look

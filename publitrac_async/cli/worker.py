@@ -56,7 +56,7 @@ async def run_worker(options: WorkerOptions) -> int:
     shutdown = Shutdown()
     async with AsyncExitStack() as stack:
         shared = await stack.enter_async_context(
-            hosts.needed_redis(options.via, customer=options.customer, redis=options.redis, rate=options.rate)
+            hosts.needed_redis(options.via, redis=options.redis, own=options.own, rate=options.rate)
         )
         health = WorkerHealth(shared.ping, shutdown)
         hooks: list[Any] = [health] if options.health_port is not None else []

@@ -26,7 +26,7 @@ _PATH: Final = re.compile(r"/(?:rest|bulk)(?:/[A-Za-z0-9_.~%@:+-]+)+")
 _RESOURCE: Final = re.compile(r"v\d+|[A-Za-z][A-Za-z_]*\d*(?:\.json)?")
 
 
-def operation_for(verb: str, path: str, *, repeatable: bool) -> Operation:
+def operation_for(verb: str, path: str, *, idempotent: bool) -> Operation:
     """Return the operation of a path. Its name and path contain no ids, because logs and metrics show them.
 
     Raises:
@@ -44,7 +44,7 @@ def operation_for(verb: str, path: str, *, repeatable: bool) -> Operation:
             )
         )
     refuse(problems, name)
-    if repeatable and kind is OperationClass.APPEND:
+    if idempotent and kind is OperationClass.APPEND:
         kind = OperationClass.UPSERT
     assert kind is not None
     return Operation(name=name, verb=verb, path=_shown(path), operation_class=kind)

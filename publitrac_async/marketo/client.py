@@ -115,7 +115,7 @@ class MarketoClient(LeadOperations, FieldOperations, MembershipOperations):
         query: anything.Parameters = (),
         json: Any = None,
         form: anything.Parameters | None = None,
-        repeatable: bool = False,
+        idempotent: bool = False,
         next_page_token: str | None = None,
     ) -> MarketoPager[Any]:
         """Call any path of Marketo's API, also those without a method in this package.
@@ -131,7 +131,7 @@ class MarketoClient(LeadOperations, FieldOperations, MembershipOperations):
                 written as in `sync_leads`.
             json: the body as JSON.
             form: the body as form fields, as the Asset API takes it.
-            repeatable: a POST is idempotent, so the call may be repeated after a lost response. GET and
+            idempotent: a POST is idempotent, so the call may be repeated after a lost response. GET and
                 DELETE always are.
             next_page_token: first page. For activities it is the start time, see "Get Paging Token".
 
@@ -139,7 +139,7 @@ class MarketoClient(LeadOperations, FieldOperations, MembershipOperations):
             ValidationError: verb, path or a value cannot be sent.
             ApiError: Marketo refused the call; records that it refused are items of the page.
         """
-        operation = anything.operation_for(verb, path, repeatable=repeatable)
+        operation = anything.operation_for(verb, path, idempotent=idempotent)
         if json is not None and form is not None:
             refuse([Problem("cannot be given with form", field="json")], operation.name)
         sent = anything.parameters(query, operation.name)

@@ -1,4 +1,4 @@
-"""Find out on the user's own account what the vendor's documents leave open."""
+"""Settle the open points of the vendor's documents on the user's account."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ POINTS: Final[Mapping[str, str]] = {
     "empty": "effect and form of empty elements",
     "operators": "operators of getLeads, several conditions",
     "missing": "response without a lead",
-    "past_end": "behind the last page",
+    "past_end": "response after the last page",
     "annex": "methods of the annex: verb, parameters",
     "partial": "addLeadsToList with unknown leads",
     "transactions": "e-commerce transactions",
@@ -36,7 +36,7 @@ class State(enum.StrEnum):
 
     SETTLED = "settled"
     PARTLY = "in part"  #: some questions of the point are left
-    OPEN = "open"  #: tried in vain, or not tried
+    OPEN = "open"  #: tried without success, or not tried
 
 
 @frozen(kw_only=True)

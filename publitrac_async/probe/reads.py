@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from publitrac_async.probe.asking import Asker, Heard
+from publitrac_async.probe.client import ProbeClient, ProbeResponse
 from publitrac_async.probe.model import Finding, HarmError, ProbeReport, State
 from publitrac_async.transport.auth import Authorization
 from publitrac_async.transport.secret import Secret
@@ -45,79 +45,79 @@ class Search:
         return f"<request><queries>{''.join(parts)}</queries></request>"
 
 
-async def read_points(asker: Asker, report: ProbeReport) -> None:
+async def read_points(client: ProbeClient, report: ProbeReport) -> None:
     """Settle the points of v1 that reading settles.
 
     Raises:
         HarmError: the probe must not go on.
     """
-    await _spelling_of_the_key(asker, report)
-    await _post(asker, report)
-    await unknown_method(asker, report)
-    first = await asker.ask("getLeads", xml=Search(()).document())
-    await _missing_lead(asker, report)
-    await _past_end(asker, report, first)
-    await search_points(asker, report, first)
-    await _token_parameter(asker, report)
+    await _spelling_of_the_key(client, report)
+    await _post(client, report)
+    await unknown_method(client, report)
+    first = await client.call("getLeads", xml=Search(()).document())
+    await _missing_lead(client, report)
+    await _past_end(client, report, first)
+    await search_points(client, report, first)
+    await _token_parameter(client, report)
     _form_of_empty_elements(report, first)
 
 
-async def _spelling_of_the_key(asker: Asker, report: ProbeReport) -> None:
-    heard = {
-        name: await asker.ask("getCampaigns", what=f"with {name}", key_name=name, may_refuse=True)
+async def _spelling_of_the_key(client: ProbeClient, report: ProbeReport) -> None:
+    responses = {
+        name: await client.call("getCampaigns", case=f"with {name}", key_name=name, may_refuse=True)
         for name in ("apikey", "apiKey")
     }
-    works = [name for name, response in heard.items() if response.ok]
-    refused = [name for name, response in heard.items() if response.refuses_credentials]
+    works = [name for name, response in responses.items() if response.ok]
+    refused = [name for name, response in responses.items() if response.refuses_credentials]
     if not works and not refused:
-        raise HarmError(f"getCampaigns fails with either spelling of the key: {heard['apikey']}")
-    works = works or [name for name in heard if name not in refused]
+        raise HarmError(f"getCampaigns fails with either spelling of the key: {responses['apikey']}")
+    works = works or [name for name in responses if name not in refused]
     if not works:
-        words = heard["apikey"].words
+        message = responses["apikey"].message
         raise HarmError(
-            f"v1 refuses the credentials: {heard['apikey']}"
-            + (f'; the service says: "{words}"' if words else "")
+            f"v1 refuses the credentials: {responses['apikey']}"
+            + (f'; the service says: "{message}"' if message else "")
         )
-    asker.key_name = works[0]
+    client.key_name = works[0]
     report.add(
         Finding(
             point="key",
             state=State.SETTLED,
             summary=f"{' and '.join(works)} {'work' if len(works) > 1 else 'works, the other is refused'}",
-            evidence=tuple(map(str, heard.values())),
+            evidence=tuple(map(str, responses.values())),
             found={"api_key_parameter": "either" if len(works) > 1 else works[0]},
-            client={"api_key_param": works[0]},
+            client={"api_key_parameter": works[0]},
         )
     )
 
 
-async def _post(asker: Asker, report: ProbeReport) -> None:
+async def _post(client: ProbeClient, report: ProbeReport) -> None:
     """Settle the place of credentials, and the response to a wrong verb, with a POST that reads."""
-    inside = (await asker.authorization()).parameters
+    inside = (await client.authorization()).parameters
     as_form = tuple((name, secret.reveal()) for name, secret in inside)
 
-    async def post(what: str, **options: Any) -> Heard:
-        return await asker.ask(
-            "getCampaigns", verb="POST", what=f"by POST, credentials {what}", may_refuse=True, **options
+    async def post(case: str, **options: Any) -> ProbeResponse:
+        return await client.call(
+            "getCampaigns", verb="POST", case=f"by POST, credentials {case}", may_refuse=True, **options
         )
 
     both = await post("in both places", form=as_form, place="query")
     query, body = await post("in the query", place="query"), await post("in the body", place="body")
     _wrong_verb(report, both)
     alone = {"query": query, "body": body}
-    places = [name for name, heard in alone.items() if heard.is_like(both)]
+    places = [name for name, response in alone.items() if response.is_like(both)]
     evidence = [both, query, body]
     told_apart = both.ok or len(places) < 2
-    told_apart &= all(heard.refuses_credentials for name, heard in alone.items() if name not in places)
+    told_apart &= all(response.refuses_credentials for name, response in alone.items() if name not in places)
     if not told_apart and len(places) == 2:
-        # The verb is refused. Are the credentials looked at before that?
+        # The verb is refused. Find out if the credentials are checked before that.
         nowhere = await post("nowhere", authorization=Authorization())
         evidence.append(nowhere)
         told_apart = nowhere.refuses_credentials
     if not told_apart or not places or both.refuses_credentials:
-        report.leave("credentials", "a POST that reads is refused before its credentials are looked at")
+        report.leave("credentials", "a POST that reads is refused before its credentials are checked")
         return
-    asker.placement = "query" if "query" in places else "body"
+    client.placement = "query" if "query" in places else "body"
     report.add(
         Finding(
             point="credentials",
@@ -125,77 +125,77 @@ async def _post(asker: Asker, report: ProbeReport) -> None:
             summary={2: "query and body both work"}.get(len(places), f"only the {places[0]} works"),
             evidence=tuple(map(str, evidence)),
             found={"credentials_in": "either" if len(places) > 1 else places[0]},
-            client={"auth_in": asker.placement},
+            client={"credentials_in": client.placement},
         )
     )
 
 
-def _wrong_verb(report: ProbeReport, heard: Heard) -> None:
-    response = "accepted" if heard.ok else str(heard.response.status)
-    known = response in ("accepted", "405", "200") and not heard.refuses_credentials
+def _wrong_verb(report: ProbeReport, response: ProbeResponse) -> None:
+    outcome = "accepted" if response.ok else str(response.raw.status)
+    known = outcome in ("accepted", "405", "200") and not response.refuses_credentials
     report.add(
         Finding(
             point="annex",
             state=State.PARTLY,
-            summary=f"a wrong verb is {'accepted' if heard.ok else f'refused, HTTP {response}'}",
-            evidence=(str(heard),),
-            found={"wrong_verb_response": response} if known else {},
+            summary=f"a wrong verb is {'accepted' if response.ok else f'refused, HTTP {outcome}'}",
+            evidence=(str(response),),
+            found={"wrong_verb_response": outcome} if known else {},
         )
     )
 
 
-async def unknown_method(asker: Asker, report: ProbeReport) -> None:
+async def unknown_method(client: ProbeClient, report: ProbeReport) -> None:
     """Call a method that does not exist."""
-    heard = await asker.ask("getNothingOfThisName", may_refuse=True)
-    known = not heard.ok and str(heard.response.status) in ("200", "400", "404")
+    response = await client.call("getNothingOfThisName", may_refuse=True)
+    known = not response.ok and str(response.raw.status) in ("200", "400", "404")
     report.add(
         Finding(
             point="refusals",
             state=State.PARTLY,
-            summary=f"an unknown method is answered with HTTP {heard.response.status}; "
+            summary=f"an unknown method gets HTTP {response.raw.status}; "
             "wrong credentials were not tried (--wrong-credentials)",
-            evidence=(str(heard),),
-            found={"unknown_method_response": str(heard.response.status)} if known else {},
+            evidence=(str(response),),
+            found={"unknown_method_response": str(response.raw.status)} if known else {},
         )
     )
 
 
-async def wrong_credentials(asker: Asker, report: ProbeReport) -> None:
+async def wrong_credentials(client: ProbeClient, report: ProbeReport) -> None:
     """Call v1 once with a wrong password, and request a v2 token once with a wrong key."""
     wrong = Secret(f"wrong-{secrets.token_hex(8)}", "password")
-    heard = await asker.ask(
+    response = await client.call(
         "getCampaigns",
-        what="with a wrong password",
-        authorization=await asker.authorization(password=wrong),
+        case="with a wrong password",
+        authorization=await client.authorization(password=wrong),
         may_refuse=True,
     )
-    before, evidence = report.findings["refusals"], str(heard)
+    before, evidence = report.findings["refusals"], str(response)
     summary, _, _ = before.summary.partition(";")
-    known = heard.refuses_credentials and str(heard.response.status) in ("200", "401", "403")
+    known = response.refuses_credentials and str(response.raw.status) in ("200", "401", "403")
     report.add(
         Finding(
             point="refusals",
-            state=State.SETTLED if heard.refuses_credentials else State.PARTLY,
-            summary=f"{summary}; a wrong password with HTTP {heard.response.status}",
+            state=State.SETTLED if response.refuses_credentials else State.PARTLY,
+            summary=f"{summary}; a wrong password gets HTTP {response.raw.status}",
             evidence=(*before.evidence, evidence),
             found={
                 **before.found,
-                **({"bad_credentials_response": str(heard.response.status)} if known else {}),
+                **({"bad_credentials_response": str(response.raw.status)} if known else {}),
             },
         )
     )
 
 
-async def _missing_lead(asker: Asker, report: ProbeReport) -> None:
-    heard = await asker.ask("getLead", {"email": unknown_address()}, what="of an unknown address")
-    asker.missing = heard
+async def _missing_lead(client: ProbeClient, report: ProbeReport) -> None:
+    response = await client.call("getLead", {"email": unknown_address()}, case="of an unknown address")
+    client.missing = response
     found: str | None = None
-    if heard.response.status == 404:
+    if response.raw.status == 404:
         found = "404"
-    elif heard.ok:
-        found = "blank" if heard.leads else "empty"
-    elif heard.status in (9005, 9015):
-        found = str(heard.status)
+    elif response.ok:
+        found = "blank" if response.leads else "empty"
+    elif response.status in (9005, 9015):
+        found = str(response.status)
     report.add(
         Finding(
             point="missing",
@@ -204,14 +204,14 @@ async def _missing_lead(asker: Asker, report: ProbeReport) -> None:
                 "empty": "success without a lead",
                 "blank": "success with an empty lead",
                 "404": "HTTP 404",
-            }.get(found or "", f"status {heard.status}"),
-            evidence=(str(heard),),
+            }.get(found or "", f"status {response.status}"),
+            evidence=(str(response),),
             found={"missing_lead_response": found} if found else {},
         )
     )
 
 
-async def _past_end(asker: Asker, report: ProbeReport, first: Heard) -> None:
+async def _past_end(client: ProbeClient, report: ProbeReport, first: ProbeResponse) -> None:
     paging = next(iter(children(dict(first.content), "paging")), None)
     total, size = number_of(paging, "total"), number_of(paging, "offset")
     if not first.ok or not total or not size:
@@ -220,17 +220,18 @@ async def _past_end(asker: Asker, report: ProbeReport, first: Heard) -> None:
     pages = -(-total // size)
     xml = Search(()).document()
     last = (
-        first if pages == 1 else await asker.ask("getLeads", {"page": str(pages)}, xml=xml, what="last page")
+        first if pages == 1 else await client.call("getLeads", {"page": str(pages)}, xml=xml, case="last page")
     )
-    behind = await asker.ask("getLeads", {"page": str(pages + 1)}, xml=xml, what="page behind the last")
+    after_last = await client.call("getLeads", {"page": str(pages + 1)}, xml=xml, case="page after the last")
     found: str | None = None
-    if not behind.ok:
+    if not after_last.ok:
         found = "error"
-    elif not behind.leads:
+    elif not after_last.leads:
         found = "empty"
     elif _ids(first) != _ids(last):
-        found = "last" if _ids(behind) == _ids(last) else "first" if _ids(behind) == _ids(first) else None
-    evidence = (str(last), str(behind))
+        ids = _ids(after_last)
+        found = "last" if ids == _ids(last) else "first" if ids == _ids(first) else None
+    evidence = (str(last), str(after_last))
     if found is None:
         summary = "leads of some page before it" if pages > 1 else "the only page again: first or last"
         report.add(Finding(point="past_end", state=State.PARTLY, summary=summary, evidence=evidence))
@@ -252,15 +253,15 @@ async def _past_end(asker: Asker, report: ProbeReport, first: Heard) -> None:
     )
 
 
-def _ids(heard: Heard) -> list[object]:
-    return [lead.get("id", lead.get("email")) if isinstance(lead, dict) else lead for lead in heard.leads]
+def _ids(response: ProbeResponse) -> list[object]:
+    return [lead.get("id", lead.get("email")) if isinstance(lead, dict) else lead for lead in response.leads]
 
 
-async def search_points(asker: Asker, report: ProbeReport, first: Heard) -> None:
+async def search_points(client: ProbeClient, report: ProbeReport, first: ProbeResponse) -> None:
     """Settle the operators of getLeads, and how conditions combine.
 
     Args:
-        asker: sends the searches.
+        client: sends the searches.
         report: gets the finding.
         first: the first page of all leads.
 
@@ -268,19 +269,19 @@ async def search_points(asker: Asker, report: ProbeReport, first: Heard) -> None
         HarmError: the probe must not go on.
     """
     nobody = unknown_address()
-    heard = {
-        operator: await asker.ask(
+    responses = {
+        operator: await client.call(
             "getLeads",
             xml=Search((Condition("email", operator, nobody),)).document(),
-            what=f"with {operator}",
+            case=f"with {operator}",
         )
         for operator in OPERATORS
     }
-    taken = [operator for operator, response in heard.items() if response.ok]
+    taken = [operator for operator, response in responses.items() if response.ok]
     both = Search((field("email").like("%"), field("email").like(nobody)))
-    combined = await asker.ask("getLeads", xml=both.document(), what="with two conditions, one never true")
-    some = await asker.ask("getLeads", xml=Search((field("email").like("%"),)).document(), what="with like %")
-    ignored = [name for name in ("like", "=") if name in taken and heard[name].leads]
+    combined = await client.call("getLeads", xml=both.document(), case="with two conditions, one never true")
+    some = await client.call("getLeads", xml=Search((field("email").like("%"),)).document(), case="with like %")
+    ignored = [name for name in ("like", "=") if name in taken and responses[name].leads]
     found: dict[str, object] = {}
     parts = [f"{', '.join(taken) or 'none'} accepted"]
     if ignored:
@@ -293,31 +294,31 @@ async def search_points(asker: Asker, report: ProbeReport, first: Heard) -> None
         found["conditions_combine"] = "or" if combined.leads else "and"
         parts.append(f"conditions combine with {found['conditions_combine']}")
     else:
-        parts.append("conditions: no lead to tell")
+        parts.append("conditions: unknown, the account has no lead")
     report.add(
         Finding(
             point="operators",
             state=State.SETTLED if len(found) == 2 else State.PARTLY,
             summary="; ".join(parts),
-            evidence=tuple(map(str, (*heard.values(), combined))),
+            evidence=tuple(map(str, (*responses.values(), combined))),
             found=found,
         )
     )
 
 
-async def _token_parameter(asker: Asker, report: ProbeReport) -> None:
-    """Find the names of getLeadByTokenId's parameter by what differs from a name that is surely wrong."""
+async def _token_parameter(client: ProbeClient, report: ProbeReport) -> None:
+    """Find the names of getLeadByTokenId's parameter: a wrong name gets another response."""
     works: list[str] = []
     evidence: list[str] = []
     for verb in ("GET", "POST"):
-        wrong = await asker.ask(
-            "getLeadByTokenId", {"noSuchParameter": _TOKEN}, verb=verb, what=f"by {verb}, wrong parameter"
+        wrong = await client.call(
+            "getLeadByTokenId", {"noSuchParameter": _TOKEN}, verb=verb, case=f"by {verb}, wrong parameter"
         )
         evidence.append(str(wrong))
         for name in _TOKEN_NAMES:
-            heard = await asker.ask("getLeadByTokenId", {name: _TOKEN}, verb=verb, what=f"by {verb}, {name}")
-            evidence.append(str(heard))
-            if _says(heard) != _says(wrong):
+            response = await client.call("getLeadByTokenId", {name: _TOKEN}, verb=verb, case=f"by {verb}, {name}")
+            evidence.append(str(response))
+            if _signature(response) != _signature(wrong):
                 works.append(name)
         if works:
             break
@@ -336,28 +337,28 @@ async def _token_parameter(asker: Asker, report: ProbeReport) -> None:
     )
 
 
-def _says(heard: Heard) -> tuple[object, ...]:
-    return heard.response.status, heard.status, heard.codes, heard.words, heard.ok
+def _signature(response: ProbeResponse) -> tuple[object, ...]:
+    return response.raw.status, response.status, response.codes, response.message, response.ok
 
 
-def _form_of_empty_elements(report: ProbeReport, heard: Heard) -> None:
-    found = form_of_empty_elements(heard)
+def _form_of_empty_elements(report: ProbeReport, response: ProbeResponse) -> None:
+    found = form_of_empty_elements(response)
     if found is not None:
         report.add(
             Finding(
                 point="empty",
                 state=State.PARTLY,
                 summary=f"empty elements of responses: {found}; their effect needs --write",
-                evidence=(str(heard),),
+                evidence=(str(response),),
                 found={"empty_form": found},
             )
         )
 
 
-def form_of_empty_elements(heard: Heard) -> str | None:
-    """Return how a response with leads writes empty fields, ``None`` if it cannot be told."""
-    if not heard.ok or not any(isinstance(lead, dict) for lead in heard.leads):
+def form_of_empty_elements(response: ProbeResponse) -> str | None:
+    """Return the form of empty fields in a response with leads, ``None`` if unknown."""
+    if not response.ok or not any(isinstance(lead, dict) for lead in response.leads):
         return None
-    if _EMPTY_PAIR.search(heard.response.body):
+    if _EMPTY_PAIR.search(response.raw.body):
         return "pair"
-    return "self_closing" if _EMPTY_TAG.search(heard.response.body) else "absent"
+    return "self_closing" if _EMPTY_TAG.search(response.raw.body) else "absent"

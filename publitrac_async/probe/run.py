@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from publitrac_async.client import PublitracClient
-from publitrac_async.probe.asking import Asker, Sleep
+from publitrac_async.probe.client import ProbeClient, Sleep
 from publitrac_async.probe.model import POINTS, HarmError, ProbeReport
 from publitrac_async.probe.reads import read_points, wrong_credentials
 from publitrac_async.probe.reads_v2 import read_v2, wrong_key
@@ -17,12 +17,12 @@ from publitrac_async.probe.writes import Writer
 #: Calls a second: far from the limit, since other programs may use the account.
 PACE: Final = 5.0
 _WRITE: Final = "needs a throwaway lead (--write)"
-#: Why points are left that were not settled.
+#: Reasons for points that were not settled.
 _REASONS: Final = {
     "refusals": "not tried",
     "excess": "not tried: that would break the limit",
     "shared_limit": "not tried: that would break the limit",
-    "transactions": "not tried: the address is to be had from PUBLITRAC only",
+    "transactions": "not tried: only PUBLITRAC knows the address",
     "processing": _WRITE,
     "unicity": _WRITE,
     "empty": _WRITE,
@@ -42,7 +42,7 @@ async def probe(
     now: Callable[[], float] = time.time,
     sleep: Sleep = asyncio.sleep,
 ) -> ProbeReport:
-    """Settle what the vendor's documents leave open, as far as that does no harm.
+    """Settle the open points of the vendor's documents, without harm to the account.
 
     The calls keep to the client's rate limit, one after the other, and end at the first sign of harm: an
     excess call, a locked account, refused credentials.
@@ -58,36 +58,38 @@ async def probe(
         sleep: waits between calls, and for a queued lead.
 
     Returns:
-        What was found; ``report.stopped`` says why the probe ended early, if it did.
+        The findings. ``report.stopped`` is the reason for an early end, ``None`` without one.
     """
     report = ProbeReport(client._base_url)  # noqa: SLF001  (the probe is of this package)
-    asker = Asker(client, report, clock=clock, sleep=sleep, pause=0 if pace is None else 1 / pace)
+    probe_client = ProbeClient(
+        client, report, clock=clock, sleep=sleep, pause=0 if pace is None else 1 / pace
+    )
     reason = "not tried"
     try:
-        await _settle(asker, report, write, wrong=with_wrong_credentials, now=now)
+        await _settle(probe_client, report, write, wrong=with_wrong_credentials, now=now)
     except HarmError as harm:
         report.stopped = harm.reason
         reason = "not tried: the probe was stopped"
-    v1 = "" if asker.has_v1 else "not tried: v1 needs user name and password"
+    v1 = "" if probe_client.has_v1 else "not tried: v1 needs user name and password"
     for point in POINTS:
         report.leave(point, _REASONS.get(point, "") if not report.stopped and not v1 else v1 or reason)
     return report
 
 
 async def _settle(
-    asker: Asker,
+    client: ProbeClient,
     report: ProbeReport,
     write: str | None,
     *,
     wrong: bool,
     now: Callable[[], float],
 ) -> None:
-    if asker.has_v1:
-        await read_points(asker, report)
-    token = await read_v2(asker, report)
-    if write is not None and asker.has_v1:
-        await Writer(asker, report, email=write, token=token, now=now).run()
-    if wrong and asker.has_v1:
-        await wrong_credentials(asker, report)
+    if client.has_v1:
+        await read_points(client, report)
+    token = await read_v2(client, report)
+    if write is not None and client.has_v1:
+        await Writer(client, report, email=write, token=token, now=now).run()
+    if wrong and client.has_v1:
+        await wrong_credentials(client, report)
     if wrong and token is not None:
-        await wrong_key(asker, report)
+        await wrong_key(client, report)

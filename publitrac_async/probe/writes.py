@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 from xml.sax.saxutils import escape
 
-from publitrac_async.probe.asking import Asker, Heard
+from publitrac_async.probe.client import ProbeClient, ProbeResponse
 from publitrac_async.probe.model import Finding, HarmError, ProbeReport, State
 from publitrac_async.probe.reads import form_of_empty_elements, unknown_address
 from publitrac_async.transport.secret import Secret
@@ -36,10 +36,10 @@ _ROUND: Final = (6000, 3000, 1000, 500, 100, 50, 10, 5, 1)
 
 
 class Writer:
-    """Settles points with one lead, which it deletes in the end.
+    """Settles points with one lead, and deletes it at the end.
 
     Args:
-        asker: sends the calls.
+        client: sends the calls.
         report: gets the findings.
         email: address of the lead; no lead may have it.
         token: a v2 token, ``None`` without v2.
@@ -48,14 +48,14 @@ class Writer:
 
     def __init__(
         self,
-        asker: Asker,
+        client: ProbeClient,
         report: ProbeReport,
         *,
         email: str,
         token: Secret | None,
         now: Callable[[], float],
     ) -> None:
-        self._asker = asker
+        self._client = client
         self._report = report
         self._email = email
         self._token = token
@@ -90,31 +90,31 @@ class Writer:
     # Calls.
 
     async def _sync(
-        self, *, options: str = "", place: str = "before", what: str = "", **fields: str
-    ) -> Heard:
+        self, *, options: str = "", place: str = "before", case: str = "", **fields: str
+    ) -> ProbeResponse:
         values = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in fields.items())
         inside = options if place == "inside" else ""
         lead = f"<lead>{inside}<email>{escape(self._email)}</email>{values}</lead>"
         before, after = (options if place == name else "" for name in ("before", "after"))
         xml = f"<request>{before}{lead}{after}</request>"
-        return await self._asker.ask("syncLead", xml=xml, verb="POST", what=what, writes=True)
+        return await self._client.call("syncLead", xml=xml, verb="POST", case=case, writes=True)
 
-    async def _read(self, *, paced: bool = True) -> Heard:
-        what = "of the throwaway lead"
-        return await self._asker.ask("getLead", {"email": self._email}, what=what, paced=paced)
+    async def _read(self, *, paced: bool = True) -> ProbeResponse:
+        case = "of the throwaway lead"
+        return await self._client.call("getLead", {"email": self._email}, case=case, paced=paced)
 
     async def _is_free(self) -> bool:
-        # Only the very response that an unknown address gets says that there is no lead.
-        heard = await self._read()
-        return heard.is_like(self._asker.missing) and not _field(heard, "email")
+        # Only the same response as to an unknown address proves that there is no lead.
+        response = await self._read()
+        return response.is_like(self._client.missing) and not _field(response, "email")
 
     async def _company(self, *, paced: bool = True) -> str:
         return _field(await self._read(paced=paced), "company")
 
     # Points.
 
-    def _time_zone(self, heard: Heard) -> None:
-        text = _field(heard, "lastUpdated") or _field(heard, "createdDate")
+    def _time_zone(self, response: ProbeResponse) -> None:
+        text = _field(response, "lastUpdated") or _field(response, "createdDate")
         try:
             shown = dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC)
         except ValueError:
@@ -131,37 +131,37 @@ class Writer:
                 point="time_zone",
                 state=State.SETTLED,
                 summary=f"{_offset(offset)} today, as in {name}",
-                evidence=(f"{heard}; its date is {_offset(offset)} from the clock of this machine",),
+                evidence=(f"{response}; its date is {_offset(offset)} from the clock of this machine",),
                 found={"time_zone": name},
             )
         )
 
-    async def _empty(self, shown: Heard) -> None:
-        heard = await self._sync(what="with an empty <company>", company="")
-        now = await self._company() if heard.ok else ""
-        effect = "refused" if not heard.ok else "clears" if not now else "ignored"
+    async def _empty(self, shown: ProbeResponse) -> None:
+        response = await self._sync(case="with an empty <company>", company="")
+        now = await self._company() if response.ok else ""
+        effect = "refused" if not response.ok else "clears" if not now else "ignored"
         form = form_of_empty_elements(shown)
         self._report.add(
             Finding(
                 point="empty",
                 state=State.SETTLED if form else State.PARTLY,
                 summary=f"an empty element: {effect}; in responses: {form or 'not seen'}",
-                evidence=(str(heard), str(shown)),
+                evidence=(str(response), str(shown)),
                 found={"empty_element": effect, **({"empty_form": form} if form else {})},
             )
         )
 
     async def _unicity(self) -> None:
-        """Ask for the match by a field that the lead lacks: who understands that complains."""
+        """Name a key that the lead lacks: a service that understands the shape refuses the call."""
         works: list[tuple[str, str]] = []
         evidence: list[str] = []
         for shape, options in _SHAPES.items():
             for place in _PLACES:
-                heard = await self._sync(
-                    options=options, place=place, what=f"with keys as {shape}, {place} <lead>"
+                response = await self._sync(
+                    options=options, place=place, case=f"with keys as {shape}, {place} <lead>"
                 )
-                evidence.append(str(heard))
-                if _EXTERNAL_ID_NOT_DEFINED in heard.codes:
+                evidence.append(str(response))
+                if _EXTERNAL_ID_NOT_DEFINED in response.codes:
                     works.append((shape, place))
         shapes = list(dict.fromkeys(shape for shape, _ in works))
         places = list(dict.fromkeys(place for _, place in works))
@@ -198,20 +198,20 @@ class Writer:
             leads = "".join(f"<lead><email>{escape(email)}</email></lead>" for email in emails)
             return f"<request><list><name>{self._list}</name></list><leads>{leads}</leads></request>"
 
-        async def add(*emails: str, what: str) -> Heard:
+        async def add(*emails: str, case: str) -> ProbeResponse:
             xml = document(*emails)
-            return await self._asker.ask("addLeadsToList", xml=xml, verb="POST", what=what, writes=True)
+            return await self._client.call("addLeadsToList", xml=xml, verb="POST", case=case, writes=True)
 
         self._report.left_behind.append(f'the static list "{self._list}", which the API cannot delete')
-        added = await add(self._email, unknown_address(), what="with an unknown lead")
+        added = await add(self._email, unknown_address(), case="with an unknown lead")
         if added.ok:
             self._report.left_behind.append("perhaps a lead with an address at example.invalid")
-        shown = await self._asker.ask("getList", {"listName": self._list}, what="behind it")
+        shown = await self._client.call("getList", {"listName": self._list}, case="after it")
         partial = _has_leads(shown)
         if not partial:
             # Only a list that has the lead now proves that it was not added before.
-            await add(self._email, what="without it")
-            later = await self._asker.ask("getList", {"listName": self._list}, what="behind that")
+            await add(self._email, case="without it")
+            later = await self._client.call("getList", {"listName": self._list}, case="after that")
             if not _has_leads(later):
                 self._report.leave("partial", f"the list cannot be read: {later}")
                 return
@@ -227,13 +227,13 @@ class Writer:
 
     async def _annex_methods(self) -> None:
         """Find verb, place and names with addLeadToList, under all names at once and then under each."""
-        heard: dict[tuple[str, str], Heard] = {
+        responses: dict[tuple[str, str], ProbeResponse] = {
             (verb, place): await self._add_to_list(verb, place, _EMAIL_NAMES, _LIST_NAMES)
             for verb in ("POST", "GET")
             for place in ("parameters", "xml")
         }
-        works = [way for way, response in heard.items() if response.ok]
-        evidence = [str(response) for response in heard.values()]
+        works = [way for way, response in responses.items() if response.ok]
+        evidence = [str(response) for response in responses.values()]
         found: dict[str, Any] = {}
         shapes: dict[str, str] = {}
         if works:
@@ -269,37 +269,37 @@ class Writer:
             kept = []
             for name in names:
                 chosen = ((name,), _LIST_NAMES) if position == 0 else (_EMAIL_NAMES, (name,))
-                heard = await self._add_to_list(verb, "parameters", *chosen)
-                evidence.append(f"{heard} ({name})")
-                if heard.ok:
+                response = await self._add_to_list(verb, "parameters", *chosen)
+                evidence.append(f"{response} ({name})")
+                if response.ok:
                     kept.append(name)
             working.append(kept)
         return working[0], working[1]
 
     async def _add_to_list(
         self, verb: str, place: str, emails: tuple[str, ...], lists: tuple[str, ...]
-    ) -> Heard:
-        what = f"by {verb}, {place}"
+    ) -> ProbeResponse:
+        case = f"by {verb}, {place}"
         if place == "xml":
             xml = (
                 f"<request><list><name>{self._list}</name></list>"
                 f"<lead><email>{escape(self._email)}</email></lead></request>"
             )
-            return await self._asker.ask("addLeadToList", xml=xml, verb=verb, what=what, writes=True)
+            return await self._client.call("addLeadToList", xml=xml, verb=verb, case=case, writes=True)
         parameters = dict.fromkeys(emails, self._email) | dict.fromkeys(lists, self._list)
-        return await self._asker.ask("addLeadToList", parameters, verb=verb, what=what, writes=True)
+        return await self._client.call("addLeadToList", parameters, verb=verb, case=case, writes=True)
 
     async def _processing(self, token: Secret) -> None:
-        asker = self._asker
+        client = self._client
         body = json.dumps({"leadInfo": {"email": self._email, "company": "Probe B"}}).encode()
-        sent_at = asker.clock()
-        heard = await asker.ask_delayed_sync(token, body, what="of the throwaway lead", paced=False)
-        if not heard.ok:
-            self._report.leave("processing", f"delayedSync failed: {heard}")
+        sent_at = client.clock()
+        response = await client.delayed_sync(token, body, case="of the throwaway lead", paced=False)
+        if not response.ok:
+            self._report.leave("processing", f"delayedSync failed: {response}")
             return
         before = 0.0
         for pause in _pauses():
-            elapsed = asker.clock() - sent_at
+            elapsed = client.clock() - sent_at
             if await self._company(paced=False) == "Probe B":
                 found = {"processing_delay": _simplest(before, elapsed)}
                 summary = f"between {before:.2f} and {elapsed:.2f} s"
@@ -308,13 +308,13 @@ class Writer:
                         point="processing",
                         state=State.SETTLED,
                         summary=summary,
-                        evidence=(str(heard), f"getLead showed the change {summary} later"),
+                        evidence=(str(response), f"getLead showed the change {summary} later"),
                         found=found,
                     )
                 )
                 return
             before = elapsed
-            await asker.sleep(pause)
+            await client.sleep(pause)
         self._report.leave("processing", f"not processed within {PATIENCE:.0f} s")
 
     async def _delete(self) -> None:
@@ -322,24 +322,24 @@ class Writer:
         verb = self._annex.get("verb", "POST")
         if self._annex.get("place") == "xml":
             xml = f"<request><lead><email>{escape(self._email)}</email></lead></request>"
-            heard = await self._asker.ask("deleteLead", xml=xml, verb=verb, writes=True)
+            response = await self._client.call("deleteLead", xml=xml, verb=verb, writes=True)
         else:
             name = self._annex.get("email", "email")
-            heard = await self._asker.ask("deleteLead", {name: self._email}, verb=verb, writes=True)
-        if heard.ok and await self._is_free():
+            response = await self._client.call("deleteLead", {name: self._email}, verb=verb, writes=True)
+        if response.ok and await self._is_free():
             self._report.left_behind.remove("the lead with the address of --write")
 
 
-def _field(heard: Heard, name: str) -> str:
+def _field(response: ProbeResponse, name: str) -> str:
     """Return a field of the only lead of a response."""
-    for lead in heard.leads:
+    for lead in response.leads:
         if isinstance(lead, dict) and isinstance(value := lead.get(name), str):
             return value.strip()
     return ""
 
 
-def _has_leads(heard: Heard) -> bool:
-    return any(isinstance(lead, dict) and lead.get("email") for lead in heard.leads)
+def _has_leads(response: ProbeResponse) -> bool:
+    return any(isinstance(lead, dict) and lead.get("email") for lead in response.leads)
 
 
 def _pauses() -> Iterator[float]:

@@ -1,4 +1,4 @@
-"""Write a profile: what a probe found, as TOML."""
+"""Write a profile: the findings of a probe, as TOML."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class V1(
         xml: str | None = None,
         *,
         verb: Literal["GET", "POST"] | None = None,
-        repeat: bool = False,
+        idempotent: bool = False,
         raw: Literal[False] = False,
     ) -> dict[str, Any]: ...
 
@@ -56,7 +56,7 @@ class V1(
         xml: str | None = None,
         *,
         verb: Literal["GET", "POST"] | None = None,
-        repeat: bool = False,
+        idempotent: bool = False,
         raw: Literal[True],
     ) -> bytes: ...
 
@@ -67,7 +67,7 @@ class V1(
         xml: str | None = None,
         *,
         verb: Literal["GET", "POST"] | None = None,
-        repeat: bool = False,
+        idempotent: bool = False,
         raw: bool = False,
     ) -> dict[str, Any] | bytes:
         """Call any method by the vendor's name, also those without a function in this package.
@@ -77,7 +77,7 @@ class V1(
             params: parameters besides the credentials.
             xml: the `query` document.
             verb: by default the documented one; for unknown methods POST with `xml` and GET without.
-            repeat: the call is idempotent, so it may be retried after a lost response. The default is right
+            idempotent: the call is idempotent, so it may be retried after a lost response. The default is right
                 for the methods here; unknown ones are assumed idempotent if their name begins with ``get``.
             raw: return the decompressed body without parsing it, for a response that cannot be read. A
                 failure by HTTP status still raises its error.
@@ -87,5 +87,5 @@ class V1(
             ``error`` are always lists. With `raw`, the body.
         """
         if raw:
-            return await self._send(requests.raw_call(method, params, xml, verb=verb, repeat=repeat))
-        return await self._send(requests.call(method, params, xml, verb=verb, repeat=repeat))
+            return await self._send(requests.raw_call(method, params, xml, verb=verb, idempotent=idempotent))
+        return await self._send(requests.call(method, params, xml, verb=verb, idempotent=idempotent))

@@ -26,10 +26,10 @@ def call(
     xml: str | None,
     *,
     verb: Literal["GET", "POST"] | None,
-    repeat: bool,
+    idempotent: bool,
 ) -> Request[dict[str, Any]]:
     """Build the request of any method."""
-    return _request(name, parameters, xml, _content, verb=verb, repeat=repeat)
+    return _request(name, parameters, xml, _content, verb=verb, idempotent=idempotent)
 
 
 def raw_call(
@@ -38,10 +38,10 @@ def raw_call(
     xml: str | None,
     *,
     verb: Literal["GET", "POST"] | None,
-    repeat: bool,
+    idempotent: bool,
 ) -> Request[bytes]:
     """Build the request of any method, without parsing of its response."""
-    return _request(name, parameters, xml, _body, verb=verb, repeat=repeat)
+    return _request(name, parameters, xml, _body, verb=verb, idempotent=idempotent)
 
 
 def _request(
@@ -51,7 +51,7 @@ def _request(
     parse: Callable[[ServiceResponse], T | Steps[T]],
     *,
     verb: Literal["GET", "POST"] | None,
-    repeat: bool,
+    idempotent: bool,
 ) -> Request[T]:
     if not (name.isascii() and name.isalnum()):
         refuse([Problem("letters and digits only", field="method", value=name)], None)
@@ -62,7 +62,7 @@ def _request(
         kind = known.operation_class
     else:
         kind = OperationClass.READ if name.startswith("get") else OperationClass.APPEND
-    if repeat and kind is OperationClass.APPEND:
+    if idempotent and kind is OperationClass.APPEND:
         kind = OperationClass.UPSERT
     sent = {key: text_of_number(value) for key, value in (parameters or {}).items()}
     if xml is not None:

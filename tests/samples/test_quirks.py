@@ -57,7 +57,7 @@ ONE_LEAD = response(f"<leads><lead><id>7</id><email>{EMAIL}</email></lead></lead
 
 @pytest.mark.parametrize("spelling", ["apikey", "apiKey"])
 async def test_01_the_key_is_spelt_in_two_ways(spelling):
-    async with v1(ONE_LEAD, api_key_param=spelling) as (client, service):
+    async with v1(ONE_LEAD, api_key_parameter=spelling) as (client, service):
         await client.get_lead(EMAIL)
     assert [name for name in service.last.query if name.lower() == "apikey"] == [spelling]
     async with v1(ONE_LEAD) as (client, service):

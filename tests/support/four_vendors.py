@@ -64,7 +64,7 @@ async def v1_page(url: str, **options: Any) -> object:
 
 
 async def v1_body(url: str, **options: Any) -> object:
-    async with publitrac(url, auth_in="body", **options) as client:
+    async with publitrac(url, credentials_in="body", **options) as client:
         return await client.v1.sync_lead(lead())  # type: ignore[func-returns-value]
 
 

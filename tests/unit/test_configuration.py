@@ -31,7 +31,7 @@ from publitrac_async.vitec import VitecClient
         {"base_url": None},
         {"base_url": ""},
         {"base_url": "http://example.com"},
-        {"auth_in": "header"},
+        {"credentials_in": "header"},
         {"username": "user"},
         {"password": "word"},
     ],

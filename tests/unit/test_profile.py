@@ -12,8 +12,8 @@ from publitrac_async.v1.shapes import comma_separated_keys, empty_elements
 KEY = {"PUBLITRAC_API_KEY": "the-key", "PUBLITRAC_USERNAME": "u", "PUBLITRAC_PASSWORD": "p"}
 PROFILE = """
 [client]
-api_key_param = "apiKey"
-auth_in = "body"
+api_key_parameter = "apiKey"
+credentials_in = "body"
 rate_limit = 7
 base_url = "https://appca.publitrac.com"
 [client.v1_shapes]
@@ -47,7 +47,7 @@ def test_settings_of_a_profile(path: Path) -> None:
     profile = read_profile(path)
     shapes = V1Shapes(token_id_parameter="tok", unicity_keys=comma_separated_keys, options_place="after")
     assert profile.client["v1_shapes"] == shapes
-    assert profile.client["auth_in"] == "body"
+    assert profile.client["credentials_in"] == "body"
     assert profile.found == {"credentials_in": "body"}
     assert empty_elements(["a", "b"]) == {"a": "", "b": ""}
 
@@ -58,7 +58,7 @@ def test_from_env_takes_a_profile(path: Path, by_environment: bool) -> None:
         client = Spy.from_env(KEY | {"PUBLITRAC_PROFILE": str(path)})
     else:
         client = Spy.from_env(KEY, profile=path)
-    assert (client.options["api_key_param"], client.options["rate_limit"]) == ("apiKey", 7)
+    assert (client.options["api_key_parameter"], client.options["rate_limit"]) == ("apiKey", 7)
     assert client.options["base_url"] == "https://appca.publitrac.com"
 
 
@@ -68,12 +68,12 @@ def test_environment_and_arguments_win_over_the_profile(path: Path) -> None:
         "PUBLITRAC_RATE_LIMIT": "9",
         "PUBLITRAC_BASE_URL": "https://app.publitrac.com",
     }
-    client = Spy.from_env(environment, auth_in="query", v1_shapes=None)
-    assert client.options["auth_in"] == "query"
+    client = Spy.from_env(environment, credentials_in="query", v1_shapes=None)
+    assert client.options["credentials_in"] == "query"
     assert client.options["v1_shapes"] is None
     assert client.options["rate_limit"].calls == 9
     assert client.options["base_url"] == "https://app.publitrac.com"
-    assert client.options["api_key_param"] == "apiKey"
+    assert client.options["api_key_parameter"] == "apiKey"
 
 
 def test_an_argument_names_another_profile_than_the_environment(path: Path) -> None:
@@ -81,18 +81,18 @@ def test_an_argument_names_another_profile_than_the_environment(path: Path) -> N
 
 
 def test_without_a_profile_nothing_changes() -> None:
-    assert "api_key_param" not in Spy.from_env(KEY).options
-    assert "api_key_param" not in Spy.from_env(KEY | {"PUBLITRAC_PROFILE": ""}).options
+    assert "api_key_parameter" not in Spy.from_env(KEY).options
+    assert "api_key_parameter" not in Spy.from_env(KEY | {"PUBLITRAC_PROFILE": ""}).options
 
 
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("[client]\napi_key_parm = 'x'", "client.api_key_parm is unknown; there are api_key_param, auth_in"),
+        ("[client]\napi_key_parm = 'x'", "client.api_key_parm is unknown; there are api_key_parameter, credentials_in"),
         ("[client]\napi_key = 'x'", "client.api_key is unknown"),
         ("[clients]\n", "clients is unknown; there are client, found, evidence, probe"),
         ("client = 7", "client is unknown"),
-        ("[client]\nauth_in = 7", "client.auth_in must be a text"),
+        ("[client]\nauth_in = 7", "client.credentials_in must be a text"),
         ("[client]\nrate_limit = true", "client.rate_limit must be a whole number"),
         ("[client]\nv1_shapes = 'x'", "client.v1_shapes must be a table"),
         ("[client.v1_shapes]\nx = 'y'", "client.v1_shapes.x is unknown"),

@@ -1,4 +1,4 @@
-"""The vendors of `sync` and `worker`. A new vendor is one more entry of `VENDORS`."""
+"""The table of vendors. A new vendor is one more module here, and one more entry of `VENDORS`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from publitrac_async.cli.clients import settings_of_any
 from publitrac_async.cli.exits import CommandError
-from publitrac_async.cli.vendors.base import OpenSink, SinkOptions, Vendor
+from publitrac_async.cli.vendors.base import OpenSink, Service, SinkOptions, Vendor
 from publitrac_async.cli.vendors.marketo import MARKETO
 from publitrac_async.cli.vendors.publitrac import V1, V2
 from publitrac_async.cli.vendors.vitec import VITEC
@@ -18,21 +18,29 @@ from publitrac_async.transport.events import Hook
 if TYPE_CHECKING:
     from publitrac_async.shared import SharedRedis
 
-#: The vendors by name, the default first.
+#: The vendors by name, the default first. Options, help texts, `doctor` and reports are made from this table.
 VENDORS: Final[Mapping[str, Vendor]] = {vendor.name: vendor for vendor in (V2, V1, VITEC, MARKETO)}
-_OF_MARKETO: Final = ("action", "lookup_field", "partition")
+#: Their services, each once.
+SERVICES: Final[Sequence[Service]] = list(dict.fromkeys(vendor.service for vendor in VENDORS.values()))
 
 
 def for_vendor(options: dict[str, Any]) -> dict[str, Any]:
-    """Return options with the default rate of their vendor if none was given.
+    """Return options with those of their vendor as ``own``, and its default rate if none was given.
 
     Raises:
         CommandError: an option belongs to another vendor.
     """
-    given = [name for name in _OF_MARKETO if options.get(name) is not None]
-    if given and options["via"] != MARKETO.name:
-        raise CommandError(f"--{given[0].replace('_', '-')} needs --via {MARKETO.name}")
-    return options if options["rate"] is not None else options | {"rate": VENDORS[options["via"]].rate}
+    options, own = dict(options), {}
+    for vendor in VENDORS.values():
+        for option in vendor.options:
+            value = options.pop(option.name, None)
+            if value is not None and vendor.name != options["via"]:
+                raise CommandError(f"{option.flag} needs --via {vendor.name}")
+            if value is not None:
+                own[option.name] = value
+    if options.get("rate", 0) is None:
+        options["rate"] = VENDORS[options["via"]].rate
+    return options | {"own": own}
 
 
 async def open_sink(

@@ -1,4 +1,4 @@
-"""A vendor of `sync` and `worker`, and the options that choose one."""
+"""A vendor of `sync` and `worker`: its service, its options, its sink."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from publitrac_async.bulk import Record, Sink, Verify
 
 #: Sink with its open client, and settings for reading leads back.
 OpenSink: TypeAlias = tuple[Sink[Any], Verify | None]
+#: Values of the options that a vendor has for itself, by name; those that were not given are missing.
+OwnOptions: TypeAlias = Mapping[str, str]
 
 
 @frozen(kw_only=True)
@@ -20,19 +22,58 @@ class SinkOptions:
 
     via: str
     rate: int
-    customer: str | None
-    lead_source: str | None
+    own: OwnOptions
     redis: str | None = field(repr=False)
-    action: str | None = None
-    lookup_field: str | None = None
-    partition: str | None = None
     sandbox: bool = False
     verify: bool = False
     verify_rate: float = 0.0
     verify_timeout: float = 0.0
 
 
-def _no_variables(customer: str | None) -> Sequence[str]:  # noqa: ARG001  (other vendors use it)
+@frozen(kw_only=True)
+class VendorOption:
+    """Option that one vendor has for itself.
+
+    Attributes:
+        name: name in `OwnOptions`; ``lookup_field`` is ``--lookup-field``.
+        help: help text.
+        choices: accepted values; empty for any text.
+        metavar: placeholder in the help, ``None`` for that of the type.
+        of_account: the option is part of the account, so commands without rows take it, too.
+    """
+
+    name: str
+    help: str
+    choices: tuple[str, ...] = ()
+    metavar: str | None = None
+    of_account: bool = False
+
+    @property
+    def flag(self) -> str:
+        """The option on a command line."""
+        return f"--{self.name.replace('_', '-')}"
+
+
+@frozen(kw_only=True)
+class Service:
+    """Service behind one or several values of ``--via``.
+
+    Attributes:
+        name: name in messages.
+        prefix: begins the names of its environment variables: ``VITEC``.
+        secrets: names of its credentials, which are variables with this prefix.
+        base_url: its address, ``None`` if each account has another one.
+        credentials: sentences for the help of `sync` about its credentials.
+    """
+
+    name: str
+    prefix: str
+    secrets: tuple[str, ...]
+    base_url: str | None
+    credentials: str
+
+
+def _no_variables(own: OwnOptions) -> Sequence[str]:  # noqa: ARG001  (other vendors use it)
     return ()
 
 
@@ -41,17 +82,19 @@ class Vendor:
     """Vendor, by its value of ``--via``.
 
     Attributes:
-        name: value of ``--via``.
-        service: name of the service.
+        name: value of ``--via``, and `Sink.name` of its sink.
+        service: the service.
+        help: what happens to leads, for the help of ``--via``.
         rate: default number of calls per `period`.
         period: seconds.
         concurrency: calls in flight. More would only make more rows unknown after a kill.
-        account: environment variables of the credential that identifies the account, most specific first.
+        account: environment variable of the credential that identifies the account.
         open_sink: opens a client on a stack and returns its sink. Takes the stack, the options and the
             settings of the client.
         to_record: returns the function that transforms a row for a dry run.
         fields_of: returns the fields of a record's content.
-        customer_account: returns more variables like `account`, for a customer.
+        options: the options that only this vendor has.
+        account_variables: returns variables that come before `account`, for options of the account.
         shares_token: the client takes a token store.
         verifies: leads can be read back.
         batches: a call has many rows, so calls per second are not rows per second.
@@ -59,7 +102,8 @@ class Vendor:
     """
 
     name: str
-    service: str
+    service: Service
+    help: str
     rate: int
     period: float = 1.0
     concurrency: int
@@ -67,7 +111,8 @@ class Vendor:
     open_sink: Callable[[AsyncExitStack, SinkOptions, dict[str, Any]], Awaitable[OpenSink]]
     to_record: Callable[[SinkOptions], Callable[[Any], Record[Any]]]
     fields_of: Callable[[Any], Mapping[str, Any]]
-    customer_account: Callable[[str | None], Sequence[str]] = _no_variables
+    options: tuple[VendorOption, ...] = ()
+    account_variables: Callable[[OwnOptions], Sequence[str]] = _no_variables
     shares_token: bool = False
     verifies: bool = False
     batches: bool = False

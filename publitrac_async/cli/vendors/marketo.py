@@ -8,22 +8,19 @@ from typing import Any, Final, get_args
 
 from publitrac_async.bulk import MarketoRecords, MarketoSink
 from publitrac_async.cli.sandbox_server import load_sandbox
-from publitrac_async.cli.vendors.base import OpenSink, SinkOptions, Vendor
+from publitrac_async.cli.vendors.base import OpenSink, OwnOptions, Service, SinkOptions, Vendor, VendorOption
 from publitrac_async.config import MARKETO_CONCURRENCY, MARKETO_RATE
 from publitrac_async.marketo import Action, MarketoClient
 
-#: Values of ``--action``.
-ACTIONS: Final[tuple[str, ...]] = get_args(Action)
 
 
-def sink_settings(action: str | None, lookup_field: str | None, partition: str | None) -> dict[str, Any]:
+def sink_settings(own: OwnOptions) -> dict[str, Any]:
     """Return the settings of a sink that the options of a command choose."""
-    chosen = {"action": action, "lookup_field": lookup_field, "partition_name": partition}
-    return {name: value for name, value in chosen.items() if value is not None}
+    return {"partition_name" if name == "partition" else name: value for name, value in own.items()}
 
 
 async def _open_sink(stack: AsyncExitStack, options: SinkOptions, settings: dict[str, Any]) -> OpenSink:
-    records = _settings(options)
+    records = sink_settings(options.own)
     MarketoRecords(**records)  # Settings that contradict each other are refused before anything is opened.
     # Every operation keeps the timeout that Marketo documents for it.
     if options.sandbox:
@@ -36,19 +33,36 @@ async def _open_sink(stack: AsyncExitStack, options: SinkOptions, settings: dict
     return MarketoSink(client, destination=destination, **records), None
 
 
-def _settings(options: SinkOptions) -> dict[str, Any]:
-    return sink_settings(options.action, options.lookup_field, options.partition)
-
-
 MARKETO: Final = Vendor(
     name="marketo",
-    service="Marketo",
+    service=Service(
+        name="Marketo",
+        prefix="MARKETO",
+        secrets=("client_id", "client_secret"),
+        base_url=None,
+        credentials="For marketo they are MARKETO_BASE_URL or MARKETO_MUNCHKIN_ID, MARKETO_CLIENT_ID and "
+        "MARKETO_CLIENT_SECRET; its columns have the REST names of Marketo's fields.",
+    ),
+    help="sends them to the lead database of Marketo Engage",
     rate=MARKETO_RATE.calls,
     period=MARKETO_RATE.per,
     concurrency=MARKETO_CONCURRENCY,
     account="MARKETO_CLIENT_SECRET",
     open_sink=_open_sink,
-    to_record=lambda options: MarketoRecords(**_settings(options)),
+    to_record=lambda options: MarketoRecords(**sink_settings(options.own)),
     fields_of=json.loads,
+    options=(
+        VendorOption(
+            name="action",
+            help="treatment of existing and new leads; by default createOrUpdate.",
+            choices=get_args(Action),
+        ),
+        VendorOption(
+            name="lookup_field",
+            help="REST name of the field that identifies a lead, such as id with updateOnly; by default email.",
+            metavar="FIELD",
+        ),
+        VendorOption(name="partition", help="partition in which leads are created and looked up."),
+    ),
     batches=True,
 )

@@ -10,9 +10,9 @@ from publitrac_async.bulk import PublitracV1Sink, PublitracV2Sink, Verify, publi
 from publitrac_async.cli.clients import open_publitrac
 from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.sandbox_server import load_sandbox
-from publitrac_async.cli.vendors.base import OpenSink, SinkOptions, Vendor
+from publitrac_async.cli.vendors.base import OpenSink, Service, SinkOptions, Vendor
 from publitrac_async.client import PublitracClient, read_environment
-from publitrac_async.config import BULK_TIMEOUT, CALLS_PER_SECOND, CONCURRENCY
+from publitrac_async.config import BASE_URL, BULK_TIMEOUT, CALLS_PER_SECOND, CONCURRENCY
 from publitrac_async.converters import lead_to_wire
 from publitrac_async.models import Lead
 
@@ -56,9 +56,18 @@ def _fields_of(lead: Lead) -> dict[str, Any]:
     return native | custom
 
 
+_PUBLITRAC: Final = Service(
+    name="PUBLITRAC",
+    prefix="PUBLITRAC",
+    secrets=("api_key", "username", "password"),
+    base_url=BASE_URL,
+    credentials="PUBLITRAC_API_KEY, and for v1 PUBLITRAC_USERNAME and PUBLITRAC_PASSWORD; each also as "
+    "..._FILE with the path of a file. PUBLITRAC_BASE_URL selects another environment.",
+)
 V2: Final = Vendor(
     name="v2",
-    service="PUBLITRAC",
+    service=_PUBLITRAC,
+    help="queues leads",
     rate=CALLS_PER_SECOND,
     concurrency=CONCURRENCY,
     account="PUBLITRAC_API_KEY",
@@ -70,7 +79,8 @@ V2: Final = Vendor(
 )
 V1: Final = Vendor(
     name="v1",
-    service="PUBLITRAC",
+    service=_PUBLITRAC,
+    help="processes them before it responds",
     rate=CALLS_PER_SECOND,
     concurrency=CONCURRENCY,
     account="PUBLITRAC_API_KEY",

@@ -11,15 +11,15 @@ from typing import Any, Final
 from publitrac_async.bulk import Record, VitecSink, vitec_record
 from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.sandbox_server import load_sandbox
-from publitrac_async.cli.vendors.base import OpenSink, SinkOptions, Vendor
-from publitrac_async.config import BULK_TIMEOUT, VITEC_CALLS_PER_SECOND, VITEC_CONCURRENCY
+from publitrac_async.cli.vendors.base import OpenSink, OwnOptions, Service, SinkOptions, Vendor, VendorOption
+from publitrac_async.config import BULK_TIMEOUT, VITEC_BASE_URL, VITEC_CALLS_PER_SECOND, VITEC_CONCURRENCY
 from publitrac_async.vitec import LeadSource, PersonLead, VitecClient, to_json
 
 
 async def _open_sink(stack: AsyncExitStack, options: SinkOptions, settings: dict[str, Any]) -> OpenSink:
     lead_source = _lead_source(options)
     settings["timeout"] = BULK_TIMEOUT
-    customer = options.customer
+    customer = options.own.get("customer")
     if options.sandbox:
         sandbox = await stack.enter_async_context(load_sandbox().Sandbox())
         passwords = sandbox.settings.vitec_passwords
@@ -44,25 +44,39 @@ def _fields_of(lead: PersonLead) -> dict[str, Any]:
 
 
 def _lead_source(options: SinkOptions) -> LeadSource:
-    name = options.lead_source or ("Demonstration" if options.sandbox else None)
+    name = options.own.get("lead_source") or ("Demonstration" if options.sandbox else None)
     if name is None:
         raise CommandError("--via vitec needs --lead-source, a name that stays the same from run to run")
     return LeadSource(name=name)
 
 
-def _customer_account(customer: str | None) -> Sequence[str]:
-    return () if customer is None else (f"VITEC_PASSWORD_{customer}",)
+def _account_variables(own: OwnOptions) -> Sequence[str]:
+    return (f"VITEC_PASSWORD_{own['customer']}",) if "customer" in own else ()
 
 
 VITEC: Final = Vendor(
     name="vitec",
-    service="Vitec",
+    service=Service(
+        name="Vitec",
+        prefix="VITEC",
+        secrets=("username", "password"),
+        base_url=VITEC_BASE_URL,
+        credentials="For vitec they are VITEC_USERNAME and VITEC_PASSWORD; VITEC_BASE_URL can select the test "
+        "host.",
+    ),
+    help="sends them to an estate agent",
     rate=VITEC_CALLS_PER_SECOND,
     concurrency=VITEC_CONCURRENCY,
     account="VITEC_PASSWORD",
     open_sink=_open_sink,
     to_record=_to_record,
     fields_of=_fields_of,
-    customer_account=_customer_account,
+    options=(
+        VendorOption(
+            name="customer", help="customer who gets the leads, such as M30011.", of_account=True
+        ),
+        VendorOption(name="lead_source", help="source of the leads; Vitec creates unknown names."),
+    ),
+    account_variables=_account_variables,
     appends=True,
 )

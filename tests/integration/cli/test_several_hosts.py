@@ -306,7 +306,7 @@ async def test_doctor_asks_redis(hosts: Hosts, server: Server) -> None:
     found = json.loads(out)
     assert code == 0
     assert found["Redis"]["url"] == "set, by PUBLITRAC_REDIS_URL"
-    assert found["Redis"]["answers"].startswith("valkey ")
+    assert found["Redis"]["server"].startswith("valkey ")
     assert found["Redis"]["append-only file"] == "yes"
     assert found["Redis"]["when its memory is full"] == "noeviction"
     assert found["Marketo"]["client_secret"] == "set, by MARKETO_CLIENT_SECRET"

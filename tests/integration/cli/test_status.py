@@ -60,7 +60,7 @@ async def run(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 
 
 def options(**given: Any) -> StatusOptions:
-    defaults = {"state": None, "via": "v2", "customer": None, "redis": None, "watch": None, "failed": None}
+    defaults = {"state": None, "via": "v2", "own": {}, "redis": None, "watch": None, "failed": None}
     return StatusOptions(**{**defaults, "as_json": False, **given})
 
 

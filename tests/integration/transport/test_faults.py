@@ -247,7 +247,7 @@ async def test_a_server_that_hangs_up_sees_exactly_the_attempts(kind: str, attem
             await (
                 publitrac.v1.get_lead("a@example.com")
                 if kind == "GET"
-                else publitrac.v1.call("syncLead", xml=APPENDED, repeat=True)
+                else publitrac.v1.call("syncLead", xml=APPENDED, idempotent=True)
             )
         assert len(server.seen) == caught.value.attempts == attempts
 

@@ -211,11 +211,11 @@ async def test_success_tells_nothing(told: Told) -> None:
     assert any("Executing <" in text for text in told.words), "asyncio speaks at DEBUG"
 
 
-@pytest.mark.parametrize("auth_in", ["query", "body"])
+@pytest.mark.parametrize("credentials_in", ["query", "body"])
 @pytest.mark.parametrize("when", ["always", "after the log-in"])
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.fault("F36")
-async def test_no_failure_tells(fault: str, when: str, auth_in: str, told: Told) -> None:
+async def test_no_failure_tells(fault: str, when: str, credentials_in: str, told: Told) -> None:
     vendor = CanaryVendor()
 
     async def respond(seen: Seen, peer: Peer) -> bytes | None:
@@ -225,7 +225,7 @@ async def test_no_failure_tells(fault: str, when: str, auth_in: str, told: Told)
 
     with told.listening():
         async with RawServer(respond) as server:
-            options = {"hooks": [told.hear], "auth_in": auth_in, "timeout": Timeout(total=5, read=0.05)}
+            options = {"hooks": [told.hear], "credentials_in": credentials_in, "timeout": Timeout(total=5, read=0.05)}
             async with canary_client(server.url, **options) as publitrac:
                 errors = await use(publitrac, told)
             assert len(errors) == 4

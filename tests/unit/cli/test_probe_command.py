@@ -48,7 +48,7 @@ def test_one_line_for_each_point_and_a_profile(invoke: Any) -> None:
     assert "7 of 17 settled with" in result.stderr
     path = Path("publitrac-profile.toml")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert read_profile(path).client["api_key_param"] == "apiKey"
+    assert read_profile(path).client["api_key_parameter"] == "apiKey"
 
 
 def test_commands_take_the_profile(invoke: Any, monkeypatch: pytest.MonkeyPatch) -> None:

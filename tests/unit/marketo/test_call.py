@@ -123,18 +123,18 @@ LOST = httpx.ReadError("x")
 
 
 @pytest.mark.parametrize(
-    ("verb", "repeatable", "sent"),
+    ("verb", "idempotent", "sent"),
     [("GET", False, 2), ("DELETE", False, 2), ("POST", False, 1), ("POST", True, 2)],
 )
-def test_what_is_sent_again_after_a_lost_response(verb: Any, repeatable: bool, sent: int) -> None:
+def test_what_is_sent_again_after_a_lost_response(verb: Any, idempotent: bool, sent: int) -> None:
     @virtual
     async def main() -> None:
         async with serving(LOST, result()) as (marketo, service):
             if sent == 1:
                 with pytest.raises(OutcomeUnknown):
-                    await marketo.call(verb, "/rest/v1/x.json", repeatable=repeatable)
+                    await marketo.call(verb, "/rest/v1/x.json", idempotent=idempotent)
             else:
-                await marketo.call(verb, "/rest/v1/x.json", repeatable=repeatable)
+                await marketo.call(verb, "/rest/v1/x.json", idempotent=idempotent)
         assert len(service.sent) == sent
 
     main()

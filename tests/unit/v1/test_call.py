@@ -72,8 +72,8 @@ async def test_the_verb_follows_method_and_document(method, params, xml, verb, s
         ("addLead", {"xml": "<request/>"}, False),
         ("addLead", {"params": {"query": "<request/>"}, "verb": "GET"}, False),
         ("newMethod", {}, False),
-        ("newMethod", {"repeat": True}, True),
-        ("addLead", {"repeat": True}, True),
+        ("newMethod", {"idempotent": True}, True),
+        ("addLead", {"idempotent": True}, True),
     ],
 )
 async def test_what_may_be_repeated_after_a_lost_answer(method, options, repeated):

@@ -136,9 +136,9 @@ async def test_what_appends_is_not_sent_twice_after_a_lost_answer(name):
 
 
 @pytest.mark.parametrize("name", [name for name in CALLS if name != "transaction"])
-@pytest.mark.parametrize("auth_in", ["query", "body"])
-async def test_parameters_and_credentials_are_where_they_belong(name, auth_in):
-    async with v1(LEAD_ANSWER, auth_in=auth_in) as (client, service):
+@pytest.mark.parametrize("credentials_in", ["query", "body"])
+async def test_parameters_and_credentials_are_where_they_belong(name, credentials_in):
+    async with v1(LEAD_ANSWER, credentials_in=credentials_in) as (client, service):
         await CALLS[name](client)
     sent = service.last
     credentials = {"apikey": "the-key", "username": "the-user", "password": "the-password"}
@@ -148,7 +148,7 @@ async def test_parameters_and_credentials_are_where_they_belong(name, auth_in):
         assert sent.form == {}
         assert credentials.items() <= sent.query.items()
     else:
-        place, other = (sent.form, sent.query) if auth_in == "body" else (sent.query, sent.form)
+        place, other = (sent.form, sent.query) if credentials_in == "body" else (sent.query, sent.form)
         assert credentials.items() <= place.items()
         assert not credentials.keys() & other.keys()
         assert set(sent.query) <= {"method", *credentials}
@@ -156,7 +156,7 @@ async def test_parameters_and_credentials_are_where_they_belong(name, auth_in):
 
 @pytest.mark.parametrize("name", [name for name in CALLS if name != "transaction"])
 async def test_the_key_can_be_spelt_in_both_ways_and_never_in_both_at_once(name):
-    async with v1(LEAD_ANSWER, api_key_param="apiKey") as (client, service):
+    async with v1(LEAD_ANSWER, api_key_parameter="apiKey") as (client, service):
         await CALLS[name](client)
     assert service.last.query["apiKey"] == "the-key"
     assert "apikey" not in service.last.query

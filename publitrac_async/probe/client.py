@@ -1,4 +1,4 @@
-"""Single requests of the probe: sent as asked, and read without a judgement."""
+"""Single calls of the probe: sent as given, and read without judgement."""
 
 from __future__ import annotations
 
@@ -43,18 +43,18 @@ _OVERLOADED: Final = frozenset({429, 502, 503, 504})
 
 
 @frozen
-class Heard:
-    """A response.
+class ProbeResponse:
+    """Response to a call of the probe.
 
     Attributes:
-        what: the call, without values.
-        response: the response itself.
+        case: description of the call, without values.
+        raw: the response as it arrived.
         error: the error that the package makes of it, ``None`` for success.
         content: children of `<response>`, or the JSON object; empty if it cannot be read.
     """
 
-    what: str
-    response: ServiceResponse
+    case: str
+    raw: ServiceResponse
     error: PublitracError | None
     content: Mapping[str, Any] = field(repr=False)
 
@@ -85,30 +85,30 @@ class Heard:
         return [lead for place in children(dict(self.content), "leads") for lead in children(place, "lead")]
 
     @property
-    def words(self) -> str | None:
-        """Words of a refusal."""
+    def message(self) -> str | None:
+        """The service's message in a refusal."""
         return None if self.error is None else self.error.vendor_message
 
-    def is_like(self, other: Heard | None) -> bool:
-        """Return True if another response says the same, whatever values it quotes."""
+    def is_like(self, other: ProbeResponse | None) -> bool:
+        """Return True if another response differs in quoted values only."""
         return other is not None and self.kind == other.kind
 
     @property
     def kind(self) -> tuple[object, ...]:
         """The response without its values."""
-        return self.response.status, self.ok, self.status, self.codes, len(self.leads)
+        return self.raw.status, self.ok, self.status, self.codes, len(self.leads)
 
     def __str__(self) -> str:
-        parts = [f"HTTP {self.response.status}"]
+        parts = [f"HTTP {self.raw.status}"]
         parts += [] if self.status is None else [f"status {self.status}"]
         codes = sorted(code for code in self.codes if isinstance(code, int) and code != self.status)
         parts += [f"error {code}" for code in codes]
         parts += [] if self.error is None or parts[1:] else [type(self.error).__name__]
-        return f"{self.what}: {', '.join(parts)}"
+        return f"{self.case}: {', '.join(parts)}"
 
 
-class Asker:
-    """Sends requests through a client: its limiter, timeouts and connections.
+class ProbeClient:
+    """Makes calls of the probe through a client, with its limiter, timeouts and connections.
 
     Args:
         client: with the credentials.
@@ -127,7 +127,7 @@ class Asker:
         sleep: Sleep,
         pause: float,
     ) -> None:
-        # The probe asks what the façades would not: it is the only user of these beside them.
+        # The façades refuse some of these calls, so the probe uses their parts.
         self._transport = client.v1._transport  # noqa: SLF001
         self._credentials = client.v1._credentials  # noqa: SLF001
         self._key = client.v2._api_key  # noqa: SLF001
@@ -140,16 +140,16 @@ class Asker:
         self.key_name = "apikey"
         self.placement: Placement = "query"
         #: The response to getLead without a lead.
-        self.missing: Heard | None = None
+        self.missing: ProbeResponse | None = None
 
-    async def ask(
+    async def call(
         self,
         name: str,
         parameters: Mapping[str, str] | None = None,
         *,
         xml: str | None = None,
         verb: str = "GET",
-        what: str = "",
+        case: str = "",
         key_name: str | None = None,
         place: Placement | None = None,
         may_refuse: bool = False,
@@ -157,7 +157,7 @@ class Asker:
         authorization: Authorization | None = None,
         form: tuple[tuple[str, str], ...] = (),
         paced: bool = True,
-    ) -> Heard:
+    ) -> ProbeResponse:
         """Call a v1 method.
 
         Args:
@@ -165,7 +165,7 @@ class Asker:
             parameters: beside the credentials.
             xml: the document in `query`.
             verb: HTTP method.
-            what: added to the name in evidence.
+            case: description of the call, for the evidence.
             key_name: spelling of the key's parameter.
             place: place of the credentials of a POST.
             may_refuse: go on after a refusal of the credentials.
@@ -185,13 +185,13 @@ class Asker:
             query=() if posts else sent,
             form=form + sent if posts else None,
             headers=(("accept", "application/xml"),),
-            parse=lambda answer: answer,
+            parse=lambda raw: raw,
         )
         return await self._send(
-            f"{name}{f' {what}' if what else ''}", call, may_refuse=may_refuse, paced=paced
+            f"{name}{f' {case}' if case else ''}", call, may_refuse=may_refuse, paced=paced
         )
 
-    async def ask_token(self, key: Secret | None = None, *, may_refuse: bool = False) -> Heard:
+    async def request_token(self, key: Secret | None = None, *, may_refuse: bool = False) -> ProbeResponse:
         """Request a v2 token.
 
         Args:
@@ -202,17 +202,17 @@ class Asker:
             HarmError: the probe must not go on.
         """
         given = None if key is None else StaticCredentials(Authorization(headers=(("Authorization", key),)))
-        return await self._ask_v2(GET_TOKEN, given or self._key, may_refuse=may_refuse)
+        return await self._call_v2(GET_TOKEN, given or self._key, may_refuse=may_refuse)
 
-    async def ask_delayed_sync(
-        self, token: Secret, body: bytes, *, what: str = "", may_refuse: bool = False, paced: bool = True
-    ) -> Heard:
+    async def delayed_sync(
+        self, token: Secret, body: bytes, *, case: str = "", may_refuse: bool = False, paced: bool = True
+    ) -> ProbeResponse:
         """Send a body to delayedSync.
 
         Args:
             token: the v2 token.
             body: JSON.
-            what: added to the name in evidence.
+            case: description of the call, for the evidence.
             may_refuse: go on after a refusal.
             paced: pause before the call.
 
@@ -220,92 +220,93 @@ class Asker:
             HarmError: the probe must not go on.
         """
         credentials = StaticCredentials(Authorization(headers=(("Token", token),)))
-        return await self._ask_v2(
-            DELAYED_SYNC, credentials, body=body, what=what, may_refuse=may_refuse, paced=paced
+        return await self._call_v2(
+            DELAYED_SYNC, credentials, body=body, case=case, may_refuse=may_refuse, paced=paced
         )
 
     async def authorization(
         self, key_name: str | None = None, place: Placement | None = None, *, password: Secret | None = None
     ) -> Authorization:
-        """Return the client's credentials, spelled and placed as asked."""
-        key, user, word = (secret for _, secret in (await self._credentials.authorize()).parameters)
+        """Return the client's credentials, spelled and placed as given."""
+        key, user, own_password = (secret for _, secret in (await self._credentials.authorize()).parameters)
         return Authorization(
-            parameters=((key_name or self.key_name, key), ("username", user), ("password", password or word)),
+            parameters=((key_name or self.key_name, key), ("username", user), ("password", password or own_password)),
             placement=place or self.placement,
         )
 
-    async def _ask_v2(
+    async def _call_v2(
         self,
         operation: Operation,
         credentials: StaticCredentials,
         *,
         body: bytes | None = None,
-        what: str = "",
+        case: str = "",
         may_refuse: bool,
         paced: bool = True,
-    ) -> Heard:
+    ) -> ProbeResponse:
         call = Call(
             operation=operation,
             authenticator=credentials,
             content=body,
             content_type=None if body is None else "application/json",
             headers=(("accept", "application/json"),),
-            parse=lambda answer: answer,
+            parse=lambda raw: raw,
         )
-        name = f"{operation.name}{f' {what}' if what else ''}"
+        name = f"{operation.name}{f' {case}' if case else ''}"
         return await self._send(name, call, may_refuse=may_refuse, v2=True, paced=paced)
 
     async def _send(
         self,
-        what: str,
+        case: str,
         call: Call[ServiceResponse],
         *,
         may_refuse: bool,
         v2: bool = False,
         paced: bool = True,
-    ) -> Heard:
+    ) -> ProbeResponse:
         if self._pause and paced:
             await self.sleep(self._pause)
         started = self.clock()
         try:
-            answer = await self._transport.send(call)
+            raw = await self._transport.send(call)
         except PublitracError as error:
-            raise HarmError(f"{what}: {type(error).__name__}: {error.message}") from None
+            raise HarmError(f"{case}: {type(error).__name__}: {error.message}") from None
         self._report.times.append(self.clock() - started)
-        heard = _hear_v2(what, answer) if v2 else _hear_v1(what, answer)
-        if heard.error is not None and heard.words and call.authenticator is not None:
-            hidden = (await call.authenticator.authorize()).masked_in(heard.words)
-            heard.error.vendor_message = hidden
-        refused = heard.refuses_credentials and not may_refuse
-        if answer.status in _OVERLOADED or isinstance(heard.error, RateLimited) or refused or _locks(heard):
-            raise HarmError(_reason(heard))
-        return heard
+        response = _read_v2(case, raw) if v2 else _read_v1(case, raw)
+        if response.error is not None and response.message and call.authenticator is not None:
+            hidden = (await call.authenticator.authorize()).masked_in(response.message)
+            response.error.vendor_message = hidden
+        refused = response.refuses_credentials and not may_refuse
+        overloaded = raw.status in _OVERLOADED or isinstance(response.error, RateLimited)
+        if overloaded or refused or _locks(response):
+            raise HarmError(_reason(response))
+        return response
 
 
-def _locks(heard: Heard) -> bool:
-    return heard.words is not None and _LOCKED.search(heard.words) is not None
+def _locks(response: ProbeResponse) -> bool:
+    return response.message is not None and _LOCKED.search(response.message) is not None
 
 
-def _reason(heard: Heard) -> str:
-    words = f'; the service says: "{heard.words}"' if heard.words else ""
-    return f"{heard}{words}"
+def _reason(response: ProbeResponse) -> str:
+    message = f'; the service says: "{response.message}"' if response.message else ""
+    return f"{response}{message}"
 
 
-def _hear_v1(what: str, answer: ServiceResponse) -> Heard:
+def _read_v1(case: str, raw: ServiceResponse) -> ProbeResponse:
     error: PublitracError | None = None
     content: Mapping[str, Any] = {}
     try:
-        read_reply(answer)
+        read_reply(raw)
     except PublitracError as failure:
         error = failure
     with suppress(UnexpectedContent):
-        content = read_response(answer).children
-    return Heard(what, answer, error, content)
+        content = read_response(raw).children
+    return ProbeResponse(case, raw, error, content)
 
 
-def _hear_v2(what: str, answer: ServiceResponse) -> Heard:
-    content = read_content(answer.body)
-    error = error_for_status(answer)
+def _read_v2(case: str, raw: ServiceResponse) -> ProbeResponse:
+    content = read_content(raw.body)
+    error = error_for_status(raw)
     status = content.get("status")
     code = _number(content.get("code"))
     if error is None and (
@@ -316,8 +317,8 @@ def _hear_v2(what: str, answer: ServiceResponse) -> Heard:
     if error is None and not content:
         error = UnexpectedContent("the response is not a JSON object")
     if error is not None:
-        error.vendor_message = words_of_text(answer.body)
-    return Heard(what, answer, error, content)
+        error.vendor_message = words_of_text(raw.body)
+    return ProbeResponse(case, raw, error, content)
 
 
 def _number(value: object) -> int | None:
