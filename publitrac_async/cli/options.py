@@ -108,10 +108,11 @@ report_as_json: Decorator = click.option(
 )
 
 
-
 def own(option: VendorOption, only_with: str | None = None) -> Decorator:
     """Return the option of a vendor; `only_with` is the vendor's name in a command for several."""
-    text = option.help[0].upper() + option.help[1:] if only_with is None else f"With {only_with}: {option.help}"
+    text = (
+        option.help[0].upper() + option.help[1:] if only_with is None else f"With {only_with}: {option.help}"
+    )
     type_ = click.Choice(option.choices) if option.choices else click.STRING
     return click.option(option.flag, type=type_, metavar=option.metavar, help=text)
 
@@ -140,7 +141,9 @@ rate: Decorator = click.option(
     "--rate",
     type=click.IntRange(min=1),
     help="Calls per second, the same for all that share a Redis; "
-    + ", ".join(f"with {name} per {vendor.period:g} seconds" for name, vendor in VENDORS.items() if vendor.period != 1)
+    + ", ".join(
+        f"with {name} per {vendor.period:g} seconds" for name, vendor in VENDORS.items() if vendor.period != 1
+    )
     + ". Default: "
     + ", ".join(f"{vendor.rate} ({name})" for name, vendor in VENDORS.items())
     + ". The sandbox's PUBLITRAC enforces the same limit.",

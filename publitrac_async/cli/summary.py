@@ -43,7 +43,7 @@ def write_report(
 
 def lines_of(report: Report, *, sandbox: bool, state_store: str | None) -> Iterator[str]:
     """Yield the report, line by line."""
-    service = "the sandbox" if sandbox else VENDORS[report.sink].service
+    service = "the sandbox" if sandbox else VENDORS[report.sink].service.name
     duration = format_duration(report.seconds)
     yield f"{report.source} to {service} by {report.sink}: {report.rows:,} rows in {duration}"
     for state, count in report.counts.items():

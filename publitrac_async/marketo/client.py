@@ -131,8 +131,8 @@ class MarketoClient(LeadOperations, FieldOperations, MembershipOperations):
                 written as in `sync_leads`.
             json: the body as JSON.
             form: the body as form fields, as the Asset API takes it.
-            idempotent: a POST is idempotent, so the call may be repeated after a lost response. GET and
-                DELETE always are.
+            idempotent: repeating a POST does no harm, so the call may be retried after a lost response. GET
+                and DELETE always are.
             next_page_token: first page. For activities it is the start time, see "Get Paging Token".
 
         Raises:

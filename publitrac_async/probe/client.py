@@ -230,7 +230,11 @@ class ProbeClient:
         """Return the client's credentials, spelled and placed as given."""
         key, user, own_password = (secret for _, secret in (await self._credentials.authorize()).parameters)
         return Authorization(
-            parameters=((key_name or self.key_name, key), ("username", user), ("password", password or own_password)),
+            parameters=(
+                (key_name or self.key_name, key),
+                ("username", user),
+                ("password", password or own_password),
+            ),
             placement=place or self.placement,
         )
 

@@ -220,7 +220,9 @@ async def _past_end(client: ProbeClient, report: ProbeReport, first: ProbeRespon
     pages = -(-total // size)
     xml = Search(()).document()
     last = (
-        first if pages == 1 else await client.call("getLeads", {"page": str(pages)}, xml=xml, case="last page")
+        first
+        if pages == 1
+        else await client.call("getLeads", {"page": str(pages)}, xml=xml, case="last page")
     )
     after_last = await client.call("getLeads", {"page": str(pages + 1)}, xml=xml, case="page after the last")
     found: str | None = None
@@ -280,7 +282,9 @@ async def search_points(client: ProbeClient, report: ProbeReport, first: ProbeRe
     taken = [operator for operator, response in responses.items() if response.ok]
     both = Search((field("email").like("%"), field("email").like(nobody)))
     combined = await client.call("getLeads", xml=both.document(), case="with two conditions, one never true")
-    some = await client.call("getLeads", xml=Search((field("email").like("%"),)).document(), case="with like %")
+    some = await client.call(
+        "getLeads", xml=Search((field("email").like("%"),)).document(), case="with like %"
+    )
     ignored = [name for name in ("like", "=") if name in taken and responses[name].leads]
     found: dict[str, object] = {}
     parts = [f"{', '.join(taken) or 'none'} accepted"]
@@ -316,7 +320,9 @@ async def _token_parameter(client: ProbeClient, report: ProbeReport) -> None:
         )
         evidence.append(str(wrong))
         for name in _TOKEN_NAMES:
-            response = await client.call("getLeadByTokenId", {name: _TOKEN}, verb=verb, case=f"by {verb}, {name}")
+            response = await client.call(
+                "getLeadByTokenId", {name: _TOKEN}, verb=verb, case=f"by {verb}, {name}"
+            )
             evidence.append(str(response))
             if _signature(response) != _signature(wrong):
                 works.append(name)

@@ -69,7 +69,9 @@ async def wrong_key(client: ProbeClient, report: ProbeReport) -> None:
     before = report.findings.get("token")
     if before is None or before.state is State.OPEN:
         return
-    response = await client.request_token(Secret(secrets.token_hex(16), "api_key", header=True), may_refuse=True)
+    response = await client.request_token(
+        Secret(secrets.token_hex(16), "api_key", header=True), may_refuse=True
+    )
     known = response.refuses_credentials and str(response.raw.status) in ("200", "401", "403")
     report.add(
         Finding(

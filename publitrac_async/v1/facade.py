@@ -77,8 +77,8 @@ class V1(
             params: parameters besides the credentials.
             xml: the `query` document.
             verb: by default the documented one; for unknown methods POST with `xml` and GET without.
-            idempotent: the call is idempotent, so it may be retried after a lost response. The default is right
-                for the methods here; unknown ones are assumed idempotent if their name begins with ``get``.
+            idempotent: repeating does no harm, so the call may be retried after a lost response. The methods
+                here need no declaration; unknown ones are idempotent if their name begins with ``get``.
             raw: return the decompressed body without parsing it, for a response that cannot be read. A
                 failure by HTTP status still raises its error.
 

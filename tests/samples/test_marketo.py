@@ -23,7 +23,7 @@ from publitrac_async.marketo import (
 from publitrac_async.marketo.responses import results
 from publitrac_async.marketo.structuring import structure_result
 from tests.support.clock import virtual
-from tests.support.marketo import answer, sample, serving
+from tests.support.marketo import response, sample, serving
 
 
 @virtual
@@ -133,7 +133,7 @@ async def test_update_lead_field():
 @virtual
 async def test_push_leads_sends_and_reads_the_documented_sample():
     request, shown = sample("push_leads_request"), sample("push_leads_answer")
-    # The page shows two records in the request and three in the answer.
+    # The page shows two records in the request and three in the response.
     async with serving({**shown, "result": shown["result"][:2]}) as (marketo, service):
         done = await marketo.push_leads(
             request["input"],
@@ -147,7 +147,7 @@ async def test_push_leads_sends_and_reads_the_documented_sample():
 
 
 def test_a_record_that_push_lead_does_not_take_has_reasons_and_no_status():
-    *_, failed = results(answer(sample("push_leads_answer")), [{}] * 3, structure_result)
+    *_, failed = results(response(sample("push_leads_answer")), [{}] * 3, structure_result)
     assert (failed.id, failed.status, failed.ok) == (3525, None, False)
     assert [(reason.code, reason.message) for reason in failed.reasons] == [("501", "Bad stuff happened")]
     assert failed.error is not None
@@ -278,7 +278,7 @@ async def test_the_error_of_a_whole_call():
 
 
 def test_the_error_of_a_record():
-    first, _, skipped = results(answer(sample("record_level_answer")), [{}] * 3, structure_result)
+    first, _, skipped = results(response(sample("record_level_answer")), [{}] * 3, structure_result)
     assert first.ok
     assert first.error is None
     assert not skipped.ok

@@ -84,10 +84,10 @@ class TestCallLimit:
 
 async def test_36_calls_at_once(v1):
     async with Sandbox() as sandbox, httpx.AsyncClient(base_url=sandbox.base_url, trust_env=False) as http:
-        log_in = {"Authorization": sandbox.api_key}
+        headers = {"Authorization": sandbox.api_key}
         credentials = {"apikey": sandbox.api_key, "username": sandbox.username, "password": sandbox.password}
         calls = [
-            http.get("/v2/auth/getToken", headers=log_in)
+            http.get("/v2/auth/getToken", headers=headers)
             if number % 2
             else http.get("/api", params={"method": "getLead", **credentials})
             for number in range(50)

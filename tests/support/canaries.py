@@ -1,4 +1,4 @@
-"""Secrets that are recognised wherever they turn up, in any encoding, and a search of all that is told."""
+"""Secrets that are recognised in any encoding, and a search for them in everything that a program shows."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from typing import Any, Self
 
 
 class Canaries:
-    """Credentials of a test. They are attributes of an object whose ``repr`` shows nothing, so that no
-    frame of the test itself is a leak; each looks different in each encoding.
+    """Credentials of a test, each different in each encoding.
+
+    The ``repr`` shows none of them, so that frames of the test itself are no leak.
     """
 
     def __init__(self) -> None:
@@ -43,70 +44,70 @@ class Canaries:
 
 
 def spellings(secret: str) -> set[str]:
-    """A secret as it may be written: raw, URL, base64 at any offset, hexadecimal, JSON, XML, Python.
+    """Return the forms of a secret: raw, URL, base64 at any offset, hexadecimal, JSON, XML, Python.
 
-    The first seven letters stand alone, too: they survive cutting and most encodings.
+    The first seven letters are one of them: they survive cutting and most encodings.
     """
     data = secret.encode()
     written = {secret, secret[:7], urllib.parse.quote(secret), urllib.parse.quote_plus(secret), data.hex()}
     written |= {json.dumps(secret)[1:-1], html.escape(secret), repr(secret)[1:-1], repr(data)[2:-1]}
     for offset in range(3):
-        # Without the ends, whose letters depend on what stands beside the secret.
+        # Without the ends, whose letters depend on the text beside the secret.
         written.add(base64.b64encode(b"x" * offset + data).decode()[4 if offset else 0 : -4])
         written.add(base64.urlsafe_b64encode(b"x" * offset + data).decode()[4 if offset else 0 : -4])
     return written
 
 
-class Told(logging.Handler):
-    """Collects what a program tells: logs, warnings, output, errors with the locals of their frames.
+class Transcript(logging.Handler):
+    """Collects everything that a program shows: logs, warnings, output, errors with locals of their frames.
 
     Attributes:
-        credentials: texts in which no credential may stand.
-        words: texts that must hold no personal data either: logs, texts of errors, tracebacks with the local
+        credentials: texts that must hold no credential.
+        texts: texts that must hold no personal data either: logs, texts of errors, tracebacks with the local
             names of their frames.
     """
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
         self.credentials: list[str] = []
-        self.words: list[str] = []
+        self.texts: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.words += [record.getMessage(), repr(record.args), repr(record.__dict__)]
+        self.texts += [record.getMessage(), repr(record.args), repr(record.__dict__)]
         if record.exc_info:
             error = record.exc_info[1]
             if error is not None:
-                self.hear_error(error)
+                self.add_error(error)
 
-    def hear(self, *things: object) -> None:
-        """Objects whose ``repr`` and ``str`` a program may show."""
+    def add(self, *things: object) -> None:
+        """Add objects whose ``repr`` and ``str`` a program may show."""
         for thing in things:
-            self.words += [repr(thing), str(thing)]
+            self.texts += [repr(thing), str(thing)]
 
-    def hear_error(self, error: BaseException) -> None:
-        self.hear(error, error.args)
+    def add_error(self, error: BaseException) -> None:
+        self.add(error, error.args)
         self.credentials += [repr(vars(error))]
         report = traceback.TracebackException.from_exception(error, capture_locals=True)
-        self.words += report.format(chain=True)
+        self.texts += report.format(chain=True)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self.credentials.append(pickle.dumps(error).decode("latin-1"))
         for other in (error.__cause__, error.__context__):
             if other is not None:
-                self.hear_error(other)
+                self.add_error(other)
         for part in getattr(error, "exceptions", ()):
-            self.hear_error(part)
+            self.add_error(part)
 
     @contextmanager
-    def listening(self) -> Iterator[Self]:
-        """Hear the root logger at DEBUG, the running loop in debug mode, warnings, and both outputs."""
+    def recording(self) -> Iterator[Self]:
+        """Record the root logger at DEBUG, the running loop in debug mode, warnings, and both outputs."""
         root, loop = logging.getLogger(), asyncio.get_running_loop()
         level, slow = root.level, loop.slow_callback_duration
         root.addHandler(self)
         root.setLevel(logging.DEBUG)
         loop.set_debug(True)
-        loop.slow_callback_duration = 0.0  # Every callback is told with its arguments.
-        loop.set_exception_handler(lambda _, context: self.hear(context))
+        loop.slow_callback_duration = 0.0  # asyncio logs every callback with its arguments.
+        loop.set_exception_handler(lambda _, context: self.add(context))
         output = io.StringIO()
         try:
             with (
@@ -122,21 +123,21 @@ class Told(logging.Handler):
             loop.set_debug(False)
             root.setLevel(level)
             root.removeHandler(self)
-        self.words.append(output.getvalue())
-        self.hear(*(warning.message for warning in caught))
+        self.texts.append(output.getvalue())
+        self.add(*(warning.message for warning in caught))
 
     def check(self, canaries: Canaries) -> None:
-        """Raise if a credential was told anywhere, or personal data in words.
+        """Raise if a credential is in any text, or personal data in `texts`.
 
         Raises:
             AssertionError: with the text around it.
         """
-        find(canaries.credentials, self.credentials + self.words)
-        find(canaries.personal, self.words)
+        find(canaries.credentials, self.credentials + self.texts)
+        find(canaries.personal, self.texts)
 
 
 def find(secrets: list[str], texts: list[str]) -> None:
-    """Raise if one of `secrets` stands in one of `texts`.
+    """Raise if one of `secrets` is in one of `texts`.
 
     Raises:
         AssertionError: with the text around it.
@@ -149,7 +150,7 @@ def find(secrets: list[str], texts: list[str]) -> None:
 
 
 def everything(thing: Any) -> list[str]:
-    """All texts of a nested structure, with ``repr`` for what is no container."""
+    """Return all texts of a nested structure, with the ``repr`` of values that are not containers."""
     if isinstance(thing, dict):
         return [text for pair in thing.items() for part in pair for text in everything(part)]
     if isinstance(thing, (list, tuple, set, frozenset)):

@@ -85,11 +85,11 @@ def transport(handler: Handler, **options: Any) -> Transport:
     return Transport(wire, **settings | options)
 
 
-def parse(answer: ServiceResponse) -> bytes:
-    failure = error_for_status(answer)
+def parse(response: ServiceResponse) -> bytes:
+    failure = error_for_status(response)
     if failure is not None:
         raise failure
-    return answer.body
+    return response.body
 
 
 READ = Operation(name="read", verb="GET", path="/read", operation_class=OperationClass.READ)

@@ -1,4 +1,4 @@
-"""A client of Marketo whose service answers what the test says, and what the client sent it."""
+"""A client of Marketo with scripted responses, and a record of its requests."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ ID, SECRET = "the-client-id", "the-client-secret"
 
 
 def sample(name: str) -> Any:
-    """A sample of the vendor's page."""
+    """Return a sample of the vendor's page."""
     return json.loads((SAMPLES / f"{name}.json").read_bytes())
 
 
-def answer(content: Any, status: int = 200) -> ServiceResponse:
-    """An answer as the parsers take it; `content` is a document, or the bytes themselves."""
+def response(content: Any, status: int = 200) -> ServiceResponse:
+    """Return a response as the parsers take it; `content` is a document, or bytes."""
     return ServiceResponse(status, content if isinstance(content, bytes) else json.dumps(content).encode())
 
 
 def result(*items: Any, **more: Any) -> dict[str, Any]:
-    """A successful answer."""
+    """Return a successful response."""
     return {"requestId": "e42b#14272d07d78", "result": list(items), "success": True, **more}
 
 
 def refused(*codes: str, message: str = "No.") -> dict[str, Any]:
-    """A refusal of the whole call."""
+    """Return a refusal of the whole call."""
     errors = [{"code": code, "message": message} for code in codes]
     return {"requestId": "e42b#14272d07d78", "success": False, "errors": errors}
 
 
 @define
 class Sent:
-    """One request, as it would have left."""
+    """A request as it would have been sent."""
 
     verb: str
     path: str
@@ -69,11 +69,11 @@ class Sent:
 
 @define
 class Service:
-    """Answers calls from a script: documents, bytes, responses or exceptions, the last one for ever."""
+    """Responds from a script: documents, bytes, responses or exceptions, the last one again and again."""
 
-    answers: list[Any]
+    responses: list[Any]
     sent: list[Sent] = field(factory=list)
-    log_ins: list[Sent] = field(factory=list)
+    token_requests: list[Sent] = field(factory=list)
     lives: list[Any] = field(factory=lambda: [3600])
     calls: int = 0
 
@@ -91,14 +91,18 @@ class Service:
             request.extensions["timeout"],
         )
         if path == "/identity/oauth/token":
-            self.log_ins.append(seen)
+            self.token_requests.append(seen)
             life = self.lives.pop(0) if len(self.lives) > 1 else self.lives[0]
             if isinstance(life, httpx.Response):
                 return life
-            token = {"access_token": f"token-{len(self.log_ins)}", "token_type": "bearer", "expires_in": life}
+            token = {
+                "access_token": f"token-{len(self.token_requests)}",
+                "token_type": "bearer",
+                "expires_in": life,
+            }
             return httpx.Response(200, json=token)
         self.sent.append(seen)
-        reply = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        reply = self.responses.pop(0) if len(self.responses) > 1 else self.responses[0]
         if callable(reply) and not isinstance(reply, type):
             reply = reply(seen)
             if hasattr(reply, "__await__"):
@@ -113,9 +117,9 @@ class Service:
 
 
 @contextlib.asynccontextmanager
-async def serving(*answers: Any, **options: Any) -> AsyncIterator[tuple[MarketoClient, Service]]:
-    """A client, in the time of the running loop, and the service it speaks to."""
-    service = Service(list(answers), lives=options.pop("lives", [3600]))
+async def serving(*responses: Any, **options: Any) -> AsyncIterator[tuple[MarketoClient, Service]]:
+    """Yield a client in the time of the running loop, and its service."""
+    service = Service(list(responses), lives=options.pop("lives", [3600]))
     settings: dict[str, Any] = {
         "base_url": HOST,
         "client_id": ID,

@@ -1,4 +1,4 @@
-"""A proxy for plain HTTP and CONNECT on the loopback, which notes all it is told."""
+"""A proxy for plain HTTP and CONNECT on the loopback, which records its requests."""
 
 from __future__ import annotations
 

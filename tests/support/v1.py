@@ -1,4 +1,4 @@
-"""A client of v1 whose service answers what the test says, and what the client sent it."""
+"""A client of v1 with scripted responses, and a record of its requests."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ DONE = b"<response><status>2000</status><message>Done.</message></response>"
 
 
 def sample(name: str) -> bytes:
-    """A file of `tests/samples`."""
+    """Return a file of `tests/samples`."""
     return (SAMPLES / name).read_bytes()
 
 
 def response(
     content: str = "", *, status: int = 2000, message: str = "", errors: Iterable[str] = ()
 ) -> bytes:
-    """An answer in the envelope of the documents."""
+    """Return a response in the envelope of the documents."""
     lines = "".join(f"<error>{line}</error>" for line in errors)
     failed = f"<errors>{lines}</errors>" if lines else ""
     return (
@@ -48,7 +48,7 @@ class Sent:
 
     @property
     def parameters(self) -> dict[str, str]:
-        """Those of the method, wherever they were."""
+        """Parameters of the method, from query and form."""
         return {
             name: value
             for name, value in (self.query | self.form).items()
@@ -63,9 +63,9 @@ class Sent:
 
 @define
 class Service:
-    """Answers with `answers` in turn, the last of them again and again; an `httpx.Response` as it is."""
+    """Returns `responses` in turn, the last of them again and again; an `httpx.Response` unchanged."""
 
-    answers: list[bytes | httpx.Response]
+    responses: list[bytes | httpx.Response]
     sent: list[Sent] = field(factory=list)
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
@@ -78,10 +78,10 @@ class Service:
                 dict(urllib.parse.parse_qsl(request.content.decode(), True)),
             )
         )
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if isinstance(answer, httpx.Response):
-            return answer
-        return httpx.Response(200, content=answer, headers={"content-type": "text/xml"})
+        found = self.responses.pop(0) if len(self.responses) > 1 else self.responses[0]
+        if isinstance(found, httpx.Response):
+            return found
+        return httpx.Response(200, content=found, headers={"content-type": "text/xml"})
 
     @property
     def last(self) -> Sent:
@@ -89,9 +89,9 @@ class Service:
 
 
 @contextlib.asynccontextmanager
-async def v1(*answers: bytes | httpx.Response, **options: Any) -> AsyncIterator[tuple[V1, Service]]:
-    """`client.v1` and the service that it speaks to."""
-    service = Service(list(answers) or [DONE])
+async def v1(*responses: bytes | httpx.Response, **options: Any) -> AsyncIterator[tuple[V1, Service]]:
+    """Yield `client.v1` and its service."""
+    service = Service(list(responses) or [DONE])
     settings: dict[str, Any] = {
         "api_key": "the-key",
         "username": "the-user",
@@ -105,7 +105,7 @@ async def v1(*answers: bytes | httpx.Response, **options: Any) -> AsyncIterator[
 
 
 def tree(document: bytes | str) -> Any:
-    """A document as the standard library reads it: name, stripped text, children."""
+    """Return a document as the standard library reads it: name, stripped text, children."""
     return _node(ET.fromstring(document))
 
 

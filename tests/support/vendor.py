@@ -1,4 +1,4 @@
-"""A few PUBLITRAC operations over `RawServer`: enough to see what a fault on the way does."""
+"""A few PUBLITRAC operations over `RawServer`, enough to show the effect of a fault."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ DONE = """<?xml version="1.0" encoding="utf-8"?>
 
 
 class Vendor:
-    """Answers getToken, delayedSync and v1; `applied` is the journal of what took effect.
+    """Responds to getToken, delayedSync and v1.
 
     Attributes:
         applied: operation and body (or form) of every write, in order.
-        valid: tokens that are good now; empty it to expire all.
-        chunked: size of the chunks of answers, 0 for ``Content-Length``.
+        valid: tokens that are valid now; empty it to expire all.
+        chunked: size of the chunks of responses, 0 for ``Content-Length``.
     """
 
     def __init__(self, *, ttl: object = "900", chunked: int = 0) -> None:
         self.applied: list[tuple[str, object]] = []
         self.valid: set[str] = set()
-        self.log_ins = 0
+        self.token_requests = 0
         self.ttl = ttl
         self.chunked = chunked
         self._tokens = itertools.count(1)
@@ -49,7 +49,7 @@ class Vendor:
         return http(b"", "404 Not Found")
 
     def new_token(self) -> str:
-        self.log_ins += 1
+        self.token_requests += 1
         token = f"{self.token_prefix}{next(self._tokens)}"
         self.valid.add(token)
         return token

@@ -1,4 +1,4 @@
-"""Raw HTTP/1.1 servers on the loopback, which note what reaches them and answer byte by byte as told."""
+"""Raw HTTP/1.1 servers on the loopback, which record requests and send responses byte by byte."""
 
 from __future__ import annotations
 
@@ -125,9 +125,9 @@ class RawServer:
             if self.greet is not None and not await self.greet(peer):
                 await asyncio.Event().wait()
             async for seen in self._requests(peer):
-                answer = await self.respond(seen, peer)
-                if answer is not None:
-                    await peer.write(answer)
+                response = await self.respond(seen, peer)
+                if response is not None:
+                    await peer.write(response)
         except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, TimeoutError):
             pass
         except asyncio.CancelledError:
@@ -162,7 +162,7 @@ def http(
     *,
     chunked: int = 0,
 ) -> bytes:
-    """An answer, framed by its length, or in chunks of so many bytes."""
+    """Return a response, framed by its length, or in chunks of `chunked` bytes."""
     head = f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\n{headers}"
     if not chunked:
         return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
@@ -173,7 +173,7 @@ def http(
 
 @dataclass(frozen=True)
 class Cut:
-    """Where a proxied connection ends: after so many bytes towards the server, or back from it."""
+    """Place where a proxied connection ends: after a number of bytes to the server, or back from it."""
 
     direction: str
     after: int
@@ -222,11 +222,11 @@ class FaultProxy:
         upstream_reader, upstream = await asyncio.open_connection("127.0.0.1", self._target)
         pipes = [
             asyncio.create_task(self._pipe(reader, upstream, cut, "request")),
-            asyncio.create_task(self._pipe(upstream_reader, writer, cut, "answer")),
+            asyncio.create_task(self._pipe(upstream_reader, writer, cut, "response")),
         ]
         try:
             await asyncio.wait(pipes, return_when=asyncio.FIRST_COMPLETED)
-            # The answer that was cut off on its way has left the server all the same.
+            # The server has sent the whole response, although it was cut off.
             if cut is not None and cut.with_reset:
                 reset(writer)
             else:
@@ -253,7 +253,7 @@ class FaultProxy:
                 if left is not None:
                     left -= len(data)
                 writer.write(data)
-                if direction == "answer":
+                if direction == "response":
                     self.returned += len(data)
                 await writer.drain()
             if direction == "request":

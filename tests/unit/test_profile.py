@@ -88,11 +88,14 @@ def test_without_a_profile_nothing_changes() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("[client]\napi_key_parm = 'x'", "client.api_key_parm is unknown; there are api_key_parameter, credentials_in"),
+        (
+            "[client]\napi_key_parm = 'x'",
+            "client.api_key_parm is unknown; there are api_key_parameter, credentials_in",
+        ),
         ("[client]\napi_key = 'x'", "client.api_key is unknown"),
         ("[clients]\n", "clients is unknown; there are client, found, evidence, probe"),
         ("client = 7", "client is unknown"),
-        ("[client]\nauth_in = 7", "client.credentials_in must be a text"),
+        ("[client]\ncredentials_in = 7", "client.credentials_in must be a text"),
         ("[client]\nrate_limit = true", "client.rate_limit must be a whole number"),
         ("[client]\nv1_shapes = 'x'", "client.v1_shapes must be a table"),
         ("[client.v1_shapes]\nx = 'y'", "client.v1_shapes.x is unknown"),

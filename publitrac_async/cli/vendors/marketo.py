@@ -13,7 +13,6 @@ from publitrac_async.config import MARKETO_CONCURRENCY, MARKETO_RATE
 from publitrac_async.marketo import Action, MarketoClient
 
 
-
 def sink_settings(own: OwnOptions) -> dict[str, Any]:
     """Return the settings of a sink that the options of a command choose."""
     return {"partition_name" if name == "partition" else name: value for name, value in own.items()}
@@ -59,7 +58,8 @@ MARKETO: Final = Vendor(
         ),
         VendorOption(
             name="lookup_field",
-            help="REST name of the field that identifies a lead, such as id with updateOnly; by default email.",
+            help="REST name of the field that identifies a lead, such as id with updateOnly; by default "
+            "email.",
             metavar="FIELD",
         ),
         VendorOption(name="partition", help="partition in which leads are created and looked up."),

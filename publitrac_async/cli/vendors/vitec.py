@@ -61,8 +61,8 @@ VITEC: Final = Vendor(
         prefix="VITEC",
         secrets=("username", "password"),
         base_url=VITEC_BASE_URL,
-        credentials="For vitec they are VITEC_USERNAME and VITEC_PASSWORD; VITEC_BASE_URL can select the test "
-        "host.",
+        credentials="For vitec they are VITEC_USERNAME and VITEC_PASSWORD; VITEC_BASE_URL can select the "
+        "test host.",
     ),
     help="sends them to an estate agent",
     rate=VITEC_CALLS_PER_SECOND,
@@ -72,9 +72,7 @@ VITEC: Final = Vendor(
     to_record=_to_record,
     fields_of=_fields_of,
     options=(
-        VendorOption(
-            name="customer", help="customer who gets the leads, such as M30011.", of_account=True
-        ),
+        VendorOption(name="customer", help="customer who gets the leads, such as M30011.", of_account=True),
         VendorOption(name="lead_source", help="source of the leads; Vitec creates unknown names."),
     ),
     account_variables=_account_variables,

@@ -252,7 +252,7 @@ class Campaign:
         return [email for each in calls for email in str(each.key).split(",")]
 
     def _is_lead(self, arrival: Arrival) -> bool:
-        # A request that was cut off has no key, and neither has a log-in.
+        # A request that was cut off has no key, and neither has a token request.
         return arrival.api == self._service.name and arrival.key is not None
 
     def _look(self) -> set[str]:

@@ -325,7 +325,7 @@ def test_doctor_shows_no_secret(tmp_path: Path) -> None:
     done = run("doctor", "--json", PUBLITRAC_API_KEY=CANARIES[0], PUBLITRAC_PASSWORD_FILE=str(file))
     assert done.returncode == 0
     found: dict[str, Any] = json.loads(done.stdout)
-    assert found["configuration"] == {
+    assert found["PUBLITRAC"] == {
         "api_key": "set, by PUBLITRAC_API_KEY",
         "username": "not set",
         "password": "set, by the file that PUBLITRAC_PASSWORD_FILE names",

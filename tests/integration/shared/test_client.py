@@ -79,7 +79,7 @@ async def test_two_clients_may_share_one_object(server: Server) -> None:
             await second.v2.delayed_sync(lead())
         await asyncio.sleep(0.05)
         assert await connections(server) == 0
-    assert vendor.log_ins == 1
+    assert vendor.token_requests == 1
 
 
 async def test_a_refusal_pauses_every_process(server: Server) -> None:
@@ -110,7 +110,7 @@ async def test_a_dead_token_of_all_is_replaced_once(server: Server) -> None:
         vendor.expire()
         for each in clients:
             await each.v2.delayed_sync(lead())
-    assert vendor.log_ins == 2
+    assert vendor.token_requests == 2
 
 
 async def test_calls_live_through_a_short_outage(server: Server) -> None:

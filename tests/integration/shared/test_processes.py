@@ -106,7 +106,7 @@ class Record:
 
     times: list[float]
     shares: collections.Counter[str]
-    log_ins: int
+    token_requests: int
     outcomes: list[dict[str, int]]
     stall: float
 
@@ -129,7 +129,7 @@ async def run(scenario: Scenario, **state: Any) -> Record:
     return Record(
         times=sorted(seen.arrived for seen in service.seen),
         shares=collections.Counter(match[1].decode() for match in senders if match),
-        log_ins=vendor.log_ins,
+        token_requests=vendor.token_requests,
         outcomes=workers.outcomes,
         stall=workers.stall,
     )
@@ -157,7 +157,7 @@ async def test_the_limit_is_kept_used_and_shared(server: Server) -> None:
     assert record.use >= (USED if record.stall <= STALL else USED_WITH_STALLS) * 35
     assert len(record.shares) == PROCESSES
     assert min(record.shares.values()) >= len(record.times) / PROCESSES / 2
-    assert record.log_ins == 1
+    assert record.token_requests == 1
     assert all(set(outcome) == {"ok"} for outcome in record.outcomes)
 
 
@@ -197,4 +197,4 @@ async def test_the_limit_holds_whatever_happens_to_redis(server: Server, on_unav
     allowed = {"ok"} if on_unavailable == "local" else {"ok", "LimiterUnavailable"}
     assert all(set(outcome) <= allowed for outcome in record.outcomes)
     # The restart lost the token.
-    assert record.log_ins <= 1 + PROCESSES
+    assert record.token_requests <= 1 + PROCESSES

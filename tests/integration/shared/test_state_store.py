@@ -15,7 +15,7 @@ from publitrac_async.bulk.state.base import Entry
 from publitrac_async.bulk.state.progress import Failure
 from publitrac_async.bulk.state.redis.scripts import KEYS
 from publitrac_async.shared import SharedRedis
-from tests.support.canaries import Canaries, Told, everything, find
+from tests.support.canaries import Canaries, Transcript, everything, find
 from tests.support.redis_state import OwnRedisState
 
 from .server import Server
@@ -203,11 +203,11 @@ async def test_options_of_the_url_do_not_garble_digests(server: Server) -> None:
     "url", ["http://localhost", "localhost:6379", "redis://localhost?socket_timeout=soon"]
 )
 def test_no_redis_url_no_state_store(url: str) -> None:
-    canaries, told = Canaries(), Told()
+    canaries, transcript = Canaries(), Transcript()
     with pytest.raises(ConfigurationError, match="url must be redis://") as caught:
         SharedRedis(url.replace("localhost", f":{canaries.token}@localhost"), canaries.api_key)
-    told.hear_error(caught.value)
-    told.check(canaries)
+    transcript.add_error(caught.value)
+    transcript.check(canaries)
 
 
 async def test_neither_addresses_nor_the_key_reach_redis(server: Server) -> None:
@@ -228,14 +228,14 @@ async def test_neither_addresses_nor_the_key_reach_redis(server: Server) -> None
             assert [len(each.key) for each in await store.unknown_rows()] == [32]
             keys = await server.keys()
             assert [each.rpartition(":")[2] for each in keys] == ["state-names", *sorted(KEYS)]
-            told = [*keys, *everything([await contents(client, each) for each in keys])]
+            transcript = [*keys, *everything([await contents(client, each) for each in keys])]
         await store.aclose()
         await client.echo("the end")
-        while "the end" not in told[-1]:
-            told.append((await monitor.next_command())["command"])
-    assert any("first digest" in each for each in told)
-    find([canaries.api_key, canaries.email, key], told)
-    find([canaries.api_key.casefold(), key], [each.casefold() for each in told])
+        while "the end" not in transcript[-1]:
+            transcript.append((await monitor.next_command())["command"])
+    assert any("first digest" in each for each in transcript)
+    find([canaries.api_key, canaries.email, key], transcript)
+    find([canaries.api_key.casefold(), key], [each.casefold() for each in transcript])
 
 
 async def contents(client: Any, key: str) -> Any:

@@ -13,7 +13,7 @@ from publitrac_async.bulk.errors import StateStoreError
 from publitrac_async.bulk.rows import State
 from publitrac_async.bulk.state.base import Entry
 from publitrac_async.bulk.state.redis.store import RedisStateStore
-from tests.support.canaries import Canaries, Told
+from tests.support.canaries import Canaries, Transcript
 from tests.support.redis_state import OwnRedisState
 
 from .server import Server
@@ -89,7 +89,7 @@ async def test_without_redis_a_run_ends_with_what_to_do(server: Server) -> None:
     store = OwnRedisState(server.url, account=canaries.api_key, timeout=0.3)
     key = canaries.email.casefold()
     await store.open("here")
-    with Told().listening() as told:
+    with Transcript().recording() as transcript:
         await store.plan([(key, FIRST)])
         await asyncio.to_thread(server.stop)
         notes = store.begin([key]), store.complete([(key, OK)])
@@ -97,16 +97,16 @@ async def test_without_redis_a_run_ends_with_what_to_do(server: Server) -> None:
             with pytest.raises(StateStoreError, match="check its URL, and that Redis runs") as caught:
                 await question
             assert caught.value.retryable
-            told.hear_error(caught.value)
+            transcript.add_error(caught.value)
         await store.aclose()
         with pytest.raises(StateStoreError, match="check its URL, and that Redis runs"):
             await OwnRedisState(server.url, account="the-key", timeout=3600).open("here")
-    told.check(canaries)
-    assert str(server.port) not in "".join(told.credentials)
+    transcript.check(canaries)
+    assert str(server.port) not in "".join(transcript.credentials)
 
 
 async def test_a_redis_that_refuses_the_password_is_not_waited_for_at_the_start(server: Server) -> None:
-    canaries, told = Canaries(), Told()
+    canaries, transcript = Canaries(), Transcript()
 
     def make() -> RedisStateStore:
         user, password = quote(canaries.username, safe=""), quote(canaries.password, safe="")
@@ -115,8 +115,8 @@ async def test_a_redis_that_refuses_the_password_is_not_waited_for_at_the_start(
     store = make()
     with pytest.raises(ConfigurationError, match="refuses the user or password") as caught:
         await store.open("here")
-    told.hear_error(caught.value)
-    told.check(canaries)
+    transcript.add_error(caught.value)
+    transcript.check(canaries)
     await store.aclose()
 
 

@@ -107,28 +107,28 @@ async def test_a_token_ends_with_its_key(stores: Stores) -> None:
     assert await ours.load() is None
 
 
-async def test_all_make_one_log_in(stores: Stores) -> None:
-    log_ins = 0
+async def test_all_make_one_token_request(stores: Stores) -> None:
+    token_requests = 0
 
-    async def log_in() -> Token:
-        nonlocal log_ins
-        log_ins += 1
+    async def request_token() -> Token:
+        nonlocal token_requests
+        token_requests += 1
         await asyncio.sleep(0.2)
-        return token(f"token-{log_ins}")
+        return token(f"token-{token_requests}")
 
-    processes = [SlidingToken(log_in, header="Token", store=stores()) for _ in range(4)]
+    processes = [SlidingToken(request_token, header="Token", store=stores()) for _ in range(4)]
     first = await asyncio.gather(*(process.token() for process in processes for _ in range(10)))
     assert {value.value.reveal() for value in first} == {"token-1"}
-    assert log_ins == 1
+    assert token_requests == 1
 
 
 @pytest.mark.parametrize("often", [2, 3, 7])
-async def test_late_responses_of_a_slow_redis_cause_no_second_log_in(
+async def test_late_responses_of_a_slow_redis_cause_no_second_token_request(
     stores: Stores, monkeypatch: pytest.MonkeyPatch, often: int
 ) -> None:
     monkeypatch.setattr("publitrac_async.shared.redis.connection.RETRY_AFTER", 0.02)
     monkeypatch.setattr("publitrac_async.shared.redis.tokens._LOCK_POLL", 0.01)
-    log_ins = 0
+    token_requests = 0
 
     def slow(connection: Connection) -> None:
         """Let some responses come too late, though the server has done what it was asked."""
@@ -148,35 +148,35 @@ async def test_late_responses_of_a_slow_redis_cause_no_second_log_in(
 
         monkeypatch.setattr(connection, "_ask", ask_slowly)
 
-    async def log_in() -> Token:
-        nonlocal log_ins
-        log_ins += 1
+    async def request_token() -> Token:
+        nonlocal token_requests
+        token_requests += 1
         await asyncio.sleep(0.2)
-        return token(f"token-{log_ins}")
+        return token(f"token-{token_requests}")
 
     made = [stores() for _ in range(8)]
     for store in made:
         slow(store._connection)
-    processes = [SlidingToken(log_in, header="Token", store=store) for store in made]
+    processes = [SlidingToken(request_token, header="Token", store=store) for store in made]
     found = await asyncio.gather(*(process.token() for process in processes))
     assert {each.value.reveal() for each in found} == {"token-1"}
-    assert log_ins == 1
+    assert token_requests == 1
 
 
-async def test_late_refusals_of_one_token_cause_one_log_in(stores: Stores) -> None:
-    log_ins = 0
+async def test_late_refusals_of_one_token_cause_one_token_request(stores: Stores) -> None:
+    token_requests = 0
 
-    async def log_in() -> Token:
-        nonlocal log_ins
-        log_ins += 1
-        return token(f"token-{log_ins}")
+    async def request_token() -> Token:
+        nonlocal token_requests
+        token_requests += 1
+        return token(f"token-{token_requests}")
 
-    processes = [SlidingToken(log_in, header="Token", store=stores()) for _ in range(4)]
+    processes = [SlidingToken(request_token, header="Token", store=stores()) for _ in range(4)]
     authorizations = [await process.authorize() for process in processes]
     for process, authorization in zip(processes, authorizations, strict=True):
         await process.rejected(authorization)
         assert (await process.token()).value.reveal() == "token-2"
-    assert log_ins == 2
+    assert token_requests == 2
 
 
 async def test_the_lock_of_a_process_that_died_opens(

@@ -85,7 +85,7 @@ async def test_cancelled_at_every_suspension(method: str, state: str, moment: Mo
             if not hit:
                 break
             at += 1
-    # A token that is there is nothing to wait for; a log-in is waited for in one place.
+    # A call waits for no token that is there, and for a token request in one place.
     assert at >= (1 if method == "get_token" and state == "new" else 0 if method == "get_token" else 4)
 
 
@@ -245,7 +245,7 @@ async def test_256_in_flight_while_all_tokens_expire() -> None:
 
     async def together(seen: Seen, peer: Peer) -> bytes:
         nonlocal waiting
-        if "delayedSync" in seen.target and not everybody.is_set() and vendor.log_ins:
+        if "delayedSync" in seen.target and not everybody.is_set() and vendor.token_requests:
             waiting += 1
             if waiting == 256:
                 vendor.expire()

@@ -210,9 +210,9 @@ async def test_netrc_is_never_read(trust_env: bool, monkeypatch: pytest.MonkeyPa
     async with RawServer(Vendor()) as server, opened(server.url, trust_env=trust_env) as publitrac:
         await publitrac.v1.get_lead("a@example.com")
         await publitrac.v2.delayed_sync(lead())
-        read, log_in, queue = server.seen
+        read, token_request, queue = server.seen
         assert "authorization" not in read.headers
-        assert log_in.headers["authorization"] == "the-key"
+        assert token_request.headers["authorization"] == "the-key"
         assert "authorization" not in queue.headers
 
 

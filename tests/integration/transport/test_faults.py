@@ -59,7 +59,7 @@ async def test_a_refused_connection_is_retried_for_every_class(operation: str) -
 
 
 @pytest.mark.fault("F01")
-async def test_a_log_in_that_is_refused_names_the_log_in() -> None:
+async def test_a_token_request_that_is_refused_names_the_token_request() -> None:
     async with opened(f"http://127.0.0.1:{closed_port()}") as publitrac:
         with pytest.raises(NotSent) as caught:
             await publitrac.v2.delayed_sync(lead())
@@ -168,7 +168,7 @@ async def test_cut_at_every_byte_of_the_answer(operation: str, chunked: int, wit
         outcomes: Counter[str] = Counter()
         for after in range(length):
             await drop_connections(publitrac)
-            proxy.plan = [Cut("answer", after, with_reset)]
+            proxy.plan = [Cut("response", after, with_reset)]
             before = len(vendor.applied)
             result, failure = await outcome(send_one(publitrac, operation))
             outcomes[type(failure).__name__] += 1
@@ -573,7 +573,7 @@ async def test_what_is_sent_is_what_the_documents_ask_for() -> None:
         await publitrac.v1.get_lead("ada+tag@example.com")
         await publitrac.v1.sync_lead(lead())
         await publitrac.v2.delayed_sync(lead())
-        read, write, log_in, queue = server.seen
+        read, write, token_request, queue = server.seen
         assert read.query == {
             "method": "getLead",
             "apikey": "the-key",
@@ -583,8 +583,8 @@ async def test_what_is_sent_is_what_the_documents_ask_for() -> None:
         }
         assert "query" in write.form
         assert write.query["apikey"] == "the-key"
-        assert log_in.headers["authorization"] == "the-key"
-        assert "token" not in log_in.headers
+        assert token_request.headers["authorization"] == "the-key"
+        assert "token" not in token_request.headers
         assert queue.headers["token"] == "token-1"
         assert "authorization" not in queue.headers
         assert queue.headers["content-type"] == "application/json"

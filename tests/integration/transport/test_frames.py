@@ -13,19 +13,19 @@ import pytest
 from publitrac_async import Lead, PublitracClient, PublitracError, Timeout, ValidationError
 from publitrac_async.transport.aiohttp_transport import AiohttpTransport
 from publitrac_async.transport.pool import Exchange
-from tests.support.canaries import Told, find
+from tests.support.canaries import Transcript, find
 from tests.support.cancel import cancel_at
 from tests.support.four_vendors import CANARIES, CARRIERS, OPTIONS, SENDS, publitrac, serving
 from tests.support.four_vendors import respond as respond_well
 from tests.support.wire import Peer, RawServer, Seen, http
 
 
-async def hear(told: Told, running: Coroutine[Any, Any, Any]) -> BaseException | None:
+async def failure_of(transcript: Transcript, running: Coroutine[Any, Any, Any]) -> BaseException | None:
     """Tell of the exception that a call ends with."""
     try:
         await running
-    except (Exception, asyncio.CancelledError, Stop) as error:  # noqa: BLE001  (all of them are told of)
-        told.hear_error(error)
+    except (Exception, asyncio.CancelledError, Stop) as error:  # noqa: BLE001  (all of them are recorded)
+        transcript.add_error(error)
         return error
     return None
 
@@ -44,20 +44,20 @@ async def hear(told: Told, running: Coroutine[Any, Any, Any]) -> BaseException |
 )
 @pytest.mark.fault("F36")
 async def test_cancelled_at_every_suspension(send: str, carrier: str) -> None:
-    told, at = Told(), 0
+    transcript, at = Transcript(), 0
     async with CARRIERS[carrier]() as (url, transport):
 
         async def call() -> None:
             async with transport() as own:
-                error = await hear(told, SENDS[send](url, transport=own, **OPTIONS))  # type: ignore[arg-type]
+                error = await failure_of(transcript, SENDS[send](url, transport=own, **OPTIONS))  # type: ignore[arg-type]
             if error is not None:
                 raise error
 
         while await cancel_at(call(), at, "pending"):
             at += 1
     assert at >= 1
-    assert "CancelledError" in "".join(told.words)
-    told.check(CANARIES)
+    assert "CancelledError" in "".join(transcript.texts)
+    transcript.check(CANARIES)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ async def test_cancelled_at_every_suspension(send: str, carrier: str) -> None:
 @pytest.mark.parametrize("send", SENDS)
 @pytest.mark.fault("F36")
 async def test_out_of_time(send: str, how: str, moment: str) -> None:
-    told = Told()
+    transcript = Transcript()
 
     async def stall(seen: Seen, peer: Peer) -> None:
         if moment == "body":
@@ -100,8 +100,8 @@ async def test_out_of_time(send: str, how: str, moment: str) -> None:
                 case _:
                     await running
 
-        assert await hear(told, call()) is not None
-    told.check(CANARIES)
+        assert await failure_of(transcript, call()) is not None
+    transcript.check(CANARIES)
 
 
 def closed_port() -> str:
@@ -164,19 +164,19 @@ OTHERS: dict[str, Callable[[], dict[str, Any]]] = {
 @pytest.mark.parametrize("send", SENDS)
 @pytest.mark.fault("F33")
 async def test_others_that_fail(send: str, other: str) -> None:
-    told = Told()
+    transcript = Transcript()
     async with serving() as server:
-        error = await hear(told, SENDS[send](server.url, **OPTIONS | OTHERS[other]()))  # type: ignore[arg-type]
+        error = await failure_of(transcript, SENDS[send](server.url, **OPTIONS | OTHERS[other]()))  # type: ignore[arg-type]
     assert error is not None
     assert error.__traceback__ is not None, "files and lines stay"
-    told.check(CANARIES)
+    transcript.check(CANARIES)
 
 
 @pytest.mark.parametrize("send", SENDS)
 async def test_errors_of_refused_connections_show_no_secret(send: str) -> None:
-    told = Told()
-    assert isinstance(await hear(told, SENDS[send](closed_port(), **OPTIONS)), PublitracError)  # type: ignore[arg-type]
-    told.check(CANARIES)
+    transcript = Transcript()
+    assert isinstance(await failure_of(transcript, SENDS[send](closed_port(), **OPTIONS)), PublitracError)  # type: ignore[arg-type]
+    transcript.check(CANARIES)
 
 
 @pytest.mark.parametrize("carrier", [AiohttpTransport, httpx.AsyncHTTPTransport])
@@ -188,17 +188,17 @@ async def test_memory_that_runs_out(
         del data, options
         raise MemoryError
 
-    told = Told()
+    transcript = Transcript()
     monkeypatch.setattr(Exchange, "write", fails)
     monkeypatch.setattr("publitrac_async.transport.http.read_body", fails)
     async with serving() as server, carrier() as own:
-        error = await hear(told, SENDS[send](server.url, transport=own, **OPTIONS))  # type: ignore[arg-type]
+        error = await failure_of(transcript, SENDS[send](server.url, transport=own, **OPTIONS))  # type: ignore[arg-type]
     assert isinstance(error, MemoryError)
-    told.check(CANARIES)
+    transcript.check(CANARIES)
 
 
 async def test_what_is_refused_before_anything_is_sent() -> None:
-    told = Told()
+    transcript = Transcript()
 
     def wrong() -> Lead:
         return Lead(email=CANARIES.email, custom_fields={"a": CANARIES.first_name + "\x00"})
@@ -210,11 +210,11 @@ async def test_what_is_refused_before_anything_is_sent() -> None:
             client.v1.get_lead(CANARIES.email + "\x00"),
             client.v1.call("getLead", {"email": CANARIES.email + "\ud800"}),
         ):
-            assert isinstance(await hear(told, refused), ValidationError)  # type: ignore[arg-type]
+            assert isinstance(await failure_of(transcript, refused), ValidationError)  # type: ignore[arg-type]
         with pytest.raises(PublitracError) as caught:
             client.v1.get_list(CANARIES.first_name, page=0)
-        told.hear_error(caught.value)
-    told.check(CANARIES)
+        transcript.add_error(caught.value)
+    transcript.check(CANARIES)
 
 
 @pytest.fixture
@@ -299,7 +299,7 @@ FAILURES: dict[str, Callable[[Seen, Peer], Any]] = {
 @pytest.mark.parametrize("send", SENDS)
 @pytest.mark.fault("F36")
 async def test_responses_that_quote_the_request(send: str, failure: str) -> None:
-    told = Told()
+    transcript = Transcript()
 
     async def respond(seen: Seen, peer: Peer) -> bytes | None:
         # Tokens are issued, so that the call itself fails.
@@ -309,6 +309,6 @@ async def test_responses_that_quote_the_request(send: str, failure: str) -> None
         return await result if asyncio.iscoroutine(result) else result  # type: ignore[no-any-return]
 
     async with RawServer(respond) as server:
-        error = await hear(told, SENDS[send](server.url, **OPTIONS))  # type: ignore[arg-type]
+        error = await failure_of(transcript, SENDS[send](server.url, **OPTIONS))  # type: ignore[arg-type]
     assert isinstance(error, PublitracError)
-    told.check(CANARIES)
+    transcript.check(CANARIES)

@@ -10,7 +10,7 @@ import pytest
 
 from publitrac_async.bulk import MarketoSink, Sink, VitecSink, sync_leads
 from publitrac_async.vitec import LeadSource
-from tests.support.canaries import Told
+from tests.support.canaries import Transcript
 from tests.support.four_vendors import CANARIES, OPTIONS, marketo, publitrac, respond, vitec_client
 from tests.support.wire import Peer, RawServer, Seen, http
 
@@ -45,7 +45,7 @@ class Rows:
 @pytest.mark.parametrize("kind", SINKS)
 @pytest.mark.fault("F36")
 async def test_a_run_that_fails(kind: str, end: str) -> None:
-    told, called = Told(), asyncio.Event()
+    transcript, called = Transcript(), asyncio.Event()
 
     async def serve(seen: Seen, peer: Peer) -> bytes:
         if seen.path.endswith(("/getToken", "/oauth/token")):
@@ -69,9 +69,9 @@ async def test_a_run_that_fails(kind: str, end: str) -> None:
     error: BaseException | None = asyncio.CancelledError()
     try:
         await task
-    except BaseException as raised:  # noqa: BLE001  (all of them are told of)
+    except BaseException as raised:  # noqa: BLE001  (all of them are recorded)
         error = raised
     assert error is not None
     assert error.__traceback__ is not None
-    told.hear_error(error)
-    told.check(CANARIES)
+    transcript.add_error(error)
+    transcript.check(CANARIES)

@@ -1,4 +1,4 @@
-"""No credential is told to anybody but the service; no personal data stands in logs and error texts."""
+"""Only the service gets credentials; no personal data is in logs and error texts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from packaging.version import Version
 from publitrac_async import Lead, PublitracClient, PublitracError, RetryPolicy, Timeout
 from publitrac_async.transport.events import Event
 from tests.integration.transport.test_tls import server_context, trusting
-from tests.support.canaries import Canaries, Told, everything, find, spellings
+from tests.support.canaries import Canaries, Transcript, everything, find, spellings
 from tests.support.clients import EAGER
 from tests.support.proxy import ProxyServer
 from tests.support.vendor import Vendor
@@ -67,7 +67,7 @@ CALLS: dict[str, Callable[[PublitracClient], Any]] = {
 }
 
 
-async def use(publitrac: PublitracClient, told: Told) -> list[PublitracError]:
+async def use(publitrac: PublitracClient, transcript: Transcript) -> list[PublitracError]:
     """Make every call, and tell of all that a program could see of it."""
     errors = []
     for send in CALLS.values():
@@ -75,8 +75,8 @@ async def use(publitrac: PublitracClient, told: Told) -> list[PublitracError]:
             await send(publitrac)
         except PublitracError as error:
             errors.append(error)
-            told.hear_error(error)
-    told.hear(publitrac, publitrac.v1, publitrac.v2, publitrac._transport)
+            transcript.add_error(error)
+    transcript.add(publitrac, publitrac.v1, publitrac.v2, publitrac._transport)
     return errors
 
 
@@ -148,8 +148,8 @@ FAULTS: dict[str, Callable[..., Any]] = {
 
 
 @pytest.fixture
-def told() -> Told:
-    return Told()
+def transcript() -> Transcript:
+    return Transcript()
 
 
 def test_the_search_finds_every_spelling() -> None:
@@ -171,51 +171,51 @@ def test_the_search_finds_every_spelling() -> None:
     assert all(len(spelling) >= 7 for spelling in spellings(key))
 
 
-async def test_the_search_hears_what_is_told() -> None:
+async def test_the_transcript_has_everything_that_a_program_shows() -> None:
     for tell in (
         lambda: __import__("logging").getLogger("x").debug("%s", CANARIES.api_key),
         lambda: print(CANARIES.api_key),  # noqa: T201  (this is what is searched for)
         lambda: __import__("warnings").warn(CANARIES.api_key, stacklevel=1),
     ):
-        told = Told()
-        with told.listening():
+        transcript = Transcript()
+        with transcript.recording():
             tell()
         with pytest.raises(AssertionError):
-            told.check(CANARIES)
-    told = Told()
+            transcript.check(CANARIES)
+    transcript = Transcript()
     try:
         inner(CANARIES.password)
     except ValueError as error:
-        told.hear_error(error)
+        transcript.add_error(error)
     with pytest.raises(AssertionError):
-        told.check(CANARIES)
+        transcript.check(CANARIES)
 
 
 def inner(local: str) -> None:
     raise ValueError
 
 
-async def test_success_tells_nothing(told: Told) -> None:
+async def test_success_tells_nothing(transcript: Transcript) -> None:
     vendor = CanaryVendor()
-    with told.listening():
+    with transcript.recording():
         async with RawServer(vendor) as server:
-            async with canary_client(server.url, hooks=[told.hear]) as publitrac:
-                assert not await use(publitrac, told)
-                told.hear(await publitrac.v2.get_token())
+            async with canary_client(server.url, hooks=[transcript.add]) as publitrac:
+                assert not await use(publitrac, transcript)
+                transcript.add(await publitrac.v2.get_token())
             assert server.seen[0].query["password"] == CANARIES.password
             assert server.seen[-1].headers["token"] == CANARIES.token
             assert server.seen[-2].headers["authorization"] == CANARIES.api_key
             assert vendor.applied[-1] == ("delayedSync", CANARIES.email)
-    told.check(CANARIES)
-    assert any("delayedSync: attempt 1 of 2, HTTP 200" in text for text in told.words)
-    assert any("Executing <" in text for text in told.words), "asyncio speaks at DEBUG"
+    transcript.check(CANARIES)
+    assert any("delayedSync: attempt 1 of 2, HTTP 200" in text for text in transcript.texts)
+    assert any("Executing <" in text for text in transcript.texts), "asyncio speaks at DEBUG"
 
 
 @pytest.mark.parametrize("credentials_in", ["query", "body"])
-@pytest.mark.parametrize("when", ["always", "after the log-in"])
+@pytest.mark.parametrize("when", ["always", "after the token request"])
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.fault("F36")
-async def test_no_failure_tells(fault: str, when: str, credentials_in: str, told: Told) -> None:
+async def test_no_failure_tells(fault: str, when: str, credentials_in: str, transcript: Transcript) -> None:
     vendor = CanaryVendor()
 
     async def respond(seen: Seen, peer: Peer) -> bytes | None:
@@ -223,43 +223,47 @@ async def test_no_failure_tells(fault: str, when: str, credentials_in: str, told
             return await vendor(seen, peer)
         return await FAULTS[fault](seen, peer)  # type: ignore[no-any-return]
 
-    with told.listening():
+    with transcript.recording():
         async with RawServer(respond) as server:
-            options = {"hooks": [told.hear], "credentials_in": credentials_in, "timeout": Timeout(total=5, read=0.05)}
+            options = {
+                "hooks": [transcript.add],
+                "credentials_in": credentials_in,
+                "timeout": Timeout(total=5, read=0.05),
+            }
             async with canary_client(server.url, **options) as publitrac:
-                errors = await use(publitrac, told)
+                errors = await use(publitrac, transcript)
             assert len(errors) == 4
         gc.collect()
         await asyncio.sleep(0)
-    told.check(CANARIES)
+    transcript.check(CANARIES)
 
 
 @pytest.mark.fault("F36")
-async def test_other_ends_of_a_call_tell_nothing(told: Told) -> None:
+async def test_other_ends_of_a_call_tell_nothing(transcript: Transcript) -> None:
     """Refused, not trusted, out of time, cancelled, closed, unwritable."""
     authority = trustme.CA()
     context = server_context(trustme.CA().issue_cert("localhost"))
-    with told.listening():
-        async with canary_client("http://127.0.0.1:9", hooks=[told.hear]) as publitrac:
-            assert len(await use(publitrac, told)) == 4
+    with transcript.recording():
+        async with canary_client("http://127.0.0.1:9", hooks=[transcript.add]) as publitrac:
+            assert len(await use(publitrac, transcript)) == 4
         async with RawServer(Vendor(), tls=context) as server:
             url = f"https://localhost:{server.port}"
             async with (
                 trusting(authority) as transport,
                 canary_client(url, transport=transport) as publitrac,
             ):
-                assert len(await use(publitrac, told)) == 4
+                assert len(await use(publitrac, transcript)) == 4
         async with RawServer(stalls) as server:
             async with canary_client(server.url, timeout=Timeout(total=0.05)) as publitrac:
-                assert len(await use(publitrac, told)) == 4
+                assert len(await use(publitrac, transcript)) == 4
             publitrac = canary_client(server.url, timeout=Timeout(total=5))
             tasks = [asyncio.create_task(send(publitrac)) for send in CALLS.values()]
             await asyncio.sleep(0.02)
             tasks[0].cancel()
             await publitrac.aclose()
             for result in await asyncio.gather(*tasks, return_exceptions=True):
-                told.hear_error(result)
-            assert len(await use(publitrac, told)) == 4
+                transcript.add_error(result)
+            assert len(await use(publitrac, transcript)) == 4
         async with RawServer(CanaryVendor()) as server, canary_client(server.url) as publitrac:
             for wrong in (
                 lambda: publitrac.v1.call("getLead", {"email": CANARIES.email + "\ud800"}),
@@ -267,13 +271,13 @@ async def test_other_ends_of_a_call_tell_nothing(told: Told) -> None:
             ):
                 with pytest.raises(PublitracError) as caught:
                     await wrong()
-                told.hear_error(caught.value)
-    told.check(CANARIES)
+                transcript.add_error(caught.value)
+    transcript.check(CANARIES)
 
 
 @pytest.mark.parametrize("userinfo", ["", "proxyuser:PRXcnryword@"])
 async def test_proxies_in_trouble_tell_nothing(
-    userinfo: str, told: Told, monkeypatch: pytest.MonkeyPatch
+    userinfo: str, transcript: Transcript, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     password = CANARIES.password
     CANARIES.password = "PRXcnryword"
@@ -281,10 +285,10 @@ async def test_proxies_in_trouble_tell_nothing(
         for status in ("407 Proxy Authentication Required", "502 Bad Gateway"):
             async with ProxyServer(status=status) as proxy:
                 monkeypatch.setenv("https_proxy", proxy.url(userinfo))
-                with told.listening():
+                with transcript.recording():
                     async with canary_client("https://service.test", trust_env=True) as publitrac:
-                        assert len(await use(publitrac, told)) == 4
-        told.check(CANARIES)
+                        assert len(await use(publitrac, transcript)) == 4
+        transcript.check(CANARIES)
     finally:
         CANARIES.password = password
 
@@ -293,7 +297,7 @@ async def test_after_closing_no_copy_of_a_credential_is_left() -> None:
     password = f"w{secrets.token_hex(16)}"  # Of this test alone: nothing else has ever held it.
     async with RawServer(CanaryVendor()) as server:
         async with canary_client(server.url, password=password) as publitrac:
-            assert await use(publitrac, Told()) == []
+            assert await use(publitrac, Transcript()) == []
         assert server.seen[0].query["password"] == password
         server.seen.clear()
     gc.collect()
@@ -313,7 +317,7 @@ async def test_after_closing_no_copy_of_a_credential_is_left() -> None:
 
 
 @asynccontextmanager
-async def both_ways(told: Told, **options: Any) -> AsyncIterator[list[PublitracClient]]:
+async def both_ways(transcript: Transcript, **options: Any) -> AsyncIterator[list[PublitracClient]]:
     """A client of a service that works and one of a service that fails."""
     async with RawServer(CanaryVendor()) as good, RawServer(answering("500 X")) as bad:
         clients = [
@@ -351,24 +355,24 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("carrier", ["aiohttp", "httpx"])
-async def test_opentelemetry_sees_no_secret(carrier: str, spans: Any, told: Told) -> None:
+async def test_opentelemetry_sees_no_secret(carrier: str, spans: Any, transcript: Transcript) -> None:
     options = {"transport": httpx.AsyncHTTPTransport} if carrier == "httpx" else {}
-    with told.listening():
-        async with both_ways(told, **options) as (good, bad):
-            assert await use(good, told) == []
-            assert len(await use(bad, told)) == 4
+    with transcript.recording():
+        async with both_ways(transcript, **options) as (good, bad):
+            assert await use(good, transcript) == []
+            assert len(await use(bad, transcript)) == 4
     finished = [span.to_json() for span in spans.get_finished_spans()]
     assert bool(finished) is (carrier == "httpx")
     # Older instrumentations do not record headers.
     if finished and Version(version("opentelemetry-instrumentation-httpx")) >= Version("0.60b0"):
         assert any("user-agent" in span or "user_agent" in span for span in finished), "headers are recorded"
     find(CANARIES.credentials + CANARIES.personal, finished)
-    told.check(CANARIES)
+    transcript.check(CANARIES)
 
 
 @pytest.mark.filterwarnings("ignore:The send_default_pii option:DeprecationWarning")
 @pytest.mark.parametrize("carrier", ["aiohttp", "httpx"])
-async def test_sentry_sees_no_secret(carrier: str, told: Told) -> None:
+async def test_sentry_sees_no_secret(carrier: str, transcript: Transcript) -> None:
     import sentry_sdk
     from sentry_sdk.transport import Transport
 
@@ -387,11 +391,11 @@ async def test_sentry_sees_no_secret(carrier: str, told: Told) -> None:
     )
     try:
         options = {"transport": httpx.AsyncHTTPTransport} if carrier == "httpx" else {}
-        with told.listening():
-            async with both_ways(told, **options) as clients:
+        with transcript.recording():
+            async with both_ways(transcript, **options) as clients:
                 with sentry_sdk.start_transaction(name="sync"):
                     for publitrac in clients:
-                        for error in await use(publitrac, told):
+                        for error in await use(publitrac, transcript):
                             sentry_sdk.capture_exception(error)
         sentry_sdk.flush()
     finally:
@@ -400,20 +404,22 @@ async def test_sentry_sees_no_secret(carrier: str, told: Told) -> None:
     assert sum("ServerError" in envelope for envelope in envelopes) >= 4
     assert any('"type":"transaction"' in envelope for envelope in envelopes)
     find(CANARIES.credentials, envelopes)
-    told.check(CANARIES)
+    transcript.check(CANARIES)
 
 
-async def test_trace_hooks_of_aiohttp_see_no_secret(monkeypatch: pytest.MonkeyPatch, told: Told) -> None:
+async def test_trace_hooks_of_aiohttp_see_no_secret(
+    monkeypatch: pytest.MonkeyPatch, transcript: Transcript
+) -> None:
     """Were there a session below, hooks that a library adds to every session would see its requests."""
-    heard: list[object] = []
+    recorded: list[object] = []
     config = aiohttp.TraceConfig()
 
-    async def hear(session: object, context: object, parameters: Any) -> None:
-        heard.append({name: getattr(parameters, name) for name in dir(parameters) if name[0] != "_"})
+    async def record(session: object, context: object, parameters: Any) -> None:
+        recorded.append({name: getattr(parameters, name) for name in dir(parameters) if name[0] != "_"})
 
     for name in dir(config):
         if name.startswith("on_"):
-            getattr(config, name).append(hear)
+            getattr(config, name).append(record)
     original = aiohttp.ClientSession.__init__
 
     def traced(self: aiohttp.ClientSession, *args: Any, **options: Any) -> None:
@@ -424,28 +430,28 @@ async def test_trace_hooks_of_aiohttp_see_no_secret(monkeypatch: pytest.MonkeyPa
     async with RawServer(CanaryVendor()) as server, aiohttp.ClientSession() as session:
         async with session.get(server.url):
             pass
-        assert heard, "the hooks work"
-        heard.clear()
+        assert recorded, "the hooks work"
+        recorded.clear()
         async with canary_client(server.url) as publitrac:
-            assert await use(publitrac, told) == []
-    find(CANARIES.credentials + CANARIES.personal, everything(heard))
+            assert await use(publitrac, transcript) == []
+    find(CANARIES.credentials + CANARIES.personal, everything(recorded))
 
 
-async def test_httpx_logs_no_secret_of_an_injected_transport(told: Told) -> None:
-    with told.listening():
-        async with both_ways(told, transport=httpx.AsyncHTTPTransport) as (good, bad):
-            assert await use(good, told) == []
-            assert len(await use(bad, told)) == 4
+async def test_httpx_logs_no_secret_of_an_injected_transport(transcript: Transcript) -> None:
+    with transcript.recording():
+        async with both_ways(transcript, transport=httpx.AsyncHTTPTransport) as (good, bad):
+            assert await use(good, transcript) == []
+            assert len(await use(bad, transcript)) == 4
         async with (
             httpx.AsyncHTTPTransport() as transport,
             canary_client("http://127.0.0.1:9", transport=transport) as publitrac,
         ):
-            assert len(await use(publitrac, told)) == 4
-    assert any("httpcore" in text for text in told.words), "httpx speaks at DEBUG"
-    told.check(CANARIES)
+            assert len(await use(publitrac, transcript)) == 4
+    assert any("httpcore" in text for text in transcript.texts), "httpx speaks at DEBUG"
+    transcript.check(CANARIES)
 
 
-async def test_events_and_values_show_nothing(told: Told) -> None:
+async def test_events_and_values_show_nothing(transcript: Transcript) -> None:
     from publitrac_async.transport.auth import Authorization, Token
     from publitrac_async.transport.operation import Call, ServiceResponse
     from publitrac_async.transport.secret import Secret
@@ -461,7 +467,7 @@ async def test_events_and_values_show_nothing(told: Told) -> None:
         form=(("query", CANARIES.first_name),),
         content=CANARIES.first_name.encode(),
     )
-    told.hear(
+    transcript.add(
         secret,
         token,
         authorization,
@@ -474,7 +480,7 @@ async def test_events_and_values_show_nothing(told: Told) -> None:
         RawServer(CanaryVendor()) as server,
         canary_client(server.url, hooks=[events.append], retry=EAGER) as publitrac,
     ):
-        await use(publitrac, told)
+        await use(publitrac, transcript)
     assert events
-    told.hear(*events)
-    told.check(CANARIES)
+    transcript.add(*events)
+    transcript.check(CANARIES)

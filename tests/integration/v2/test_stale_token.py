@@ -1,4 +1,4 @@
-"""The documents do not say how a stale token is answered: every plausible answer brings one log-in."""
+"""The documents have no response to a stale token: every plausible one causes a single token request."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class Rest:
         self.http = http
         self.token = ""
 
-    async def log_in(self, verb: str = "GET", **changes: str) -> httpx.Response:
+    async def request_token(self, verb: str = "GET", **changes: str) -> httpx.Response:
         settings = self.sandbox.settings
         parameters = {
             "grant_type": "client_credentials",
@@ -35,7 +35,7 @@ class Rest:
 
     async def send(self, verb: str, path: str, **options: Any) -> httpx.Response:
         if not self.token:
-            self.token = (await self.log_in()).json()["access_token"]
+            self.token = (await self.request_token()).json()["access_token"]
         headers = {"authorization": f"Bearer {self.token}"} | options.pop("headers", {})
         return await self.http.request(verb, f"/rest/v1/{path}", headers=headers, **options)
 

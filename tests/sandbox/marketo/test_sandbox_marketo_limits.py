@@ -11,7 +11,7 @@ from publitrac_async.sandbox import Fault, Sandbox
 
 @pytest.mark.parametrize("verb", ["GET", "POST"])
 async def test_a_token_request_returns_a_token_for_an_hour(rest, verb):
-    response = await rest.log_in(verb)
+    response = await rest.request_token(verb)
     document = response.json()
     assert set(document) == {"access_token", "token_type", "expires_in", "scope"}
     assert document["token_type"] == "bearer"
@@ -19,21 +19,21 @@ async def test_a_token_request_returns_a_token_for_an_hour(rest, verb):
 
 
 async def test_asked_early_the_token_is_the_same_with_what_is_left(sandbox, rest):
-    first = (await rest.log_in()).json()
+    first = (await rest.request_token()).json()
     sandbox.advance(3000)
-    second = (await rest.log_in()).json()
+    second = (await rest.request_token()).json()
     assert second["access_token"] == first["access_token"]
     assert 597 <= second["expires_in"] <= 600
     sandbox.advance(700)
-    third = (await rest.log_in()).json()
+    third = (await rest.request_token()).json()
     assert third["access_token"] != first["access_token"]
 
 
 async def test_wrong_credentials_get_no_token(rest):
     for changes in ({"client_id": "x"}, {"client_secret": "x"}):
-        response = await rest.log_in(**changes)
+        response = await rest.request_token(**changes)
         assert (response.status_code, response.json()["error"]) == (401, "unauthorized")
-    assert (await rest.log_in(grant_type="password")).status_code == 400
+    assert (await rest.request_token(grant_type="password")).status_code == 400
 
 
 async def test_a_token_that_ended_is_expired_once_and_then_unknown(sandbox, rest):
@@ -48,7 +48,7 @@ async def test_a_token_that_ended_is_expired_once_and_then_unknown(sandbox, rest
 
 
 async def test_only_the_header_counts(rest):
-    token = (await rest.log_in()).json()["access_token"]
+    token = (await rest.request_token()).json()["access_token"]
     response = await rest.http.get("/rest/v1/leads/describe2.json", params={"access_token": token})
     assert response.json()["errors"][0]["code"] == "600"
 
@@ -58,7 +58,7 @@ async def test_the_rate_is_refused_with_http_200(by_hand):
         for _ in range(5):
             await rest.get("leads/describe2.json")
         assert await rest.code("leads/describe2.json") == "606"
-        await rest.log_in()
+        await rest.request_token()
         flags = [arrival.over_limit for arrival in sandbox.journal.arrivals if arrival.api == "marketo"]
         assert flags == [False] * 5 + [True]
 

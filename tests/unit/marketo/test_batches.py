@@ -89,7 +89,7 @@ async def test_no_records_are_no_call() -> None:
         assert await marketo.sync_leads([]) == []
         assert await marketo.delete_leads([]) == []
     assert not service.sent
-    assert not service.log_ins
+    assert not service.token_requests
 
 
 @virtual
@@ -263,7 +263,7 @@ def test_what_is_refused_before_the_wire(run: Run, message: str) -> None:
             with pytest.raises(ValidationError, match=message) as caught:
                 await run(marketo)
         assert not service.sent
-        assert not service.log_ins
+        assert not service.token_requests
         assert caught.value.operation is not None
         assert caught.value.problems
 

@@ -145,7 +145,7 @@ async def test_what_was_not_executed_is_repeated_and_a_token_renewed() -> None:
     async with serving(refused("606"), refused("602"), result()) as (marketo, service):
         await marketo.call("POST", "/rest/v1/x.json")
     assert len(service.sent) == 3
-    assert len(service.log_ins) == 2
+    assert len(service.token_requests) == 2
     async with serving(refused("601")) as (marketo, _):
         with pytest.raises(AuthenticationError):
             await marketo.call("GET", "/rest/v1/x.json")

@@ -1,4 +1,4 @@
-"""The table of codes on its three levels, and what is done after each kind of answer."""
+"""The table of codes on its three levels, and the reaction to each kind of response."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from publitrac_async.marketo import MarketoClient, NewLeadField, Reason, RecordR
 from publitrac_async.marketo import responses as reading
 from publitrac_async.marketo.codes import CODES, seconds_to_reset
 from tests.support.clock import virtual
-from tests.support.marketo import answer, refused, result, serving
+from tests.support.marketo import refused, response, result, serving
 
 Run = Callable[[MarketoClient], Awaitable[Any]]
 
@@ -72,7 +72,7 @@ KINDS: dict[type[ApiError], set[str]] = {
 
 def error_of(code: str, message: str = "No.") -> PublitracError:
     with pytest.raises(PublitracError) as caught:
-        reading.read(answer(refused(code, message=message)), now=lambda: 0.0)
+        reading.read(response(refused(code, message=message)), now=lambda: 0.0)
     return caught.value
 
 
@@ -104,18 +104,18 @@ def test_codes_outside_the_table_are_final(code: str) -> None:
 
 def test_a_code_as_number_is_taken_as_well() -> None:
     with pytest.raises(RateLimited) as caught:
-        reading.read(answer({"success": False, "errors": [{"code": 606}]}))
+        reading.read(response({"success": False, "errors": [{"code": 606}]}))
     assert caught.value.code == "606"
 
 
 def test_of_several_errors_the_credentials_and_the_day_come_first() -> None:
     with pytest.raises(AuthenticationError) as caught:
-        reading.read(answer(refused("611", "601")))
+        reading.read(response(refused("611", "601")))
     assert [problem.code for problem in caught.value.problems] == ["601", "611"]
     with pytest.raises(QuotaExhausted):
-        reading.read(answer(refused("606", "607")))
+        reading.read(response(refused("606", "607")))
     with pytest.raises(ValidationError, match="a date has the wrong format; a field does not exist"):
-        reading.read(answer(refused("704", "1006")))
+        reading.read(response(refused("704", "1006")))
 
 
 def test_the_vendors_words_are_in_no_text() -> None:
@@ -133,7 +133,7 @@ def test_the_quota_is_reset_at_midnight_central_time(moment: str, hours: int) ->
     now = datetime.fromisoformat(moment).replace(tzinfo=timezone(timedelta(hours=-6))).timestamp()
     assert seconds_to_reset(now) == pytest.approx(hours * 3600, abs=2)
     with pytest.raises(QuotaExhausted, match="at midnight") as caught:
-        reading.read(answer(refused("607")), now=lambda: now)
+        reading.read(response(refused("607")), now=lambda: now)
     assert caught.value.retry_after == seconds_to_reset(now)
 
 
@@ -178,7 +178,7 @@ def test_what_is_no_envelope(
     status: int, body: bytes, kind: type[PublitracError], retryable: bool, maybe_applied: bool
 ) -> None:
     with pytest.raises(PublitracError) as caught:
-        reading.read(answer(body, status))
+        reading.read(response(body, status))
     error = caught.value
     assert (type(error), error.retryable, error.maybe_applied) == (kind, retryable, maybe_applied)
 
@@ -186,12 +186,12 @@ def test_what_is_no_envelope(
 @pytest.mark.parametrize("status", [200, 400, 401, 429, 500, 503])
 def test_an_envelope_counts_whatever_the_status(status: int) -> None:
     with pytest.raises(RateLimited) as caught:
-        reading.read(answer(refused("606"), status))
+        reading.read(response(refused("606"), status))
     assert (caught.value.code, caught.value.status) == ("606", status)
 
 
 def test_errors_beside_a_success_are_no_refusal() -> None:
-    envelope = reading.read(answer({"success": True, "result": [1], "errors": [{"code": "606"}]}))
+    envelope = reading.read(response({"success": True, "result": [1], "errors": [{"code": "606"}]}))
     assert envelope.result == [1]
 
 
@@ -222,7 +222,7 @@ def test_what_a_records_code_means(codes: list[str], kind: type[ApiError]) -> No
 @pytest.mark.parametrize("code", ["610", "714", "1013", "1015"])
 def test_a_code_that_does_not_speak_of_a_lead_is_no_lead_that_is_not_there(code: str) -> None:
     with pytest.raises(ApiError) as caught:
-        reading.one_lead(answer(refused(code)))
+        reading.one_lead(response(refused(code)))
     assert not isinstance(caught.value, LeadNotFound)
     assert caught.value.code == code
 
@@ -231,21 +231,21 @@ def test_a_code_that_does_not_speak_of_a_lead_is_no_lead_that_is_not_there(code:
 def test_a_wrong_address_is_not_found_nowhere(body: bytes) -> None:
     for parse in (reading.one_lead, reading.one_field, reading.done):
         with pytest.raises(ApiError, match="check base_url") as caught:
-            parse(answer(body, 404))
+            parse(response(body, 404))
         assert not isinstance(caught.value, NotFound)
 
 
 @pytest.mark.parametrize("code", ["1004", "702", None])
 def test_a_lead_that_is_not_there(code: str | None) -> None:
     with pytest.raises(LeadNotFound) as caught:
-        reading.one_lead(answer(result() if code is None else refused(code)))
+        reading.one_lead(response(result() if code is None else refused(code)))
     assert caught.value.code == code
 
 
 @pytest.mark.parametrize("code", ["1006", "702", None])
 def test_a_field_that_is_not_there(code: str | None) -> None:
     with pytest.raises(NotFound):
-        reading.one_field(answer(result() if code is None else refused(code)))
+        reading.one_field(response(result() if code is None else refused(code)))
 
 
 # What is sent again.

@@ -12,7 +12,7 @@ from publitrac_async import ApiError, AuthenticationError, UnexpectedContent
 from publitrac_async.marketo import ListMembership, NewLeadField, RecordResult
 from publitrac_async.marketo import responses as reading
 from tests.support.clock import virtual
-from tests.support.marketo import answer, refused, result, serving
+from tests.support.marketo import refused, response, result, serving
 
 LEADS = [{"email": f"{number}@x.com"} for number in range(3)]
 GOOD = {"id": 1, "status": "updated"}
@@ -173,7 +173,7 @@ async def test_a_code_that_is_none_is_shown_nowhere(caplog) -> None:
 
 @pytest.mark.parametrize("warnings", [None, [], 5, [5], {"code": 1}])
 def test_odd_warnings_harm_nothing(warnings: Any) -> None:
-    reading.read(answer(result(GOOD, warnings=warnings)))
+    reading.read(response(result(GOOD, warnings=warnings)))
 
 
 # Results.
@@ -181,8 +181,8 @@ def test_odd_warnings_harm_nothing(warnings: Any) -> None:
 
 @pytest.mark.parametrize("body", [{"success": True, "result": None}, {"success": True}])
 def test_no_result_is_an_empty_one(body: Any) -> None:
-    assert reading.read(answer(body)).result == []
-    assert reading.page(answer(body), lambda item: item, first=True).items == ()
+    assert reading.read(response(body)).result == []
+    assert reading.page(response(body), lambda item: item, first=True).items == ()
 
 
 @virtual

@@ -327,6 +327,6 @@ def test_the_address_as_marketo_shows_it(path: str) -> None:
         ):
             await marketo.describe()
         assert service.sent[0].path == "/rest/v1/leads/describe.json"
-        assert service.log_ins[0].path == "/identity/oauth/token"
+        assert service.token_requests[0].path == "/identity/oauth/token"
 
     main()

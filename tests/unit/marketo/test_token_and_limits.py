@@ -28,27 +28,27 @@ from tests.support.marketo import HOST, ID, PATIENT, SECRET, Sent, refused, resu
 
 
 @virtual
-async def test_the_log_in_is_a_get_with_three_parameters_and_the_token_a_header() -> None:
+async def test_the_token_request_is_a_get_with_three_parameters_and_the_token_a_header() -> None:
     async with serving(result()) as (marketo, service):
         await marketo.describe()
         await marketo.describe()
-    (log_in,) = service.log_ins
-    assert (log_in.verb, log_in.body) == ("GET", b"")
-    assert dict(log_in.query) == {
+    (token_request,) = service.token_requests
+    assert (token_request.verb, token_request.body) == ("GET", b"")
+    assert dict(token_request.query) == {
         "grant_type": "client_credentials",
         "client_id": ID,
         "client_secret": SECRET,
     }
-    assert "authorization" not in log_in.headers
+    assert "authorization" not in token_request.headers
     assert [sent.headers["authorization"] for sent in service.sent] == ["Bearer token-1"] * 2
     assert all("token" not in sent.target for sent in service.sent)
 
 
 @virtual
-async def test_fifty_calls_share_one_log_in() -> None:
+async def test_fifty_calls_share_one_token_request() -> None:
     async with serving(result()) as (marketo, service):
         await asyncio.gather(*(marketo.describe() for _ in range(50)))
-    assert len(service.log_ins) == 1
+    assert len(service.token_requests) == 1
 
 
 @pytest.mark.parametrize("code", ["600", "601", "602"])
@@ -67,7 +67,7 @@ def test_a_refused_token_is_renewed_once_and_the_call_repeated_with_the_new_one(
                 *(marketo.push_leads([{"email": "a@x.com"}], program_name="P") for _ in range(20))
             )
         assert all(each[0].ok for each in done)
-        assert len(service.log_ins) == 2
+        assert len(service.token_requests) == 2
         used = [sent.headers["authorization"] for sent in service.sent]
         assert used.count("Bearer token-2") == 20
         assert [event.ttl for event in events if isinstance(event, TokenRenewed)] == [3600] * 2
@@ -80,7 +80,7 @@ async def test_a_token_that_is_refused_twice_is_an_error() -> None:
     async with serving(refused("601")) as (marketo, service):
         with pytest.raises(AuthenticationError) as caught:
             await marketo.describe()
-    assert (len(service.sent), len(service.log_ins)) == (2, 2)
+    assert (len(service.sent), len(service.token_requests)) == (2, 2)
     assert caught.value.code == "601"
 
 
@@ -90,25 +90,25 @@ async def test_the_token_is_renewed_at_its_end_and_not_before() -> None:
         await marketo.describe()
         await asyncio.sleep(3599)
         await marketo.describe()
-        assert len(service.log_ins) == 1
+        assert len(service.token_requests) == 1
         await asyncio.sleep(2)
         await marketo.describe()
-    assert len(service.log_ins) == 2
+    assert len(service.token_requests) == 2
 
 
 @virtual
-async def test_a_token_with_little_life_left_is_no_loop_of_log_ins() -> None:
+async def test_a_token_with_little_life_left_is_no_loop_of_token_requests() -> None:
     # Identity hands out the same token until its end, with the seconds that are left of it, even 0.
     async with serving(result(), lives=[2, 0, 3600]) as (marketo, service):
         for _ in range(30):
             await marketo.describe()
             await asyncio.sleep(0.1)
-        assert len(service.log_ins) == 2
+        assert len(service.token_requests) == 2
         await asyncio.sleep(1)
         for _ in range(10):
             await marketo.describe()
             await asyncio.sleep(60)
-    assert len(service.log_ins) == 3
+    assert len(service.token_requests) == 3
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ async def test_a_token_with_little_life_left_is_no_loop_of_log_ins() -> None:
         (httpx.Response(200, json={"access_token": "a\nb", "expires_in": 3600}), UnexpectedContent, None),
     ],
 )
-def test_a_log_in_that_fails(reply: httpx.Response, kind: type[Exception], code: str | None) -> None:
+def test_a_token_request_that_fails(reply: httpx.Response, kind: type[Exception], code: str | None) -> None:
     @virtual
     async def main() -> None:
         async with serving(result(), lives=[reply]) as (marketo, service):
@@ -141,17 +141,17 @@ def test_a_log_in_that_fails(reply: httpx.Response, kind: type[Exception], code:
     main()
 
 
-@pytest.mark.parametrize(("life", "log_ins"), [("3600", 1), (None, 2), (-1, 2), (True, 2), ("inf", 2)])
-def test_a_life_that_is_no_number_of_seconds_is_one_second(life: Any, log_ins: int) -> None:
+@pytest.mark.parametrize(("life", "token_requests"), [("3600", 1), (None, 2), (-1, 2), (True, 2), ("inf", 2)])
+def test_a_life_that_is_no_number_of_seconds_is_one_second(life: Any, token_requests: int) -> None:
     @virtual
     async def main() -> None:
         async with serving(result(), lives=[life]) as (marketo, service):
             for _ in range(5):
                 await marketo.describe()
-            assert len(service.log_ins) == 1
+            assert len(service.token_requests) == 1
             await asyncio.sleep(1.1)
             await marketo.describe()
-        assert len(service.log_ins) == log_ins
+        assert len(service.token_requests) == token_requests
 
     main()
 
@@ -261,7 +261,7 @@ async def test_615_lowers_the_calls_at_once_and_success_raises_them_again() -> N
 
 
 @virtual
-async def test_a_log_in_counts_towards_no_limit() -> None:
+async def test_a_token_request_counts_towards_no_limit() -> None:
     class Closed:
         def __init__(self) -> None:
             self.asked = 0
@@ -275,7 +275,7 @@ async def test_a_log_in_counts_towards_no_limit() -> None:
     limiter = Closed()
     async with serving(refused("601"), result(), limiter=limiter) as (marketo, service):
         await marketo.describe()
-    assert len(service.log_ins) == 2
+    assert len(service.token_requests) == 2
     assert limiter.asked == len(service.sent) == 2
 
 

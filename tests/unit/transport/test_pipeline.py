@@ -169,7 +169,7 @@ async def test_what_an_earlier_attempt_may_have_done_is_not_forgotten() -> None:
 
 
 @virtual
-async def test_what_an_earlier_attempt_may_have_done_is_not_forgotten_when_the_log_in_fails() -> None:
+async def test_what_an_earlier_attempt_may_have_done_is_not_forgotten_when_the_token_request_fails() -> None:
     class LosesHeart:
         reauthenticate_on = (AuthenticationError,)
         asked = 0
@@ -177,7 +177,7 @@ async def test_what_an_earlier_attempt_may_have_done_is_not_forgotten_when_the_l
         async def authorize(self) -> Authorization:
             self.asked += 1
             if self.asked > 1:
-                raise NotSent("no log-in", operation="getToken")
+                raise NotSent("no token request", operation="getToken")
             return Authorization()
 
         async def accepted(self, authorization: Authorization, sent_at: float) -> None: ...
@@ -464,17 +464,17 @@ async def test_calls_that_wait_for_a_token_wait_in_the_queue_while_its_request_d
     limiter.pause(100)
     pipeline = transport(Script([1.0, ok()]), limiter=limiter, timeout=Timeout(total=3))
 
-    async def log_in() -> Token:
+    async def request_token() -> Token:
         await pipeline.request_token(call(READ, parse=lambda _: (Secret("t"), 900.0)))
         return Token(value=Secret("t"), ttl=900.0, expires_at=now() + 900)
 
-    token = SharedToken(log_in, header="Token", clock=now)
+    token = SharedToken(request_token, header="Token", clock=now)
     results = await asyncio.gather(*(pipeline.send(call(authenticator=token)) for _ in range(5)))
     assert results == [b"fine"] * 5
 
 
 @virtual
-async def test_the_deadline_covers_the_log_in() -> None:
+async def test_the_deadline_covers_the_token_request() -> None:
     class Slow(Always):
         async def authorize(self) -> Authorization:
             await asyncio.sleep(1000)
@@ -581,7 +581,7 @@ async def test_cancelled_calls_give_their_slot_back() -> None:
 
 
 @virtual
-async def test_a_log_in_is_possible_while_all_slots_are_taken() -> None:
+async def test_a_token_request_is_possible_while_all_slots_are_taken() -> None:
     pipeline = transport(Script([0.1, ok()]), concurrency=1)
 
     class LogsIn(Always):
@@ -617,7 +617,7 @@ async def test_closing_an_idle_client_is_prompt_and_can_be_repeated() -> None:
         await pipeline.send(call())
 
 
-@pytest.mark.parametrize("where", ["answer", "backoff", "limiter", "gate", "log-in"])
+@pytest.mark.parametrize("where", ["answer", "backoff", "limiter", "gate", "token request"])
 @pytest.mark.parametrize("operation", [READ, UPSERT, APPEND], ids=lambda operation: operation.name)
 @virtual
 async def test_whatever_a_call_waits_for_it_ends_when_the_client_closes(
@@ -634,7 +634,7 @@ async def test_whatever_a_call_waits_for_it_ends_when_the_client_closes(
         limiter.pause(1000)
     options = {"concurrency": 1 if where == "gate" else 8, "limiter": limiter, "timeout": Timeout(total=None)}
     pipeline = transport(script, **options)
-    authenticator = Slow() if where == "log-in" else None
+    authenticator = Slow() if where == "token request" else None
     if where == "backoff" and operation is APPEND:
         script.steps = [status(429, retry_after="50")]
     first = [asyncio.create_task(pipeline.send(call(READ)))] if where == "gate" else []

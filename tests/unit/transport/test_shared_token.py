@@ -15,7 +15,7 @@ from tests.support.clients import READ, call, transport
 from tests.support.clock import now, virtual
 
 
-class LogIn:
+class TokenRequest:
     """Hands out a token that lives 100 seconds; asked early, the same one with what is left of its life."""
 
     def __init__(self) -> None:
@@ -34,36 +34,36 @@ class LogIn:
 
 @virtual
 async def test_the_token_is_kept_to_its_end_and_use_does_not_prolong_it() -> None:
-    log_in = LogIn()
-    token = SharedToken(log_in, header="Authorization", scheme="Bearer", clock=now)
+    request_token = TokenRequest()
+    token = SharedToken(request_token, header="Authorization", scheme="Bearer", clock=now)
     for _ in range(99):
         authorization = await token.authorize()
         assert authorization.headers[0][1].reveal() == "Bearer token-1"
         await token.accepted(authorization, now())
         await asyncio.sleep(1)
-    assert log_in.calls == 1
+    assert request_token.calls == 1
     await asyncio.sleep(2)
     assert (await token.token()).value.reveal() == "token-2"
-    assert log_in.calls == 2
+    assert request_token.calls == 2
 
 
 @virtual
 async def test_a_token_with_a_second_left_is_used_for_that_second() -> None:
-    log_in = LogIn()
-    log_in.number, log_in.end = 1, now() + 1
-    token = SharedToken(log_in, header="Authorization", clock=now)
+    request_token = TokenRequest()
+    request_token.number, request_token.end = 1, now() + 1
+    token = SharedToken(request_token, header="Authorization", clock=now)
     for _ in range(50):
         assert (await token.token()).value.reveal() == "token-1"
-    assert log_in.calls == 1
+    assert request_token.calls == 1
 
 
 @virtual
-async def test_many_waiters_share_one_log_in() -> None:
-    log_in = LogIn()
-    token = SharedToken(log_in, header="Authorization", clock=now)
+async def test_many_waiters_share_one_token_request() -> None:
+    request_token = TokenRequest()
+    token = SharedToken(request_token, header="Authorization", clock=now)
     tokens = await asyncio.gather(*(token.token() for _ in range(50)))
     assert len({each.value for each in tokens}) == 1
-    assert log_in.calls == 1
+    assert request_token.calls == 1
 
 
 @virtual

@@ -30,14 +30,14 @@ class Issuer:
     """Logs in: counts, waits, fails as told."""
 
     def __init__(self, *, ttl: float = 900.0, takes: float = 0.1) -> None:
-        self.log_ins = 0
+        self.token_requests = 0
         self.ttl = ttl
         self.takes = takes
         self.failure: PublitracError | None = None
 
     async def __call__(self) -> Token:
-        self.log_ins += 1
-        number = self.log_ins
+        self.token_requests += 1
+        number = self.token_requests
         asked = now()
         await asyncio.sleep(self.takes)
         if self.failure is not None:
@@ -56,12 +56,12 @@ async def value(token: SlidingToken) -> str:
 
 
 @virtual
-async def test_256_callers_log_in_once() -> None:
+async def test_256_callers_request_token_once() -> None:
     issuer = Issuer()
     token = sliding(issuer)
     values = await asyncio.gather(*(value(token) for _ in range(256)))
     assert set(values) == {"token-1"}
-    assert issuer.log_ins == 1
+    assert issuer.token_requests == 1
 
 
 @virtual
@@ -76,11 +76,11 @@ async def test_a_cancelled_leader_takes_nobody_down() -> None:
     results = await asyncio.gather(*callers, return_exceptions=True)
     assert all(isinstance(result, asyncio.CancelledError) for result in results[:25])
     assert set(results[25:]) == {"token-1"}
-    assert issuer.log_ins == 1
+    assert issuer.token_requests == 1
 
 
 @virtual
-async def test_all_cancelled_and_the_log_in_serves_who_comes_later() -> None:
+async def test_all_cancelled_and_the_token_request_serves_who_comes_later() -> None:
     issuer = Issuer(takes=10)
     token = sliding(issuer)
     callers = [asyncio.create_task(value(token)) for _ in range(5)]
@@ -89,7 +89,7 @@ async def test_all_cancelled_and_the_log_in_serves_who_comes_later() -> None:
         caller.cancel()
     await asyncio.sleep(1)
     assert await value(token) == "token-1"
-    assert issuer.log_ins == 1
+    assert issuer.token_requests == 1
 
 
 @virtual
@@ -109,7 +109,7 @@ async def test_nobody_is_left_to_hear_of_a_failure() -> None:
 
 
 @virtual
-async def test_a_late_rejection_of_an_old_token_causes_no_second_log_in() -> None:
+async def test_a_late_rejection_of_an_old_token_causes_no_second_token_request() -> None:
     issuer = Issuer()
     token = sliding(issuer)
     old = await token.authorize()
@@ -118,11 +118,11 @@ async def test_a_late_rejection_of_an_old_token_causes_no_second_log_in() -> Non
     for _ in range(10):
         await token.rejected(old)
         assert await value(token) == "token-2"
-    assert issuer.log_ins == 2
+    assert issuer.token_requests == 2
 
 
 @virtual
-async def test_a_rejection_while_the_next_log_in_runs_causes_no_third() -> None:
+async def test_a_rejection_while_the_next_token_request_runs_causes_no_third() -> None:
     issuer = Issuer(takes=10)
     token = sliding(issuer)
     old = await token.authorize()
@@ -131,7 +131,7 @@ async def test_a_rejection_while_the_next_log_in_runs_causes_no_third() -> None:
     await asyncio.sleep(1)
     await token.rejected(old)
     assert await value(token) == await caller == "token-2"
-    assert issuer.log_ins == 2
+    assert issuer.token_requests == 2
 
 
 @virtual
@@ -144,10 +144,10 @@ async def test_a_token_that_another_process_has_fetched_meanwhile_is_taken() -> 
     store, issuer = Shared(), Issuer()
     theirs = Token(value=Secret("theirs"), ttl=900, expires_at=now() + 900)
     caller = asyncio.create_task(value(sliding(issuer, store)))
-    await asyncio.sleep(0.15)  # The first look found none, the log-in has not begun.
+    await asyncio.sleep(0.15)  # The first look found none, the token request has not begun.
     await store.save(theirs)
     assert await caller == "theirs"
-    assert issuer.log_ins == 0
+    assert issuer.token_requests == 0
 
 
 @virtual
@@ -159,10 +159,10 @@ async def test_life_slides_with_success_from_the_moment_the_request_left() -> No
         sent_at = now()
         await asyncio.sleep(800)
         await token.accepted(authorization, sent_at + 750)
-    assert issuer.log_ins == 1
+    assert issuer.token_requests == 1
     await asyncio.sleep(900)
     await token.authorize()
-    assert issuer.log_ins == 2
+    assert issuer.token_requests == 2
 
 
 @virtual
@@ -182,7 +182,7 @@ async def test_life_never_slides_back_and_not_with_an_old_token() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ttl", "idle", "log_ins"),
+    ("ttl", "idle", "token_requests"),
     [
         (900, 839, 1),
         (900, 841, 2),
@@ -194,13 +194,15 @@ async def test_life_never_slides_back_and_not_with_an_old_token() -> None:
     ],
 )
 @virtual
-async def test_a_token_is_renewed_shortly_before_its_end(ttl: float, idle: float, log_ins: int) -> None:
+async def test_a_token_is_renewed_shortly_before_its_end(
+    ttl: float, idle: float, token_requests: int
+) -> None:
     issuer = Issuer(ttl=ttl, takes=0)
     token = sliding(issuer)
     await token.authorize()
     await asyncio.sleep(idle)
     await token.authorize()
-    assert issuer.log_ins == log_ins
+    assert issuer.token_requests == token_requests
 
 
 @virtual
@@ -211,7 +213,7 @@ async def test_a_failed_early_renewal_keeps_the_token_that_still_lives() -> None
     issuer.failure = ServerError("down")
     await asyncio.sleep(850)
     assert await asyncio.gather(*(value(token) for _ in range(10))) == ["token-1"] * 10
-    assert issuer.log_ins == 2
+    assert issuer.token_requests == 2
     await asyncio.sleep(60)
     with pytest.raises(ServerError):
         await token.authorize()
@@ -227,12 +229,12 @@ async def test_all_waiters_get_an_error_of_their_own() -> None:
     errors = await asyncio.gather(*(value(token) for _ in range(20)), return_exceptions=True)
     assert all(type(error) is NotSent for error in errors)
     assert len({id(error) for error in errors}) == 20
-    assert issuer.log_ins == 1
+    assert issuer.token_requests == 1
     assert all(error.operation == "getToken" for error in errors)  # type: ignore[union-attr]
 
 
 @virtual
-async def test_closing_during_a_log_in() -> None:
+async def test_closing_during_a_token_request() -> None:
     issuer = Issuer(takes=1000)
     token = sliding(issuer)
     callers = [asyncio.create_task(value(token)) for _ in range(10)]
@@ -250,13 +252,13 @@ async def test_closing_during_a_log_in() -> None:
 @pytest.mark.parametrize("leap", [3600, 86400, 1200])
 @virtual
 @pytest.mark.fault("F20")
-async def test_a_clock_that_leaps_costs_one_log_in(leap: float) -> None:
+async def test_a_clock_that_leaps_costs_one_token_request(leap: float) -> None:
     issuer = Issuer()
     token = sliding(issuer)
     await token.authorize()
     jump(leap)
     await asyncio.gather(*(token.authorize() for _ in range(50)))
-    assert issuer.log_ins == 2
+    assert issuer.token_requests == 2
 
 
 # The whole of v2, with the service played by a function.
@@ -269,22 +271,22 @@ class Service:
         self.ttl = ttl
         self.takes = takes
         self.valid: set[str] = set()
-        self.log_ins = 0
+        self.token_requests = 0
         self.refused = 0
         self.synced: list[str] = []
-        self.log_in_answer: httpx.Response | Exception | None = None
+        self.token_response: httpx.Response | Exception | None = None
         self.tokens_of: dict[str, list[str]] = {}
 
     async def __call__(self, request: httpx.Request) -> httpx.Response:
         await asyncio.sleep(self.takes)
         if request.url.path == "/v2/auth/getToken":
             assert request.headers["Authorization"] == "the-key"
-            self.log_ins += 1
-            if isinstance(self.log_in_answer, Exception):
-                raise self.log_in_answer
-            if self.log_in_answer is not None:
-                return httpx.Response(self.log_in_answer.status_code, content=self.log_in_answer.content)
-            token = f"token-{self.log_ins}"
+            self.token_requests += 1
+            if isinstance(self.token_response, Exception):
+                raise self.token_response
+            if self.token_response is not None:
+                return httpx.Response(self.token_response.status_code, content=self.token_response.content)
+            token = f"token-{self.token_requests}"
             self.valid.add(token)
             return httpx.Response(200, json={"token": token, "ttl": self.ttl})
         email = json.loads(request.content)["leadInfo"]["email"]
@@ -301,7 +303,7 @@ def v2(service: Service, **options: object) -> V2:
 
 
 @virtual
-async def test_expiry_of_all_tokens_with_256_in_flight_costs_one_log_in() -> None:
+async def test_expiry_of_all_tokens_with_256_in_flight_costs_one_token_request() -> None:
     service = Service(takes=1)
     api = v2(service, concurrency=256)
     await api.delayed_sync(lead())
@@ -309,7 +311,7 @@ async def test_expiry_of_all_tokens_with_256_in_flight_costs_one_log_in() -> Non
     await asyncio.sleep(0.5)
     service.valid.clear()
     await asyncio.gather(*calls)
-    assert service.log_ins == 2
+    assert service.token_requests == 2
     assert service.refused == 256
     assert len(service.synced) == 257
     assert all(len(tokens) <= 2 for tokens in list(service.tokens_of.values())[1:])
@@ -317,19 +319,19 @@ async def test_expiry_of_all_tokens_with_256_in_flight_costs_one_log_in() -> Non
 
 @pytest.mark.parametrize("concurrency", [1, 7, 64])
 @virtual
-async def test_expiry_behind_a_gate_costs_one_log_in(concurrency: int) -> None:
+async def test_expiry_behind_a_gate_costs_one_token_request(concurrency: int) -> None:
     service = Service(takes=0.1)
     api = v2(service, concurrency=concurrency)
     await api.delayed_sync(lead())
     service.valid.clear()
     await asyncio.gather(*(api.delayed_sync(lead(number)) for number in range(64)))
-    assert service.log_ins == 2
+    assert service.token_requests == 2
     assert service.refused <= concurrency
 
 
 @virtual
 @pytest.mark.fault("F17")
-async def test_many_expiries_cost_a_log_in_each_and_lose_nothing() -> None:
+async def test_many_expiries_cost_a_token_request_each_and_lose_nothing() -> None:
     service = Service(takes=0.05)
     api = v2(service)
 
@@ -346,7 +348,7 @@ async def test_many_expiries_cost_a_log_in_each_and_lose_nothing() -> None:
     await asyncio.gather(*(work(number) for number in range(20)))
     expiring.cancel()
     assert len(service.synced) == len(set(service.synced)) == 800
-    assert service.log_ins <= 21
+    assert service.token_requests <= 21
 
 
 @virtual
@@ -362,7 +364,7 @@ async def test_a_service_that_always_refuses_is_asked_twice_a_call() -> None:
         assert caught.value.attempts == 2
         assert caught.value.operation == "delayedSync"
     assert service.refused == 6
-    assert service.log_ins == 4  # The token that was refused last is tried once more by the next call.
+    assert service.token_requests == 4  # The token that was refused last is tried once more by the next call.
 
 
 class Frozen(set[str]):
@@ -401,7 +403,7 @@ async def test_a_huge_or_tiny_life_harms_nobody(ttl: object) -> None:
     service.valid.clear()
     await api.delayed_sync(lead())
     assert len(service.synced) == 21
-    assert service.log_ins <= 42
+    assert service.token_requests <= 42
 
 
 @virtual
@@ -412,11 +414,11 @@ async def test_while_the_machine_slept_the_token_died_and_401_says_so() -> None:
     await api.delayed_sync(lead())
     service.valid.clear()  # The monotonic clock stands still during a suspend: the client knows nothing.
     await api.delayed_sync(lead())
-    assert (service.log_ins, service.refused) == (2, 1)
+    assert (service.token_requests, service.refused) == (2, 1)
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind", "log_ins"),
+    ("answer", "kind", "token_requests"),
     [
         (httpx.Response(401, json={"status": "error", "code": 401}), AuthenticationError, 1),
         (httpx.Response(403), PublitracError, 1),
@@ -434,25 +436,25 @@ async def test_while_the_machine_slept_the_token_died_and_401_says_so() -> None:
 )
 @virtual
 @pytest.mark.fault("F18")
-async def test_a_failed_log_in_is_one_error_for_all_who_wait(
-    answer: httpx.Response | Exception, kind: type[PublitracError], log_ins: int
+async def test_a_failed_token_request_is_one_error_for_all_who_wait(
+    answer: httpx.Response | Exception, kind: type[PublitracError], token_requests: int
 ) -> None:
     service = Service()
-    service.log_in_answer = answer
+    service.token_response = answer
     api = v2(service)
     results = await asyncio.gather(*(api.delayed_sync(lead(n)) for n in range(16)), return_exceptions=True)
     assert all(isinstance(result, kind) for result in results)
     assert all(result.operation == "getToken" for result in results)  # type: ignore[union-attr]
     assert all(result.maybe_applied is False for result in results)  # type: ignore[union-attr]
-    assert service.log_ins == log_ins
+    assert service.token_requests == token_requests
     assert service.synced == []
-    service.log_in_answer = None
+    service.token_response = None
     await api.delayed_sync(lead())
     assert service.synced == ["lead0@example.com"]
 
 
 @virtual
-async def test_a_stalled_log_in_does_not_outlive_the_client() -> None:
+async def test_a_stalled_token_request_does_not_outlive_the_client() -> None:
     service = Service(takes=1000)
     api = v2(service)
     calls = [asyncio.create_task(api.delayed_sync(lead(number))) for number in range(5)]
@@ -464,11 +466,11 @@ async def test_a_stalled_log_in_does_not_outlive_the_client() -> None:
 
 
 @virtual
-async def test_two_who_share_a_store_make_one_log_in() -> None:
+async def test_two_who_share_a_store_make_one_token_request() -> None:
     store, issuer = MemoryTokenStore(), Issuer(takes=10)
     values = await asyncio.gather(*(value(sliding(issuer, store)) for _ in range(4)))
     assert values == ["token-1"] * 4
-    assert issuer.log_ins == 1
+    assert issuer.token_requests == 1
 
 
 @virtual
@@ -491,4 +493,4 @@ async def test_the_same_token_that_another_has_revived_is_taken() -> None:
             return Token(value=current.value, ttl=900, expires_at=now() + 900)
 
     assert await value(sliding(issuer, Reviving())) == "token-1"
-    assert issuer.log_ins == 1
+    assert issuer.token_requests == 1
