@@ -150,19 +150,25 @@ async def run_sync(options: SyncOptions) -> int:
         await asyncio.sleep(_WAIT)
 
 
-async def _run_sync(options: SyncOptions, source: FileSource) -> int:
-    distributed = options.executor == "docket"
+def _check_options(options: SyncOptions, *, distributed: bool) -> None:
     if distributed and options.sandbox:
         raise CommandError(
             "workers cannot reach a sandbox inside this command: run `publitrac-async sandbox`"
         )
     if not distributed:
         check_state_options(options.state, options.resend_unchanged, options.resend_rejected, options.reset)
-    vendor = VENDORS[options.via]
-    if options.list_name is not None and (options.sandbox or distributed or not vendor.verifies):
+    if options.list_name is not None and (
+        options.sandbox or distributed or not VENDORS[options.via].verifies
+    ):
         raise CommandError("--list needs --via v1 or v2, and neither --sandbox nor --executor docket")
     if options.list_name is not None and STANDARD_INPUT in options.sources and not options.results:
         raise CommandError("--list needs --results if the source is standard input")
+
+
+async def _run_sync(options: SyncOptions, source: FileSource) -> int:
+    distributed = options.executor == "docket"
+    _check_options(options, distributed=distributed)
+    vendor = VENDORS[options.via]
     meter, shutdown = CallMeter(None if vendor.batches else options.rate), Shutdown()
     async with AsyncExitStack() as stack:
         shared = None
@@ -173,6 +179,9 @@ async def _run_sync(options: SyncOptions, source: FileSource) -> int:
             await stack.enter_async_context(shared)
         sink, verify = await open_sink(stack, options, [meter], shared)
         where: dict[str, Any] = {"state": options.state}
+        if vendor.appends:
+            # A call that waits in the client's queue would make its row unknown after a kill.
+            where["concurrency"] = vendor.concurrency
         if distributed:
             assert shared is not None
             hosts.load_docket()
