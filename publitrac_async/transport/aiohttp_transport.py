@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Final
 
 import aiohttp
@@ -26,7 +26,7 @@ POOL_SIZE: Final = 2 * CONCURRENCY_CEILING + 1
 #: This transport writes these fields; it ignores those of the request.
 _WRITTEN_HERE: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection"})
 _BODILESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_REMEMBERED_FIELDS: Final = 256
+_REMEMBERED_HEADS: Final = 256
 #: New connections that may close before anything is written; after that the attempt fails.
 _NEW_CONNECTIONS: Final = 3
 
@@ -78,8 +78,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._pool: Pool | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
-        self._destinations: dict[tuple[bytes, bytes, int | None], _Destination] = {}
-        self._fields: dict[tuple[tuple[bytes, bytes], ...], bytes] = {}
+        self._destinations: dict[tuple[bytes, bytes], _Destination] = {}
+        self._heads: dict[tuple[str, bytes, bytes, tuple[tuple[bytes, bytes], ...]], Head] = {}
 
     @property
     def closed(self) -> bool:
@@ -95,42 +95,49 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         """
         if not isinstance(request.stream, httpx.ByteStream):
             await request.aread()
-        destination = self._destination(request.url)
+        departure: Departure | None = request.extensions.get(DEPARTURE)
         # No local name here holds the bytes of the request: this frame waits for the response, and error
         # trackers record the local names of frames.
         failure: httpx.TransportError
         try:
-            exchange = await self._send(destination, request)
+            exchange = await self.send(
+                self._outgoing(request), departure, request.extensions.get("timeout", {})
+            )
             try:
                 message = await exchange.read_head()
             except BaseException:
                 exchange.end()
                 raise
         except FAILURES as error:
-            failure = _as_httpx(error)
+            failure = as_httpx(error)
         else:
             return httpx.Response(message.code, headers=list(message.raw_headers), stream=_Body(exchange))
         raise failure
 
-    async def aclose(self) -> None:
-        """Close the pool."""
-        self._closed = True
-        if self._pool is not None:
-            await self._pool.aclose()
+    async def send(
+        self, outgoing: Outgoing, departure: Departure | None, limits: Mapping[str, float | None]
+    ) -> Exchange:
+        """Write a request on a connection that was checked just before. Its response is read by the caller.
 
-    async def _send(self, destination: _Destination, request: httpx.Request) -> Exchange:
-        """Write `request` on a connection that was checked just before."""
-        departure: Departure | None = request.extensions.get(DEPARTURE)
+        Args:
+            outgoing: the request.
+            departure: asked for a permit, and notified, right before the write.
+            limits: ``connect`` and ``read``, in seconds, as in httpx's extension ``timeout``.
+
+        Raises:
+            httpx.TransportError: nothing was sent.
+            OSError: likewise, as all of `FAILURES`.
+        """
         left = _NEW_CONNECTIONS
         while left:
-            exchange = await self._connect(destination, request.extensions.get("timeout", {}))
+            exchange = await self._connect(outgoing.head.route, limits)
             try:
                 if departure is not None:
                     await departure.permit()
                 if await exchange.is_fresh():
                     if departure is not None:
                         departure.sent()
-                    self._write(exchange, destination, request)
+                    exchange.write(outgoing.data)
                     return exchange
             except BaseException:
                 exchange.end()
@@ -140,7 +147,23 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             exchange.end()
         raise httpx.ConnectError("connections keep closing before anything is sent")
 
-    async def _connect(self, destination: _Destination, limits: dict[str, float | None]) -> Exchange:
+    def head(self, method: str, url: httpx.URL, fields: Sequence[tuple[bytes, bytes]]) -> Head:
+        """Return the fixed parts of requests to `url`.
+
+        Args:
+            method: of the request line.
+            url: its path is ignored.
+            fields: header fields that are not secret.
+        """
+        return Head(method, self._destination(url), fields)
+
+    async def aclose(self) -> None:
+        """Close the pool."""
+        self._closed = True
+        if self._pool is not None:
+            await self._pool.aclose()
+
+    async def _connect(self, route: Route, limits: Mapping[str, float | None]) -> Exchange:
         if self._closed:
             raise Unusable("the transport is closed: open a new one")
         loop = asyncio.get_running_loop()
@@ -149,33 +172,29 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         elif self._loop is not loop:
             raise Unusable("the transport belongs to another event loop: open one in each loop")
         try:
-            return await self._pool.connect(
-                destination.route, connect=limits.get("connect"), read=limits.get("read")
-            )
+            return await self._pool.connect(route, connect=limits.get("connect"), read=limits.get("read"))
         except TimeoutError:
             pass
         raise httpx.ConnectTimeout("ConnectTimeout")
 
-    def _write(self, exchange: Exchange, destination: _Destination, request: httpx.Request) -> None:
+    def _outgoing(self, request: httpx.Request) -> Outgoing:
         extensions, stream = request.extensions, request.stream
         assert isinstance(stream, httpx.ByteStream)
-        content = b"".join(stream)
-        target: bytes = extensions.get(TARGET, request.url.raw_path)
-        visible = tuple(request.headers.raw)
-        fields = self._fields.get(visible)
-        if fields is None:
-            fields = _lines((name, value) for name, value in visible if name.lower() not in _WRITTEN_HERE)
-            if len(self._fields) < _REMEMBERED_FIELDS:
-                self._fields[visible] = fields
-        sealed = _lines(extensions[SEALED_HEADERS]) if SEALED_HEADERS in extensions else b""
-        length = (
-            b"content-length: %d\r\n" % len(content) if content or request.method not in _BODILESS else b""
+        fields = tuple(request.headers.raw)
+        key = (request.method, request.url.raw_scheme, request.url.netloc, fields)
+        head = self._heads.get(key)
+        if head is None:
+            head = self.head(request.method, request.url, fields)
+            if len(self._heads) < _REMEMBERED_HEADS:
+                self._heads[key] = head
+        return head.outgoing(
+            extensions.get(TARGET, request.url.raw_path),
+            extensions.get(SEALED_HEADERS, ()),
+            b"".join(stream),
         )
-        start = b"%b %b%b HTTP/1.1\r\n" % (request.method.encode("ascii"), destination.prefix, target)
-        exchange.write(b"".join((start, destination.fields, fields, sealed, length, b"\r\n", content)))
 
     def _destination(self, url: httpx.URL) -> _Destination:
-        key = (url.raw_scheme, url.raw_host, url.port)
+        key = (url.raw_scheme, url.netloc)
         destination = self._destinations.get(key)
         if destination is None:
             proxy = (
@@ -188,6 +207,44 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 context = self._ssl_context or httpx.create_ssl_context(trust_env=self._trust_env)
             destination = self._destinations[key] = _Destination(url, proxy, context)
         return destination
+
+
+class Outgoing:
+    """Request that is ready to be written. Its ``repr`` shows nothing of it."""
+
+    __slots__ = ("data", "head")
+
+    def __init__(self, head: Head, data: bytes) -> None:
+        self.head = head
+        self.data = data
+
+
+class Head:
+    """Fixed parts of many requests: their route, method, and the header fields that are not secret."""
+
+    def __init__(self, method: str, destination: _Destination, fields: Iterable[tuple[bytes, bytes]]) -> None:
+        self.route = destination.route
+        self._start = b"%b %b" % (method.encode("ascii"), destination.prefix)
+        self._fields = b" HTTP/1.1\r\n%b%b" % (
+            destination.fields,
+            _lines((name, value) for name, value in fields if name.lower() not in _WRITTEN_HERE),
+        )
+        self._bodiless = method in _BODILESS
+
+    def outgoing(self, target: bytes, sealed: Iterable[tuple[bytes, bytes]], content: bytes) -> Outgoing:
+        """Complete a request.
+
+        Args:
+            target: of the request line.
+            sealed: header fields that are secret.
+            content: the body.
+
+        Raises:
+            httpx.LocalProtocolError: a field holds a line break or NUL.
+        """
+        length = b"content-length: %d\r\n" % len(content) if content or not self._bodiless else b""
+        parts = (self._start, target, self._fields, _lines(sealed), length, b"\r\n", content)
+        return Outgoing(self, b"".join(parts))
 
 
 class _Destination:
@@ -230,20 +287,17 @@ class _Body(httpx.AsyncByteStream):
 
     async def __anext__(self) -> bytes:
         try:
-            chunk = await self._exchange.read_chunk()
+            return await anext(self._exchange)
         except FAILURES as error:
-            failure = _as_httpx(error)
-        else:
-            if not chunk:
-                raise StopAsyncIteration
-            return chunk
+            failure = as_httpx(error)
         raise failure
 
     async def aclose(self) -> None:
         self._exchange.end()
 
 
-def _as_httpx(error: Exception) -> httpx.TransportError:
+def as_httpx(error: Exception) -> httpx.TransportError:
+    """Return the error of httpx for one of `FAILURES`."""
     kind = type(error).__name__
     match error:
         case aiohttp.ClientConnectorCertificateError():

@@ -173,20 +173,15 @@ class Watchdog:
     first, and data just read gets one turn of the loop to reach its reader.
 
     Args:
-        seconds: seconds allowed without data; ``None`` for no limit.
         is_moving: return True if bytes are on their way all the same.
         expire: called at the timeout.
         alarms: rings at the timeout; an own one by default.
     """
 
     def __init__(
-        self,
-        seconds: float | None,
-        is_moving: Callable[[], bool],
-        expire: Callable[[], None],
-        alarms: Alarms | None = None,
+        self, is_moving: Callable[[], bool], expire: Callable[[], None], alarms: Alarms | None = None
     ) -> None:
-        self._seconds = seconds
+        self._seconds: float | None = None
         self._is_moving = is_moving
         self._expire = expire
         self._loop = asyncio.get_running_loop()
@@ -194,11 +189,16 @@ class Watchdog:
         self._moved = 0.0
         self._handle: asyncio.Handle | None = None
 
-    def start(self) -> None:
-        """Start timing."""
+    def start(self, seconds: float | None) -> None:
+        """Start timing.
+
+        Args:
+            seconds: seconds allowed without data; ``None`` for no limit.
+        """
+        self._seconds = seconds
         self._moved = self._loop.time()
-        if self._seconds is not None:
-            self._alarms.set(self, self._moved + self._seconds)
+        if seconds is not None:
+            self._alarms.set(self, self._moved + seconds)
 
     def moved(self) -> None:
         """Note that something arrived."""

@@ -1,8 +1,8 @@
-"""Map calls to `httpx.Request`, and `httpx.Response` to `ServiceResponse` or typed errors.
+"""Map calls to requests, and responses to `ServiceResponse` or typed errors.
 
-Any `httpx.AsyncBaseTransport` can send them; the default is in `aiohttp_transport`. The request that
-libraries, logs and auto-instrumentation see holds no secrets and personal data: where the transport allows
-it, they are in its ``extensions``, and are added when its bytes are written.
+Any `httpx.AsyncBaseTransport` can send them, as `httpx.Request`. The default, in `aiohttp_transport`, takes
+bytes. The request that libraries, logs and auto-instrumentation see holds no secrets and personal data where
+the transport allows it: they are in its ``extensions``, and are added when its bytes are written.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from __future__ import annotations
 import copy
 import ssl
 import urllib.parse
+from collections.abc import Sequence
 from typing import Any, Final, Self
 
 import httpx
+from attrs import frozen
 
 from publitrac_async.config import Timeout
 from publitrac_async.errors import (
@@ -29,12 +31,15 @@ from publitrac_async.transport.aiohttp_transport import (
     SEALED_HEADERS,
     TARGET,
     AiohttpTransport,
+    Head,
     NotTrusted,
+    Outgoing,
     ProxyRefused,
     Unusable,
+    as_httpx,
 )
 from publitrac_async.transport.auth import Authorization
-from publitrac_async.transport.body import read_body
+from publitrac_async.transport.body import Body
 from publitrac_async.transport.budget import BUDGET
 from publitrac_async.transport.classify import parse_retry_after
 from publitrac_async.transport.operation import Call, Departure, Operation, ServiceResponse
@@ -122,8 +127,15 @@ class Wire:
         self._owned = owned
         self._seconds = _seconds(timeout)
         self._seals = isinstance(transport, AiohttpTransport)
-        self._urls: dict[str, tuple[httpx.URL, str]] = {}
-        self._headers: dict[tuple[tuple[str, str], ...], httpx.Headers] = {}
+        #: The default transport, which also takes bytes. Objects of httpx, for the request and for the
+        #: response, would take a tenth of the time of a call.
+        self._direct = (
+            transport
+            if isinstance(transport, AiohttpTransport)
+            and type(transport).handle_async_request is AiohttpTransport.handle_async_request
+            else None
+        )
+        self._forms: dict[tuple[object, ...], _Form] = {}
 
     def with_timeout(self, timeout: Timeout) -> Self:
         """Return a wire over the same transport with another timeout."""
@@ -148,24 +160,47 @@ class Wire:
             UnexpectedContent: the response exceeds a limit or has a broken coding.
             ValidationError: a text of the call cannot be encoded.
         """
-        request = self._sendable(call, authorization, departure)
-        if request is None:
-            raise ValidationError(str(_NOT_SENDABLE), problems=[_NOT_SENDABLE])
         failure: PublitracError
         try:
-            if not self._seals:
-                await departure.permit()
-                departure.sent()
-            response = await self._transport.handle_async_request(request)
-            try:
-                attempt.status, attempt.headers = response.status_code, response.headers.raw
-                return await _read(response, call.operation.max_body)
-            finally:
-                await _body(response).aclose()
+            request = self._sendable(call, authorization, departure)
+            if isinstance(request, httpx.Request):
+                return await self._exchange_objects(request, call, attempt, departure)
+            if request is not None:
+                assert self._direct is not None
+                exchange = await self._direct.send(request, departure, self._limits(call))
+                try:
+                    head = await exchange.read_head()
+                    incoming = _Incoming(head.code, head.raw_headers, call, attempt)
+                    if (body := exchange.whole_body()) is not None:
+                        incoming.body.add(body)
+                    else:
+                        async for chunk in exchange:
+                            incoming.body.add(chunk)
+                finally:
+                    exchange.end()
+                return incoming.response()
+            failure = ValidationError(str(_NOT_SENDABLE), problems=[_NOT_SENDABLE])
         except _FAILURES as error:
             failure = _name(error, sent=attempt.sent_at is not None)
         # Raised here, so that it is not chained to an exception with a URL or a header in its frames.
         raise failure
+
+    async def _exchange_objects(
+        self, request: httpx.Request, call: Call[Any], attempt: Attempt, departure: Departure
+    ) -> ServiceResponse:
+        if not self._seals:
+            await departure.permit()
+            departure.sent()
+        response = await self._transport.handle_async_request(request)
+        stream = response.stream
+        assert isinstance(stream, httpx.AsyncByteStream)
+        try:
+            incoming = _Incoming(response.status_code, response.headers.raw, call, attempt)
+            async for chunk in stream:
+                incoming.body.add(chunk)
+        finally:
+            await stream.aclose()
+        return incoming.response()
 
     async def aclose(self) -> None:
         """Close the transport if the client opened it."""
@@ -174,13 +209,15 @@ class Wire:
 
     def _sendable(
         self, call: Call[Any], authorization: Authorization, departure: Departure
-    ) -> httpx.Request | None:
+    ) -> httpx.Request | Outgoing | None:
         try:
             return self._request(call, authorization, departure)
         except (UnicodeEncodeError, httpx.InvalidURL):
             return None  # The error's text and frames show the value, and the credentials beside it.
 
-    def _request(self, call: Call[Any], authorization: Authorization, departure: Departure) -> httpx.Request:
+    def _request(
+        self, call: Call[Any], authorization: Authorization, departure: Departure
+    ) -> httpx.Request | Outgoing:
         operation = call.operation
         content, content_type, query = call.content or b"", call.content_type, call.query
         parameters = tuple((name, secret.reveal()) for name, secret in authorization.parameters)
@@ -191,56 +228,77 @@ class Wire:
                 parameters = ()
             else:
                 content = urllib.parse.urlencode(call.form).encode()
-        headers = (*call.headers, *((("content-type", content_type),) if content_type is not None else ()))
+        form = self._form(operation, call.headers, content_type)
         secret_headers = [
             (name.encode("ascii"), secret.reveal().encode("ascii")) for name, secret in authorization.headers
         ]
-        url, path = self._url(operation)
-        target = path
+        target = form.path
         if call.path is not None:
             target = urllib.parse.urlsplit(operation.base_url or self._base).path + call.path
         if parameters or query:
             joint = "&" if "?" in target else "?"
             target += joint + urllib.parse.urlencode(parameters + query, quote_via=urllib.parse.quote)
-        seconds = self._seconds if call.timeout is None else _seconds(call.timeout)
-        extensions: dict[str, Any] = {"timeout": seconds, TARGET: target.encode("ascii")}
+        encoded = target.encode("ascii")
+        if form.head is not None:
+            return form.head.outgoing(encoded, secret_headers, content)
+        extensions: dict[str, Any] = {"timeout": self._limits(call), TARGET: encoded}
+        url = form.url
         if self._seals:
             extensions[SEALED_HEADERS] = secret_headers
             extensions[DEPARTURE] = departure
             return httpx.Request(
                 operation.verb,
                 url,
-                headers=self._ready_headers(headers),
+                headers=form.headers,
                 stream=httpx.ByteStream(content),
                 extensions=extensions,
             )
         if isinstance(self._transport, httpx.AsyncHTTPTransport):
             # This transport sends the target from the extension, and the bytes of header values.
             secret_headers = [(name, _SealedValue(value)) for name, value in secret_headers]
-        elif target != path:
-            url = url.copy_with(raw_path=target.encode("ascii"))
+        elif target != form.path:
+            url = url.copy_with(raw_path=encoded)
         return _SealedRequest(
             operation.verb,
             url,
-            headers=[*self._ready_headers(headers).raw, *secret_headers],
+            headers=[*form.headers.raw, *secret_headers],
             content=content if call.form is not None or call.content is not None else None,
             extensions=extensions,
         )
 
-    def _ready_headers(self, headers: tuple[tuple[str, str], ...]) -> httpx.Headers:
-        ready = self._headers.get(headers)
-        if ready is None:
-            ready = self._headers[headers] = httpx.Headers([*_BASE_HEADERS, *headers])
-        return ready
+    def _form(
+        self, operation: Operation, headers: tuple[tuple[str, str], ...], content_type: str | None
+    ) -> _Form:
+        key = (operation.base_url, operation.verb, operation.path, headers, content_type)
+        form = self._forms.get(key)
+        if form is None:
+            if content_type is not None:
+                headers = (*headers, ("content-type", content_type))
+            url = httpx.URL((operation.base_url or self._base) + operation.path)
+            ready = httpx.Headers([*_BASE_HEADERS, *headers])
+            head = None if self._direct is None else self._direct.head(operation.verb, url, ready.raw)
+            form = self._forms[key] = _Form(url, url.raw_path.decode("ascii"), ready, head)
+        return form
 
-    def _url(self, operation: Operation) -> tuple[httpx.URL, str]:
-        """Return the URL of an operation, and the target of its request line."""
-        text = (operation.base_url or self._base) + operation.path
-        ready = self._urls.get(text)
-        if ready is None:
-            url = httpx.URL(text)
-            ready = self._urls[text] = (url, url.raw_path.decode("ascii"))
-        return ready
+    def _limits(self, call: Call[Any]) -> dict[str, float | None]:
+        return self._seconds if call.timeout is None else _seconds(call.timeout)
+
+
+@frozen
+class _Form:
+    """The parts that requests of one operation share.
+
+    Attributes:
+        url: without a query.
+        path: target of the request line, without a query.
+        headers: those that are not secret.
+        head: all of it as bytes, for the default transport.
+    """
+
+    url: httpx.URL
+    path: str
+    headers: httpx.Headers
+    head: Head | None
 
 
 def _seconds(timeout: Timeout) -> dict[str, float | None]:
@@ -253,34 +311,44 @@ def _seconds(timeout: Timeout) -> dict[str, float | None]:
     }
 
 
-async def _read(response: httpx.Response, max_body: int) -> ServiceResponse:
-    encoding, content_type, retry_after, framed = "", "", [], False
-    # One pass over the bytes: the look-ups of httpx.Headers decode every field each time.
-    for name, value in response.headers.raw:
-        match name.lower():
-            case b"content-length" | b"transfer-encoding":
-                framed = True
-            case b"content-encoding":
-                encoding = value.decode("latin-1")
-            case b"content-type":
-                content_type = value.decode("latin-1")
-            case b"retry-after":
-                retry_after.append(value.decode("latin-1"))
-    if not response.is_success:
-        max_body = BUDGET.body  # A proxy may send a web page in place of the shortest response.
-    body = await read_body(_body(response), encoding, max_body=max_body)
-    wait = parse_retry_after(retry_after) if retry_after else None
-    return ServiceResponse(response.status_code, body, framed, wait, content_type)
+class _Incoming:
+    """Response whose head was read, and whose body arrives."""
 
+    __slots__ = ("_content_type", "_framed", "_retry_after", "_status", "body")
 
-def _body(response: httpx.Response) -> httpx.AsyncByteStream:
-    stream = response.stream
-    assert isinstance(stream, httpx.AsyncByteStream)
-    return stream
+    def __init__(
+        self, status: int, fields: Sequence[tuple[bytes, bytes]], call: Call[Any], attempt: Attempt
+    ) -> None:
+        attempt.status, attempt.headers = status, fields
+        self._status = status
+        self._content_type, self._framed = "", False
+        self._retry_after: list[str] = []
+        encoding = ""
+        # One pass over the bytes: the look-ups of httpx.Headers decode every field each time.
+        for name, value in fields:
+            match name.lower():
+                case b"content-length" | b"transfer-encoding":
+                    self._framed = True
+                case b"content-encoding":
+                    encoding = value.decode("latin-1")
+                case b"content-type":
+                    self._content_type = value.decode("latin-1")
+                case b"retry-after":
+                    self._retry_after.append(value.decode("latin-1"))
+        # A proxy may send a web page in place of the shortest response.
+        max_body = call.operation.max_body if 200 <= status < 300 else BUDGET.body
+        self.body: Body = Body(encoding, max_body)
+
+    def response(self) -> ServiceResponse:
+        """Return the complete response."""
+        wait = parse_retry_after(self._retry_after) if self._retry_after else None
+        return ServiceResponse(self._status, self.body.content(), self._framed, wait, self._content_type)
 
 
 def _name(error: Exception, *, sent: bool) -> PublitracError:
     """Return the typed error for a failure of the transport; its message quotes nothing of `error`."""
+    if isinstance(error, FAILURES):
+        error = as_httpx(error)
     kind = type(error).__name__
     if isinstance(error, Unusable):
         return ClientStateError(str(error))

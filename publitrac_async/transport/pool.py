@@ -12,7 +12,7 @@ import math
 import select
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 import aiohttp
@@ -78,7 +78,6 @@ class Pool:
     def __init__(self, size: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._slots = asyncio.Semaphore(size)
-        self._alarms = Alarms()
         self._timeouts: dict[float | None, aiohttp.ClientTimeout] = {}
         self.connector: _Connector = _Connector(limit=0)
 
@@ -106,19 +105,16 @@ class Pool:
                 connection = await self.connector.connect(route.request(), [], timeout)
                 protocol = connection.protocol
                 assert isinstance(protocol, _Protocol)
-                if protocol.best_before > self._clock() and not protocol.should_close:
+                if protocol.best_before > self._clock():
                     protocol.idle = True
-                    return Exchange(connection, protocol, read, self._take_back, self._alarms)
+                    return Exchange(self, connection, protocol, read)
                 connection.close()
         except BaseException:
             self._slots.release()
             raise
 
-    async def aclose(self) -> None:
-        """Close all connections."""
-        await self.connector.close()
-
-    def _take_back(self, connection: Connection, keep_alive: float | None) -> None:
+    def take_back(self, connection: Connection, protocol: _Protocol, keep_alive: float | None) -> None:
+        """Keep a connection for reuse for `keep_alive` seconds, or close it if ``None``."""
         self._slots.release()
         if keep_alive is None:
             # A plain close would wait until the peer has read what is written.
@@ -127,32 +123,30 @@ class Pool:
             if transport is not None:
                 transport.abort()
             return
-        protocol = connection.protocol
-        assert isinstance(protocol, _Protocol)
         protocol.idle = protocol.used = True
         protocol.best_before = self._clock() + keep_alive
         connection.release()
 
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self.connector.close()
+
 
 class Exchange:
-    """One request and its response, with exclusive use of a connection until `end`."""
+    """One request and its response, with exclusive use of a connection until `end`.
 
-    def __init__(
-        self,
-        connection: Connection,
-        protocol: _Protocol,
-        read: float | None,
-        take_back: Callable[[Connection, float | None], None],
-        alarms: Alarms,
-    ) -> None:
-        self._connection = connection
+    Iterate over it for the parts of the body, after `read_head`.
+    """
+
+    __slots__ = ("_connection", "_keep_alive", "_payload", "_pool", "_protocol", "_read")
+
+    def __init__(self, pool: Pool, connection: Connection, protocol: _Protocol, read: float | None) -> None:
+        self._pool = pool
+        self._connection: Connection | None = connection
         self._protocol = protocol
-        self._take_back = take_back
+        self._read = read
         self._payload: aiohttp.StreamReader | None = None
         self._keep_alive: float | None = math.inf
-        self._unwritten = 0
-        self._watchdog = Watchdog(read, self._is_moving, self._fall_silent, alarms)
-        self._ended = False
 
     @property
     def reused(self) -> bool:
@@ -162,12 +156,12 @@ class Exchange:
     async def is_fresh(self) -> bool:
         """Return True if the service has neither closed the connection nor written to it.
 
-        The event loop may be behind, so the socket is asked. If there is data, the loop reads it first: TLS
-        messages alone do not spoil a connection.
+        The event loop may be behind, so the socket is asked. If there is data, the loop reads it first, and
+        the connection closes: TLS messages alone do not spoil it.
         """
         protocol = self._protocol
         for _ in range(_TURNS):
-            if not protocol.is_connected() or protocol.should_close:
+            if not protocol.is_connected():
                 return False
             if not protocol.is_readable():
                 return True
@@ -188,14 +182,13 @@ class Exchange:
             max_field_size=_MAX_FIELD,
         )
         transport.write(data)
-        self._unwritten = transport.get_write_buffer_size()
-        self._watchdog.start()
+        protocol.watch(self._read)
 
     async def read_head(self) -> aiohttp.http.RawResponseMessage:
         """Read the head of the response; interim responses (1xx) are skipped."""
         for _ in range(_MAX_INTERIM):
             message, payload = await self._protocol.read()
-            self._watchdog.moved()
+            self._protocol.watchdog.moved()
             if not 100 <= message.code < 200 or message.code == 101:
                 self._payload = payload
                 transport = self._protocol.transport
@@ -207,37 +200,34 @@ class Exchange:
                 return message
         raise aiohttp.http.HttpProcessingError(message="too many interim responses")
 
-    async def read_chunk(self) -> bytes:
-        """Read the next part of the body; empty at its end."""
+    def whole_body(self) -> bytes | None:
+        """Return the body if all of it has arrived and none of it was read; most do with their heads."""
+        payload = self._payload
+        assert payload is not None
+        return payload.read_nowait() if payload.is_eof() and payload.exception() is None else None
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
         assert self._payload is not None
         chunk = await self._payload.readany()
         self._protocol.read_bytes += len(chunk)
-        self._watchdog.moved()
+        self._protocol.watchdog.moved()
+        if not chunk:
+            raise StopAsyncIteration
         return chunk
 
     def end(self) -> None:
         """Return the connection to the pool if the response was read to its end; close it otherwise."""
-        if self._ended:
+        connection = self._connection
+        if connection is None:
             return
-        self._ended = True
-        self._watchdog.stop()
+        self._connection = None
+        self._protocol.watchdog.stop()
         payload = self._payload
         whole = payload is not None and payload.is_eof() and payload.exception() is None
-        self._take_back(self._connection, self._keep_alive if whole else None)
-
-    def _is_moving(self) -> bool:
-        """Return True if bytes wait to be read, or were read since the last check."""
-        transport = self._protocol.transport
-        if transport is None:
-            return False
-        before, self._unwritten = self._unwritten, transport.get_write_buffer_size()
-        return self._unwritten < before or self._protocol.is_readable()
-
-    def _fall_silent(self) -> None:
-        silence = aiohttp.ServerTimeoutError()
-        self._protocol.set_exception(silence)
-        if self._payload is not None:
-            self._payload.set_exception(silence)
+        self._pool.take_back(connection, self._protocol, self._keep_alive if whole else None)
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -245,7 +235,7 @@ class _Connector(aiohttp.TCPConnector):
 
     def __init__(self, *, limit: int) -> None:
         super().__init__(limit=limit)
-        self._factory: Any = functools.partial(_Protocol, loop=self._loop)
+        self._factory: Any = functools.partial(_Protocol, loop=self._loop, alarms=Alarms())
 
 
 class _Protocol(ResponseHandler):
@@ -257,24 +247,37 @@ class _Protocol(ResponseHandler):
         received: bytes received since the request was written.
         read_bytes: bytes of the body that were read.
         best_before: time until which the service keeps it open, on the clock of the pool.
+        watchdog: read timeout of the exchange that uses it.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, alarms: Alarms) -> None:
         super().__init__(loop)
         self.idle = False
         self.used = False
         self.received = 0
         self.read_bytes = 0
         self.best_before: float = math.inf
+        self.watchdog: Watchdog = Watchdog(self._is_moving, self._fall_silent, alarms)
+        self._unwritten = 0
+        self._socket: Any = None
         self._poll: select.poll | None = None
+
+    def watch(self, read: float | None) -> None:
+        """Start the read timeout, in seconds."""
+        assert self.transport is not None
+        self._unwritten = self.transport.get_write_buffer_size()
+        self.watchdog.start(read)
 
     def is_readable(self) -> bool:
         """Return True if the socket has bytes, or its end, for the event loop to read."""
-        sock = None if self.transport is None else self.transport.get_extra_info("socket")
-        if sock is None:
+        if self.transport is None:
             return False
-        descriptor: int = sock.fileno()
-        if descriptor < 0:
+        if self._socket is None:
+            self._socket = self.transport.get_extra_info("socket")
+            if self._socket is None:
+                return False
+        descriptor: int = self._socket.fileno()
+        if descriptor < 0:  # TLS tells of a closed socket one turn later.
             return True
         if not hasattr(select, "poll"):  # Windows, whose select() takes descriptors of any size.
             return bool(select.select([descriptor], [], [], 0)[0])
@@ -299,6 +302,16 @@ class _Protocol(ResponseHandler):
         super().set_exception(exc, *cause)
         if payload is not None and not payload.is_eof() and payload.exception() is None:
             payload.set_exception(exc)
+
+    def _is_moving(self) -> bool:
+        """Return True if bytes wait to be read, or were written since the last check."""
+        if self.transport is None:
+            return False
+        before, self._unwritten = self._unwritten, self.transport.get_write_buffer_size()
+        return self._unwritten < before or self.is_readable()
+
+    def _fall_silent(self) -> None:
+        self.set_exception(aiohttp.ServerTimeoutError())
 
 
 def _announced_life(message: aiohttp.http.RawResponseMessage) -> float:

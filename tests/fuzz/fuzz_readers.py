@@ -23,7 +23,8 @@ from publitrac_async import PublitracError, RetryPolicy, Timeout
 from publitrac_async.bulk import ColumnMapping, read_leads
 from publitrac_async.errors import UnexpectedContent
 from publitrac_async.marketo import responses
-from publitrac_async.transport.body import read_body
+from publitrac_async.transport.body import Body
+from publitrac_async.transport.budget import BUDGET
 from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.v1.responses import read_reply
 from publitrac_async.v2.codec import read_accepted, read_token
@@ -90,12 +91,11 @@ def test_responses_raise_only_typed_errors(reader: str, body: bytes, status: int
 @fuzzed
 @given(body=mutated(), coding=st.sampled_from(["", "gzip", "deflate", "br", "gzip, gzip"]))
 def test_codings_raise_only_typed_errors(body: bytes, coding: str) -> None:
-    async def chunks() -> Any:
-        yield body[:100]
-        yield body[100:]
-
     with contextlib.suppress(UnexpectedContent):
-        asyncio.run(read_body(chunks(), coding))
+        parts = Body(coding, BUDGET.body)
+        parts.add(body[:100])
+        parts.add(body[100:])
+        parts.content()
 
 
 @settings(fuzzed, max_examples=max(10, EXAMPLES // 10))

@@ -38,7 +38,7 @@ from publitrac_async.bulk import (
 from publitrac_async.bulk.report import files
 from publitrac_async.bulk.state.database import Database
 from publitrac_async.marketo import MarketoClient
-from publitrac_async.transport.aiohttp_transport import AiohttpTransport
+from publitrac_async.transport.pool import Exchange
 from publitrac_async.vitec import LeadSource, VitecClient
 
 WORKERS = 8
@@ -150,7 +150,7 @@ class Connection:
 
 
 def plant(bomb: Bomb) -> None:
-    open_file, record, write = Database._open, files._record, AiohttpTransport._write
+    open_file, record, write = Database._open, files._record, Exchange.write
 
     def opened(self: Database, layout: str) -> None:
         open_file(self, layout)
@@ -161,14 +161,14 @@ def plant(bomb: Bomb) -> None:
         bomb("results")
         return record(account)
 
-    def written(self: AiohttpTransport, exchange: Any, destination: Any, request: Any) -> None:
-        write(self, exchange, destination, request)
-        if request.method == "POST":  # Log-ins are GETs.
+    def written(self: Exchange, data: bytes) -> None:
+        write(self, data)
+        if data.startswith(b"POST "):  # Log-ins are GETs.
             bomb("call: sent")
 
     Database._open = opened  # type: ignore[method-assign]
     files._record = recorded
-    AiohttpTransport._write = written  # type: ignore[method-assign]
+    Exchange.write = written  # type: ignore[method-assign]
 
 
 @asynccontextmanager

@@ -190,7 +190,7 @@ async def test_memory_that_runs_out(
 
     transcript = Transcript()
     monkeypatch.setattr(Exchange, "write", fails)
-    monkeypatch.setattr("publitrac_async.transport.http.read_body", fails)
+    monkeypatch.setattr("publitrac_async.transport.http.Body", fails)
     async with serving() as server, carrier() as own:
         error = await failure_of(transcript, SENDS[send](server.url, transport=own, **OPTIONS))  # type: ignore[arg-type]
     assert isinstance(error, MemoryError)

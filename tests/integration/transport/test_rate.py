@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
 
 import pytest
 import trustme
 
 from publitrac_async import WindowLimiter
-from publitrac_async.transport.aiohttp_transport import AiohttpTransport
+from publitrac_async.transport.pool import Exchange
 from tests.integration.transport.test_tls import server_context, trusting
 from tests.support.clients import lead, opened
 from tests.support.vendor import Vendor
@@ -43,7 +42,9 @@ async def test_calls_that_wait_for_their_connection_have_no_permit_yet() -> None
         assert len(server.seen) == 50
 
 
-async def test_a_request_is_written_in_the_turn_of_the_event_loop_in_which_it_was_let_through() -> None:
+async def test_a_request_is_written_in_the_turn_of_the_event_loop_in_which_it_was_let_through(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     permits = 0
     permits_at_writes = list[int]()
 
@@ -60,15 +61,14 @@ async def test_a_request_is_written_in_the_turn_of_the_event_loop_in_which_it_wa
         def pause(self, seconds: float) -> None:
             raise AssertionError(seconds)
 
-    class Noting(AiohttpTransport):
-        def _write(self, *parts: Any) -> None:
-            permits_at_writes.append(permits)
-            super()._write(*parts)
+    write = Exchange.write
 
-    async with (
-        RawServer(Vendor()) as server,
-        opened(server.url, limiter=OneTurn(), transport=Noting()) as publitrac,
-    ):
+    def noting(exchange: Exchange, data: bytes) -> None:
+        permits_at_writes.append(permits)
+        write(exchange, data)
+
+    monkeypatch.setattr(Exchange, "write", noting)
+    async with RawServer(Vendor()) as server, opened(server.url, limiter=OneTurn()) as publitrac:
         await asyncio.gather(*(publitrac.v2.delayed_sync(lead(number % 10)) for number in range(60)))
     assert len(permits_at_writes) == len(server.seen) == 61
     assert min(permits_at_writes) >= 1

@@ -155,9 +155,11 @@ class Watched:
         self.expired_at: list[float] = []
         self.moving: list[bool] = []
         self.started = now()
-        self.watchdog = Watchdog(
-            seconds, self.is_moving, lambda: self.expired_at.append(now() - self.started)
-        )
+        self.watchdog = Watchdog(self.is_moving, lambda: self.expired_at.append(now() - self.started))
+        self.seconds = seconds
+
+    def start(self) -> None:
+        self.watchdog.start(self.seconds)
 
     def is_moving(self) -> bool:
         return bool(self.moving) and self.moving.pop(0)
@@ -166,7 +168,7 @@ class Watched:
 @virtual
 async def test_a_silence_ends_after_its_seconds() -> None:
     watched = Watched(3.0)
-    watched.watchdog.start()
+    watched.start()
     await asyncio.sleep(10.0)
     assert watched.expired_at == [pytest.approx(3.0)]
 
@@ -174,7 +176,7 @@ async def test_a_silence_ends_after_its_seconds() -> None:
 @virtual
 async def test_what_moves_starts_the_silence_anew() -> None:
     watched = Watched(3.0)
-    watched.watchdog.start()
+    watched.start()
     for _ in range(5):
         await asyncio.sleep(2.0)
         watched.watchdog.moved()
@@ -186,7 +188,7 @@ async def test_what_moves_starts_the_silence_anew() -> None:
 async def test_bytes_on_their_way_are_no_silence() -> None:
     watched = Watched(3.0)
     watched.moving = [True, True, False]
-    watched.watchdog.start()
+    watched.start()
     await asyncio.sleep(20.0)
     assert watched.expired_at == [pytest.approx(9.0)]
 
@@ -195,7 +197,7 @@ async def test_bytes_on_their_way_are_no_silence() -> None:
 async def test_what_the_loop_has_just_read_is_no_silence() -> None:
     watched, loop = Watched(3.0), asyncio.get_running_loop()
     loop.call_later(3.0, loop.call_soon, watched.watchdog.moved)
-    watched.watchdog.start()
+    watched.start()
     await asyncio.sleep(10.0)
     assert watched.expired_at == [pytest.approx(6.0)]
 
@@ -204,7 +206,7 @@ async def test_what_the_loop_has_just_read_is_no_silence() -> None:
 @virtual
 async def test_a_watchdog_that_is_stopped_stays_quiet(seconds: float | None) -> None:
     watched = Watched(seconds)
-    watched.watchdog.start()
+    watched.start()
     await asyncio.sleep(2.0)
     watched.watchdog.stop()
     await asyncio.sleep(10.0)
