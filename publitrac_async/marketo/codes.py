@@ -10,7 +10,7 @@ See https://experienceleague.adobe.com/en/docs/marketo-developer/marketo/rest/er
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Final
 
@@ -30,6 +30,7 @@ from publitrac_async.errors import (
     ServerError,
     ValidationError,
 )
+from publitrac_async.marketo.values import write_text
 from publitrac_async.transport.vendor_words import joined
 
 
@@ -144,8 +145,11 @@ CODES: Final = {
 NO_LEAD: Final = frozenset({"1004", "702"})
 NO_FIELD: Final = frozenset({"1006", "702"})
 
-#: "Export daily quota exceeded" has the code of a full queue.
+#: "Export daily quota exceeded" and "Job already queued" have the code of a full queue.
 _DAILY: Final = "daily quota"
+_QUEUED: Final = Meaning(Conflict, "the job is queued already")
+#: Live instances refuse a value with the code of invalid data: "Invalid value for field 'x' and value 'y'".
+_VALUE: Final = Meaning(ValidationError, "the value is invalid")
 #: "12:00 AM CST". If the vendor means daylight saving time, this is an hour late, never early.
 _CENTRAL: Final = timezone(timedelta(hours=-6))
 
@@ -162,6 +166,8 @@ _NAMED: Final = (
 _LISTED: Final = re.compile(r"\bfields?:? \[([^\[\]]*)\]", re.IGNORECASE)
 #: Characters of a message that are looked at.
 _MOST: Final = 64 * 1024
+#: "Invalid value 'x'. Required of type 'integer'" names a value only.
+_OF_VALUE: Final = re.compile(rf"^Invalid value {_QUOTE}(.*){_QUOTE}\. Required of type", re.DOTALL)
 _MARKED: Final = re.compile(rf"(?<=['\"`\u2018\[, ]){_NAME}(?=['\"`\u2019\],])")
 
 
@@ -173,8 +179,13 @@ def code_of(value: object) -> str:
 
 def meaning_of(code: str, message: str = "") -> Meaning:
     """Return the row of a code; the message matters only for codes with two meanings."""
-    if _DAILY in message.lower():
+    words = message.lower()
+    if _DAILY in words:
         return QUOTA
+    if code == "1029" and "already queued" in words:
+        return _QUEUED
+    if code == "1003" and words.startswith("invalid value for field"):
+        return _VALUE
     return CODES.get(code, UNKNOWN)
 
 
@@ -185,13 +196,17 @@ def fields_named(message: str, record: Collection[str] = ()) -> tuple[str, ...]:
 
     Args:
         message: Marketo's words.
-        record: names of the fields of the record; those in quotes or brackets count, too.
+        record: names of the fields of the record; those in quotes or brackets count, too. If it is a mapping,
+            so does the one field that has the value in the message.
     """
     message = message[:_MOST]
     found = [match[1] for pattern in _NAMED for match in pattern.finditer(message)]
     for match in _LISTED.finditer(message):
         found += [name for each in match[1].split(",") if re.fullmatch(_NAME, name := each.strip(" '\""))]
     found += [match[1] for match in _MARKED.finditer(message) if match[1] in record]
+    if not found and isinstance(record, Mapping) and (match := _OF_VALUE.search(message)):
+        found = [name for name, value in record.items() if write_text(value) == match[1]]
+        found = found if len(found) == 1 else []
     return tuple(dict.fromkeys(found))
 
 

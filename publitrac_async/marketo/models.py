@@ -153,7 +153,7 @@ class Result:
     @property
     def ok(self) -> bool:
         """True if the record was accepted, by its documented status."""
-        return self.readable and not self.reasons and self.status in _TAKEN
+        return self.readable and not self.reasons and (self.status or "").lower() in _TAKEN
 
     @property
     def error(self) -> PublitracError | None:
@@ -163,7 +163,7 @@ class Result:
         """
         if self.ok:
             return None
-        if not self.readable or (not self.reasons and self.status != _SKIPPED):
+        if not self.readable or (not self.reasons and (self.status or "").lower() != _SKIPPED):
             return UnexpectedContent("Marketo's result for the record cannot be read", maybe_applied=True)
         if not self.reasons:
             return ApiError("skipped without a reason")
@@ -172,7 +172,7 @@ class Result:
             problem
             for reason in self.reasons
             for problem in problems_of(
-                reason.code, reason.message, tuple(record) if isinstance(record, Mapping) else ()
+                reason.code, reason.message, record if isinstance(record, Mapping) else ()
             )
         ]
         kind = meaning_of(self.reasons[0].code).kind

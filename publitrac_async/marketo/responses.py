@@ -84,7 +84,7 @@ def read(response: ServiceResponse, *, now: Callable[[], float] = time.time) -> 
     """
     content = _parse(response.body)
     errors = _errors(content)
-    if errors and content is not None and content.get("success") is not True:
+    if errors and content is not None and (content.get("success") is not True or not content.get("result")):
         raise _refusal(errors, content, response, now())
     failure = _status_error(response, now())
     if failure is None and is_html(response):
@@ -235,9 +235,18 @@ def results(
         raise UnexpectedContent(
             f"the response has {len(envelope.result)} results for {len(given)} records", maybe_applied=True
         )
-    return tuple(
-        build(item, record, envelope.warnings) for item, record in zip(envelope.result, given, strict=True)
-    )
+    listed = _in_input_order(envelope.result)
+    return tuple(build(item, record, envelope.warnings) for item, record in zip(listed, given, strict=True))
+
+
+def _in_input_order(items: list[Any]) -> list[Any]:
+    """Sort results by `seq`, the index of the record, which Marketo adds for some kinds of records."""
+    by_index = {
+        item["seq"]: item for item in items if isinstance(item, dict) and isinstance(item.get("seq"), int)
+    }
+    if by_index.keys() != set(range(len(items))):
+        return items
+    return [by_index[index] for index in range(len(items))]
 
 
 def results_or_timeout(
@@ -310,14 +319,8 @@ def _parse(body: bytes) -> dict[str, Any] | None:
 
 def _errors(content: dict[str, Any] | None) -> list[tuple[str, str]]:
     """Return code and text of each error. Codes are strings; a number is accepted, too."""
-    listed = content.get("errors") if content is not None else None
-    if not isinstance(listed, list):
-        return []
-    return [
-        (code_of(error.get("code")), str(error.get("message", "")))
-        for error in listed
-        if isinstance(error, dict)
-    ]
+    listed = structure_reasons(content.get("errors")) if content is not None else None
+    return [(code_of(each.code), each.message) for each in listed or ()]
 
 
 def _refusal(

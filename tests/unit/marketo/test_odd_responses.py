@@ -65,6 +65,7 @@ def test_an_odd_result_is_the_unknown_outcome_of_its_record(odd: Any) -> None:
         {"id": "7", "status": "created", "reason": None},
         {"id": 7, "status": "deleted", "seq": 0, "marketoGUID": "x"},
         {"id": 7, "status": "warning"},
+        {"id": 7, "status": "Updated"},
     ],
 )
 def test_a_result_with_nothing_against_it_is_a_success(odd: Any) -> None:
@@ -122,6 +123,35 @@ async def test_a_result_has_its_record_and_shows_it_nowhere() -> None:
     assert deleted.input == {"id": 5}
     assert created.input is field
     assert "canary" not in repr([synced, pushed, form])
+
+
+@virtual
+async def test_results_with_the_index_of_their_record_may_have_any_order() -> None:
+    turned = [{"seq": index, "id": index + 10, "status": "updated"} for index in (2, 0, 1)]
+    odd = [{"seq": 0, "id": number, "status": "updated"} for number in (1, 2, 3)]
+    async with serving(result(*turned), result(*odd)) as (marketo, _):
+        assert [each.id for each in await marketo.sync_leads(LEADS)] == [10, 11, 12]
+        assert [each.id for each in await marketo.sync_leads(LEADS)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"success": True, "errors": [{"code": "610", "message": "x"}]},
+        {"success": True, "result": [], "errors": [{"code": "610", "message": "x"}]},
+        {"success": False, "errors": {"code": 610, "message": "x"}},
+        {"success": False, "errors": [{"code": 610, "message": None}]},
+    ],
+)
+def test_errors_count_whatever_their_form(body: Any) -> None:
+    @virtual
+    async def main() -> None:
+        async with serving(body) as (marketo, _):
+            with pytest.raises(ApiError) as caught:
+                await marketo.get_leads_by_filter_type("email", ["a@x.com"])
+        assert caught.value.code == "610"
+
+    main()
 
 
 @virtual
