@@ -204,9 +204,10 @@ def fields_named(message: str, record: Collection[str] = ()) -> tuple[str, ...]:
     for match in _LISTED.finditer(message):
         found += [name for each in match[1].split(",") if re.fullmatch(_NAME, name := each.strip(" '\""))]
     found += [match[1] for match in _MARKED.finditer(message) if match[1] in record]
-    if not found and isinstance(record, Mapping) and (match := _OF_VALUE.search(message)):
-        found = [name for name, value in record.items() if write_text(value) == match[1]]
-        found = found if len(found) == 1 else []
+    value = _OF_VALUE.search(message)
+    if value is not None and not found and isinstance(record, Mapping):
+        having = [name for name, given in record.items() if write_text(given) == value[1]]
+        found = having if len(having) == 1 else []
     return tuple(dict.fromkeys(found))
 
 

@@ -108,9 +108,10 @@ class _Delivery:
                 self.outcomes |= dict(zip(range(first, after), outcomes, strict=True))
         if self.before is not None and self.halver.successes > self.before:
             self._reject()
-        elif self.halver.successes == 0 and len(self.alone) > 1:
-            self.alone = {place: _hopeless(each) for place, each in self.alone.items()}
-        self.outcomes |= self.alone
+        for place, failure in self.alone.items():
+            # One refusal with a code is evidence in itself, unless all other calls are refused, too.
+            final = failure.code is not None and (self.halver.successes or len(self.alone) == 1)
+            self.outcomes[place] = failure if final else self._hopeless(failure)
         return [self.outcomes[place] for place in range(len(self.contents))]
 
     def _note_successes(self) -> None:
@@ -140,8 +141,8 @@ class _Delivery:
             self._set(first, after, error)
             if _ends(error):
                 self._give_up(NotSent(f"not sent, since a call before it failed: {error.message}"))
-        elif self.failures > _IN_A_ROW + _ELSEWHERE and not (_is_refusal(error) and self.halver.successes):
-            hopeless = _hopeless(error)
+        elif self.failures > _IN_A_ROW + _ELSEWHERE:
+            hopeless = self._hopeless(error)
             self._set(first, after, hopeless)
             self._give_up(hopeless)
             self.outcomes |= dict.fromkeys(self.alone, hopeless)
@@ -159,6 +160,15 @@ class _Delivery:
             self._set(first, after, error)
         self.calls.clear()
 
+    def _hopeless(self, error: PublitracError) -> PublitracError:
+        """Return the error for records without an outcome: calls fail regardless of their content."""
+        if not _is_refusal(error):
+            return error
+        words = error.vendor_message
+        if self.halver.successes and error.code is not None:
+            return NotSent(f"one call after the other is refused: {error.message}", vendor_message=words)
+        return ConfigurationError(f"every call is refused: {error.message}", vendor_message=words)
+
     def _set(self, first: int, after: int, error: PublitracError) -> None:
         self.outcomes |= dict.fromkeys(range(first, after), error)
 
@@ -171,15 +181,6 @@ def _ends(error: PublitracError) -> bool:
 def _is_refusal(error: PublitracError) -> bool:
     """Return True if a service that works refused the call."""
     return isinstance(error, ApiError) and not isinstance(error, ServerError)
-
-
-def _hopeless(error: PublitracError) -> PublitracError:
-    """Return the error for records without an outcome: calls fail regardless of their content."""
-    if _is_refusal(error):
-        return ConfigurationError(
-            f"every call is refused: {error.message}", vendor_message=error.vendor_message
-        )
-    return error
 
 
 def _rejection(error: PublitracError) -> PublitracError:

@@ -49,13 +49,18 @@ class Marketo:
         return path.startswith(PREFIX)
 
     def read(self, request: Request) -> Call:
-        """Read a call. A POST with `_method=GET`, in its URL or form, is a GET with its query in the form."""
+        """Read a call.
+
+        A POST with `_method=GET`, in its URL or form, is a GET with its query in the form. Live instances
+        take `_method=DELETE` likewise.
+        """
         pairs = parse_qsl(request.query.decode("latin-1"), keep_blank_values=True)
         verb = request.verb
         if verb == "POST":
-            form = _form(request)
-            if ("_method", "GET") in pairs + form:
-                verb, pairs = "GET", [pair for pair in pairs + form if pair[0] != "_method"]
+            both = pairs + _form(request)
+            meant = next((value for name, value in both if name == "_method"), "")
+            if meant in ("GET", "DELETE"):
+                verb, pairs = meant, [pair for pair in both if pair[0] != "_method"]
         query = dict(pairs)
         path = unquote(request.path)
         matches = [(route, match) for route in ROUTES if (match := route.path.fullmatch(path))]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from attrs import frozen
 
 from publitrac_async.sandbox.database import Database
 from publitrac_async.sandbox.marketo.envelope import RecordRefusedError
+from publitrac_async.sandbox.marketo.standard import STANDARD
 
 DATA_TYPES: Final = frozenset(
     {
@@ -34,6 +35,8 @@ _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _SPECIAL: Final = re.compile(r"[^\w .\-]")
 _TEXTS: Final = frozenset({"email", "phone", "string", "url"})
 _NUMBERS: Final = frozenset({"currency", "float", "percent"})
+_INTEGERS: Final = frozenset({"integer", "score", "reference"})
+_ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 
 
 @frozen(kw_only=True)
@@ -55,21 +58,50 @@ class Field:
     sensitive: bool = True
     custom: bool = False
 
-    def check(self, value: Any) -> None:
-        """Refuse a value that does not fit the type (code 1001) or is too long (1003).
+    @property
+    def described_type(self) -> str:
+        """The type in descriptions of leads, where live instances show a score as an integer."""
+        return "integer" if self.data_type == "score" else self.data_type
 
-        Null and empty text empty any field. The code for a value that is too long is not documented.
+    def check(self, value: Any) -> None:
+        """Refuse a value that does not fit the type or is too long.
+
+        Null and empty text empty any field. Code and message for a wrong type are those of recordings of a
+        live instance; those for a value that is too long are not known.
+
+        Raises:
+            RecordRefusedError: The value is refused (1003).
         """
         if value is None or value == "":
             return
         if not _FITS.get(self.data_type, _is_text)(value):
-            raise RecordRefusedError("1001", f"Invalid value '{value}'. Required of type '{self.data_type}'")
+            raise RecordRefusedError("1003", f"Invalid value for field '{self.name}' and value '{value}'")
         if self.length is not None and isinstance(value, str) and len(value) > self.length:
             raise RecordRefusedError("1003", f"Value for '{self.name}' exceeds {self.length} characters")
+
+    def stored(self, value: Any) -> Any:
+        """Return a valid value in the form of responses: numbers, flags, and times in UTC to the second."""
+        if value is None or value == "":
+            return None
+        if self.data_type == "boolean":
+            return value in (True, 1, "true", "1")
+        if self.data_type in _INTEGERS:
+            return int(value)
+        if self.data_type in _NUMBERS:
+            return float(value)
+        if self.data_type == "datetime":
+            moment = datetime.fromisoformat(value)
+            aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            return f"{aware.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        return value
 
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str)
+
+
+def _is_address(value: Any) -> bool:
+    return isinstance(value, str) and _ADDRESS.fullmatch(value) is not None
 
 
 def _is_integer(value: Any) -> bool:
@@ -109,72 +141,13 @@ def _is_datetime(value: Any) -> bool:
 _FITS: Final = {
     **dict.fromkeys(_NUMBERS, _is_number),
     **dict.fromkeys(_TEXTS, _is_text),
-    "integer": _is_integer,
-    "score": _is_integer,
+    **dict.fromkeys(_INTEGERS, _is_integer),
+    "email": _is_address,
     "boolean": _is_flag,
     "date": _is_date,
     "datetime": _is_datetime,
 }
 
-#: Name, display name, type, length; then special attributes.
-_STANDARD: Final = (
-    ("id", "Id", "integer", None, "searchable read-only"),
-    ("company", "Company Name", "string", 255, "company"),
-    ("website", "Website", "url", 255, "company"),
-    ("salutation", "Salutation", "string", 255, ""),
-    ("firstName", "First Name", "string", 255, ""),
-    ("middleName", "Middle Name", "string", 255, ""),
-    ("lastName", "Last Name", "string", 255, ""),
-    ("dateOfBirth", "Date of Birth", "date", None, ""),
-    ("email", "Email Address", "email", 255, "searchable"),
-    ("phone", "Phone Number", "phone", 255, ""),
-    ("mobilePhone", "Mobile Phone Number", "phone", 255, ""),
-    ("fax", "Fax Number", "phone", 255, ""),
-    ("title", "Job Title", "string", 255, ""),
-    ("jobTitle", "Job Title (external)", "string", 255, ""),
-    ("address", "Address", "string", 2000, ""),
-    ("city", "City", "string", 255, ""),
-    ("state", "State", "string", 255, ""),
-    ("country", "Country", "string", 255, ""),
-    ("postalCode", "Postal Code", "string", 255, ""),
-    ("leadSource", "Lead Source", "string", 255, ""),
-    ("leadScore", "Lead Score", "score", None, ""),
-    ("unsubscribed", "Unsubscribed", "boolean", None, ""),
-    ("unsubscribedReason", "Unsubscribed Reason", "string", 2000, ""),
-    ("emailInvalid", "Email Invalid", "boolean", None, ""),
-    ("emailInvalidCause", "Email Invalid Cause", "string", 255, ""),
-    ("doNotCall", "Do Not Call", "boolean", None, ""),
-    ("doNotCallReason", "Do Not Call Reason", "string", 2000, ""),
-    ("marketoSocialFacebookProfileURL", "Marketo Social Facebook Profile URL", "string", 2000, ""),
-    ("externalCompanyId", "External Company Id", "string", 100, ""),
-    ("externalSalesPersonId", "External Sales Person Id", "string", 100, ""),
-    ("leadPartitionId", "Lead Partition Id", "integer", None, "searchable read-only"),
-    ("facebookId", "Facebook Id", "string", 255, "searchable read-only"),
-    ("linkedInId", "LinkedIn Id", "string", 255, "searchable read-only"),
-    ("twitterId", "Twitter Id", "string", 255, "searchable read-only"),
-    ("sfdcAccountId", "SFDC Account Id", "string", 255, "searchable read-only"),
-    ("sfdcContactId", "SFDC Contact Id", "string", 255, "searchable read-only"),
-    ("sfdcLeadId", "SFDC Lead Id", "string", 255, "searchable read-only"),
-    ("sfdcLeadOwnerId", "SFDC Lead Owner Id", "string", 255, "searchable read-only"),
-    ("sfdcOpptyId", "SFDC Opportunity Id", "string", 255, "searchable read-only"),
-    ("createdAt", "Created At", "datetime", None, "read-only"),
-    ("updatedAt", "Updated At", "datetime", None, "read-only"),
-    ("annualRevenue", "Annual Revenue", "currency", None, "company"),
-    ("billingCity", "Billing City", "string", 255, "company"),
-    ("billingCountry", "Billing Country", "string", 255, "company"),
-    ("billingPostalCode", "Billing Postal Code", "string", 255, "company"),
-    ("billingState", "Billing State", "string", 255, "company"),
-    ("billingStreet", "Billing Address", "string", 2000, "company"),
-    ("industry", "Industry", "string", 255, "company"),
-    ("mainPhone", "Main Phone", "phone", 255, "company"),
-    ("numberOfEmployees", "Num Employees", "integer", None, "company"),
-    ("sicCode", "SIC Code", "string", 255, "company"),
-    ("site", "Site", "string", 255, "company"),
-    ("department", "Department", "string", 255, ""),
-    ("leadRole", "Role", "string", 255, ""),
-    ("leadStatus", "Lead Status", "string", 255, ""),
-    ("rating", "Lead Rating", "string", 255, ""),
-)
 _SEARCHABLE_CUSTOM: Final = frozenset({"string", "email", "integer"})
 _STANDARD_MAY_CHANGE: Final = frozenset({"description", "isHtmlEncodingInEmail", "isSensitive"})
 _CUSTOM_MAY_CHANGE: Final = _STANDARD_MAY_CHANGE | {"displayName", "isHidden"}
@@ -203,7 +176,7 @@ class FieldBook:
             )
         }
         found = {}
-        for number, (name, display_name, data_type, length, special) in enumerate(_STANDARD, start=1):
+        for number, (name, display_name, data_type, length, special) in enumerate(STANDARD, start=1):
             _, change = stored.pop(name, (0, {}))
             found[name] = Field(
                 id=number,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from publitrac_async.sandbox.marketo.call import MarketoCall
@@ -116,20 +116,22 @@ def _members(call: MarketoCall, kind: str, name: str) -> list[tuple[Lead, dict[s
     return [(lead, content) for lead, content in pairs if lead is not None]
 
 
-def _wanted(call: MarketoCall) -> tuple[str, ...]:
+def _wanted(call: MarketoCall) -> Mapping[str, Any]:
+    """Return the fields of a response, each with its value in a lead that has none: false for a flag."""
     text = call.query.get("fields")
     if not text:
-        return DEFAULT_FIELDS
-    names = tuple(dict.fromkeys(["id", *text.split(",")]))
+        return dict.fromkeys(DEFAULT_FIELDS)
     known = call.account.fields.all()
-    for name in names:
+    wanted: dict[str, Any] = {}
+    for name in ("id", *text.split(",")):
         if name not in known and name not in ("ecids", "cookies"):
             raise CallRefusedError("1006", f"Field '{name}' not found")
-    return names
+        wanted[name] = False if name in known and known[name].data_type == "boolean" else None
+    return wanted
 
 
-def _shown(call: MarketoCall, lead: Lead, names: Iterable[str]) -> dict[str, Any]:
-    shown = {name: lead.get(name) for name in names}
+def _shown(call: MarketoCall, lead: Lead, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    shown = {name: empty if lead.get(name) is None else lead[name] for name, empty in wanted.items()}
     if _PARTITION in shown:
         shown[_PARTITION] = call.account.partitions().get(lead["partitionName"])
     return shown

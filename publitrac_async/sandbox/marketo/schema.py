@@ -17,7 +17,7 @@ def describe(call: MarketoCall) -> Response:
         item: dict[str, Any] = {
             "id": field.id,
             "displayName": field.display_name,
-            "dataType": field.data_type,
+            "dataType": field.described_type,
         }
         if field.length is not None:
             item["length"] = field.length
@@ -36,7 +36,7 @@ def describe2(call: MarketoCall) -> Response:
         item: dict[str, Any] = {
             "name": field.name,
             "displayName": field.display_name,
-            "dataType": field.data_type,
+            "dataType": field.described_type,
         }
         if field.length is not None:
             item["length"] = field.length

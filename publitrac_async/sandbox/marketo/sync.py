@@ -74,7 +74,7 @@ class LeadWriter:
                 self._check_id(value)
                 continue
             self._check(field, value)
-            values[name] = None if value == "" else value
+            values[name] = field.stored(value)
         return values
 
     def _check_id(self, value: Any) -> None:

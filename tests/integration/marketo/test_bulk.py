@@ -76,7 +76,7 @@ async def test_every_row_has_its_own_outcome(
     report = await sync_leads(source, MarketoSink(marketo), state=tmp_path / "run.sqlite")
     assert (report.ok, report.rejected) == (2, 6)
     reasons = {each.line: (each.reason, each.code) for each in report.rejections}
-    assert reasons[2] == ("a value is of the wrong type", "1001")
+    assert reasons[2] == ("leadScore: the value is invalid", "1003")
     assert reasons[3] == ("several leads match", "1007")
     assert reasons[4] == ("nothing: a field does not exist", "1006")
     assert "not an e-mail address" in reasons[6][0]

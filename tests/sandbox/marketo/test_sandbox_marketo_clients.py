@@ -115,6 +115,51 @@ async def test_what_leads_can_be_searched_by_is_what_is_said(rest):
         await rest.get("leads.json", filterType=name, filterValues="1")
 
 
+async def test_a_delete_as_post_has_its_method_in_the_url(sandbox, rest):
+    sandbox.marketo.seed(
+        {"leads": [{"email": f"{n}@x.com"} for n in range(3)], "lists": [{"id": 7, "leads": [1]}]}
+    )
+    document = {"input": [{"id": 1}]}
+    removed = await rest.post("lists/7/leads.json", document, _method="DELETE")
+    assert [item["status"] for item in removed["result"]] == ["removed"]
+    deleted = await rest.post("leads.json", {"input": [{"id": 1}, {"id": 3}]}, _method="DELETE")
+    assert [item["status"] for item in deleted["result"]] == ["deleted", "deleted"]
+    assert [lead["id"] for lead in sandbox.contents("marketo")["leads"]] == [2]
+
+
+async def test_a_wrong_value_is_refused_in_the_words_of_live_instances(rest):
+    record = {"email": "a@x.com", "leadScore": "14c"}
+    (skipped,) = (await rest.post("leads.json", {"input": [record]}))["result"]
+    message = "Invalid value for field 'leadScore' and value '14c'"
+    assert skipped["reasons"] == [{"code": "1003", "message": message}]
+
+
+async def test_values_are_read_in_the_types_of_their_fields(rest):
+    written = {
+        "email": "a@x.com",
+        "leadScore": "7",
+        "urgency": "5.40",
+        "unsubscribed": "true",
+        "emailSuspendedAt": "2020-08-30T07:49:48.123+02:00",
+        "dateOfBirth": "2000-01-31",
+        "city": "",
+    }
+    await rest.post("leads.json", {"input": [written]})
+    names = ",".join([*written, "blackListed"])
+    (lead,) = (await rest.get("lead/1.json", fields=names))["result"]
+    assert lead == {
+        "id": 1,
+        "email": "a@x.com",
+        "leadScore": 7,
+        "urgency": 5.4,
+        "unsubscribed": True,
+        "emailSuspendedAt": "2020-08-30T05:49:48Z",
+        "dateOfBirth": "2000-01-31",
+        "city": None,
+        "blackListed": False,
+    }
+
+
 @pytest.mark.parametrize("field", ["company", "website", "annualRevenue", "billingCity", "mainPhone", "site"])
 @pytest.mark.parametrize("action", ["createOrUpdate", "createOnly", "updateOnly"])
 async def test_fields_of_a_company_are_refused_by_sync_leads(sandbox, rest, field, action):

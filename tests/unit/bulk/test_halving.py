@@ -66,6 +66,7 @@ ERRORS: dict[str, Callable[[], PublitracError]] = {
     "deadline": lambda: DeadlineExceeded("too long", maybe_applied=True),
     "web page": lambda: UnexpectedContent("a web page"),
     "refused": lambda: ValidationError("invalid data", code="1003"),
+    "http 400": lambda: ValidationError("bad request", status=400),
 }
 
 
@@ -100,8 +101,7 @@ def test_no_record_waits_behind_many_bad_neighbours(kind: str, block: range) -> 
     outcomes, _ = deliver(lambda records: ERRORS[kind]() if set(block) & set(records) else None)
     found = states(outcomes)
     assert [place for place, state in enumerate(found) if state is not State.OK] == list(block)
-    if kind == "refused":
-        assert {found[place] for place in block} == {State.REJECTED}
+    assert {found[place] for place in block} <= {State.REJECTED, State.RETRY}
 
 
 @pytest.mark.parametrize("make", ERRORS.values(), ids=ERRORS)
@@ -114,8 +114,8 @@ def test_an_outage_after_calls_that_passed_rejects_nobody(
     outcomes, _ = deliver(lambda records: make() if 0 not in records else None, 100 + rest, calls=calls)
     found = states(outcomes)
     assert found[:100] == [State.OK] * 100
-    # A refusal is evidence in itself: the service is up, and takes other records.
-    if not isinstance(error, ValidationError):
+    # A few refusals in the vendor's words are evidence in themselves: the service is up.
+    if rest > 20 or error.code != "1003":
         assert State.REJECTED not in found
 
 
