@@ -9,6 +9,7 @@ gets a turn in between.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
 from collections.abc import Callable
@@ -48,6 +49,9 @@ HTML_TAGS: Final = frozenset(
         *("h1", "h2", "h3", "h4", "h5", "h6"),
     }
 )
+#: Looks for the indentation of fields here, in the middle of a document, in bytes.
+_SAMPLE: Final = 2 * 1024
+_INDENTED: Final = re.compile(rb"</[^<>]+>([ \t\r\n]+)<[^/]")
 #: Converts an element below a child of the root; ``None`` leaves it to the default. Called with the child's
 #: name and the element, only if no text can be too long.
 Convert: TypeAlias = Callable[[str, ET.Element], Any]
@@ -55,6 +59,10 @@ Convert: TypeAlias = Callable[[str, ET.Element], Any]
 
 class Malformed(Exception):
     """The document is not well-formed, or has a document type. The message quotes nothing of it."""
+
+
+class _KeepsWhiteSpace(Exception):
+    """A field has markup, whose white space is part of its value."""
 
 
 def parse_xml(document: bytes) -> tuple[str, Node]:
@@ -85,10 +93,30 @@ def parse_in_steps(document: bytes, convert: Convert | None = None) -> Steps[tup
         raise OverBudget(f"it has more than {BUDGET.elements} elements")
     if len(document) > BUDGET.attributes * _ATTRIBUTE and _has_many_attributes(document):
         raise OverBudget(f"it has more than {BUDGET.attributes} attributes")
-    if len(document) > BUDGET.text and len(set(_NAME.findall(document))) > BUDGET.names:
-        raise OverBudget(f"it has more than {BUDGET.names} different names")
-    growing = _Growing(convert, long=len(document) > BUDGET.text, namespaces=b"xmlns" in document)
-    view = memoryview(document)
+    indentation = _indentation(document)
+    if indentation:
+        # Errors name a line of the document as it is.
+        with contextlib.suppress(_KeepsWhiteSpace, ET.ParseError):
+            return (yield from _parse(document, convert, indentation))
+    return (yield from _parse(document, convert, b""))
+
+
+def _parse(document: bytes, convert: Convert | None, indentation: bytes) -> Steps[tuple[str, Node]]:
+    """Parse a document in steps.
+
+    Args:
+        document: in UTF-8, its expensive parts counted.
+        convert: see `parse_in_steps`.
+        indentation: white space between elements to leave out.
+
+    Raises:
+        _KeepsWhiteSpace: the indentation has to stay.
+    """
+    long = len(document) > BUDGET.text
+    namespaces = document.rfind(b"xmlns") >= 0  # Searched backwards, it takes half the time.
+    growing = _Growing(convert, long=long, namespaces=namespaces, dense=bool(indentation))
+    gap = b">" + indentation + b"<"
+    names = set[bytes]()
     # Elements incomplete at the end of the last piece begin after `begin`.
     size, begin, end = _PIECE, 0, 0
     pause = 0 if len(document) > _STEP else _STEP
@@ -96,10 +124,16 @@ def parse_in_steps(document: bytes, convert: Convert | None = None) -> Steps[tup
         if end >= pause:
             yield
             pause = end + _STEP
+            if long:
+                names.update(_NAME.findall(document, end, pause))
+                if len(names) > BUDGET.names:
+                    raise OverBudget(f"it has more than {BUDGET.names} different names")
         start, end = end, min(end + size, begin + BUDGET.record)
         if end == start:
             raise OverBudget(f"it has a part of more than {BUDGET.record} bytes")
-        growing.parser.feed(view[start:end])
+        piece = document[start:end]
+        # Here `rsplit` is five times as fast as `replace`.
+        growing.parser.feed(b"><".join(piece.rsplit(gap)) if indentation else piece)
         if growing.harvest(long=end - begin > BUDGET.text):
             begin, size = start, _PIECE
         else:
@@ -107,6 +141,25 @@ def parse_in_steps(document: bytes, convert: Convert | None = None) -> Steps[tup
             size *= 2
     growing.parser.close()
     return growing.finish(long=end - begin > BUDGET.text)
+
+
+def _indentation(document: bytes) -> bytes:
+    """Return the white space between the fields of an indented document, ``b""`` if it has to stay.
+
+    The parser makes two strings and a list of each line break with its indentation. Without them a page of
+    100 indented leads takes 14 % less time.
+    """
+    if len(document) <= _PIECE:
+        return b""
+    # In comments, instructions and CDATA, and between them, white space is part of a text.
+    start = document.find(b"?>", 0, _SAMPLE) + 1  # after the declaration
+    for mark in (b"<!", b"<?"):
+        # A search for one byte takes a thirtieth of the time.
+        if document.find(mark[1:], start) >= 0 and document.rfind(mark, start) >= 0:
+            return b""
+    middle = len(document) // 2
+    found: list[bytes] = _INDENTED.findall(document, middle, middle + _SAMPLE)
+    return max(set(found), key=found.count, default=b"")
 
 
 def _has_many_attributes(document: bytes) -> bool:
@@ -156,11 +209,13 @@ class _Growing:
         convert: see `parse_in_steps`.
         long: a text or attribute may be too long.
         namespaces: the document may have some.
+        dense: white space between elements is left out.
     """
 
-    def __init__(self, convert: Convert | None, *, long: bool, namespaces: bool) -> None:
+    def __init__(self, convert: Convert | None, *, long: bool, namespaces: bool, dense: bool) -> None:
         self._convert = convert
         self._long = long
+        self._dense = dense
         builder = ET.TreeBuilder()
         #: Parent of the root element, once that is parsed.
         self._above: ET.Element = builder.start("", {})
@@ -197,13 +252,13 @@ class _Growing:
             for element in elements:
                 value = None if convert is None else convert(name, element)
                 if value is None:
-                    value = _value(element, 3, long=long)
+                    value = self._value(element, 3, long=long)
                 _add(self._inner, element.tag, value)
             if elements:
                 some = True
                 del child[: len(elements)]
             if position < whole:
-                text = _value(child, 2, long=self._long)  # Its children are converted.
+                text = self._value(child, 2, long=self._long)  # Its children are converted.
                 _add(self._content, name, _named(self._inner) or text)
                 self._inner = {}
         del root[: max(whole, 0)]
@@ -221,29 +276,31 @@ class _Growing:
         """Return the root's name and content."""
         self.harvest(long=long, closed=True)
         root = self._above[0]
-        text = _value(root, 1, long=self._long)
+        text = self._value(root, 1, long=self._long)
         return root.tag, _named(self._content) or text
 
-
-def _value(element: ET.Element, depth: int, *, long: bool) -> Node:
-    if long and max(map(len, itertools.chain(*element.items())), default=0) > BUDGET.text:
-        raise OverBudget(f"an attribute is longer than {BUDGET.text} characters")
-    if not len(element):
-        text = _stripped(element.text)
-        if long and len(text) > BUDGET.text:
-            raise OverBudget(f"a text is longer than {BUDGET.text} characters")
-        return text
-    if depth > BUDGET.depth:
-        raise OverBudget(f"elements are nested more than {BUDGET.depth} deep")
-    content: dict[str, Any] = {}
-    for child in element:
-        _add(content, child.tag, _value(child, depth + 1, long=long))
-    _named(content)
-    if depth == _FIELD:
-        return _inner_xml(element) if _is_mixed(element) else Nested(content, _inner_xml(element))
-    if depth < _FIELD and content.keys() <= HTML_TAGS and _is_mixed(element):
-        return _inner_xml(element)
-    return content
+    def _value(self, element: ET.Element, depth: int, *, long: bool) -> Node:
+        if long and max(map(len, itertools.chain(*element.items())), default=0) > BUDGET.text:
+            raise OverBudget(f"an attribute is longer than {BUDGET.text} characters")
+        if not len(element):
+            text = _stripped(element.text)
+            if long and len(text) > BUDGET.text:
+                raise OverBudget(f"a text is longer than {BUDGET.text} characters")
+            return text
+        if depth > BUDGET.depth:
+            raise OverBudget(f"elements are nested more than {BUDGET.depth} deep")
+        content: dict[str, Any] = {}
+        for child in element:
+            _add(content, child.tag, self._value(child, depth + 1, long=long))
+        _named(content)
+        if depth > _FIELD:
+            return content
+        mixed = _is_mixed(element)
+        if depth < _FIELD and not (mixed and content.keys() <= HTML_TAGS):
+            return content
+        if self._dense:
+            raise _KeepsWhiteSpace
+        return _inner_xml(element) if mixed else Nested(content, _inner_xml(element))
 
 
 def _is_mixed(element: ET.Element) -> bool:

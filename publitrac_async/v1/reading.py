@@ -187,10 +187,12 @@ def records_of(content: dict[str, Any], container: str, name: str, *, page: int)
         UnexpectedContent: the response does not mention records, or announces some that it does not contain.
     """
     places = children(content, container)
-    # An empty record means no record.
-    records = [record for place in places for record in children(place, name) if record != ""]
-    if any(isinstance(record, str) for record in records):
+    records = [record for place in places for record in children(place, name)]
+    texts = [record for record in records if isinstance(record, str)]
+    if any(texts):
         raise UnexpectedContent(f"a <{name}> holds text in place of fields")
+    if texts:  # An empty record means no record.
+        records = [record for record in records if not isinstance(record, str)]
     if records:
         return records
     paging = next(iter(children(content, "paging")), None)

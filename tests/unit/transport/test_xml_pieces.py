@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from publitrac_async.converters import as_sent
 from publitrac_async.transport import xml
 from publitrac_async.transport.budget import BUDGET, OverBudget
 from publitrac_async.transport.steps import at_once
@@ -116,6 +117,50 @@ def test_a_long_token_is_not_read_again_and_again(monkeypatch: pytest.MonkeyPatc
     sizes = fed(monkeypatch, body)
     assert sum(sizes) == len(body)
     assert len(sizes) <= 12
+
+
+INDENT = "\n      "
+
+
+def indented(field: str, records: int = 500) -> bytes:
+    """Return a document whose fields are indented, with an unusual one in the last record."""
+    record = f"\n    <lead>{INDENT}<notes>x</notes>{INDENT}<city>y</city>{INDENT}<fax/>\n    </lead>"
+    return f"<r>\n  <l>{record * records}\n    <lead>{INDENT}{field}{INDENT}</lead>\n  </l>\n</r>".encode()
+
+
+class TestIndentation:
+    def test_the_parser_does_not_see_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        body = indented("<notes>x</notes>")
+        assert sum(fed(monkeypatch, body)) < len(body) * 0.8
+
+    @pytest.mark.parametrize(
+        "field",
+        [
+            f"<notes>x > {INDENT}y</notes>",
+            f"<notes><p>one</p>{INDENT}<p>two</p></notes>",
+            f"<notes>one <br/>{INDENT}<i>two</i></notes>",
+            f"<notes><![CDATA[<p>one</p>{INDENT}<p>two</p>]]></notes>",
+            f"<notes>one<!-- -->{INDENT}<!-- -->two</notes>",
+            f"<notes>one<?p?>{INDENT}<?p?>two</notes>",
+            f"<notes>one<!-- -->{INDENT}</notes>",
+        ],
+        ids=["text", "nested", "markup", "CDATA", "comments", "instructions", "end"],
+    )
+    def test_values_keep_theirs(self, field: str) -> None:
+        body = indented(field)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(xml, "_indentation", lambda _: b"")
+            whole: Any = parse_xml(body)
+        found: Any = parse_xml(body)
+        assert found == whole
+        values = [content["l"]["lead"][-1]["notes"] for _, content in (found, whole)]
+        assert as_sent(values[0]) == as_sent(values[1])
+
+    def test_errors_name_the_line_of_the_document(self) -> None:
+        body = indented("<notes></city>")
+        with pytest.raises(ET.ParseError) as caught:
+            parse_xml(body)
+        assert caught.value.position[0] == body[: body.index(b"<notes></city>")].count(b"\n") + 1
 
 
 class TestTurns:
