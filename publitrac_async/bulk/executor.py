@@ -114,8 +114,4 @@ class LocalExecutor:
             note=note,
             metrics=run.metrics,
         )
-        try:
-            return await sender.send(self.concurrency)
-        finally:
-            # Reports read outcomes from staging, which may lag behind the state store.
-            await run.staging.flush()
+        return await sender.send(self.concurrency)

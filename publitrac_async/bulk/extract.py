@@ -11,12 +11,11 @@ from publitrac_async.bulk.metrics import RunMetrics
 from publitrac_async.bulk.rows import Item, Row, StagedRow, as_row
 from publitrac_async.bulk.shutdown import Shutdown
 from publitrac_async.bulk.sources.file import FileSource
-from publitrac_async.bulk.staging import Staging
+from publitrac_async.bulk.staging import PAGE, Staging
 from publitrac_async.bulk.transform import ColumnCheck, RowTransform
 
 #: Rows between two yields to the event loop: some milliseconds.
 _YIELD_EVERY: Final = 100
-_STAGED_AT_ONCE: Final = 500
 
 
 async def extract(
@@ -51,7 +50,7 @@ async def extract(
         row = as_row(item, number)
         check.before(row)
         staged.append(transform.stage(number, row))
-        if len(staged) >= _STAGED_AT_ONCE:
+        if len(staged) >= PAGE:
             await staging.add(staged)
             metrics.advance(len(staged))
             staged = []

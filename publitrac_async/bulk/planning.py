@@ -54,8 +54,7 @@ async def plan(staging: Staging, store: StateStore, resend: Resend, *, idempoten
                 to_send.append((key, content_hash))
             else:
                 decided.append((number, outcome))
-        if decided:
-            await staging.set_outcomes(decided)
+        staging.set_outcomes(decided)
         if to_send:
             await store.plan(to_send)
 

@@ -2,46 +2,55 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import pickle
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Final
 
 from publitrac_async.bulk.rows import FINAL, Line, Outcome, StagedRow, State
-from publitrac_async.bulk.state.database import Database, Statement
+from publitrac_async.bulk.state.database import Database
 
-#: A separate table for contents makes a scan of the rows quick.
+#: Rows in a block. They are pickled together: each alone takes several times as long.
+_BLOCK: Final = 100
+#: Rows that are added or read at once.
+PAGE: Final = 5 * _BLOCK
+_KEYS_PAGE: Final = 50 * _BLOCK
+#: The rows have only the columns that queries need, and most of those have no value in most rows: each value
+#: that Python binds takes half a microsecond, a million rows have a million of each.
 _TABLES: Final = """
 CREATE TABLE rows (
-    number INTEGER PRIMARY KEY, line INTEGER NOT NULL, state TEXT NOT NULL, key TEXT, content_hash BLOB,
-    code TEXT, reason TEXT, kind TEXT, verified TEXT, differing TEXT, opt_outs TEXT, position
+    number INTEGER PRIMARY KEY, key TEXT, state TEXT NOT NULL DEFAULT 'pending',
+    kind TEXT, code TEXT, reason TEXT, opt_outs TEXT, verified TEXT, differing TEXT,
+    content_hash BLOB, content BLOB  -- in place of those in the block
 );
-CREATE TABLE contents (number INTEGER PRIMARY KEY, content BLOB, fields BLOB NOT NULL)
-"""
-_PAGE: Final = 512
-_KEYS_PAGE: Final = 5000
-SUPERSEDED: Final = "superseded by line "
-_ADD: Final = (
-    "INSERT INTO rows (number, line, state, key, content_hash, code, reason, kind, opt_outs, position)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+CREATE TABLE blocks (
+    block INTEGER PRIMARY KEY, lines TEXT NOT NULL, hashes BLOB NOT NULL, positions BLOB NOT NULL,
+    contents BLOB NOT NULL, fields BLOB NOT NULL
 )
-_ADD_CONTENT: Final = "INSERT INTO contents VALUES (?, ?, ?)"
-_INDEX: Final = "CREATE INDEX IF NOT EXISTS by_key ON rows (key, number, line) WHERE key IS NOT NULL"
+"""
+SUPERSEDED: Final = "superseded by line "
+_ADD: Final = "INSERT INTO rows (number, key) SELECT ? + key, value FROM json_each(?)"
+_ADD_BLOCK: Final = "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?)"
+_SET_OPT_OUTS: Final = "UPDATE rows SET opt_outs = ? WHERE number = ?"
+_INDEX: Final = "CREATE INDEX IF NOT EXISTS by_key ON rows (key, number) WHERE key IS NOT NULL"
+_LINE: Final = (
+    "(SELECT json_extract(lines, '$[' || (({0}.number - 1) % {1}) || ']') FROM blocks"
+    " WHERE block = ({0}.number - 1) / {1})"
+)
 _SKIP_SUPERSEDED: Final = (
-    "UPDATE rows SET state = 'skipped', reason = ? || latest.line FROM"
-    " (SELECT key, max(number) AS number, line FROM rows WHERE key IS NOT NULL"
+    f"UPDATE rows SET state = 'skipped', reason = ? || {_LINE.format('latest', _BLOCK)} FROM"
+    " (SELECT key, max(number) AS number FROM rows WHERE key IS NOT NULL"
     " GROUP BY key HAVING count(*) > 1) AS latest"
     " WHERE latest.key = rows.key AND rows.key IS NOT NULL AND rows.number < latest.number"
 )
 #: Last row of each key of which an earlier row has an opt-out, and the opt-outs of all of them.
 _OPT_OUTS: Final = (
     "SELECT max(number), group_concat(opt_outs, ' ') FROM rows WHERE key IS NOT NULL"
-    " GROUP BY key HAVING count(*) > 1 AND count(opt_outs) > 0"
+    " GROUP BY key HAVING count(*) > 1 AND count(opt_outs) > 0 ORDER BY 1"
 )
 _REPLACE: Final = (
-    "UPDATE rows SET content_hash = ?, opt_outs = ?, state = ?, key = ?, code = ?, reason = ?, kind = ?"
-    " WHERE number = ?"
+    "UPDATE rows SET content = ?, content_hash = ?, opt_outs = ?, state = ?, key = ?, code = ?, reason = ?,"
+    " kind = ? WHERE number = ?"
 )
 _UNVERIFIED: Final = "state IN ('ok', 'accepted') AND verified IS NOT 'processed'"
 _SET_OUTCOME: Final = (
@@ -61,25 +70,31 @@ class Staging:
     def __init__(self) -> None:
         self._database = Database(None)
         self._has_opt_outs = False
+        #: Outcomes to be written before the next read.
+        self._outcomes: dict[int, Outcome] = {}
 
     async def open(self) -> None:
         """Create the file."""
         await self._database.open(_TABLES)
 
     async def aclose(self) -> None:
-        """Write pending changes and delete the file."""
+        """Delete the file."""
         await self._database.aclose()
 
-    async def flush(self) -> None:
-        """Wait until all outcomes are written."""
-        await self._database.write()
-
     async def add(self, rows: Sequence[StagedRow]) -> None:
-        """Add rows."""
-        self._has_opt_outs = self._has_opt_outs or any(row.opt_outs for row in rows)
-        dumps, protocol = pickle.dumps, pickle.HIGHEST_PROTOCOL
-        contents = [(row.number, dumps(row.content, protocol), dumps(row.fields, protocol)) for row in rows]
-        await self._database.write((_ADD, map(_parameters, rows)), (_ADD_CONTENT, contents))
+        """Add the next `PAGE` rows, or fewer at the end."""
+        if not rows:
+            return
+        opt_outs = [(" ".join(row.opt_outs), row.number) for row in rows if row.opt_outs]
+        self._has_opt_outs = self._has_opt_outs or bool(opt_outs)
+        refused = [(row.number, row.outcome) for row in rows if row.outcome.state is not State.PENDING]
+        parts = [rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK)]
+        await self._database.write(
+            (_ADD, [(rows[0].number, json.dumps([row.key for row in rows]))]),
+            (_ADD_BLOCK, [_block_of(part) for part in parts]),
+            (_SET_OPT_OUTS, opt_outs),
+            (_SET_OUTCOME, _by_outcome(refused)),
+        )
 
     async def skip_superseded(self) -> None:
         """Keep the last row of each key, skip the others."""
@@ -90,7 +105,7 @@ class Staging:
         if not self._has_opt_outs:
             return []
         found = []
-        for number, text in await self._database.read(_OPT_OUTS):
+        for number, text in await self._read(_OPT_OUTS):
             (row,) = await self._with_fields("number = ?", (number,), 1)
             of_all = tuple(sorted(set(text.split())))
             if set(of_all) != set(row.opt_outs):
@@ -101,28 +116,21 @@ class Staging:
         """Replace the content of a row."""
         outcome = row.outcome
         values = (
-            *(row.content_hash, " ".join(row.opt_outs), str(outcome.state), row.key),
+            *(_dump(row.content), row.content_hash, " ".join(row.opt_outs), str(outcome.state), row.key),
             *(outcome.code, outcome.reason, outcome.kind, row.number),
         )
-        content = (_dump(row.content), row.number)
-        await self._database.write(
-            (_REPLACE, [values]), ("UPDATE contents SET content = ? WHERE number = ?", [content])
-        )
+        await self._database.write((_REPLACE, [values]))
 
     async def pending_keys(self) -> AsyncIterator[list[tuple[int, str, bytes]]]:
         """Iterate over pages of pending rows: number, key and content hash of each."""
         after = 0
-        while page := await self._database.read(
-            "SELECT number, key, content_hash FROM rows WHERE number > ? AND state = 'pending'"
-            " ORDER BY number LIMIT ?",
-            (after, _KEYS_PAGE),
-        ):
+        while page := await self._pending(after, _KEYS_PAGE, "content_hash", "hashes"):
             yield page
             after = page[-1][0]
 
-    def set_outcomes(self, rows: Sequence[tuple[int, Outcome]]) -> asyncio.Future[None]:
-        """Set the outcomes of rows, by number. They are written whether or not a caller awaits the future."""
-        return self._database.post(_outcomes, rows)
+    def set_outcomes(self, rows: Iterable[tuple[int, Outcome]]) -> None:
+        """Set the outcomes of rows, by number. They are written before the next read."""
+        self._outcomes.update(rows)
 
     async def pending(self, after: int) -> list[StagedRow]:
         """Return the next rows to be sent, with their contents; empty at the end.
@@ -130,49 +138,49 @@ class Staging:
         Args:
             after: number of the row before them.
         """
-        rows = await self._database.read(
-            "SELECT number, key, content FROM rows JOIN contents USING (number)"
-            " WHERE number > ? AND state = 'pending' ORDER BY number LIMIT ?",
-            (after, _PAGE),
-        )
-        return [StagedRow(number=number, key=key, content=_load(content)) for number, key, content in rows]
+        page = await self._pending(after, PAGE, "content", "contents")
+        return [StagedRow(number=number, key=key, content=content) for number, key, content in page]
 
     async def between(self, first: int, last: int) -> list[StagedRow]:
         """Return the rows from number `first` to `last`, without contents and fields."""
-        rows = await self._database.read(
-            "SELECT number, line, position, state, key, content_hash, opt_outs FROM rows"
-            " WHERE number BETWEEN ? AND ?"
+        rows = await self._read(
+            "SELECT number, key, state, content_hash, opt_outs FROM rows WHERE number BETWEEN ? AND ?"
             " ORDER BY number",
             (first, last),
         )
+        if not rows:
+            return []
+        lines = await self._blocks("lines", first, last)
+        hashes = await self._blocks("hashes", first, last)
+        positions = await self._blocks("positions", first, last)
         return [
             StagedRow(
                 number=number,
-                line=line,
-                position=position,
+                line=lines[number],
+                position=positions[number],
                 key=key,
-                content_hash=content_hash,
+                content_hash=content_hash or hashes[number],
                 opt_outs=tuple((opt_outs or "").split()),
                 outcome=Outcome(State(state)),
             )
-            for number, line, position, state, key, content_hash, opt_outs in rows
+            for number, key, state, content_hash, opt_outs in rows
         ]
 
     async def counts(self) -> dict[State, int]:
         """Count the rows in each state."""
-        rows = await self._database.read("SELECT state, count(*) FROM rows GROUP BY state")
+        rows = await self._read("SELECT state, count(*) FROM rows GROUP BY state")
         return dict.fromkeys(FINAL, 0) | {State(state): count for state, count in rows}
 
     async def error_counts(self) -> dict[str, int]:
         """Count the rows with each kind of error."""
-        rows = await self._database.read(
+        rows = await self._read(
             "SELECT kind, count(*) FROM rows WHERE kind IS NOT NULL GROUP BY kind ORDER BY 2 DESC, 1"
         )
         return dict(rows)
 
     async def pending_reasons(self, limit: int = 5) -> dict[str, int]:
         """Count the rows that are left, by the error of their last call; most frequent first."""
-        rows = await self._database.read(
+        rows = await self._read(
             "SELECT kind || ': ' || reason, count(*) FROM rows WHERE state IN ('pending', 'retry')"
             " AND kind IS NOT NULL AND reason IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?",
             (limit,),
@@ -181,18 +189,19 @@ class Staging:
 
     async def has_undecoded(self) -> bool:
         """Return True if rows were rejected because of their encoding."""
-        return bool(await self._database.read("SELECT 1 FROM rows WHERE reason LIKE 'not utf-8%' LIMIT 1"))
+        return bool(await self._read("SELECT 1 FROM rows WHERE reason LIKE 'not utf-8%' LIMIT 1"))
 
     async def reasons(self, limit: int, examples: int = 3) -> list[tuple[State, str, int, tuple[Line, ...]]]:
         """Group rejected, unknown and pending rows by reason: state, reason, count and first lines."""
         found = []
-        for state, reason, count in await self._database.read(
+        for state, reason, count in await self._read(
             "SELECT state, reason, count(*) FROM rows WHERE reason IS NOT NULL"
             " AND state IN ('rejected', 'unknown', 'pending') GROUP BY 1, 2 ORDER BY 3 DESC, 2 LIMIT ?",
             (limit,),
         ):
-            lines = await self._database.read(
-                "SELECT line FROM rows WHERE state = ? AND reason = ? ORDER BY number LIMIT ?",
+            lines = await self._read(
+                f"SELECT {_LINE.format('rows', _BLOCK)} FROM rows WHERE state = ? AND reason = ?"  # noqa: S608  (constant)
+                " ORDER BY number LIMIT ?",
                 (state, reason, examples),
             )
             found.append((State(state), reason, count, tuple(line for (line,) in lines)))
@@ -201,7 +210,7 @@ class Staging:
     async def superseded(self, limit: int) -> tuple[int, list[StagedRow]]:
         """Count the rows that a later row supersedes, and return the first of them."""
         condition, pattern = "state = 'skipped' AND reason LIKE ?", (f"{SUPERSEDED}%",)
-        rows = await self._database.read(f"SELECT count(*) FROM rows WHERE {condition}", pattern)  # noqa: S608  (constant)
+        rows = await self._read(f"SELECT count(*) FROM rows WHERE {condition}", pattern)  # noqa: S608  (constant)
         return int(rows[0][0]), await self._with_fields(condition, pattern, limit)
 
     async def first(self, *states: State, limit: int) -> list[StagedRow]:
@@ -211,7 +220,7 @@ class Staging:
     async def in_states(self, *states: State) -> AsyncIterator[StagedRow]:
         """Iterate over the rows in any of `states`, with their fields, in the order of the source."""
         after = 0
-        while page := await self._with_fields(*_in(after, states), _PAGE):
+        while page := await self._with_fields(*_in(after, states), PAGE):
             for row in page:
                 yield row
             after = page[-1].number
@@ -222,25 +231,19 @@ class Staging:
         Args:
             after: number of the row before them.
         """
-        rows = await self._database.read(
-            "SELECT number, key, fields FROM rows JOIN contents USING (number)"  # noqa: S608  (constant)
-            f" WHERE number > ? AND {_UNVERIFIED} ORDER BY number LIMIT ?",
-            (after, _PAGE),
-        )
-        return [StagedRow(number=number, key=key, fields=_load(fields)) for number, key, fields in rows]
+        return await self._with_fields(f"number > ? AND {_UNVERIFIED}", (after,), PAGE)
 
     async def unverified_by_key(self, keys: Sequence[str]) -> list[StagedRow]:
         """Return the rows to be verified that have one of `keys`, with their fields."""
-        rows = await self._database.read(
-            "SELECT number, key, fields FROM rows JOIN contents USING (number)"  # noqa: S608  (constant)
-            f" WHERE key IN (SELECT value FROM json_each(?)) AND key IS NOT NULL AND {_UNVERIFIED}",
+        return await self._with_fields(
+            f"key IN (SELECT value FROM json_each(?)) AND key IS NOT NULL AND {_UNVERIFIED}",
             (json.dumps(keys),),
+            -1,
         )
-        return [StagedRow(number=number, key=key, fields=_load(fields)) for number, key, fields in rows]
 
     async def unverified_count(self) -> int:
         """Count the rows that were not found as they were sent."""
-        rows = await self._database.read(f"SELECT count(*) FROM rows WHERE {_UNVERIFIED}")  # noqa: S608  (constant)
+        rows = await self._read(f"SELECT count(*) FROM rows WHERE {_UNVERIFIED}")  # noqa: S608  (constant)
         return int(rows[0][0])
 
     async def set_verified(self, rows: Sequence[tuple[int, str, Sequence[str]]]) -> None:
@@ -254,63 +257,113 @@ class Staging:
 
     async def verification(self) -> tuple[dict[str, int], list[tuple[Line, tuple[str, ...]]]]:
         """Count rows by their result, and return line and differing fields of the first deviations."""
-        counts = await self._database.read(
+        counts = await self._read(
             "SELECT coalesce(verified, 'missing'), count(*) FROM rows"
             " WHERE state IN ('ok', 'accepted') GROUP BY 1"
         )
-        deviations = await self._database.read(
-            f"SELECT line, coalesce(differing, '') FROM rows WHERE {_UNVERIFIED}"  # noqa: S608  (constant)
+        deviations = await self._read(
+            f"SELECT {_LINE.format('rows', _BLOCK)}, coalesce(differing, '') FROM rows WHERE {_UNVERIFIED}"  # noqa: S608  (constants)
             " ORDER BY number LIMIT 100"
         )
         return dict(counts), [(line, tuple(names.split())) for line, names in deviations]
 
+    async def _pending(self, after: int, limit: int, column: str, values: str) -> list[tuple[int, str, Any]]:
+        """Return number, key and a value of the next pending rows: of `column`, or else of their block."""
+        rows = await self._read(
+            f"SELECT number, key, {column} FROM rows WHERE number > ? AND state = 'pending'"  # noqa: S608  (constants)
+            " ORDER BY number LIMIT ?",
+            (after, limit),
+        )
+        if not rows:
+            return []
+        # Pending rows may be far apart: the page ends with its last block.
+        last = (_block(rows[0][0]) + limit // _BLOCK) * _BLOCK
+        of_blocks = await self._blocks(values, rows[0][0], last)
+        return [
+            (number, key, of_blocks[number] if own is None else own if column == "content_hash" else _load(own))
+            for number, key, own in rows
+            if number <= last
+        ]
+
     async def _with_fields(self, condition: str, parameters: Sequence[Any], limit: int) -> list[StagedRow]:
-        rows = await self._database.read(
-            "SELECT number, line, fields, key, state, kind, reason, code, opt_outs"  # noqa: S608  (constants and marks)
-            f" FROM rows JOIN contents USING (number) WHERE {condition} ORDER BY number LIMIT ?",
+        rows = await self._read(
+            "SELECT number, key, opt_outs, state, kind, reason, code"  # noqa: S608  (constants and marks)
+            f" FROM rows WHERE {condition} ORDER BY number LIMIT ?",
             (*parameters, limit),
         )
-        return [
-            StagedRow(
-                number=number,
-                line=line,
-                fields=_load(fields),
-                key=key,
-                opt_outs=tuple((opt_outs or "").split()),
-                outcome=Outcome(State(state), kind, reason, code),
+        found: list[StagedRow] = []
+        outcomes: dict[tuple[str | None, ...], Outcome] = {}
+        lines: dict[int, Line] = {}
+        fields: dict[int, Any] = {}
+        for number, key, opt_outs, *values in rows:
+            if number not in fields:
+                lines = await self._blocks("lines", number, number)
+                fields = await self._blocks("fields", number, number)
+            state, kind, reason, code = values
+            if (outcome := outcomes.get((state, kind, reason, code))) is None:
+                outcome = outcomes[state, kind, reason, code] = Outcome(State(state), kind, reason, code)
+            found.append(
+                StagedRow(
+                    number=number,
+                    line=lines[number],
+                    fields=fields[number],
+                    key=key,
+                    opt_outs=tuple(opt_outs.split()) if opt_outs else (),
+                    outcome=outcome,
+                )
             )
-            for number, line, fields, key, state, kind, reason, code, opt_outs in rows
-        ]
+        return found
+
+    async def _blocks(self, column: str, first: int, last: int) -> dict[int, Any]:
+        """Return the values in the blocks of rows number `first` to `last`, by number."""
+        rows = await self._database.read(
+            f"SELECT {column} FROM blocks WHERE block BETWEEN ? AND ? ORDER BY block",  # noqa: S608  (constant)
+            (_block(first), _block(last)),
+        )
+        load = json.loads if column == "lines" else _load
+        return dict(
+            enumerate((each for (values,) in rows for each in load(values)), _block(first) * _BLOCK + 1)
+        )
+
+    async def _read(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a query; outcomes that wait are written first."""
+        if self._outcomes:
+            outcomes, self._outcomes = self._outcomes, {}
+            await self._database.write((_SET_OUTCOME, _by_outcome(outcomes.items())))
+        return await self._database.read(query, parameters)
+
+
+def _block(number: int) -> int:
+    return (number - 1) // _BLOCK
+
+
+def _block_of(rows: Sequence[StagedRow]) -> tuple[Any, ...]:
+    return (
+        _block(rows[0].number),
+        json.dumps([row.line for row in rows]),
+        _dump([row.content_hash for row in rows]),
+        _dump([row.position for row in rows]),
+        _dump([row.content for row in rows]),
+        _dump([row.fields for row in rows]),
+    )
+
+
+def _by_outcome(outcomes: Iterable[tuple[int, Outcome]]) -> list[tuple[Any, ...]]:
+    """Return the parameters that set outcomes of rows: one statement for all rows with the same."""
+    numbers: dict[Outcome, list[int]] = {}
+    for number, outcome in outcomes:
+        numbers.setdefault(outcome, []).append(number)
+    return [
+        (
+            (State.PENDING if each.state is State.RETRY else each.state).value,
+            *(each.code, each.reason, each.kind, json.dumps(found)),
+        )
+        for each, found in numbers.items()
+    ]
 
 
 def _in(after: int, states: Sequence[State]) -> tuple[str, tuple[Any, ...]]:
     return f"number > ? AND state IN ({', '.join('?' * len(states))})", (after, *states)
-
-
-def _outcomes(posts: list[Sequence[tuple[int, Outcome]]]) -> Iterable[Statement]:
-    by_outcome: dict[Outcome, list[int]] = {}
-    for rows in posts:
-        for number, outcome in rows:
-            by_outcome.setdefault(outcome, []).append(number)
-    for each, numbers in by_outcome.items():
-        state = State.PENDING if each.state is State.RETRY else each.state
-        yield _SET_OUTCOME, [(str(state), each.code, each.reason, each.kind, json.dumps(numbers))]
-
-
-def _parameters(row: StagedRow) -> tuple[Any, ...]:
-    outcome = row.outcome
-    return (
-        row.number,
-        row.line,
-        outcome.state.value,
-        row.key,
-        row.content_hash,
-        outcome.code,
-        outcome.reason,
-        outcome.kind,
-        " ".join(row.opt_outs) or None,
-        row.position,
-    )
 
 
 def _dump(value: Any) -> bytes:

@@ -222,8 +222,7 @@ class Submission:
             self._run.metrics.add(outcomes)
             if counts:
                 self._tracker.add_call(outcomes)
-        if called:
-            await self._run.staging.set_outcomes(called)
+        self._run.staging.set_outcomes(called)
 
 
 def _last_outcome(outcome: Outcome) -> Outcome | None:
