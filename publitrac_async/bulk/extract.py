@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
-from itertools import islice
+from itertools import chain, islice
 from typing import Final
 
 from publitrac_async.bulk.metrics import RunMetrics
@@ -44,12 +44,12 @@ async def extract(
     number, check = 0, ColumnCheck(transform, source)
     staged: list[StagedRow] = []
     limit = source.limit if isinstance(source, FileSource) else None
-    items = source if isinstance(source, AsyncIterable) else _cooperative(islice(source, limit))
-    async for item in items:
-        number += 1
-        row = as_row(item, number)
-        check.before(row)
-        staged.append(transform.stage(number, row))
+    async for part in _parts(source, limit):
+        for item in part:
+            number += 1
+            row = as_row(item, number)
+            check.before(row)
+            staged.append(transform.stage(number, row))
         if len(staged) >= PAGE:
             await staging.add(staged)
             metrics.advance(len(staged))
@@ -70,9 +70,15 @@ async def _share_opt_outs(staging: Staging, transform: RowTransform) -> None:
         await staging.replace(again)
 
 
-async def _cooperative(source: Iterable[Item]) -> AsyncIterator[Item]:
-    """Iterate over `source` and yield to the event loop now and then."""
-    for number, item in enumerate(source, 1):
-        yield item
-        if number % _YIELD_EVERY == 0:
-            await asyncio.sleep(0)
+async def _parts(
+    source: Iterable[Item] | AsyncIterable[Item], limit: int | None
+) -> AsyncIterator[Iterable[Item]]:
+    """Iterate over parts of `source`, each to be iterated over once; yield to the event loop between them."""
+    if isinstance(source, AsyncIterable):
+        async for item in source:
+            yield (item,)
+        return
+    items = iter(islice(source, limit))
+    for first in items:
+        yield chain((first,), islice(items, _YIELD_EVERY - 1))
+        await asyncio.sleep(0)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, Final
 
 #: Value of a cell that clears its field.
@@ -22,17 +20,13 @@ class Fields(dict[str, Any]):
         checked: address and names of custom fields are valid.
     """
 
-    __slots__ = ("both_ways", "checked", "cleared", "mapped", "notes", "withheld")
-
-    def __init__(self, values: Mapping[str, Any] = MappingProxyType({})) -> None:
-        super().__init__(values)
-        # Most rows need none of these: no list is made for each.
-        self.cleared: frozenset[str] = frozenset()
-        self.notes: tuple[tuple[str, str], ...] = ()
-        self.withheld: tuple[str, ...] = ()
-        self.mapped: bool = False
-        self.checked: bool = False
-        self.both_ways: frozenset[str] = frozenset()
+    # Of the class, since most rows need none of them.
+    cleared: frozenset[str] = frozenset()
+    notes: tuple[tuple[str, str], ...] = ()
+    withheld: tuple[str, ...] = ()
+    mapped: bool = False
+    checked: bool = False
+    both_ways: frozenset[str] = frozenset()
 
     def put(self, field: str, value: Any, *, one_way: bool) -> None:
         """Set a field, note that it is to be cleared, or withhold a flag of consent that says "no"."""

@@ -23,7 +23,10 @@ _PHONE: Final = re.compile(r"\+\(?[0-9][0-9 \u00a0().\-/]{2,40}")
 
 def defuse(cell: T) -> T | str:
     """Return `cell` with a quote in front if a spreadsheet would run it."""
-    return f"'{cell}" if isinstance(cell, str) and _runs(cell) else cell
+    # Most cells begin with a letter or digit; formulas do not.
+    if not isinstance(cell, str) or cell[:1].isalnum() or not _runs(cell):
+        return cell
+    return f"'{cell}"
 
 
 def restore(cell: T) -> T | str:
@@ -32,7 +35,6 @@ def restore(cell: T) -> T | str:
 
 
 def _runs(text: str) -> bool:
-    # Most cells begin with a letter or digit; formulas do not.
-    if text[:1].isalnum() or not _RUNNABLE.match(text):
+    if not _RUNNABLE.match(text):
         return False
     return not (_PHONE.fullmatch(text) or _NUMBER.fullmatch(text))

@@ -9,6 +9,7 @@ from attrs import frozen
 from publitrac_async.bulk.rows import Outcome, State
 from publitrac_async.bulk.staging import Staging
 from publitrac_async.bulk.state.base import Entry, StateStore
+from publitrac_async.bulk.state.memory import NullStateStore
 
 _UNCHANGED: Final = Outcome(State.SKIPPED, reason="unchanged since the service acknowledged it")
 MAYBE_SENT: Final = Outcome(
@@ -44,6 +45,8 @@ async def plan(staging: Staging, store: StateStore, resend: Resend, *, idempoten
         StateStoreError: the state store failed.
     """
     await staging.skip_superseded()
+    if isinstance(store, NullStateStore):
+        return
     async for rows in staging.pending_keys():
         entries = await store.lookup([key for _, key, _ in rows])
         decided: list[tuple[int, Outcome]] = []

@@ -280,7 +280,11 @@ class Staging:
         last = (_block(rows[0][0]) + limit // _BLOCK) * _BLOCK
         of_blocks = await self._blocks(values, rows[0][0], last)
         return [
-            (number, key, of_blocks[number] if own is None else own if column == "content_hash" else _load(own))
+            (
+                number,
+                key,
+                of_blocks[number] if own is None else own if column == "content_hash" else _load(own),
+            )
             for number, key, own in rows
             if number <= last
         ]

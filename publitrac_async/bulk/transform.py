@@ -89,10 +89,15 @@ class RowTransform:
     strict: bool = False
     own_columns: OwnColumns | None = None
     columns: Columns = field(init=False, repr=False)
+    _keeps_columns: bool = field(init=False, repr=False)
     notes: CellNotes = field(init=False, repr=False, factory=CellNotes)
+    #: Names of columns so far, and those of consent among them, with True if a no is sent as well.
+    _seen: set[str] = field(init=False, repr=False, factory=set)
+    _consent: dict[str, bool | None] = field(init=False, repr=False, factory=dict)
 
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "columns", Columns(self.mapping))
+        object.__setattr__(self, "_keeps_columns", self.own_columns is not None and self.mapping is None)
 
     def __call__(self, row: Row, opt_outs: Sequence[str] = ()) -> tuple[Record[Any], Sequence[str]]:
         """Return the record of a row, and its opt-outs.
@@ -176,20 +181,15 @@ class RowTransform:
             return fields
         return self._kept(fields) if self._keeps_columns else self.columns.convert(fields)
 
-    @property
-    def _keeps_columns(self) -> bool:
-        return self.own_columns is not None and self.mapping is None
-
     def _kept(self, row: Mapping[str, Any]) -> Fields:
         """Return a row with its columns unchanged; only flags of consent are read.
 
         Raises:
             ValidationError: a flag says neither yes nor no.
         """
-        assert self.own_columns is not None
         fields = Fields(row)
-        for name, cell in row.items():
-            both_ways = self.own_columns.consent.get(name.casefold())
+        for name in self._consent_columns(row):
+            both_ways, cell = self._consent[name], row[name]
             if both_ways is None:
                 continue
             if isinstance(cell, str) and (text := strip(cell)):
@@ -206,11 +206,17 @@ class RowTransform:
 
     def _opt_outs(self, fields: Mapping[str, Any]) -> list[str]:
         """Return the flags of consent that say yes."""
-        names: Iterable[str] = CONSENT_FIELDS & fields.keys()
-        if self.own_columns is not None:
-            own = self.own_columns.consent
-            names = [name for name in fields if name in CONSENT_FIELDS or name.casefold() in own]
-        return [name for name in names if _is_yes(fields[name])]
+        return [name for name in self._consent_columns(fields) if _is_yes(fields[name])]
+
+    def _consent_columns(self, fields: Mapping[str, Any]) -> list[str]:
+        """Return the names of consent among the columns or fields of a row. Each name is looked up once."""
+        if not fields.keys() <= self._seen:
+            own = self.own_columns.consent if self.own_columns is not None else {}
+            for name in fields.keys() - self._seen:
+                self._seen.add(name)
+                if name in CONSENT_FIELDS or name.casefold() in own:
+                    self._consent[name] = own.get(name.casefold())
+        return [name for name in self._consent if name in fields]
 
     def check_columns(self, source: object, first: Row | None) -> list[Column]:
         """Check the columns of a table, to reject a wrong file as a whole.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from types import MappingProxyType
@@ -91,9 +92,14 @@ def drop_missing_consent(record: dict[str, Any], opt_in: Collection[str] = ()) -
         record: values by REST names.
         opt_in: names of fields to keep.
     """
-    for name in [name for name in record if name.casefold() in _CONSENT]:
+    for name in [*filter(_is_consent, record)]:
         if name not in opt_in and _is_no(record[name]):
             del record[name]
+
+
+@functools.lru_cache(1024)
+def _is_consent(name: str) -> bool:
+    return name.casefold() in _CONSENT
 
 
 def _is_no(value: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import attrs
@@ -12,11 +12,11 @@ from attrs import field, frozen
 from publitrac_async.checks import refuse
 from publitrac_async.config import MARKETO_BODY, MARKETO_RECORDS
 from publitrac_async.errors import Problem
-from publitrac_async.marketo.values import value_problems, write_json
+from publitrac_async.marketo.values import PLAIN, value_problems, write_json
 
 Record: TypeAlias = Mapping[str, Any]
 #: Function that finds problems of a record besides those of its values.
-Check: TypeAlias = Callable[[Record], Iterator[Problem]]
+Check: TypeAlias = Callable[[Record], Iterable[Problem]]
 
 
 @frozen
@@ -70,7 +70,7 @@ def batches(
     operation: str,
     *,
     head: Mapping[str, Any] | None = None,
-    check: Check = lambda _: iter(()),
+    check: Check = lambda _: (),
     given: Sequence[Any] | None = None,
 ) -> list[Batch]:
     """Return the bodies for records, each within 300 records and 1 MB, in the order of the records.
@@ -91,7 +91,7 @@ def batches(
 
 
 def write_records(
-    records: Sequence[Record | PreparedLead], operation: str, check: Check = lambda _: iter(())
+    records: Sequence[Record | PreparedLead], operation: str, check: Check = lambda _: ()
 ) -> list[bytes]:
     """Return records as JSON.
 
@@ -121,7 +121,10 @@ def write_record(record: Record, check: Check, *, sort: bool = False) -> tuple[b
         sort: see `write_json`.
     """
     body = write_json(record if type(record) is dict else dict(record), sort=sort)
-    problems = [*value_problems(record, body), *check(record)]
+    problems = list(check(record))
+    # Most records have plain values only, of which JSON shows every problem.
+    if body is None or not record or not PLAIN.issuperset(map(type, record.values())):
+        problems[:0] = value_problems(record, body)
     return (None if problems else body), problems
 
 
@@ -179,19 +182,21 @@ def parts(sizes: Sequence[int], room: int = MARKETO_BODY - 1000) -> list[tuple[i
 def sync_check(action: str) -> Check:
     """Return the check for records of Sync Leads, by Marketo's page."""
 
-    def check(record: Record) -> Iterator[Problem]:
+    def check(record: Record) -> list[Problem]:
+        problems = ascii_problem(record)
         if "id" in record and action != "updateOnly":
-            yield Problem("can only be given with the action updateOnly", field="id")
-        yield from ascii_problem(record)
+            problems.insert(0, Problem("can only be given with the action updateOnly", field="id"))
+        return problems
 
     return check
 
 
-def ascii_problem(record: Record) -> Iterator[Problem]:
+def ascii_problem(record: Record) -> list[Problem]:
     """Find an e-mail address that Marketo does not support ("only ASCII characters")."""
     email = record.get("email")
     if isinstance(email, str) and not email.isascii():
-        yield Problem("an e-mail address must be ASCII", field="email", value=email)
+        return [Problem("an e-mail address must be ASCII", field="email", value=email)]
+    return []
 
 
 def _at(place: int, problem: Problem) -> Problem:

@@ -17,6 +17,8 @@ from publitrac_async.errors import Problem
 
 #: Types of values that can be sent.
 _WRITABLE: Final = (str, int, float, date, Decimal, uuid.UUID, NoneType)
+#: Types of values that JSON carries, or refuses.
+PLAIN: Final = frozenset({str, int, bool, NoneType})
 #: Rules of this package for datetimes, in place of orjson's.
 _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATETIME
 _SORTED: Final = _OPTIONS | orjson.OPT_SORT_KEYS

@@ -75,9 +75,10 @@ def _writer(
     elif isinstance(source, FileSource) and (source.delimiter or source.workbook_sheet is not None):
         delimiter = source.delimiter or ","
         with _replacing(path.with_suffix(".tsv" if delimiter == "\t" else ".csv"), encoding) as text:
-            table = csv.DictWriter(text, _columns(source), delimiter=delimiter, lineterminator="\n")
-            table.writeheader()
-            yield lambda cells: table.writerow(_defused(cells))
+            table = csv.writer(text, delimiter=delimiter, lineterminator="\n")
+            columns = _columns(source)
+            table.writerow(columns)
+            yield lambda cells: table.writerow([defuse(cells.get(column, "")) for column in columns])
     elif isinstance(source, JsonLinesFile) and source.is_array:
         with _replacing(path.with_suffix(".json"), encoding) as text:
             before = iter(["[\n"])

@@ -108,8 +108,9 @@ class MarketoRecords:
                 for column in {field} | self._columns_of(field)
             },
         )
-        #: Columns whose name is a valid field name of Marketo.
-        self._known: set[str] = set()
+        #: Field by column, of rows with Marketo's names and of rows with PUBLITRAC's.
+        self._known: dict[str, str] = {}
+        self._known_mapped: dict[str, str] = {}
 
     def __call__(self, row: Mapping[str, Any] | Lead) -> Record[bytes]:
         """Return the record of a row.
@@ -138,10 +139,9 @@ class MarketoRecords:
     def _from_columns(self, row: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
         record: dict[str, Any] = {}
         problems: list[Problem] = []
-        names, opt_in = self._columns, self._opt_in
-        if isinstance(row, Fields) and row.mapped:
-            names = {**_BY_VENDOR_NAME, **names}
-            opt_in |= {names.get(each, each) for each in row.both_ways}
+        opt_in = self._opt_in
+        mapped = isinstance(row, Fields) and row.mapped
+        known = self._known_mapped if mapped else self._known
         for column, cell in row.items():
             value = cell
             if isinstance(cell, str):
@@ -150,21 +150,29 @@ class MarketoRecords:
                     continue
             elif cell is None or _is_missing(cell):
                 continue
-            name = names.get(column, column)
-            if name not in self._known:
+            name = known.get(column)
+            if name is None:
+                name = self._field(column, mapped=mapped)
                 if not _NAME.fullmatch(name):
                     problems.append(
                         Problem("no field of Marketo can have this name: rename it", field=column)
                     )
                     continue
-                self._known.add(name)
+                known[column] = name
             if name in record:
                 problems.append(Problem(f"two columns for the field {name}", field=column))
             record[name] = value
         if isinstance(row, Fields):
-            record |= dict.fromkeys((names.get(each, each) for each in row.cleared), None)
+            if row.cleared:
+                record |= dict.fromkeys((self._field(each, mapped=mapped) for each in row.cleared), None)
+            if row.both_ways:
+                opt_in |= {self._field(each, mapped=mapped) for each in row.both_ways}
         drop_missing_consent(record, opt_in)
         return record, problems
+
+    def _field(self, column: str, *, mapped: bool) -> str:
+        """Return the field that a column goes to; a row that was `mapped` has PUBLITRAC's names."""
+        return self._columns.get(column, _BY_VENDOR_NAME.get(column, column) if mapped else column)
 
     def _refusal(self, problems: Sequence[Problem], row: Mapping[str, Any] | Lead) -> ValidationError:
         # The report names columns of the source.
