@@ -15,13 +15,12 @@ _BLOCK: Final = 100
 #: Rows that are added or read at once.
 PAGE: Final = 5 * _BLOCK
 _KEYS_PAGE: Final = 50 * _BLOCK
-#: The rows have only the columns that queries need, and most of those have no value in most rows: each value
-#: that Python binds takes half a microsecond, a million rows have a million of each.
+#: Rows are added by their keys alone: each further value that Python binds takes half a microsecond.
 _TABLES: Final = """
 CREATE TABLE rows (
     number INTEGER PRIMARY KEY, key TEXT, state TEXT NOT NULL DEFAULT 'pending',
     kind TEXT, code TEXT, reason TEXT, opt_outs TEXT, verified TEXT, differing TEXT,
-    content_hash BLOB, content BLOB  -- in place of those in the block
+    content_hash BLOB, content BLOB  -- pickled, in place of those in the block
 );
 CREATE TABLE blocks (
     block INTEGER PRIMARY KEY, lines TEXT NOT NULL, hashes BLOB NOT NULL, positions BLOB NOT NULL,
@@ -34,11 +33,11 @@ _ADD_BLOCK: Final = "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?)"
 _SET_OPT_OUTS: Final = "UPDATE rows SET opt_outs = ? WHERE number = ?"
 _INDEX: Final = "CREATE INDEX IF NOT EXISTS by_key ON rows (key, number) WHERE key IS NOT NULL"
 _LINE: Final = (
-    "(SELECT json_extract(lines, '$[' || (({0}.number - 1) % {1}) || ']') FROM blocks"
-    " WHERE block = ({0}.number - 1) / {1})"
+    f"(SELECT json_extract(lines, '$[' || ((number - 1) % {_BLOCK}) || ']') FROM blocks"  # noqa: S608  (constant)
+    f" WHERE block = (number - 1) / {_BLOCK})"
 )
 _SKIP_SUPERSEDED: Final = (
-    f"UPDATE rows SET state = 'skipped', reason = ? || {_LINE.format('latest', _BLOCK)} FROM"
+    f"UPDATE rows SET state = 'skipped', reason = ? || {_LINE.replace('number', 'latest.number')} FROM"  # noqa: S608  (constant)
     " (SELECT key, max(number) AS number FROM rows WHERE key IS NOT NULL"
     " GROUP BY key HAVING count(*) > 1) AS latest"
     " WHERE latest.key = rows.key AND rows.key IS NOT NULL AND rows.number < latest.number"
@@ -52,6 +51,7 @@ _REPLACE: Final = (
     "UPDATE rows SET content = ?, content_hash = ?, opt_outs = ?, state = ?, key = ?, code = ?, reason = ?,"
     " kind = ? WHERE number = ?"
 )
+_BY_KEY: Final = "key IN (SELECT value FROM json_each(?)) AND key IS NOT NULL"
 _UNVERIFIED: Final = "state IN ('ok', 'accepted') AND verified IS NOT 'processed'"
 _SET_OUTCOME: Final = (
     "UPDATE rows SET state = ?, code = ?, reason = ?, kind = ?"
@@ -116,8 +116,8 @@ class Staging:
         """Replace the content of a row."""
         outcome = row.outcome
         values = (
-            *(_dump(row.content), row.content_hash, " ".join(row.opt_outs), str(outcome.state), row.key),
-            *(outcome.code, outcome.reason, outcome.kind, row.number),
+            *(_dump(row.content), _dump(row.content_hash), " ".join(row.opt_outs), str(outcome.state)),
+            *(row.key, outcome.code, outcome.reason, outcome.kind, row.number),
         )
         await self._database.write((_REPLACE, [values]))
 
@@ -159,7 +159,7 @@ class Staging:
                 line=lines[number],
                 position=positions[number],
                 key=key,
-                content_hash=content_hash or hashes[number],
+                content_hash=_load(content_hash) if content_hash else hashes[number],
                 opt_outs=tuple((opt_outs or "").split()),
                 outcome=Outcome(State(state)),
             )
@@ -200,7 +200,7 @@ class Staging:
             (limit,),
         ):
             lines = await self._read(
-                f"SELECT {_LINE.format('rows', _BLOCK)} FROM rows WHERE state = ? AND reason = ?"  # noqa: S608  (constant)
+                f"SELECT {_LINE} FROM rows WHERE state = ? AND reason = ?"  # noqa: S608  (constant)
                 " ORDER BY number LIMIT ?",
                 (state, reason, examples),
             )
@@ -235,11 +235,7 @@ class Staging:
 
     async def unverified_by_key(self, keys: Sequence[str]) -> list[StagedRow]:
         """Return the rows to be verified that have one of `keys`, with their fields."""
-        return await self._with_fields(
-            f"key IN (SELECT value FROM json_each(?)) AND key IS NOT NULL AND {_UNVERIFIED}",
-            (json.dumps(keys),),
-            -1,
-        )
+        return await self._with_fields(f"{_BY_KEY} AND {_UNVERIFIED}", (json.dumps(keys),), -1)
 
     async def unverified_count(self) -> int:
         """Count the rows that were not found as they were sent."""
@@ -262,7 +258,7 @@ class Staging:
             " WHERE state IN ('ok', 'accepted') GROUP BY 1"
         )
         deviations = await self._read(
-            f"SELECT {_LINE.format('rows', _BLOCK)}, coalesce(differing, '') FROM rows WHERE {_UNVERIFIED}"  # noqa: S608  (constants)
+            f"SELECT {_LINE}, coalesce(differing, '') FROM rows WHERE {_UNVERIFIED}"  # noqa: S608  (constants)
             " ORDER BY number LIMIT 100"
         )
         return dict(counts), [(line, tuple(names.split())) for line, names in deviations]
@@ -283,7 +279,7 @@ class Staging:
             (
                 number,
                 key,
-                of_blocks[number] if own is None else own if column == "content_hash" else _load(own),
+                of_blocks[number] if own is None else _load(own),
             )
             for number, key, own in rows
             if number <= last

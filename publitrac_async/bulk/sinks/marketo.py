@@ -139,7 +139,6 @@ class MarketoRecords:
     def _from_columns(self, row: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
         record: dict[str, Any] = {}
         problems: list[Problem] = []
-        opt_in = self._opt_in
         mapped = isinstance(row, Fields) and row.mapped
         known = self._known_mapped if mapped else self._known
         for column, cell in row.items():
@@ -150,23 +149,18 @@ class MarketoRecords:
                     continue
             elif cell is None or _is_missing(cell):
                 continue
-            name = known.get(column)
-            if name is None:
-                name = self._field(column, mapped=mapped)
-                if not _NAME.fullmatch(name):
-                    problems.append(
-                        Problem("no field of Marketo can have this name: rename it", field=column)
-                    )
-                    continue
-                known[column] = name
+            name = known.get(column) or self._field(column, mapped=mapped)
+            if column not in known and not _NAME.fullmatch(name):
+                problems.append(Problem("no field of Marketo can have this name: rename it", field=column))
+                continue
+            known[column] = name
             if name in record:
                 problems.append(Problem(f"two columns for the field {name}", field=column))
             record[name] = value
-        if isinstance(row, Fields):
-            if row.cleared:
-                record |= dict.fromkeys((self._field(each, mapped=mapped) for each in row.cleared), None)
-            if row.both_ways:
-                opt_in |= {self._field(each, mapped=mapped) for each in row.both_ways}
+        opt_in = self._opt_in
+        if isinstance(row, Fields) and (row.cleared or row.both_ways):
+            record |= dict.fromkeys((self._field(each, mapped=mapped) for each in row.cleared), None)
+            opt_in |= {self._field(each, mapped=mapped) for each in row.both_ways}
         drop_missing_consent(record, opt_in)
         return record, problems
 
