@@ -107,6 +107,6 @@ def _file(
 
         return ParquetFile(path)
     raise SourceError(
-        f"{suffix or 'a file without suffix'} is none of .csv, .tsv, .jsonl, .json, .xlsx and .parquet: name "
-        "the format; any iterable of mappings can be synchronized as well"
+        f"{suffix or 'a file without suffix'} is not one of .csv, .tsv, .jsonl, .json, .xlsx and .parquet: "
+        "name the format; any iterable of mappings can be synchronized as well"
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from publitrac_async.cli.clients import settings_of_any
 from publitrac_async.cli.exits import CommandError
+from publitrac_async.cli.sandbox_server import load_sandbox
 from publitrac_async.cli.vendors.base import OpenSink, Service, SinkOptions, Vendor
 from publitrac_async.cli.vendors.marketo import MARKETO
 from publitrac_async.cli.vendors.publitrac import V1, V2
@@ -64,6 +65,11 @@ async def open_sink(
         "log_failures": False,
         **settings_of_any(),
     }
+    if options.sandbox:
+        if vendor.sandbox_settings is None:
+            raise CommandError(f"--sandbox does not emulate {vendor.service.name}: leave it out")
+        sandbox = await stack.enter_async_context(load_sandbox().Sandbox(rate_limit=options.rate))
+        settings |= vendor.sandbox_settings(sandbox)
     if shared is not None:
         settings["limiter"] = shared.limiter
         if vendor.shares_token:

@@ -94,6 +94,8 @@ class Vendor:
         to_record: returns the function that transforms a row for a dry run.
         fields_of: returns the fields of a record's content.
         options: the options that only this vendor has.
+        sandbox_settings: returns the arguments of the client for a running sandbox; ``None`` if the sandbox
+            does not emulate this vendor.
         account_variables: returns variables that come before `account`, for options of the account.
         shares_token: the client takes a token store.
         verifies: leads can be read back.
@@ -112,6 +114,7 @@ class Vendor:
     to_record: Callable[[SinkOptions], Callable[[Any], Record[Any]]]
     fields_of: Callable[[Any], Mapping[str, Any]]
     options: tuple[VendorOption, ...] = ()
+    sandbox_settings: Callable[[Any], dict[str, Any]] | None = None
     account_variables: Callable[[OwnOptions], Sequence[str]] = _no_variables
     shares_token: bool = False
     verifies: bool = False

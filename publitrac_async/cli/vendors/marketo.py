@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack
 from typing import Any, Final, get_args
 
 from publitrac_async.bulk import MarketoRecords, MarketoSink
-from publitrac_async.cli.sandbox_server import load_sandbox
 from publitrac_async.cli.vendors.base import OpenSink, OwnOptions, Service, SinkOptions, Vendor, VendorOption
 from publitrac_async.config import MARKETO_CONCURRENCY, MARKETO_RATE
 from publitrac_async.marketo import Action, MarketoClient
@@ -22,14 +21,17 @@ async def _open_sink(stack: AsyncExitStack, options: SinkOptions, settings: dict
     records = sink_settings(options.own)
     MarketoRecords(**records)  # Settings that contradict each other are refused before anything is opened.
     # Every operation keeps the timeout that Marketo documents for it.
-    if options.sandbox:
-        sandbox = await stack.enter_async_context(load_sandbox().Sandbox())
-        settings["base_url"] = sandbox.base_url
-        settings["client_id"] = sandbox.settings.marketo_client_id
-        settings["client_secret"] = sandbox.settings.marketo_client_secret
     client = await stack.enter_async_context(MarketoClient.from_env(**settings))
     destination = "of the sandbox" if options.sandbox else f"of {client!r}"
     return MarketoSink(client, destination=destination, **records), None
+
+
+def _sandbox_settings(sandbox: Any) -> dict[str, Any]:
+    return {
+        "base_url": sandbox.base_url,
+        "client_id": sandbox.settings.marketo_client_id,
+        "client_secret": sandbox.settings.marketo_client_secret,
+    }
 
 
 MARKETO: Final = Vendor(
@@ -64,5 +66,6 @@ MARKETO: Final = Vendor(
         ),
         VendorOption(name="partition", help="partition in which leads are created and looked up."),
     ),
+    sandbox_settings=_sandbox_settings,
     batches=True,
 )

@@ -9,7 +9,6 @@ from typing import Any, Final
 from publitrac_async.bulk import PublitracV1Sink, PublitracV2Sink, Verify, publitrac_record
 from publitrac_async.cli.clients import open_publitrac
 from publitrac_async.cli.exits import CommandError
-from publitrac_async.cli.sandbox_server import load_sandbox
 from publitrac_async.cli.vendors.base import OpenSink, Service, SinkOptions, Vendor
 from publitrac_async.client import PublitracClient, read_environment
 from publitrac_async.config import BASE_URL, BULK_TIMEOUT, CALLS_PER_SECOND, CONCURRENCY
@@ -33,14 +32,7 @@ async def _open_client(
 ) -> tuple[PublitracClient, str]:
     settings["timeout"] = BULK_TIMEOUT
     if options.sandbox:
-        sandbox = await stack.enter_async_context(load_sandbox().Sandbox(rate_limit=options.rate))
-        client = PublitracClient(
-            api_key=sandbox.api_key,
-            username=sandbox.username,
-            password=sandbox.password,
-            base_url=sandbox.base_url,
-            **settings,
-        )
+        client = PublitracClient(**settings)
         destination = "of the sandbox"
     else:
         needs_v1 = options.via == V1.name or options.verify
@@ -49,6 +41,15 @@ async def _open_client(
         client = open_publitrac(**settings)
         destination = f"of {client!r}"
     return await stack.enter_async_context(client), destination
+
+
+def _sandbox_settings(sandbox: Any) -> dict[str, Any]:
+    return {
+        "api_key": sandbox.api_key,
+        "username": sandbox.username,
+        "password": sandbox.password,
+        "base_url": sandbox.base_url,
+    }
 
 
 def _fields_of(lead: Lead) -> dict[str, Any]:
@@ -74,6 +75,7 @@ V2: Final = Vendor(
     open_sink=_open_sink,
     to_record=lambda _: publitrac_record,
     fields_of=_fields_of,
+    sandbox_settings=_sandbox_settings,
     shares_token=True,
     verifies=True,
 )
@@ -87,6 +89,7 @@ V1: Final = Vendor(
     open_sink=_open_sink,
     to_record=lambda _: publitrac_record,
     fields_of=_fields_of,
+    sandbox_settings=_sandbox_settings,
     shares_token=True,
     verifies=True,
 )

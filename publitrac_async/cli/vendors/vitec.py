@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from publitrac_async.bulk import Record, VitecSink, vitec_record
 from publitrac_async.cli.exits import CommandError
-from publitrac_async.cli.sandbox_server import load_sandbox
 from publitrac_async.cli.vendors.base import OpenSink, OwnOptions, Service, SinkOptions, Vendor, VendorOption
 from publitrac_async.config import BULK_TIMEOUT, VITEC_BASE_URL, VITEC_CALLS_PER_SECOND, VITEC_CONCURRENCY
 from publitrac_async.vitec import LeadSource, PersonLead, VitecClient, to_json
@@ -20,18 +19,22 @@ async def _open_sink(stack: AsyncExitStack, options: SinkOptions, settings: dict
     lead_source = _lead_source(options)
     settings["timeout"] = BULK_TIMEOUT
     customer = options.own.get("customer")
-    if options.sandbox:
-        sandbox = await stack.enter_async_context(load_sandbox().Sandbox())
-        passwords = sandbox.settings.vitec_passwords
-        customer = customer or next(iter(passwords))
-        settings["username"] = sandbox.settings.vitec_username
-        settings["password"] = {name: groups["PublicAdvertising"] for name, groups in passwords.items()}
-        settings["base_url"] = sandbox.base_url
+    if customer is None and options.sandbox:
+        customer = next(iter(settings["password"]))
     if customer is None:
         raise CommandError("--via vitec needs --customer, the customer who gets the leads, such as M30011")
     client = await stack.enter_async_context(VitecClient.from_env(**settings))
     destination = "of the sandbox" if options.sandbox else f"of {client!r}"
     return VitecSink(client, customer, lead_source=lead_source, destination=destination), None
+
+
+def _sandbox_settings(sandbox: Any) -> dict[str, Any]:
+    passwords = sandbox.settings.vitec_passwords
+    return {
+        "base_url": sandbox.base_url,
+        "username": sandbox.settings.vitec_username,
+        "password": {customer: groups["PublicAdvertising"] for customer, groups in passwords.items()},
+    }
 
 
 def _to_record(options: SinkOptions) -> Callable[[Any], Record[PersonLead]]:
@@ -75,6 +78,7 @@ VITEC: Final = Vendor(
         VendorOption(name="customer", help="customer who gets the leads, such as M30011.", of_account=True),
         VendorOption(name="lead_source", help="source of the leads; Vitec creates unknown names."),
     ),
+    sandbox_settings=_sandbox_settings,
     account_variables=_account_variables,
     appends=True,
 )

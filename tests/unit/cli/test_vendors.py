@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from typing import Any
 
 import click
 import pytest
+from attrs import evolve
 
+from publitrac_async.cli import vendors
 from publitrac_async.cli.commands import commands
 from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.texts import SYNC_HELP
 from publitrac_async.cli.vendors import SERVICES, VENDORS, for_vendor
+from publitrac_async.cli.vendors.base import SinkOptions
 
 OWN = [(vendor, option) for vendor in VENDORS.values() for option in vendor.options]
 
@@ -51,3 +55,12 @@ def test_options_have_different_names() -> None:
 def test_the_help_names_the_credentials_of_every_service() -> None:
     for service in SERVICES:
         assert any(f"{service.prefix}_{name.upper()}" in SYNC_HELP for name in service.secrets)
+
+
+async def test_a_vendor_that_the_sandbox_does_not_emulate_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    stranger = evolve(VENDORS["v2"], name="stranger", sandbox_settings=None)
+    monkeypatch.setattr(vendors, "VENDORS", {"stranger": stranger})
+    options = SinkOptions(via="stranger", rate=1, own={}, redis=None, sandbox=True)
+    async with AsyncExitStack() as stack:
+        with pytest.raises(CommandError, match="--sandbox does not emulate PUBLITRAC"):
+            await vendors.open_sink(stack, options, [], None)
