@@ -189,7 +189,7 @@ def fuzz(session: nox.Session) -> None:
     session.install("-e", ".[all]", *_group("test"))
     examples = session.posargs[0] if session.posargs else "20000"
     session.run("pytest", "-q", "tests/fuzz/fuzz_readers.py", "--timeout=0", env={"FUZZ_EXAMPLES": examples})
-    session.run("pytest", "-q", "tests/integration/test_model.py", env={"MODEL_EXAMPLES": "300"})
+    session.run("pytest", "-q", "tests/integration/test_model.py", env={"MODEL_EXAMPLES": "1000"})
 
 
 @nox.session(default=False)
