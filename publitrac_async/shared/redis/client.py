@@ -56,6 +56,7 @@ def client_for(url: Secret, *, timeout: float, connect_timeout: float) -> Redis 
         # A connection that Redis closed while it was idle is replaced at once; a timeout is not waited for
         # twice.
         "retry": Retry(NoBackoff(), 1, (NoConnection,)),
+        "retry_on_error": [NoConnection],  # redis-py 5 retries nothing else.
     }
     refusal = ConfigurationError(
         "url must be redis://, rediss://, unix:// or redis+sentinel://HOST/SERVICE, as redis-py reads it"

@@ -15,7 +15,6 @@ shared.limiter, shared.tokens
 assert "publitrac_async.bulk" not in sys.modules
 assert type(shared.state()).__module__ == "publitrac_async.bulk.state.redis.store"
 assert "docket" not in sys.modules
-assert type(shared.executor()).__module__ == "publitrac_async.bulk.distributed.docket"
 """
 
 
