@@ -35,20 +35,20 @@ _ABOVE_RUNS: Final = ("publitrac_async.cli", "publitrac_async.frames")
 _SPECIAL: Final = frozenset({"__anext__"})
 
 
-def forgets(cls: C) -> C:
+def clears_frames(cls: C) -> C:
     """Make every public method of a class a boundary: errors leave it with cleared frames only."""
     for name, method in list(vars(cls).items()):
         if (name in _SPECIAL or not name.startswith("_")) and inspect.isfunction(method):
-            setattr(cls, name, forgetful(method))
+            setattr(cls, name, clears_frames_of(method))
     return cls
 
 
-def forgetful_run(function: Callable[P, T]) -> Callable[P, T]:
+def clears_frames_of_run(function: Callable[P, T]) -> Callable[P, T]:
     """Return `function`, which makes a run of bulk, as a boundary."""
-    return forgetful(function, above=_ABOVE_RUNS)
+    return clears_frames_of(function, above=_ABOVE_RUNS)
 
 
-def forgetful(function: Callable[P, T], *, above: tuple[str, ...] = _ABOVE) -> Callable[P, T]:
+def clears_frames_of(function: Callable[P, T], *, above: tuple[str, ...] = _ABOVE) -> Callable[P, T]:
     """Return `function`, a coroutine function or a plain one, as a boundary.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 from attrs import evolve, field, frozen
 
 from publitrac_async.errors import PublitracError, UnexpectedContent
-from publitrac_async.frames import forgetful, forgets
+from publitrac_async.frames import clears_frames, clears_frames_of
 from publitrac_async.read_ahead import Fetch, ReadAhead
 
 T = TypeVar("T")
@@ -82,7 +82,7 @@ class Pager(Generic[T]):
         key: Callable[[T], Hashable | None],
         read_ahead: int = 0,
     ) -> None:
-        self._fetch: Fetch[Page[T]] = forgetful(fetch)
+        self._fetch: Fetch[Page[T]] = clears_frames_of(fetch)
         self._start = start
         self._key = key
         self._read_ahead = read_ahead
@@ -107,7 +107,7 @@ class Pager(Generic[T]):
         return _Pages(reader, self._start, self._key, skip_unreadable=skip_unreadable)
 
 
-@forgets
+@clears_frames
 class _Pages(Generic[T]):
     """Iterator over the pages. It can be dropped at any point."""
 
@@ -241,7 +241,7 @@ class HasItems(Protocol[T_co]):
         ...
 
 
-@forgets
+@clears_frames
 class Items(Generic[T]):
     """Iterator over the items of pages."""
 

@@ -143,7 +143,7 @@ class Columns:
         #: Columns so far by field, and those that go to the same field.
         self._names_of: dict[str, list[str]] = {}
         self._rivals: dict[str, list[str]] = {}
-        #: The names of all custom fields so far can be sent.
+        #: True while all names of custom fields can be sent.
         self._usable = True
         self._constants = self._converted_constants()
         self._both_ways = frozenset(name for name, way in self._settings.consent.items() if way == "both")
@@ -377,7 +377,7 @@ def _no_email(source: str, names: Sequence[str]) -> str:
     if any(email_problem(name) is None for name in names):
         hint = " The first line holds an address: write a header above it."
     elif similar and not hint:
-        hint = f' A mapping file says it: [fields] email = "{similar[0]}".'
+        hint = f' A mapping file names it: [fields] email = "{similar[0]}".'
     # Without a header, the first line holds personal data.
     columns = ", ".join(name for name in names if "@" not in name)
     return (

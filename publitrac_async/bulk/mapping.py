@@ -127,7 +127,7 @@ class ColumnMapping:
             raise MappingError(f"{path.name} is not TOML: nested too deeply") from None
         except ValueError:  # From `int`, or a path with a NUL.
             raise MappingError(
-                f"cannot read {path.name}: a number is too long, or the path is none"
+                f"cannot read {path.name}: a number is too long, or the path is invalid"
             ) from None
         return cls.from_dict(content)
 
@@ -250,7 +250,7 @@ def _consent(table: Mapping[str, Any]) -> dict[str, Any]:
     chosen = _chosen("consent", table, ("one-way", "both"))
     for name in chosen:
         if name not in CONSENT_FIELDS:
-            raise MappingError(f"consent: {name} is none of {', '.join(sorted(CONSENT_FIELDS))}")
+            raise MappingError(f"consent: {name} is not one of {', '.join(sorted(CONSENT_FIELDS))}")
     return chosen
 
 

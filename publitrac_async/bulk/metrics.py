@@ -175,14 +175,14 @@ class RunMetrics:
         return self._clock() - self._started
 
     def begin_run(self, source: str, sink: str) -> None:
-        """Tell the hooks that the run begins."""
+        """Notify the hooks of the start of the run."""
         self._names["sink"] = sink
         self._emit(RunStarted(**self._names, source=source))
 
     def end_run(
         self, counts: Mapping[State, int], *, stopped: bool = False, error: BaseException | None = None
     ) -> None:
-        """Tell the hooks that the run ended."""
+        """Notify the hooks of the end of the run."""
         self._emit(
             RunEnded(
                 **self._names,

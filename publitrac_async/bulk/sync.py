@@ -41,7 +41,7 @@ from publitrac_async.bulk.state.sqlite import SqliteStateStore
 from publitrac_async.bulk.transform import RowTransform
 from publitrac_async.bulk.verify import Verification, Verify, read_back, verification_of
 from publitrac_async.errors import ConfigurationError
-from publitrac_async.frames import forgetful_run
+from publitrac_async.frames import clears_frames_of_run
 from publitrac_async.v1 import V1
 from publitrac_async.v2 import V2
 
@@ -51,7 +51,7 @@ _LISTED: Final = 100
 _REASONS: Final = 50
 
 
-@forgetful_run
+@clears_frames_of_run
 async def sync_leads(
     source: Iterable[Item] | AsyncIterable[Item],
     sink: Sink[Any] | V1 | V2,

@@ -297,7 +297,7 @@ class CheckedRow:
 
     Attributes:
         line: line of the source.
-        content: what `Sink.send` would get, ``None`` if the row would be rejected.
+        content: argument for `Sink.send`, ``None`` if the row would be rejected.
         problems: reasons for the rejection; `Problem.field` is the column of the source.
     """
 

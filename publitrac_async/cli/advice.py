@@ -30,7 +30,7 @@ NEXT_STEPS: Final[Mapping[type[errors.PublitracError], str]] = {
     errors.ServerError: "run the command again later.",
     errors.UnexpectedContent: "check the base URL with `publitrac-async doctor`; if it is right, run the "
     "command again later.",
-    SourceError: "correct the file, or tell how to read it: --format, --encoding, --delimiter, --header, "
+    SourceError: "correct the file, or name its form: --format, --encoding, --delimiter, --header, "
     "--sheet; a mapping file (--mapping, --suggest-mapping) names the columns.",
     SourceUnavailable: "check the path and its permissions.",
     MappingError: "correct the mapping file; `publitrac-async sync SOURCE --suggest-mapping` prints one.",

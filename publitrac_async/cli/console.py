@@ -52,7 +52,7 @@ def outputs(*, quiet: bool, log_file: Path | None) -> Iterator[None]:
         yield
     except Exception as error:
         ending = ending_of(error)
-        note(type(error).__name__ if ending is None else ending[0])
+        to_log(type(error).__name__ if ending is None else ending[0])
         raise
     finally:
         _outputs.quiet, _outputs.log = False, None
@@ -60,19 +60,19 @@ def outputs(*, quiet: bool, log_file: Path | None) -> Iterator[None]:
             log.close()
 
 
-def say(text: str, *, always: bool = False) -> None:
+def to_stdout(text: str, *, always: bool = False) -> None:
     """Write a line to stdout, and to the log file.
 
     Args:
         text: the line.
         always: write it even if the command is to be quiet.
     """
-    note(text)
+    to_log(text)
     if always or not _outputs.quiet:
         _write(text, sys.stdout)
 
 
-def tell(text: str, *, always: bool = False, timed: bool = False) -> None:
+def to_stderr(text: str, *, always: bool = False, timed: bool = False) -> None:
     """Write a line to stderr, and to the log file: progress and errors, which do not belong in a pipe.
 
     Args:
@@ -80,12 +80,12 @@ def tell(text: str, *, always: bool = False, timed: bool = False) -> None:
         always: write it even if the command is to be quiet.
         timed: put the local time in front.
     """
-    note(text)
+    to_log(text)
     if always or not _outputs.quiet:
         _write(f"{_now()} {text}" if timed else text, sys.stderr)
 
 
-def note(text: str) -> None:
+def to_log(text: str) -> None:
     """Write a line to the log file only, if there is one."""
     if _outputs.log is not None:
         for line in text.splitlines():

@@ -14,7 +14,7 @@ import attrs
 
 from publitrac_async.bulk import Phase, Progress
 from publitrac_async.bulk.metrics import format_duration
-from publitrac_async.cli.console import note, say, tell
+from publitrac_async.cli.console import to_log, to_stderr, to_stdout
 
 #: Seconds between lines.
 _PAUSE: Final = 5.0
@@ -28,7 +28,7 @@ def display_for(*, as_json: bool, quiet: bool = False) -> Iterator[Callable[[Pro
     elif sys.stderr.isatty() and not quiet:
         from publitrac_async.cli.bar import Bar  # noqa: PLC0415  (rich loads slowly)
 
-        lines = Lines(write=note)  # A log file gets lines, not a bar.
+        lines = Lines(write=to_log)  # A log file gets lines, not a bar.
         with Bar() as bar:
 
             def show(progress: Progress) -> None:
@@ -46,7 +46,7 @@ def write_json(progress: Progress) -> None:
     for name in ("rate", "limiter_wait", "elapsed", "remaining"):
         if event[name] is not None:
             event[name] = round(event[name], 3)
-    say(json.dumps(event))
+    to_stdout(json.dumps(event))
 
 
 class Lines:
@@ -63,7 +63,7 @@ class Lines:
         write: Callable[[str], None] | None = None,
     ) -> None:
         self._clock = clock
-        self._write = write or partial(tell, timed=True)
+        self._write = write or partial(to_stderr, timed=True)
         self._last: tuple[Phase | None, float] = (None, 0.0)
 
     def __call__(self, progress: Progress) -> None:

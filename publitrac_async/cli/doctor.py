@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from publitrac_async import config
 from publitrac_async.bulk import ExitStatus
-from publitrac_async.cli.console import say
+from publitrac_async.cli.console import to_stdout
 from publitrac_async.cli.online import try_service
 from publitrac_async.cli.vendors import SERVICES
 from publitrac_async.cli.vendors.base import Service
@@ -74,13 +74,13 @@ async def show(
     if online:
         sections["service"] = await try_service(environment)
     if as_json:
-        say(json.dumps(sections, ensure_ascii=False))
+        to_stdout(json.dumps(sections, ensure_ascii=False))
     else:
         for title, facts in sections.items():
-            say(title)
+            to_stdout(title)
             width = max(map(len, facts))
             for name, value in facts.items():
-                say(f"  {name:<{width}}  {value}")
+                to_stdout(f"  {name:<{width}}  {value}")
     unusable = any(value.startswith("unusable") for facts in settings.values() for value in facts.values())
     if unusable:
         return ExitStatus.USAGE

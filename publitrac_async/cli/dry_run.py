@@ -13,7 +13,7 @@ from publitrac_async.bulk import ExitStatus, FileSource, RowTransform, dry_run
 from publitrac_async.bulk.columns import Column
 from publitrac_async.bulk.rows import Line, Row, as_row
 from publitrac_async.bulk.sources.files import Files
-from publitrac_async.cli.console import say
+from publitrac_async.cli.console import to_stdout
 from publitrac_async.cli.sync import SyncOptions
 from publitrac_async.cli.vendors import VENDORS
 
@@ -97,14 +97,14 @@ def show_dry_run(options: SyncOptions) -> int:
         {"event": "dry run", "rows": rows, "sendable": rows - rejected, "rejected": rejected},
     ]
     for event in events:
-        say(json.dumps(event, ensure_ascii=False, default=str) if options.as_json else _as_text(event))
+        to_stdout(json.dumps(event, ensure_ascii=False, default=str) if options.as_json else _as_text(event))
     if not options.as_json:
-        say("Nothing was sent.")
+        to_stdout("Nothing was sent.")
     return ExitStatus.REJECTED if rejected else ExitStatus.OK
 
 
 def _files(source: FileSource) -> Iterable[dict[str, Any]]:
-    """Return what was taken from each file: nothing is guessed silently."""
+    """Return the detected format of each file, so that nothing is guessed silently."""
     for file in source.files if isinstance(source, Files) else [source]:
         found = {
             "encoding": file.encoding,

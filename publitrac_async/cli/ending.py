@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from typing import Any, NoReturn
 
 from publitrac_async.bulk import ExitStatus
-from publitrac_async.cli.console import tell
+from publitrac_async.cli.console import to_stderr
 
 
 def run(command: Coroutine[Any, Any, int]) -> NoReturn:
@@ -23,5 +23,5 @@ def run(command: Coroutine[Any, Any, int]) -> NoReturn:
 
 def fail(message: str, status: ExitStatus) -> NoReturn:
     """End with an error."""
-    tell(f"publitrac-async: {message}")
+    to_stderr(f"publitrac-async: {message}")
     sys.exit(status)

@@ -13,7 +13,7 @@ from attrs import frozen
 from publitrac_async.bulk import ExitStatus
 from publitrac_async.bulk.mapping import field_name
 from publitrac_async.cli.clients import open_publitrac
-from publitrac_async.cli.console import say, tell
+from publitrac_async.cli.console import to_stderr, to_stdout
 from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.lookup import fields_of
 from publitrac_async.cli.tables import CsvTable, JsonLines, LeadWriter, Spooled
@@ -146,22 +146,22 @@ async def _export(leads: Pager[Lead], table: LeadWriter, target: Target, options
         if progress.next_page > options.page:
             left_out = table.close()
             kept = target.keep()
-            tell(f"{progress.count:,} leads, up to page {progress.next_page - 1}, are in {kept}.")
-            tell(f"--page {progress.next_page}, with another file, writes the rest.")
-            _tell_all([*progress.remarks(), *left_out])
+            to_stderr(f"{progress.count:,} leads, up to page {progress.next_page - 1}, are in {kept}.")
+            to_stderr(f"--page {progress.next_page}, with another file, writes the rest.")
+            _write_all([*progress.remarks(), *left_out])
         if isinstance(error, UnexpectedContent) and not options.skip_unreadable:
-            tell(f"Page {progress.next_page} cannot be read: --skip-unreadable skips it.")
+            to_stderr(f"Page {progress.next_page} cannot be read: --skip-unreadable skips it.")
         raise
     left_out = table.close()
     target.finish()
-    (tell if options.file == "-" else say)(f"{progress.count:,} leads in {target.name}.")
-    _tell_all([*progress.remarks(), *left_out])
+    (to_stderr if options.file == "-" else to_stdout)(f"{progress.count:,} leads in {target.name}.")
+    _write_all([*progress.remarks(), *left_out])
     return ExitStatus.REJECTED if left_out or progress.unreadable else ExitStatus.OK
 
 
-def _tell_all(lines: Sequence[str]) -> None:
+def _write_all(lines: Sequence[str]) -> None:
     for line in lines:
-        tell(line)
+        to_stderr(line)
 
 
 class _Progress:
@@ -180,13 +180,13 @@ class _Progress:
         self.next_page = page.number + 1
         if page.unreadable is not None:
             self.unreadable.append(page.number)
-            tell(f"page {page.number:,} cannot be read and is skipped: {page.unreadable.message}")
+            to_stderr(f"page {page.number:,} cannot be read and is skipped: {page.unreadable.message}")
         if page.repaired:
             self._repaired.append(page.number)
         if time.monotonic() - self._told >= _PAUSE:
             self._told = time.monotonic()
             pages = f" of {page.pages:,}" if page.pages is not None else ""
-            tell(f"page {page.number:,}{pages}: {self.count:,} leads")
+            to_stderr(f"page {page.number:,}{pages}: {self.count:,} leads")
 
     def remarks(self) -> list[str]:
         """Report the pages that were skipped or repaired."""

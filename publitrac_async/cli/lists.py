@@ -15,7 +15,7 @@ from publitrac_async.bulk.cells import parse_email, strip
 from publitrac_async.bulk.transform import ColumnCheck
 from publitrac_async.checks import email_problem
 from publitrac_async.cli.clients import open_publitrac
-from publitrac_async.cli.console import say, tell
+from publitrac_async.cli.console import to_stderr, to_stdout
 from publitrac_async.cli.exits import CommandError
 from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT
 from publitrac_async.errors import LeadNotFound, PublitracError
@@ -60,12 +60,12 @@ async def add_to_list(list_name: str, emails: tuple[str, ...], file: Path | None
                 added += len(group) - len(problems)
                 refused += len(problems)
                 for place, complaint in problems.items():
-                    tell(f"{place}: {complaint}")
+                    to_stderr(f"{place}: {complaint}")
         except PublitracError:
             if added:
-                tell(f"{added:,} were added before this; adding them again is harmless.")
+                to_stderr(f"{added:,} were added before this; adding them again is harmless.")
             raise
-    say(f"{added:,} added to the list, {refused:,} not.")
+    to_stdout(f"{added:,} added to the list, {refused:,} not.")
     return ExitStatus.REJECTED if refused else ExitStatus.OK
 
 
@@ -125,7 +125,7 @@ async def remove_from_list(list_name: str, email: str) -> int:
     """
     async with open_publitrac() as publitrac:
         await publitrac.v1.remove_lead_from_list(email, list_name)
-    say("Removed from the list.")
+    to_stdout("Removed from the list.")
     return ExitStatus.OK
 
 

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from publitrac_async.cli.console import outputs, tell
+from publitrac_async.cli.console import outputs, to_stderr
 
 LEVELS: Final = ("debug", "info", "warning", "error")
 FORMATS: Final = ("text", "json")
@@ -52,7 +52,7 @@ class LogLines(logging.Handler):
         """Write a record."""
         if record.levelno < logging.WARNING:
             if _is_own(record):
-                tell(self._line(record))
+                to_stderr(self._line(record))
             return
         text = _as_text(record)
         now = self._clock()
@@ -60,7 +60,7 @@ class LogLines(logging.Handler):
             return
         self._written = {each: when for each, when in self._written.items() if now - when < _REPEAT}
         self._written[text] = now
-        tell(self._line(record))
+        to_stderr(self._line(record))
 
 
 @contextmanager

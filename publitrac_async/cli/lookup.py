@@ -7,7 +7,7 @@ from typing import Any
 
 from publitrac_async.bulk import ExitStatus
 from publitrac_async.cli.clients import open_publitrac
-from publitrac_async.cli.console import say
+from publitrac_async.cli.console import to_stdout
 from publitrac_async.converters import NATIVE_FIELDS
 from publitrac_async.models import Lead
 
@@ -22,12 +22,12 @@ async def show_lead(email: str, *, as_json: bool) -> int:
         lead = await publitrac.v1.get_lead(email)
     fields = fields_of(lead)
     if as_json:
-        say(json.dumps(fields, ensure_ascii=False, default=str))
+        to_stdout(json.dumps(fields, ensure_ascii=False, default=str))
         return ExitStatus.OK
     width = max(map(len, fields), default=0)
     for name, value in fields.items():
         text = str(value).replace("\n", "\n" + " " * (width + 2))
-        say(f"{name:<{width}}  {text}")
+        to_stdout(f"{name:<{width}}  {text}")
     return ExitStatus.OK
 
 

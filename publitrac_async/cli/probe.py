@@ -12,7 +12,7 @@ from attrs import frozen
 from publitrac_async.bulk import ExitStatus
 from publitrac_async.checks import email_problem
 from publitrac_async.cli.clients import open_publitrac
-from publitrac_async.cli.console import say, tell
+from publitrac_async.cli.console import to_stderr, to_stdout
 from publitrac_async.cli.exits import CommandError
 from publitrac_async.config import RetryPolicy
 from publitrac_async.probe import ProbeReport, probe, write_profile
@@ -56,7 +56,7 @@ async def run_probe(options: ProbeOptions, confirm: Callable[[str], bool]) -> Ex
     if options.write is not None:
         if email_problem(options.write) is not None:
             raise CommandError("--write needs an e-mail address")
-        tell(WRITES.format(email=options.write))
+        to_stderr(WRITES.format(email=options.write))
         if not options.yes and not confirm("Go on?"):
             raise CommandError("nothing was sent")
     async with open_publitrac(retry=RetryPolicy(attempts=2), timeout=_TIMEOUT, log_failures=False) as client:
@@ -72,7 +72,7 @@ def _show(report: ProbeReport, options: ProbeOptions) -> None:
     findings = [report.findings[point] for point in POINTS]
     if options.as_json:
         for finding in findings:
-            say(
+            to_stdout(
                 json.dumps(
                     {
                         "point": finding.point,
@@ -87,13 +87,13 @@ def _show(report: ProbeReport, options: ProbeOptions) -> None:
     else:
         width = max(map(len, POINTS.values()))
         for number, finding in enumerate(findings, 1):
-            say(f"{number:>2}  {POINTS[finding.point]:<{width}}  {finding.state:<7}  {finding.summary}")
-    tell(
+            to_stdout(f"{number:>2}  {POINTS[finding.point]:<{width}}  {finding.state:<7}  {finding.summary}")
+    to_stderr(
         f"{report.settled} of {len(POINTS)} settled with {len(report.times)} calls; "
         f"half of them took up to {report.latency(0.5):.2f} s, 95 % up to {report.latency(0.95):.2f} s."
     )
     if report.stopped is not None:
-        tell(f"Stopped: {report.stopped}")
+        to_stderr(f"Stopped: {report.stopped}")
     for record in report.left_behind:
-        tell(f"Left behind: {record}.")
-    tell(f"Profile: {options.output}")
+        to_stderr(f"Left behind: {record}.")
+    to_stderr(f"Profile: {options.output}")

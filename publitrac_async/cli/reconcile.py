@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from publitrac_async.bulk import ExitStatus, StateStore, reconcile, unknown_rows
 from publitrac_async.cli import hosts
-from publitrac_async.cli.console import say
+from publitrac_async.cli.console import to_stdout
 from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.vendors import VENDORS
 from publitrac_async.cli.vendors.base import OwnOptions
@@ -50,15 +50,17 @@ async def run_reconcile(options: ReconcileOptions) -> int:
         state = await options.open_state(stack)
         if options.arrived is not None:
             count = await reconcile(state, options.keys, arrived=options.arrived)
-            say(f"{count:,} reconciled: {'done' if options.arrived else 'the next run sends them again'}.")
+            result = "done" if options.arrived else "the next run sends them again"
+            to_stdout(f"{count:,} reconciled: {result}.")
             return ExitStatus.OK
         unknown = await unknown_rows(state)
     for each in unknown:
         if options.as_json:
             row = {"key": each.key, "since": each.since, "reason": each.reason}
-            say(json.dumps(row, ensure_ascii=False))
+            to_stdout(json.dumps(row, ensure_ascii=False))
         else:
-            say(f"{each.key}  {each.since} UTC  {each.reason or 'the process was killed during the call'}")
+            reason = each.reason or "the process was killed during the call"
+            to_stdout(f"{each.key}  {each.since} UTC  {reason}")
     if not options.as_json:
-        say(f"{len(unknown):,} rows with an unknown outcome.")
+        to_stdout(f"{len(unknown):,} rows with an unknown outcome.")
     return ExitStatus.REJECTED if unknown else ExitStatus.OK

@@ -10,7 +10,7 @@ import attrs
 
 from publitrac_async.bulk import ExitStatus
 from publitrac_async.cli.clients import open_publitrac
-from publitrac_async.cli.console import say, tell
+from publitrac_async.cli.console import to_stderr, to_stdout
 from publitrac_async.models import UNSET, vendor_name
 from publitrac_async.pagination import Pager
 
@@ -53,7 +53,7 @@ async def _show(records: Pager[Any], columns: Mapping[str, str], *, as_json: boo
     async for page in records.pages():
         if as_json:
             for record in page.items:
-                say(json.dumps(fields_of(record), ensure_ascii=False, default=str))
+                to_stdout(json.dumps(fields_of(record), ensure_ascii=False, default=str))
             continue
         rows = [[_text(getattr(record, name)) for name in columns.values()] for record in page.items]
         if rows and not widths:
@@ -61,9 +61,9 @@ async def _show(records: Pager[Any], columns: Mapping[str, str], *, as_json: boo
             rows.insert(0, list(columns))
             widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
-            say(_line(row, widths))
+            to_stdout(_line(row, widths))
     if not (widths or as_json):
-        tell("No records.")
+        to_stderr("No records.")
     return ExitStatus.OK
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from publitrac_async.bulk import ExitStatus
-from publitrac_async.cli.console import say
+from publitrac_async.cli.console import to_stdout
 from publitrac_async.cli.exits import CommandError
 
 
@@ -78,9 +78,9 @@ async def serve(
 
 
 def _show(sandbox: Any, rate: int) -> None:
-    say(f"Emulated PUBLITRAC at {sandbox.base_url}, {rate} calls per second. Ctrl-C ends it.")
-    say(f"Watch it: {sandbox.inspector_url}")
-    say("For another shell:")
-    say(f"  export PUBLITRAC_BASE_URL={sandbox.base_url}")
-    say(f"  export PUBLITRAC_API_KEY={sandbox.api_key}")
-    say(f"  export PUBLITRAC_USERNAME={sandbox.username} PUBLITRAC_PASSWORD={sandbox.password}")
+    to_stdout(f"Emulated PUBLITRAC at {sandbox.base_url}, {rate} calls per second. Ctrl-C ends it.")
+    to_stdout(f"Watch it: {sandbox.inspector_url}")
+    to_stdout("For another shell:")
+    to_stdout(f"  export PUBLITRAC_BASE_URL={sandbox.base_url}")
+    to_stdout(f"  export PUBLITRAC_API_KEY={sandbox.api_key}")
+    to_stdout(f"  export PUBLITRAC_USERNAME={sandbox.username} PUBLITRAC_PASSWORD={sandbox.password}")

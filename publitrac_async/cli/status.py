@@ -18,7 +18,7 @@ from publitrac_async.bulk import ExitStatus, Shutdown, StateStoreError
 from publitrac_async.bulk.rows import Line
 from publitrac_async.bulk.state.progress import RunProgress
 from publitrac_async.cli import hosts
-from publitrac_async.cli.console import say, tell
+from publitrac_async.cli.console import to_stderr, to_stdout
 from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.signals import signals_go_to
 from publitrac_async.cli.tables import CsvTable
@@ -96,7 +96,7 @@ async def _watch(shared: SharedRedis, docket: ModuleType, options: StatusOptions
             except StateStoreError as error:
                 if not error.retryable:
                     raise
-                tell(error.message)  # Redis may restart.
+                to_stderr(error.message)  # Redis may restart.
             else:
                 show(lines)
             try:
@@ -136,10 +136,10 @@ def _known(names: Sequence[str]) -> str:
 
 def _write(lines: Sequence[RunLine], *, as_json: bool) -> None:
     if as_json:
-        say(json.dumps({"runs": [line.as_dict() for line in lines]}))
+        to_stdout(json.dumps({"runs": [line.as_dict() for line in lines]}))
         return
     for text in table_of(lines):
-        say(text)
+        to_stdout(text)
 
 
 def table_of(lines: Sequence[RunLine]) -> Iterator[str]:
@@ -209,7 +209,7 @@ async def _write_failed(shared: SharedRedis, name: str, file: str) -> int:
         target.finish()
     finally:
         target.discard()
-    tell(f"{len(rows):,} failed rows of run {run.run} in {target.name}.")
+    to_stderr(f"{len(rows):,} failed rows of run {run.run} in {target.name}.")
     if run.phase == "sending":
-        tell("The run goes on; rows of a chunk are there when the chunk has ended.")
+        to_stderr("The run goes on; rows of a chunk are there when the chunk has ended.")
     return ExitStatus.OK

@@ -14,7 +14,7 @@ from publitrac_async.bulk.rows import as_row
 from publitrac_async.bulk.sources import FileSource
 from publitrac_async.bulk.sources.files import Files
 from publitrac_async.bulk.synonyms import BY_SYNONYM
-from publitrac_async.cli.console import say
+from publitrac_async.cli.console import to_stdout
 
 
 def suggest_mapping(source: FileSource) -> None:
@@ -28,7 +28,7 @@ def suggest_mapping(source: FileSource) -> None:
     if not names:
         raise SourceError(f"{source.name} is empty: it has no line with the names of the columns")
     for line in _lines(source.name, names):
-        say(line)
+        to_stdout(line)
 
 
 def _names(source: FileSource) -> Sequence[str]:

@@ -11,7 +11,7 @@ from publitrac_async.bulk.metrics import format_duration
 from publitrac_async.bulk.report.model import Reason
 from publitrac_async.bulk.rows import Line
 from publitrac_async.cli.advice import next_step_after
-from publitrac_async.cli.console import say
+from publitrac_async.cli.console import to_stdout
 from publitrac_async.cli.vendors import VENDORS
 
 _SHOWN: Final = 20
@@ -35,10 +35,10 @@ def write_report(
         always: write it even if the command is to be quiet.
     """
     if as_json:
-        say(json.dumps({"event": "report"} | report.as_dict(), ensure_ascii=False), always=always)
+        to_stdout(json.dumps({"event": "report"} | report.as_dict(), ensure_ascii=False), always=always)
         return
     for line in lines_of(report, sandbox=sandbox, state_store=state_store):
-        say(line, always=always)
+        to_stdout(line, always=always)
 
 
 def lines_of(report: Report, *, sandbox: bool, state_store: str | None) -> Iterator[str]:

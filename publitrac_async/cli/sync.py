@@ -30,7 +30,7 @@ from publitrac_async.bulk.errors import StateStoreInUse
 from publitrac_async.bulk.sources.file import STANDARD_INPUT
 from publitrac_async.bulk.sources.files import Files
 from publitrac_async.cli import hosts
-from publitrac_async.cli.console import say, tell
+from publitrac_async.cli.console import to_stderr, to_stdout
 from publitrac_async.cli.display import display_for
 from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.lists import done_rows, put_on_list
@@ -145,7 +145,7 @@ async def run_sync(options: SyncOptions) -> int:
             if not options.wait:
                 raise
             if not told:
-                tell(f"{error.message}; waiting")
+                to_stderr(f"{error.message}; waiting")
             told = True
         await asyncio.sleep(_WAIT)
 
@@ -228,9 +228,9 @@ async def _put_on_list(
     bad = status is not ExitStatus.OK or missing > 0
     if options.as_json:
         event = {"event": "list", "name": name, "added": added, "missing": missing}
-        say(json.dumps(event, ensure_ascii=False), always=bad)
+        to_stdout(json.dumps(event, ensure_ascii=False), always=bad)
     else:
-        say(f"{added:,} rows are on the list {name}, {missing:,} have no lead yet.", always=bad)
+        to_stdout(f"{added:,} rows are on the list {name}, {missing:,} have no lead yet.", always=bad)
     return ExitStatus.REJECTED if missing and status is ExitStatus.OK else status
 
 

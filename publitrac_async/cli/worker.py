@@ -13,7 +13,7 @@ from attrs import frozen
 
 from publitrac_async.bulk import ExitStatus, Shutdown
 from publitrac_async.cli import hosts
-from publitrac_async.cli.console import say
+from publitrac_async.cli.console import to_stdout
 from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.health import WorkerHealth, health_port
 from publitrac_async.cli.signals import signals_go_to
@@ -64,7 +64,7 @@ async def run_worker(options: WorkerOptions) -> int:
             hooks.append(_load_opentelemetry())
         sink, _ = await open_sink(stack, options, hooks, shared)
         state = shared.state(options.state, durable=vendor.appends)
-        announce = logger.info if options.log_format == "json" else say
+        announce = logger.info if options.log_format == "json" else to_stdout
         if options.health_port is not None:
             port = await stack.enter_async_context(
                 health_port(health, options.health_host, options.health_port)

@@ -12,7 +12,7 @@ from attrs import Factory, evolve, field, frozen
 
 from publitrac_async.config import MARKETO_RECORDS
 from publitrac_async.errors import PublitracError, UnexpectedContent
-from publitrac_async.frames import forgetful, forgets
+from publitrac_async.frames import clears_frames, clears_frames_of
 from publitrac_async.marketo.models import Reason
 from publitrac_async.pagination import Items
 
@@ -63,7 +63,7 @@ class MarketoPager(Generic[T]):
     def __init__(
         self, fetch: Callable[[str | None], Awaitable[MarketoPage[T]]], *, start: str | None = None
     ) -> None:
-        self._fetch = forgetful(fetch)
+        self._fetch = clears_frames_of(fetch)
         self._start = start
 
     def __await__(self) -> Generator[Any, None, MarketoPage[T]]:
@@ -77,7 +77,7 @@ class MarketoPager(Generic[T]):
         return _Pages(self._fetch, self._start)
 
 
-@forgets
+@clears_frames
 class _Pages(Generic[T]):
     """Iterator over the pages, one page ahead. If it is dropped, the request in flight is cancelled."""
 

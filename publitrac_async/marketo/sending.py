@@ -111,7 +111,7 @@ class MarketoBase(BaseClient):
         self._clock = time.monotonic
         self._resources.append(token_store)
         self._token = SharedToken(
-            self._log_in, header="Authorization", scheme="Bearer", store=token_store, clock=self._clock
+            self._request_token, header="Authorization", scheme="Bearer", store=token_store, clock=self._clock
         )
 
     async def aclose(self) -> None:
@@ -246,7 +246,7 @@ class MarketoBase(BaseClient):
 
     # Token and limits.
 
-    async def _log_in(self) -> Token:
+    async def _request_token(self) -> Token:
         call = Call(
             operation=GET_TOKEN,
             authenticator=self._identity,

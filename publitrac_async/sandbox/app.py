@@ -1,4 +1,4 @@
-"""The ASGI application: receives a request, records it, lets an API respond, sends the response."""
+"""The ASGI application: receives a request, records it, calls the API, sends the response."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class Authorization:
 
 
 class Authenticator(Protocol):
-    """Supplies credentials, and is told of the result."""
+    """Supplies credentials, and is notified of the result."""
 
     @property
     def reauthenticate_on(self) -> tuple[type[PublitracError], ...]:
@@ -102,7 +102,7 @@ class StaticCredentials:
         return self._authorization
 
     async def accepted(self, authorization: Authorization, sent_at: float) -> None:
-        """Nothing changes."""
+        """Do nothing: these credentials never change."""
 
     async def rejected(self, authorization: Authorization) -> None:
         """Do nothing: there are no other credentials."""
@@ -115,10 +115,10 @@ class TokenStore(Protocol):
     """
 
     async def load(self) -> Token | None:
-        """The current token."""
+        """Return the current token, ``None`` without one."""
 
     async def save(self, token: Token) -> None:
-        """Keep `token` as the current one."""
+        """Store `token` as the current one."""
 
     async def touch(self, token: Token, expires_at: float) -> None:
         """Extend the lifetime of `token` to `expires_at`; ignored unless it is the current one."""
@@ -142,11 +142,11 @@ class MemoryTokenStore:
         self._lock = asyncio.Lock()
 
     async def load(self) -> Token | None:
-        """The current token."""
+        """Return the current token, ``None`` without one."""
         return self._token
 
     async def save(self, token: Token) -> None:
-        """Keep `token` as the current one."""
+        """Store `token` as the current one."""
         self._token = token
 
     async def touch(self, token: Token, expires_at: float) -> None:
@@ -241,7 +241,7 @@ class SharedToken:
 
     async def _renewed(self, ending: Token | None) -> Token:
         if self._renewal is None:
-            self._renewal = asyncio.create_task(self._renew(), name="publitrac_async log-in")
+            self._renewal = asyncio.create_task(self._renew(), name="publitrac_async token request")
             self._renewal.add_done_callback(self._renewal_ended)
         renewal = self._renewal
         failure: PublitracError

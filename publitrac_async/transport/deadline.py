@@ -73,7 +73,7 @@ class Deadline:
         total: seconds outside the queue; ``None`` for no limit.
         queue: seconds in the queue; ``None`` for no limit.
         queued: begin in the queue.
-        alarms: rings at the deadline; an own one by default.
+        alarms: rings at the deadline; a separate one by default.
     """
 
     __slots__ = (
@@ -175,7 +175,7 @@ class Watchdog:
     Args:
         is_moving: return True if bytes are on their way all the same.
         expire: called at the timeout.
-        alarms: rings at the timeout; an own one by default.
+        alarms: rings at the timeout; a separate one by default.
     """
 
     def __init__(

@@ -23,7 +23,7 @@ class OperationClass(enum.Enum):
 
     READ = "read"  #: changes nothing
     UPSERT = "upsert"  #: a second time leaves the same state
-    APPEND = "append"  #: a second time adds a second one
+    APPEND = "append"  #: a second time adds another one
 
 
 @frozen(kw_only=True)

@@ -44,7 +44,7 @@ class V2:
         self._api_key = StaticCredentials(Authorization(headers=(("Authorization", api_key),)))
         # The documents do not show the response to a stale token: 401, 403, or either as code in the JSON.
         self._token = SlidingToken(
-            self._log_in,
+            self._request_token,
             header="Token",
             store=token_store,
             reauthenticate_on=(AuthenticationError, PermissionDenied),
@@ -133,7 +133,7 @@ class V2:
         """Cancel the token request in flight."""
         await self._token.aclose()
 
-    async def _log_in(self) -> Token:
+    async def _request_token(self) -> Token:
         call = Call(operation=GET_TOKEN, authenticator=self._api_key, headers=_ACCEPT, parse=codec.read_token)
         asked = self._clock()
         value, ttl = await self._transport.request_token(call, limiter=self._limiter)

@@ -30,7 +30,7 @@ from publitrac_async.bulk.sources.named import NamedSources
 from publitrac_async.bulk.state.shared import SharedStateStore
 from publitrac_async.config import CONCURRENCY
 from publitrac_async.errors import ConfigurationError, PublitracError
-from publitrac_async.frames import forgetful_run
+from publitrac_async.frames import clears_frames_of_run
 from publitrac_async.transport.events import RunHook
 
 try:
@@ -102,7 +102,7 @@ class DocketExecutor:
             return await Submission(run, run.store, _Queue(docket, run.store), self.chunk_rows).carry_out()
 
 
-@forgetful_run
+@clears_frames_of_run
 async def serve(
     sink: Sink[Any],
     state: SharedStateStore,

@@ -1,4 +1,4 @@
-"""The side of a distributed run that hands out its chunks, watches, and takes the outcomes over."""
+"""Submit a run to workers: queue its chunks, watch them, copy their outcomes."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Queue(Protocol):
 
 
 class Submission:
-    """Queues the chunks of a run, and takes their outcomes over.
+    """Queues the chunks of a run, and copies their outcomes.
 
     Args:
         run: the run.
@@ -132,7 +132,7 @@ class Submission:
             await asyncio.wait([aborting], timeout=_POLL)
 
     async def _look(self, running: Iterable[int]) -> None:
-        """Take over outcomes in running chunks, for the progress, and in case that Redis loses its data."""
+        """Take over outcomes in running chunks, for the progress, and in case Redis loses its data."""
         if time.monotonic() < self._look_at:
             return
         self._look_at = time.monotonic() + _LOOK

@@ -115,7 +115,7 @@ def run_folder(parent: Path, started_at: dt.datetime) -> Path:
     """Create the folder of one run, named by its local time.
 
     Raises:
-        OSError: that is impossible.
+        OSError: the folder cannot be created.
     """
     name = started_at.astimezone().strftime("%Y-%m-%d_%H%M%S")
     for number in itertools.count(1):
@@ -145,7 +145,7 @@ def prepare_folder(folder: Path) -> None:
     """Create the folder of the result files, and try to write to it.
 
     Raises:
-        ConfigurationError: that is impossible.
+        ConfigurationError: the folder cannot be written to.
     """
     try:
         _make(folder)

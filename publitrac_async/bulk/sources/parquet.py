@@ -106,9 +106,9 @@ def _columns(cursor: duckdb.DuckDBPyConnection, path: str) -> str:
 
 
 def _zones(cursor: duckdb.DuckDBPyConnection, path: str) -> dict[str, Callable[[Any], Any]]:
-    """Return what makes times of microseconds, by column.
+    """Return the converter of microseconds to times, by column.
 
-    Parquet keeps the moment only. The zone that pandas writes beside it tells the day that people meant.
+    Parquet keeps the moment only. The zone that pandas writes beside it gives the day that people meant.
     """
     described = cursor.execute("DESCRIBE SELECT * FROM read_parquet(?)", [path]).fetchall()
     zoned = [name for name, kind, *_ in described if kind == _ZONED]

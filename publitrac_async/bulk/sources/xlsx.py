@@ -95,11 +95,11 @@ class XlsxFile(FileSource):
     def _unreadable(self) -> SourceError:
         with self._open() as file:
             start = file.read(512)
-        words = f"{self.name} is not a readable workbook"
+        text = f"{self.name} is not a readable workbook"
         if start.lstrip().startswith(b"<"):
-            words += ": it is a web page or XML. Open it in a spreadsheet program and save it as .xlsx"
+            text += ": it is a web page or XML. Open it in a spreadsheet program and save it as .xlsx"
         elif start.startswith(b"\xd0\xcf\x11\xe0") and self.path.suffix.lower() != ".xls":
-            words += ": it is protected by a password, or an old workbook (.xls)"
+            text += ": it is protected by a password, or an old workbook (.xls)"
         elif start and b"\0" not in start:
-            words += ': it is text. Read it as --format csv, or format="csv"'
-        return SourceError(words)
+            text += ': it is text. Read it as --format csv, or format="csv"'
+        return SourceError(text)

@@ -1,4 +1,4 @@
-"""Progress of the current or last run of a shared state store, for people who look on."""
+"""Progress of the current or last run of a shared state store, for display."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from attrs import field, frozen
 
 from publitrac_async.bulk.rows import Line, Outcome, State
 
-#: States of rows that were not brought to the service.
+#: States of rows that did not reach the service.
 FAILED = (State.REJECTED, State.UNKNOWN, State.RETRY)
 
 

@@ -10,9 +10,9 @@ from publitrac_async.sandbox.clock import SandboxClock
 from publitrac_async.sandbox.database import Database
 from publitrac_async.sandbox.marketo.assets import AssetStore
 from publitrac_async.sandbox.marketo.envelope import RecordRefusedError
-from publitrac_async.sandbox.marketo.fields import FieldBook
+from publitrac_async.sandbox.marketo.fields import FieldStore
 from publitrac_async.sandbox.marketo.leads import DEFAULT_PARTITION, LeadStore
-from publitrac_async.sandbox.marketo.tokens import TokenBook
+from publitrac_async.sandbox.marketo.tokens import IssuedTokens
 from publitrac_async.sandbox.settings import SandboxSettings
 
 _PARTS: Final = frozenset(
@@ -35,9 +35,9 @@ class MarketoAccount:
         self._database = database
         self._clock = clock
         self.leads: LeadStore = LeadStore(database, clock)
-        self.fields: FieldBook = FieldBook(database)
+        self.fields: FieldStore = FieldStore(database)
         self.assets: AssetStore = AssetStore(database)
-        self.tokens: TokenBook = TokenBook(clock, settings.marketo_token_life)
+        self.tokens: IssuedTokens = IssuedTokens(clock, settings.marketo_token_life)
         self._calls = 0
         self._day = ""
         self._ensure_partition()

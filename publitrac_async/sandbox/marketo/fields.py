@@ -153,7 +153,7 @@ _STANDARD_MAY_CHANGE: Final = frozenset({"description", "isHtmlEncodingInEmail",
 _CUSTOM_MAY_CHANGE: Final = _STANDARD_MAY_CHANGE | {"displayName", "isHidden"}
 
 
-class FieldBook:
+class FieldStore:
     """All current fields of leads."""
 
     def __init__(self, database: Database) -> None:

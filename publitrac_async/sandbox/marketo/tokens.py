@@ -10,11 +10,11 @@ INVALID = "601"
 EXPIRED = "602"
 
 
-class TokenBook:
+class IssuedTokens:
     """Current token of the custom service, and earlier ones."""
 
     def __init__(self, clock: SandboxClock, life: float) -> None:
-        """Create an empty book.
+        """Create the state before the first token.
 
         Args:
             clock: Tells the time.

@@ -18,7 +18,7 @@ from publitrac_async.sandbox.publitrac.lists import LeadList, ListStore
 from publitrac_async.sandbox.publitrac.opportunities import OpportunityStore
 from publitrac_async.sandbox.publitrac.seeding import seed
 from publitrac_async.sandbox.publitrac.sync import LeadSync
-from publitrac_async.sandbox.publitrac.tokens import TokenBook
+from publitrac_async.sandbox.publitrac.tokens import IssuedTokens
 from publitrac_async.sandbox.publitrac.transactions import TransactionStore
 from publitrac_async.sandbox.settings import SandboxSettings
 
@@ -57,7 +57,7 @@ class PublitracAccount:
             delay=settings.processing_delay,
             ignore_case=settings.match_v2_names_ignoring_case,
         )
-        self.tokens: TokenBook = TokenBook(clock, settings.token_ttl)
+        self.tokens: IssuedTokens = IssuedTokens(clock, settings.token_ttl)
 
     def transaction(self) -> AbstractContextManager[None]:
         """Return a context in which either everything is applied or nothing."""

@@ -42,7 +42,7 @@ class LeadSync:
         empty: EmptyElement,
         move_history: Callable[[int, int], None],
     ) -> None:
-        """Create the rule book.
+        """Create the writer of leads.
 
         Args:
             leads: where the leads are.

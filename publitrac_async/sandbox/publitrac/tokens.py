@@ -7,11 +7,11 @@ import secrets
 from publitrac_async.sandbox.clock import SandboxClock
 
 
-class TokenBook:
+class IssuedTokens:
     """Issued tokens that may still be valid."""
 
     def __init__(self, clock: SandboxClock, ttl: float) -> None:
-        """Create an empty book.
+        """Create the state before the first token.
 
         Args:
             clock: tells the time.
@@ -33,7 +33,7 @@ class TokenBook:
         self._forget_expired()
         if token not in self._last_use:
             return False
-        # Last in use, last in the book: the oldest is first.
+        # The token used last is the last one, so the oldest is first.
         del self._last_use[token]
         self._last_use[token] = self._clock.monotonic()
         return True

@@ -53,7 +53,7 @@ class FileTokenStore:
         return None
 
     async def save(self, token: Token) -> None:
-        """Keep `token` as the current one."""
+        """Store `token` as the current one."""
         async with self._record.locked():
             self._record.write_token(token.value.reveal().encode(), token.ttl, token.expires_at)
 

@@ -312,7 +312,7 @@ class Connection:
 
 
 async def _cancellable(question: Callable[[], Awaitable[T]]) -> T:
-    """Await a question, and cancel the task if the question has dropped a cancellation.
+    """Await a request, and cancel the task if the request has dropped a cancellation.
 
     redis-py uses `asyncio.wait_for`, which in Python 3.11 drops a cancellation that arrives together with the
     end of a write. The task would continue, past its timeouts.

@@ -122,7 +122,7 @@ async def examine(
     key = connection.key(f"check-{secrets.token_hex(4)}")
     commands = [tuple(part.format(key=key, queue=queue) for part in probe) for probe in probes]
     responses = await connection.probe(commands)
-    errors = [_told(each) if isinstance(each, Exception) else None for each in responses]
+    errors = [_text_of(each) if isinstance(each, Exception) else None for each in responses]
     problems = [each for error in errors for each in (_unsuitable(error),) if each is not None][:1]
     problems += _missing_rights(commands, errors, key.rpartition("check")[0])
     if queue is not None and not any(problem.fatal for problem in problems):
@@ -132,7 +132,7 @@ async def examine(
     return problems
 
 
-def _told(error: Exception) -> str:
+def _text_of(error: Exception) -> str:
     """Return kind and text of an error of Redis."""
     return f"{type(error).__name__}: {error}"
 

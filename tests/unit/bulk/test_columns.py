@@ -181,7 +181,7 @@ def test_damaged_cells_are_noted_with_their_column() -> None:
         ({"options": {"empty": "wipe"}}, "'keep' or 'clear'"),
         ({"options": {"decimals": 2}}, "'refuse' or 'round'"),
         ({"empty": {"email": True}}, "'keep' or 'clear'"),
-        ({"consent": {"is_customer": "both"}}, "is none of"),
+        ({"consent": {"is_customer": "both"}}, "is not one of"),
         ({"consent": {"unsubscribed": "no"}}, "'one-way' or 'both'"),
         ({"fields": {"email": "email", "emial": "x"}}, "did you mean email"),
     ],

@@ -10,7 +10,7 @@ from typing import Final
 
 #: Names of the keys. ``leads`` is one hash for all leads: that takes less memory than a key per lead, and one
 #: command deletes it. ``unresolved`` is the set of leads that are sending or unknown. ``progress`` and
-#: ``failures`` tell of the current or last job, for people who look on.
+#: ``failures`` describe the current or last job, for display.
 KEYS: Final = (
     "leads",
     "unresolved",
