@@ -106,10 +106,12 @@ def _in_utc(moment: datetime) -> datetime:
 
 
 def _text_to_wire(value: Any) -> str | None:
-    if isinstance(value, str) and not_sendable(value):
-        raise ValueError("holds control characters or lone surrogates, which cannot be sent")
-    if value is None or isinstance(value, str):
+    if isinstance(value, str):
+        if not_sendable(value):
+            raise ValueError("holds control characters or lone surrogates, which cannot be sent")
         return value
+    if value is None:
+        return None
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)  # Ids and postal codes are often numbers in the source.
     raise TypeError(f"must be text, not {type(value).__name__}")

@@ -6,9 +6,9 @@ import asyncio
 import math
 import time
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from itertools import islice
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from publitrac_async.config import (
     CALLS_PER_SECOND,
@@ -63,12 +63,6 @@ class ConcurrencyGate:
     def has_room(self) -> bool:
         """True if a call would get a slot at once."""
         return not self._waiters and self._has_room()
-
-    def __aenter__(self) -> Coroutine[Any, Any, None]:
-        return self.enter()
-
-    async def __aexit__(self, *_: object) -> None:
-        self.leave()
 
     def narrow(self) -> None:
         """Remove a slot as soon as the next call ends; one slot always remains."""

@@ -82,6 +82,7 @@ class Deadline:
         "_end",
         "_loop",
         "_rest",
+        "_rings_at",
         "_task",
         "expired",
         "queued",
@@ -110,8 +111,8 @@ class Deadline:
         #: Deadline of the running limit, on the clock of the loop; `_rest` has the seconds left of the other.
         self._end = None if running is None else loop.time() + running
         self._alarms = Alarms() if alarms is None else alarms
-        if self._end is not None:
-            self._alarms.set(self, self._end)
+        self._rings_at = math.inf
+        self._wind()
 
     @property
     def remaining(self) -> float:
@@ -135,9 +136,12 @@ class Deadline:
             self._task.cancel()
 
     def ring(self) -> None:
-        """Expire, unless no limit runs."""
-        if self._end is not None:
+        """Expire, or ring again when the running limit ends."""
+        if self.remaining <= _EARLY:
             self.expire()
+        else:
+            self._rings_at = math.inf
+            self._wind()
 
     def _switch(self) -> None:
         if self.expired:  # `queued` tells which limit was passed.
@@ -149,7 +153,13 @@ class Deadline:
         now = self._loop.time()
         self._end = None if rest is None else now + rest
         self._rest = None if end is None else end - now
-        self._alarms.set(self, math.inf if self._end is None else self._end)
+        self._wind()
+
+    def _wind(self) -> None:
+        # An alarm that rings too early costs less than one that is set again at each switch.
+        if self._end is not None and self._end < self._rings_at:
+            self._rings_at = self._end
+            self._alarms.set(self, self._end)
 
     def __enter__(self) -> Self:
         return self

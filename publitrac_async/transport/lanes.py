@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
 
 from publitrac_async.config import CONCURRENCY, LIMITER_PATIENCE, Rate
@@ -43,6 +44,11 @@ class Lane:
         self._clock = clock
         self._draw = draw
         self._on_obstacle = on_obstacle
+        self._unlimited = limiter if isinstance(limiter, Unlimited) else None
+
+    def permit_now(self) -> bool:
+        """Return True if a request may leave without a permit: there is no limit, and no pause."""
+        return self._unlimited is not None and not self._unlimited.paused
 
     async def permit(self) -> None:
         """Wait for a permit, also while a shared limiter is unavailable.
@@ -102,6 +108,8 @@ class Lanes:
         self._on_obstacle = on_obstacle
         self._own = self._build(limiter, _gate(concurrency, limiter, clock))
         self._lanes = {id(limiter): self._own}
+        #: For token requests: calls that hold slots wait for them.
+        self.open_gate: ConcurrencyGate = ConcurrencyGate(sys.maxsize)
         #: Calls that wait for a slot or for their first permit.
         self.waiting: int = 0
         #: Calls that wait for a token, and token requests that wait for their permit.
@@ -146,9 +154,10 @@ class Lanes:
         if record.permitted:
             await lane.permit()
             return
-        deadline.enter_queue()
-        await (self._permit_token_request(lane) if record.token_request else lane.permit())
-        deadline.leave_queue()
+        if not lane.permit_now():
+            deadline.enter_queue()
+            await (self._permit_token_request(lane) if record.token_request else lane.permit())
+            deadline.leave_queue()
         record.permitted = True
         self.waiting -= 1
 

@@ -50,7 +50,13 @@ class Lifetime:
             )
 
     def deadline(self, timeout: Timeout) -> Deadline:
-        """Begin the time of a call, in the queue."""
+        """Begin the time of a call, in the queue.
+
+        Raises:
+            ClientStateError: the client is closed, or its event loop or process is another one.
+        """
+        self.check_open()
+        self.check_home()
         deadline = Deadline(timeout.total, timeout.queue, queued=True, alarms=self._alarms)
         self.calls.add(deadline)
         return deadline

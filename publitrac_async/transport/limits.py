@@ -125,6 +125,11 @@ class Unlimited(_Pausable):
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(clock)
 
+    @property
+    def paused(self) -> bool:
+        """True during a pause."""
+        return self._paused_until > self._clock()
+
     async def acquire(self) -> None:
         """Return at once, or after the pause."""
         while (wait := self._paused_until - self._clock()) > 0:

@@ -8,7 +8,6 @@ import functools
 import random
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import nullcontext
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
@@ -174,18 +173,20 @@ class Transport:
         failure: PublitracError
         scope: Deadline | None = None
         try:
-            self._lifetime.check_open()
-            self._lifetime.check_home()
             scope = self._lifetime.deadline(timeout)
             self._lanes.waiting += 1
             lane = self._lanes.lane(limiter)
+            gate = self._lanes.open_gate if record.token_request else lane.gate
             if record.seen is not None:
                 record.seen.limited = lane.gate.follows_limit
             with scope:
-                async with nullcontext() if record.token_request else lane.gate:
+                await gate.enter()
+                try:
                     scope.leave_queue()
                     self._reporter.queue_left(record)
                     result = await self._attempts(call, record, scope, lane)
+                finally:
+                    gate.leave()
         except PublitracError as error:
             failure = error.with_traceback(None)
         except BaseException as error:

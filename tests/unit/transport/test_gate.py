@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,15 +13,24 @@ from publitrac_async.transport.concurrency import ConcurrencyGate
 from tests.support.clock import run_virtual
 
 
+@contextlib.asynccontextmanager
+async def slot(gate: ConcurrencyGate) -> AsyncIterator[None]:
+    await gate.enter()
+    try:
+        yield
+    finally:
+        gate.leave()
+
+
 async def test_a_narrowed_gate_keeps_the_next_slot() -> None:
     gate = ConcurrencyGate(2)
-    async with gate, gate:
+    async with slot(gate), slot(gate):
         gate.narrow()
         assert gate.width == 1
-    async with gate:
+    async with slot(gate):
         assert not gate.has_room
     gate.widen()
-    async with gate:
+    async with slot(gate):
         assert gate.has_room
 
 
@@ -43,7 +54,7 @@ def test_the_gate_never_lets_more_through_than_its_width_and_loses_no_slot(
 
         async def work() -> None:
             nonlocal inside, most
-            async with gate:
+            async with slot(gate):
                 inside += 1
                 most = max(most, inside)
                 await asyncio.sleep(1)
@@ -54,7 +65,7 @@ def test_the_gate_never_lets_more_through_than_its_width_and_loses_no_slot(
             if step == "work":
                 await asyncio.sleep(1)
             else:
-                async with gate:  # It is a call in flight that hears of the complaint, or of its end.
+                async with slot(gate):  # It is a call in flight that hears of the complaint, or of its end.
                     getattr(gate, step)()
         await asyncio.gather(*workers)
         most = 0
