@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import attrs
 import orjson
@@ -15,6 +15,8 @@ from publitrac_async.errors import Problem
 from publitrac_async.marketo.values import PLAIN, value_problems, write_json
 
 Record: TypeAlias = Mapping[str, Any]
+#: Bytes for records in a body, with room left for its other members.
+ROOM: Final = MARKETO_BODY - 1000
 #: Function that finds problems of a record besides those of its values.
 Check: TypeAlias = Callable[[Record], Iterable[Problem]]
 
@@ -160,14 +162,14 @@ def split(
     ]
 
 
-def parts(sizes: Sequence[int], room: int = MARKETO_BODY - 1000) -> list[tuple[int, int]]:
+def parts(sizes: Sequence[int], room: int = ROOM) -> list[tuple[int, int]]:
     """Return the bounds of each body: index of its first record, and index after its last.
 
     A body has 300 at most.
 
     Args:
         sizes: bytes of each record.
-        room: bytes of records in a body; the default leaves room for other members.
+        room: bytes of records in a body.
     """
     found: list[tuple[int, int]] = []
     first, size = 0, -1  # The first record has no comma before it.

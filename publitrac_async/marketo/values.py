@@ -6,7 +6,7 @@ import enum
 import math
 import uuid
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from types import NoneType
 from typing import Any, Final
@@ -19,6 +19,7 @@ from publitrac_async.errors import Problem
 _WRITABLE: Final = (str, int, float, date, Decimal, uuid.UUID, NoneType)
 #: Types of values that JSON carries, or refuses.
 PLAIN: Final = frozenset({str, int, bool, NoneType})
+_MINUTE: Final = timedelta(minutes=1)
 #: Rules of this package for datetimes, in place of orjson's.
 _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATETIME
 _SORTED: Final = _OPTIONS | orjson.OPT_SORT_KEYS
@@ -43,6 +44,11 @@ def write_json(content: Any, *, sort: bool = False) -> bytes | None:
 def write_time(value: datetime) -> str:
     """Return a time to the second, with its zone. A time without a zone is UTC."""
     aware = value if value.tzinfo else value.replace(tzinfo=UTC)
+    offset = aware.utcoffset()
+    if (
+        offset is not None and offset % _MINUTE
+    ):  # Local mean time, before zones: Marketo's format has minutes.
+        aware = aware.astimezone(UTC)
     return aware.isoformat(timespec="seconds")
 
 
@@ -107,5 +113,7 @@ def _plain(value: Any) -> Any:
             return write_time(value)
         case date():
             return value.isoformat()
+        case float() if math.isfinite(value):  # A subclass, such as that of numpy.
+            return float(value)
         case _:
             raise TypeError(type(value).__name__)

@@ -32,7 +32,7 @@ from publitrac_async.marketo import (
     to_marketo,
 )
 from publitrac_async.marketo.building import address_problem
-from publitrac_async.marketo.records import parts, sync_check, write_record
+from publitrac_async.marketo.records import ROOM, parts, sync_check, write_record
 from publitrac_async.models import Lead, vendor_name
 
 logger: Final = logging.getLogger("publitrac_async")
@@ -128,6 +128,8 @@ class MarketoRecords:
             found += address_problem(key)
         elif key is None or key == "":
             found.append(Problem("is required, since leads are looked up by it", field=self._lookup_field))
+        if body is not None and len(body) > ROOM:
+            found.append(Problem(f"the row is larger than the {ROOM} bytes that fit in a call"))
         if found or problems:
             raise self._refusal([*problems, *found], row)
         assert body is not None
@@ -179,8 +181,10 @@ class MarketoRecords:
 
 
 def _is_missing(value: Any) -> bool:
-    """Return True for NaN and NaT, the missing values of tables."""
-    return isinstance(value, float | datetime) and value != value  # noqa: PLR0124  (NaN differs from itself)
+    """Return True for NaN, NaT and NA, the missing values of tables."""
+    if isinstance(value, float | datetime):
+        return value != value  # noqa: PLR0124  (NaN differs from itself)
+    return type(value).__name__ == "NAType"  # That of pandas, which is not a dependency.
 
 
 class MarketoSink:

@@ -139,6 +139,11 @@ async def test_an_error_between_two_parts_of_a_batch(marketo: MarketoClient, san
 # The form of rows.
 
 
+def test_a_row_that_no_call_can_take_is_rejected_before_one() -> None:
+    with pytest.raises(ValidationError, match="the row is larger than"):
+        marketo_record({"email": "a@x.com", "city": "x" * 1_000_000})
+
+
 def test_what_a_row_becomes() -> None:
     row = {
         "email": " Ada@example.com ",

@@ -29,6 +29,10 @@ class Kind(enum.StrEnum):
     SHOP = "shop"
 
 
+class Half(float):
+    """As numpy has one."""
+
+
 UNIQUE = uuid.UUID("12345678-1234-5678-1234-567812345678")
 MICRO = 678
 
@@ -47,6 +51,11 @@ WRITTEN: dict[str, tuple[Any, str]] = {
         datetime(2026, 7, 2, 3, 4, 5, tzinfo=ZoneInfo("America/Montreal")),
         '"2026-07-02T03:04:05-04:00"',
     ),
+    "local mean time": (
+        datetime(1800, 1, 1, tzinfo=ZoneInfo("America/Montreal")),
+        '"1800-01-01T05:17:32+00:00"',
+    ),
+    "subclass of float": (Half(0.5), "0.5"),
     "date": (date(2026, 1, 2), '"2026-01-02"'),
     "uuid": (UNIQUE, '"12345678-1234-5678-1234-567812345678"'),
     "enum": (Level.GOLD, '"gold"'),
