@@ -185,11 +185,13 @@ def release(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def fuzz(session: nox.Session) -> None:
-    """Feed mutated input to every reader; `nox -s fuzz -- 100000` for 100,000 examples each."""
+    """Feed mutated input to every reader; `nox -s fuzz -- 100000` for 100,000 examples of each quick one."""
     session.install("-e", ".[all]", *_group("test"))
     examples = session.posargs[0] if session.posargs else "20000"
-    session.run("pytest", "-q", "tests/fuzz/fuzz_readers.py", "--timeout=0", env={"FUZZ_EXAMPLES": examples})
-    session.run("pytest", "-q", "tests/integration/test_model.py", env={"MODEL_EXAMPLES": "1000"})
+    files = ("tests/fuzz/fuzz_readers.py", "tests/fuzz/fuzz_stored.py")
+    session.run("pytest", "-q", *files, "--timeout=0", env={"FUZZ_EXAMPLES": examples})
+    sequences = str(min(1000, int(examples)))
+    session.run("pytest", "-q", "tests/integration/test_model.py", env={"MODEL_EXAMPLES": sequences})
 
 
 @nox.session(default=False)

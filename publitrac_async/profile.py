@@ -64,7 +64,7 @@ def read_profile(path: str | PathLike[str]) -> Profile:
         content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(f"{name} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # Also a number that is too long, and deep nesting.
         raise ConfigurationError(f"{name} is not TOML: {error}") from None
     for table, value in content.items():
         if table not in _TABLES or not isinstance(value, dict):

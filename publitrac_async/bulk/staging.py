@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from publitrac_async.bulk.rows import FINAL, Line, Outcome, StagedRow, State
@@ -344,7 +344,7 @@ def _block_of(rows: Sequence[StagedRow]) -> tuple[Any, ...]:
         _dump([row.content_hash for row in rows]),
         _dump([row.position for row in rows]),
         _dump([row.content for row in rows]),
-        _dump([row.fields for row in rows]),
+        _dump_fields([row.fields for row in rows]),
     )
 
 
@@ -368,6 +368,28 @@ def _in(after: int, states: Sequence[State]) -> tuple[str, tuple[Any, ...]]:
 
 def _dump(value: Any) -> bytes:
     return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+
+
+def _dump_fields(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """Store the fields of rows; in place of a value that cannot be stored, the name of its type."""
+    try:
+        return _dump(rows)
+    except Exception:  # noqa: BLE001  (a value can raise anything)
+        storable = [
+            {
+                name: value if _is_storable(value) else f"<{type(value).__name__}>"
+                for name, value in row.items()
+            }
+            for row in rows
+        ]
+    return _dump(storable)
+
+
+def _is_storable(value: object) -> bool:
+    try:
+        return bool(_dump(value))
+    except Exception:  # noqa: BLE001  (likewise)
+        return False
 
 
 def _load(value: bytes) -> Any:

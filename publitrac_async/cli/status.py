@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 #: Seconds to wait for a Redis that does not respond.
 _TIMEOUT: Final = 5.0
 _COLUMNS: Final = ("publitrac_line", "publitrac_status", "publitrac_code", "publitrac_reason")
+#: Digits of the number of a line.
+_MAX_DIGITS: Final = 18
 _TITLES: Final = ("state store", "run", "phase", "rows", "queued", "in flight", "failed", "rate", "workers")
 
 
@@ -190,7 +192,7 @@ def _remarks(line: RunLine) -> Iterator[str]:
 def _place(line: Line) -> tuple[str, int]:
     """Return file and number of a line, for its order."""
     file, _, number = str(line).rpartition(":")
-    return file, int(number) if number.isdecimal() else 0
+    return file, int(number) if number.isdecimal() and len(number) <= _MAX_DIGITS else 0
 
 
 async def _write_failed(shared: SharedRedis, name: str, file: str) -> int:

@@ -1,4 +1,4 @@
-"""Mutated input for whatever reads what others write. Not part of the suite: `nox -s fuzz -- SECONDS`.
+"""Mutated input for whatever reads what others write. Not part of the suite: `nox -s fuzz -- EXAMPLES`.
 
 What is found becomes a test of the suite, with the input beside it. A failure prints the input and how to
 replay it (`@reproduce_failure`).
@@ -8,38 +8,35 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
+import io
 import random
 import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+import xlsxwriter
+from hypothesis import given
 from hypothesis import strategies as st
 
 from publitrac_async import PublitracError, RetryPolicy, Timeout
-from publitrac_async.bulk import ColumnMapping, read_leads
+from publitrac_async.bulk import ColumnMapping, read_leads, sync_leads
 from publitrac_async.errors import UnexpectedContent
 from publitrac_async.marketo import responses
+from publitrac_async.profile import read_profile
 from publitrac_async.transport.body import Body
 from publitrac_async.transport.budget import BUDGET
 from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.v1.responses import read_reply
 from publitrac_async.v2.codec import read_accepted, read_token
 from publitrac_async.vitec.responses import read_lead_id
+from tests.fuzz.mutations import fuzzed, mutated
 from tests.support.clients import client
 from tests.support.vendor import DONE, LEAD
 from tests.support.wire import Peer, RawServer, Seen, http
-
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "2000"))
-fuzzed = settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    print_blob=True,
-    suppress_health_check=list(HealthCheck),
-)
+from tests.unit.bulk.sinks import RecordingSink
 
 SAMPLES = [
     LEAD.format(email="ada@example.com").encode(),
@@ -48,29 +45,18 @@ SAMPLES = [
     b'{"token": "t", "ttl": "900"}',
     b'{"requestId": "e42b#1", "result": [{"id": 7, "status": "updated"}], "success": true}',
     b'{"requestId": "e42b#1", "success": false, "errors": [{"code": "601", "message": "No."}]}',
+    (
+        b'{"requestId": "e42b#1", "success": true, "result": [{"id": 7, "status": "skipped", "reasons": '
+        b'[{"code": "1006", "message": "Field x not found"}]}], "warnings": [], "nextPageToken": "a"}'
+    ),
+    b'{"message": "The request is invalid.", "modelState": {"lead.person.email": ["wrong"]}}',
+    (
+        b"<response><status>9016</status><message>no</message><errors><error>9006 - Score (x) must be a "
+        b"valid integer</error><error>9004 - Lead with email address a@b.c already exists</error></errors>"
+        b"</response>"
+    ),
     b'"d7e2f5a4-8f0e-4d12-9b53-0e1d3a7c5b61"',
 ]
-#: What parsers stumble over.
-PIECES = [
-    *(b"\0", b"\xff", b"\xfe\xff", b"\\ud800", b'"', b",", b"\n", b"\r\n\r\n"),
-    *(b"<", b">", b"&", b"&#0;", b"]]>", b"<![CDATA[", b"<!DOCTYPE x [", b"<?xml", b"<a>" * 70),
-    *(b"[" * 2000, b"{" * 2000, b"9" * 5000, b"1e999", b"NaN"),
-    *(b"0\r\n", b"zz\r\n", b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n"),
-    b"HTTP/1.1 100 X\r\n\r\n",
-]
-
-
-@st.composite
-def mutated(draw: st.DrawFn, samples: list[bytes] = SAMPLES) -> bytes:
-    """A sample in which pieces are cut, doubled, swapped or put in."""
-    data = draw(st.sampled_from(samples))
-    for _ in range(draw(st.integers(1, 6))):
-        start, end = sorted((draw(st.integers(0, len(data))), draw(st.integers(0, len(data)))))
-        put = draw(st.one_of(st.sampled_from(PIECES), st.binary(max_size=8), st.just(data[start:end] * 2)))
-        data = data[:start] + put + data[draw(st.sampled_from([start, end])) :]
-    return data[:200_000]
-
-
 READERS: dict[str, Callable[[ServiceResponse], Any]] = {
     "v1": read_reply,
     "v2": read_accepted,
@@ -81,15 +67,15 @@ READERS: dict[str, Callable[[ServiceResponse], Any]] = {
 
 
 @pytest.mark.parametrize("reader", READERS)
-@fuzzed
-@given(body=mutated(), status=st.sampled_from([200, 201, 401, 404, 422, 500]), framed=st.booleans())
+@fuzzed()
+@given(body=mutated(SAMPLES), status=st.sampled_from([200, 201, 401, 404, 422, 500]), framed=st.booleans())
 def test_responses_raise_only_typed_errors(reader: str, body: bytes, status: int, framed: bool) -> None:
     with contextlib.suppress(PublitracError):
         READERS[reader](ServiceResponse(status, body, framed))
 
 
-@fuzzed
-@given(body=mutated(), coding=st.sampled_from(["", "gzip", "deflate", "br", "gzip, gzip"]))
+@fuzzed()
+@given(body=mutated(SAMPLES), coding=st.sampled_from(["", "gzip", "deflate", "br", "gzip, gzip"]))
 def test_codings_raise_only_typed_errors(body: bytes, coding: str) -> None:
     with contextlib.suppress(UnexpectedContent):
         parts = Body(coding, BUDGET.body)
@@ -98,7 +84,7 @@ def test_codings_raise_only_typed_errors(body: bytes, coding: str) -> None:
         parts.content()
 
 
-@settings(fuzzed, max_examples=max(10, EXAMPLES // 10))
+@fuzzed(10)
 @given(
     response=mutated([http(sample, chunked=chunked) for sample in SAMPLES[:3] for chunked in (0, 7)]),
     seed=st.integers(0, 99),
@@ -132,23 +118,72 @@ def test_heads_and_bodies_on_the_wire(response: bytes, seed: int) -> None:
     asyncio.run(run())
 
 
-@fuzzed
-@given(content=mutated([b"E-mail,First name\r\nada@example.com,Ada\r\n", b'{"email": "a@example.com"}\n']))
+@fuzzed()
+@given(
+    content=mutated(
+        [
+            b"E-mail,First name\r\nada@example.com,Ada\r\n",
+            b'{"email": "a@example.com", "a": [1]}\n',
+            b'[{"email": "a@example.com"}]',
+        ]
+    )
+)
 def test_sources_raise_only_typed_errors(content: bytes) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        for suffix in ("csv", "jsonl", "xlsx"):
-            path = Path(folder) / f"leads.{suffix}"
-            path.write_bytes(content)
-            with contextlib.suppress(PublitracError):
-                for _ in read_leads(path):
-                    pass
+    for suffix in ("csv", "jsonl", "json", "xlsx"):
+        read(content, suffix)
 
 
-@fuzzed
-@given(content=mutated([b'[fields]\nemail = "E-mail"\n[custom_fields]\na = "b"\n']))
-def test_mappings_raise_only_typed_errors(content: bytes) -> None:
+def read(content: bytes, suffix: str) -> None:
+    """Read a file, and do all with its rows that comes before a call."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "mapping.toml"
+        path = Path(folder) / f"leads.{suffix}"
         path.write_bytes(content)
         with contextlib.suppress(PublitracError):
-            ColumnMapping.load(path)
+            for _ in read_leads(path):
+                pass
+        with contextlib.suppress(PublitracError):
+            asyncio.run(sync_leads(read_leads(path), RecordingSink()))
+
+
+def workbook() -> dict[str, bytes]:
+    """The parts of a workbook with a row."""
+    file = io.BytesIO()
+    with xlsxwriter.Workbook(file) as book:
+        sheet = book.add_worksheet("Leads")
+        sheet.write_row(0, 0, ["E-mail", "First name", "Score", "Since"])
+        sheet.write_row(1, 0, ["ada@example.com", "Ada", 7])
+        sheet.write_formula(1, 3, "=1/0", value="#DIV/0!")
+    with zipfile.ZipFile(file) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+WORKBOOK = workbook()
+
+
+@fuzzed(10)
+@given(data=st.data(), part=st.sampled_from(sorted(WORKBOOK)))
+def test_workbooks_raise_only_typed_errors(data: st.DataObject, part: str) -> None:
+    parts = WORKBOOK | {part: data.draw(mutated([WORKBOOK[part]]))}
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    read(file.getvalue(), "xlsx")
+
+
+TOML = [
+    b'[fields]\nemail = "E-mail"\n[custom_fields]\na = "b"\n[options]\nempty = "clear"\n[dates]\na = "%d"\n',
+    b'[client]\nauth_in = "body"\nrate_limit = 7\n[client.v1_shapes]\nunicity_keys = "text"\n[found]\na = 1',
+    b"a = [[1]]\nb = 1979-05-27T07:32:00-08:00\nc = 0x1\n[d]\n[[e]]\nf = {g = 1}\n",
+]
+
+
+@fuzzed()
+@given(content=mutated(TOML))
+def test_mappings_and_profiles_raise_only_typed_errors(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "settings.toml"
+        path.write_bytes(content)
+        for load in (ColumnMapping.load, read_profile):
+            with contextlib.suppress(PublitracError):
+                load(path)

@@ -101,6 +101,8 @@ class RawServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._server.close()
+        for _ in range(3):  # The last connections get their tasks.
+            await asyncio.sleep(0)
         for task in self._tasks:
             task.cancel()
         if self._tasks:

@@ -107,6 +107,8 @@ def test_without_a_profile_nothing_changes() -> None:
         ("[client.v1_shapes]\noptions_place = 'x'", "options_place must be"),
         ("[client", "is not TOML"),
         ("\xff", "is not TOML"),
+        ("a = " + "[" * 5000, "is not TOML"),
+        ("a = " + "9" * 5000, "is not TOML"),
     ],
 )
 def test_a_profile_that_is_not_understood_is_refused_in_one_line(text: str, problem: str, path: Path) -> None:

@@ -117,8 +117,18 @@ def failures_to_json(failures: Sequence[Failure]) -> str:
 
 
 def failures_from_json(text: str | bytes) -> Iterator[Failure]:
-    """Iterate over failures in JSON."""
-    for state, kind, reason, code, lines in json.loads(text):
+    """Iterate over failures in JSON.
+
+    Raises:
+        ValueError: it is something else.
+        TypeError: likewise.
+    """
+    for state, *words, lines in json.loads(text):
+        kind, reason, code = words
+        if not all(isinstance(word, str | None) for word in words):
+            raise TypeError("not a text")
+        if not all(isinstance(line, str | int) for line in lines):
+            raise TypeError("not a line")
         yield Failure(Outcome(State(state), kind, reason, code), tuple(lines))
 
 

@@ -169,6 +169,40 @@ async def test_damaged_lists_and_reasons_are_named(stores: Stores) -> None:
     assert job_of(store)
 
 
+@pytest.mark.parametrize("value", [b"9" * 30, b"9" * 5000, b"-1" + b"0" * 18, b"\xff", b"x"])
+async def test_times_of_a_run_that_make_no_sense_are_named(stores: Stores, value: bytes) -> None:
+    store = await job(stores, ADA)
+    await stores.server.ask("HSET", stores.key("progress"), "begun", value)
+    with pytest.raises(StateStoreError, match=DAMAGED):
+        await store.progress()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"[" * 100_000,
+        b"[[]]",
+        b'[["rejected", {}, null, null, []]]',
+        b'[["rejected", null, null, null, [[1]]]]',
+        b'[["who", null, null, null, []]]',
+        b"7",
+    ],
+    ids=lambda value: value[:40],
+)
+async def test_failures_that_make_no_sense_are_named(stores: Stores, value: bytes) -> None:
+    store = await job(stores, ADA)
+    await stores.server.ask("HSET", stores.key("failures"), "0", value)
+    with pytest.raises(StateStoreError, match=DAMAGED):
+        [each async for each in store.failures()]
+
+
+async def test_names_that_make_no_sense_are_named(stores: Stores) -> None:
+    store = await job(stores, ADA)
+    await stores.server.ask("SADD", store._names, b"\xff")
+    with pytest.raises(StateStoreError, match=DAMAGED):
+        await store.names()
+
+
 @pytest.mark.parametrize("error", [MemoryError(), KeyError("a"), [1], [], ["?", None, 0]], ids=repr)
 async def test_every_change_gets_a_result(
     stores: Stores, monkeypatch: pytest.MonkeyPatch, error: Any

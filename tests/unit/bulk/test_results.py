@@ -181,6 +181,22 @@ async def test_lone_surrogates_do_not_lose_the_report_and_files_are_private(tmp_
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "latest").iterdir()} == {0o600}
 
 
+async def test_values_that_cannot_be_stored_do_not_lose_the_report(tmp_path: Path) -> None:
+    deep: list[Any] = []
+    for _ in range(2000):
+        deep = [deep]
+    source = [
+        {"email": "a@example.com", "firstName": deep},
+        {"email": "b@example.com", "firstName": lambda: 0},
+        {"email": "c@example.com"},
+    ]
+    report = await run(source, RecordingSink(), results_dir=tmp_path)
+    assert (report.stopped, report.rejected, report.ok) == (None, 2, 1)
+    rejected = (tmp_path / "latest" / "rejected.jsonl").read_text()
+    assert '"firstName": "<list>"' in rejected
+    assert '"firstName": "<function>"' in rejected
+
+
 async def test_no_run_overwrites_the_results_of_another(tmp_path: Path) -> None:
     results = tmp_path / "crm.results"
     first = await run(rows_of(), RecordingSink(answer), results_dir=results)

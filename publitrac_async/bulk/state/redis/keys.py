@@ -19,6 +19,13 @@ T = TypeVar("T")
 POLL: Final = 0.1
 
 
+#: Errors of values that another program wrote: times of other millennia, JSON without end.
+_SENSELESS: Final = (
+    *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError),
+    OSError,
+)
+
+
 def damaged(kind: str) -> StateStoreError:
     """Return the error of values that this package did not write.
 
@@ -40,7 +47,7 @@ def reading() -> Iterator[None]:
     """
     try:
         yield
-    except (ValueError, TypeError, LookupError, AttributeError) as error:
+    except _SENSELESS as error:
         kind = type(error).__name__
     else:
         return

@@ -317,7 +317,8 @@ class RedisStateStore:
             StateStoreError: Redis does not respond.
         """
         found = await self._keys.ask(lambda: self._connection.command("SMEMBERS", self._names))
-        return sorted(name.decode() for name in found)
+        with reading():
+            return sorted(name.decode() for name in found)
 
     async def progress(self) -> RunProgress | None:
         """Return the progress of the current or last run, ``None`` if there was none. Needs no `open`.
