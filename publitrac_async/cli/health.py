@@ -56,7 +56,7 @@ class WorkerHealth:
         self._ask_redis = ask_redis
         self._shutdown = shutdown
         self._clock = clock
-        self._in_hand: set[str] = set()
+        self._claimed: set[str] = set()
         self._last_sign = clock()
         self._credentials = "not used yet"
         self._last_chunk: dict[str, Any] | None = None
@@ -75,10 +75,10 @@ class WorkerHealth:
                     self._credentials = "accepted"
             case ChunkStarted():
                 self._last_sign = self._clock()
-                self._in_hand.add(event.run_id)
+                self._claimed.add(event.run_id)
             case ChunkEnded():
                 self._last_sign = self._chunk_ended_at = self._clock()
-                self._in_hand.discard(event.run_id)
+                self._claimed.discard(event.run_id)
                 self._last_chunk = {
                     "run": event.job,
                     "chunk": event.chunk,
@@ -90,8 +90,8 @@ class WorkerHealth:
     def live(self) -> tuple[bool, dict[str, Any]]:
         """Return False if the process should be restarted, with the facts."""
         silence = self._clock() - self._last_sign
-        live = not self._in_hand or silence < STUCK
-        return live, {"live": live, "chunks_in_hand": len(self._in_hand), "silent_for": round(silence, 1)}
+        live = not self._claimed or silence < STUCK
+        return live, {"live": live, "claimed_chunks": len(self._claimed), "silent_for": round(silence, 1)}
 
     async def ready(self) -> tuple[bool, dict[str, Any]]:
         """Return True if the worker can send rows, with the facts."""
@@ -108,7 +108,7 @@ class WorkerHealth:
             "state": state,
             "redis": "responds" if failure is None else f"does not respond ({failure})",
             "credentials": self._credentials,
-            "chunks_in_hand": len(self._in_hand),
+            "claimed_chunks": len(self._claimed),
             "last_chunk": None
             if last is None
             else last | {"ended_ago": round(self._clock() - self._chunk_ended_at, 1)},

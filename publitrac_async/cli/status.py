@@ -176,9 +176,9 @@ def _remarks(line: RunLine) -> Iterator[str]:
     run = line.run
     if run.stopped is not None:
         yield f"{run.state_store}: stopped: {run.stopped}."
-    elif run.phase == "left" and run.queued == 0:
+    elif run.phase == "abandoned" and run.queued == 0:
         yield f"{run.state_store}: the process that started the run is gone; the same command reports it."
-    elif run.phase == "left":
+    elif run.phase == "abandoned":
         yield f"{run.state_store}: the process that started the run is gone; the same command resumes it."
     elif run.phase == "sending" and run.rows is not None and not line.workers:
         yield f"{run.state_store}: no worker is running: start some."

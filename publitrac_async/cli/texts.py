@@ -92,8 +92,8 @@ Rows are those to be sent. They are queued, in flight, or have an outcome; faile
 call failed or has an unknown outcome. The rate is that of the last ten to twenty seconds. Workers are those
 that were seen in the last ten.
 
-Phases: reading, sending, ended, stopped, or left: the process that started the run is gone, and no worker has
-a part of it; the same command resumes it.
+Phases: reading, sending, ended, stopped, or abandoned: the process that started the run is gone, and
+no worker has a chunk of it; the same command resumes it.
 
 --failed writes the failed rows of a run, with their lines in the source. It works from any host, also
 when the process that started the run is gone with its result files, until the next run of the state store.

@@ -36,7 +36,7 @@ class RunProgress:
         state_store: name of the state store.
         run: id of the run; the logs of workers have it as ``run``.
         destination: destination of the rows.
-        phase: ``"reading"``, ``"sending"``, ``"stopped"``, ``"ended"``, or ``"left"``: the process that
+        phase: ``"reading"``, ``"sending"``, ``"stopped"``, ``"ended"``, or ``"abandoned"``: the process that
             started the run is gone, and no worker has a chunk. The same run resumes it.
         begun: start, UTC.
         ended: regular end, UTC, ``None`` without one.
@@ -46,7 +46,7 @@ class RunProgress:
         refused: rows that were rejected before the first call.
         in_flight: rows whose call is in flight.
         counts: rows by the outcome of their last call.
-        chunks_in_hand: chunks that workers hold.
+        claimed_chunks: chunks that workers hold.
         rate: rows per second, over the last ten to twenty seconds.
     """
 
@@ -62,7 +62,7 @@ class RunProgress:
     refused: int
     in_flight: int
     counts: Mapping[State, int] = field(factory=dict)
-    chunks_in_hand: int
+    claimed_chunks: int
     rate: float
 
     @property
@@ -97,7 +97,7 @@ class RunProgress:
             "failed": self.failed,
             "refused": self.refused,
             "counts": {state.value: rows for state, rows in self.counts.items()},
-            "chunks_in_hand": self.chunks_in_hand,
+            "claimed_chunks": self.claimed_chunks,
             "rate": round(self.rate, 1),
         }
 

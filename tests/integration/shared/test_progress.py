@@ -39,7 +39,7 @@ async def test_rows_are_queued_then_in_flight_then_have_an_outcome(stores: Store
     async with chunk:
         await chunk.begin([ADA, BEN])
         found = await seen(stores)
-        assert (found.queued, found.in_flight, found.chunks_in_hand) == (1, 2, 1)
+        assert (found.queued, found.in_flight, found.claimed_chunks) == (1, 2, 1)
         await chunk.complete([(ADA, OK), (BEN, RETRY)])
         found = await seen(stores)
         assert (found.in_flight, found.counts) == (0, {State.OK: 1, State.RETRY: 1})
@@ -92,7 +92,7 @@ async def test_a_stopped_run_says_why_and_a_run_without_its_process_is_left(stor
     opener = await job(stores, ADA)
     await opener.note_rows(1, [])
     await opener.aclose()
-    assert (await seen(stores)).phase == "left"
+    assert (await seen(stores)).phase == "abandoned"
     chunk = await stores().claim((await seen(stores)).run, 0)
     assert chunk is not None
     async with chunk:

@@ -79,7 +79,7 @@ async def test_a_worker_is_ready_from_its_start_to_its_end(worker: Worker) -> No
         "state": "working",
         "redis": "responds",
         "credentials": "not used yet",
-        "chunks_in_hand": 0,
+        "claimed_chunks": 0,
         "last_chunk": None,
     }
     worker.shutdown.request()

@@ -46,7 +46,7 @@ def run(**changes: Any) -> RunProgress:
         "refused": 1,
         "in_flight": 64,
         "counts": {State.ACCEPTED: 400, State.RETRY: 2},
-        "chunks_in_hand": 2,
+        "claimed_chunks": 2,
         "rate": 33.12,
     }
     return RunProgress(**settings | changes)
@@ -57,8 +57,8 @@ def run(**changes: Any) -> RunProgress:
     [
         ({}, 0, "no worker is running: start some."),
         ({"starter_alive": False}, 1, "its workers send the rest."),
-        ({"phase": "left", "in_flight": 0}, 1, "the same command resumes it."),
-        ({"phase": "left", "in_flight": 0, "rows": 402}, 1, "the same command reports it."),
+        ({"phase": "abandoned", "in_flight": 0}, 1, "the same command resumes it."),
+        ({"phase": "abandoned", "in_flight": 0, "rows": 402}, 1, "the same command reports it."),
         ({"phase": "stopped", "stopped": "rejected credentials"}, 1, "stopped: rejected credentials."),
     ],
 )

@@ -49,7 +49,7 @@ def _progress(name: str, response: Any) -> RunProgress | None:
         refused=int(found.get("refused", 0)),
         in_flight=max(0, int(found.get("state:s", 0))),
         counts=counts,
-        chunks_in_hand=running,
+        claimed_chunks=running,
         rate=_rate(found, now / 1000),
     )
 
@@ -83,7 +83,7 @@ def _phase(found: dict[str, str], *, alive: bool, busy: bool, sending: bool) -> 
     if "ended" in found:
         return "ended"
     if not alive and not busy:
-        return "left"
+        return "abandoned"
     return "sending" if sending else "reading"
 
 
