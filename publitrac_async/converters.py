@@ -5,7 +5,6 @@ Shared by v1 and v2.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -262,7 +261,6 @@ def lead_from_wire(fields: Mapping[str, Any]) -> Lead:
     return lead
 
 
-@functools.cache
 def native_hooks() -> Mapping[str, tuple[str, Callable[[Any, Any], Any] | None]]:
     """Return attribute and converter of each native field of a lead, by vendor name.
 

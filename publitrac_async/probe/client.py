@@ -24,6 +24,7 @@ from publitrac_async.transport.auth import Authorization, Placement, StaticCrede
 from publitrac_async.transport.classify import error_for_status
 from publitrac_async.transport.operation import Call, Operation, OperationClass, ServiceResponse
 from publitrac_async.transport.secret import Secret
+from publitrac_async.transport.steps import at_once
 from publitrac_async.transport.vendor_words import words_of_text
 from publitrac_async.v1.operations import method
 from publitrac_async.v1.reading import children, number_of, read_response
@@ -300,11 +301,11 @@ def _read_v1(case: str, raw: ServiceResponse) -> ProbeResponse:
     error: PublitracError | None = None
     content: Mapping[str, Any] = {}
     try:
-        read_reply(raw)
+        at_once(read_reply(raw))
     except PublitracError as failure:
         error = failure
     with suppress(UnexpectedContent):
-        content = read_response(raw).children
+        content = at_once(read_response(raw)).children
     return ProbeResponse(case, raw, error, content)
 
 

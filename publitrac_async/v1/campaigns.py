@@ -20,7 +20,7 @@ from publitrac_async.v1.models import Campaign, EmailCampaign
 from publitrac_async.v1.operations import ADD_EMAIL_CAMPAIGN, EXECUTE_CAMPAIGN, GET_CAMPAIGNS
 from publitrac_async.v1.reading import ENVELOPE, page_of, records_of
 from publitrac_async.v1.records import record_from_wire, record_to_wire
-from publitrac_async.v1.responses import read_reply_in_steps
+from publitrac_async.v1.responses import read_reply
 from publitrac_async.v1.sending import V1Base
 
 
@@ -129,7 +129,7 @@ def campaign_key(campaign: Campaign) -> Hashable | None:
 
 
 def _page(response: ServiceResponse, *, page: int) -> Steps[Page[Campaign]]:
-    content = (yield from read_reply_in_steps(response)).content
+    content = (yield from read_reply(response)).content
     found = content.children
     if "campaigns" not in found:
         # In the sample no element contains them; a list named like the vendor's other lists is read, too.

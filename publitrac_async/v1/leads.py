@@ -31,7 +31,7 @@ from publitrac_async.v1.operations import (
 )
 from publitrac_async.v1.query import Condition
 from publitrac_async.v1.reading import page_of, records_of
-from publitrac_async.v1.responses import read_reply, read_reply_in_steps
+from publitrac_async.v1.responses import read_reply
 from publitrac_async.v1.sending import V1Base
 from publitrac_async.v1.shapes import V1Shapes
 
@@ -300,7 +300,7 @@ def one_lead(response: ServiceResponse) -> Steps[Lead]:
             documents do not say which of them is sent.
         UnexpectedContent: the response announces leads that it does not contain, or several.
     """
-    reply = yield from read_reply_in_steps(response, lead_of_element)
+    reply = yield from read_reply(response, lead_of_element)
     leads = leads_of(reply.content.children, page=1)
     if not leads:
         raise LeadNotFound("no lead matches", status=response.status, code=reply.status)
@@ -309,9 +309,9 @@ def one_lead(response: ServiceResponse) -> Steps[Lead]:
     return leads[0]
 
 
-def done(response: ServiceResponse) -> None:
+def done(response: ServiceResponse) -> Steps[None]:
     """Accept a success without content."""
-    read_reply(response)
+    yield from read_reply(response)
 
 
 def _is_empty(value: object) -> bool:
@@ -319,7 +319,7 @@ def _is_empty(value: object) -> bool:
 
 
 def _page_of_leads(response: ServiceResponse, *, page: int) -> Steps[Page[Lead]]:
-    content = (yield from read_reply_in_steps(response, lead_of_element)).content
+    content = (yield from read_reply(response, lead_of_element)).content
     return page_of(content, leads_of(content.children, page=page), page)
 
 

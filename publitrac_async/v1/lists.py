@@ -11,6 +11,7 @@ from publitrac_async.errors import LeadNotFound
 from publitrac_async.models import Lead
 from publitrac_async.pagination import Page, Pager
 from publitrac_async.transport.operation import ServiceResponse
+from publitrac_async.transport.steps import Steps
 from publitrac_async.v1.building import Request, mandatory, request, too_long
 from publitrac_async.v1.leads import done, lead_key, pages
 from publitrac_async.v1.operations import (
@@ -122,9 +123,9 @@ def add_leads(emails: Iterable[str], list_name: str) -> Request[None]:
     return request(method, partial(_added, asked=len(addresses)), document=document)
 
 
-def _added(response: ServiceResponse, *, asked: int) -> None:
+def _added(response: ServiceResponse, *, asked: int) -> Steps[None]:
     try:
-        read_reply(response)
+        yield from read_reply(response)
     except LeadNotFound as error:
         # The documents do not say if the existing leads are added.
         error.maybe_applied = len(error.problems) < asked

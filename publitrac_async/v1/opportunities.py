@@ -20,7 +20,7 @@ from publitrac_async.v1.models import SALES_STAGES, Opportunity, OpportunityReco
 from publitrac_async.v1.operations import GET_OPPORTUNITIES, SYNC_OPPORTUNITY
 from publitrac_async.v1.reading import page_of, records_of
 from publitrac_async.v1.records import record_from_wire, record_to_wire
-from publitrac_async.v1.responses import read_reply_in_steps
+from publitrac_async.v1.responses import read_reply
 from publitrac_async.v1.sending import V1Base
 
 #: The sample of syncOpportunity has 20/08/2012, so responses may, too.
@@ -100,7 +100,7 @@ def opportunity_key(opportunity: OpportunityRecord) -> Hashable | None:
 
 
 def _page(response: ServiceResponse, *, page: int) -> Steps[Page[OpportunityRecord]]:
-    content = (yield from read_reply_in_steps(response)).content
+    content = (yield from read_reply(response)).content
     records = [
         record_from_wire(OpportunityRecord, _day_last(fields))
         for fields in records_of(content.children, "opportunities", "opportunity", page=page)

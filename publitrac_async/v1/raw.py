@@ -12,7 +12,7 @@ from publitrac_async.transport.operation import OperationClass, ServiceResponse
 from publitrac_async.transport.steps import Steps
 from publitrac_async.v1.building import Request, request, text_of_number
 from publitrac_async.v1.operations import METHODS, method
-from publitrac_async.v1.responses import read_reply_in_steps
+from publitrac_async.v1.responses import read_reply
 
 T = TypeVar("T")
 
@@ -78,7 +78,7 @@ def _body(response: ServiceResponse) -> bytes:
 
 
 def _content(response: ServiceResponse) -> Steps[dict[str, Any]]:
-    reply = yield from read_reply_in_steps(response)
+    reply = yield from read_reply(response)
     content = reply.content.children
     _make_lists(content)
     return content

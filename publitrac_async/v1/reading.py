@@ -21,9 +21,9 @@ from publitrac_async.transport.budget import OverBudget
 from publitrac_async.transport.decoding import to_utf8
 from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.transport.repair import repair
-from publitrac_async.transport.steps import Steps, at_once
+from publitrac_async.transport.steps import Steps
 from publitrac_async.transport.vendor_words import text_of_markup, words_of_text
-from publitrac_async.transport.xml import Convert, Malformed, Node, parse_in_steps, where
+from publitrac_async.transport.xml import Convert, Malformed, Node, parse_xml, where
 
 T = TypeVar("T")
 
@@ -50,8 +50,8 @@ class Content:
     repaired: Mapping[str, int] = field(factory=dict)
 
 
-def read_response(response: ServiceResponse) -> Content:
-    """Read the children of `<response>`.
+def read_response(response: ServiceResponse, convert: Convert | None = None) -> Steps[Content]:
+    """Read the children of `<response>`, in steps.
 
     Strict parsing comes first. The vendor's sample of getList has one defect: the closing tag of the root is
     missing. It is added if the length of the body was announced, so that a truncated response never passes
@@ -59,16 +59,12 @@ def read_response(response: ServiceResponse) -> Content:
 
     Args:
         response: the response.
+        convert: as in `publitrac_async.transport.xml`.
 
     Raises:
         UnexpectedContent: not XML, truncated, mis-nested, hostile, too deep, in an unknown or broken
             encoding, or without `<response>`.
     """
-    return at_once(read_in_steps(response))
-
-
-def read_in_steps(response: ServiceResponse, convert: Convert | None = None) -> Steps[Content]:
-    """Read like `read_response`, in steps; for `convert` see `publitrac_async.transport.xml`."""
     body = response.body
     if not body.strip():
         raise UnexpectedContent(f"the response is empty ({len(body)} bytes)")
@@ -89,12 +85,12 @@ def read_in_steps(response: ServiceResponse, convert: Convert | None = None) -> 
 
 def _parsed(document: bytes, convert: Convert | None, *, framed: bool) -> Steps[Content]:
     try:
-        name, content = yield from parse_in_steps(document, convert)
+        name, content = yield from parse_xml(document, convert)
     except ET.ParseError:
         if not framed or not document.rstrip().endswith(b">"):
             raise
         try:
-            name, content = yield from parse_in_steps(document + _CLOSE, convert)
+            name, content = yield from parse_xml(document + _CLOSE, convert)
         except ET.ParseError:
             name, content = "", ""
         if "status" not in content or isinstance(content, str):
@@ -114,7 +110,7 @@ def _repaired(response: ServiceResponse, convert: Convert | None) -> Steps[Conte
         return None
     document, counts = found
     try:
-        name, content = yield from parse_in_steps(document, convert)
+        name, content = yield from parse_xml(document, convert)
     except (ET.ParseError, Malformed, OverBudget):
         return None
     logger.warning(

@@ -35,7 +35,7 @@ from publitrac_async.transport.vendor_words import concern_credentials, joined, 
 from publitrac_async.transport.xml import Convert
 from publitrac_async.v1.codes import METHOD_FAILED, MISSING_ARGUMENT, REASONS, Code
 from publitrac_async.v1.operations import METHODS
-from publitrac_async.v1.reading import Content, children, number_of, read_in_steps, read_response, text_of
+from publitrac_async.v1.reading import Content, children, number_of, read_response, text_of
 
 logger: Final = logging.getLogger("publitrac_async")
 
@@ -80,21 +80,15 @@ class Reply:
     message: str
 
 
-def read_reply(response: ServiceResponse) -> Reply:
-    """Read a successful response.
-
-    Raises:
-        PublitracError: the error in the response.
-    """
-    return at_once(read_reply_in_steps(response))
-
-
-def read_reply_in_steps(response: ServiceResponse, convert: Convert | None = None) -> Steps[Reply]:
-    """Read like `read_reply`, in steps, for responses that may be large.
+def read_reply(response: ServiceResponse, convert: Convert | None = None) -> Steps[Reply]:
+    """Read a successful response, in steps.
 
     Args:
         response: the response.
         convert: as in `publitrac_async.transport.xml`.
+
+    Raises:
+        PublitracError: the error in the response.
     """
     failure = error_for_status(response)
     # The documents do not mention HTTP statuses. These say more than a vendor's code.
@@ -107,7 +101,7 @@ def read_reply_in_steps(response: ServiceResponse, convert: Convert | None = Non
         error.vendor_message = title_of(response.body)
         raise error
     try:
-        found = yield from read_in_steps(response, convert)
+        found = yield from read_response(response, convert)
     except UnexpectedContent as unreadable:
         error = wrong_address(response) or failure or unreadable.with_traceback(None)
         error.vendor_message = unreadable.vendor_message
@@ -139,7 +133,7 @@ def _words_of(response: ServiceResponse) -> str | None:
     if is_html(response):
         return title_of(response.body)
     try:
-        content = read_response(response).children
+        content = at_once(read_response(response)).children
     except UnexpectedContent as error:
         return error.vendor_message
     return shortened(text_of(content, "message"), *_error_lines(content))

@@ -18,6 +18,7 @@ from publitrac_async.transport.base import check_base_url
 from publitrac_async.transport.classify import error_for_status, is_html
 from publitrac_async.transport.operation import Call, ServiceResponse
 from publitrac_async.transport.secret import Secret, seal
+from publitrac_async.transport.steps import Steps
 from publitrac_async.transport.vendor_words import concern_credentials, words_of_text
 from publitrac_async.v1.building import mandatory, text_problem
 from publitrac_async.v1.models import Amount, Transaction, TransactionItem
@@ -127,7 +128,7 @@ def _texts(content: dict[str, Any]) -> list[tuple[str, str]]:
     return [(name, text) for record in records for name, text in record.items() if name != _ITEMS]
 
 
-def _accepted(response: ServiceResponse) -> None:
+def _accepted(response: ServiceResponse) -> Steps[None]:
     """Read a response.
 
     The documents show only HTTP 200; a body is accepted only if it reports success in a known form.
@@ -143,7 +144,7 @@ def _accepted(response: ServiceResponse) -> None:
             "the response is a web page; check the url of the transactions", maybe_applied=True
         )
     if response.body.lstrip().startswith(b"<"):
-        read_reply(response)
+        yield from read_reply(response)
     elif concern_credentials(words) or "token" in (words or "").lower():
         raise AuthenticationError("the service refused the credentials", vendor_message=words)
     elif words is not None and not _SUCCESS.fullmatch(words):

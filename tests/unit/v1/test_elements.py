@@ -49,7 +49,7 @@ def by_content(body: bytes) -> tuple[Lead, ...]:
     """The same through dicts."""
     return tuple(
         lead_from_wire(fields)
-        for container in children(read_response(ServiceResponse(200, body)).children, "leads")
+        for container in children(at_once(read_response(ServiceResponse(200, body))).children, "leads")
         for fields in children(container, "lead")
         if isinstance(fields, dict)
     )

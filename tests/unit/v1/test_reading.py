@@ -12,6 +12,7 @@ import pytest
 
 from publitrac_async import UnexpectedContent
 from publitrac_async.transport.operation import ServiceResponse
+from publitrac_async.transport.steps import at_once
 from publitrac_async.v1.reading import children, number_of, read_response, text_of
 from tests.support.v1 import sample
 
@@ -22,7 +23,7 @@ ANSWER = (
 
 
 def content_of(body: bytes, **answer: Any) -> dict[str, Any]:
-    return read_response(ServiceResponse(200, body, **answer)).children
+    return at_once(read_response(ServiceResponse(200, body, **answer))).children
 
 
 def first_name(body: bytes) -> str:
@@ -31,7 +32,7 @@ def first_name(body: bytes) -> str:
 
 def refused(body: bytes, **answer: Any) -> UnexpectedContent:
     with pytest.raises(UnexpectedContent) as caught:
-        read_response(ServiceResponse(200, body, **answer))
+        at_once(read_response(ServiceResponse(200, body, **answer)))
     return caught.value
 
 

@@ -21,6 +21,7 @@ from publitrac_async import (
     ValidationError,
 )
 from publitrac_async.transport.operation import ServiceResponse
+from publitrac_async.transport.steps import at_once
 from publitrac_async.v1.codes import Code
 from publitrac_async.v1.responses import read_reply
 from tests.support.v1 import response, sample
@@ -28,7 +29,7 @@ from tests.support.v1 import response, sample
 
 def error_of(body: bytes, http_status: int = 200, **answer: object) -> PublitracError:
     with pytest.raises(PublitracError) as caught:
-        read_reply(ServiceResponse(http_status, body, **answer))
+        at_once(read_reply(ServiceResponse(http_status, body, **answer)))
     return caught.value
 
 
@@ -62,17 +63,17 @@ class TestSuccess:
         ],
     )
     def test_a_status_of_the_documented_families_is_success(self, status):
-        reply = read_reply(ServiceResponse(200, response("<lead/>", status=status, message="Done.")))
+        reply = at_once(read_reply(ServiceResponse(200, response("<lead/>", status=status, message="Done."))))
         assert (reply.status, reply.message, reply.content.children["lead"]) == (status, "Done.", "")
 
     @pytest.mark.parametrize("status", [1000, 2007, 5999])
     def test_a_status_inside_the_families_that_is_not_documented_is_logged(self, status, caplog):
-        read_reply(ServiceResponse(200, response(status=status, message="ada@example.com")))
+        at_once(read_reply(ServiceResponse(200, response(status=status, message="ada@example.com"))))
         assert str(status) in caplog.text
         assert "ada" not in caplog.text
 
     def test_a_documented_status_is_not_logged(self, caplog):
-        read_reply(ServiceResponse(200, response(status=2006)))
+        at_once(read_reply(ServiceResponse(200, response(status=2006))))
         assert not caplog.records
 
     @pytest.mark.parametrize(
@@ -99,13 +100,15 @@ class TestSuccess:
         "message", ["", "failed", "Invalid API key", "Leads synchronization successfull.", "lead not found"]
     )
     def test_the_message_decides_nothing(self, message):
-        assert read_reply(ServiceResponse(200, response(status=2001, message=message))).status == 2001
+        assert (
+            at_once(read_reply(ServiceResponse(200, response(status=2001, message=message)))).status == 2001
+        )
         assert refusal(status=9018, message=message).code == 9018
 
     @pytest.mark.parametrize("errors", ["<errors></errors>", "<errors/>", "<errors><error/></errors>"])
     def test_empty_errors_are_none(self, errors):
         body = f"<response><status>2006</status>{errors}</response>"
-        assert read_reply(ServiceResponse(200, body.encode())).status == 2006
+        assert at_once(read_reply(ServiceResponse(200, body.encode()))).status == 2006
 
     def test_an_error_line_is_failure_whatever_the_status(self):
         assert isinstance(refusal("9005 - Lead does not exist.", status=2006), LeadNotFound)
