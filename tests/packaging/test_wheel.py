@@ -48,10 +48,16 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def environment(folder: Path, requirement: str) -> Path:
     """An empty environment with the wheel in it; the interpreter's path."""
-    venv.create(folder, with_pip=True)
+    venv.create(folder)
     python = folder / "bin" / "python"
-    run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", requirement, cwd=folder)
+    pip(python, "install", "--quiet", "--no-compile", requirement)
     return python
+
+
+def pip(python: Path, *arguments: str) -> None:
+    """Run the pip of this environment for another one."""
+    options = ("--python", python, "--disable-pip-version-check")
+    run(sys.executable, "-m", "pip", *options, *arguments, cwd=python.parent)
 
 
 @pytest.fixture(scope="session")
@@ -95,8 +101,8 @@ def test_every_exported_name_is_there(bare: Path, tmp_path: Path) -> None:
     run(bare, "-c", code, cwd=tmp_path)
 
 
-def test_the_dependencies_of_all_extras_agree(full: Path, tmp_path: Path) -> None:
-    run(full, "-m", "pip", "check", cwd=tmp_path)
+def test_the_dependencies_of_all_extras_agree(full: Path) -> None:
+    pip(full, "check")
 
 
 def test_without_the_cli_extra_one_line_says_what_to_install(bare: Path, tmp_path: Path) -> None:

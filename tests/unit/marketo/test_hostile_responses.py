@@ -81,25 +81,24 @@ PARSERS: dict[str, Callable[[ServiceResponse], Any]] = {
 }
 
 
-@pytest.mark.parametrize("parse", PARSERS.values(), ids=PARSERS)
 @given(document=ENVELOPES, status=st.sampled_from([200, 200, 200, 400, 401, 413, 500, 503, 302, 599]))
-def test_any_json_is_a_result_or_a_typed_error(
-    parse: Callable[[ServiceResponse], Any], document: Any, status: int
-) -> None:
-    failure = None
-    try:
-        parse(ServiceResponse(status, json.dumps(document).encode()))
-    except PublitracError as error:
-        failure = error
-    shown = [str(failure), repr(failure), repr(getattr(failure, "problems", ()))]
-    assert not any(CANARY in text for text in shown)
+def test_any_json_is_a_result_or_a_typed_error(document: Any, status: int) -> None:
+    body = json.dumps(document).encode()
+    for name, parse in PARSERS.items():
+        failure = None
+        try:
+            parse(ServiceResponse(status, body))
+        except PublitracError as error:
+            failure = error
+        shown = [str(failure), repr(failure), repr(getattr(failure, "problems", ()))]
+        assert not any(CANARY in text for text in shown), name
 
 
-@pytest.mark.parametrize("parse", PARSERS.values(), ids=PARSERS)
 @given(body=st.binary(max_size=60))
-def test_any_bytes_are_a_typed_error(parse: Callable[[ServiceResponse], Any], body: bytes) -> None:
-    with pytest.raises(PublitracError):
-        parse(ServiceResponse(200, body))
+def test_any_bytes_are_a_typed_error(body: bytes) -> None:
+    for parse in PARSERS.values():
+        with pytest.raises(PublitracError):
+            parse(ServiceResponse(200, body))
 
 
 @pytest.mark.parametrize("piece", ["field [", "a ", "'a',", "field 'a' ", "[", "a" * 50])
