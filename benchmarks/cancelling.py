@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import random
 import sys
@@ -43,6 +44,7 @@ async def phase(
             with contextlib.suppress(asyncio.CancelledError):
                 await call
 
+    gc.collect()  # Every phase begins with the same garbage.
     wall, cpu = time.perf_counter(), time.process_time()
     await asyncio.gather(*(work() for _ in range(concurrency)))
     return time.perf_counter() - wall, time.process_time() - cpu, cancelled

@@ -296,6 +296,11 @@ class _Protocol(ResponseHandler):
         else:
             super().data_received(data)
 
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Read on after a pause. Without one, aiohttp feeds its parser nothing after every chunk."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
     def set_exception(self, exc: BaseException, *cause: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  (passes the cause on)
         """Fail the awaited head and, unlike aiohttp, a body that cannot be completed."""
         payload: aiohttp.StreamReader | None = self._payload

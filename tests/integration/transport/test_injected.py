@@ -34,7 +34,7 @@ from publitrac_async.transport.aiohttp_transport import AiohttpTransport
 from publitrac_async.vitec import VitecClient
 from tests.support.clients import client, lead, opened
 from tests.support.vendor import DONE, LEAD, Vendor
-from tests.support.wire import Peer, RawServer, Seen
+from tests.support.wire import Peer, RawServer, Seen, http
 
 Answered = tuple[int, dict[str, str], bytes]
 
@@ -252,6 +252,27 @@ async def test_a_closed_transport_is_no_failure_of_the_network() -> None:
         with pytest.raises(ConfigurationError, match="closed"):
             client(server.url, transport=transport)
         assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("chunked", [0, 1000])
+async def test_a_body_that_the_reader_lets_wait_comes_whole(chunked: int) -> None:
+    """The connection stops reading while much of the body waits, and reads on with the reader."""
+    body = b"".join(b"%07d\n" % number for number in range(100_000))
+
+    async def respond(seen: Seen, peer: Peer) -> bytes:
+        return http(body, chunked=chunked)
+
+    async with RawServer(respond) as server, AiohttpTransport() as transport:
+        for _ in range(2):
+            response = await transport.handle_async_request(httpx.Request("GET", server.url))
+            assert transport._pool is not None
+            (protocol,) = transport._pool.connector._acquired
+            async with asyncio.timeout(20):
+                while not protocol._reading_paused:
+                    await asyncio.sleep(0)
+                assert await response.aread() == body
+            await response.aclose()
+        assert server.connections == 1
 
 
 def test_a_transport_belongs_to_one_event_loop() -> None:

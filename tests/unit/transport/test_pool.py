@@ -49,13 +49,15 @@ async def test_a_protocol_tells_of_its_state() -> None:
     protocol = ResponseHandler(asyncio.get_running_loop())
     assert protocol.transport is None
     assert protocol._payload is None
+    assert protocol._reading_paused is False
+    assert parameters(ResponseHandler.resume_reading) == {"self", "resume_parser"}
     assert parameters(ResponseHandler.set_exception) == {"self", "exc", "exc_cause"}
     assert parameters(protocol.set_response_params) >= {
         "read_until_eof", "auto_decompress", "read_bufsize", "max_field_size"
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["readany", "is_eof", "exception", "set_exception"])
+@pytest.mark.parametrize("name", ["readany", "read_nowait", "is_eof", "exception", "set_exception"])
 def test_a_body_has(name: str) -> None:
     assert hasattr(aiohttp.StreamReader, name)
 
