@@ -47,7 +47,7 @@ def outcome_of(error: PublitracError | None, success_state: State) -> Outcome:
     """
     if error is None:
         return _SUCCESS[success_state]
-    return Outcome(_state(error), type(error).__name__, error.message, code_of(error))
+    return Outcome(_state(error), type(error).__name__, error.message, code_of(error), error.vendor_message)
 
 
 def _state(error: PublitracError) -> State:

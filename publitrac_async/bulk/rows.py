@@ -50,12 +50,15 @@ class Outcome:
         kind: name of the error class, ``None`` for success.
         reason: description of the error, without personal data.
         code: error code of the service.
+        message: the service's message. It may quote personal data: result files have it beside the row, no
+            state store and no report does. Comparison ignores it.
     """
 
     state: State
     kind: str | None = None
     reason: str | None = None
     code: str | None = None
+    message: str | None = field(default=None, repr=False, eq=False)
 
 
 #: Outcome of a row before its call.

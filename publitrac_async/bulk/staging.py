@@ -19,7 +19,7 @@ _KEYS_PAGE: Final = 50 * _BLOCK
 _TABLES: Final = """
 CREATE TABLE rows (
     number INTEGER PRIMARY KEY, key TEXT, state TEXT NOT NULL DEFAULT 'pending',
-    kind TEXT, code TEXT, reason TEXT, opt_outs TEXT, verified TEXT, differing TEXT,
+    kind TEXT, code TEXT, reason TEXT, message TEXT, opt_outs TEXT, verified TEXT, differing TEXT,
     content_hash BLOB, content BLOB  -- pickled, in place of those in the block
 );
 CREATE TABLE blocks (
@@ -54,7 +54,7 @@ _REPLACE: Final = (
 _BY_KEY: Final = "key IN (SELECT value FROM json_each(?)) AND key IS NOT NULL"
 _UNVERIFIED: Final = "state IN ('ok', 'accepted') AND verified IS NOT 'processed'"
 _SET_OUTCOME: Final = (
-    "UPDATE rows SET state = ?, code = ?, reason = ?, kind = ?"
+    "UPDATE rows SET state = ?, code = ?, reason = ?, kind = ?, message = ?"
     " WHERE number IN (SELECT value FROM json_each(?))"
 )
 
@@ -287,7 +287,7 @@ class Staging:
 
     async def _with_fields(self, condition: str, parameters: Sequence[Any], limit: int) -> list[StagedRow]:
         rows = await self._read(
-            "SELECT number, key, opt_outs, state, kind, reason, code"  # noqa: S608  (constants and marks)
+            "SELECT number, key, opt_outs, state, kind, reason, code, message"  # noqa: S608  (constants and marks)
             f" FROM rows WHERE {condition} ORDER BY number LIMIT ?",
             (*parameters, limit),
         )
@@ -299,9 +299,9 @@ class Staging:
             if number not in fields:
                 lines = await self._blocks("lines", number, number)
                 fields = await self._blocks("fields", number, number)
-            state, kind, reason, code = values
-            if (outcome := outcomes.get((state, kind, reason, code))) is None:
-                outcome = outcomes[state, kind, reason, code] = Outcome(State(state), kind, reason, code)
+            if (outcome := outcomes.get(tuple(values))) is None:
+                state, *more = values
+                outcome = outcomes[tuple(values)] = Outcome(State(state), *more)
             found.append(
                 StagedRow(
                     number=number,
@@ -350,15 +350,15 @@ def _block_of(rows: Sequence[StagedRow]) -> tuple[Any, ...]:
 
 def _by_outcome(outcomes: Iterable[tuple[int, Outcome]]) -> list[tuple[Any, ...]]:
     """Return the parameters that set outcomes of rows: one statement for all rows with the same."""
-    numbers: dict[Outcome, list[int]] = {}
+    numbers: dict[tuple[Outcome, str | None], list[int]] = {}
     for number, outcome in outcomes:
-        numbers.setdefault(outcome, []).append(number)
+        numbers.setdefault((outcome, outcome.message), []).append(number)
     return [
         (
             (State.PENDING if each.state is State.RETRY else each.state).value,
-            *(each.code, each.reason, each.kind, json.dumps(found)),
+            *(each.code, each.reason, each.kind, message, json.dumps(found)),
         )
-        for each, found in numbers.items()
+        for (each, message), found in numbers.items()
     ]
 
 

@@ -30,10 +30,12 @@ FILES: Final[Mapping[str, tuple[State, ...]]] = {
     "rejected": (State.REJECTED,),
     "unprocessed": (State.UNKNOWN, State.PENDING),
 }
-_LINE, _STATUS, _CODE, _REASON = (f"{RESERVED}{name}" for name in ("line", "status", "code", "reason"))
+_LINE, _STATUS, _CODE, _REASON, _MESSAGE = (
+    f"{RESERVED}{name}" for name in ("line", "status", "code", "reason", "message")
+)
 #: Rows of a sheet; a source of several workbooks may have more.
 _WORKBOOK_ROWS: Final = 1_048_575
-_ADDED: Final = (_LINE, _STATUS, _CODE, _REASON, EXTRA)
+_ADDED: Final = (_LINE, _STATUS, _CODE, _REASON, _MESSAGE, EXTRA)
 
 
 async def write_results(folder: Path, staging: Staging, source: object) -> None:
@@ -199,6 +201,7 @@ def _record(row: StagedRow) -> dict[str, Any]:
         _STATUS: str(outcome.state),
         _CODE: outcome.code or "",
         _REASON: outcome.reason or "",
+        _MESSAGE: outcome.message or "",
     }
     return {**fields, **added}
 

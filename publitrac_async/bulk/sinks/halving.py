@@ -192,4 +192,5 @@ def _rejection(error: PublitracError) -> PublitracError:
         f"fails alone in a call, while others pass: {error.message}{applied}",
         code=error.code,
         status=error.status,
+        vendor_message=error.vendor_message,
     )

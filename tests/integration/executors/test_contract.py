@@ -224,8 +224,8 @@ async def test_what_was_not_executed_is_pending(setup: Setup) -> None:
     assert report.exit_code == 1
     text = (setup.results / "unprocessed.csv").read_text("utf-8-sig")
     assert text.splitlines()[1:] == [
-        "lead3@example.com,5,pending,,refused,",
-        "lead14@example.com,16,pending,,refused,",
+        "lead3@example.com,5,pending,,refused,,",
+        "lead14@example.com,16,pending,,refused,,",
     ]
     sink = RecordingSink()
     assert (await setup.sync(source, sink)).ok == 2
@@ -282,15 +282,16 @@ async def test_report_and_result_files_are_the_same_everywhere(setup: Setup) -> 
         "rate_limit": None,
         "exit_code": 3,
     }
-    head = "email,city,publitrac_line,publitrac_status,publitrac_code,publitrac_reason,publitrac_text\n"
+    head = "email,city,publitrac_line,publitrac_status,publitrac_code,publitrac_reason,publitrac_message,"
+    head += "publitrac_text\n"
     assert {path.name: path.read_text("utf-8-sig") for path in setup.results.glob("*.csv")} == {
         "done.csv": head
-        + "a@example.com,Lund,2,skipped,,superseded by line 5,\n"
-        + "b@example.com,Lund,4,ok,,,\n"
-        + "A@example.com,Kiruna,5,ok,,,\n",
+        + "a@example.com,Lund,2,skipped,,superseded by line 5,,\n"
+        + "b@example.com,Lund,4,ok,,,,\n"
+        + "A@example.com,Kiruna,5,ok,,,,\n",
         "rejected.csv": head
-        + "no address,Lund,3,rejected,9002,email: not an e-mail address: it holds a blank (code 9002),\n",
-        "unprocessed.csv": head + "c@example.com,Lund,6,unknown,,the answer was lost,\n",
+        + "no address,Lund,3,rejected,9002,email: not an e-mail address: it holds a blank (code 9002),,\n",
+        "unprocessed.csv": head + "c@example.com,Lund,6,unknown,,the answer was lost,,\n",
     }
     assert "<html" in (setup.results / "report.html").read_text()
 

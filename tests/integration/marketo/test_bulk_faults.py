@@ -175,6 +175,21 @@ async def test_a_column_that_marketo_does_not_have_is_named_and_costs_few_calls(
     assert service.sizes == [300, 1]
 
 
+async def test_result_files_have_marketos_own_words(tmp_path: Path) -> None:
+    words = "Invalid value for field 'city' and value 'canary'"
+    refusal = {"status": "skipped", "reasons": [{"code": "1003", "message": words}]}
+    async with serving(lambda records: result(*[refusal] * len(records))) as (marketo, _):
+        report = await sync_leads(
+            rows(2, city="canary"), MarketoSink(marketo), results_dir=tmp_path, state=tmp_path / "s.sqlite"
+        )
+    rejected = (tmp_path / "latest" / "rejected.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["publitrac_message"] for line in rejected] == [words] * 2
+    # They quote the row, so nothing else has them.
+    assert [each.reason for each in report.rejections] == ["city: the value is invalid"] * 2
+    others = [tmp_path / "s.sqlite", *(tmp_path / "latest").glob("*.html"), *tmp_path.glob("latest/*.json")]
+    assert all(b"Invalid value" not in each.read_bytes() for each in others)
+
+
 async def test_without_the_fields_of_the_account_marketo_judges_each_record() -> None:
     async with serving(unknown, refused("603")) as (marketo, service):
         source = rows(700, shoeSize=42)

@@ -125,9 +125,9 @@ async def test_bytes_that_were_no_characters_come_back_as_they_were(tmp_path: Pa
     rejected = (tmp_path / "results" / "latest" / "rejected.csv").read_bytes().splitlines()
     assert rejected[1] == (
         b"a@example.com,G\xf6teborg,2,rejected,,not utf-8: declare the file's encoding; "
-        b"a file from Excel may need --encoding cp1252,"
+        b"a file from Excel may need --encoding cp1252,,"
     )
-    assert rejected[2] == b"b@example.com,b,3,rejected,,3 cells for 2 columns,too much"
+    assert rejected[2] == b"b@example.com,b,3,rejected,,3 cells for 2 columns,,too much"
     lines = tmp_path / "leads.jsonl"
     lines.write_bytes(b'{"email": "\xf6@example.com"}\n')
     await run(read_leads(lines), RecordingSink(), results_dir=tmp_path / "lines")
