@@ -5,6 +5,7 @@ Shared by v1 and v2.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -20,7 +21,8 @@ from publitrac_async.models import UNSET, Date, DateTime, Flag, Integer, Lead, N
 
 _FLAGS: Final[dict[str, bool | None]] = {"1": True, "true": True, "0": False, "false": False, "": None}
 _ZERO_DATE: Final = "0000-00-00"
-_MAX_DIGITS: Final = 18
+_MAX_INTEGER: Final = 10**18
+_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}")
 #: Limit on the digits before or after the point; more are a mistake, and could take gigabytes.
 _MAX_EXPONENT: Final = 400
 
@@ -61,13 +63,9 @@ def _plain(value: Any) -> str:
 
 def _integer_from_wire(value: Any, _: object = None) -> int | None:
     text = _plain(value)
-    if not text:
-        return None
-    digits = text[1:] if text[0] in "+-" else text
-    # int() also takes "1_000" and other scripts' digits.
-    if not (digits.isdigit() and digits.isascii() and len(digits) <= _MAX_DIGITS):
+    if text and not _INTEGER.fullmatch(text):  # int() also takes "1_000" and other scripts' digits.
         raise ValueError("not an integer")
-    return int(text)
+    return int(text) if text else None
 
 
 def _flag_from_wire(value: Any, _: object = None) -> bool | None:
@@ -81,8 +79,7 @@ def _datetime_from_wire(value: Any, _: object = None) -> datetime | None:
     text = _plain(value)
     if not text or text.startswith(_ZERO_DATE):
         return None
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo is None else _in_utc(moment)
+    return _in_utc(datetime.fromisoformat(text))
 
 
 def _date_from_wire(value: Any, _: object = None) -> date | None:
@@ -121,8 +118,8 @@ def _integer_to_wire(value: Any) -> int | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"must be an integer, not {type(value).__name__}")
-    if abs(value) >= 10**_MAX_DIGITS:
-        raise ValueError(f"must be an integer of at most {_MAX_DIGITS} digits")
+    if abs(value) >= _MAX_INTEGER:
+        raise ValueError("must be an integer of at most 18 digits")
     return value
 
 

@@ -76,7 +76,7 @@ def lead_of_element(container: str, element: ET.Element) -> Lead | None:
     return _make(values, custom, unparsed)
 
 
-@functools.cache
+@functools.cache  # Made for each lead, it takes as long as all the rest.
 def _fields() -> _Fields:
     hooks = native_hooks()
     by_name = {name: (place, hook) for place, (name, (_, hook)) in enumerate(hooks.items())}

@@ -87,5 +87,8 @@ class V1(
             ``error`` are always lists. With `raw`, the body.
         """
         if raw:
-            return await self._send(requests.raw_call(method, params, xml, verb=verb, idempotent=idempotent))
-        return await self._send(requests.call(method, params, xml, verb=verb, idempotent=idempotent))
+            request = requests.call(method, params, xml, requests.body_of, verb=verb, idempotent=idempotent)
+            return await self._send(request)
+        return await self._send(
+            requests.call(method, params, xml, requests.content_of, verb=verb, idempotent=idempotent)
+        )

@@ -24,35 +24,12 @@ def call(
     name: str,
     parameters: Mapping[str, Any] | None,
     xml: str | None,
-    *,
-    verb: Literal["GET", "POST"] | None,
-    idempotent: bool,
-) -> Request[dict[str, Any]]:
-    """Build the request of any method."""
-    return _request(name, parameters, xml, _content, verb=verb, idempotent=idempotent)
-
-
-def raw_call(
-    name: str,
-    parameters: Mapping[str, Any] | None,
-    xml: str | None,
-    *,
-    verb: Literal["GET", "POST"] | None,
-    idempotent: bool,
-) -> Request[bytes]:
-    """Build the request of any method, without parsing of its response."""
-    return _request(name, parameters, xml, _body, verb=verb, idempotent=idempotent)
-
-
-def _request(
-    name: str,
-    parameters: Mapping[str, Any] | None,
-    xml: str | None,
     parse: Callable[[ServiceResponse], T | Steps[T]],
     *,
     verb: Literal["GET", "POST"] | None,
     idempotent: bool,
 ) -> Request[T]:
+    """Build the request of any method, with `content_of` or `body_of` to read its response."""
     if not (name.isascii() and name.isalnum()):
         refuse([Problem("letters and digits only", field="method", value=name)], None)
     known = METHODS.get(name)
@@ -70,14 +47,16 @@ def _request(
     return request(method(name, verb, kind), parse, sent)
 
 
-def _body(response: ServiceResponse) -> bytes:
+def body_of(response: ServiceResponse) -> bytes:
+    """Return the body of a response, unless its HTTP status is an error."""
     failure = error_for_status(response)
     if failure is not None:
         raise failure
     return response.body
 
 
-def _content(response: ServiceResponse) -> Steps[dict[str, Any]]:
+def content_of(response: ServiceResponse) -> Steps[dict[str, Any]]:
+    """Return the children of `<response>`; elements that may repeat are always lists."""
     reply = yield from read_reply(response)
     content = reply.content.children
     _make_lists(content)

@@ -63,7 +63,7 @@ def record_to_wire(record: Any, operation: str) -> dict[str, Any]:
     raise failure
 
 
-@functools.cache
+@functools.cache  # Made for each record, it takes as long as all the rest.
 def _attributes(kind: Any) -> dict[str, attrs.Attribute[Any]]:
     return {
         attribute.name.replace("_", ""): attribute

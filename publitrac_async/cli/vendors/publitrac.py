@@ -6,6 +6,8 @@ import os
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
+from attrs import evolve
+
 from publitrac_async.bulk import PublitracV1Sink, PublitracV2Sink, Verify, publitrac_record
 from publitrac_async.cli.clients import open_publitrac
 from publitrac_async.cli.exits import CommandError
@@ -79,17 +81,4 @@ V2: Final = Vendor(
     shares_token=True,
     verifies=True,
 )
-V1: Final = Vendor(
-    name="v1",
-    service=_PUBLITRAC,
-    help="processes them before it responds",
-    rate=CALLS_PER_SECOND,
-    concurrency=CONCURRENCY,
-    account="PUBLITRAC_API_KEY",
-    open_sink=_open_sink,
-    to_record=lambda _: publitrac_record,
-    fields_of=_fields_of,
-    sandbox_settings=_sandbox_settings,
-    shares_token=True,
-    verifies=True,
-)
+V1: Final = evolve(V2, name="v1", help="processes them before it responds")
