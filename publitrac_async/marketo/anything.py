@@ -22,8 +22,28 @@ _VERBS: Final = {
     "DELETE": OperationClass.UPSERT,
 }
 _PATH: Final = re.compile(r"/(?:rest|bulk)(?:/[A-Za-z0-9_.~%@:+-]+)+")
-#: Segment of a path that names a resource. All other segments are ids and names of the account.
-_RESOURCE: Final = re.compile(r"v\d+|[A-Za-z][A-Za-z_]*\d*(?:\.json)?")
+#: Segments of Marketo's paths that name a resource or an action, in lower case. All other segments may be
+#: ids, or names of the account or of a person: logs and metrics do not show them.
+_RESOURCES: Final = frozenset(
+    " ".join(
+        (
+            "rest bulk asset v1 v2 activities activity approve approvedraft associate attributes batch byid",
+            "byname bytag campaign campaigns cancel channel channels clone companies company content contents",
+            "create customactivities customactivity customobjects delete deletedleads describe describe2",
+            "discarddraft domain domains dynamiccontent email emails emailtemplate emailtemplates enqueue errors",
+            "export external failures field fields file files folder folders form forms fullcontent import",
+            "ismember landingpage landingpagedomains landingpagerules landingpages landingpagetemplate",
+            "landingpagetemplates last7days lead leadchanges leadpartition leads list listmembership lists",
+            "markasread members membership merge namedaccountlist namedaccountlists namedaccounts opportunities",
+            "opportunity pagingtoken partition partitions program programmembership programmembers programs push",
+            "redirectrules reorder replace roles rules salespersons sample schedule schema segmentation",
+            "segmentations segments sendsample smartcampaign smartcampaignmembership smartcampaigns smartlist",
+            "smartlists snippet snippets stage staticlist staticlists stats status submit submitform tag tags",
+            "tagtype tagtypes tokens trigger type types unapprove usage used variable variables versions",
+            "visibilityrules warnings",
+        )
+    ).split(" ")
+)
 
 
 def operation_for(verb: str, path: str, *, idempotent: bool) -> Operation:
@@ -98,8 +118,11 @@ def body(content: Any, operation: str) -> bytes:
 def _shown(path: str) -> str:
     """Return a path without ids and names."""
     parts = path.partition("?")[0].split("/")
-    shown = (part if not part or _RESOURCE.fullmatch(part) else _hidden(part) for part in parts)
-    return "/".join(shown)
+    return "/".join(part if not part or _is_resource(part) else _hidden(part) for part in parts)
+
+
+def _is_resource(part: str) -> bool:
+    return part.removesuffix(".json").lower() in _RESOURCES
 
 
 def _hidden(part: str) -> str:

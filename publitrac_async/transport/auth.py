@@ -46,12 +46,14 @@ class Authorization:
         placement: place of the parameters; a request without a form has them in the query.
         headers: header fields.
         token: the token in the headers, if any.
+        encoded: credentials that are in a header in an encoded form.
     """
 
     parameters: tuple[tuple[str, Secret], ...] = ()
     placement: Placement = "query"
     headers: tuple[tuple[str, Secret], ...] = ()
     token: Token | None = None
+    encoded: tuple[Secret, ...] = ()
 
     @property
     def url_length(self) -> int:
@@ -64,6 +66,8 @@ class Authorization:
     def masked_in(self, text: str) -> str:
         """Mask these credentials in a text of the service, which may quote them."""
         for _, secret in (*self.parameters, *self.headers):
+            text = secret.masked_in(text)
+        for secret in self.encoded:
             text = secret.masked_in(text)
         return text if self.token is None else self.token.value.masked_in(text)
 

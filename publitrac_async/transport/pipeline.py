@@ -367,6 +367,14 @@ def _mask_credentials(failure: PublitracError, authorization: Authorization) -> 
         failure.vendor_message = authorization.masked_in(failure.vendor_message)
     if isinstance(failure, ApiError):
         failure.problems = tuple(
-            problem if problem.text is None else evolve(problem, text=authorization.masked_in(problem.text))
+            evolve(
+                problem,
+                text=_masked(problem.text, authorization),
+                value=_masked(problem.value, authorization),
+            )
             for problem in failure.problems
         )
+
+
+def _masked(text: T, authorization: Authorization) -> T:
+    return cast("T", authorization.masked_in(text)) if isinstance(text, str) else text

@@ -20,4 +20,5 @@ def basic_credentials(username: Secret, password: Secret) -> StaticCredentials:
     """
     pair = f"{username.reveal()}:{password.reveal()}".encode()
     header = Secret(f"Basic {base64.b64encode(pair).decode('ascii')}", "Authorization", header=True)
-    return StaticCredentials(Authorization(headers=(("Authorization", header),)))
+    headers = (("Authorization", header),)
+    return StaticCredentials(Authorization(headers=headers, encoded=(username, password)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import json
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -313,6 +314,17 @@ async def test_no_log_error_or_event_holds_a_secret_or_the_person(
     everything = "\n".join([*shown, *own])
     for hidden in (NUMBER, "anna@example.com", "Anna", "Åström", "password-of", pair, "LeadService"):
         assert hidden not in everything
+
+
+async def test_credentials_that_the_service_quotes_are_masked() -> None:
+    async def respond(seen: Seen, peer: Peer) -> bytes:
+        words = f"no {seen.headers['authorization']} marketplace password-of-M30011"
+        return http(json.dumps({"modelState": {"Person": [words]}}).encode(), "400 Bad Request")
+
+    async with RawServer(respond) as server, client(server.url) as vitec:
+        with pytest.raises(ValidationError) as caught:
+            await vitec.create_person_lead(CUSTOMER, lead())
+    assert caught.value.problems[0].text == "no ********** ********** **********"
 
 
 def test_the_environment_has_passwords_by_customer(tmp_path: Path) -> None:

@@ -155,15 +155,21 @@ async def test_what_was_not_executed_is_repeated_and_a_token_renewed() -> None:
 async def test_ids_and_names_of_the_account_are_in_no_log(caplog) -> None:
     caplog.set_level(logging.DEBUG, logger="publitrac_async")
     events: list[Any] = []
-    async with serving(result(), refused("603"), hooks=[events.append]) as (marketo, service):
+    async with serving(result(), refused("603"), *[result()] * 3, hooks=[events.append]) as (
+        marketo,
+        service,
+    ):
         await marketo.call("GET", "/rest/v1/lists/318594/leads/ismember.json", query={"id": 9913})
         with pytest.raises(ApiError) as caught:
             await marketo.call("GET", "/rest/asset/v1/email/canary%40x.com.json")
+        for path in ("lead/Canary.json", "customobjects/canary_c/fields.json", "leads/canary"):
+            await marketo.call("GET", f"/rest/v1/{path}")
     assert service.sent[1].path == "/rest/asset/v1/email/canary%40x.com.json"
     shown = caplog.text + repr(events) + str(caught.value)
     assert "GET /rest/v1/lists/{id}/leads/ismember.json" in shown
     assert "GET /rest/asset/v1/email/{id}.json" in shown
-    assert not any(secret in shown for secret in ("318594", "9913", "canary"))
+    assert "GET /rest/v1/customobjects/{id}/fields.json" in shown
+    assert not any(secret in shown.lower() for secret in ("318594", "9913", "canary"))
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
