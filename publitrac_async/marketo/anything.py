@@ -24,26 +24,22 @@ _VERBS: Final = {
 _PATH: Final = re.compile(r"/(?:rest|bulk)(?:/[A-Za-z0-9_.~%@:+-]+)+")
 #: Segments of Marketo's paths that name a resource or an action, in lower case. All other segments may be
 #: ids, or names of the account or of a person: logs and metrics do not show them.
-_RESOURCES: Final = frozenset(
-    " ".join(
-        (
-            "rest bulk asset v1 v2 activities activity approve approvedraft associate attributes batch byid",
-            "byname bytag campaign campaigns cancel channel channels clone companies company content contents",
-            "create customactivities customactivity customobjects delete deletedleads describe describe2",
-            "discarddraft domain domains dynamiccontent email emails emailtemplate emailtemplates enqueue errors",
-            "export external failures field fields file files folder folders form forms fullcontent import",
-            "ismember landingpage landingpagedomains landingpagerules landingpages landingpagetemplate",
-            "landingpagetemplates last7days lead leadchanges leadpartition leads list listmembership lists",
-            "markasread members membership merge namedaccountlist namedaccountlists namedaccounts opportunities",
-            "opportunity pagingtoken partition partitions program programmembership programmembers programs push",
-            "redirectrules reorder replace roles rules salespersons sample schedule schema segmentation",
-            "segmentations segments sendsample smartcampaign smartcampaignmembership smartcampaigns smartlist",
-            "smartlists snippet snippets stage staticlist staticlists stats status submit submitform tag tags",
-            "tagtype tagtypes tokens trigger type types unapprove usage used variable variables versions",
-            "visibilityrules warnings",
-        )
-    ).split(" ")
-)
+_WORDS: Final = """
+rest bulk asset v1 v2 activities activity approve approvedraft associate attributes batch byid byname
+bytag campaign campaigns cancel channel channels clone companies company content contents create
+customactivities customactivity customobjects delete deletedleads describe describe2 discarddraft domain
+domains dynamiccontent email emails emailtemplate emailtemplates enqueue errors export external failures
+field fields file files folder folders form forms fullcontent import ismember landingpage
+landingpagedomains landingpagerules landingpages landingpagetemplate landingpagetemplates last7days lead
+leadchanges leadpartition leads list listmembership lists markasread members membership merge
+namedaccountlist namedaccountlists namedaccounts opportunities opportunity pagingtoken partition
+partitions program programmembership programmembers programs push redirectrules reorder replace roles
+rules salespersons sample schedule schema segmentation segmentations segments sendsample smartcampaign
+smartcampaignmembership smartcampaigns smartlist smartlists snippet snippets stage staticlist
+staticlists stats status submit submitform tag tags tagtype tagtypes tokens trigger type types unapprove
+usage used variable variables versions visibilityrules warnings
+"""
+_RESOURCES: Final = frozenset(_WORDS.split())
 
 
 def operation_for(verb: str, path: str, *, idempotent: bool) -> Operation:
