@@ -15,7 +15,7 @@ from publitrac_async.read_ahead import Fetch, ReadAhead
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-#: Number of recent keys kept to recognise repeated items. Items move between neighbouring pages if others are
+#: Number of recent keys kept to recognize repeated items. Items move between neighbouring pages if others are
 #: added or removed meanwhile, so the last keys are enough and memory stays bounded.
 _REMEMBERED: Final = 20_000
 #: Consecutive pages without a new item after which the pager gives up.

@@ -31,7 +31,7 @@ from publitrac_async.errors import (
     ValidationError,
 )
 from publitrac_async.marketo.values import write_text
-from publitrac_async.transport.vendor_words import joined
+from publitrac_async.transport.vendor_messages import joined
 
 
 @frozen

@@ -23,7 +23,7 @@ from publitrac_async.errors import (
 from publitrac_async.marketo.codes import meaning_of, problems_of, text_of
 from publitrac_async.marketo.records import PreparedLead
 from publitrac_async.models import UNSET, Flag, Text
-from publitrac_async.transport.vendor_words import shortened
+from publitrac_async.transport.vendor_messages import shortened
 
 #: Value of a field of a lead. ``None`` and ``""`` both empty the field. Datetimes are sent to the second with
 #: their zone; without a zone they are UTC. Enum members are sent as their value.

@@ -47,7 +47,7 @@ from publitrac_async.transport.budget import OverBudget, load_json
 from publitrac_async.transport.classify import error_for_status, is_html
 from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.transport.secret import Secret
-from publitrac_async.transport.vendor_words import joined, words_of_json
+from publitrac_async.transport.vendor_messages import joined, message_of_json
 
 T = TypeVar("T")
 
@@ -274,7 +274,7 @@ def read_token(response: ServiceResponse) -> tuple[Secret, float]:
     if failure is None and token is None and code:
         failure = AuthenticationError("", status=response.status)
     if failure is not None:
-        failure.vendor_message = words_of_json(content)
+        failure.vendor_message = message_of_json(content)
         failure.code = code_of(code) or None
         if isinstance(failure, AuthenticationError):
             failure.args = ("Identity refused client_id or client_secret",)
@@ -338,7 +338,7 @@ def _refusal(
         code=ordered[0][0] or None,
         status=response.status,
         problems=problems,
-        vendor_message=words_of_json(content),
+        vendor_message=message_of_json(content),
     )
 
 

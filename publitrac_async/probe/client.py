@@ -25,7 +25,7 @@ from publitrac_async.transport.classify import error_for_status
 from publitrac_async.transport.operation import Call, Operation, OperationClass, ServiceResponse
 from publitrac_async.transport.secret import Secret
 from publitrac_async.transport.steps import at_once
-from publitrac_async.transport.vendor_words import words_of_text
+from publitrac_async.transport.vendor_messages import message_of_text
 from publitrac_async.v1.operations import method
 from publitrac_async.v1.reading import children, number_of, read_response
 from publitrac_async.v1.responses import read_reply
@@ -322,7 +322,7 @@ def _read_v2(case: str, raw: ServiceResponse) -> ProbeResponse:
     if error is None and not content:
         error = UnexpectedContent("the response is not a JSON object")
     if error is not None:
-        error.vendor_message = words_of_text(raw.body)
+        error.vendor_message = message_of_text(raw.body)
     return ProbeResponse(case, raw, error, content)
 
 

@@ -32,7 +32,7 @@ _MAX_FIELD: Final = 32 * 1024
 #: Limit on the interim responses (1xx) to one request.
 _MAX_INTERIM: Final = 100
 #: Bytes around a body, besides as many as the body has: heads, sizes of chunks, trailers. Without a limit a
-#: service could send them for ever, which is no silence.
+#: service could send them forever, which is no silence.
 _MAX_FRAMING: Final = 1024 * 1024
 #: Turns of the event loop given to a readable connection to deliver its data.
 _TURNS: Final = 5

@@ -22,7 +22,7 @@ from publitrac_async.transport.decoding import to_utf8
 from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.transport.repair import repair
 from publitrac_async.transport.steps import Steps
-from publitrac_async.transport.vendor_words import text_of_markup, words_of_text
+from publitrac_async.transport.vendor_messages import message_of_text, text_of_markup
 from publitrac_async.transport.xml import Convert, Malformed, Node, parse_xml, where
 
 T = TypeVar("T")
@@ -134,7 +134,9 @@ def _unreadable(error: ET.ParseError | UnicodeError, response: ServiceResponse) 
     """Return the error for a body that is not XML, with its text if short."""
     start = response.body.lstrip(b"\xef\xbb\xbf \t\r\n")
     if not start.startswith(b"<"):
-        return UnexpectedContent("the response is text, not XML", vendor_message=words_of_text(response.body))
+        return UnexpectedContent(
+            "the response is text, not XML", vendor_message=message_of_text(response.body)
+        )
     problem = (
         where(error) if isinstance(error, ET.ParseError) else "its bytes do not fit the encoding it declares"
     )

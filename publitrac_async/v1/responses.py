@@ -31,7 +31,7 @@ from publitrac_async.errors import (
 from publitrac_async.transport.classify import error_for_status, is_html, wrong_address
 from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.transport.steps import Steps, at_once
-from publitrac_async.transport.vendor_words import concern_credentials, joined, shortened, title_of
+from publitrac_async.transport.vendor_messages import concern_credentials, joined, shortened, title_of
 from publitrac_async.transport.xml import Convert
 from publitrac_async.v1.codes import METHOD_FAILED, MISSING_ARGUMENT, REASONS, Code
 from publitrac_async.v1.operations import METHODS
@@ -93,7 +93,7 @@ def read_reply(response: ServiceResponse, convert: Convert | None = None) -> Ste
     failure = error_for_status(response)
     # The documents do not mention HTTP statuses. These say more than a vendor's code.
     if isinstance(failure, (AuthenticationError, PermissionDenied, RateLimited)):
-        failure.vendor_message = _words_of(response)
+        failure.vendor_message = _message_of(response)
         raise failure
     if is_html(response):
         problem = "the service sent a web page instead of XML"
@@ -128,7 +128,7 @@ def read_reply(response: ServiceResponse, convert: Convert | None = None) -> Ste
     return Reply(found, status, message)
 
 
-def _words_of(response: ServiceResponse) -> str | None:
+def _message_of(response: ServiceResponse) -> str | None:
     """Return the message in a response of any kind."""
     if is_html(response):
         return title_of(response.body)

@@ -19,7 +19,7 @@ from publitrac_async.transport.classify import error_for_status, is_html
 from publitrac_async.transport.operation import Call, ServiceResponse
 from publitrac_async.transport.secret import Secret, seal
 from publitrac_async.transport.steps import Steps
-from publitrac_async.transport.vendor_words import concern_credentials, words_of_text
+from publitrac_async.transport.vendor_messages import concern_credentials, message_of_text
 from publitrac_async.v1.building import mandatory, text_problem
 from publitrac_async.v1.models import Amount, Transaction, TransactionItem
 from publitrac_async.v1.operations import ADD_TRANSACTION
@@ -135,7 +135,7 @@ def _accepted(response: ServiceResponse) -> Steps[None]:
     """
     failure = error_for_status(response)
     page = is_html(response)
-    words = None if page else words_of_text(response.body)
+    words = None if page else message_of_text(response.body)
     if failure is not None:
         failure.vendor_message = words
         raise failure

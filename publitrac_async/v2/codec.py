@@ -27,7 +27,12 @@ from publitrac_async.transport.budget import OverBudget, load_json
 from publitrac_async.transport.classify import error_for_status, is_html, wrong_address
 from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.transport.secret import Secret
-from publitrac_async.transport.vendor_words import concern_credentials, title_of, words_of_json, words_of_text
+from publitrac_async.transport.vendor_messages import (
+    concern_credentials,
+    message_of_json,
+    message_of_text,
+    title_of,
+)
 from publitrac_async.v2.operations import DELAYED_SYNC
 
 #: The documents show a response with single quotes, which is not JSON. Only this flat form is accepted.
@@ -122,10 +127,10 @@ def _read(response: ServiceResponse, *, token: bool = False) -> dict[str, Any]:
                 "the response is empty" if not response.body.strip() else "the response is not a JSON object"
             )
         error = wrong_address(response) or failure or UnexpectedContent(problem, retryable=_was_cut(response))
-        error.vendor_message = title_of(response.body) if page else words_of_text(response.body)
+        error.vendor_message = title_of(response.body) if page else message_of_text(response.body)
         raise error
     if failure is not None:
-        failure.vendor_message = words_of_json(content)
+        failure.vendor_message = message_of_json(content)
         raise failure
     status, code = content.get("status"), _code(content.get("code"))
     refused = bool(content.get("error") or content.get("errors"))
@@ -135,7 +140,7 @@ def _read(response: ServiceResponse, *, token: bool = False) -> dict[str, Any]:
     has_token = token and "token" in content and status in (None, "success")
     if not refused and has_token and (has_success_code or content.get("code") is None):
         return content
-    words = words_of_json(content)
+    words = message_of_json(content)
     if not refused and code is None and status in (None, "success") and not concern_credentials(words):
         raise UnexpectedContent("the response has no readable code", retryable=True, vendor_message=words)
     raise _refusal(status, code, words, response)

@@ -11,7 +11,7 @@ import orjson
 from publitrac_async.errors import Problem, PublitracError, UnexpectedContent, ValidationError
 from publitrac_async.transport.classify import error_for_status, is_html
 from publitrac_async.transport.operation import ServiceResponse
-from publitrac_async.transport.vendor_words import joined, shortened
+from publitrac_async.transport.vendor_messages import joined, shortened
 from publitrac_async.transport.xml import Malformed, read_document
 
 #: Limit in bytes; ids and errors are shorter.

@@ -164,7 +164,7 @@ class ChunkWorker:
             raise _HandOnError from None
         except PublitracError as error:
             stopped = f"{type(error).__name__}: {error.message}"
-        except Exception as error:  # noqa: BLE001  (a chunk that always fails must not be redelivered for ever)
+        except Exception as error:  # noqa: BLE001  (a chunk that always fails must not be redelivered forever)
             stopped = f"{type(error).__name__} in chunk {task.number}: see the logs of the workers"
             # Without the text of the error, which may quote a lead.
             place = "".join(traceback.format_tb(error.__traceback__))

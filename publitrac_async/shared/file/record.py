@@ -241,7 +241,7 @@ class Record:
             )
 
     def _begin(self, fd: int) -> None:
-        """Initialise the file; or check its account, and reset times from before a reboot."""
+        """Initialize the file; or check its account, and reset times from before a reboot."""
         _lock_patiently(fd)
         try:
             content = os.pread(fd, _SIZE, 0)
@@ -285,7 +285,7 @@ class Record:
 def boot() -> bytes:
     """Return a mark of the monotonic clock; times of other boots and time namespaces are meaningless."""
     text = ""
-    # Without Linux, times from before a reboot are recognised because they are in the future.
+    # Without Linux, times from before a reboot are recognized because they are in the future.
     with contextlib.suppress(OSError):
         text += Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
     with contextlib.suppress(OSError):

@@ -10,9 +10,9 @@ from typing import Any, Final
 import orjson
 
 #: Length limit of `error.vendor_message`, in characters.
-MAX_WORDS: Final = 1000
-#: Characters of a text that are looked at.
-_LOOKED_AT: Final = 16 * MAX_WORDS
+MAX_MESSAGE: Final = 1000
+#: Characters of a text to read.
+_MAX_READ: Final = 16 * MAX_MESSAGE
 #: Limit on the problems that a message lists.
 _MOST_LISTED: Final = 20
 #: Largest body to read, in bytes; an error is short.
@@ -36,9 +36,9 @@ _MESSAGES: Final = ("message", "error", "error_description", "errors", "detail",
 
 def shortened(*texts: str | None) -> str | None:
     """Join texts into one line without control characters; ``None`` if nothing is left."""
-    lines = (_NOT_PRINTABLE.sub(" ", (text or "")[:_LOOKED_AT]).strip() for text in texts)
-    words = "; ".join(dict.fromkeys(filter(None, lines)))
-    return f"{words[: MAX_WORDS - 1]}…" if len(words) > MAX_WORDS else words or None
+    lines = (_NOT_PRINTABLE.sub(" ", (text or "")[:_MAX_READ]).strip() for text in texts)
+    message = "; ".join(dict.fromkeys(filter(None, lines)))
+    return f"{message[: MAX_MESSAGE - 1]}…" if len(message) > MAX_MESSAGE else message or None
 
 
 def joined(texts: Iterable[str], separator: str = "; ") -> str:
@@ -48,22 +48,22 @@ def joined(texts: Iterable[str], separator: str = "; ") -> str:
     return separator.join(distinct[:_MOST_LISTED] + ([f"{more} more"] if more > 0 else []))
 
 
-def concern_credentials(words: str | None) -> bool:
+def concern_credentials(message: str | None) -> bool:
     """Return True if a message refuses a key, a user or a password rather than a value.
 
     Quoted text is ignored: an address may contain "password", too.
     """
-    return words is not None and _CREDENTIALS.search(_QUOTED.sub(" ", words)) is not None
+    return message is not None and _CREDENTIALS.search(_QUOTED.sub(" ", message)) is not None
 
 
-def words_of_text(body: bytes) -> str | None:
+def message_of_text(body: bytes) -> str | None:
     """Return the text of a plain body, or the messages in one of JSON."""
     if len(body) <= _MAX_JSON and body.lstrip().startswith((b"{", b"[", b'"')):
         try:
-            return words_of_json(orjson.loads(body)) or shortened(body.decode("utf-8", "replace"))
+            return message_of_json(orjson.loads(body)) or shortened(body.decode("utf-8", "replace"))
         except orjson.JSONDecodeError:
             pass
-    return shortened(body[:MAX_WORDS].decode("utf-8", "replace"))
+    return shortened(body[:MAX_MESSAGE].decode("utf-8", "replace"))
 
 
 def title_of(page: bytes) -> str | None:
@@ -74,10 +74,10 @@ def title_of(page: bytes) -> str | None:
 
 def text_of_markup(body: bytes) -> str | None:
     """Return the text of a body with markup, such as PHP notices."""
-    return shortened(html.unescape(_MARKUP.sub(" ", body[: 4 * MAX_WORDS].decode("utf-8", "replace"))))
+    return shortened(html.unescape(_MARKUP.sub(" ", body[: 4 * MAX_MESSAGE].decode("utf-8", "replace"))))
 
 
-def words_of_json(content: Any) -> str | None:
+def message_of_json(content: Any) -> str | None:
     """Join the messages of a JSON document that reports an error."""
     return shortened(*_messages(content, depth=4))
 

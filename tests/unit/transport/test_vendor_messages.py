@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from publitrac_async.transport.vendor_words import (
-    MAX_WORDS,
+from publitrac_async.transport.vendor_messages import (
+    MAX_MESSAGE,
     concern_credentials,
+    message_of_json,
+    message_of_text,
     shortened,
-    words_of_json,
-    words_of_text,
 )
 
 
@@ -59,7 +59,7 @@ def test_values_that_a_complaint_quotes_are_not_taken_for_credentials(words: str
 def test_words_are_one_line_without_control_characters() -> None:
     assert shortened(" a\r\n\tb\x1b[2J\x00\x9b ", "", None, "a b", "é\ud800") == "a b [2J; a b; é"
     assert shortened("", " \n", None) is None
-    assert len(shortened("x" * 5000) or "") == MAX_WORDS
+    assert len(shortened("x" * 5000) or "") == MAX_MESSAGE
 
 
 @pytest.mark.parametrize(
@@ -76,14 +76,14 @@ def test_words_are_one_line_without_control_characters() -> None:
     ],
 )
 def test_the_messages_of_json(content: object, words: str | None) -> None:
-    assert words_of_json(content) == words
+    assert message_of_json(content) == words
 
 
 def test_deep_json_ends() -> None:
     deep: object = "no"
     for _ in range(50):
         deep = {"error": [deep]}
-    assert words_of_json(deep) is None
+    assert message_of_json(deep) is None
 
 
 @pytest.mark.parametrize(
@@ -98,4 +98,4 @@ def test_deep_json_ends() -> None:
     ],
 )
 def test_the_words_of_a_body(body: bytes, words: str | None) -> None:
-    assert words_of_text(body) == words
+    assert message_of_text(body) == words
