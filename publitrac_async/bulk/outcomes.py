@@ -118,16 +118,19 @@ class BudgetTracker:
 
     def add_call(self, outcomes: Sequence[Outcome]) -> None:
         """Count a call by the outcomes of its rows. One that a shared limiter kept back does not count."""
-        outcomes = [each for each in outcomes if each.kind != LimiterUnavailable.__name__]
-        if not outcomes:
-            return
-        answered = [each for each in outcomes if each.state not in (State.RETRY, State.UNKNOWN)]
-        self.total += len(answered)
-        self.failed += sum(each.kind is not None for each in answered)
-        if len(answered) < len(outcomes):
-            self.total += 1
-            self.failed += 1
-        self.in_a_row = 0 if answered else self.in_a_row + 1
+        answered = failed = unanswered = 0
+        for each in outcomes:
+            if each.state not in (State.RETRY, State.UNKNOWN):
+                answered += 1
+                failed += each.kind is not None
+            elif each.kind != LimiterUnavailable.__name__:
+                unanswered = 1
+        self.total += answered + unanswered
+        self.failed += failed + unanswered
+        if answered:
+            self.in_a_row = 0
+        else:
+            self.in_a_row += unanswered
 
     @property
     def exceeded(self) -> str | None:

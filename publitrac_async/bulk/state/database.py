@@ -27,7 +27,7 @@ Writer: TypeAlias = Callable[[list[Any]], Iterable[Statement]]
 #: Marks the file as a state store ("PTrL").
 _APPLICATION: Final = 0x5054724C
 #: Version of the tables.
-_LAYOUT: Final = 2
+_LAYOUT: Final = 3
 _FULL: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
 _IN_USE: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
@@ -159,7 +159,7 @@ class Database:
         finally:
             self._committer = None
             # Nothing is left here, unless the event loop is closing.
-            for future in (*futures, *self._futures):
+            for future in (each for each in (*futures, *self._futures) if not each.done()):
                 _resolve(future, StateStoreError(f"{self._subject} was closed before the commit"))
             self._waiting, self._futures = {}, []
 

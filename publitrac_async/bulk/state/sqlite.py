@@ -20,8 +20,8 @@ CREATE TABLE IF NOT EXISTS main.leads (
     key TEXT PRIMARY KEY,     -- business key: the e-mail address in lower case
     state TEXT NOT NULL CHECK
         (state IN ('pending', 'sending', 'ok', 'accepted', 'rejected', 'retry', 'unknown')),
-    content_hash BLOB,        -- of the content last sent, or planned
-    acked_hash BLOB,          -- of the content that the service acknowledged last
+    content_hash TEXT,        -- of the content last sent, or planned; in hexadecimal, since it passes as JSON
+    acked_hash TEXT,          -- of the content that the service acknowledged last
     attempts INTEGER NOT NULL DEFAULT 0,
     kind TEXT,                -- name of the error class
     code TEXT,                -- error code of the service
@@ -36,7 +36,8 @@ _LOOKUP: Final = (
 )
 #: After a call with an unknown outcome the content at the service is unknown: no row counts as unchanged.
 _PLAN: Final = (
-    "INSERT INTO main.leads (key, state, content_hash) VALUES (?, 'pending', ?)"
+    "INSERT INTO main.leads (key, state, content_hash)"
+    " SELECT json_extract(value, '$[0]'), 'pending', json_extract(value, '$[1]') FROM json_each(?) WHERE true"
     " ON CONFLICT (key) DO UPDATE SET state = 'pending', content_hash = excluded.content_hash,"
     " kind = NULL, code = NULL, error = NULL,"
     " acked_hash = CASE state WHEN 'unknown' THEN NULL ELSE acked_hash END"
@@ -109,7 +110,9 @@ class SqliteStateStore:
 
     async def plan(self, leads: Sequence[tuple[str, bytes]]) -> None:
         """Record the leads to be sent; see `StateStore.plan`."""
-        await self._database.write((_PLAN, leads))
+        # One statement takes half the time of one for each lead.
+        planned = json.dumps([(key, content_hash.hex()) for key, content_hash in leads])
+        await self._database.write((_PLAN, [(planned,)]))
 
     def begin(self, keys: Sequence[str]) -> asyncio.Future[bool]:
         """Record that a call is about to start; see `StateWriter.begin`."""
@@ -140,7 +143,14 @@ def _entry(values: Sequence[Any]) -> Entry:
     state, kind, error, code, content_hash, acked_hash = values
     if state not in _STATES:
         raise damaged("unknown state")
-    return Entry(Outcome(State(state), kind, error, code), content_hash, acked_hash)
+    return Entry(Outcome(State(state), kind, error, code), _hash(content_hash), _hash(acked_hash))
+
+
+def _hash(text: str | None) -> bytes | None:
+    try:
+        return None if text is None else bytes.fromhex(text)
+    except (TypeError, ValueError):
+        raise damaged("unknown hash") from None
 
 
 def _begins(calls: list[Sequence[str]]) -> Iterable[Statement]:
