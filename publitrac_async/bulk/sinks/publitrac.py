@@ -10,11 +10,18 @@ from publitrac_async.bulk.fields import Fields
 from publitrac_async.bulk.rows import State
 from publitrac_async.bulk.sinks.base import C, Record, Sink, content_hash, hash_bytes
 from publitrac_async.checks import check_lead
-from publitrac_async.converters import FIELD_TYPES, NATIVE_FIELDS, lead_from_mapping, lead_to_wire
+from publitrac_async.converters import (
+    FIELD_TYPES,
+    NATIVE_FIELDS,
+    fields_to_wire,
+    lead_from_mapping,
+    lead_to_wire,
+)
 from publitrac_async.errors import PublitracError
 from publitrac_async.models import Lead, Text
 from publitrac_async.v1 import V1
 from publitrac_async.v2 import V2, PreparedLead
+from publitrac_async.v2.codec import write_body
 
 
 class PublitracSink(abc.ABC, Generic[C]):
@@ -72,6 +79,11 @@ class PublitracV2Sink(PublitracSink[PreparedLead]):
         Raises:
             ValidationError: the row cannot be sent; lists every problem.
         """
+        if isinstance(fields, Fields) and fields.checked and not fields.cleared:
+            wire = fields_to_wire(fields)
+            if wire is not None:
+                body = write_body(*wire)
+                return Record(fields["email"].casefold(), hash_bytes(body), PreparedLead(body))
         lead = as_lead(fields)
         prepared = self._v2.prepare(lead)
         return Record(_key(lead), hash_bytes(prepared.body), prepared)

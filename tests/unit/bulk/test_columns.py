@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from publitrac_async import PublitracClient
+from publitrac_async.bulk import PublitracV2Sink
 from publitrac_async.bulk.columns import Column, Columns
 from publitrac_async.bulk.errors import BulkError, MappingError, SourceError
 from publitrac_async.bulk.mapping import ColumnMapping
+from publitrac_async.bulk.sinks.publitrac import as_lead
 from publitrac_async.errors import ValidationError
 
 
@@ -206,3 +210,27 @@ def test_an_unreadable_mapping_is_one_typed_error(tmp_path: Any, content: bytes)
     with pytest.raises(MappingError) as caught:
         ColumnMapping.load(path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        {"score": "9", "Colour": "Röd & blå", "unsubscribed": "1", "dateOfBirth": "1990-01-31", "id": "7"},
+        {"score": 9, "Size": Decimal("1.50"), "isCustomer": True, "createdDate": "2026-01-01", "empty": ""},
+        {"Parts": ["a", "b"], "Seen": dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC), "doNotCall": "0"},
+    ],
+)
+async def test_a_row_is_written_like_its_lead(cells: dict[str, Any]) -> None:
+    async with PublitracClient(api_key="key") as publitrac:
+        fields = columns_of().convert({"email": "Ada@Example.com"} | cells)
+        assert fields.checked
+        record = PublitracV2Sink(publitrac.v2).to_record(fields)
+        assert record.content == publitrac.v2.prepare(as_lead(fields))
+        assert record.key == "ada@example.com"
+
+
+async def test_a_row_that_cannot_be_written_names_its_fields() -> None:
+    async with PublitracClient(api_key="key") as publitrac:
+        fields = columns_of().convert({"email": "ada@example.com", "Size": object(), "Part": {"a": 1}})
+        with pytest.raises(ValidationError, match=r"Size: .*; Part: "):
+            PublitracV2Sink(publitrac.v2).to_record(fields)
