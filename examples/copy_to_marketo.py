@@ -16,7 +16,7 @@ from pathlib import Path
 
 from publitrac_async import PublitracClient
 from publitrac_async.bulk import BulkError, MarketoSink, Monitor, Progress, Shutdown, sync_leads
-from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT, MARKETO_CONCURRENCY
+from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT
 from publitrac_async.marketo import STANDARD_FIELDS, MarketoClient
 
 # Marketo's REST name by the name of the lead's field here. A custom field stands under its own name; in
@@ -42,7 +42,6 @@ async def main(store: Path, view: str | None = None) -> int:
             publitrac.v1.get_leads() if view is None else publitrac.v1.get_view(view),
             MarketoSink(marketo, fields=FIELDS),
             state=store,  # remembers what was copied, for the next run
-            concurrency=MARKETO_CONCURRENCY,
             monitor=Monitor(show, interval=5.0),
             shutdown=shutdown,
         )

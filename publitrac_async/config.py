@@ -203,12 +203,13 @@ VITEC_CALLS_PER_SECOND: Final = 10
 VITEC_CONCURRENCY: Final = 5
 
 #: Marketo Engage allows an instance, with all its integrations, 100 calls in 20 seconds and 10 at once, and
-#: advises an integration to use 50 and 5 (Adobe, "Marketo Integration Best Practices").
+#: advises an integration to use 50 and to begin with 5 (Adobe, "Marketo Integration Best Practices"). More
+#: are in flight only where the rate needs them at Marketo's latency.
 MARKETO_CALLS: Final = 50
 MARKETO_PERIOD: Final = 20.0
 MARKETO_RATE: Final = Rate(MARKETO_CALLS, per=MARKETO_PERIOD)
-MARKETO_CONCURRENCY: Final = 5
-#: Consecutive successes until one more call is allowed in flight, up to the configured number.
+MARKETO_CONCURRENCY: Final = 10
+#: Consecutive successes until one more call is allowed in flight again.
 MARKETO_RECOVERY: Final = 20
 #: Records in a call, on a page, and values of a filter (Marketo REST API, Leads).
 MARKETO_RECORDS: Final = 300

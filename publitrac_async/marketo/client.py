@@ -57,7 +57,8 @@ class MarketoClient(LeadOperations, FieldOperations, MembershipOperations):
         retry: policy for retries of failed calls.
         timeout: limits on the time of a call; a number is its total in seconds, ``None`` no total. By default
             every operation has Marketo's time limit, see the guide.
-        concurrency: calls in flight at once. Marketo allows 10 to all integrations together and advises 5.
+        concurrency: calls in flight at once. By default as many as the rate limit needs at Marketo's latency,
+            up to 10, which Marketo allows to all integrations together. Code 615 reduces them.
         transport: any ``httpx.AsyncBaseTransport``, in place of the one on aiohttp. The caller closes it, so
             several clients can share one.
         limiter: in place of the limiter for `rate_limit`.

@@ -55,6 +55,7 @@ class MarketoBase(BaseClient):
     """Part of `MarketoClient` without operations; see there."""
 
     _vendor = "marketo"
+    _most = MARKETO_CONCURRENCY
 
     def __init__(
         self,
@@ -66,7 +67,7 @@ class MarketoBase(BaseClient):
         rate_limit: Rate | int | None = MARKETO_RATE,
         retry: RetryPolicy | None = None,
         timeout: Timeout | float | None = _BY_OPERATION,
-        concurrency: int | None = MARKETO_CONCURRENCY,
+        concurrency: int | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         limiter: RateLimiter | None = None,
         token_store: TokenStore | None = None,

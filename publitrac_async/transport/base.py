@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self, TypedDic
 
 from attrs import evolve
 
-from publitrac_async.config import TIMEOUT, Rate, RetryPolicy, Timeout, is_integer
+from publitrac_async.config import CONCURRENCY_CEILING, TIMEOUT, Rate, RetryPolicy, Timeout, is_integer
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.transport.events import Hook
 from publitrac_async.transport.limits import RateLimiter
@@ -64,7 +64,7 @@ class BaseClient:
         retry: policy for retries of failed calls.
         timeout: limits on the time of a call; a number is its total in seconds, ``None`` no total.
         concurrency: calls in flight at once; ``None`` for as many as the rate limit needs at the latency of
-            the service, up to 256.
+            the service, up to `_most`.
         transport: sends the requests, in place of the one on aiohttp; the caller closes it.
         hooks: called with every event of `publitrac_async.transport.events`.
         log_failures: log each failed call as a warning, after its retries.
@@ -78,6 +78,9 @@ class BaseClient:
 
     #: The vendor's name in events, spans and log records.
     _vendor: ClassVar[str] = "publitrac"
+
+    #: Calls in flight at once, at most, if their number follows the rate limit.
+    _most: ClassVar[int] = CONCURRENCY_CEILING
 
     #: True for the views that `with_options` returns.
     _is_view = False
@@ -124,6 +127,7 @@ class BaseClient:
             retry=policy,
             timeout=settings,
             concurrency=concurrency,
+            most=self._most,
             hooks=hooks,
             vendor=self._vendor,
             base_url=self._base_url,

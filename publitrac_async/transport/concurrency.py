@@ -67,7 +67,7 @@ class ConcurrencyGate:
     def narrow(self) -> None:
         """Remove a slot as soon as the next call ends; one slot always remains."""
         if self.width > 1:
-            self._withheld += 1
+            self._withheld = self._most - self.width + 1
 
     def widen(self) -> None:
         """Add a slot, up to the initial number."""
@@ -154,13 +154,20 @@ class AdaptiveGate(ConcurrencyGate):
 
     Args:
         rate: of the limiter; ``None`` if it is not known.
+        most: calls in flight at once, at most.
         clock: monotonic seconds.
     """
 
     follows_limit = True
 
-    def __init__(self, rate: Rate | None, *, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__(CONCURRENCY_CEILING)
+    def __init__(
+        self,
+        rate: Rate | None,
+        *,
+        most: int = CONCURRENCY_CEILING,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(most)
         self._rate = rate
         interval = 1 / CALLS_PER_SECOND if rate is None else rate.interval
         self._interval = min(max(interval, _SHORTEST_LOOK), _LONGEST_LOOK)

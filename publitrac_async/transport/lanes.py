@@ -85,6 +85,7 @@ class Lanes:
     Args:
         limiter: of the client.
         concurrency: calls in flight at once, over all limiters; ``None`` for as many as each limiter needs.
+        most: most of them in that case.
         sleep: waits for seconds; raises if the client closes.
         clock: monotonic seconds.
         draw: uniform in [0, 1), for the jitter.
@@ -96,17 +97,19 @@ class Lanes:
         limiter: RateLimiter,
         concurrency: int | None,
         *,
+        most: int,
         sleep: Callable[[float], Awaitable[None]],
         clock: Callable[[], float],
         draw: Callable[[], float],
         on_obstacle: Callable[[LimiterUnavailable], None],
     ) -> None:
         self._concurrency = concurrency
+        self._most = most
         self._sleep = sleep
         self._clock = clock
         self._draw = draw
         self._on_obstacle = on_obstacle
-        self._own = self._build(limiter, _gate(concurrency, limiter, clock))
+        self._own = self._build(limiter, self._gate(limiter))
         self._lanes = {id(limiter): self._own}
         #: For token requests: calls that hold slots wait for them.
         self.open_gate: ConcurrencyGate = ConcurrencyGate(sys.maxsize)
@@ -130,7 +133,7 @@ class Lanes:
             # A fixed gate is shared by all limiters; an adaptive one follows its limiter.
             gate = self._own.gate
             if self._concurrency is None:
-                gate = _gate(None, limiter, self._clock)
+                gate = self._gate(limiter)
             lane = self._lanes[id(limiter)] = self._build(limiter, gate)
         return lane
 
@@ -183,12 +186,12 @@ class Lanes:
             on_obstacle=self._on_obstacle,
         )
 
-
-def _gate(concurrency: int | None, limiter: RateLimiter, clock: Callable[[], float]) -> ConcurrencyGate:
-    # A limiter that reserves permits remotely has to see the waiting callers.
-    if concurrency is None and (isinstance(limiter, Unlimited) or getattr(limiter, "reserves", False)):
-        concurrency = CONCURRENCY
-    if concurrency is not None:
-        return ConcurrencyGate(concurrency)
-    rate = getattr(limiter, "rate", None)
-    return AdaptiveGate(rate if isinstance(rate, Rate) else None, clock=clock)
+    def _gate(self, limiter: RateLimiter) -> ConcurrencyGate:
+        concurrency = self._concurrency
+        # A limiter that reserves permits remotely has to see the waiting callers.
+        if concurrency is None and (isinstance(limiter, Unlimited) or getattr(limiter, "reserves", False)):
+            concurrency = min(CONCURRENCY, self._most)
+        if concurrency is not None:
+            return ConcurrencyGate(concurrency)
+        rate = getattr(limiter, "rate", None)
+        return AdaptiveGate(rate if isinstance(rate, Rate) else None, most=self._most, clock=self._clock)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from attrs import evolve
 
-from publitrac_async.config import RetryPolicy, Timeout
+from publitrac_async.config import CONCURRENCY_CEILING, RetryPolicy, Timeout
 from publitrac_async.errors import (
     ApiError,
     ClientStateError,
@@ -54,7 +54,8 @@ class Transport:
         limiter: asked before every request.
         retry: policy for retries.
         timeout: limits on the time of a call.
-        concurrency: calls in flight at once.
+        concurrency: calls in flight at once; ``None`` for as many as the limiter needs.
+        most: most of them in that case.
         hooks: called with every event.
         vendor: name of the vendor in events.
         base_url: address of the service in events.
@@ -72,6 +73,7 @@ class Transport:
         retry: RetryPolicy,
         timeout: Timeout,
         concurrency: int | None,
+        most: int = CONCURRENCY_CEILING,
         hooks: Sequence[Hook] = (),
         vendor: str = "",
         base_url: str = "",
@@ -100,6 +102,7 @@ class Transport:
         self._lanes = Lanes(
             limiter,
             concurrency,
+            most=most,
             sleep=self._lifetime.sleep,
             clock=clock,
             draw=draw,

@@ -129,7 +129,7 @@ async def serving(*responses: Any, **options: Any) -> AsyncIterator[tuple[Market
         "transport": httpx.MockTransport(service),
     }
     async with MarketoClient(**settings | options) as marketo:
-        marketo._transport._clock = now
+        marketo._transport._clock = marketo._transport.gate._clock = now  # type: ignore[attr-defined]
         marketo._transport._draw = lambda: 0.5
         marketo._clock = marketo._token._clock = now
         yield marketo, service

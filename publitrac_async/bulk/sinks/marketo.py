@@ -193,7 +193,7 @@ class MarketoSink:
     The columns of a row are sent under their names, as REST names of Marketo's fields; `fields` renames them.
     Of a `Lead`, only `fields` are sent. A run sends each key once, so no two upserts of a key are in flight
     together, as Marketo requires. With ``createOnly`` and ``createDuplicate`` a row with an unknown outcome
-    is never sent again: `reconcile` it. Give `sync_leads` a ``concurrency`` of at most that of the client.
+    is never sent again: `reconcile` it.
 
     A call that fails as a whole is halved until it passes; a record that always fails is rejected alone. If
     Marketo does not know a field, the sink fetches the fields of the account once, and rejects further rows

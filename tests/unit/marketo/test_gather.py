@@ -8,19 +8,20 @@ from typing import Any
 from publitrac_async import Rate
 from publitrac_async.transport.limits import WindowLimiter
 from tests.support.clock import now, virtual
-from tests.support.marketo import Sent, result, serving
+from tests.support.marketo import PATIENT, Sent, refused, result, serving
 
 
 class Slow:
-    """Takes a second for each call, and knows how many are under way."""
+    """Takes a second for each call, or as long as it is told, and counts the calls in flight."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = 1) -> None:
+        self.seconds = seconds
         self.running = self.most = 0
 
     async def __call__(self, sent: Sent) -> dict[str, Any]:
         self.running += 1
         self.most = max(self.most, self.running)
-        await asyncio.sleep(1)
+        await asyncio.sleep(self.seconds)
         self.running -= 1
         return result(*({"id": 1, "status": "updated"} for _ in sent.json["input"]))
 
@@ -37,6 +38,50 @@ async def test_gathered_batches_are_ten_at_once_and_a_hundred_in_twenty_seconds(
     times = sorted(sent.at for sent in service.sent)
     assert len(times) == 130
     assert all(later - earlier >= 20 for earlier, later in zip(times, times[100:], strict=False))
+
+
+async def in_20_seconds(seconds: float, **options: Any) -> tuple[int, int]:
+    """Return the most calls in flight, and the calls sent from the 20th to the 40th second."""
+    slow = Slow(seconds)
+    limiter = WindowLimiter(Rate(100, per=20), clock=now)
+    async with serving(slow, limiter=limiter, timeout=None, **options) as (marketo, service):
+        started = now()
+        calls = [asyncio.create_task(marketo.sync_leads([{"email": f"{n}@x.com"}])) for n in range(250)]
+        await asyncio.sleep(40.5)
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+    return slow.most, sum(20 <= sent.at - started < 40 for sent in service.sent)
+
+
+@virtual
+async def test_the_calls_in_flight_follow_the_latency_up_to_ten() -> None:
+    for seconds, most, calls in ((0.3, 5, 95), (1.0, 8, 95), (1.8, 10, 95), (8.0, 10, 20)):
+        in_flight, sent = await in_20_seconds(seconds)
+        assert in_flight <= most
+        assert sent >= calls
+
+
+@virtual
+async def test_615_reduces_calls_in_flight_that_follow_the_latency() -> None:
+    inside = most = 0
+
+    async def reply(_: Sent) -> Any:
+        nonlocal inside, most
+        if inside >= 3:
+            return refused("615")
+        inside += 1
+        most = max(most, inside)
+        await asyncio.sleep(4)
+        inside -= 1
+        return result({"id": 1, "status": "updated"})
+
+    limiter = WindowLimiter(Rate(100, per=20), clock=now)
+    async with serving(reply, limiter=limiter, timeout=None, retry=PATIENT) as (marketo, service):
+        done = await asyncio.gather(*(marketo.sync_leads([{"email": f"{n}@x.com"}]) for n in range(40)))
+        assert marketo._transport.gate.width < 6
+    assert all(results[0].ok for results in done)
+    assert len(service.sent) < 60
 
 
 @virtual

@@ -21,6 +21,7 @@ from publitrac_async import (
     UnexpectedContent,
 )
 from publitrac_async.marketo import MarketoClient
+from publitrac_async.transport.concurrency import AdaptiveGate
 from publitrac_async.transport.events import TokenRenewed
 from publitrac_async.transport.limits import Unlimited, WindowLimiter
 from tests.support.clock import now, virtual
@@ -160,7 +161,7 @@ def test_a_life_that_is_no_number_of_seconds_is_one_second(life: Any, token_requ
 
 
 @virtual
-async def test_by_default_no_20_seconds_hold_more_than_50_calls_and_no_more_than_5_are_in_flight() -> None:
+async def test_by_default_no_20_seconds_hold_more_than_50_calls() -> None:
     inside = most = 0
 
     async def reply(_: Sent) -> Any:
@@ -179,16 +180,23 @@ async def test_by_default_no_20_seconds_hold_more_than_50_calls_and_no_more_than
         await asyncio.gather(*(marketo.describe() for _ in range(200)))
     times = [sent.at for sent in service.sent]
     assert max(sum(1 for at in times if start <= at < start + 20) for start in times) <= 50
-    assert most == 5
+    # At this latency more are not needed: after the first 50 the rate allows 2.5 a second.
+    assert 1 <= most <= 5
     assert times[-1] - times[0] < 85
 
 
 def test_the_defaults_are_what_marketo_advises() -> None:
     client = MarketoClient(base_url=HOST, client_id="a", client_secret="b")
     assert repr(client._transport._limiter) == "WindowLimiter(50 calls in 20.05 s)"
-    assert client._transport.gate.width == 5
+    gate = client._transport.gate
+    assert isinstance(gate, AdaptiveGate)
+    assert (gate.width, gate._most) == (3, 10)
     free = MarketoClient(base_url=HOST, client_id="a", client_secret="b", rate_limit=None, concurrency=10)
     assert isinstance(free._transport._limiter, Unlimited)
+    assert (
+        MarketoClient(base_url=HOST, client_id="a", client_secret="b", rate_limit=None)._transport.gate.width
+        == 10
+    )
     assert free._transport.gate.width == 10
 
 
@@ -240,7 +248,7 @@ async def test_615_lowers_the_calls_at_once_and_success_raises_them_again() -> N
         inside -= 1
         return result()
 
-    async with serving(reply, retry=PATIENT, timeout=900) as (marketo, service):
+    async with serving(reply, retry=PATIENT, timeout=900, concurrency=5) as (marketo, service):
         widths = []
 
         async def call() -> None:
