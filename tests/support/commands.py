@@ -1,14 +1,23 @@
-"""The command line in a process of its own that starts at once: forked from one that has imported it."""
+"""Programs in processes of their own that start at once: forked from one that has imported the package.
+
+A Python that starts from nothing computes for a second before it has imported the command line and docket, a
+fork for a few hundredths.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import multiprocessing
 import os
+import runpy
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 #: Seconds until a command that does not end fails its test.
@@ -19,11 +28,13 @@ PRELOADED = [
     "publitrac_async.cli.sync",
     "publitrac_async.cli.copying",
     "publitrac_async.cli.export",
+    "publitrac_async.bulk.distributed.docket",
     "publitrac_async.sandbox",
     "publitrac_async.marketo",
     "publitrac_async.vitec",
     "rich.progress",
     "rich.table",
+    "fastapi",
     "uvicorn",
 ]
 
@@ -56,14 +67,10 @@ def run_command(
     if sys.platform == "win32":
         return fresh_command(*arguments, cwd=cwd, variables=variables)
     words = [str(argument) for argument in arguments]
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
     with tempfile.TemporaryDirectory() as folder:
         output, errors = Path(folder, "stdout"), Path(folder, "stderr")
-        process = context.Process(
-            target=_be_the_command, args=(words, str(cwd), dict(variables), str(output), str(errors))
-        )
-        process.start()
+        files = [os.open(path, os.O_WRONLY | os.O_CREAT, 0o600) for path in (output, errors)]
+        process = _fork(["-m", "publitrac_async", *words], cwd, variables, files)
         process.join(PATIENCE)
         if process.exitcode is None:
             process.kill()
@@ -76,24 +83,113 @@ def run_command(
         )
 
 
-def _be_the_command(words: list[str], cwd: str, variables: dict[str, str], *files: str) -> None:
+class Program:
+    """A program that runs: what tests use of `asyncio.subprocess.Process`, whose place it takes."""
+
+    def __init__(
+        self, process: BaseProcess, stdout: asyncio.StreamReader, stderr: asyncio.StreamReader
+    ) -> None:
+        self.stdout = stdout
+        self.stderr = stderr
+        self._process = process
+        assert process.pid is not None
+        self.pid: int = process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit status, less than zero after a signal; None while it runs."""
+        return self._process.exitcode
+
+    def send_signal(self, number: signal.Signals) -> None:
+        if self.returncode is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    async def wait(self) -> int:
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(self._process.sentinel, ended.set)
+        try:
+            await ended.wait()
+        finally:
+            loop.remove_reader(self._process.sentinel)
+        status = self.returncode
+        assert status is not None
+        return status
+
+    async def communicate(self) -> tuple[bytes, bytes]:
+        """Return what was not yet read of both outputs when the program has ended."""
+        out, err, _ = await asyncio.gather(self.stdout.read(), self.stderr.read(), self.wait())
+        return out, err
+
+
+async def start_command(*arguments: object, cwd: Path, variables: Mapping[str, str]) -> Program:
+    """Start ``publitrac-async`` as `run_command` does, and do not wait for it."""
+    return await start_program("-m", "publitrac_async", *arguments, cwd=cwd, variables=variables)
+
+
+async def start_program(*arguments: object, cwd: Path, variables: Mapping[str, str]) -> Program:
+    """Start a Python program.
+
+    Args:
+        *arguments: as those of ``python``: a path, or ``-m`` and a module, and what follows it.
+        cwd: the working directory.
+        variables: the environment, whole.
+    """
+    words = [str(argument) for argument in arguments]
+    (out, out_end), (err, err_end) = os.pipe(), os.pipe()
+    # In a thread: the first one waits for the imports.
+    process = await asyncio.to_thread(_fork, words, cwd, variables, [out_end, err_end])
+    return Program(process, await _reader(out), await _reader(err))
+
+
+async def _reader(descriptor: int) -> asyncio.StreamReader:
+    reader = asyncio.StreamReader(limit=2**20)
+    pipe = os.fdopen(descriptor, "rb", buffering=0)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
+    return reader
+
+
+def _fork(words: Sequence[str], cwd: Path, variables: Mapping[str, str], files: Sequence[int]) -> BaseProcess:
+    """Start a program whose outputs are `files`, which are closed here."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    ends = [Connection(file, readable=False) for file in files]
+    process = context.Process(target=_be_the_program, args=(words, str(cwd), dict(variables), *ends))
+    process.start()
+    for end in ends:
+        end.close()
+    return process
+
+
+def _be_the_program(words: list[str], cwd: str, variables: dict[str, str], *ends: Connection) -> None:
     os.environ.clear()
     os.environ.update(variables)
     os.chdir(cwd)
     with contextlib.suppress(OSError):
         os.setsid()
-    for number, path in enumerate(files, 1):
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        os.dup2(file, number)
-        os.close(file)
+    for number, end in enumerate(ends, 1):
+        os.dup2(end.fileno(), number)
+        end.close()
     sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115  (for the life of the process)
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  (likewise)
     sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  (likewise)
-    sys.argv = ["publitrac-async", *words]
-    from publitrac_async.__main__ import main
-
+    sys.stdout.reconfigure(line_buffering="PYTHONUNBUFFERED" in variables)
+    sys.stderr.reconfigure(line_buffering=True)
+    sys.path[:0] = variables.get("PYTHONPATH", "").split(os.pathsep)
     try:
-        main()
+        if words[0] == "-m":
+            sys.path.insert(0, cwd)
+            sys.argv = words[1:]
+            runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+        else:
+            sys.path.insert(0, str(Path(words[0]).parent))
+            sys.argv = list(words)
+            runpy.run_path(words[0], run_name="__main__")
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

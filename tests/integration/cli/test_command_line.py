@@ -18,7 +18,7 @@ import pytest
 
 from publitrac_async.sandbox import Fault, Sandbox
 from publitrac_async.version import __version__
-from tests.support.commands import fresh_command, run_command
+from tests.support.commands import fresh_command, run_command, start_command
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples" / "leads.csv"
@@ -279,10 +279,10 @@ async def test_the_first_signal_drains_and_the_next_run_goes_on(
     sandbox.inject(Fault("delay", match="v2.delayedSync", seconds=0.2, times=None))
     path, store = tmp_path / "leads.csv", tmp_path / "run.sqlite"
     path.write_text("email\n" + "".join(f"lead{number}@example.com\n" for number in range(300)))
-    process = await asyncio.create_subprocess_exec(
-        *command("sync", path, "--state", store, "--json", "--rate", 10_000),
-        stdout=asyncio.subprocess.PIPE,
-        env=environment(**secrets(), PUBLITRAC_BASE_URL=sandbox.base_url),
+    process = await start_command(
+        *("sync", path, "--state", store, "--json", "--rate", 10_000),
+        cwd=tmp_path,
+        variables=environment(**secrets(), PUBLITRAC_BASE_URL=sandbox.base_url),
     )
     while sandbox.journal.count(method="delayedSync") < 20:
         await asyncio.sleep(0.005)
@@ -303,10 +303,10 @@ async def test_the_second_signal_cancels(sandbox: Sandbox, tmp_path: Path) -> No
     sandbox.inject(Fault("delay", match="v2.delayedSync", seconds=600, times=None))
     path, store = tmp_path / "leads.csv", tmp_path / "run.sqlite"
     path.write_text("email\n" + "".join(f"lead{number}@example.com\n" for number in range(300)))
-    process = await asyncio.create_subprocess_exec(
-        *command("sync", path, "--state", store, "--json", "--rate", 10_000),
-        stdout=asyncio.subprocess.PIPE,
-        env=environment(**secrets(), PUBLITRAC_BASE_URL=sandbox.base_url),
+    process = await start_command(
+        *("sync", path, "--state", store, "--json", "--rate", 10_000),
+        cwd=tmp_path,
+        variables=environment(**secrets(), PUBLITRAC_BASE_URL=sandbox.base_url),
     )
     while sandbox.journal.count(method="delayedSync") < 32:
         await asyncio.sleep(0.005)

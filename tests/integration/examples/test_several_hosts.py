@@ -18,6 +18,7 @@ import pytest
 
 from publitrac_async.sandbox import Fault, Sandbox
 from tests.integration.shared.server import Server
+from tests.support.commands import Program, start_program
 
 from .conftest import EXAMPLES
 
@@ -53,29 +54,26 @@ class Hosts:
             "LEADS_FOLDER": str(folder),
         }
 
-    async def start(self, *arguments: str) -> asyncio.subprocess.Process:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, *arguments, stderr=asyncio.subprocess.PIPE, env=self._variables
-        )
+    async def start(self, *arguments: str) -> Program:
+        process = await start_program(*arguments, cwd=self.folder, variables=self._variables)
         self._stack.push_async_callback(self.end, process, signal.SIGKILL)
         return process
 
-    async def end(self, process: asyncio.subprocess.Process, name: signal.Signals) -> str:
+    async def end(self, process: Program, name: signal.Signals) -> str:
         if process.returncode is None:
             process.send_signal(name)
         _, err = await process.communicate()
         return err.decode()
 
-    async def service(self) -> tuple[asyncio.subprocess.Process, aiohttp.ClientSession]:
+    async def service(self) -> tuple[Program, aiohttp.ClientSession]:
         process = await self.start("-m", "uvicorn", "--app-dir", str(FOLDER), "--port", "0", "service:app")
-        assert process.stderr is not None
         while (found := re.search(rb"running on (\S+)", await process.stderr.readline())) is None:
             assert process.returncode is None
         session = aiohttp.ClientSession(found[1].decode())
         await self._stack.enter_async_context(session)
         return process, session
 
-    async def worker(self) -> asyncio.subprocess.Process:
+    async def worker(self) -> Program:
         return await self.start(str(FOLDER / "worker.py"))
 
 

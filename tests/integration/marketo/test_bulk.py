@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import sys
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
@@ -29,6 +27,7 @@ from publitrac_async.bulk.outcomes import outcome_of
 from publitrac_async.marketo import STANDARD_FIELDS, MarketoClient
 from publitrac_async.sandbox import Fault, Sandbox
 from tests.integration.marketo.conftest import client
+from tests.support.commands import start_command
 
 ROOT = Path(__file__).parents[3]
 
@@ -250,13 +249,7 @@ async def command(sandbox: Sandbox, folder: Path, *arguments: str) -> tuple[int 
         "MARKETO_CLIENT_SECRET": sandbox.settings.marketo_client_secret,
         "PYTHONPATH": str(ROOT),
     }
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "publitrac_async", *arguments),
-        env={**os.environ, **environment},
-        cwd=folder,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    process = await start_command(*arguments, cwd=folder, variables={**os.environ, **environment})
     out, err = await process.communicate()
     return process.returncode, out.decode(), err.decode()
 

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from publitrac_async.bulk import (
 from publitrac_async.config import VITEC_CONCURRENCY
 from publitrac_async.sandbox import Fault, Sandbox
 from publitrac_async.vitec import LeadSource, VitecClient
+from tests.support.commands import Program, start_command
 
 ROOT = Path(__file__).parents[3]
 ROWS = 30
@@ -142,13 +142,9 @@ class Command:
         }
         self._folder = folder
 
-    async def start(self, *arguments: str) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "publitrac_async", *arguments),
-            env={**os.environ, **self._environment},
-            cwd=self._folder,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+    async def start(self, *arguments: str) -> Program:
+        return await start_command(
+            *arguments, cwd=self._folder, variables={**os.environ, **self._environment}
         )
 
     async def __call__(self, *arguments: str) -> tuple[int | None, str]:

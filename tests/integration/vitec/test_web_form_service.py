@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from publitrac_async.sandbox import Fault, Sandbox
+from tests.support.commands import start_program
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are Unix's")
 
@@ -30,13 +31,12 @@ class Service:
         self._environment = environment
 
     async def __aenter__(self) -> Self:
-        self.process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "uvicorn", "web_form_service:app", "--port", "0"),
-            *("--app-dir", str(EXAMPLES), "--no-access-log"),
-            env={**os.environ, **self._environment, "PYTHONPATH": str(EXAMPLES.parent)},
-            stderr=asyncio.subprocess.PIPE,
+        self.process = await start_program(
+            *("-m", "uvicorn", "web_form_service:app", "--port", "0"),
+            *("--app-dir", EXAMPLES, "--no-access-log"),
+            cwd=EXAMPLES.parent,
+            variables={**os.environ, **self._environment},
         )
-        assert self.process.stderr is not None
         said = b""
         while not (address := re.search(rb"http://127\.0\.0\.1:\d+", said)):
             line = await self.process.stderr.readline()
