@@ -118,7 +118,7 @@ def _screen(*, as_json: bool) -> AbstractContextManager[Any]:
 
 
 async def _lines(shared: SharedRedis, docket: ModuleType, only: str | None) -> list[RunLine]:
-    names = await shared.state_names()
+    names = await shared.state_names(timeout=_TIMEOUT)
     if only is not None:
         if only not in names:
             raise CommandError(f"no run has used a state store {only}" + _known(names))
@@ -200,7 +200,9 @@ async def _write_failed(shared: SharedRedis, name: str, file: str) -> int:
     state = shared.state(name, durable=False, timeout=_TIMEOUT)
     run = await state.progress()
     if run is None:
-        raise CommandError(f"no run has used a state store {name}" + _known(await shared.state_names()))
+        raise CommandError(
+            f"no run has used a state store {name}" + _known(await shared.state_names(timeout=_TIMEOUT))
+        )
     rows = [(line, each.outcome) async for each in state.failures() for line in each.lines]
     target = StandardOutput() if file == "-" else NewFile(Path(file))
     try:

@@ -117,7 +117,10 @@ async def test_the_worker_runs_and_answers_its_probes(
         paths = ["/live", "/ready"]
     set_variables(given, secrets, monkeypatch)
     options = options_of(arguments)
-    async with running(options, capfd) as url, httpx.AsyncClient(base_url=url, trust_env=False) as probe:
+    async with (
+        running(options, capfd) as url,
+        httpx.AsyncClient(base_url=url, trust_env=False, verify=False) as probe,
+    ):
         for path in paths:
             response = await probe.get(path)
             assert response.status_code == 200, response.text

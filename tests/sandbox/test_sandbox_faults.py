@@ -302,7 +302,7 @@ async def test_a_response_can_be_compressed(sandbox, zoe):
 
 
 async def raw_until_length(sandbox: Sandbox) -> bytes:
-    async with httpx.AsyncClient(base_url=sandbox.base_url, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=sandbox.base_url, trust_env=False, verify=False) as http:
         parameters = {
             "method": "getLead",
             "email": "zoe@example.com",

@@ -38,7 +38,7 @@ async def test_nothing_is_left_behind(caplog, capfd):
 
     async with Sandbox(rate_limit=None) as sandbox:
         sandbox.inject(Fault("delay", seconds=60, match="syncLead", times=None))
-        http = httpx.AsyncClient(base_url=sandbox.base_url, trust_env=False)
+        http = httpx.AsyncClient(base_url=sandbox.base_url, trust_env=False, verify=False)
         credentials = {"apikey": sandbox.api_key, "username": sandbox.username, "password": sandbox.password}
         await http.get("/api", params={"method": "getLead", **credentials})
         waiting = [
@@ -66,7 +66,7 @@ async def test_nothing_is_left_behind(caplog, capfd):
 async def test_many_sandboxes_one_after_the_other():
     sockets = open_sockets()
     for _ in range(20):
-        async with Sandbox() as sandbox, httpx.AsyncClient(trust_env=False) as http:
+        async with Sandbox() as sandbox, httpx.AsyncClient(trust_env=False, verify=False) as http:
             assert (await http.get(f"{sandbox.base_url}/_sandbox/clock")).status_code == 200
     assert open_sockets() == sockets
 
@@ -76,7 +76,10 @@ import asyncio, httpx
 from publitrac_async.sandbox import Fault, Sandbox
 
 async def main():
-    async with Sandbox() as sandbox, httpx.AsyncClient(base_url=sandbox.base_url, trust_env=False) as http:
+    async with (
+        Sandbox() as sandbox,
+        httpx.AsyncClient(base_url=sandbox.base_url, trust_env=False, verify=False) as http,
+    ):
         sandbox.inject(Fault("drop"))
         sandbox.inject(Fault("cut", cut_after=1))
         sandbox.inject(Fault("delay", seconds=60, after=2))
@@ -181,7 +184,7 @@ async def test_serve_forever_runs_until_it_is_cancelled():
     started: asyncio.Queue[Sandbox] = asyncio.Queue()
     task = asyncio.create_task(serve_forever(started=started.put_nowait, rate_limit=None))
     sandbox = await started.get()
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(trust_env=False, verify=False) as http:
         assert (await http.get(f"{sandbox.base_url}/_sandbox/clock")).status_code == 200
 
     task.cancel()

@@ -83,7 +83,10 @@ class TestCallLimit:
 
 
 async def test_36_calls_at_once(v1):
-    async with Sandbox() as sandbox, httpx.AsyncClient(base_url=sandbox.base_url, trust_env=False) as http:
+    async with (
+        Sandbox() as sandbox,
+        httpx.AsyncClient(base_url=sandbox.base_url, trust_env=False, verify=False) as http,
+    ):
         headers = {"Authorization": sandbox.api_key}
         credentials = {"apikey": sandbox.api_key, "username": sandbox.username, "password": sandbox.password}
         calls = [

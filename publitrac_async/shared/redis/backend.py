@@ -130,15 +130,18 @@ class SharedRedis:
         connection = self._connect(DISK_TIMEOUT if durable else RESPONSE_TIMEOUT)
         return RedisStateStore(connection, name=name, durable=durable, lease=lease, timeout=timeout)
 
-    async def state_names(self) -> list[str]:
+    async def state_names(self, *, timeout: float = 30.0) -> list[str]:  # noqa: ASYNC109  (for all requests of Redis)
         """Return the names of the state stores of the account that a run has opened.
+
+        Args:
+            timeout: seconds to wait for a Redis that does not respond.
 
         Raises:
             StateStoreError: Redis does not respond.
         """
         from publitrac_async.bulk.state.redis.store import RedisStateStore  # noqa: PLC0415  (clients do not load bulk)
 
-        return await RedisStateStore(self._connect(RESPONSE_TIMEOUT)).names()
+        return await RedisStateStore(self._connect(RESPONSE_TIMEOUT), timeout=timeout).names()
 
     def executor(self, *, chunk_rows: int = 200) -> DocketExecutor:
         """Return an executor that hands out rows to the workers of the account (extra ``docket``).

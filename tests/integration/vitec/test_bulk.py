@@ -182,7 +182,7 @@ async def test_killed_in_the_middle(command: Command, sandbox: Sandbox) -> None:
     assert status == 3, said
     assert "look them up at Vitec, then `publitrac-async reconcile run.sqlite`" in said
     assert max(arrivals(sandbox).values()) == 1
-    assert len(arrivals(sandbox)) == ROWS
+    assert len(arrivals(sandbox)) == ROWS, said
 
     status, said = await command("reconcile", "run.sqlite", "--json")
     assert status == 3

@@ -42,7 +42,7 @@ class Service:
             line = await self.process.stderr.readline()
             assert line, said.decode()
             said += line
-        self.http = httpx.AsyncClient(base_url=address[0].decode(), trust_env=False)
+        self.http = httpx.AsyncClient(base_url=address[0].decode(), trust_env=False, verify=False)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -71,7 +71,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 @pytest.fixture
 async def rest(sandbox: Sandbox) -> AsyncIterator[Rest]:
-    async with httpx.AsyncClient(base_url=sandbox.base_url, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=sandbox.base_url, trust_env=False, verify=False) as http:
         yield Rest(sandbox, http)
 
 
@@ -81,7 +81,7 @@ def by_hand() -> Callable[[Sandbox], Any]:
 
     @contextlib.asynccontextmanager
     async def opened(sandbox: Sandbox) -> AsyncIterator[Rest]:
-        async with httpx.AsyncClient(base_url=sandbox.base_url, trust_env=False) as http:
+        async with httpx.AsyncClient(base_url=sandbox.base_url, trust_env=False, verify=False) as http:
             yield Rest(sandbox, http)
 
     return opened

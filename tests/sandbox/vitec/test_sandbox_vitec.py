@@ -61,7 +61,7 @@ class Caller:
 async def vitec() -> AsyncIterator[Caller]:
     async with (
         Sandbox() as sandbox,
-        httpx.AsyncClient(base_url=sandbox.base_url, trust_env=False) as http,
+        httpx.AsyncClient(base_url=sandbox.base_url, trust_env=False, verify=False) as http,
     ):
         yield Caller(sandbox, http)
 
@@ -245,7 +245,7 @@ async def test_what_is_missing_or_too_long_is_refused(vitec: Caller, change: dic
 async def test_both_cases_of_an_error() -> None:
     async with (
         Sandbox(vitec_error_names="pascal") as sandbox,
-        httpx.AsyncClient(base_url=sandbox.base_url, trust_env=False) as http,
+        httpx.AsyncClient(base_url=sandbox.base_url, trust_env=False, verify=False) as http,
     ):
         answer = await Caller(sandbox, http).post({})
         assert answer.json() == json.loads(sample("error_pascal.json"))
