@@ -23,12 +23,8 @@ from publitrac_async.models import Nested
 from publitrac_async.transport.budget import BUDGET, OverBudget
 from publitrac_async.transport.decoding import to_utf8
 from publitrac_async.transport.steps import Steps, at_once
+from publitrac_async.transport.xml_bytes import Counter, check_attributes, find_indentation
 
-_VALUE: Final = re.compile(rb"""=\s*["']""")
-_NAME: Final = re.compile(rb"<([^\s<>/!?]+)")
-#: Length of the shortest element and attribute, in bytes.
-_ELEMENT: Final = len("<a/>")
-_ATTRIBUTE: Final = len(" a=''")
 _WHITE_SPACE: Final = " \t\r\n"
 #: A document type may only appear before the root, after comments and instructions. Nothing backtracks.
 _DOCTYPE: Final = re.compile(
@@ -36,7 +32,7 @@ _DOCTYPE: Final = re.compile(
 )
 
 #: Bytes per piece, and bytes between turns of the event loop: a millisecond's work.
-_PIECE: Final = 8 * 1024
+_PIECE: Final = 16 * 1024
 _STEP: Final = 64 * 1024
 
 Node: TypeAlias = "str | dict[str, Any]"
@@ -51,9 +47,6 @@ HTML_TAGS: Final = frozenset(
         *("h1", "h2", "h3", "h4", "h5", "h6"),
     }
 )
-#: Looks for the indentation of fields here, in the middle of a document, in bytes.
-_SAMPLE: Final = 2 * 1024
-_INDENTED: Final = re.compile(rb"</[^<>]+>([ \t\r\n]+)<[^/]")
 #: Converts an element below a child of the root; ``None`` leaves it to the default. Called with the child's
 #: name and the element, only if no text can be too long.
 Convert: TypeAlias = Callable[[str, ET.Element], Any]
@@ -81,9 +74,8 @@ def parse_xml(document: bytes, convert: Convert | None = None) -> Steps[tuple[st
     """
     if _DOCTYPE.match(document):
         raise Malformed("it has a document type, which is never accepted")
-    if len(document) > BUDGET.attributes * _ATTRIBUTE and _has_many_attributes(document):
-        raise OverBudget(f"it has more than {BUDGET.attributes} attributes")
-    indentation = _indentation(document)
+    check_attributes(document)
+    indentation = find_indentation(document) if len(document) > _PIECE else b""
     if indentation:
         # Errors name a line of the document as it is.
         with contextlib.suppress(_KeepsWhiteSpace, ET.ParseError):
@@ -105,7 +97,7 @@ def _parse(document: bytes, convert: Convert | None, indentation: bytes) -> Step
     long = len(document) > BUDGET.text
     growing = _Growing(convert, long=long, namespaces=b"xmlns" in document, dense=bool(indentation))
     gap = b">" + indentation + b"<"
-    counter = _Counter(document)
+    counter = Counter(document)
     # Elements incomplete at the end of the last piece begin after `begin`.
     size, begin, end = _PIECE, 0, 0
     pause = 0 if len(document) > _STEP else _STEP
@@ -127,58 +119,6 @@ def _parse(document: bytes, convert: Convert | None, indentation: bytes) -> Step
             size *= 2
     growing.parser.close()
     return growing.finish(long=end - begin > BUDGET.text)
-
-
-def _indentation(document: bytes) -> bytes:
-    """Return the white space between the fields of an indented document, ``b""`` if it has to stay.
-
-    The parser makes two strings and a list of each line break with its indentation. Without them a page of
-    100 indented leads takes a tenth less time.
-    """
-    if len(document) <= _PIECE:
-        return b""
-    # In comments, instructions and CDATA, and between them, white space is part of a text.
-    start = document.find(b"?>", 0, _SAMPLE) + 1  # after the declaration
-    for mark in (b"<!", b"<?"):
-        # Most documents have none of the second byte, whose search takes a thirtieth of the time. The longer
-        # searches take 8 % of the time of a page.
-        if document.find(mark[1:], start) >= 0 and document.find(mark, start) >= 0:
-            return b""
-    middle = len(document) // 2
-    found: list[bytes] = _INDENTED.findall(document, middle, middle + _SAMPLE)
-    return max(set(found), key=found.count, default=b"")
-
-
-class _Counter:
-    """Counts expensive parts of a document ahead of the parser, if it is long enough to hold too many."""
-
-    def __init__(self, document: bytes) -> None:
-        self._document = document
-        self._position = 0
-        self._elements = 0 if len(document) > BUDGET.elements * _ELEMENT else None
-        self._names: set[bytes] | None = set() if len(document) > BUDGET.text else None
-
-    def count(self, end: int) -> None:
-        """Count up to a position.
-
-        Raises:
-            OverBudget: there are too many.
-        """
-        document, start, self._position = self._document, self._position, end
-        if self._elements is not None:
-            self._elements += document.count(b"<", start, end) - document.count(b"</", start, end + 1)
-            if self._elements > BUDGET.elements:
-                raise OverBudget(f"it has more than {BUDGET.elements} elements")
-        if self._names is not None:
-            self._names.update(_NAME.findall(document, start, end))
-            if len(self._names) > BUDGET.names:
-                raise OverBudget(f"it has more than {BUDGET.names} different names")
-
-
-def _has_many_attributes(document: bytes) -> bool:
-    if document.count(b"=") <= BUDGET.attributes:  # Nothing is faster.
-        return False
-    return next(itertools.islice(_VALUE.finditer(document), BUDGET.attributes, None), None) is not None
 
 
 class _PlainParser:

@@ -149,7 +149,7 @@ class TestIndentation:
     def test_values_keep_theirs(self, field: str) -> None:
         body = indented(field)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(xml, "_indentation", lambda _: b"")
+            patch.setattr(xml, "find_indentation", lambda _: b"")
             whole: Any = at_once(parse_xml(body))
         found: Any = at_once(parse_xml(body))
         assert found == whole
