@@ -57,7 +57,7 @@ class ReadAhead(Generic[P]):
         self._awaited = True
         try:
             if not task.done():
-                self._ask()
+                self._request_more()
                 await asyncio.wait([task])
         finally:
             self._awaited = False
@@ -80,7 +80,7 @@ class ReadAhead(Generic[P]):
             self.stop()
             self._upcoming = number
         self._last = last
-        self._ask()
+        self._request_more()
 
     def stop(self) -> None:
         """Cancel the requests in flight, and drop the held pages."""
@@ -90,7 +90,7 @@ class ReadAhead(Generic[P]):
             task.cancel()
         self._tasks.clear()
 
-    def _ask(self) -> None:
+    def _request_more(self) -> None:
         """Fetch one more page if there is one, and room for it."""
         if self._unsent is not None or self._upcoming > self._last or len(self._tasks) >= self._most:
             return
@@ -110,7 +110,7 @@ class ReadAhead(Generic[P]):
         """Note that a request was sent, or ended."""
         if self._unsent is token:
             self._unsent = None
-            self._ask()
+            self._request_more()
 
     def note_failed(self, task: asyncio.Task[P]) -> None:
         """Fetch no more pages until the caller reaches the failed one."""

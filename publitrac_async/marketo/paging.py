@@ -86,7 +86,7 @@ class _Pages(Generic[T]):
         self._next = start
         self._ended = False
         #: Hashes of the tokens used: a token is a position, so a repeated one means a cycle.
-        self._asked: set[int] = set()
+        self._requested: set[int] = set()
         #: The request of the next page; empty or one task.
         self._ahead: list[asyncio.Task[MarketoPage[T]]] = []
         weakref.finalize(self, _cancel, self._ahead).atexit = False
@@ -97,17 +97,17 @@ class _Pages(Generic[T]):
     async def __anext__(self) -> MarketoPage[T]:
         if self._ended:
             raise StopAsyncIteration
-        if hash(self._next) in self._asked:
+        if hash(self._next) in self._requested:
             raise UnexpectedContent("a token for the next page is repeated: the pages repeat")
         try:
             page = await self._page()
         except PublitracError as error:
             error.next_page_token = self._next
             raise
-        self._asked.add(hash(self._next))
+        self._requested.add(hash(self._next))
         self._next = page.next_page_token
         self._ended = page.last
-        if not self._ended and hash(self._next) not in self._asked:
+        if not self._ended and hash(self._next) not in self._requested:
             task = asyncio.create_task(_await(self._fetch, self._next), name="publitrac_async next page")
             task.add_done_callback(_retrieve)
             self._ahead.append(task)

@@ -1,7 +1,7 @@
-"""Many processes on one shared limit, in virtual time: the real limiter, and a Redis that is made up.
+"""Many processes on one shared limit, in virtual time: the real limiter with a simulated Redis.
 
-Made up are the ways to Redis and to the service, the clocks of the hosts, loops that something blocks, and
-what the script does in Redis. A test of the script itself compares the two.
+The network, the clocks of the hosts, blocked event loops and the effect of the limiter's script in Redis are
+simulated. A test of the script compares the simulation with a real Redis.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ class Setting:
     """The processes that want to call, and their distances; all times in seconds.
 
     Attributes:
-        to_redis: round trips of the processes to Redis, one each.
-        callers: tasks of each process that call as fast as they may.
-        seconds: virtual time after the first departure.
+        to_redis: round-trip time to Redis of each process.
+        callers: tasks in each process, each of which makes calls one after another.
+        seconds: virtual time that the test lasts after the first departure.
         limit: calls a second.
-        guard: of the limiter.
-        jitter: mean of an exponential that each way to or from Redis takes besides.
-        blocked: part of each 90 ms in which something blocks the loop of each process.
-        to_service: least and most time of the way to the service.
-        response: of the service.
-        joins: start of each process; all at once by default.
-        kills: process and time; another one starts a second later.
-        restarts: time, duration, and for how many seconds before it Redis has lost what it was told.
-        steps: time, and by how much the clock of Redis is set.
-        seed: of all that is random.
+        guard: the limiter's guard time.
+        jitter: mean of the exponential delay that is added to each way to or from Redis.
+        blocked: share of each 90 ms in which something blocks the event loop of each process.
+        to_service: shortest and longest time on the way to the service.
+        response: time that the service takes to respond.
+        joins: start time of each process; all start at once by default.
+        kills: processes to kill and when; another process starts a second later in their place.
+        restarts: restarts of Redis: time, duration, and how many seconds of earlier writes are lost.
+        steps: when the clock of Redis is set, and by how much.
+        seed: seed of everything random.
     """
 
     to_redis: Sequence[float]
@@ -66,14 +66,14 @@ class Outcome:
     """The arrivals at the service.
 
     Attributes:
-        setting: as simulated.
-        arrivals: time and process of each, in order.
-        questions: number of requests to Redis.
+        setting: what was simulated.
+        arrivals: time and process of each call, in order of time.
+        redis_calls: number of commands sent to Redis.
     """
 
     setting: Setting
     arrivals: list[tuple[float, int]] = field(factory=list)
-    questions: int = 0
+    redis_calls: int = 0
 
     @property
     def busiest_second(self) -> int:
@@ -88,28 +88,28 @@ class Outcome:
 
     @property
     def used(self) -> float:
-        """Part of the limit, after the first two seconds."""
+        """Share of the limit that was used after the first two seconds."""
         span = self.arrivals[-1][0] - self.arrivals[0][0] - 2
         return len(self.steady) / span / self.setting.limit
 
     @property
     def shares(self) -> list[float]:
-        """The calls of each process as part of a fair share, after the first two seconds."""
+        """Calls of each process divided by a fair share, after the first two seconds."""
         processes = [process for _, process in self.steady]
         number = len(self.setting.to_redis)
         return [processes.count(each) * number / len(processes) for each in range(number)]
 
     @property
-    def questions_a_second(self) -> float:
-        """How often Redis was asked."""
-        return self.questions / (self.arrivals[-1][0] - self.arrivals[0][0])
+    def redis_calls_per_second(self) -> float:
+        """Commands sent to Redis, a second."""
+        return self.redis_calls / (self.arrivals[-1][0] - self.arrivals[0][0])
 
 
 class FakeRedis:
-    """One server, and what the script of the limiter does there."""
+    """A simulated Redis: it does what the limiter's script does in a real one."""
 
     def __init__(self) -> None:
-        self.questions = self.restarts = 0
+        self.calls = self.restarts = 0
         self.up = True
         self.step = 0.0
         self.after: float | None = None
@@ -120,7 +120,7 @@ class FakeRedis:
         self._memories: list[tuple[float, float, int, dict[str, float]]] = []
 
     def restart(self, lost: float) -> None:
-        """Start again, without what it was told in the last `lost` seconds."""
+        """Restart, without the writes of the last `lost` seconds."""
         self.restarts += 1
         kept = [each for each in self._memories if each[0] <= now() - lost]
         _, self.after, self.writer, self.active = kept[-1] if kept else (0.0, None, 0, {})
@@ -130,7 +130,7 @@ class FakeRedis:
 
     def reserve(self, process: str, *arguments: float) -> list[int]:
         wanted, least, interval, lead, known, horizon, reserved, processes, unsure, _ = arguments
-        self.questions += 1
+        self.calls += 1
         moment = self.time()
         if not wanted:
             return [moment]
@@ -163,14 +163,14 @@ class FakeRedis:
 
 
 class _Host:
-    """A host with a clock and a loop that something may block."""
+    """A host with its own clock, and with an event loop that may be blocked."""
 
-    def __init__(self, setting: Setting, to_redis: float, luck: random.Random) -> None:
+    def __init__(self, setting: Setting, to_redis: float, generator: random.Random) -> None:
         self._setting = setting
         self._one_way = to_redis / 2
-        self._luck = luck
-        self._phase = luck.uniform(0, 0.09)
-        self._clock = luck.uniform(-500, 500), luck.uniform(-20e-6, 20e-6)
+        self._random = generator
+        self._phase = generator.uniform(0, 0.09)
+        self._clock = generator.uniform(-500, 500), generator.uniform(-20e-6, 20e-6)
 
     def clock(self) -> float:
         start, drift = self._clock
@@ -178,10 +178,10 @@ class _Host:
 
     def way(self) -> float:
         jitter = self._setting.jitter
-        return self._one_way + (self._luck.expovariate(1 / jitter) if jitter else 0.0)
+        return self._one_way + (self._random.expovariate(1 / jitter) if jitter else 0.0)
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep, and longer if the loop is blocked at the end."""
+        """Sleep, and go on when the event loop is no longer blocked."""
         await asyncio.sleep(seconds)
         left = self._setting.blocked - (now() + self._phase) % 0.09
         if left > 0:
@@ -189,7 +189,7 @@ class _Host:
 
 
 class _Connection:
-    """The way of one process to the server, in place of `Connection`."""
+    """The connection of one process to the simulated Redis, in place of `Connection`."""
 
     def __init__(self, redis: FakeRedis, host: _Host) -> None:
         self.outages = 0
@@ -197,19 +197,19 @@ class _Connection:
         self.available_since = -math.inf
         self._redis = redis
         self._host = host
-        self._ask_at = -math.inf
+        self._retry_at = -math.inf
 
     def key(self, name: str) -> str:
         return name
 
     async def run(self, script: str, keys: Sequence[str], *arguments: Any) -> list[int]:
-        if now() < self._ask_at:
+        if now() < self._retry_at:
             raise Unavailable("ConnectionError")
         restarts = self._redis.restarts
         await asyncio.sleep(self._host.way())
         if not self._redis.up or self._redis.restarts != restarts:
             self.outages += 1
-            self._ask_at = now() + RETRY_AFTER
+            self._retry_at = now() + RETRY_AFTER
             raise Unavailable("ConnectionError")
         response = self._redis.reserve(*arguments)
         await self._host.sleep(self._host.way())
@@ -230,11 +230,11 @@ class _Fleet:
         self.redis = FakeRedis()
         self._setting = setting
         self._outcome = outcome
-        self._luck = random.Random(setting.seed)
+        self._random = random.Random(setting.seed)
         self._running: dict[int, tuple[_Limiter, list[asyncio.Task[None]]]] = {}
 
     def start(self, process: int) -> None:
-        host = _Host(self._setting, self._setting.to_redis[process], self._luck)
+        host = _Host(self._setting, self._setting.to_redis[process], self._random)
         connection = cast(Connection, _Connection(self.redis, host))
         limiter = _Limiter(connection, Rate(self._setting.limit), guard=self._setting.guard, clock=host.clock)
         limiter.host = host
@@ -259,13 +259,13 @@ class _Fleet:
             except LimiterUnavailable as error:
                 await asyncio.sleep(error.retry_after or 0.0)
                 continue
-            await asyncio.sleep(self._luck.uniform(*self._setting.to_service))
+            await asyncio.sleep(self._random.uniform(*self._setting.to_service))
             self._outcome.arrivals.append((now(), process))
             await limiter.host.sleep(self._setting.response)
 
 
 async def simulate(setting: Setting) -> Outcome:
-    """Let every process call as fast as it may; needs a virtual loop."""
+    """Let every process call as fast as the limiter permits. It needs an event loop with virtual time."""
     outcome = Outcome(setting)
     fleet = _Fleet(setting, outcome)
     redis = fleet.redis
@@ -304,12 +304,12 @@ async def simulate(setting: Setting) -> Outcome:
     await asyncio.gather(*steps)
     await fleet.kill_all()
     outcome.arrivals.sort()
-    outcome.questions = redis.questions
+    outcome.redis_calls = redis.calls
     return outcome
 
 
 def described(outcome: Outcome) -> Sequence[str]:
-    """In words."""
+    """Describe the outcome in a few lines."""
     setting = outcome.setting
     farthest = max(setting.to_redis) * 1000
     return (
@@ -317,5 +317,5 @@ def described(outcome: Outcome) -> Sequence[str]:
         f"jitter {setting.jitter * 1000:g} ms, loops blocked {setting.blocked * 1000:g} of 90 ms",
         f"busiest second {outcome.busiest_second}, {outcome.used:.1%} used",
         f"shares {min(outcome.shares):.2f} to {max(outcome.shares):.2f} of a fair one",
-        f"Redis asked {outcome.questions_a_second:,.0f} times a second",
+        f"{outcome.redis_calls_per_second:,.0f} commands a second to Redis",
     )

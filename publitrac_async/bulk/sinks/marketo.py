@@ -246,7 +246,7 @@ class MarketoSink:
         self._partition_name = partition_name
         self._halver = Halver(self._call, idempotent=self.idempotent)
         self._lock = asyncio.Lock()
-        self._asked = False
+        self._schema_fetched = False
         self._fields_of_account: frozenset[str] | None = None
 
     def to_record(self, fields: Mapping[str, Any] | Lead) -> Record[bytes]:
@@ -260,7 +260,7 @@ class MarketoSink:
     async def send(self, contents: Sequence[bytes]) -> Sequence[PublitracError | None]:
         """Send leads, in one call up to a megabyte; see `Sink.send`."""
         if self._lookup_field not in _LOOKUP_FIELDS:
-            await self._ask()
+            await self._fetch_schema()
         outcomes: list[PublitracError | None] = [self._unknown_field(each) for each in contents]
         wanted = [place for place, problem in enumerate(outcomes) if problem is None]
         chosen = [contents[place] for place in wanted]
@@ -290,28 +290,28 @@ class MarketoSink:
             raise
         errors = [each.error for each in results]
         if any(error is not None and error.code == _NO_FIELD for error in errors):
-            await self._ask()
+            await self._fetch_schema()
             errors = [self._named(error, body) for error, body in zip(errors, contents, strict=True)]
         return errors
 
-    async def _ask(self) -> None:
+    async def _fetch_schema(self) -> None:
         """Fetch the fields of the account once; without them Marketo checks each record.
 
         Raises:
             ConfigurationError: leads cannot be looked up by the field of this sink.
         """
         async with self._lock:
-            if self._asked:
+            if self._schema_fetched:
                 return
             try:
                 schema = await self._marketo.describe2()
             except PublitracError as error:
                 logger.warning("the fields of the Marketo account cannot be read: %s", error.message)
-                self._asked = True
+                self._schema_fetched = True
                 return
             self._check_lookup_field(schema)
             self._fields_of_account = frozenset(field.name for field in schema.fields)
-            self._asked = True
+            self._schema_fetched = True
 
     def _check_lookup_field(self, schema: LeadSchema) -> None:
         searchable = sorted({key[0] for key in schema.searchable_fields if len(key) == 1} - {"cookies"})

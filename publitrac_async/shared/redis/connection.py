@@ -127,7 +127,7 @@ class Connection:
         self._timeout: float = client.connection_pool.connection_kwargs["socket_timeout"]
         self._scripts: dict[str, AsyncScript] = {}
         self._clock = clock
-        self._ask_at = -math.inf
+        self._retry_at = -math.inf
         self._failure = ""
         self._in_outage = self._has_responded = False
         #: Reason if Redis refuses this process permanently, empty otherwise.
@@ -171,7 +171,7 @@ class Connection:
             Unavailable: Redis did not respond.
         """
         send: Callable[..., Awaitable[Any]] = self._client.execute_command
-        return await self._ask(functools.partial(send, command, key, *arguments))
+        return await self._attempt(functools.partial(send, command, key, *arguments))
 
     async def run(self, script: str, keys: Sequence[str], *arguments: Argument, on_disk: bool = False) -> Any:
         """Run a Lua script. It is loaded again after a restart of the server.
@@ -186,8 +186,8 @@ class Connection:
             Unavailable: Redis did not respond, or did not write to its disk in time.
         """
         if on_disk:
-            return await self._ask(functools.partial(self._run_on_disk, script, keys, arguments))
-        return await self._ask(functools.partial(self._run_registered, script, keys, arguments))
+            return await self._attempt(functools.partial(self._run_on_disk, script, keys, arguments))
+        return await self._attempt(functools.partial(self._run_registered, script, keys, arguments))
 
     async def supports_waiting_for_disk(self) -> bool:
         """Return True if the server has an append-only file and WAITAOF (Redis 7.2).
@@ -203,7 +203,7 @@ class Connection:
                 return False
             return True
 
-        return await self._ask(wait)
+        return await self._attempt(wait)
 
     async def probe(self, commands: Sequence[Sequence[str]]) -> list[Any]:
         """Run commands that may fail; return the response or error of each.
@@ -219,7 +219,7 @@ class Connection:
                 responses: list[Any] = await pipeline.execute(raise_on_error=False)
                 return responses
 
-        return await self._ask(run)
+        return await self._attempt(run)
 
     async def probe_subscription(self, pattern: str) -> Exception | None:
         """Subscribe to channels; return the error.
@@ -237,7 +237,7 @@ class Connection:
                     return error
             return None
 
-        return await self._ask(run)
+        return await self._attempt(run)
 
     async def facts(self) -> Mapping[str, Any]:
         """Return facts about the server; empty if the user lacks the right.
@@ -271,11 +271,11 @@ class Connection:
             raise NotOnDisk
         return response
 
-    async def _ask(self, question: Callable[[], Awaitable[T]]) -> T:
+    async def _attempt(self, request: Callable[[], Awaitable[T]]) -> T:
         failure: Unavailable | None = None
-        if self._clock() >= self._ask_at:
+        if self._clock() >= self._retry_at:
             try:
-                response = await _cancellable(question)
+                response = await _cancellable(request)
             except Exception as error:  # noqa: BLE001  (whatever redis-py makes of a server that is no Redis)
                 if isinstance(error, ResponseError) and _DAMAGE.search(str(error)):
                     self._responded()
@@ -297,7 +297,7 @@ class Connection:
             logger.warning("Redis responds again")
 
     def _failed(self, kind: str) -> None:
-        self._ask_at = self._clock() + RETRY_AFTER
+        self._retry_at = self._clock() + RETRY_AFTER
         self._failure = kind
         if kind not in _TEMPORARY or not self._has_responded:
             self.refusal = _REFUSALS.get(kind, "")
@@ -311,7 +311,7 @@ class Connection:
         return f"Connection({self._prefix})"
 
 
-async def _cancellable(question: Callable[[], Awaitable[T]]) -> T:
+async def _cancellable(request: Callable[[], Awaitable[T]]) -> T:
     """Await a request, and cancel the task if the request has dropped a cancellation.
 
     redis-py uses `asyncio.wait_for`, which in Python 3.11 drops a cancellation that arrives together with the
@@ -320,7 +320,7 @@ async def _cancellable(question: Callable[[], Awaitable[T]]) -> T:
     task = asyncio.current_task()
     before = 0 if task is None else task.cancelling()
     try:
-        response = await question()
+        response = await request()
     except Exception:
         if task is not None and task.cancelling() > before:
             raise asyncio.CancelledError from None

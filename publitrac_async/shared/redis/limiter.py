@@ -150,7 +150,7 @@ class RedisRateLimiter:
         self._departures: deque[float] = deque()
         #: Redis may have lost its memory, or be another server.
         self._unsure = False
-        self._waiting = self._asked = 0
+        self._waiting = self._requested = 0
         self._requests: set[asyncio.Task[None]] = set()
         self._response = asyncio.Event()
         self._failure = ""
@@ -232,10 +232,10 @@ class RedisRateLimiter:
         while self._departures and self._departures[0] < self._clock() - _RESERVED:
             self._departures.popleft()
         expected = self._waiting + (2 * len(self._departures) if self._waiting else 0)
-        wanted = min(share, expected) - len(self._slots) - self._asked
+        wanted = min(share, expected) - len(self._slots) - self._requested
         if wanted < 1 or len(self._requests) >= (_REQUESTS if self._server.settled else 1):
             return
-        self._asked += wanted
+        self._requested += wanted
         self._failure = ""
         task = asyncio.create_task(self._request(wanted), name="publitrac_async reservation")
         self._requests.add(task)
@@ -245,7 +245,7 @@ class RedisRateLimiter:
             if self._outages != self._connection.outages:
                 self._outages = self._connection.outages
                 self._server, self._unsure = ServerClock(), True
-            while await self._has_to_ask(wanted):
+            while await self._must_request_again(wanted):
                 pass
         except Unavailable as error:
             self._failure, self._damaged = str(error), isinstance(error, Damaged)
@@ -254,11 +254,11 @@ class RedisRateLimiter:
         finally:
             # Now, not in a callback: the woken caller may ask again at once.
             self._requests.discard(cast("asyncio.Task[None]", asyncio.current_task()))
-            self._asked -= wanted
+            self._requested -= wanted
             self._response.set()
 
-    async def _has_to_ask(self, wanted: int) -> bool:
-        """Ask once: for the time until the clock of Redis is known, then for departures."""
+    async def _must_request_again(self, wanted: int) -> bool:
+        """Send one request: for the time until the clock of Redis is known, then for departures."""
         settled, unsure = self._server.settled, self._unsure
         offset = self._server.offset if settled else 0.0
         sent = self._clock()
@@ -268,7 +268,7 @@ class RedisRateLimiter:
             self._process,
             wanted if settled else 0,
             # A process without reservations gets one, so that all get some, however many there are.
-            int(not self._slots and self._asked == wanted),
+            int(not self._slots and self._requested == wanted),
             *map(
                 _microseconds,
                 (

@@ -72,20 +72,20 @@ class RedisTokenStore:
 
     async def load(self) -> Token | None:
         """Return the current token, ``None`` without one."""
-        asked = self._clock()
+        sent = self._clock()
         stored: bytes | None = None
         life = 0
         damaged = False
         known = await self._memory.load()
-        lasting = known is not None and known.expires_at > asked
+        lasting = known is not None and known.expires_at > sent
         try:
-            question = functools.partial(self._connection.run, _LOAD, (self._key,))
-            asked, (stored, life) = await self._ask(question, wait=not lasting)
+            load = functools.partial(self._connection.run, _LOAD, (self._key,))
+            sent, (stored, life) = await self._with_patience(load, wait=not lasting)
         except Damaged:
             damaged = True
         except Unavailable:
             return known
-        token = None if stored is None or life <= 0 else _read(stored, asked + life / 1000, life / 1000)
+        token = None if stored is None or life <= 0 else _read(stored, sent + life / 1000, life / 1000)
         if token is None:
             if damaged or (stored is not None and life != 0):
                 await self._drop_damaged(stored)
@@ -104,7 +104,7 @@ class RedisTokenStore:
         if life > 0:
             save = functools.partial(self._connection.command, "SET", self._key, _written(token), "PX", life)
             with contextlib.suppress(Unavailable):
-                await self._ask(save)
+                await self._with_patience(save)
 
     async def touch(self, token: Token, expires_at: float) -> None:
         """Extend the lifetime of `token` to `expires_at`; ignored unless it is the current one."""
@@ -151,13 +151,13 @@ class RedisTokenStore:
             if held:
                 release = functools.partial(self._connection.run, _DELETE_IF_EQUAL, (self._lock_key,), mine)
                 with contextlib.suppress(Unavailable):
-                    await self._ask(release)
+                    await self._with_patience(release)
 
     async def _acquire(self, mine: str) -> bool:
         life = int(_LOCK_LIFE * 1000)
         deadline = self._clock() + _LOCK_LIFE
         while self._clock() < deadline:
-            _, holder = await self._ask(
+            _, holder = await self._with_patience(
                 functools.partial(self._connection.run, _LOCK, (self._lock_key,), mine, life)
             )
             if holder == mine.encode():
@@ -165,18 +165,20 @@ class RedisTokenStore:
             await asyncio.sleep(_LOCK_POLL)
         return False
 
-    async def _ask(self, question: Callable[[], Awaitable[T]], *, wait: bool = True) -> tuple[float, T]:
-        """Return the time and the response of a question.
+    async def _with_patience(
+        self, request: Callable[[], Awaitable[T]], *, wait: bool = True
+    ) -> tuple[float, T]:
+        """Return the time at which a request was sent, and the response.
 
-        With `wait`, ask again during the first seconds of an outage.
+        With `wait`, repeat the request during the first seconds of an outage.
 
         Raises:
             Unavailable: Redis does not respond.
         """
         while True:
-            asked = self._clock()
+            sent = self._clock()
             try:
-                return asked, await question()
+                return sent, await request()
             except Damaged:
                 raise
             except Unavailable:

@@ -271,7 +271,7 @@ async def test_a_cancellation_that_redis_py_drops_is_not_lost(ends: str) -> None
                 raise TimeoutError from None
         return "OK"
 
-    task = asyncio.create_task(Connection("redis://127.0.0.1:1", "the-key")._ask(write))
+    task = asyncio.create_task(Connection("redis://127.0.0.1:1", "the-key")._attempt(write))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

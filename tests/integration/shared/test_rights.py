@@ -85,7 +85,7 @@ async def test_a_user_for_limit_and_token_reaches_neither_queue_nor_state(
         for name in ("default:queue:stream", "state:default:leads", "state:token:leads"):
             with pytest.raises(Unavailable, match="NoPermissionError"):
                 await connection.command("TYPE", connection.key(name))
-            connection._ask_at = 0.0  # Do not wait for the end of the outage.
+            connection._retry_at = 0.0  # Do not wait for the end of the outage.
 
 
 @pytest.mark.parametrize(

@@ -131,22 +131,22 @@ async def test_late_responses_of_a_slow_redis_cause_no_second_token_request(
     token_requests = 0
 
     def slow(connection: Connection) -> None:
-        """Let some responses come too late, though the server has done what it was asked."""
-        ask, asked = connection._ask, 0
+        """Let some responses come too late, though the server has run the command."""
+        attempt, attempts = connection._attempt, 0
 
-        async def ask_slowly(question: Any) -> Any:
+        async def attempt_slowly(request: Any) -> Any:
             async def late_response() -> Any:
-                nonlocal asked
-                asked += 1
-                late = asked % often == 0
-                response = await question()
+                nonlocal attempts
+                attempts += 1
+                late = attempts % often == 0
+                response = await request()
                 if late:
                     raise TimeoutError
                 return response
 
-            return await ask(late_response)
+            return await attempt(late_response)
 
-        monkeypatch.setattr(connection, "_ask", ask_slowly)
+        monkeypatch.setattr(connection, "_attempt", attempt_slowly)
 
     async def request_token() -> Token:
         nonlocal token_requests
@@ -225,7 +225,7 @@ async def test_without_redis_a_process_goes_on_with_the_token_it_knows(
 async def test_a_token_discarded_without_redis_is_not_taken_up_again(stores: Stores) -> None:
     ours = stores()
     await ours.save(token())
-    ours._connection._ask_at = time.monotonic() + 0.2  # As if it had failed just now.
+    ours._connection._retry_at = time.monotonic() + 0.2  # As if it had failed just now.
     await ours.discard(token())
     assert await ours.load() is None
     await asyncio.sleep(0.25)

@@ -83,4 +83,4 @@ async def test_hosts_far_from_the_service_need_a_wider_guard() -> None:
 async def test_a_hundred_processes() -> None:
     outcome = await simulate(Setting(to_redis=(0.001,) * 100, seconds=60))
     check(outcome)
-    assert outcome.questions_a_second < 50
+    assert outcome.redis_calls_per_second < 50
