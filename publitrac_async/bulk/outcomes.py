@@ -21,6 +21,7 @@ from publitrac_async.errors import (
     UnexpectedContent,
     ValidationError,
 )
+from publitrac_async.transport.vendor_messages import shortened
 
 #: Errors that every later call would raise, too.
 _FATAL: Final = (
@@ -47,7 +48,14 @@ def outcome_of(error: PublitracError | None, success_state: State) -> Outcome:
     """
     if error is None:
         return _SUCCESS[success_state]
-    return Outcome(_state(error), type(error).__name__, error.message, code_of(error), error.vendor_message)
+    return Outcome(_state(error), type(error).__name__, error.message, code_of(error), _message(error))
+
+
+def _message(error: PublitracError) -> str | None:
+    """Return the service's message; that of Vitec is in the problems only, one for each field."""
+    if error.vendor_message is None and isinstance(error, ValidationError):
+        return shortened(*(problem.text for problem in error.problems))
+    return error.vendor_message
 
 
 def _state(error: PublitracError) -> State:

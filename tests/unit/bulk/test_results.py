@@ -17,8 +17,10 @@ from publitrac_async import (
     Lead,
     NotSent,
     OutcomeUnknown,
+    Problem,
     PublitracError,
     ServerError,
+    ValidationError,
 )
 from publitrac_async.bulk import CallMeter, ErrorBudget, Monitor, Report, SourceError, read_leads, sync_leads
 from publitrac_async.transport.events import RequestSent
@@ -112,6 +114,21 @@ async def test_line_state_code_and_reason_stand_beside_the_row(tmp_path: Path) -
         (6, "skipped", "", "superseded by line 7"),
         (7, "ok", "", ""),
     }
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValidationError("city: invalid", vendor_message="No city 'X'; no name"),
+        ValidationError(
+            "city: invalid", problems=[Problem("a", text="No city 'X'"), Problem("b", text="no name")]
+        ),
+    ],
+)
+async def test_the_words_of_the_service_stand_beside_the_row(tmp_path: Path, error: PublitracError) -> None:
+    await run([{"email": "a@example.com"}], RecordingSink(lambda _: error), results_dir=tmp_path)
+    record = json.loads((tmp_path / "latest" / "rejected.jsonl").read_text("utf-8"))
+    assert record["publitrac_message"] == "No city 'X'; no name"
 
 
 def rows_of() -> list[dict[str, str]]:
