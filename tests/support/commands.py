@@ -141,6 +141,11 @@ async def start_program(*arguments: object, cwd: Path, variables: Mapping[str, s
         variables: the environment, whole.
     """
     words = [str(argument) for argument in arguments]
+    if sys.platform == "win32":
+        pipes = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.PIPE}
+        return await asyncio.create_subprocess_exec(
+            sys.executable, *words, cwd=cwd, env={**variables}, **pipes
+        )
     (out, out_end), (err, err_end) = os.pipe(), os.pipe()
     # In a thread: the first one waits for the imports.
     process = await asyncio.to_thread(_fork, words, cwd, variables, [out_end, err_end])
