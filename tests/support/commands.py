@@ -16,9 +16,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from unittest import mock
 
 #: Seconds until a command that does not end fails its test.
 PATIENCE = 60
@@ -163,6 +165,9 @@ def _fork(words: Sequence[str], cwd: Path, variables: Mapping[str, str], files: 
     """Start a program whose outputs are `files`, which are closed here."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
+    # Without the flags of this Python: in development mode programs print to stderr.
+    with mock.patch("multiprocessing.util._args_from_interpreter_flags", list):
+        forkserver.ensure_running()
     ends = [Connection(file, readable=False) for file in files]
     process = context.Process(target=_be_the_program, args=(words, str(cwd), dict(variables), *ends))
     process.start()
