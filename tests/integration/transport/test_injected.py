@@ -114,7 +114,23 @@ async def default(service: Service) -> AsyncIterator[tuple[str, httpx.AsyncBaseT
         yield await over_sockets(service, stack), AiohttpTransport()
 
 
-CARRIERS = [default, mock, asgi, respx_router, httpx_sockets]
+class Watching(AiohttpTransport):
+    """The default transport of a program that looks at its requests: they show no credential."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        shown = f"{request!r} {request.url} {request.headers.multi_items()}"
+        assert not any(secret in shown for secret in ("the-password", "the-user", "the-key"))
+        assert not {"token", "authorization"} & request.headers.keys()
+        return await super().handle_async_request(request)
+
+
+@asynccontextmanager
+async def subclass(service: Service) -> AsyncIterator[tuple[str, httpx.AsyncBaseTransport]]:
+    async with AsyncExitStack() as stack:
+        yield await over_sockets(service, stack), Watching()
+
+
+CARRIERS = [default, subclass, mock, asgi, respx_router, httpx_sockets]
 Carrier = Callable[[Service], Any]
 
 
