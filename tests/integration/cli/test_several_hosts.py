@@ -15,6 +15,7 @@ import pytest
 from publitrac_async import PublitracClient
 from publitrac_async.bulk import NamedSource, PublitracV2Sink, Report, sync_leads
 from publitrac_async.bulk.distributed.docket import DocketExecutor
+from publitrac_async.cli.doctor import show
 from publitrac_async.sandbox import Fault, Sandbox
 from tests.integration.cli.test_command_line import CANARIES, environment, secrets
 from tests.integration.cli.test_command_line import run as run_alone
@@ -304,6 +305,27 @@ async def test_doctor_asks_redis(hosts: Hosts, server: Server) -> None:
     assert found["Redis"]["append-only file"] == "yes"
     assert found["Redis"]["when its memory is full"] == "noeviction"
     assert found["Marketo"]["client_secret"] == "set, by MARKETO_CLIENT_SECRET"
+    assert found["sharing"] == {"location": "not set"}
+
+
+@pytest.mark.parametrize(
+    ("location", "fact", "words"),
+    [
+        ("", "rights", "enough for limit and token"),
+        ("file:/no/such/folder", "kind", "a file of this host"),
+        ("redis+cluster://127.0.0.1", "server", "unusable: a Redis Cluster is not supported"),
+        ("redis://127.0.0.1:1", "server", "unusable: Redis does not respond (ConnectionError)"),
+    ],
+)
+async def test_doctor_tries_what_processes_share(
+    server: Server, capsys: pytest.CaptureFixture[str], location: str, fact: str, words: str
+) -> None:
+    environment = {"PUBLITRAC_API_KEY": "the-key", "PUBLITRAC_SHARED": location or server.url}
+    status = await show(as_json=True, environment=environment)
+    found = json.loads(capsys.readouterr().out)["sharing"]
+    assert found["location"] == "set, by PUBLITRAC_SHARED"
+    assert found[fact].startswith(words)
+    assert status == (2 if words.startswith("unusable") else 0)
 
 
 def test_doctor_says_when_redis_does_not_answer() -> None:
