@@ -95,20 +95,27 @@ class _Run(Generic[T]):
     async def feed(self, leads: Iterable[Lead] | AsyncIterable[Lead]) -> None:
         """Start one lead after the other, and wait for the last."""
         try:
-            position = 0
-            async for lead in _one_by_one(leads):
-                await self.room.acquire()
-                await self._begin(position, lead)
-                position += 1
-        except BaseException as error:
-            if isinstance(error, asyncio.CancelledError):
-                for task in self._tasks:
-                    task.cancel()
+            try:
+                position = 0
+                async for lead in _one_by_one(leads):
+                    await self.room.acquire()
+                    await self._begin(position, lead)
+                    position += 1
+            except Exception:
+                await self._wait()  # The outcomes of the leads before the error are known first.
+                raise
+            await self._wait()
+        except asyncio.CancelledError:
+            for task in self._tasks:
+                task.cancel()
+            await self._wait()
             raise
         finally:
-            if self._tasks:
-                await asyncio.wait(self._tasks)
             self.ended.put_nowait(None)
+
+    async def _wait(self) -> None:
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def _begin(self, position: int, lead: Lead) -> None:
         """Send a lead; return once its request is sent, or waits for another lead of its address."""

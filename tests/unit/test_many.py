@@ -172,6 +172,24 @@ async def test_leaving_the_loop_cancels_what_is_under_way() -> None:
 
 
 @virtual
+async def test_a_caller_who_is_cancelled_cancels_what_is_under_way_also_after_the_last_lead() -> None:
+    service = Service(seconds=20.0)
+    async with opened(service) as publitrac:
+
+        async def drain() -> None:
+            async for _outcome in publitrac.v2.delayed_sync_many(leads(5)):
+                pass
+
+        task = asyncio.create_task(drain())
+        await asyncio.sleep(5)
+        assert service.busy == 5
+        task.cancel()
+        await asyncio.wait([task])
+        assert service.busy == 0
+        assert publitrac.in_flight == publitrac.queued == 0
+
+
+@virtual
 async def test_a_client_that_is_closed_or_unfit_ends_it() -> None:
     publitrac = opened(Service(seconds=20.0))
     many = publitrac.v2.delayed_sync_many(leads(100))

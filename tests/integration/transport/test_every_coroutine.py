@@ -28,6 +28,8 @@ from tests.support.four_vendors import marketo, person_lead, publitrac, serving,
 
 EMAIL = "ada@example.com"
 LEAD = Lead(email=EMAIL)
+#: Two of them with the same address.
+LEADS = [LEAD, Lead(email="ben@example.com"), LEAD]
 MAIL = EmailCampaign(name="n", from_name="f", from_email=EMAIL, subject="s", text="t")
 DEAL = Opportunity(id="1", name="n", sales_stage="Prospecting", amount=1, probability=1, leads=["a"])
 FIELD = NewLeadField(display_name="n", name="n", data_type="string")
@@ -60,13 +62,13 @@ V1_METHODS: dict[str, Use] = {
     "get_view": lambda v1: v1.get_view("v"),
     "remove_lead_from_list": lambda v1: v1.remove_lead_from_list(EMAIL, "l"),
     "sync_lead": lambda v1: v1.sync_lead(LEAD),
-    "sync_lead_many": lambda v1: drained(v1.sync_lead_many([LEAD])),
+    "sync_lead_many": lambda v1: drained(v1.sync_lead_many(LEADS)),
     "sync_opportunity": lambda v1: v1.sync_opportunity(DEAL),
     "update_lead": lambda v1: v1.update_lead(LEAD),
 }
 V2_METHODS: dict[str, Use] = {
     "delayed_sync": lambda v2: v2.delayed_sync(LEAD),
-    "delayed_sync_many": lambda v2: drained(v2.delayed_sync_many([LEAD])),
+    "delayed_sync_many": lambda v2: drained(v2.delayed_sync_many(LEADS)),
     "get_token": lambda v2: v2.get_token(),
 }
 MARKETO_METHODS: dict[str, Use] = {
