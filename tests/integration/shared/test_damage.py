@@ -222,6 +222,37 @@ async def test_every_change_gets_a_result(
     monkeypatch.undo()
 
 
+@pytest.mark.parametrize("retryable", [True, False])
+async def test_a_change_that_fails_says_if_it_may_be_repeated(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch, retryable: bool
+) -> None:
+    store = await job(stores, ADA)
+
+    async def run(*_: Any, **__: Any) -> Any:
+        raise StateStoreError("away", retryable=retryable)
+
+    monkeypatch.setattr(store._keys, "run", run)
+    for change in (store.begin([ADA]), store.complete([(ADA, OK)])):
+        with pytest.raises(StateStoreError, match="away") as caught:
+            await change
+        assert caught.value.retryable is retryable
+    monkeypatch.undo()
+
+
+async def test_fewer_entries_than_were_asked_for_are_damage(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await job(stores, ADA, BEN)
+
+    async def run(*_: Any, **__: Any) -> Any:
+        return b"[null]"
+
+    monkeypatch.setattr(store._keys, "run", run)
+    with pytest.raises(StateStoreError, match=DAMAGED):
+        await store.lookup([ADA, BEN])
+    monkeypatch.undo()
+
+
 async def test_a_server_that_is_no_redis_does_not_respond() -> None:
     async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(100)

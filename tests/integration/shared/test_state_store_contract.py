@@ -66,6 +66,13 @@ async def send(store: StateStore, key: str, outcome: Outcome, content_hash: byte
     await store.complete([(key, outcome)])
 
 
+async def test_all_parts_of_an_outcome_are_kept(stores: Stores) -> None:
+    refused = Outcome(State.REJECTED, "ValidationError", "refused: é", "9001")
+    store = await opened(stores)
+    await send(store, ADA, refused)
+    assert await known(store) == Entry(refused, FIRST, None)
+
+
 async def test_a_lead_goes_from_pending_to_its_outcome(stores: Stores) -> None:
     store = await opened(stores)
     assert await store.lookup([ADA]) == [None]
