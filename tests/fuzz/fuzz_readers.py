@@ -174,7 +174,7 @@ def test_workbooks_raise_only_typed_errors(data: st.DataObject, part: str) -> No
 
 TOML = [
     b'[fields]\nemail = "E-mail"\n[custom_fields]\na = "b"\n[options]\nempty = "clear"\n[dates]\na = "%d"\n',
-    b'[client]\nauth_in = "body"\nrate_limit = 7\n[client.v1_shapes]\nunicity_keys = "text"\n[found]\na = 1',
+    b'[client]\ncredentials_in = "body"\nrate_limit = 7\n[client.v1_shapes]\nunicity_keys = "text"\n[found]',
     b"a = [[1]]\nb = 1979-05-27T07:32:00-08:00\nc = 0x1\n[d]\n[[e]]\nf = {g = 1}\n",
 ]
 
