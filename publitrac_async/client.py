@@ -216,7 +216,7 @@ class PublitracClient(BaseClient):
         settings: dict[str, Any] = {**(read_profile(profile).client if profile else {}), **options}
         if "api_key" not in settings and "api_key" not in found:
             raise ConfigurationError(
-                "the environment has neither PUBLITRAC_API_KEY nor PUBLITRAC_API_KEY_FILE"
+                "the environment has neither PUBLITRAC_API_KEY nor PUBLITRAC_API_KEY_FILE: set one of them"
             )
         if "base_url" in found:
             settings["base_url"] = found.pop("base_url").reveal()

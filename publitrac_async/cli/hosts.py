@@ -93,4 +93,6 @@ def _account(vendor: Vendor, own: OwnOptions) -> Secret:
             raise found
         if found is not None:
             return found
-    raise ConfigurationError(f"the environment has neither {vendor.account} nor {vendor.account}_FILE")
+    raise ConfigurationError(
+        f"the environment has neither {vendor.account} nor {vendor.account}_FILE: set one of them"
+    )

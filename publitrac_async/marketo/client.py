@@ -101,7 +101,9 @@ class MarketoClient(LeadOperations, FieldOperations, MembershipOperations):
             missing.insert(0, "base_url")
         if missing:
             variable = f"{_ENVIRONMENT}{missing[0].upper()}"
-            raise ConfigurationError(f"the environment has neither {variable} nor {variable}_FILE")
+            raise ConfigurationError(
+                f"the environment has neither {variable} nor {variable}_FILE: set one of them"
+            )
         if "base_url" in found:
             found.pop("munchkin_id", None)
         settings: dict[str, Any] = {**options}

@@ -64,7 +64,7 @@ class BaseClient:
         retry: policy for retries of failed calls.
         timeout: limits on the time of a call; a number is its total in seconds, ``None`` no total.
         concurrency: calls in flight at once; ``None`` for as many as the rate limit needs at the latency of
-            the service, up to `_most`.
+            the service, up to 256 (10 for Marketo).
         transport: sends the requests, in place of the one on aiohttp; the caller closes it.
         hooks: called with every event of `publitrac_async.transport.events`.
         log_failures: log each failed call as a warning, after its retries.
@@ -79,7 +79,7 @@ class BaseClient:
     #: The vendor's name in events, spans and log records.
     _vendor: ClassVar[str] = "publitrac"
 
-    #: Calls in flight at once, at most, if their number follows the rate limit.
+    #: Most calls in flight at once, if their number follows the rate limit.
     _most: ClassVar[int] = CONCURRENCY_CEILING
 
     #: True for the views that `with_options` returns.

@@ -154,7 +154,7 @@ class AdaptiveGate(ConcurrencyGate):
 
     Args:
         rate: of the limiter; ``None`` if it is not known.
-        most: calls in flight at once, at most.
+        most: the most calls in flight at once.
         clock: monotonic seconds.
     """
 

@@ -85,7 +85,7 @@ class Lanes:
     Args:
         limiter: of the client.
         concurrency: calls in flight at once, over all limiters; ``None`` for as many as each limiter needs.
-        most: most of them in that case.
+        most: the most calls in flight in that case.
         sleep: waits for seconds; raises if the client closes.
         clock: monotonic seconds.
         draw: uniform in [0, 1), for the jitter.

@@ -55,7 +55,7 @@ class Transport:
         retry: policy for retries.
         timeout: limits on the time of a call.
         concurrency: calls in flight at once; ``None`` for as many as the limiter needs.
-        most: most of them in that case.
+        most: the most calls in flight in that case.
         hooks: called with every event.
         vendor: name of the vendor in events.
         base_url: address of the service in events.

@@ -59,7 +59,9 @@ class V1Base:
     async def _send(self, request: Request[T], on_sent: Callable[[], None] | None = None) -> T:
         method = request.method
         if not self._has_credentials:
-            raise ConfigurationError("API v1 needs username and password", operation=method.name)
+            raise ConfigurationError(
+                "API v1 needs username and password: give them to the client", operation=method.name
+            )
         posts = method.verb == "POST"
         if not posts:
             await self._check_length(request)

@@ -168,7 +168,7 @@ class VitecClient(BaseClient):
             settings["base_url"] = found.pop("base_url").reveal()
         settings |= {**found, "password": passwords}
         if "username" not in settings or not settings["password"]:
-            raise ConfigurationError("the environment has no VITEC_USERNAME, or no VITEC_PASSWORD")
+            raise ConfigurationError("the environment has no VITEC_USERNAME, or no VITEC_PASSWORD: set both")
         return cls(**settings)
 
     async def create_person_lead(

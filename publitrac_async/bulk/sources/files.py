@@ -122,7 +122,7 @@ def files_source(files: Sequence[FileSource]) -> FileSource:
         SourceError: there is no file, or one twice.
     """
     if not files:
-        raise SourceError("there is no file")
+        raise SourceError("there is no file: name at least one")
     paths = [file.path.absolute() for file in files]
     twice = sorted({file.name for file in files if paths.count(file.path.absolute()) > 1})
     if twice:

@@ -88,7 +88,9 @@ class SqlRows:
                         thread, self._page, connection, after, page_size
                     )
                     if rows and self.key not in columns:
-                        raise SourceError(f"the query selects no column {self.key}")
+                        raise SourceError(
+                            f"the query selects no column {self.key}: select it, or name another key"
+                        )
                     before = after
                     for cells in rows:
                         fields = without_reserved(zip(columns, map(plain, cells), strict=True))

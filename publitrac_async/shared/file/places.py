@@ -50,7 +50,9 @@ def locate(path: Path | None, account: str) -> Path:
     if path.is_dir():
         path = path / f"{account}.shared"
     if not path.parent.is_dir():
-        raise ConfigurationError("the folder of the shared file does not exist")
+        raise ConfigurationError(
+            "the folder of the shared file does not exist: create it, or name another path"
+        )
     return path
 
 

@@ -231,7 +231,7 @@ class Record:
     def _check(self, fd: int) -> None:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
-            raise ConfigurationError("the shared file is not a plain file")
+            raise ConfigurationError("the shared file is not a plain file: name another path")
         if found.st_mode & 0o007:
             raise ConfigurationError("the shared file holds a token and is open to all users: chmod 600")
         kind = network_file_system(self.path, found.st_dev)
