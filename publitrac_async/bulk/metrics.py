@@ -8,6 +8,7 @@ import secrets
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Final, TypeAlias
 
 from attrs import define, field, frozen
@@ -215,10 +216,12 @@ class RunMetrics:
 
     def add(self, outcomes: Sequence[Outcome]) -> None:
         """Count the outcomes of rows."""
-        for outcome in outcomes:
+        # Neighbours mostly have the same outcome.
+        for outcome, same in groupby(outcomes):
             state = State.PENDING if outcome.state is State.RETRY else outcome.state
-            self.counts[state] = self.counts.get(state, 0) + 1
-            self._outcomes[state] = self._outcomes.get(state, 0) + 1
+            rows = len([*same])
+            self.counts[state] = self.counts.get(state, 0) + rows
+            self._outcomes[state] = self._outcomes.get(state, 0) + rows
         self._done += len(outcomes)
         if self._hooks and outcomes:
             self._emit(RowsCompleted(**self._names, outcomes=count_outcomes(outcomes)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from types import MappingProxyType
@@ -92,13 +91,13 @@ def drop_missing_consent(record: dict[str, Any], opt_in: Collection[str] = ()) -
         record: values by REST names.
         opt_in: names of fields to keep.
     """
-    for name in [*filter(_is_consent, record)]:
+    for name in [*filter(is_consent, record)]:
         if name not in opt_in and _is_no(record[name]):
             del record[name]
 
 
-@functools.lru_cache(1024)
-def _is_consent(name: str) -> bool:
+def is_consent(name: str) -> bool:
+    """Return True for the REST name of a consent field. The case does not matter."""
     return name.casefold() in _CONSENT
 
 

@@ -32,6 +32,7 @@ from publitrac_async.marketo import (
     to_marketo,
 )
 from publitrac_async.marketo.building import address_problem
+from publitrac_async.marketo.mapping import is_consent
 from publitrac_async.marketo.records import ROOM, parts, sync_check, write_record
 from publitrac_async.models import Lead, vendor_name
 
@@ -111,6 +112,8 @@ class MarketoRecords:
         #: Field by column, of rows with Marketo's names and of rows with PUBLITRAC's.
         self._known: dict[str, str] = {}
         self._known_mapped: dict[str, str] = {}
+        #: Consent fields among them.
+        self._consent: set[str] = set()
 
     def __call__(self, row: Mapping[str, Any] | Lead) -> Record[bytes]:
         """Return the record of a row.
@@ -151,20 +154,31 @@ class MarketoRecords:
                     continue
             elif cell is None or _is_missing(cell):
                 continue
-            name = known.get(column) or self._field(column, mapped=mapped)
-            if column not in known and not _NAME.fullmatch(name):
+            name = known.get(column) or self._learn(column, known, mapped=mapped)
+            if not name:
                 problems.append(Problem("no field of Marketo can have this name: rename it", field=column))
                 continue
-            known[column] = name
             if name in record:
                 problems.append(Problem(f"two columns for the field {name}", field=column))
             record[name] = value
         opt_in = self._opt_in
         if isinstance(row, Fields) and (row.cleared or row.both_ways):
             record |= dict.fromkeys((self._field(each, mapped=mapped) for each in row.cleared), None)
+            self._consent.update(filter(is_consent, record))
             opt_in |= {self._field(each, mapped=mapped) for each in row.both_ways}
-        drop_missing_consent(record, opt_in)
+        if not self._consent.isdisjoint(record):
+            drop_missing_consent(record, opt_in)
         return record, problems
+
+    def _learn(self, column: str, known: dict[str, str], *, mapped: bool) -> str | None:
+        """Return the field that a column goes to, ``None`` if no field can have that name."""
+        name = self._field(column, mapped=mapped)
+        if not _NAME.fullmatch(name):
+            return None
+        known[column] = name
+        if is_consent(name):
+            self._consent.add(name)
+        return name
 
     def _field(self, column: str, *, mapped: bool) -> str:
         """Return the field that a column goes to; a row that was `mapped` has PUBLITRAC's names."""

@@ -11,6 +11,7 @@ import pytest
 
 from publitrac_async import Lead
 from publitrac_async.bulk import ColumnMapping, MarketoRecords, RowTransform, dry_run, read_leads
+from publitrac_async.bulk.rows import Row
 
 from .sinks import RecordingSink
 from .test_sync import run
@@ -134,3 +135,14 @@ async def test_a_mapping_to_marketo_names_fields_and_consent() -> None:
     assert report.withheld == {"doNotCall": 1}
     (checked,) = dry_run([row], RowTransform(sink.to_record, mapping, own_columns=sink.own_columns))
     assert json.loads(checked.content) == sink.records[0]
+
+
+@pytest.mark.parametrize(("consent", "sent"), [({}, {}), ({"unsubscribed": "both"}, {"unsubscribed": None})])
+def test_an_empty_cell_clears_a_flag_of_marketo_only_where_the_mapping_says_both(
+    consent: dict[str, str], sent: dict[str, None]
+) -> None:
+    mapping = ColumnMapping.from_dict({**MAPPING, "empty": {"unsubscribed": "clear"}, "consent": consent})
+    records = MarketoRecords()
+    transform = RowTransform(records, mapping, own_columns=records.own_columns)
+    record, _ = transform(Row(1, {"email": "a@example.com", "unsubscribed": ""}))
+    assert json.loads(record.content) == {"email": "a@example.com"} | sent
