@@ -5,8 +5,9 @@ Through dicts and the general converter, a page of 100 leads takes 1.6 times as 
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
+from itertools import compress
+from operator import attrgetter
 from typing import Any, Final, TypeAlias
 from xml.etree import ElementTree as ET
 
@@ -17,70 +18,87 @@ from publitrac_async.models import UNSET, Lead
 from publitrac_async.transport.budget import BUDGET
 
 _WHITE_SPACE: Final = " \t\r\n"
+_TAG: Final = attrgetter("tag")
+_TEXT: Final = attrgetter("text")
 
 Hook: TypeAlias = Callable[[Any, Any], Any]
 
 
 @frozen
-class _Fields:
-    """Lookup tables, built when the first lead is read.
+class _Layout:
+    """Layout of leads with the same fields in the same order.
 
     Attributes:
-        by_name: index and converter of each native field, by the vendor's name.
-        unset: initial native values of a lead, all unset.
+        fields: of each field its place among the native values, ``None`` for a custom field, its converter,
+            ``None`` for text, and its name.
+        values: native values of a lead whose fields are all empty.
+        custom: custom fields of such a lead.
     """
 
-    by_name: Mapping[str, tuple[int, Hook | None]]
-    unset: list[Any]
+    fields: Sequence[tuple[int | None, Hook | None, str]]
+    values: list[Any]
+    custom: dict[str, Any]
 
 
-def lead_of_element(container: str, element: ET.Element) -> Lead | None:
-    """Convert an element of a response to a lead, with the same result as `lead_from_wire`.
+class LeadReader:
+    """Converts the elements of one response to leads, with the same result as `lead_from_wire`.
 
-    Args:
-        container: name of the element around it.
-        element: element of the parser.
-
-    Returns:
-        The lead, or ``None`` if this fast path does not apply: it takes plain fields, each of them once. The
-        general converter handles the others and reports their defects.
+    The leads of a page have the same fields, most of them empty: what they have in common is found once. With
+    a lookup for each field a page takes 4 to 5 % longer, and misses the target of the benchmark.
     """
-    if container != "leads" or element.tag != "lead" or not len(element) or any(map(len, element)):
-        return None
-    fields = _fields()
-    by_name, values = fields.by_name, fields.unset.copy()
-    custom: dict[str, Any] = {}
-    unparsed: dict[str, str] = {}
-    for child in element:
-        name, text = child.tag, child.text
-        text = text.strip(_WHITE_SPACE) if text else ""
-        known = by_name.get(name)
-        if known is None:
-            if name in custom or len(name) > BUDGET.name:
-                return None
-            custom[name] = text
-            continue
-        place, hook = known
-        if values[place] is not UNSET:
+
+    def __init__(self) -> None:
+        self._tags: list[str] = []
+        self._layout: _Layout | None = None
+
+    def read(self, container: str, element: ET.Element) -> Lead | None:
+        """Convert an element.
+
+        Args:
+            container: name of the element around it.
+            element: element of the parser.
+
+        Returns:
+            The lead, or ``None`` if this fast path does not apply: it takes plain fields, each of them once.
+            The general converter handles the others and reports their defects.
+        """
+        if container != "leads" or element.tag != "lead" or not len(element):
             return None
-        if hook is None:
-            values[place] = text
-        elif not text:
-            values[place] = None
-        else:
-            try:
-                values[place] = hook(text, None)
-            except (ValueError, TypeError):
-                values[place] = None
-                unparsed[name] = text
-    return _make(values, custom, unparsed)
+        tags = [*map(_TAG, element.iter())]
+        if tags != self._tags:
+            self._tags, self._layout = tags, _layout(tags[1:])
+        layout = self._layout
+        if layout is None or len(tags) != len(element) + 1:  # A field has elements.
+            return None
+        values, custom = layout.values.copy(), layout.custom.copy()
+        unparsed: dict[str, str] = {}
+        texts = [*map(_TEXT, element)]
+        for (place, hook, name), filled in compress(zip(layout.fields, texts, strict=True), texts):
+            text = filled.strip(_WHITE_SPACE)
+            if place is None:
+                custom[name] = text
+            elif hook is None:
+                values[place] = text
+            elif text:
+                try:
+                    values[place] = hook(text, None)
+                except (ValueError, TypeError):
+                    unparsed[name] = text
+        return _make(values, custom, unparsed)
 
 
-@functools.cache  # Made for each lead, it takes as long as all the rest.
-def _fields() -> _Fields:
+def _layout(names: Sequence[str]) -> _Layout | None:
+    """Return the layout of leads with these fields, ``None`` if one repeats or has too long a name."""
+    if len(set(names)) < len(names) or max(map(len, names)) > BUDGET.name:
+        return None
     hooks = native_hooks()
-    by_name = {name: (place, hook) for place, (name, (_, hook)) in enumerate(hooks.items())}
-    return _Fields(by_name, [UNSET] * len(hooks))
+    places = {name: place for place, name in enumerate(hooks)}
+    fields = [(places.get(name), hooks[name][1] if name in hooks else None, name) for name in names]
+    values: list[Any] = [UNSET] * len(hooks)
+    for place, hook, _ in fields:
+        if place is not None:
+            values[place] = "" if hook is None else None
+    return _Layout(fields, values, {name: "" for place, _, name in fields if place is None})
 
 
 def _make(values: list[Any], custom_fields: dict[str, Any], unparsed: dict[str, str]) -> Lead:

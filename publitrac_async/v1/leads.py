@@ -17,7 +17,7 @@ from publitrac_async.pagination import Page, Pager
 from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.transport.steps import Steps
 from publitrac_async.v1.building import Request, mandatory, request, text_of_number
-from publitrac_async.v1.elements import lead_of_element
+from publitrac_async.v1.elements import LeadReader
 from publitrac_async.v1.operations import (
     ADD_LEAD,
     DELETE_LEAD,
@@ -300,7 +300,7 @@ def one_lead(response: ServiceResponse) -> Steps[Lead]:
             documents do not say which of them is sent.
         UnexpectedContent: the response announces leads that it does not contain, or several.
     """
-    reply = yield from read_reply(response, lead_of_element)
+    reply = yield from read_reply(response, LeadReader().read)
     leads = leads_of(reply.content.children, page=1)
     if not leads:
         raise LeadNotFound("no lead matches", status=response.status, code=reply.status)
@@ -319,7 +319,7 @@ def _is_empty(value: object) -> bool:
 
 
 def _page_of_leads(response: ServiceResponse, *, page: int) -> Steps[Page[Lead]]:
-    content = (yield from read_reply(response, lead_of_element)).content
+    content = (yield from read_reply(response, LeadReader().read)).content
     return page_of(content, leads_of(content.children, page=page), page)
 
 

@@ -17,6 +17,7 @@ from publitrac_async.transport.budget import BUDGET
 from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.transport.steps import at_once
 from publitrac_async.v1 import leads as module
+from publitrac_async.v1.elements import LeadReader
 from publitrac_async.v1.leads import _page_of_leads
 from publitrac_async.v1.reading import children, read_response
 from tests.support.v1 import response, v1
@@ -89,6 +90,15 @@ def test_the_constructor_does_nothing_that_leads_of_elements_would_miss() -> Non
     }
 
 
+def test_leads_with_other_fields_than_the_one_before_have_their_own() -> None:
+    first, second = [("email", "a"), ("score", "1"), ("x", "y")], [("score", "2"), ("y", "")]
+    nested = [("email", "<score>3</score>"), ("x", "z")]
+    leads = read(page(first, second, first, nested, first))
+    assert leads[0] == leads[2] == leads[4] == Lead(email="a", score=1, custom_fields={"x": "y"})
+    assert leads[1] == Lead(score=2, custom_fields={"y": ""})
+    assert leads[3].email == "<score>3</score>"
+
+
 def test_leads_of_several_containers_keep_their_order() -> None:
     one, two = "<lead><id>1</id></lead>", "<lead><id>2</id></lead><lead><id>3</id></lead>"
     body = response(f"<lead><id>8</id></lead><leads>{one}</leads><other>{one}</other><leads>{two}</leads>")
@@ -119,14 +129,14 @@ def large_page(leads: int) -> bytes:
 
 def test_few_leads_are_made_between_two_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     made = 0
-    original = module.lead_of_element
+    original = LeadReader.read
 
     def counting(*arguments: object) -> Lead | None:
         nonlocal made
         made += 1
         return original(*arguments)  # type: ignore[arg-type]  # passed on as they came
 
-    monkeypatch.setattr(module, "lead_of_element", counting)
+    monkeypatch.setattr(LeadReader, "read", counting)
     body = large_page(1000)
     totals = [made for _ in _page_of_leads(ServiceResponse(200, body), page=1)] + [made]
     per_step = [after - before for before, after in itertools.pairwise([0, *totals])]
