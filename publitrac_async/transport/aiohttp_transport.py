@@ -215,15 +215,15 @@ class Outgoing:
     __slots__ = ("data", "head")
 
     def __init__(self, head: Head, data: bytes) -> None:
-        self.head = head
-        self.data = data
+        self.head: Head = head
+        self.data: bytes = data
 
 
 class Head:
     """Fixed parts of many requests: their route, method, and the header fields that are not secret."""
 
     def __init__(self, method: str, destination: _Destination, fields: Iterable[tuple[bytes, bytes]]) -> None:
-        self.route = destination.route
+        self.route: Route = destination.route
         self._start = b"%b %b" % (method.encode("ascii"), destination.prefix)
         self._fields = b" HTTP/1.1\r\n%b%b" % (
             destination.fields,
@@ -251,9 +251,9 @@ class _Destination:
     """Route to one host, with the fixed parts of requests to it."""
 
     def __init__(self, url: httpx.URL, proxy: Proxy, context: ssl.SSLContext | None) -> None:
-        self.route = Route(url.scheme, url.netloc.decode("ascii"), proxy, context)
-        self.prefix = b""
-        self.fields = _lines([(b"host", url.netloc)])
+        self.route: Route = Route(url.scheme, url.netloc.decode("ascii"), proxy, context)
+        self.prefix: bytes = b""
+        self.fields: bytes = _lines([(b"host", url.netloc)])
         if proxy.url is not None and context is None:
             # A proxy needs the absolute form for plain http; with TLS it sees only the CONNECT.
             self.prefix = b"http://" + url.netloc

@@ -254,7 +254,7 @@ class _Protocol(ResponseHandler):
         super().__init__(loop)
         self.idle = False
         self.used = False
-        self.received = 0
+        self.received: int = 0
         self.read_bytes = 0
         self.best_before: float = math.inf
         self.watchdog: Watchdog = Watchdog(self._is_moving, self._fall_silent, alarms)
