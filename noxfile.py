@@ -19,9 +19,9 @@ VERSIONS = nox.project.python_versions(PROJECT)
 PAGES = ("docs", "README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
 
 #: Four tests at a time on two cores: many wait for a program that they started.
-AT_ONCE = ("-n", "4")
+AT_ONCE = ("-n", "4", "--dist", "worksteal")
 #: Likewise in development mode, but not for the programs that tests start: it has them print to stderr.
-AT_ONCE_IN_DEVELOPMENT_MODE = ("--dist", "load", "--tx", "3*popen//python=python -X dev")
+AT_ONCE_IN_DEVELOPMENT_MODE = ("--dist", "worksteal", "--tx", "3*popen//python=python -X dev")
 #: The packaging tests have a session of their own.
 QUICK = ("-m", "not slow", "--ignore=tests/packaging")
 #: Slow tests kill processes and wait for leases to end, more than they compute: three at a time.
