@@ -42,6 +42,7 @@ from publitrac_async.marketo.structuring import (
     structure_each,
     structure_lead,
     structure_reasons,
+    structure_result,
 )
 from publitrac_async.transport.budget import OverBudget, load_json
 from publitrac_async.transport.classify import error_for_status, is_html
@@ -101,15 +102,22 @@ def read(response: ServiceResponse, *, now: Callable[[], float] = time.time) -> 
     token, more = content.get("nextPageToken"), content.get("moreResult")
     return Envelope(
         result or [],
-        token if isinstance(token, str) and token else None,
+        str(token) if isinstance(token, str | int) and token else None,
         more if isinstance(more, bool) else None,
         structure_reasons(content.get("warnings")) or (),
     )
 
 
 def done(response: ServiceResponse) -> None:
-    """Return nothing, for operations that return nothing."""
-    _read_and_log(response)
+    """Return nothing, for operations that return nothing.
+
+    Raises:
+        PublitracError: the response has a record that was skipped all the same.
+    """
+    for item in _read_and_log(response).result:
+        found = structure_result(item, None, ())
+        if found.reasons and found.error is not None:
+            raise found.error
 
 
 def one_lead(response: ServiceResponse) -> MarketoLead:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from publitrac_async import ApiError, AuthenticationError, UnexpectedContent
+from publitrac_async import ApiError, AuthenticationError, LeadNotFound, UnexpectedContent
 from publitrac_async.marketo import ListMembership, NewLeadField, RecordResult
 from publitrac_async.marketo import responses as reading
 from tests.support.clock import virtual
@@ -152,6 +152,22 @@ def test_errors_count_whatever_their_form(body: Any) -> None:
         assert caught.value.code == "610"
 
     main()
+
+
+@virtual
+async def test_a_record_that_is_skipped_by_an_operation_without_results_is_an_error() -> None:
+    skipped = {"id": 1, "status": "skipped", "reasons": [{"code": "1004", "message": "Lead not found"}]}
+    async with serving(result(skipped), result({"id": 1, "status": "updated"})) as (marketo, _):
+        with pytest.raises(LeadNotFound):
+            await marketo.merge_leads(1, [2])
+        await marketo.merge_leads(1, [2])
+
+
+@virtual
+async def test_a_number_is_a_token_of_a_page() -> None:
+    async with serving(result({"id": 1}, nextPageToken=5), result({"id": 2})) as (marketo, service):
+        assert [lead.id async for lead in marketo.get_leads_by_list_id(1)] == [1, 2]
+    assert "nextPageToken=5" in str(service.sent[-1])
 
 
 @virtual
