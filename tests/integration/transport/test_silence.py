@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import trustme
 
-from publitrac_async import ApiError, NotSent, OutcomeUnknown, PublitracClient, PublitracError, Timeout
+from publitrac_async import ApiError, Lead, NotSent, OutcomeUnknown, PublitracClient, PublitracError, Timeout
 from publitrac_async.transport.aiohttp_transport import AiohttpTransport
 from tests.integration.transport.test_tls import server_context
 from tests.support.clients import client, connector
@@ -277,6 +277,16 @@ async def test_bytes_around_a_body_have_a_limit(flood: str) -> None:
                 await publitrac.v1.call("addLead", xml="<request/>")
             assert not connector(publitrac)._acquired
     assert caught.value.maybe_applied
+
+
+async def test_the_limit_on_bytes_around_a_body_counts_for_each_response(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("publitrac_async.transport.pool._MAX_FRAMING", 1000)
+    async with RawServer(Vendor()) as server, client(server.url, retry=ONCE) as publitrac:
+        for number in range(40):
+            await publitrac.v2.delayed_sync(Lead(email=f"a{number}@example.com"))
+        assert server.connections == 1
 
 
 @pytest.mark.fault("F28")
