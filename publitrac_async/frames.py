@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import inspect
 from collections.abc import Callable
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Final, ParamSpec, TypeVar
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type[Any])
 P = ParamSpec("P")
 
-#: Packages whose frames handle requests or responses. Frames of the program, such as its limiter or the
-#: handler of a mock, keep their names.
+#: Packages whose frames handle requests or responses. Frames of the program, such as its limiter, keep their
+#: names.
 _PACKAGES: Final = frozenset(
     (
         *("publitrac_async", "aiohttp", "aiohappyeyeballs", "aiolimiter", "redis"),
@@ -32,6 +33,8 @@ _PACKAGES: Final = frozenset(
 _ABOVE: Final = ("publitrac_async.bulk", "publitrac_async.cli", "publitrac_async.frames")
 #: The same for a whole run, whose frames hold rows. All of its tasks have ended.
 _ABOVE_RUNS: Final = ("publitrac_async.cli", "publitrac_async.frames")
+#: It hands requests, with their credentials, to a transport that the program may have made or wrapped.
+_HANDS_OVER: Final = "publitrac_async.transport.http"
 _SPECIAL: Final = frozenset({"__anext__"})
 
 
@@ -88,22 +91,47 @@ def clear_frames(error: BaseException, *, above: tuple[str, ...] = _ABOVE) -> No
         error: the exception being handled; running frames stay as they are.
         above: modules whose frames stay as they are.
     """
-    found, waiting = set[int](), [error]
+    found, waiting = set[int](), [(error, False)]
     while waiting:
-        one = waiting.pop()
+        one, handed = waiting.pop()
         if id(one) in found:
             continue
         found.add(id(one))
-        _clear(one.__traceback__, above)
-        waiting += [other for other in (one.__cause__, one.__context__) if other is not None]
-        waiting += getattr(one, "exceptions", ())
+        handed = _clear(one.__traceback__, above, handed=handed)
+        others = one.__cause__, one.__context__, *getattr(one, "exceptions", ())
+        waiting += [
+            (other, handed and not _caught_by_a_caller(other)) for other in others if other is not None
+        ]
 
 
-def _clear(traceback: TracebackType | None, above: tuple[str, ...]) -> None:
+def _clear(traceback: TracebackType | None, above: tuple[str, ...], *, handed: bool) -> bool:
+    """Clear frames, and return True if a request was handed to a transport in one of them.
+
+    Args:
+        traceback: its frames.
+        above: modules whose frames stay as they are.
+        handed: clear the frames of the program, too: a transport has the request.
+    """
+    caller = ""
     while traceback is not None:
         frame = traceback.tb_frame
         module: str = frame.f_globals.get("__name__") or ""
-        if module.partition(".")[0] in _PACKAGES and not module.startswith(above):
-            with contextlib.suppress(RuntimeError):  # The frame is running.
+        package = module.partition(".")[0]
+        handed = handed or (caller == _HANDS_OVER and package != "publitrac_async")
+        caller = module
+        if (handed or package in _PACKAGES) and not module.startswith(above) and not _alive(frame):
+            with contextlib.suppress(RuntimeError):  # Not seen; CPython says it of frames that are alive.
                 frame.clear()
         traceback = traceback.tb_next
+    return handed
+
+
+def _caught_by_a_caller(error: BaseException) -> bool:
+    """Return True if a function handles `error` that has yet to end, such as one that made the call."""
+    return error.__traceback__ is not None and _alive(error.__traceback__.tb_frame)
+
+
+def _alive(frame: FrameType) -> bool:
+    """Return True if the frame runs or waits: to clear the frame of a coroutine that waits would end it."""
+    # CPython leaves what a frame refers to with the coroutine or the stack, until the function ends.
+    return frame.f_code not in gc.get_referents(frame)

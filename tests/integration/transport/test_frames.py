@@ -142,6 +142,23 @@ class Breaks(httpx.AsyncBaseTransport):
         raise RuntimeError("of the program")
 
 
+class BreaksWithTexts(httpx.AsyncBaseTransport):
+    """A transport of the program that takes the request apart, and fails while it handles a failure."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        texts = [str(request.url), str(request.headers), (await request.aread()).decode()]
+        try:
+            self._fail(texts)
+        except KeyError:
+            await asyncio.sleep(0)
+            self._fail(texts, RuntimeError("of the program"))
+        raise NotImplementedError
+
+    def _fail(self, texts: list[str], error: Exception | None = None) -> None:
+        request = str(texts)
+        raise error or KeyError(len(request))
+
+
 class Closes(httpx.AsyncByteStream):
     async def __aiter__(self) -> Any:
         yield b"<resp"
@@ -154,6 +171,7 @@ OTHERS: dict[str, Callable[[], dict[str, Any]]] = {
     "a hook that stops the task": lambda: {"hooks": [stops]},
     "a mistake in a mock": lambda: {"transport": httpx.MockTransport(broken)},
     "a transport that fails": lambda: {"transport": Breaks()},
+    "a transport that fails with texts": lambda: {"transport": BreaksWithTexts()},
     "a body that fails": lambda: {
         "transport": httpx.MockTransport(lambda _: httpx.Response(200, stream=Closes()))
     },
@@ -267,6 +285,34 @@ async def test_frames_of_the_program_keep_their_names() -> None:
     assert names["program"]["value"] == "seen"
     assert "self" in names["acquire"]
     assert not names["_attempts"]
+
+
+async def test_a_task_of_a_transport_that_failed_goes_on() -> None:
+    """Its frame is in the traceback of the error, and alive."""
+
+    class Failing(httpx.AsyncBaseTransport):
+        ended = None
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            future = asyncio.get_running_loop().create_future()
+            self.task = asyncio.create_task(self.read(future, str(request.url)))
+            await future
+            raise NotImplementedError
+
+        async def read(self, future: asyncio.Future[None], url: str) -> None:
+            try:
+                raise RuntimeError("of the program")
+            except RuntimeError as error:
+                future.set_exception(error)
+                await asyncio.sleep(0.001)
+                self.ended = url
+
+    transport = Failing()
+    async with PublitracClient(api_key="k", transport=transport) as client:
+        with pytest.raises(RuntimeError):
+            await client.v2.get_token()
+        await transport.task
+    assert transport.ended
 
 
 def quoting(seen: Seen, status: str = "200 OK", headers: str = "") -> bytes:
