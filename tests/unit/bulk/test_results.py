@@ -200,7 +200,7 @@ async def test_lone_surrogates_do_not_lose_the_report_and_files_are_private(tmp_
 
 async def test_values_that_cannot_be_stored_do_not_lose_the_report(tmp_path: Path) -> None:
     deep: list[Any] = []
-    for _ in range(2000):
+    for _ in range(100_000):
         deep = [deep]
     source = [
         {"email": "a@example.com", "firstName": deep},
