@@ -17,6 +17,8 @@ from publitrac_async.shared.file import SharedFile
 
 async def main():
     shared = SharedFile(sys.argv[1], account="the-key")
+    # The file keeps the moments at which permits were given. A busy machine moves those at which calls leave.
+    shared.limiter._record.correct_departure = lambda number, moment: None
     async def call():
         while True:
             await shared.limiter.acquire()
@@ -64,5 +66,5 @@ async def test_killed_stopped_and_new_processes_keep_one_limit(tmp_path: Path) -
         counts.update(output.decode().split())
     times = departures(path)
     assert len(times) > 100
-    # Corrected by the moment at which the call had really left, which a busy machine may move.
-    assert min(later - before for before, later in zip(times, times[35:], strict=False)) > 1.0
+    # The guard of 40 ms included.
+    assert min(later - before for before, later in zip(times, times[35:], strict=False)) > 1.039
