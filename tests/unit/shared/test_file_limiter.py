@@ -120,6 +120,17 @@ async def test_callers_are_served_in_order_and_a_cancelled_one_costs_nothing(tmp
 
 
 @virtual
+async def test_a_departure_counts_when_the_call_has_left(tmp_path: Path) -> None:
+    slow, other = process(tmp_path / "limit", rate_limit=1), process(tmp_path / "limit", rate_limit=1)
+    await slow.limiter.acquire()
+    jump(0.5)  # Between the permit and the write.
+    left = now()
+    await asyncio.sleep(0)
+    await other.limiter.acquire()
+    assert now() - left >= 1.04 - 1e-6
+
+
+@virtual
 async def test_a_killed_process_costs_one_departure_at_most(tmp_path: Path) -> None:
     killed, left = process(tmp_path / "limit", rate_limit=1), process(tmp_path / "limit", rate_limit=1)
     await killed.limiter.acquire()
