@@ -33,6 +33,8 @@ _LATE: Final = 0.042
 _RESERVED: Final = 1.0
 #: Seconds: no reservation is further ahead. After Redis lost its memory, no departure is nearer.
 _HORIZON: Final = 1.3
+#: Departures that a process reserves before any has left.
+_FIRST: Final = 4
 #: Requests to Redis in flight at once.
 _REQUESTS: Final = 4
 #: Milliseconds for which Redis keeps the last reservation.
@@ -205,7 +207,9 @@ class RedisRateLimiter:
             self._reserve()
             wait = self._slots[0] - self._clock()
             if wait > 0:
-                await self._sleep(wait)
+                # Wake up when this departure no longer counts, to reserve the next one.
+                early = wait - self._server.one_way
+                await self._sleep(early if early > 0 else wait)
                 return False
             heapq.heappop(self._slots)
             if wait < -_LATE:
@@ -227,18 +231,29 @@ class RedisRateLimiter:
 
     def _reserve(self) -> None:
         """Ask Redis for departures for callers that wait or are expected, up to the share of the process."""
-        share = max(1, self._reserved // self._processes)
-        # A client lets few calls wait here, so it expects up to twice the calls of the last second.
+        if not self._waiting:
+            return
         while self._departures and self._departures[0] < self._clock() - _RESERVED:
             self._departures.popleft()
-        expected = self._waiting + (2 * len(self._departures) if self._waiting else 0)
-        wanted = min(share, expected) - len(self._slots) - self._requested
+        # A client lets few calls wait here, so it expects up to twice the calls of the last second. The first
+        # process of several begins with few, or it would hold all departures of a second.
+        expected = min(self._waiting, _FIRST) + 2 * len(self._departures)
+        share = max(1, self._reserved // self._processes)
+        wanted = min(share, expected) - self._held() - self._requested
         if wanted < 1 or len(self._requests) >= (_REQUESTS if self._server.settled else 1):
             return
         self._requested += wanted
         self._failure = ""
         task = asyncio.create_task(self._request(wanted), name="publitrac_async reservation")
         self._requests.add(task)
+
+    def _held(self) -> int:
+        """Count the reservations that are left when a request arrives at Redis.
+
+        Counted as they are now, a distant process would get less than a near one.
+        """
+        arrival = self._clock() + (self._server.one_way if self._server.settled else 0.0)
+        return sum(slot > arrival for slot in self._slots)
 
     async def _request(self, wanted: int) -> None:
         try:
@@ -268,7 +283,7 @@ class RedisRateLimiter:
             self._process,
             wanted if settled else 0,
             # A process without reservations gets one, so that all get some, however many there are.
-            int(not self._slots and self._requested == wanted),
+            int(not self._held() and self._requested == wanted),
             *map(
                 _microseconds,
                 (
@@ -287,8 +302,8 @@ class RedisRateLimiter:
         if not self._server.sample(sent, now, self._clock()):
             # A clock was set: ignore this response.
             self._known, self._unsure = -math.inf, True
-            return True
-        if not settled:
+        if not settled or (self._unsure and not unsure):
+            # Departures reserved before the process knew that Redis may lack the last ones do not count.
             return True
         _, slot, granted, processes, wait = response
         if not processes:

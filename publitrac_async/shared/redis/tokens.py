@@ -38,10 +38,11 @@ if redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('PTTL', KEYS[1]) < tonum
   redis.call('GETEX', KEYS[1], 'PX', ARGV[2])
 end
 """
-#: Returns the holder of the lock. The response to the first time may have been lost.
+#: Returns the holder of the lock, and the token. The response to the first time may have been lost.
 _LOCK: Final = """
 redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2])
-return redis.call('GET', KEYS[1])
+local token = redis.pcall('GET', KEYS[2])
+return {redis.call('GET', KEYS[1]), type(token) == 'string' and token or ''}
 """
 _DELETE_IF_EQUAL: Final = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then
@@ -139,7 +140,10 @@ class RedisTokenStore:
 
     @contextlib.asynccontextmanager
     async def lock(self) -> AsyncIterator[None]:
-        """Allow one token request at a time, over all processes. Without Redis, and after 10 s, allow all."""
+        """Allow one token request at a time, over all processes. Without Redis, and after 10 s, allow all.
+
+        A wait ends also when another process has stored a token: that many processes need not take turns.
+        """
         mine = secrets.token_hex(8)
         try:
             held = await self._acquire(mine)
@@ -155,13 +159,17 @@ class RedisTokenStore:
 
     async def _acquire(self, mine: str) -> bool:
         life = int(_LOCK_LIFE * 1000)
+        known = await self._memory.load()
+        ending = b"" if known is None else _written(known)
         deadline = self._clock() + _LOCK_LIFE
         while self._clock() < deadline:
-            _, holder = await self._with_patience(
-                functools.partial(self._connection.run, _LOCK, (self._lock_key,), mine, life)
+            _, (holder, token) = await self._with_patience(
+                functools.partial(self._connection.run, _LOCK, (self._lock_key, self._key), mine, life)
             )
             if holder == mine.encode():
                 return True
+            if token not in (b"", ending):
+                return False
             await asyncio.sleep(_LOCK_POLL)
         return False
 

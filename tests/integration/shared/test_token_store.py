@@ -190,6 +190,37 @@ async def test_the_lock_of_a_process_that_died_opens(
     assert entered
 
 
+async def test_processes_that_wait_for_a_token_do_not_take_turns_once_it_is_there(stores: Stores) -> None:
+    ours, theirs = stores(), stores()
+    await theirs.save(token())
+    assert await theirs.load() is not None
+    async with ours.lock():
+        await ours.save(token("second"))
+        # The lock is still held.
+        async with theirs.lock():
+            loaded = await theirs.load()
+    assert loaded is not None
+    assert loaded.value.reveal() == "second"
+
+
+async def test_a_process_waits_for_the_lock_while_the_token_is_the_one_that_it_renews(stores: Stores) -> None:
+    ours, theirs = stores(), stores()
+    await ours.save(token())
+    assert await theirs.load() is not None
+
+    async def wait() -> None:
+        async with theirs.lock():
+            pass
+
+    async with ours.lock():
+        waiting = asyncio.create_task(wait())
+        for _ in range(5):
+            # Redis has responded to a later request of the same process.
+            await theirs.load()
+        assert not waiting.done()
+    await waiting
+
+
 async def test_a_lock_that_is_held_too_long_is_not_taken_from_the_next(
     server: Server, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,14 +37,14 @@ def check(outcome: Outcome, used: float = 0.93, share: float = 0.8) -> None:
     ],
 )
 def test_the_limit_is_kept_used_and_divided_evenly(setting: dict[str, Any]) -> None:
-    check(run_virtual(simulate(Setting(seconds=30, **setting))))
+    check(run_virtual(simulate(Setting(seconds=30, **setting))), share=0.94)
 
 
 @virtual
 async def test_processes_that_join_one_after_the_other_get_their_shares() -> None:
     joins = dict(enumerate((0.0, 0.5, 1.0, 1.5, 2.0, 2.0)))
     setting = Setting(to_redis=(0.0004,) * 4 + (0.1, 0.3), jitter=0.02, joins=joins)
-    check(await simulate(setting), share=0.75)
+    check(await simulate(setting), share=0.9)
 
 
 @virtual
@@ -66,10 +66,11 @@ def test_a_restart_of_redis_breaks_nothing(duration: float, lost: float) -> None
     check(outcome, used=0.93 * (25 - 2 * duration - 2 * 4.0) / 25, share=0.6)
 
 
-@pytest.mark.parametrize("by", [3600.0, 2.0, -2.0, -3600.0])
-def test_a_clock_that_is_set_breaks_nothing(by: float) -> None:
-    outcome = run_virtual(simulate(Setting(to_redis=SIXTEEN, steps=((5.0, by),), seconds=20, jitter=0.02)))
-    check(outcome, used=0.6, share=0.7)
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("by", [2.0, -2.0, -3600.0])
+def test_a_clock_that_is_set_breaks_nothing(by: float, seed: int) -> None:
+    setting = Setting(to_redis=SIXTEEN, steps=((5.0, by),), seconds=15, jitter=0.02, seed=seed)
+    check(run_virtual(simulate(setting)), used=0.6, share=0.8)
 
 
 @virtual
