@@ -20,12 +20,9 @@ from publitrac_async.bulk.report.model import Duplicate, ExitStatus, Rejection, 
 from publitrac_async.bulk.rows import Outcome, Row, State
 from publitrac_async.bulk.shutdown import Shutdown
 from publitrac_async.bulk.sinks.base import OwnColumns, Record, Sink
-from publitrac_async.bulk.sinks.marketo import (
-    MarketoRecords,
-    MarketoSink,
-    load_marketo_mapping,
-    marketo_record,
-)
+from publitrac_async.bulk.sinks.marketo import MarketoSink
+from publitrac_async.bulk.sinks.marketo_mapping import load_marketo_mapping
+from publitrac_async.bulk.sinks.marketo_records import MarketoRecords, marketo_record
 from publitrac_async.bulk.sinks.publitrac import PublitracV1Sink, PublitracV2Sink, publitrac_record
 from publitrac_async.bulk.sinks.vitec import VitecSink, vitec_record
 from publitrac_async.bulk.sources import FileSource, NamedSource, read_leads, read_sql

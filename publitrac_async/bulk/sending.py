@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 
 from attrs import evolve
 
+from publitrac_async.bulk.calls import BatchCalls, StoppedElsewhere
 from publitrac_async.bulk.errors import StateStoreError
 from publitrac_async.bulk.metrics import RunMetrics
 from publitrac_async.bulk.outcomes import ErrorBudget, is_fatal, outcome_of
@@ -27,10 +28,10 @@ _GROWTH_INTERVAL: Final = 0.02
 #: Calls that wait in the client's queue while no more are needed.
 _SPARE: Final = 1
 
-_NOT_CALLED: Final = Outcome(State.RETRY)
-
 #: Function that returns the next rows to send after a row number; empty at the end.
 Pending: TypeAlias = Callable[[int], Awaitable[Sequence[StagedRow]]]
+#: Method of a sink, see `Sink`.
+SendInParts: TypeAlias = Callable[[Sequence[Any], BatchCalls], Awaitable[Sequence[PublitracError | None]]]
 #: Function that takes rows with their outcomes.
 Note: TypeAlias = Callable[[Sequence[tuple[StagedRow, Outcome]]], object]
 
@@ -66,6 +67,8 @@ class Sender:
         self._note = note
         self._metrics = metrics
         self._tracker = error_budget.tracker()
+        #: Method of sinks that make several calls per batch.
+        self._send_in_parts: SendInParts | None = getattr(sink, "send_in_parts", None)
         self._lock = asyncio.Lock()
         self._page: list[StagedRow] = []
         self._after = 0
@@ -132,21 +135,7 @@ class Sender:
     async def _send_batches(self) -> None:
         last: asyncio.Future[None] | None = None
         while not self._has_spare() and (batch := await self._next_batch()):
-            try:
-                begun = await self._state.begin([_key(row) for row in batch])
-                # The guarantee of `StateStore`: the last call is durably complete before the next one starts.
-                if last is not None:
-                    await asyncio.shield(last)
-            except StateStoreError:
-                raise
-            except BaseException:
-                # `begin` may be durable, but there was no call.
-                self._complete(batch, [_NOT_CALLED] * len(batch))
-                raise
-            if not begun:
-                self._stopped = self._stopped or STOPPED_ELSEWHERE
-                break
-            last = await self._call(batch)
+            last = await self._call(batch, last)
         if last is not None:
             await asyncio.shield(last)
 
@@ -178,22 +167,53 @@ class Sender:
             self._stopped = "interrupted"
         return self._stopped is not None
 
-    async def _call(self, batch: Sequence[StagedRow]) -> asyncio.Future[None]:
+    async def _call(
+        self, batch: Sequence[StagedRow], last: asyncio.Future[None] | None
+    ) -> asyncio.Future[None] | None:
+        """Make the calls for one batch.
+
+        Args:
+            batch: the rows.
+            last: future of the last batch of this task, whose outcomes must be durable before a call.
+
+        Returns:
+            Future of this batch.
+        """
+        calls = BatchCalls(self._state, [_key(row) for row in batch], self._sink.success_state, last)
         errors: Sequence[PublitracError | None]
         try:
-            errors = await self._sink.send([row.content for row in batch])
+            errors = await self._make_calls([row.content for row in batch], calls)
+        except StateStoreError:
+            self._complete_called(batch, calls)
+            raise
+        except StoppedElsewhere:
+            self._stopped = self._stopped or STOPPED_ELSEWHERE
+            return self._complete_called(batch, calls) or last
         except PublitracError as error:
             errors = [error] * len(batch)
         except BaseException as error:
-            # Cancelled, or a bug of the sink: the call may have been applied.
-            reason = "the run ended while the call was in flight"
-            self._complete(batch, [Outcome(State.UNKNOWN, type(error).__name__, reason)] * len(batch))
+            self._complete(batch, calls.outcomes(error))
             raise
         outcomes = [outcome_of(error, self._sink.success_state) for error in errors]
         completed = self._complete(batch, outcomes)
         self._tracker.add_call(outcomes)
         self._examine(errors)
         return completed
+
+    async def _make_calls(
+        self, contents: Sequence[Any], calls: BatchCalls
+    ) -> Sequence[PublitracError | None]:
+        if self._send_in_parts is not None:
+            return await self._send_in_parts(contents, calls)
+        await calls.begin(range(len(contents)))
+        return await self._sink.send(contents)
+
+    def _complete_called(self, batch: Sequence[StagedRow], calls: BatchCalls) -> asyncio.Future[None] | None:
+        """Complete the rows that were in a call before no further one could start."""
+        called = calls.called()
+        if not called:
+            return None
+        return self._complete([batch[place] for place in called], list(called.values()))
 
     def _complete(self, batch: Sequence[StagedRow], outcomes: Sequence[Outcome]) -> asyncio.Future[None]:
         if self._metrics is not None:

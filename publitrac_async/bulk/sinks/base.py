@@ -44,6 +44,25 @@ class OwnColumns:
     consent: Mapping[str, bool]
 
 
+class CallJournal(Protocol):
+    """Records the calls that a sink makes for a batch, so that a kill affects only those in flight.
+
+    Records are named by their index in the batch.
+    """
+
+    async def begin(self, places: Sequence[int]) -> None:
+        """Record that a call with these records is about to start. Let all its errors pass."""
+        ...
+
+    def end(self, places: Sequence[int], errors: Sequence[PublitracError | None]) -> None:
+        """Note the outcomes of a call. Those that `send_in_parts` returns count in the end."""
+        ...
+
+    def flush(self) -> None:
+        """Record the outcomes of the last call before a wait."""
+        ...
+
+
 class Sink(Protocol[C]):
     """A service that takes records, one or several per call.
 
@@ -57,6 +76,9 @@ class Sink(Protocol[C]):
 
     A sink may have a method ``queue_length()``, which returns the number of calls in the queue of its client.
     Then a run without a fixed concurrency has as many calls in flight as the client allows, otherwise 32.
+
+    A sink that makes several calls for a batch has a method ``send_in_parts(contents, journal)``, which the
+    run calls in place of `send`. It names each call to the `CallJournal`, before and after.
     """
 
     name: str

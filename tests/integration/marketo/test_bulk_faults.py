@@ -99,6 +99,31 @@ async def test_one_row_that_always_takes_too_long_is_rejected_alone(failure: Any
     assert len(service.calls) < 100
 
 
+async def test_no_row_waits_behind_stretches_of_rows_that_always_fail(tmp_path: Path) -> None:
+    bad = {*range(20, 110), *range(150, 240), 299}
+
+    def answer(records: list[Any]) -> Any:
+        return refused("1003") if any(has(number, records) for number in bad) else None
+
+    async with serving(answer) as (marketo, service):
+        report = await sync_leads(
+            rows(300), MarketoSink(marketo), state=tmp_path / "s.sqlite", error_budget=ANY
+        )
+    assert (report.ok, report.rejected, report.stopped) == (300 - len(bad), len(bad), None)
+    assert len(service.calls) < 2 * 300
+
+
+async def test_a_lost_call_for_half_of_a_batch_of_new_leads_is_unknown_for_that_half_only() -> None:
+    def answer(records: list[Any]) -> Any:
+        if len(records) == 300:
+            return refused("604")
+        return httpx.ReadError("x") if has(200, records) else None
+
+    async with serving(answer) as (marketo, _):
+        report = await sync_leads(rows(300), MarketoSink(marketo, action="createOnly"))
+    assert (report.ok, report.unknown) == (150, 150)
+
+
 async def test_a_slow_service_gets_smaller_calls() -> None:
     async with serving(lambda records: refused("604") if len(records) > 40 else None) as (marketo, service):
         report = await sync_leads(rows(900), MarketoSink(marketo), concurrency=3)

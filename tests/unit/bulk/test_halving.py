@@ -27,7 +27,7 @@ from publitrac_async import (
 )
 from publitrac_async.bulk.outcomes import outcome_of
 from publitrac_async.bulk.rows import State
-from publitrac_async.bulk.sinks.halving import Halver
+from publitrac_async.bulk.sinks.halving import Answers, Halver
 
 Fails = Callable[[Sequence[int]], PublitracError | None]
 
@@ -36,8 +36,17 @@ def timeout() -> PublitracError:
     return ServerError("the request took too long", code="604")
 
 
+async def answering() -> bool:
+    return True
+
+
 def deliver(
-    fails: Fails, count: int = 300, *, idempotent: bool = True, calls: Sequence[tuple[int, int]] | None = None
+    fails: Fails,
+    count: int = 300,
+    *,
+    idempotent: bool = True,
+    calls: Sequence[tuple[int, int]] | None = None,
+    answers: Answers | None = None,
 ) -> tuple[list[PublitracError | None], list[list[int]]]:
     """The outcomes of records, and the calls that were made."""
     made: list[list[int]] = []
@@ -49,7 +58,7 @@ def deliver(
             raise error
         return [None] * len(records)
 
-    halver = Halver(call, idempotent=idempotent)
+    halver = Halver(call, idempotent=idempotent, answers=answers)
     return asyncio.run(halver.send(range(count), calls or [(0, count)])), made
 
 
@@ -102,6 +111,73 @@ def test_no_record_waits_behind_many_bad_neighbours(kind: str, block: range) -> 
     found = states(outcomes)
     assert [place for place, state in enumerate(found) if state is not State.OK] == list(block)
     assert {found[place] for place in block} <= {State.REJECTED, State.RETRY}
+
+
+@pytest.mark.parametrize("kind", ["604", "refused"])
+@given(
+    st.one_of(
+        st.sets(st.integers(0, 299), min_size=1, max_size=299),
+        st.lists(st.tuples(st.integers(0, 299), st.integers(1, 200)), min_size=1, max_size=4).map(
+            lambda blocks: {place for first, size in blocks for place in range(first, min(first + size, 300))}
+        ),
+        st.sets(st.integers(0, 299), min_size=1, max_size=2).map(lambda good: {*range(300)} - good),
+    )
+)
+def test_every_record_that_the_service_takes_is_accepted(kind: str, bad: set[int]) -> None:
+    outcomes, made = deliver(
+        lambda records: ERRORS[kind]() if bad & set(records) else None, answers=answering
+    )
+    found = states(outcomes)
+    assert {place for place, state in enumerate(found) if state is State.OK} == {*range(300)} - bad
+    assert {found[place] for place in bad} <= {State.REJECTED, State.RETRY}
+    if kind == "refused" and len(bad) < 300:
+        assert State.RETRY not in found
+    assert len(made) <= 2 * 300 - 1
+
+
+def test_many_records_that_only_time_out_stay_pending() -> None:
+    outcomes, _ = deliver(lambda records: timeout() if max(records) >= 200 else None, answers=answering)
+    assert states(outcomes) == [State.OK] * 200 + [State.RETRY] * 100
+
+
+def test_a_service_that_refuses_everything_is_asked_all_records_of_one_batch_only() -> None:
+    made = asked = 0
+
+    async def call(records: Sequence[int]) -> Sequence[PublitracError | None]:
+        nonlocal made
+        made += 1
+        await asyncio.sleep(0)
+        raise ValidationError("invalid data", code="1003")
+
+    async def answers() -> bool:
+        nonlocal asked
+        asked += 1
+        return True
+
+    async def run() -> list[list[PublitracError | None]]:
+        halver = Halver(call, idempotent=True, answers=answers)
+        return await asyncio.gather(*(halver.send(range(300), [(0, 300)]) for _ in range(5)))
+
+    batches = asyncio.run(run())
+    assert {type(each) for batch in batches for each in batch} == {ConfigurationError}
+    assert made == 599 + 4 * 21
+    assert asked == 29
+
+
+def test_batches_that_wait_for_their_turn_go_on_when_calls_pass() -> None:
+    async def call(records: Sequence[int]) -> Sequence[PublitracError | None]:
+        await asyncio.sleep(0)
+        if len(records) > 1:
+            raise ValidationError("invalid data", code="1003")
+        return [None]
+
+    async def run() -> list[list[PublitracError | None]]:
+        halver = Halver(call, idempotent=True, answers=answering)
+        batches = await asyncio.gather(*(halver.send(range(300), [(0, 300)]) for _ in range(3)))
+        assert not halver.turn.locked()
+        return batches
+
+    assert asyncio.run(run()) == [[None] * 300] * 3
 
 
 @pytest.mark.parametrize("make", ERRORS.values(), ids=ERRORS)
