@@ -113,8 +113,8 @@ def test_shells_complete_commands_options_and_values(
     assert f"{variable}={shell}_source publitrac-async" in PAGE
     kind = get_completion_class(shell)
     assert kind is not None
-    answer = kind(commands, {}, "publitrac-async", variable).complete()
-    found = re.findall(r"^plain[,\n]([\w-]+)", answer, re.MULTILINE)
+    response = kind(commands, {}, "publitrac-async", variable).complete()
+    found = re.findall(r"^plain[,\n]([\w-]+)", response, re.MULTILINE)
     assert set(found) == completed
 
 

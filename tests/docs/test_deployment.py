@@ -103,7 +103,7 @@ def set_variables(variables: Mapping[str, str], folder: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("place", ["manifest", "unit"])
-async def test_the_worker_runs_and_answers_its_probes(
+async def test_the_worker_runs_and_responds_to_probes(
     place: str, secrets: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     if place == "manifest":

@@ -28,7 +28,7 @@ from tests.support.marketo import response, sample, serving
 
 @virtual
 async def test_describe_reads_the_documented_response():
-    async with serving(sample("describe_answer")) as (marketo, _):
+    async with serving(sample("describe_response")) as (marketo, _):
         assert await marketo.describe() == (
             LeadAttribute(
                 id=2,
@@ -43,7 +43,7 @@ async def test_describe_reads_the_documented_response():
 
 @virtual
 async def test_get_lead_by_id():
-    async with serving(sample("get_lead_by_id_answer")) as (marketo, _):
+    async with serving(sample("get_lead_by_id_response")) as (marketo, _):
         lead = await marketo.get_lead_by_id(318581)
     assert (lead.id, lead.email, lead.first_name, lead.last_name) == (
         318581,
@@ -57,8 +57,11 @@ async def test_get_lead_by_id():
 
 @virtual
 async def test_get_leads_by_filter_type():
-    answers = [sample("get_leads_by_filter_type_answer"), sample("get_leads_by_filter_type_empty_answer")]
-    async with serving(*answers) as (marketo, service):
+    responses = [
+        sample("get_leads_by_filter_type_response"),
+        sample("get_leads_by_filter_type_empty_response"),
+    ]
+    async with serving(*responses) as (marketo, service):
         pager = marketo.get_leads_by_filter_type("id", [318581, 318592])
         assert [lead.last_name async for lead in pager] == ["Lincoln", "Washington"]
         assert [lead async for lead in marketo.get_leads_by_filter_type("id", [1])] == []
@@ -68,7 +71,7 @@ async def test_get_leads_by_filter_type():
 @virtual
 async def test_sync_leads_sends_and_reads_the_documented_sample():
     request = sample("sync_leads_request")
-    async with serving(sample("sync_leads_answer")) as (marketo, service):
+    async with serving(sample("sync_leads_response")) as (marketo, service):
         done = await marketo.sync_leads(request["input"], action="createOnly", lookup_field="email")
     assert service.sent[0].json == request
     assert done == [RecordResult(id=number, status="created") for number in (50, 51, 52)]
@@ -76,7 +79,7 @@ async def test_sync_leads_sends_and_reads_the_documented_sample():
 
 @virtual
 async def test_get_lead_field_by_name():
-    async with serving(sample("get_lead_field_by_name_answer")) as (marketo, _):
+    async with serving(sample("get_lead_field_by_name_response")) as (marketo, _):
         assert await marketo.get_lead_field_by_name("email") == LeadField(
             name="email",
             display_name="Email Address",
@@ -91,7 +94,7 @@ async def test_get_lead_field_by_name():
 
 @virtual
 async def test_get_lead_fields():
-    async with serving(sample("get_lead_fields_answer")) as (marketo, service):
+    async with serving(sample("get_lead_fields_response")) as (marketo, service):
         fields = [field async for field in marketo.get_lead_fields()]
     assert len(service.sent) == 1
     assert len(fields) == 11
@@ -110,7 +113,7 @@ async def test_create_lead_fields():
         )
         for item in request["input"]
     ]
-    async with serving(sample("create_lead_fields_answer")) as (marketo, service):
+    async with serving(sample("create_lead_fields_response")) as (marketo, service):
         done = await marketo.create_lead_fields(fields)
     assert service.sent[0].json == request
     assert done == [FieldResult(name=field.name, status="created") for field in fields]
@@ -124,7 +127,7 @@ async def test_update_lead_field():
         description="Acme Direct Mail Integration",
         is_html_encoding_in_email=True,
     )
-    async with serving(sample("update_lead_field_answer")) as (marketo, service):
+    async with serving(sample("update_lead_field_response")) as (marketo, service):
         done = await marketo.update_lead_field("acmeAccessCode", update)
     assert service.sent[0].json == request
     assert done == FieldResult(name="acmeAccessCode", status="updated")
@@ -132,7 +135,7 @@ async def test_update_lead_field():
 
 @virtual
 async def test_push_leads_sends_and_reads_the_documented_sample():
-    request, shown = sample("push_leads_request"), sample("push_leads_answer")
+    request, shown = sample("push_leads_request"), sample("push_leads_response")
     # The page shows two records in the request and three in the response.
     async with serving({**shown, "result": shown["result"][:2]}) as (marketo, service):
         done = await marketo.push_leads(
@@ -147,7 +150,7 @@ async def test_push_leads_sends_and_reads_the_documented_sample():
 
 
 def test_a_record_that_push_lead_does_not_take_has_reasons_and_no_status():
-    *_, failed = results(response(sample("push_leads_answer")), [{}] * 3, structure_result)
+    *_, failed = results(response(sample("push_leads_response")), [{}] * 3, structure_result)
     assert (failed.id, failed.status, failed.ok) == (3525, None, False)
     assert [(reason.code, reason.message) for reason in failed.reasons] == [("501", "Bad stuff happened")]
     assert failed.error is not None
@@ -157,7 +160,7 @@ def test_a_record_that_push_lead_does_not_take_has_reasons_and_no_status():
 @virtual
 async def test_push_leads_by_mail_token():
     request = sample("push_leads_token_request")
-    async with serving(sample("push_leads_answer") | {"result": [{"id": 1}, {"id": 2}]}) as (
+    async with serving(sample("push_leads_response") | {"result": [{"id": 1}, {"id": 2}]}) as (
         marketo,
         service,
     ):
@@ -176,7 +179,7 @@ async def test_submit_form_sends_and_reads_the_documented_sample():
     request = sample("submit_form_request")
     record = request["input"][0]
     visitor = record["visitorData"]
-    async with serving(sample("submit_form_answer")) as (marketo, service):
+    async with serving(sample("submit_form_response")) as (marketo, service):
         done = await marketo.submit_form(
             form_id=1029,
             lead_form_fields=record["leadFormFields"],
@@ -194,7 +197,10 @@ async def test_submit_form_sends_and_reads_the_documented_sample():
 
 @virtual
 async def test_merge_and_associate_return_nothing():
-    async with serving(sample("merge_leads_answer"), sample("associate_lead_answer")) as (marketo, service):
+    async with serving(sample("merge_leads_response"), sample("associate_lead_response")) as (
+        marketo,
+        service,
+    ):
         await marketo.merge_leads(7, [1324])
         await marketo.associate_lead(7, "id:287-GTJ-838&token:_mch-marketo.com-1396310362214-46169")
     assert service.sent[0].target == "/rest/v1/leads/7/merge.json?leadId=1324"
@@ -204,17 +210,17 @@ async def test_merge_and_associate_return_nothing():
 
 @virtual
 async def test_get_leads_by_list_id():
-    async with serving(sample("get_leads_by_list_id_answer")) as (marketo, service):
+    async with serving(sample("get_leads_by_list_id_response")) as (marketo, service):
         page = await marketo.get_leads_by_list_id(1001, batch_size=3)
     assert [lead.id for lead in page.items] == [50, 2343, 88498]
     assert page.items[0].fields["postalCode"] == "04828"
-    assert page.next_page_token == sample("get_leads_by_list_id_answer")["nextPageToken"]
+    assert page.next_page_token == sample("get_leads_by_list_id_response")["nextPageToken"]
     assert service.sent[0].target == "/rest/v1/list/1001/leads.json?batchSize=3"
 
 
 @virtual
 async def test_get_lists_by_lead_id():
-    async with serving(sample("get_lists_by_lead_id_answer")) as (marketo, _):
+    async with serving(sample("get_lists_by_lead_id_response")) as (marketo, _):
         page = await marketo.get_lists_by_lead_id(7, batch_size=3)
     moment = datetime(2016, 5, 17, 19, 32, 44, tzinfo=UTC)
     assert page.items[0] == ListMembership(list_id=3379, created_at=moment, updated_at=moment)
@@ -224,7 +230,7 @@ async def test_get_lists_by_lead_id():
 
 @virtual
 async def test_get_leads_by_program_id():
-    async with serving(sample("get_leads_by_program_id_answer")) as (marketo, _):
+    async with serving(sample("get_leads_by_program_id_response")) as (marketo, _):
         page = await marketo.get_leads_by_program_id(1127, batch_size=3)
     assert [lead.first_name for lead in page.items] == ["Meera", "Jon", "Lyanna"]
     moment = datetime(2020, 4, 21, 16, 27, 16, tzinfo=UTC)
@@ -244,7 +250,7 @@ async def test_get_leads_by_program_id():
 
 @virtual
 async def test_get_programs_by_lead_id():
-    async with serving(sample("get_programs_by_lead_id_answer")) as (marketo, _):
+    async with serving(sample("get_programs_by_lead_id_response")) as (marketo, _):
         page = await marketo.get_programs_by_lead_id(7)
     assert page.next_page_token is None
     assert [(each.id, each.progression_status, each.acquired_by) for each in page.items] == [
@@ -254,7 +260,7 @@ async def test_get_programs_by_lead_id():
 
 @virtual
 async def test_get_smart_campaigns_by_lead_id():
-    async with serving(sample("get_smart_campaigns_by_lead_id_answer")) as (marketo, _):
+    async with serving(sample("get_smart_campaigns_by_lead_id_response")) as (marketo, _):
         page = await marketo.get_smart_campaigns_by_lead_id(7, batch_size=3)
     assert [each.smart_campaign_id for each in page.items] == [3746, 3678, 3680]
     assert isinstance(page.items[0], SmartCampaignMembership)
@@ -263,7 +269,7 @@ async def test_get_smart_campaigns_by_lead_id():
 
 @virtual
 async def test_delete_leads_sends_and_reads_the_documented_sample():
-    async with serving(sample("delete_leads_answer")) as (marketo, service):
+    async with serving(sample("delete_leads_response")) as (marketo, service):
         done = await marketo.delete_leads([235, 766])
     assert service.sent[0].json == sample("delete_leads_request")
     assert done == [RecordResult(id=235, status="deleted"), RecordResult(id=766, status="deleted")]
@@ -271,14 +277,14 @@ async def test_delete_leads_sends_and_reads_the_documented_sample():
 
 @virtual
 async def test_the_error_of_a_whole_call():
-    async with serving(sample("error_answer")) as (marketo, _):
+    async with serving(sample("error_response")) as (marketo, _):
         with pytest.raises(AuthenticationError) as caught:
             await marketo.describe()
     assert caught.value.code == "601"
 
 
 def test_the_error_of_a_record():
-    first, _, skipped = results(response(sample("record_level_answer")), [{}] * 3, structure_result)
+    first, _, skipped = results(response(sample("record_level_response")), [{}] * 3, structure_result)
     assert first.ok
     assert first.error is None
     assert not skipped.ok

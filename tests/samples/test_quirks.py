@@ -102,9 +102,9 @@ def test_06_minutes_are_written_ii_in_one_place_and_mm_in_another():
 
 
 async def test_07_dates_of_zeros_are_none():
-    async with v1(sample("v1/get_opportunities_answer.xml")) as (client, _):
+    async with v1(sample("v1/get_opportunities_response.xml")) as (client, _):
         (deal,) = (await client.get_opportunities()).items
-    assert b"0000-00-00 00:00:00" in sample("v1/get_opportunities_answer.xml")
+    assert b"0000-00-00 00:00:00" in sample("v1/get_opportunities_response.xml")
     assert (deal.created_date, deal.last_updated, deal.unparsed) == (None, None, {})
     lead = lead_from_wire(
         {"createdDate": "0000-00-00", "lastUpdated": "", "dateOfBirth": "0000-00-00 00:00:00"}
@@ -148,21 +148,21 @@ async def test_08_an_opportunity_is_closed_on_20_08_2012():
 
 
 async def test_09_get_list_has_no_closing_tag():
-    body = sample("v1/get_list_answer.xml")
+    body = sample("v1/get_list_response.xml")
     async with v1(body) as (client, _):
         assert [lead.id async for lead in client.get_list("Imported2012")] == [470]
     unframed = httpx.Response(200, stream=httpx.ByteStream(body))  # No length: the rest may be missing.
     cut = body[: body.index(b"<status>")]
     other = body.replace(b"</leads>", b"")
-    for answer in (unframed, cut, other):
-        async with v1(answer) as (client, _):
+    for body in (unframed, cut, other):
+        async with v1(body) as (client, _):
             with pytest.raises(UnexpectedContent):
                 await client.get_list("Imported2012")
 
 
 async def test_10_a_page_number_has_a_line_break_in_it():
-    assert b"<page>1\n" in sample("v1/get_opportunities_answer.xml")
-    async with v1(sample("v1/get_opportunities_answer.xml")) as (client, _):
+    assert b"<page>1\n" in sample("v1/get_opportunities_response.xml")
+    async with v1(sample("v1/get_opportunities_response.xml")) as (client, _):
         assert (await client.get_opportunities()).number == 1
 
 
@@ -170,34 +170,34 @@ async def test_11_a_source_begins_with_a_space():
     async with v1() as (client, service):
         await client.sync_lead(Lead(email=EMAIL, original_source=" New Production ABC"))
     assert "> New Production ABC<" in service.last.form["query"]
-    answer = response("<leads><lead><originalSource> New Production ABC</originalSource></lead></leads>")
-    async with v1(answer) as (client, _):
+    body = response("<leads><lead><originalSource> New Production ABC</originalSource></lead></leads>")
+    async with v1(body) as (client, _):
         assert (await client.get_lead(EMAIL)).original_source == "New Production ABC"
 
 
 async def test_12_the_method_is_in_quotes():
     """Shown: ``method : 'getView'``."""
-    async with v1(sample("v1/get_view_answer.xml")) as (client, service):
+    async with v1(sample("v1/get_view_response.xml")) as (client, service):
         await client.get_view("PromoABC_Email_Open")
     assert service.last.query["method"] == "getView"
     assert service.last.parameters == {"viewName": "PromoABC_Email_Open"}
 
 
 async def test_13_get_list_is_shown_with_a_view_name():
-    async with v1(sample("v1/get_list_answer.xml")) as (client, service):
+    async with v1(sample("v1/get_list_response.xml")) as (client, service):
         await client.get_list("Imported2012")
     assert service.last.parameters == {"listName": "Imported2012"}
 
 
 @pytest.mark.parametrize("status", [2001, 2002, 2010, 5001, 1100, 1000, 5999])
 async def test_14_a_status_of_success_decides_nothing(status):
-    answers = [
+    bodies = [
         response("<leads><lead><id>1</id></lead></leads>", status=status),
         response("<campaign><id>1</id></campaign>", status=status),
         response("<opportunities><opportunity><id>1</id></opportunity></opportunities>", status=status),
         response(status=status),
     ]
-    async with v1(*answers) as (client, _):
+    async with v1(*bodies) as (client, _):
         assert (await client.get_lead(EMAIL)).id == 1
         assert (await client.get_campaigns()).items[0].id == 1
         assert (await client.get_opportunities()).items[0].id == 1
@@ -246,7 +246,7 @@ async def test_18_codes_without_a_space_and_lines_without_a_code():
 
 
 async def test_19_campaigns_stand_under_response_without_paging():
-    body = sample("v1/get_campaigns_answer.xml")
+    body = sample("v1/get_campaigns_response.xml")
     assert b"<paging>" not in body
     async with v1(body) as (client, service):
         assert [campaign.id async for campaign in client.get_campaigns()] == [2071, 2211]
@@ -259,14 +259,14 @@ async def test_19_campaigns_stand_under_response_without_paging():
 
 
 async def test_20_tags_are_capitalised_and_have_underscores():
-    async with v1(sample("v1/get_opportunities_answer.xml")) as (client, _):
+    async with v1(sample("v1/get_opportunities_response.xml")) as (client, _):
         (deal,) = (await client.get_opportunities()).items
     assert (deal.id, deal.external_id, deal.sales_stage, deal.name) == (1, "My ID", "Closed Won", "PUBLITRAC")
 
 
 async def test_21_opportunities_are_those_of_the_account():
     """Shown: "by lead", without a parameter for it."""
-    async with v1(sample("v1/get_opportunities_answer.xml")) as (client, service):
+    async with v1(sample("v1/get_opportunities_response.xml")) as (client, service):
         await client.get_opportunities()
         with pytest.raises(TypeError):
             client.get_opportunities(EMAIL)
@@ -295,12 +295,12 @@ async def test_23_custom_fields_are_nested_on_the_way_out_and_flat_on_the_way_ba
     async with v1() as (client, service):
         await client.sync_lead(Lead(email=EMAIL, custom_fields={"carColor": "Red"}))
     assert service.last.document[2][0][2][-1] == ("customFields", "", [("carColor", "Red", [])])
-    async with v1(sample("v1/get_lead_answer.xml")) as (client, _):
+    async with v1(sample("v1/get_lead_response.xml")) as (client, _):
         assert (await client.get_lead(EMAIL)).custom_fields == {"someCustomField": "custom value"}
 
 
 async def test_24_two_fields_are_never_returned():
-    async with v1(sample("v1/get_lead_answer.xml")) as (client, _):
+    async with v1(sample("v1/get_lead_response.xml")) as (client, _):
         lead = await client.get_lead(EMAIL)
     assert (lead.lead_source, lead.unsubscribe_reason) == (UNSET, UNSET)
 
@@ -347,8 +347,8 @@ async def test_28_an_e_mail_campaign_takes_50_leads_a_call():
 
 async def test_29_execute_campaign_is_all_or_nothing():
     """Shown: if a lead or campaign does not exist, nothing is done; no error is shown."""
-    answer = response(status=9999, errors=["9005 - (b@example.com) Leads not found.", "no such campaign"])
-    async with v1(answer) as (client, service):
+    body = response(status=9999, errors=["9005 - (b@example.com) Leads not found.", "no such campaign"])
+    async with v1(body) as (client, service):
         with pytest.raises(ValidationError) as caught:
             await client.execute_campaign(
                 emails=[f"a{n}@example.com" for n in range(500)], campaigns=["A", "B"]
@@ -362,7 +362,7 @@ async def test_29_execute_campaign_is_all_or_nothing():
 
 
 async def test_30_add_leads_to_list_may_have_added_the_others():
-    async with v1(sample("v1/add_leads_to_list_failed_answer.xml")) as (client, _):
+    async with v1(sample("v1/add_leads_to_list_failed_response.xml")) as (client, _):
         with pytest.raises(LeadNotFound) as caught:
             await client.add_leads_to_list(["someone1@gmail.com", "someone2@gmail.com", EMAIL], "maListe")
     assert [p.value for p in caught.value.problems] == ["someone1@gmail.com", "someone2@gmail.com"]
@@ -370,7 +370,7 @@ async def test_30_add_leads_to_list_may_have_added_the_others():
 
 
 async def test_31_sync_lead_takes_one_lead_though_its_message_has_several():
-    async with v1(sample("v1/sync_lead_answer.xml")) as (client, service):
+    async with v1(sample("v1/sync_lead_response.xml")) as (client, service):
         assert await client.sync_lead(LEAD) is None
     assert [element[0] for element in service.last.document[2]] == ["lead"]
 
@@ -387,7 +387,7 @@ async def test_32_options_are_true_or_1_and_left_out_otherwise():
 
 async def test_33_what_is_described_nowhere_can_be_called_raw():
     xml = "<request><queries><or><query/></or></queries></request>"
-    async with v1(sample("v1/get_leads_answer.xml")) as (client, service):
+    async with v1(sample("v1/get_leads_response.xml")) as (client, service):
         content = await client.call("getLeads", {"page": "1"}, xml, verb="GET")
     assert content["leads"]["lead"][0]["id"] == "470"
     assert service.last.query["query"] == xml
@@ -413,12 +413,12 @@ async def test_34_a_transaction_has_no_url_no_credentials_and_only_texts():
 
 
 def test_35_the_samples_of_v2_are_no_json():
-    for name in ("get_token_answer", "delayed_sync_answer", "delayed_sync_request"):
+    for name in ("get_token_response", "delayed_sync_response", "delayed_sync_request"):
         with pytest.raises(json.JSONDecodeError):
             json.loads(sample(f"v2/{name}.txt"))
-    assert codec.read_accepted(ServiceResponse(200, sample("v2/delayed_sync_answer.txt"))).code == 200
+    assert codec.read_accepted(ServiceResponse(200, sample("v2/delayed_sync_response.txt"))).code == 200
     assert (
-        codec.read_token(ServiceResponse(200, sample("v2/get_token_answer.txt")))[0].reveal()
+        codec.read_token(ServiceResponse(200, sample("v2/get_token_response.txt")))[0].reveal()
         == "djs4fdn4dJTer489!"
     )
     with pytest.raises(UnexpectedContent):
@@ -460,7 +460,7 @@ def test_39_and_40_the_keys_of_v2():
 
 async def test_41_and_42_execute_campaign_has_no_e_mail_of_its_own():
     """Shown in comparisons of versions: `<email>` under `<campaigns>`, a parameter `email`."""
-    async with v1(sample("v1/execute_campaign_answer.xml")) as (client, service):
+    async with v1(sample("v1/execute_campaign_response.xml")) as (client, service):
         await client.execute_campaign(emails=[EMAIL], campaigns=["Trade Show May"])
     assert service.last.parameters == {}
     leads, campaigns = service.last.document[2]
@@ -487,7 +487,7 @@ async def test_44_xml_has_to_be_encoded_correctly():
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "body",
     [
         b"",
         b"Service unavailable",
@@ -499,15 +499,15 @@ async def test_44_xml_has_to_be_encoded_correctly():
         httpx.Response(302, headers={"location": "https://elsewhere.example/"}),
     ],
 )
-async def test_45_what_is_no_answer_is_no_success(answer):
-    async with v1(answer) as (client, service):
+async def test_45_a_body_that_is_not_a_response_is_not_success(body):
+    async with v1(body) as (client, service):
         with pytest.raises(UnexpectedContent):
             await client.sync_lead(LEAD)
     assert len(service.sent) == 1
 
 
 @pytest.mark.parametrize("status", [429, 503])
-async def test_45_reads_and_upserts_are_repeated_after_a_busy_answer_and_appends_are_not(status):
+async def test_45_reads_and_upserts_are_retried_after_a_busy_response_and_appends_are_not(status):
     busy = httpx.Response(status, headers={"retry-after": "0"})
     policy = RetryPolicy(base=0, throttle_base=0)
     async with v1(busy, ONE_LEAD, retry=policy) as (client, service):
@@ -552,7 +552,7 @@ def test_a_key_of_any_length_is_accepted():
 
 
 async def test_the_query_language_is_like_and_whatever_the_service_takes():
-    async with v1(sample("v1/get_leads_answer.xml")) as (client, service):
+    async with v1(sample("v1/get_leads_response.xml")) as (client, service):
         await client.get_leads(field("email").like("johnsmith@%"), field("score").compare(">=", "50"))
     operators = [query[2][1][1] for query in service.last.document[2][0][2]]
     assert operators == ["like", ">="]

@@ -1,5 +1,5 @@
 # ruff: noqa: DTZ001  (the vendor's times have no zone)
-"""Every sample of the v1 page, through the client: answers read, requests written."""
+"""Every sample of the v1 page, through the client: responses read, requests written."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ MONTREAL_JOHN = evolve(
 
 
 async def test_get_leads_sends_and_reads_the_documented_sample():
-    async with v1(sample("v1/get_leads_answer.xml")) as (client, service):
+    async with v1(sample("v1/get_leads_response.xml")) as (client, service):
         page = await client.get_leads(
             field("firstName").like("john"),
             field("lastName").like("smith"),
@@ -112,13 +112,13 @@ async def test_get_leads_sends_and_reads_the_documented_sample():
 
 
 async def test_get_leads_without_conditions_asks_for_all():
-    async with v1(sample("v1/get_leads_answer.xml")) as (client, service):
+    async with v1(sample("v1/get_leads_response.xml")) as (client, service):
         assert [lead async for lead in client.get_leads()] == [JOHN]
     assert service.last.document == tree(sample("v1/get_leads_all_request.xml"))
 
 
 async def test_get_lead_sends_and_reads_the_documented_sample():
-    async with v1(sample("v1/get_lead_answer.xml")) as (client, service):
+    async with v1(sample("v1/get_lead_response.xml")) as (client, service):
         assert await client.get_lead("johnsmith@publitrac.com") == MONTREAL_JOHN
     assert service.last.query == {
         "method": "getLead",
@@ -130,7 +130,7 @@ async def test_get_lead_sends_and_reads_the_documented_sample():
 
 
 async def test_get_lead_by_external_id():
-    async with v1(sample("v1/get_lead_by_external_id_answer.xml")) as (client, service):
+    async with v1(sample("v1/get_lead_by_external_id_response.xml")) as (client, service):
         assert await client.get_lead_by_external_id("123ABC") == MONTREAL_JOHN
     assert service.last.query["method"] == "getLeadByExternalId"
     assert service.last.parameters == {"externalId": "123ABC"}
@@ -138,7 +138,7 @@ async def test_get_lead_by_external_id():
 
 @pytest.mark.parametrize(("name", "parameter"), [("get_view", "viewName"), ("get_list", "listName")])
 async def test_get_view_and_get_list(name, parameter):
-    async with v1(sample(f"v1/{name}_answer.xml")) as (client, service):
+    async with v1(sample(f"v1/{name}_response.xml")) as (client, service):
         page = await getattr(client, name)("Imported2012")
     assert page.items == (LISTED_JOHN,)
     assert (page.number, page.size, page.total) == (1, 100, 1)
@@ -188,7 +188,7 @@ async def test_sync_lead_sends_and_reads_the_documented_sample():
         revenue=400000,
         custom_fields={"carColor": "Red", "carMaker": "Infiniti"},
     )
-    async with v1(sample("v1/sync_lead_answer.xml")) as (client, service):
+    async with v1(sample("v1/sync_lead_response.xml")) as (client, service):
         assert await client.sync_lead(lead, use_token=True) is None
     assert (service.last.verb, service.last.query["method"]) == ("POST", "syncLead")
     (request, _, (option, (tag, _, fields))) = service.last.document
@@ -202,13 +202,13 @@ async def test_sync_lead_sends_and_reads_the_documented_sample():
 
 
 async def test_add_leads_to_list():
-    async with v1(sample("v1/add_leads_to_list_answer.xml")) as (client, service):
+    async with v1(sample("v1/add_leads_to_list_response.xml")) as (client, service):
         await client.add_leads_to_list(["someone@example.com", "johnsmith@mydomain.com"], "maListe")
     assert service.last.document == tree(sample("v1/add_leads_to_list_request.xml"))
 
 
 async def test_add_leads_to_list_of_unknown_leads():
-    async with v1(sample("v1/add_leads_to_list_failed_answer.xml")) as (client, _):
+    async with v1(sample("v1/add_leads_to_list_failed_response.xml")) as (client, _):
         with pytest.raises(LeadNotFound) as caught:
             await client.add_leads_to_list(["someone1@gmail.com", "someone2@gmail.com", "a@example.com"], "L")
     assert [problem.value for problem in caught.value.problems] == [
@@ -248,7 +248,7 @@ FORM = FilledForm(
     ],
 )
 async def test_histories_send_and_read_the_documented_samples(name, record):
-    async with v1(sample(f"v1/{name}_answer.xml")) as (client, service):
+    async with v1(sample(f"v1/{name}_response.xml")) as (client, service):
         assert await getattr(client, name)("johnsmith@mydomain.com", record) is None
     (request, _, ((root, _, fields),)) = service.last.document
     (expected_request, _, ((expected_root, _, expected),)) = tree(sample(f"v1/{name}_request.xml"))
@@ -258,7 +258,7 @@ async def test_histories_send_and_read_the_documented_samples(name, record):
 
 
 async def test_get_campaigns_reads_the_documented_sample():
-    async with v1(sample("v1/get_campaigns_answer.xml")) as (client, service):
+    async with v1(sample("v1/get_campaigns_response.xml")) as (client, service):
         page = await client.get_campaigns()
     assert page.items == (
         Campaign(
@@ -285,7 +285,7 @@ async def test_get_campaigns_reads_the_documented_sample():
 
 
 async def test_get_opportunities_reads_the_documented_sample():
-    async with v1(sample("v1/get_opportunities_answer.xml")) as (client, _):
+    async with v1(sample("v1/get_opportunities_response.xml")) as (client, _):
         page = await client.get_opportunities()
     assert page.items == (
         OpportunityRecord(
@@ -327,14 +327,14 @@ ANNEX_OPPORTUNITY = Opportunity(
 
 
 async def test_sync_opportunity_sends_the_documented_sample():
-    async with v1(sample("v1/sync_opportunity_answer.xml")) as (client, service):
+    async with v1(sample("v1/sync_opportunity_response.xml")) as (client, service):
         assert await client.sync_opportunity(ANNEX_OPPORTUNITY) is None
     assert service.last.document == tree(sample("v1/sync_opportunity_annex_request.xml"))
     assert (service.last.verb, service.last.query["method"]) == ("POST", "syncOpportunity")
 
 
 async def test_execute_campaign_sends_the_documented_sample():
-    async with v1(sample("v1/execute_campaign_answer.xml")) as (client, service):
+    async with v1(sample("v1/execute_campaign_response.xml")) as (client, service):
         await client.execute_campaign(
             emails=["test@exemple.com", "johnsmith@acme.com"], campaigns=["Trade Show May"]
         )
@@ -370,7 +370,7 @@ async def test_add_email_campaign():
             ("Carmack", "ID Software", "jcarmack@example.com", "Strategy", 23),
         ]
     ]
-    async with v1(sample("v1/add_email_campaign_answer.xml")) as (client, service):
+    async with v1(sample("v1/add_email_campaign_response.xml")) as (client, service):
         assert await client.add_email_campaign(campaign, leads) is None
     sent, expected = service.last.document, tree(request)
     assert sent[2][:2] == expected[2][:2]

@@ -14,14 +14,14 @@ from tests.support.v1 import sample
 
 
 def test_the_token_is_read_past_the_missing_comma():
-    token, ttl = codec.read_token(ServiceResponse(200, sample("v2/get_token_answer.txt")))
+    token, ttl = codec.read_token(ServiceResponse(200, sample("v2/get_token_response.txt")))
     assert token.reveal() == "djs4fdn4dJTer489!"
     assert ttl == 900.0
 
 
-def test_the_answer_is_read_past_the_single_quotes():
-    answer = ServiceResponse(200, sample("v2/delayed_sync_answer.txt"))
-    assert codec.read_accepted(answer) == Accepted(status="success", code=200)
+def test_the_response_is_read_past_the_single_quotes():
+    response = ServiceResponse(200, sample("v2/delayed_sync_response.txt"))
+    assert codec.read_accepted(response) == Accepted(status="success", code=200)
 
 
 def test_the_request_is_written_as_shown_but_for_the_missing_comma():

@@ -114,7 +114,7 @@ def flat_fixture() -> Callable[[ET.Element], list[tuple[str, str]]]:
 
 @pytest.fixture
 def errors() -> Callable[[ET.Element], list[str]]:
-    def texts(answer: ET.Element) -> list[str]:
-        return [error.text or "" for error in answer.findall("errors/error")]
+    def texts(response: ET.Element) -> list[str]:
+        return [error.text or "" for error in response.findall("errors/error")]
 
     return texts

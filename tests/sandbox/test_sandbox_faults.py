@@ -103,10 +103,10 @@ async def test_a_delayed_call_is_handled_after_it_arrived(sandbox, v1):
     sandbox.inject(Fault("delay", seconds=0.05))
 
     before = time.monotonic_ns()
-    answer = await v1("syncLead", LEAD)
+    response = await v1("syncLead", LEAD)
 
     assert time.monotonic_ns() - before >= 50_000_000
-    assert answer.findtext("status") == "2006"
+    assert response.findtext("status") == "2006"
     assert sandbox.journal.arrivals[-1].monotonic_ns - before < 50_000_000
 
 
@@ -171,7 +171,7 @@ class TestCut:
         assert len(body) == cut_after
         assert sandbox.journal.arrivals[-1].status == 200
 
-    async def test_large_answers_arrive_up_to_the_cut(self, sandbox):
+    async def test_large_responses_arrive_up_to_the_cut(self, sandbox):
         sandbox.seed(leads=[{"email": "zoe@example.com", "notes": "x" * 3_000_000}])
         sandbox.inject(Fault("cut", cut_after=2_500_000))
 

@@ -50,8 +50,8 @@ async def test_nothing_is_left_behind(caplog, capfd):
         before = time.monotonic()
     assert time.monotonic() - before < 1
 
-    answers = await asyncio.gather(*waiting, return_exceptions=True)
-    assert all(isinstance(answer, httpx.TransportError) for answer in answers)
+    responses = await asyncio.gather(*waiting, return_exceptions=True)
+    assert all(isinstance(response, httpx.TransportError) for response in responses)
     await http.aclose()
     await asyncio.sleep(0)
     gc.collect()

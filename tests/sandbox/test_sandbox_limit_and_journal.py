@@ -95,9 +95,9 @@ async def test_36_calls_at_once(v1):
             else http.get("/api", params={"method": "getLead", **credentials})
             for number in range(50)
         ]
-        answers = await asyncio.gather(*calls)
+        responses = await asyncio.gather(*calls)
 
-        statuses = Counter(answer.status_code for answer in answers)
+        statuses = Counter(response.status_code for response in responses)
         journal = sandbox.journal
         over = [arrival for arrival in journal.arrivals if arrival.over_limit]
         assert statuses[429] == len(over) == 50 - statuses[200]
@@ -105,7 +105,9 @@ async def test_36_calls_at_once(v1):
         times = [arrival.monotonic_ns for arrival in journal.arrivals if arrival.status != 429]
         assert slow_count(times) <= 35
         assert journal.busiest_second() == slow_count([arrival.monotonic_ns for arrival in journal.arrivals])
-        assert all(answer.headers["retry-after"] == "1" for answer in answers if answer.status_code == 429)
+        assert all(
+            response.headers["retry-after"] == "1" for response in responses if response.status_code == 429
+        )
 
 
 async def test_count_instead_of_reject(in_process):

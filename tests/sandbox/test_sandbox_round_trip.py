@@ -37,20 +37,20 @@ async def store_by_v2_and_read_by_v1(notes: str, custom: str) -> tuple[dict[str,
                 "password": sandbox.password,
             }
             query = {"method": "getLead", "email": "a@example.com", **credentials}
-            answer = await http.get(f"/api?{urlencode(query)}")
+            response = await http.get(f"/api?{urlencode(query)}")
         lead = sandbox.lead("a@example.com")
         assert lead is not None
-        return lead, ET.fromstring(answer.content)
+        return lead, ET.fromstring(response.content)
 
 
 @settings(max_examples=60)
 @given(notes=TEXT, custom=TEXT)
 def test_text_is_stored_and_read_without_characters_that_xml_forbids(notes, custom):
-    stored, answer = asyncio.run(store_by_v2_and_read_by_v1(notes, custom))
+    stored, response = asyncio.run(store_by_v2_and_read_by_v1(notes, custom))
 
     assert (stored["notes"], stored["c"]) == (notes, custom)
-    assert answer.findtext("leads/lead/notes") == NOT_XML.sub("", notes)
-    assert answer.findtext("leads/lead/c") == NOT_XML.sub("", custom)
+    assert response.findtext("leads/lead/notes") == NOT_XML.sub("", notes)
+    assert response.findtext("leads/lead/c") == NOT_XML.sub("", custom)
 
 
 @settings(max_examples=300)

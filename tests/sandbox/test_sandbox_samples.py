@@ -1,4 +1,4 @@
-"""The documents' literal samples: requests as they stand there, answers compared element by element."""
+"""The documents' literal samples: requests as they stand there, responses compared element by element."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import pytest
 from publitrac_async.sandbox import Sandbox
 
 
-def fields_of(answer: str) -> dict[str, str]:
-    lead = ET.fromstring(answer.encode()).find("leads/lead")
+def fields_of(response: str) -> dict[str, str]:
+    lead = ET.fromstring(response.encode()).find("leads/lead")
     assert lead is not None
     return {field.tag: field.text or "" for field in lead}
 
 
 async def test_get_leads_responds_like_the_sample(sandbox, v1, sample, flat):
-    expected = sample("get_leads_answer.xml")
+    expected = sample("get_leads_response.xml")
     sandbox.seed(leads=[fields_of(expected), {"email": "other@example.com", "firstName": "Johnny"}])
 
-    answer = await v1("getLeads", sample("get_leads_request.xml"))
+    response = await v1("getLeads", sample("get_leads_request.xml"))
 
-    assert flat(answer) == flat(ET.fromstring(expected.encode()))
+    assert flat(response) == flat(ET.fromstring(expected.encode()))
 
 
-async def test_the_answer_has_the_layout_of_the_sample(sandbox, v1, sample):
-    expected = sample("get_leads_answer.xml")
+async def test_the_response_has_the_layout_of_the_sample(sandbox, v1, sample):
+    expected = sample("get_leads_response.xml")
     sandbox.seed(leads=[fields_of(expected)])
 
     response = await v1.send("getLeads", sample("get_leads_request.xml"))
@@ -37,18 +37,18 @@ async def test_the_answer_has_the_layout_of_the_sample(sandbox, v1, sample):
 async def test_empty_queries_find_all_leads(sandbox, v1, sample):
     sandbox.seed(leads=[{"email": f"{number}@example.com"} for number in range(3)])
 
-    answer = await v1("getLeads", sample("get_leads_all_request.xml"))
+    response = await v1("getLeads", sample("get_leads_all_request.xml"))
 
-    assert [lead.findtext("email") for lead in answer.iter("lead")] == [
+    assert [lead.findtext("email") for lead in response.iter("lead")] == [
         "0@example.com",
         "1@example.com",
         "2@example.com",
     ]
-    assert answer.findtext("paging/total") == "3"
+    assert response.findtext("paging/total") == "3"
 
 
 async def test_get_lead_responds_like_the_sample(sandbox, http, sample, flat):
-    expected = sample("get_lead_answer.xml")
+    expected = sample("get_lead_response.xml")
     sandbox.seed(leads=[fields_of(expected)])
 
     # The sample spells the key `apiKey`.
@@ -61,17 +61,17 @@ async def test_get_lead_responds_like_the_sample(sandbox, http, sample, flat):
 
 
 async def test_get_lead_by_external_id(sandbox, v1, sample, flat):
-    expected = ET.fromstring(sample("get_lead_by_external_id_answer.xml").encode())
-    sandbox.seed(leads=[fields_of(sample("get_lead_by_external_id_answer.xml")) | {"crmLeadId": "123ABC"}])
+    expected = ET.fromstring(sample("get_lead_by_external_id_response.xml").encode())
+    sandbox.seed(leads=[fields_of(sample("get_lead_by_external_id_response.xml")) | {"crmLeadId": "123ABC"}])
 
-    answer = await v1("getLeadByExternalId", externalId="123ABC")
+    response = await v1("getLeadByExternalId", externalId="123ABC")
 
     # The sample shows the lead without the very id it was found by.
-    found = answer.find("leads/lead/crmLeadId")
+    found = response.find("leads/lead/crmLeadId")
     assert found is not None
     assert found.text == "123ABC"
     found.text = None
-    assert flat(answer) == flat(expected)
+    assert flat(response) == flat(expected)
 
 
 async def test_sync_lead_stores_the_sample(sandbox, v1, sample):
@@ -79,7 +79,7 @@ async def test_sync_lead_stores_the_sample(sandbox, v1, sample):
 
     response = await v1.send("syncLead", request)
 
-    assert response.text == sample("sync_lead_answer.xml").rstrip()
+    assert response.text == sample("sync_lead_response.xml").rstrip()
     sent = ET.fromstring(request.encode()).find("lead")
     assert sent is not None
     expected = {field.tag: field.text or "" for field in sent if field.tag != "customFields"}
@@ -93,9 +93,9 @@ async def test_sync_lead_stores_the_sample(sandbox, v1, sample):
 async def test_what_is_stored_but_not_returned(v1, sample):
     await v1("syncLead", sample("sync_lead_request.xml"))
 
-    answer = await v1("getLead", email="johnsmith@mydomain.com")
+    response = await v1("getLead", email="johnsmith@mydomain.com")
 
-    lead = answer.find("leads/lead")
+    lead = response.find("leads/lead")
     assert lead is not None
     assert lead.find("leadSource") is None
     assert lead.find("unsubscribeReason") is None
@@ -131,13 +131,13 @@ async def test_get_token_responds_like_the_sample(http, sandbox):
     assert response.headers["content-type"] == "application/json"
 
 
-@pytest.mark.parametrize("name", ["get_leads_answer.xml", "get_lead_answer.xml"])
+@pytest.mark.parametrize("name", ["get_leads_response.xml", "get_lead_response.xml"])
 def test_samples_are_read_as_a_whole(sample, name):
     assert len(fields_of(sample(name))) == 44
 
 
 async def test_get_view_responds_like_the_sample(sandbox, v1, sample):
-    expected = sample("get_view_answer.xml")
+    expected = sample("get_view_response.xml")
     sandbox.seed(
         leads=[fields_of(expected), {"email": "other@example.com"}],
         views=[
@@ -154,7 +154,7 @@ async def test_get_view_responds_like_the_sample(sandbox, v1, sample):
 
 
 async def test_get_list_responds_like_the_sample(in_process, sample):
-    expected = sample("get_list_answer.xml")
+    expected = sample("get_list_response.xml")
     with Sandbox(get_list_unclosed=True) as sandbox:
         sandbox.seed(
             leads=[fields_of(expected + "</response>"), {"email": "other@example.com"}],
@@ -172,7 +172,7 @@ async def test_add_leads_to_list(sandbox, v1, sample):
 
     response = await v1.send("addLeadsToList", sample("add_leads_to_list_request.xml"))
 
-    assert response.text == sample("add_leads_to_list_answer.xml").rstrip()
+    assert response.text == sample("add_leads_to_list_response.xml").rstrip()
     assert sandbox.contents()["lists"] == [
         {"name": "maListe", "leads": ["johnsmith@mydomain.com", "someone@example.com"]}
     ]
@@ -187,7 +187,7 @@ async def test_add_leads_to_list_failed(v1, sample):
 
     response = await v1.send("addLeadsToList", request)
 
-    assert response.text == sample("add_leads_to_list_failed_answer.xml").rstrip()
+    assert response.text == sample("add_leads_to_list_failed_response.xml").rstrip()
 
 
 @pytest.mark.parametrize(
@@ -202,9 +202,9 @@ async def test_histories_store_the_samples(sandbox, v1, sample, flat, method, na
     sandbox.seed(leads=[{"email": "johnsmith@mydomain.com"}], forms=["Infolettre"])
     request = sample(f"{name}_request.xml")
 
-    answer = await v1(method, request, email="johnsmith@mydomain.com")
+    response = await v1(method, request, email="johnsmith@mydomain.com")
 
-    assert flat(answer) == flat(ET.fromstring(sample(f"{name}_answer.xml").encode()))
+    assert flat(response) == flat(ET.fromstring(sample(f"{name}_response.xml").encode()))
     (sent,) = ET.fromstring(request.encode())
     (entry,) = sandbox.contents()["history"]
     assert (entry["email"], entry["type"]) == ("johnsmith@mydomain.com", sent.tag)
@@ -212,21 +212,21 @@ async def test_histories_store_the_samples(sandbox, v1, sample, flat, method, na
 
 
 async def test_get_campaigns_responds_like_the_sample(sandbox, v1, sample, flat):
-    expected = ET.fromstring(sample("get_campaigns_answer.xml").encode())
+    expected = ET.fromstring(sample("get_campaigns_response.xml").encode())
     sandbox.seed(
         campaigns=[
             {field.tag: field.text or "" for field in campaign} for campaign in expected.findall("campaign")
         ]
     )
 
-    answer = await v1("getCampaigns", page="1")
+    response = await v1("getCampaigns", page="1")
 
-    assert flat(answer) == flat(expected)
-    assert [child.tag for child in answer] == ["campaign", "campaign", "status", "message"]
+    assert flat(response) == flat(expected)
+    assert [child.tag for child in response] == ["campaign", "campaign", "status", "message"]
 
 
 async def test_get_opportunities_responds_like_the_sample(sandbox, v1, sample):
-    expected = sample("get_opportunities_answer.xml")
+    expected = sample("get_opportunities_response.xml")
     (opportunity,) = ET.fromstring(expected.encode()).iter("opportunity")
     sandbox.seed(opportunities=[{field.tag: field.text or "" for field in opportunity}])
 
@@ -247,7 +247,7 @@ async def test_sync_opportunity_stores_the_samples(sandbox, v1, sample, name, cr
 
     response = await v1.send("syncOpportunity", sample(name))
 
-    assert response.text == sample("sync_opportunity_answer.xml").rstrip()
+    assert response.text == sample("sync_opportunity_response.xml").rstrip()
     sent = ET.fromstring(sample(name).encode()).find("opportunity")
     assert sent is not None
     (stored,) = sandbox.contents()["opportunities"]
@@ -265,7 +265,7 @@ async def test_execute_campaign_applies_the_sample(sandbox, v1, sample):
 
     response = await v1.send("executeCampaign", sample("execute_campaign_request.xml"))
 
-    assert response.text == sample("execute_campaign_answer.xml").rstrip()
+    assert response.text == sample("execute_campaign_response.xml").rstrip()
     (campaign,) = sandbox.contents()["campaigns"]
     assert campaign["entries"] == ["test@exemple.com", "johnsmith@acme.com"]
 
@@ -273,9 +273,9 @@ async def test_execute_campaign_applies_the_sample(sandbox, v1, sample):
 async def test_add_email_campaign(sandbox, v1, sample, flat):
     request = sample("add_email_campaign_request.xml")
 
-    answer = await v1("addEmailCampaign", request)
+    response = await v1("addEmailCampaign", request)
 
-    assert flat(answer) == flat(ET.fromstring(sample("add_email_campaign_answer.xml").encode()))
+    assert flat(response) == flat(ET.fromstring(sample("add_email_campaign_response.xml").encode()))
     contents = sandbox.contents()
     recipients = ["jsmith@acme.com", "jcarmack@example.com"]
     assert [lead["email"] for lead in contents["leads"]] == recipients

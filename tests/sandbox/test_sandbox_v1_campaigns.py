@@ -83,10 +83,10 @@ class TestExecuteCampaign:
         ],
     )
     async def test_all_or_nothing(self, campaigns, v1, errors, emails, names, expected):
-        answer = await v1("executeCampaign", execute(emails, names))
+        response = await v1("executeCampaign", execute(emails, names))
 
-        assert answer.findtext("status") == "9000"
-        assert errors(answer) == expected
+        assert response.findtext("status") == "9000"
+        assert errors(response) == expected
         assert entries(campaigns) == {"X": [], "Y": []}
 
 
@@ -130,9 +130,9 @@ class TestAddEmailCampaign:
     async def test_one_call_takes_50_leads(self, sandbox, v1):
         emails = [f"{number}@example.com" for number in range(50)]
 
-        answer = await v1("addEmailCampaign", email_campaign("x" * 49, emails))
+        response = await v1("addEmailCampaign", email_campaign("x" * 49, emails))
 
-        assert answer.findtext("status") == "2001"
+        assert response.findtext("status") == "2001"
         assert len(sandbox.leads()) == 50
 
     @pytest.mark.parametrize(
@@ -174,10 +174,10 @@ class TestAddEmailCampaign:
         )
         before = sandbox.contents()
 
-        answer = await v1("addEmailCampaign", xml)
+        response = await v1("addEmailCampaign", xml)
 
-        assert answer.findtext("status") == "9000"
-        assert errors(answer) == expected
+        assert response.findtext("status") == "9000"
+        assert errors(response) == expected
         assert sandbox.contents() == before
 
 
@@ -218,11 +218,11 @@ class TestOpportunities:
         stages = ["Needs Analysis", "Value Proposition", "Id. Decision Makers", "Perception Analysis"]
         stages += ["Proposal/Price Quote", "Negotiation/Review", "Qualification", "Prospecting"]
         for stage in stages:
-            answer = await v1("syncOpportunity", opportunity(salesStage=stage))
-            assert answer.findtext("status") == "5002"
+            response = await v1("syncOpportunity", opportunity(salesStage=stage))
+            assert response.findtext("status") == "5002"
         for stage in ("Closed Won", "Closed Lost"):
-            answer = await v1("syncOpportunity", opportunity(salesStage=stage, dateClosed="2012-08-20"))
-            assert answer.findtext("status") == "5002"
+            response = await v1("syncOpportunity", opportunity(salesStage=stage, dateClosed="2012-08-20"))
+            assert response.findtext("status") == "5002"
 
     @pytest.mark.parametrize(
         ("changes", "expected"),
@@ -243,10 +243,10 @@ class TestOpportunities:
         ],
     )
     async def test_invalid_opportunities_are_refused_with_reasons(self, crm, v1, errors, changes, expected):
-        answer = await v1("syncOpportunity", opportunity(**changes))
+        response = await v1("syncOpportunity", opportunity(**changes))
 
-        assert answer.findtext("status") == "9000"
-        assert errors(answer) == expected
+        assert response.findtext("status") == "9000"
+        assert errors(response) == expected
         assert crm.contents()["opportunities"] == []
 
     async def test_needs_an_opportunity(self, v1, errors):

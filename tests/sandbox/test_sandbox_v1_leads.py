@@ -18,12 +18,12 @@ class TestGetLeadByTokenId:
     async def test_a_lead_is_found_by_its_cookie(self, sandbox, v1, parameter):
         sandbox.seed(leads=[{"email": "a@example.com", "token": TOKEN}])
 
-        answer = await v1("getLeadByTokenId", **{parameter: TOKEN})
+        response = await v1("getLeadByTokenId", **{parameter: TOKEN})
 
-        assert answer.findtext("status") == "2002"
-        assert answer.findtext("message") == "getLeadByTokenId success."
-        assert answer.findtext("leads/lead/email") == "a@example.com"
-        assert answer.find("paging") is None
+        assert response.findtext("status") == "2002"
+        assert response.findtext("message") == "getLeadByTokenId success."
+        assert response.findtext("leads/lead/email") == "a@example.com"
+        assert response.find("paging") is None
 
     @pytest.mark.parametrize(
         ("token", "expected"),
@@ -36,31 +36,34 @@ class TestGetLeadByTokenId:
         ],
     )
     async def test_invalid_cookies_are_refused_with_reasons(self, v1, errors, token, expected):
-        answer = await v1("getLeadByTokenId", tokenId=token)
+        response = await v1("getLeadByTokenId", tokenId=token)
 
-        assert answer.findtext("status") == "9015"
-        assert answer.findtext("message") == "getLeadByTokenId failed."
-        assert errors(answer) == [expected]
+        assert response.findtext("status") == "9015"
+        assert response.findtext("message") == "getLeadByTokenId failed."
+        assert errors(response) == [expected]
 
 
 class TestAddLead:
     async def test_add_lead_creates_a_lead(self, sandbox, v1):
-        answer = await v1("addLead", request("<email>a@example.com</email><city>Lund</city>"))
+        response = await v1("addLead", request("<email>a@example.com</email><city>Lund</city>"))
 
-        assert (answer.findtext("status"), answer.findtext("message")) == ("2003", "Create new lead success.")
+        assert (response.findtext("status"), response.findtext("message")) == (
+            "2003",
+            "Create new lead success.",
+        )
         assert sandbox.lead("a@example.com")["city"] == "Lund"
         assert sandbox.journal.count(method="addLead", key="a@example.com", applied=True) == 1
 
     async def test_existing_leads_are_refused(self, sandbox, v1, errors):
         sandbox.seed(leads=[{"email": "A@example.com"}])
 
-        answer = await v1("addLead", request("<email>a@example.com</email><city>Lund</city>"))
+        response = await v1("addLead", request("<email>a@example.com</email><city>Lund</city>"))
 
-        assert (answer.findtext("status"), answer.findtext("message")) == (
+        assert (response.findtext("status"), response.findtext("message")) == (
             "9016",
             "Create new lead have errors.",
         )
-        assert errors(answer) == [
+        assert errors(response) == [
             "9004 - Lead with email address a@example.com already exists, please use the updateLead() call."
         ]
         assert sandbox.lead("a@example.com")["city"] == ""
@@ -82,10 +85,10 @@ class TestAddLead:
         ],
     )
     async def test_invalid_leads_are_refused(self, sandbox, v1, errors, inner, expected):
-        answer = await v1("addLead", request(inner))
+        response = await v1("addLead", request(inner))
 
-        assert answer.findtext("status") == "9016"
-        assert errors(answer) == [expected]
+        assert response.findtext("status") == "9016"
+        assert errors(response) == [expected]
         assert sandbox.leads() == []
 
     async def test_needs_a_lead(self, v1, errors):
@@ -96,9 +99,9 @@ class TestUpdateLead:
     async def test_changes_only_what_is_sent(self, sandbox, v1):
         sandbox.seed(leads=[{"email": "a@example.com", "city": "Lund", "state": "Skåne"}])
 
-        answer = await v1("updateLead", request("<email>a@example.com</email><city>Malmö</city>"))
+        response = await v1("updateLead", request("<email>a@example.com</email><city>Malmö</city>"))
 
-        assert (answer.findtext("status"), answer.findtext("message")) == (
+        assert (response.findtext("status"), response.findtext("message")) == (
             "2004",
             "Leads updated successfully.",
         )
@@ -124,13 +127,13 @@ class TestUpdateLead:
         sandbox.seed(leads=[{"email": "a@example.com", "crmLeadId": "7"}])
         before = sandbox.leads()
 
-        answer = await v1("updateLead", request(inner))
+        response = await v1("updateLead", request(inner))
 
-        assert (answer.findtext("status"), answer.findtext("message")) == (
+        assert (response.findtext("status"), response.findtext("message")) == (
             "9017",
             "Update Lead contain error",
         )
-        assert errors(answer) == [expected]
+        assert errors(response) == [expected]
         assert sandbox.leads() == before
 
 
@@ -142,9 +145,9 @@ class TestDeleteLead:
             opportunities=[{"Name": "O", "leads": ["7"]}],
         )
 
-        answer = await v1("deleteLead", email="a@example.com")
+        response = await v1("deleteLead", email="a@example.com")
 
-        assert answer.findtext("status") == "2005"
+        assert response.findtext("status") == "2005"
         contents = sandbox.contents()
         assert [lead["email"] for lead in contents["leads"]] == ["b@example.com"]
         assert contents["lists"] == [{"name": "L", "leads": ["b@example.com"]}]
@@ -173,7 +176,7 @@ class TestDeleteLead:
         ],
     )
     async def test_unknown_leads_cannot_be_deleted(self, v1, errors, email, expected):
-        answer = await v1("deleteLead", email=email)
+        response = await v1("deleteLead", email=email)
 
-        assert answer.findtext("status") == "9000"
-        assert errors(answer) == [expected]
+        assert response.findtext("status") == "9000"
+        assert errors(response) == [expected]

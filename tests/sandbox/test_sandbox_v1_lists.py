@@ -36,16 +36,19 @@ class TestRead:
         assert (await v1("getView", viewName="View")).findtext("paging/total") == "1"
         await v1("syncLead", "<request><lead><email>b@example.com</email><city>Lund</city></lead></request>")
 
-        answer = await v1("getView", viewName="view")
+        response = await v1("getView", viewName="view")
 
-        assert [lead.findtext("email") for lead in answer.iter("lead")] == ["a@example.com", "b@example.com"]
-        assert answer.findtext("message") == "Get leads success."
+        assert [lead.findtext("email") for lead in response.iter("lead")] == [
+            "a@example.com",
+            "b@example.com",
+        ]
+        assert response.findtext("message") == "Get leads success."
 
     async def test_a_static_list_has_its_leads(self, filled, v1):
-        answer = await v1("getList", listName="Static")
+        response = await v1("getList", listName="Static")
 
-        assert [lead.findtext("email") for lead in answer.iter("lead")] == ["a@example.com"]
-        assert (answer.findtext("status"), answer.findtext("message")) == ("2001", "Get list success.")
+        assert [lead.findtext("email") for lead in response.iter("lead")] == ["a@example.com"]
+        assert (response.findtext("status"), response.findtext("message")) == ("2001", "Get list success.")
 
     @pytest.mark.parametrize(
         ("method", "parameters", "status", "expected"),
@@ -61,17 +64,17 @@ class TestRead:
     async def test_unknown_lists_are_refused_with_reasons(
         self, filled, v1, errors, method, parameters, status, expected
     ):
-        answer = await v1(method, **parameters)
+        response = await v1(method, **parameters)
 
-        assert answer.findtext("status") == status
-        assert errors(answer) == [expected]
+        assert response.findtext("status") == status
+        assert errors(response) == [expected]
 
 
 class TestAddLeadToList:
     async def test_list_and_lead_are_taken_as_parameters(self, filled, v1):
-        answer = await v1("addLeadToList", listName="Static", email="b@example.com")
+        response = await v1("addLeadToList", listName="Static", email="b@example.com")
 
-        assert (answer.findtext("status"), answer.findtext("message")) == (
+        assert (response.findtext("status"), response.findtext("message")) == (
             "2009",
             "Add lead to list success.",
         )
@@ -107,10 +110,13 @@ class TestAddLeadToList:
     async def test_invalid_additions_are_refused_with_reasons(
         self, filled, v1, errors, name, email, expected
     ):
-        answer = await v1("addLeadToList", listName=name, email=email)
+        response = await v1("addLeadToList", listName=name, email=email)
 
-        assert (answer.findtext("status"), answer.findtext("message")) == ("9013", "Add lead to list failed.")
-        assert errors(answer) == expected
+        assert (response.findtext("status"), response.findtext("message")) == (
+            "9013",
+            "Add lead to list failed.",
+        )
+        assert errors(response) == expected
         assert members(filled) == ["a@example.com"]
 
 
@@ -121,9 +127,9 @@ class TestAddLeadsToList:
         assert members(filled, "New") == ["a@example.com", "b@example.com"]
 
     async def test_found_leads_are_added_when_others_are_missing(self, filled, v1, errors):
-        answer = await v1("addLeadsToList", add_leads("Static", "x@example.com", "b@example.com"))
+        response = await v1("addLeadsToList", add_leads("Static", "x@example.com", "b@example.com"))
 
-        assert errors(answer) == ["9005 - (x@example.com) Leads not found."]
+        assert errors(response) == ["9005 - (x@example.com) Leads not found."]
         assert members(filled) == ["a@example.com", "b@example.com"]
         assert filled.journal.arrivals[-1].applied is True
         assert filled.journal.arrivals[-1].key == "x@example.com,b@example.com"
@@ -147,26 +153,26 @@ class TestAddLeadsToList:
         ],
     )
     async def test_invalid_additions_create_no_list(self, filled, v1, errors, xml, expected):
-        answer = await v1("addLeadsToList", xml)
+        response = await v1("addLeadsToList", xml)
 
-        assert (answer.findtext("status"), answer.findtext("message")) == (
+        assert (response.findtext("status"), response.findtext("message")) == (
             "9013",
             "Add Leads To List failed.",
         )
-        assert errors(answer) == expected
+        assert errors(response) == expected
         assert [found["name"] for found in filled.contents()["lists"]] == ["Static"]
 
     async def test_49_characters_are_less_than_50(self, filled, v1):
-        answer = await v1("addLeadsToList", add_leads("é" * 49, "a@example.com"))
+        response = await v1("addLeadsToList", add_leads("é" * 49, "a@example.com"))
 
-        assert answer.findtext("status") == "2009"
+        assert response.findtext("status") == "2009"
 
 
 class TestRemoveLeadFromList:
     async def test_a_lead_is_removed_any_number_of_times(self, filled, v1):
         for _ in range(2):
-            answer = await v1("removeLeadFromList", listName="Static", email="a@example.com")
-            assert (answer.findtext("status"), answer.findtext("message")) == (
+            response = await v1("removeLeadFromList", listName="Static", email="a@example.com")
+            assert (response.findtext("status"), response.findtext("message")) == (
                 "2008",
                 "Remove lead from list success.",
             )
@@ -182,13 +188,13 @@ class TestRemoveLeadFromList:
         ],
     )
     async def test_invalid_removals_are_refused_with_reasons(self, filled, v1, errors, name, email, expected):
-        answer = await v1("removeLeadFromList", listName=name, email=email)
+        response = await v1("removeLeadFromList", listName=name, email=email)
 
-        assert (answer.findtext("status"), answer.findtext("message")) == (
+        assert (response.findtext("status"), response.findtext("message")) == (
             "9014",
             "Remove lead from list failed.",
         )
-        assert errors(answer) == expected
+        assert errors(response) == expected
 
 
 class TestHistory:
@@ -218,20 +224,20 @@ class TestHistory:
         ],
     )
     async def test_invalid_entries_are_refused_with_reasons(self, filled, v1, errors, email, xml, expected):
-        answer = await v1("addWebVisitHistory", xml, email=email)
+        response = await v1("addWebVisitHistory", xml, email=email)
 
-        assert (answer.findtext("status"), answer.findtext("message")) == (
+        assert (response.findtext("status"), response.findtext("message")) == (
             "9000",
             "Add web page history failed.",
         )
-        assert errors(answer) == expected
+        assert errors(response) == expected
         assert filled.contents()["history"] == []
 
     @pytest.mark.parametrize("method", ["addWebVisitHistory", "addClickLinkHistory", "addFillFormHistory"])
     async def test_the_root_must_be_the_right_one(self, filled, v1, method):
-        answer = await v1(method, "<request><history/></request>", email="a@example.com")
+        response = await v1(method, "<request><history/></request>", email="a@example.com")
 
-        assert answer.findtext("status") == "9011"
+        assert response.findtext("status") == "9011"
 
     async def test_the_form_must_exist(self, filled, v1, errors):
         xml = "<request><fillformleadhistory><formName>Contact</formName></fillformleadhistory></request>"

@@ -17,8 +17,8 @@ def queries(*conditions: tuple[str, str, str]) -> str:
     return f"<request><queries>{inner}</queries></request>"
 
 
-def emails(answer) -> list[str]:
-    return [lead.findtext("email") for lead in answer.iter("lead")]
+def emails(response) -> list[str]:
+    return [lead.findtext("email") for lead in response.iter("lead")]
 
 
 @pytest.fixture
@@ -54,21 +54,21 @@ def people(sandbox):
     ],
 )
 async def test_conditions_select_the_leads(people, v1, conditions, expected):
-    answer = await v1("getLeads", queries(*conditions))
+    response = await v1("getLeads", queries(*conditions))
 
-    assert emails(answer) == expected
-    assert answer.findtext("paging/total") == str(len(expected))
-    assert answer.findtext("status") == "2001"
+    assert emails(response) == expected
+    assert response.findtext("paging/total") == str(len(expected))
+    assert response.findtext("status") == "2001"
 
 
 @pytest.mark.parametrize(
     ("field", "operator"), [("firstName", "regexp"), ('first"Name', "like"), ("", "like")]
 )
 async def test_unsupported_conditions_are_refused(v1, field, operator):
-    answer = await v1("getLeads", queries((field, operator, "x")))
+    response = await v1("getLeads", queries((field, operator, "x")))
 
-    assert answer.findtext("status") == "9000"
-    assert answer.find("errors/error") is not None
+    assert response.findtext("status") == "9000"
+    assert response.find("errors/error") is not None
 
 
 async def test_250_leads_come_on_three_pages(sandbox, v1):
@@ -76,15 +76,15 @@ async def test_250_leads_come_on_three_pages(sandbox, v1):
 
     seen: list[str] = []
     for page, items in (("1", "100"), ("2", "100"), ("3", "50"), ("4", "0")):
-        answer = await v1("getLeads", query=ALL, page=page)
-        paging = answer.find("paging")
+        response = await v1("getLeads", query=ALL, page=page)
+        paging = response.find("paging")
         assert [(child.tag, child.text) for child in paging] == [
             ("page", page),
             ("items", items),
             ("offset", "100"),
             ("total", "250"),
         ]
-        seen += emails(answer)
+        seen += emails(response)
 
     assert seen == [f"{number}@example.com" for number in range(250)]
 
@@ -93,36 +93,36 @@ async def test_the_last_page_again(in_process):
     with Sandbox(page_size=2, page_past_end="last") as sandbox:
         sandbox.seed(leads=[{"email": f"{number}@example.com"} for number in range(3)])
 
-        answer = await in_process(sandbox)("getLeads", query=ALL, page="9")
+        response = await in_process(sandbox)("getLeads", query=ALL, page="9")
 
-        assert emails(answer) == ["2@example.com"]
-        assert answer.findtext("paging/page") == "2"
+        assert emails(response) == ["2@example.com"]
+        assert response.findtext("paging/page") == "2"
 
 
 @pytest.mark.parametrize("page", ["0", "-1", "x", "", "²", "9" * 30])
 async def test_what_is_no_page_number_means_the_first_page(sandbox, v1, page):
     sandbox.seed(leads=[{"email": "a@example.com"}])
 
-    answer = await v1("getLeads", query=ALL, page=page)
+    response = await v1("getLeads", query=ALL, page=page)
 
-    assert answer.findtext("paging/page") == "1"
-    assert emails(answer) == ["a@example.com"]
+    assert response.findtext("paging/page") == "1"
+    assert emails(response) == ["a@example.com"]
 
 
 async def test_an_empty_account(v1):
-    answer = await v1("getLeads", ALL)
+    response = await v1("getLeads", ALL)
 
-    assert answer.find("leads") is not None
-    assert emails(answer) == []
-    assert answer.findtext("paging/items") == "0"
+    assert response.find("leads") is not None
+    assert emails(response) == []
+    assert response.findtext("paging/items") == "0"
 
 
 async def test_get_lead_ignores_case_and_takes_the_oldest(sandbox, v1):
     sandbox.seed(leads=[{"email": "A@Example.com", "firstName": "old"}, {"email": "a@example.com"}])
 
-    answer = await v1("getLead", email="a@EXAMPLE.com")
+    response = await v1("getLead", email="a@EXAMPLE.com")
 
-    assert answer.findtext("leads/lead/firstName") == "old"
+    assert response.findtext("leads/lead/firstName") == "old"
 
 
 @pytest.mark.parametrize(
@@ -137,24 +137,24 @@ async def test_get_lead_ignores_case_and_takes_the_oldest(sandbox, v1):
 async def test_unknown_leads_are_not_found(sandbox, v1, errors, method, parameters, message):
     sandbox.seed(leads=[{"token": "_nl-example.com-1282527313351-84730", "isAnonymous": 1}])
 
-    answer = await v1(method, **parameters)
+    response = await v1(method, **parameters)
 
-    assert (answer.findtext("status"), answer.findtext("message")) == ("9015", message)
-    assert errors(answer) == ["9005 - lead not found"]
+    assert (response.findtext("status"), response.findtext("message")) == ("9015", message)
+    assert errors(response) == ["9005 - lead not found"]
 
 
 async def test_not_found_as_an_empty_success(in_process):
     with Sandbox(missing_lead_response="empty") as sandbox:
-        answer = await in_process(sandbox)("getLead", email="nobody@example.com")
+        response = await in_process(sandbox)("getLead", email="nobody@example.com")
 
-        assert answer.findtext("status") == "2002"
-        assert len(answer.find("leads")) == 0
+        assert response.findtext("status") == "2002"
+        assert len(response.find("leads")) == 0
 
 
 async def test_values_survive_the_way_through_xml(sandbox, v1):
     value = 'a & b < c > d ]]> "e" \' é 漢 \U0001f600\ttab\nline\rreturn'
     sandbox.seed(leads=[{"email": "a@example.com", "notes": value + "\x00\x0b"}])
 
-    answer = await v1("getLead", email="a@example.com")
+    response = await v1("getLead", email="a@example.com")
 
-    assert answer.findtext("leads/lead/notes") == value
+    assert response.findtext("leads/lead/notes") == value

@@ -47,7 +47,7 @@ async def test_wrong_credentials_are_refused_with_401(http, v1, wrong, value):
 
 
 @pytest.mark.parametrize(("setting", "status"), [("401", 401), ("403", 403), ("200", 200)])
-async def test_how_wrong_credentials_are_answered(setting, status):
+async def test_response_to_wrong_credentials(setting, status):
     with Sandbox(bad_credentials_response=setting) as sandbox:
         transport = httpx.ASGITransport(app=sandbox.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://sandbox") as http:
@@ -58,10 +58,10 @@ async def test_how_wrong_credentials_are_answered(setting, status):
 
 
 async def test_unknown_methods_are_refused(v1, errors):
-    answer = await v1("getlead", email="a@example.com")
+    response = await v1("getlead", email="a@example.com")
 
-    assert answer.findtext("status") == "9000"
-    assert errors(answer) == ["Unknown method"]
+    assert response.findtext("status") == "9000"
+    assert errors(response) == ["Unknown method"]
 
 
 async def test_the_status_of_failures_is_a_setting(in_process):
@@ -125,22 +125,22 @@ BILLION_LAUGHS = (
     ids=lambda document: document[:40].decode("latin-1"),
 )
 async def test_hostile_and_broken_xml_is_refused(sandbox, v1, errors, document):
-    answer = await v1("syncLead", document)
+    response = await v1("syncLead", document)
 
-    assert (answer.findtext("status"), errors(answer)) == ("9011", ["9011 - Invalid XML."])
+    assert (response.findtext("status"), errors(response)) == ("9011", ["9011 - Invalid XML."])
     assert sandbox.leads() == []
 
 
 async def test_a_search_needs_queries(v1):
-    answer = await v1("getLeads", "<request/>")
+    response = await v1("getLeads", "<request/>")
 
-    assert answer.findtext("status") == "9011"
+    assert response.findtext("status") == "9011"
 
 
 async def test_missing_xml_is_refused(v1):
     for method in ("syncLead", "getLeads"):
-        answer = await v1(method)
-        assert answer.findtext("status") == "9011"
+        response = await v1(method)
+        assert response.findtext("status") == "9011"
 
 
 async def test_the_declared_encoding_counts(sandbox, v1):

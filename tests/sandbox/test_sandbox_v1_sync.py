@@ -98,10 +98,10 @@ class TestUseToken:
         assert len(sandbox.leads()) == 2
 
     async def test_needs_the_token(self, v1, errors):
-        answer = await v1("syncLead", request({"email": "a@example.com", "token": ""}, self.OPTION))
+        response = await v1("syncLead", request({"email": "a@example.com", "token": ""}, self.OPTION))
 
-        assert answer.findtext("status") == "9018"
-        assert errors(answer) == ["Token is required for useToken"]
+        assert response.findtext("status") == "9018"
+        assert errors(response) == ["Token is required for useToken"]
 
     @pytest.mark.parametrize("value", ["0", "false", "", "no"])
     async def test_other_values_mean_no(self, sandbox, v1, value):
@@ -133,9 +133,9 @@ class TestMergeAnonymous:
         assert len(sandbox.leads()) == 2
 
     async def test_needs_the_token(self, v1, errors):
-        answer = await v1("syncLead", request({"email": "a@example.com"}, self.OPTION))
+        response = await v1("syncLead", request({"email": "a@example.com"}, self.OPTION))
 
-        assert errors(answer) == ["Token is required for mergeAnonymous"]
+        assert errors(response) == ["Token is required for mergeAnonymous"]
 
 
 class TestCustomUnicityKeys:
@@ -177,9 +177,9 @@ class TestCustomUnicityKeys:
     async def test_empty_values_are_refused(self, sandbox, v1, errors):
         keys = "<customUnicityKeys><key>crmLeadId</key><key>firstName</key></customUnicityKeys>"
 
-        answer = await v1("syncLead", request({"email": "a@example.com", "crmLeadId": ""}, keys))
+        response = await v1("syncLead", request({"email": "a@example.com", "crmLeadId": ""}, keys))
 
-        assert errors(answer) == [
+        assert errors(response) == [
             f"9003 - External id is not defined {EMAIL}",
             "The unicity key firstName is empty",
         ]
@@ -189,10 +189,10 @@ class TestCustomUnicityKeys:
 async def test_several_matches_are_refused(sandbox, v1, errors):
     sandbox.seed(leads=[{"email": "a@example.com"}, {"email": "A@example.com"}])
 
-    answer = await v1("syncLead", request({"email": "a@example.com", "city": "Lund"}))
+    response = await v1("syncLead", request({"email": "a@example.com", "city": "Lund"}))
 
-    assert answer.findtext("status") == "9018"
-    assert errors(answer) == ["Several leads match the unicity key"]
+    assert response.findtext("status") == "9018"
+    assert errors(response) == ["Several leads match the unicity key"]
     assert [lead["city"] for lead in sandbox.leads()] == ["", ""]
 
 
@@ -265,22 +265,22 @@ CRM = "for xml lead->crmId (7) "
     ],
 )
 async def test_invalid_leads_are_refused(sandbox, v1, errors, fields, expected):
-    answer = await v1("syncLead", request(fields))
+    response = await v1("syncLead", request(fields))
 
-    assert (answer.findtext("status"), answer.findtext("message")) == (
+    assert (response.findtext("status"), response.findtext("message")) == (
         "9018",
         "Leads synchronization failed.",
     )
-    assert errors(answer) == expected
+    assert errors(response) == expected
     assert sandbox.leads() == []
     assert sandbox.journal.count(method="syncLead", applied=True) == 0
 
 
 @pytest.mark.parametrize("name", ["email", "id", "customFields", "x:y"])
 async def test_names_that_cannot_be_custom_fields(v1, errors, name):
-    answer = await v1("syncLead", request({"email": "a@example.com"}, custom={name: "x"}))
+    response = await v1("syncLead", request({"email": "a@example.com"}, custom={name: "x"}))
 
-    assert errors(answer) == [f"9008 - Unsupported custom tag ({name}) {EMAIL}"]
+    assert errors(response) == [f"9008 - Unsupported custom tag ({name}) {EMAIL}"]
 
 
 async def test_only_known_custom_fields_when_told(in_process, errors):
@@ -311,9 +311,9 @@ async def test_only_known_custom_fields_when_told(in_process, errors):
     ],
 )
 async def test_only_valid_email_addresses_are_synced(v1, email, valid):
-    answer = await v1("syncLead", request({"email": email}))
+    response = await v1("syncLead", request({"email": email}))
 
-    assert (answer.findtext("status") == "2006") is valid
+    assert (response.findtext("status") == "2006") is valid
 
 
 @pytest.mark.parametrize(
@@ -327,8 +327,8 @@ async def test_only_valid_email_addresses_are_synced(v1, email, valid):
     ],
 )
 async def test_one_lead_a_call(sandbox, v1, errors, xml, expected):
-    answer = await v1("syncLead", xml)
+    response = await v1("syncLead", xml)
 
-    assert answer.findtext("status") == "9018"
-    assert errors(answer) == expected
+    assert response.findtext("status") == "9018"
+    assert errors(response) == expected
     assert sandbox.leads() == []

@@ -49,7 +49,7 @@ async def test_revoked_tokens_are_refused(sandbox, v2):
 
 
 @pytest.mark.parametrize(("setting", "status"), [("401", 401), ("403", 403), ("200", 200)])
-async def test_how_a_stale_token_is_answered(in_process, setting, status):
+async def test_response_to_a_stale_token(in_process, setting, status):
     with Sandbox(expired_token_response=setting) as sandbox:
         response = await in_process(sandbox).http.post(
             "/v2/lead/delayedSync", json=LEAD, headers={"Token": "stale"}
@@ -63,21 +63,21 @@ async def test_how_a_stale_token_is_answered(in_process, setting, status):
 async def test_the_ttl_is_a_setting(in_process):
     with Sandbox(token_ttl=0.5) as sandbox:
         http = in_process(sandbox).http
-        answer = await http.get("/v2/auth/getToken", headers={"Authorization": sandbox.api_key})
+        issued = await http.get("/v2/auth/getToken", headers={"Authorization": sandbox.api_key})
         sandbox.advance(0.6)
         response = await http.post(
-            "/v2/lead/delayedSync", json=LEAD, headers={"Token": answer.json()["token"]}
+            "/v2/lead/delayedSync", json=LEAD, headers={"Token": issued.json()["token"]}
         )
 
-        assert answer.json()["ttl"] == "0.5"
+        assert issued.json()["ttl"] == "0.5"
         assert response.status_code == 401
 
 
 async def test_a_lead_is_processed_after_the_delay(in_process):
     with Sandbox(processing_delay=60) as sandbox:
         v1 = in_process(sandbox)
-        answer = await v1.http.get("/v2/auth/getToken", headers={"Authorization": sandbox.api_key})
-        headers = {"Token": answer.json()["token"]}
+        response = await v1.http.get("/v2/auth/getToken", headers={"Authorization": sandbox.api_key})
+        headers = {"Token": response.json()["token"]}
         await v1.http.post("/v2/lead/delayedSync", json=LEAD, headers=headers)
 
         assert sandbox.lead("a@example.com") is None

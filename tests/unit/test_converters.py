@@ -67,7 +67,7 @@ class TestUnset:
             "lastName": "",
         }
 
-    def test_what_an_answer_does_not_mention_is_unset(self):
+    def test_fields_missing_in_a_response_are_unset(self):
         lead = lead_from_wire({"email": EMAIL, "firstName": ""})
         assert lead.first_name == ""
         assert lead.last_name is UNSET

@@ -184,7 +184,7 @@ class TestMovingPages:
         shelf = Shelf(list("abcdefghi"), changes={3: remove})
         assert await collect(shelf.pager()) == list("abcdef")
 
-    async def test_a_service_that_answers_past_the_end_with_the_last_page(self):
+    async def test_a_service_that_repeats_the_last_page_past_the_end(self):
         items, asked = list("abcdefghi"), []
 
         async def fetch(number):

@@ -113,9 +113,9 @@ class Watched:
         if self._calls == 0:
             self._tell()
         self._bomb("call: before")
-        answers = await self._sink.send(batch)
-        self._bomb("call: answered")
-        return answers
+        responses = await self._sink.send(batch)
+        self._bomb("call: responded")
+        return responses
 
 
 class Connection:

@@ -43,7 +43,7 @@ AHEAD = {
     "plan: before commit": 1,
     "plan: after commit": 1,
 }
-CALLS = ("call: before", "call: sent", "call: answered")
+CALLS = ("call: before", "call: sent", "call: responded")
 COMMITS = ("intent: before commit", "intent: after commit", "outcome: before commit", "outcome: after commit")
 #: Points behind the last call, and how often every run passes them at least.
 BEHIND = {"results": 6000, "close": 1}
@@ -190,7 +190,7 @@ class Campaign:
     async def kill_at(self, point: str, times: int) -> None:
         ended = await self.run(point=point, times=times)
         assert ended["killed"], point
-        if point in ("call: sent", "call: answered"):
+        if point in ("call: sent", "call: responded"):
             assert self._under_way[-1] & set(self._arrived[-1]), "the sandbox did not get the call"
 
     def ahead(self, part: float) -> int:

@@ -27,12 +27,12 @@ class Copying(RecordingSink):
         self.known: list[str] = []
 
     async def send(self, records: Any) -> Any:
-        answer = await super().send(records)
+        response = await super().send(records)
         if len(self.calls) == LEADS // 2:
             for path in self._store.parent.glob("run.sqlite*"):
                 shutil.copy(path, self._copy / path.name)
             self.known = list(self.emails)
-        return answer
+        return response
 
 
 @pytest.fixture(scope="module")

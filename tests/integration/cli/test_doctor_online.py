@@ -75,10 +75,10 @@ async def test_a_service_that_quotes_credentials_in_its_words(capsys: Any) -> No
 
 
 async def test_a_web_page_at_a_wrong_address(capsys: Any) -> None:
-    async def answer(_: Seen, __: Peer) -> bytes:
+    async def respond(_: Seen, __: Peer) -> bytes:
         return http(b"<html><head><title>Our shop</title></head></html>", "404 Not Found", "text/html")
 
-    async with RawServer(answer) as server:
+    async with RawServer(respond) as server:
         status, service = await examine(capsys, variables(server.url))
 
         assert status == 1

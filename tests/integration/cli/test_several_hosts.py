@@ -263,7 +263,7 @@ async def test_a_source_that_cannot_be_had(hosts: Hosts) -> None:
     assert "nowhere cannot be imported" in err
 
 
-async def test_redis_that_does_not_answer(hosts: Hosts, tmp_path: Path) -> None:
+async def test_redis_that_does_not_respond(hosts: Hosts, tmp_path: Path) -> None:
     path = write(tmp_path / "leads.csv", 2)
     code, out, err = await hosts.run(
         "sync", path, "--executor", "docket", "--redis", f"redis://:{CANARIES[2]}@127.0.0.1:1"
@@ -328,7 +328,7 @@ async def test_doctor_tries_what_processes_share(
     assert status == (2 if words.startswith("unusable") else 0)
 
 
-def test_doctor_says_when_redis_does_not_answer() -> None:
+def test_doctor_reports_a_redis_that_does_not_respond() -> None:
     done = run_alone("doctor", PUBLITRAC_REDIS_URL=f"redis://:{CANARIES[2]}@127.0.0.1:1")
     assert done.returncode == 2
     assert "unusable: Redis does not respond (ConnectionError)" in done.stdout

@@ -35,11 +35,11 @@ async def service(module, lifetimes) -> AsyncIterator[aiohttp.ClientSession]:
 async def test_leads_go_in_and_come_back(service: aiohttp.ClientSession, sandbox: Sandbox) -> None:
     for number in range(3):
         form = {"email": f"ada{number}@example.com", "first_name": "Ada"}
-        async with service.post("/leads", json=form) as answer:
-            assert answer.status == 202
+        async with service.post("/leads", json=form) as response:
+            assert response.status == 202
     sandbox.process_now()
-    async with service.get("/leads/ada1@example.com") as answer:
-        assert await answer.json() == {"id": 2, "score": 0}
+    async with service.get("/leads/ada1@example.com") as response:
+        assert await response.json() == {"id": 2, "score": 0}
 
     methods = [arrival.method for arrival in sandbox.journal.arrivals]
     assert methods == ["getToken", "delayedSync", "delayedSync", "delayedSync", "getLead"]
@@ -47,14 +47,14 @@ async def test_leads_go_in_and_come_back(service: aiohttp.ClientSession, sandbox
 
 
 async def test_errors_become_statuses_that_name_nobody(service, sandbox) -> None:
-    async with service.get("/leads/nobody@example.com") as answer:
-        assert answer.status == 404
-        assert "nobody" not in await answer.text()
-    async with service.post("/leads", json={"email": "no address"}) as answer:
-        assert answer.status == 422
+    async with service.get("/leads/nobody@example.com") as response:
+        assert response.status == 404
+        assert "nobody" not in await response.text()
+    async with service.post("/leads", json={"email": "no address"}) as response:
+        assert response.status == 422
     sandbox.inject(Fault("html", match="v1"))
-    async with service.get("/leads/ada@example.com") as answer:
-        assert answer.status == 502
+    async with service.get("/leads/ada@example.com") as response:
+        assert response.status == 502
 
 
 async def test_look_ups_that_take_too_long_give_their_slots_back(module, service, sandbox) -> None:
@@ -62,8 +62,8 @@ async def test_look_ups_that_take_too_long_give_their_slots_back(module, service
     sandbox.inject(Fault("delay", match="v1.getLead", seconds=60, times=None))
 
     async def look_up() -> int:
-        async with service.get("/leads/ada@example.com") as answer:
-            return answer.status
+        async with service.get("/leads/ada@example.com") as response:
+            return response.status
 
     module.PATIENCE = 0.2
     statuses = await asyncio.gather(*(look_up() for _ in range(CONCURRENCY + 8)))

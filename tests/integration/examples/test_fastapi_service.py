@@ -32,11 +32,11 @@ async def service(example, lifetimes) -> AsyncIterator[aiohttp.ClientSession]:
 async def test_leads_go_in_and_come_back(service: aiohttp.ClientSession, sandbox: Sandbox) -> None:
     for number in range(3):
         form = {"email": f"ada{number}@example.com", "first_name": "Ada"}
-        async with service.post("/leads", json=form) as answer:
-            assert answer.status == 202
+        async with service.post("/leads", json=form) as response:
+            assert response.status == 202
     sandbox.process_now()
-    async with service.get("/leads/ada1@example.com") as answer:
-        assert await answer.json() == {"id": 2, "score": 0}
+    async with service.get("/leads/ada1@example.com") as response:
+        assert await response.json() == {"id": 2, "score": 0}
 
     assert [arrival.method for arrival in sandbox.journal.arrivals] == [
         "getToken",
@@ -50,21 +50,21 @@ async def test_leads_go_in_and_come_back(service: aiohttp.ClientSession, sandbox
 
 async def test_a_name_that_is_not_given_is_kept(service: aiohttp.ClientSession, sandbox: Sandbox) -> None:
     sandbox.seed(leads=[{"email": "ada@example.com", "firstName": "Ada"}])
-    async with service.post("/leads", json={"email": "ada@example.com"}) as answer:
-        assert answer.status == 202
+    async with service.post("/leads", json={"email": "ada@example.com"}) as response:
+        assert response.status == 202
     sandbox.process_now()
     assert sandbox.lead("ada@example.com")["firstName"] == "Ada"
 
 
 async def test_errors_become_statuses_that_name_nobody(service, sandbox) -> None:
-    async with service.get("/leads/nobody@example.com") as answer:
-        assert answer.status == 404
-        assert "nobody" not in await answer.text()
-    async with service.post("/leads", json={"email": "no address"}) as answer:
-        assert answer.status == 422
+    async with service.get("/leads/nobody@example.com") as response:
+        assert response.status == 404
+        assert "nobody" not in await response.text()
+    async with service.post("/leads", json={"email": "no address"}) as response:
+        assert response.status == 422
     sandbox.inject(Fault("html", match="v1"))
-    async with service.get("/leads/ada@example.com") as answer:
-        assert answer.status == 502
+    async with service.get("/leads/ada@example.com") as response:
+        assert response.status == 502
 
 
 async def test_callers_who_hang_up_give_their_slots_back(service, sandbox) -> None:
@@ -72,8 +72,8 @@ async def test_callers_who_hang_up_give_their_slots_back(service, sandbox) -> No
     sandbox.inject(Fault("delay", match="v1.getLead", seconds=60, times=None))
 
     async def look_up() -> int:
-        async with service.get("/leads/ada@example.com") as answer:
-            return answer.status
+        async with service.get("/leads/ada@example.com") as response:
+            return response.status
 
     callers = [asyncio.create_task(look_up()) for _ in range(CONCURRENCY + 8)]
     while sandbox.journal.count(method="getLead") < CONCURRENCY:

@@ -85,8 +85,8 @@ async def hosts(server: Server, tmp_path: Path, sandbox: Sandbox) -> AsyncIterat
 
 async def ended(session: aiohttp.ClientSession) -> dict[str, Any]:
     while True:
-        async with session.get("/runs") as answer:
-            state: dict[str, Any] = await answer.json()
+        async with session.get("/runs") as response:
+            state: dict[str, Any] = await response.json()
         if state["phase"] in ("ended", "failed"):
             return state
         await asyncio.sleep(0.05)
@@ -105,20 +105,22 @@ def crm(tmp_path: Path) -> int:
 async def test_runs_from_the_crm_and_from_an_upload(hosts: Hosts, sandbox: Sandbox, crm: int) -> None:
     workers = [await hosts.worker(), await hosts.worker()]
     _, session = await hosts.service()
-    async with session.post("/runs/crm") as answer:
-        assert answer.status == 202
+    async with session.post("/runs/crm") as response:
+        assert response.status == 202
     state = await ended(session)
     assert state["stopped"] is None
     assert state["rows"]["accepted"] == crm
     sandbox.process_now()
     assert sandbox.lead("lead7@example.com")["crmLeadId"] == "7"
 
-    async with session.put("/runs", data="email\nlead7@example.com\nnew@example.com\nno address\n") as answer:
-        assert answer.status == 202
+    async with session.put(
+        "/runs", data="email\nlead7@example.com\nnew@example.com\nno address\n"
+    ) as response:
+        assert response.status == 202
     state = await ended(session)
     assert (state["rows"]["accepted"], state["rows"]["rejected"]) == (2, 1)
-    async with session.post("/runs/nothing") as answer:
-        assert answer.status == 404
+    async with session.post("/runs/nothing") as response:
+        assert response.status == 404
     for worker in workers:
         assert await hosts.end(worker, signal.SIGTERM) == ""
         assert worker.returncode == 0
@@ -128,17 +130,17 @@ async def test_a_service_that_was_killed_joins_its_run(hosts: Hosts, sandbox: Sa
     sandbox.inject(Fault("delay", match="v2.delayedSync", seconds=0.2, times=None))
     await hosts.worker()
     service, session = await hosts.service()
-    async with session.post("/runs/crm") as answer:
-        assert answer.status == 202
+    async with session.post("/runs/crm") as response:
+        assert response.status == 202
     while sandbox.journal.count(method="delayedSync") < 10:
         await asyncio.sleep(0.01)
-    async with session.post("/runs/crm") as answer:
-        assert answer.status == 409
+    async with session.post("/runs/crm") as response:
+        assert response.status == 409
     # A polite kill leaves the run to the worker; so would SIGKILL, after the half minute of its lease.
     await hosts.end(service, signal.SIGTERM)
     _, session = await hosts.service()
-    async with session.post("/runs/crm") as answer:
-        assert answer.status == 202
+    async with session.post("/runs/crm") as response:
+        assert response.status == 202
     state = await ended(session)
     assert (state["stopped"], state["rows"]["pending"]) == (None, 0)
     assert sandbox.journal.count(method="delayedSync") == crm

@@ -47,7 +47,7 @@ async def test_every_line_is_synced_or_handed_back(sandbox: Sandbox) -> None:
 
 
 async def test_sigterm_ends_the_reading_and_what_was_read_is_synced(sandbox: Sandbox) -> None:
-    # Slow answers, so that the queue is full of leads when the signal comes.
+    # Slow responses, so that the queue is full of leads when the signal comes.
     sandbox.inject(Fault("delay", match="v2.delayedSync", seconds=0.1, times=None))
     emails = [f"lead{number}@example.com" for number in range(40)]
     worker = await start()

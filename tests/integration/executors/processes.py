@@ -43,7 +43,7 @@ ACCOUNT = "the-key"
 
 
 class JournalSink:
-    """A service that keeps whatever it gets, as often as it gets it, and answers a while later."""
+    """A service that keeps whatever it gets, as often as it gets it, and responds a while later."""
 
     name = destination = "journal"
     success_state = State.OK

@@ -193,7 +193,7 @@ async def test_the_first_request_to_end_lets_calls_end(setup: Setup) -> None:
 
 
 async def test_what_may_have_arrived_is_reported_and_not_sent_again(setup: Setup) -> None:
-    error = OutcomeUnknown("the answer was lost")
+    error = OutcomeUnknown("the response was lost")
     source = setup.table(rows(25))
     first = RecordingSink(failing(error, 3, 14), idempotent=False)
     report = await setup.sync(source, first)
@@ -208,7 +208,7 @@ async def test_what_may_have_arrived_is_reported_and_not_sent_again(setup: Setup
 
 
 async def test_what_may_have_arrived_is_sent_again_where_that_does_no_harm(setup: Setup) -> None:
-    error = OutcomeUnknown("the answer was lost")
+    error = OutcomeUnknown("the response was lost")
     source = setup.table(rows(25))
     await setup.sync(source, RecordingSink(failing(error, 3, 14)))
     sink = RecordingSink()
@@ -239,7 +239,7 @@ async def test_report_and_result_files_are_the_same_everywhere(setup: Setup) -> 
         {"email": "A@example.com", "city": "Kiruna"},
         {"email": "c@example.com", "city": "Lund"},
     ]
-    error = OutcomeUnknown("the answer was lost")
+    error = OutcomeUnknown("the response was lost")
     sink = RecordingSink(lambda lead: error if lead.email == "c@example.com" else None)
     await setup.sync(setup.table(source), sink)
     summary = json.loads((setup.results / "summary.json").read_text())
@@ -251,7 +251,7 @@ async def test_report_and_result_files_are_the_same_everywhere(setup: Setup) -> 
     }
     assert reasons == {
         "email: not an e-mail address: it holds a blank (code 9002)": ("rejected", 1, [3]),
-        "the answer was lost": ("unknown", 1, [6]),
+        "the response was lost": ("unknown", 1, [6]),
     }
     assert summary == {
         "pending_reasons": {},
@@ -291,7 +291,7 @@ async def test_report_and_result_files_are_the_same_everywhere(setup: Setup) -> 
         + "A@example.com,Kiruna,5,ok,,,,\n",
         "rejected.csv": head
         + "no address,Lund,3,rejected,9002,email: not an e-mail address: it holds a blank (code 9002),,\n",
-        "unprocessed.csv": head + "c@example.com,Lund,6,unknown,,the answer was lost,,\n",
+        "unprocessed.csv": head + "c@example.com,Lund,6,unknown,,the response was lost,,\n",
     }
     assert "<html" in (setup.results / "report.html").read_text()
 

@@ -63,12 +63,12 @@ async def test_what_a_worker_leaves_goes_to_others(
 
     class Stopping(RecordingSink):
         async def send(self, records: Any) -> Any:
-            answers = await super().send(records)
+            responses = await super().send(records)
             if len(self.arrived) == 5:
                 for _ in range(turns):
                     await asyncio.sleep(0)
                 shutdown.request()
-            return answers
+            return responses
 
     first, second = Stopping(), RecordingSink()
     submission = Submission(hosts, hosts.table(rows(25)), second)
@@ -167,7 +167,7 @@ async def test_the_report_has_what_was_sent_before_redis_lost_everything(
         if len(sink.arrived) >= CALLS - 1:
             sink.open.clear()
 
-    sink._answer = let_some_through
+    sink._error_of = let_some_through
     sink.open.set()
     monitor = Monitor(lambda progress: seen.append(progress.counts.get(State.OK, 0)), interval=0.02)
     submission = Submission(hosts, hosts.table(rows(25)), sink, monitor=monitor)
@@ -190,7 +190,7 @@ async def test_earlier_failures_do_not_count_in_a_run_that_joins(hosts: Setup) -
     def fail_at_first(lead: Any) -> ServerError | None:
         return ServerError("HTTP 503") if refuse[0] else None
 
-    sink._answer = fail_at_first
+    sink._error_of = fail_at_first
     sink.open.set()
     source = hosts.table(rows(25))
     async with hosts.worker(sink, chunks=1):

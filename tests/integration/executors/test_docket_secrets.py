@@ -57,7 +57,7 @@ async def test_redis_and_logs_see_neither_personal_data_nor_credentials(
     leads[7]["email"] = "berit at nowhere"
     secrets = ["berit", "vadstena", "crimson", "example.com", hosts.sandbox.api_key]
     hosts.sandbox.inject(Fault("delay", match="v2.delayedSync", seconds=0.02, times=None))
-    # Some are refused, and some stay without an answer.
+    # Some are refused, and some stay without a response.
     hosts.sandbox.inject(
         Fault("status", match="v2.delayedSync", status=400, body="Berit is no lead", times=3)
     )

@@ -84,9 +84,7 @@ async def test_every_row_has_its_own_outcome(
     assert sandbox.journal.count(method="syncLead") == 1
 
 
-async def test_a_lost_answer_to_upserts_is_repeated_and_harms_nothing(
-    marketo: MarketoClient, sandbox: Sandbox
-) -> None:
+async def test_upserts_are_retried_after_a_lost_response(marketo: MarketoClient, sandbox: Sandbox) -> None:
     sandbox.inject(Fault("drop", match="marketo.syncLead", apply=True, probability=0.5, times=4))
     report = await sync_leads(rows(1000), MarketoSink(marketo), concurrency=5)
     assert report.ok == 1000

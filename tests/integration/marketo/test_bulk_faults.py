@@ -27,10 +27,10 @@ SCHEMA = {
 
 
 class Service:
-    """Answers Sync Leads by what a function says of the records."""
+    """Responds to Sync Leads as a function of the records."""
 
-    def __init__(self, answer: Callable[[list[Any]], Any], schema: Any = SCHEMA) -> None:
-        self._answer = answer
+    def __init__(self, respond: Callable[[list[Any]], Any], schema: Any = SCHEMA) -> None:
+        self._respond = respond
         self._schema = schema
         self.calls: list[dict[str, Any]] = []
         self.schemas = 0
@@ -50,21 +50,21 @@ class Service:
         body = json.loads(await request.aread())
         self.calls.append(body)
         await asyncio.sleep(0)
-        answer = self._answer(body["input"])
-        if isinstance(answer, Exception):
-            raise answer
-        if isinstance(answer, httpx.Response):
-            return answer
+        response = self._respond(body["input"])
+        if isinstance(response, Exception):
+            raise response
+        if isinstance(response, httpx.Response):
+            return response
         return httpx.Response(
-            200, json=answer or result(*[{"id": 1, "status": "created"}] * len(body["input"]))
+            200, json=response or result(*[{"id": 1, "status": "created"}] * len(body["input"]))
         )
 
 
 @contextlib.asynccontextmanager
 async def serving(
-    answer: Callable[[list[Any]], Any], schema: Any = SCHEMA
+    respond: Callable[[list[Any]], Any], schema: Any = SCHEMA
 ) -> AsyncIterator[tuple[Any, Service]]:
-    service = Service(answer, schema)
+    service = Service(respond, schema)
     async with MarketoClient(
         base_url=HOST,
         client_id=ID,
@@ -149,11 +149,11 @@ async def test_a_service_that_is_away_leaves_rows_pending_and_rejects_nobody() -
 async def test_rows_behind_a_call_that_was_not_executed_are_pending() -> None:
     calls: list[int] = []
 
-    def answer(records: list[Any]) -> Any:
+    def respond(records: list[Any]) -> Any:
         calls.append(len(records))
         return refused("607") if len(calls) == 2 else None
 
-    async with serving(answer) as (marketo, _):
+    async with serving(respond) as (marketo, _):
         sink = MarketoSink(marketo, action="createOnly")
         report = await sync_leads(rows(300, notes="x" * 10_000), sink, concurrency=1)
     assert len(calls) == 2
@@ -161,7 +161,7 @@ async def test_rows_behind_a_call_that_was_not_executed_are_pending() -> None:
 
 
 async def test_an_odd_result_costs_its_row() -> None:
-    def answer(records: list[Any]) -> Any:
+    def respond(records: list[Any]) -> Any:
         items: list[Any] = [{"id": 1, "status": "created"}] * len(records)
         return result(
             *(
@@ -170,7 +170,7 @@ async def test_an_odd_result_costs_its_row() -> None:
             )
         )
 
-    async with serving(answer) as (marketo, _):
+    async with serving(respond) as (marketo, _):
         report = await sync_leads(rows(900), MarketoSink(marketo), concurrency=1)
     assert (report.ok, report.unknown, report.stopped) == (899, 1, None)
 

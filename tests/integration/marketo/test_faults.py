@@ -1,4 +1,4 @@
-"""Tokens that end, limits that are reached, answers that get lost: between client and sandbox."""
+"""Tokens that end, limits that are reached, responses that get lost: between client and sandbox."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def test_wrong_credentials_end_with_one_token_request(sandbox: Sandbox) ->
 
 
 @pytest.mark.parametrize("fault", ["drop", "cut", "empty", "html"])
-async def test_an_append_whose_answer_is_lost_is_applied_once(
+async def test_an_append_whose_response_is_lost_is_applied_once(
     sandbox: Sandbox, marketo: MarketoClient, fault: str
 ) -> None:
     sandbox.marketo.seed({"programs": [{"id": 1, "name": "P"}]})
@@ -78,7 +78,7 @@ async def test_an_append_whose_answer_is_lost_is_applied_once(
 
 
 @pytest.mark.parametrize("action", ["createOnly", "createDuplicate"])
-async def test_new_leads_whose_answer_is_lost_are_created_once(
+async def test_new_leads_whose_response_is_lost_are_created_once(
     sandbox: Sandbox, marketo: MarketoClient, action: Any
 ) -> None:
     sandbox.inject(Fault("drop", match="marketo.syncLead", apply=True))
@@ -87,7 +87,7 @@ async def test_new_leads_whose_answer_is_lost_are_created_once(
     assert len(sandbox.contents("marketo")["leads"]) == 1
 
 
-async def test_an_upsert_whose_answer_is_lost_is_repeated(sandbox: Sandbox, marketo: MarketoClient) -> None:
+async def test_an_upsert_whose_response_is_lost_is_repeated(sandbox: Sandbox, marketo: MarketoClient) -> None:
     sandbox.inject(Fault("drop", match="marketo.syncLead", apply=True))
     (result,) = await marketo.sync_leads([LEAD])
     assert result.status == "updated"

@@ -49,7 +49,7 @@ async def _sleep(_: float) -> None:
 
 @pytest.mark.parametrize("status", [200, 302, 400, 404, 500])
 @pytest.mark.parametrize("body", BODIES)
-async def test_a_service_that_answers_everything_with_one_body(body: str, status: int) -> None:
+async def test_a_service_with_one_body_for_every_response(body: str, status: int) -> None:
     report = await ask(BODIES[body], status)
 
     assert len(report.findings) == 17

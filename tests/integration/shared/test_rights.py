@@ -182,8 +182,8 @@ async def test_a_node_of_a_cluster_is_refused(cluster: Server, slots: list[str])
 async def raw_cluster_info(server: Server) -> bytes:
     async with server.client() as client:
         client.response_callbacks.clear()
-        answer = await client.execute_command("CLUSTER", "INFO")
-        return answer if isinstance(answer, bytes) else str(answer).encode()
+        response = await client.execute_command("CLUSTER", "INFO")
+        return response if isinstance(response, bytes) else str(response).encode()
 
 
 @pytest.mark.parametrize("scheme", ["redis+cluster", "rediss+cluster"])

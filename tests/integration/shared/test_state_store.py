@@ -132,7 +132,7 @@ async def test_a_run_without_a_name_is_never_joined(stores: Stores) -> None:
 
 
 async def test_an_intent_may_be_noted_twice(stores: Stores) -> None:
-    """Its answer may be lost, and it is repeated."""
+    """Its response may be lost, and it is repeated."""
     store = await stores.opened()
     await store.plan([(ADA, FIRST)])
     await store.complete([(ADA, OK)])

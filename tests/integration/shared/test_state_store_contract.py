@@ -26,7 +26,7 @@ from .stores import ADA, BEN, EVE, FIRST, OK, SECOND, known
 
 Stores: TypeAlias = Callable[[], StateStore]
 
-LOST = Outcome(State.UNKNOWN, "OutcomeUnknown", "the answer was lost")
+LOST = Outcome(State.UNKNOWN, "OutcomeUnknown", "the response was lost")
 
 
 @pytest.fixture(params=["file", "shared file", "redis"])
@@ -166,7 +166,7 @@ async def test_unknown_outcomes_are_listed_until_they_are_settled_by_hand(stores
     await store.aclose()
 
     store = await opened(stores, None)
-    assert [each.reason for each in await store.unknown_rows()] == ["the answer was lost"] * 3
+    assert [each.reason for each in await store.unknown_rows()] == ["the response was lost"] * 3
     await store.complete([(ADA, OK), (BEN, Outcome(State.RETRY))])
     assert len(await store.unknown_rows()) == 1
     await store.aclose()

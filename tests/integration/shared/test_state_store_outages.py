@@ -120,7 +120,7 @@ async def test_a_redis_that_refuses_the_password_is_not_waited_for_at_the_start(
     await store.aclose()
 
 
-async def test_a_stalled_redis_is_not_waited_for_longer_than_its_answer_may_take(
+async def test_a_stalled_redis_is_waited_for_no_longer_than_its_response_may_take(
     stores: Stores, server: Server
 ) -> None:
     store = await stores.opened(timeout=0.0)

@@ -271,7 +271,7 @@ async def test_after_an_outage_the_shared_token_is_asked_for_again(server: Serve
     assert await ours.load() is None  # The server forgot it: others may have another one now.
 
 
-async def test_a_url_may_ask_for_decoded_answers(server: Server) -> None:
+async def test_a_url_may_ask_for_decoded_responses(server: Server) -> None:
     connection = Connection(f"{server.url}?decode_responses=True", "the-key")
     store = RedisTokenStore(connection)
     await store.save(token())

@@ -59,13 +59,13 @@ async def test_cancelled_at_every_suspension(method: str, state: str, moment: Mo
     vendor, slowly = Vendor(chunked=10), False
 
     async def respond(seen: Seen, peer: Peer) -> bytes:
-        answer = await vendor(seen, peer)
+        response = await vendor(seen, peer)
         if slowly:  # Head and body arrive apart, so that both are waited for.
             for start in range(0, 150, 30):
-                await peer.write(answer[start : start + 30])
+                await peer.write(response[start : start + 30])
                 await asyncio.sleep(0.001)
-            return answer[150:]
-        return answer
+            return response[150:]
+        return response
 
     async with RawServer(respond) as server:
         at = 0

@@ -29,7 +29,7 @@ from tests.support.wire import Cut, FaultProxy, Peer, RawServer, Seen, http
 
 ONCE = RetryPolicy(attempts=1)
 APPENDED = "<request><lead/></request>"
-#: aiohttp without its C parser, which skips blank lines behind an answer.
+#: aiohttp without its C parser, which skips blank lines behind a response.
 PURE_PYTHON = aiohttp.http.HttpResponseParser.__module__ == "aiohttp.http_parser"
 
 
@@ -154,17 +154,17 @@ async def test_reset_at_every_byte_of_the_request(operation: str) -> None:
 @pytest.mark.parametrize("chunked", [0, 7], ids=["length", "chunked"])
 @pytest.mark.parametrize("operation", ["read", "append", "queue"])
 @pytest.mark.fault("F04", "F05")
-async def test_cut_at_every_byte_of_the_answer(operation: str, chunked: int, with_reset: bool) -> None:
+async def test_cut_at_every_byte_of_the_response(operation: str, chunked: int, with_reset: bool) -> None:
     vendor = Vendor(chunked=chunked)
     length, after = 0, None
 
     async def respond(seen: Seen, peer: Peer) -> bytes | None:
         nonlocal length
-        answer = await vendor(seen, peer)
-        length = len(answer)
+        response = await vendor(seen, peer)
+        length = len(response)
         if after is None:
-            return answer
-        await peer.write(answer[:after])
+            return response
+        await peer.write(response[:after])
         (peer.reset if with_reset else peer.close)()
         return None
 
@@ -188,14 +188,14 @@ async def test_cut_at_every_byte_of_the_answer(operation: str, chunked: int, wit
             assert len(vendor.applied) - before == (operation != "read")
         after = None
         assert length > 100
-        # Of a chunked answer the last CR LF ends nothing but the trailer.
+        # Of a chunked response the last CR LF ends nothing but the trailer.
         assert outcomes["NoneType"] <= (2 if chunked else 0)
         await healthy(publitrac)
 
 
 @pytest.mark.fault("F04")
-async def test_cut_answers_of_unknown_length_are_no_success() -> None:
-    """An answer without a length ends with the connection, so only its content shows that it was cut."""
+async def test_cut_responses_of_unknown_length_are_errors() -> None:
+    """A response without a length ends with the connection, so only its content shows that it was cut."""
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nConnection: close\r\n\r\n"
     after = 0
 
@@ -229,7 +229,7 @@ async def measure(publitrac: PublitracClient, server: RawServer, operation: str)
 
 
 @pytest.mark.fault("F08")
-async def test_one_byte_at_a_time_is_the_same_answer() -> None:
+async def test_a_response_byte_by_byte_is_read_the_same() -> None:
     vendor = Vendor(chunked=3)
 
     async def slowly(seen: Seen, peer: Peer) -> None:
@@ -320,17 +320,17 @@ async def test_a_connection_closed_while_its_request_waits_for_the_limiter() -> 
             assert len(vendor.applied) == number + 1
 
 
-@pytest.mark.parametrize("when", ["with the answer", "later"])
+@pytest.mark.parametrize("when", ["with the response", "later"])
 @pytest.mark.parametrize("stray", [http(b'{"status": "success", "code": 200}'), b"garbage", b"\r\n\r\n"])
 @pytest.mark.fault("F28")
-async def test_stray_bytes_are_nobodys_answer(stray: bytes, when: str) -> None:
+async def test_stray_bytes_are_not_taken_for_a_response(stray: bytes, when: str) -> None:
     vendor, strayed = Vendor(), asyncio.Event()
 
     async def respond(seen: Seen, peer: Peer) -> bytes | None:
-        answer = await vendor(seen, peer)
-        if when == "with the answer":
-            return answer + stray
-        await peer.write(answer)
+        response = await vendor(seen, peer)
+        if when == "with the response":
+            return response + stray
+        await peer.write(response)
         await asyncio.sleep(0.005)
         await peer.write(stray)
         strayed.set()
@@ -339,8 +339,8 @@ async def test_stray_bytes_are_nobodys_answer(stray: bytes, when: str) -> None:
     async with RawServer(respond) as server, opened(server.url, concurrency=1) as publitrac:
         for number in range(10):
             found, failure = await outcome(publitrac.v1.get_lead(f"a{number}@example.com"))
-            if failure is not None:  # aiohttp gives up an answer that has no HTTP behind it.
-                assert (when, type(failure)) == ("with the answer", OutcomeUnknown)
+            if failure is not None:  # aiohttp gives up a response that has no HTTP behind it.
+                assert (when, type(failure)) == ("with the response", OutcomeUnknown)
                 assert stray == b"garbage" or (stray == b"\r\n\r\n" and PURE_PYTHON)
                 break
             assert isinstance(found, Lead)
@@ -378,7 +378,7 @@ STRANGE = {
 
 @pytest.mark.parametrize("name", STRANGE)
 @pytest.mark.fault("F28")
-async def test_strange_answers_are_typed_errors_and_the_pool_stays_whole(name: str) -> None:
+async def test_strange_responses_are_typed_errors_and_the_pool_stays_whole(name: str) -> None:
     vendor = Vendor()
     strange = True
 
@@ -411,7 +411,7 @@ async def test_strange_answers_are_typed_errors_and_the_pool_stays_whole(name: s
     ],
 )
 @pytest.mark.fault("F28")
-async def test_provisional_answers_are_skipped(first: bytes) -> None:
+async def test_provisional_responses_are_skipped(first: bytes) -> None:
     vendor = Vendor()
 
     async def respond(seen: Seen, peer: Peer) -> bytes:
@@ -444,7 +444,7 @@ async def test_a_gzip_bomb_ends_in_an_error_and_the_pool_stays_whole() -> None:
 
 
 @pytest.mark.fault("F24")
-async def test_an_endless_answer_ends_at_the_cap() -> None:
+async def test_an_endless_response_ends_at_the_cap() -> None:
     async def endless(seen: Seen, peer: Peer) -> None:
         await peer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
         while True:
@@ -459,11 +459,11 @@ async def test_an_endless_answer_ends_at_the_cap() -> None:
 @pytest.mark.parametrize("where", ["before", "head", "body"])
 @pytest.mark.fault("F06")
 async def test_a_slow_loris_ends_at_the_deadline(where: str) -> None:
-    answer = http(DONE.encode(), content_type="application/xml")
+    response = http(DONE.encode(), content_type="application/xml")
 
     async def loris(seen: Seen, peer: Peer) -> None:
         if where == "body":
-            await peer.write(answer[:-20])
+            await peer.write(response[:-20])
         if where == "head":
             await peer.write(b"HTTP/1.1 200 OK\r\nX: ")
         while where != "before":
@@ -486,12 +486,12 @@ async def test_a_slow_loris_ends_at_the_deadline(where: str) -> None:
 
 @pytest.mark.parametrize("where", ["before", "head", "body"])
 async def test_a_stall_ends_at_the_read_timeout_and_the_pool_stays_whole(where: str) -> None:
-    answer = http(DONE.encode(), content_type="application/xml")
+    response = http(DONE.encode(), content_type="application/xml")
     vendor, stalls = Vendor(), True
 
     async def stall(seen: Seen, peer: Peer) -> bytes:
         if stalls:
-            await peer.write({"before": b"", "head": answer[:20], "body": answer[:-5]}[where])
+            await peer.write({"before": b"", "head": response[:20], "body": response[:-5]}[where])
             await asyncio.sleep(60)
         return await vendor(seen, peer)
 

@@ -36,17 +36,17 @@ from tests.support.clients import client, lead, opened
 from tests.support.vendor import DONE, LEAD, Vendor
 from tests.support.wire import Peer, RawServer, Seen, http
 
-Answered = tuple[int, dict[str, str], bytes]
+Responded = tuple[int, dict[str, str], bytes]
 
 
 class Service:
     """One service for all carriers: `fault` decides how it behaves."""
 
     def __init__(self) -> None:
-        self.fault: Answered | None = None
+        self.fault: Responded | None = None
         self.seen: list[tuple[str, str, dict[str, str]]] = []
 
-    def __call__(self, method: str, path: str, query: dict[str, str], headers: dict[str, str]) -> Answered:
+    def __call__(self, method: str, path: str, query: dict[str, str], headers: dict[str, str]) -> Responded:
         self.seen.append((method, path, query | {"Token": headers.get("token", "")}))
         if path == "/v2/auth/getToken":
             assert headers["authorization"] == "the-key"
@@ -61,7 +61,7 @@ class Service:
         return 200, {}, (LEAD.format(email=query["email"]) if method == "GET" else DONE).encode()
 
 
-def answer(service: Service, request: httpx.Request) -> httpx.Response:
+def respond(service: Service, request: httpx.Request) -> httpx.Response:
     status, headers, body = service(
         request.method, request.url.path, dict(request.url.params), dict(request.headers)
     )
@@ -70,7 +70,7 @@ def answer(service: Service, request: httpx.Request) -> httpx.Response:
 
 @asynccontextmanager
 async def mock(service: Service) -> AsyncIterator[tuple[str, httpx.AsyncBaseTransport]]:
-    yield "https://vendor.test", httpx.MockTransport(lambda request: answer(service, request))
+    yield "https://vendor.test", httpx.MockTransport(lambda request: respond(service, request))
 
 
 @asynccontextmanager
@@ -87,7 +87,7 @@ async def asgi(service: Service) -> AsyncIterator[tuple[str, httpx.AsyncBaseTran
 @asynccontextmanager
 async def respx_router(service: Service) -> AsyncIterator[tuple[str, httpx.AsyncBaseTransport]]:
     router = respx.Router(assert_all_called=False)
-    router.route(host="vendor.test").mock(side_effect=lambda request: answer(service, request))
+    router.route(host="vendor.test").mock(side_effect=lambda request: respond(service, request))
     yield "https://vendor.test", httpx.MockTransport(router.async_handler)
 
 
@@ -173,7 +173,7 @@ async def test_successes_are_the_same(carrier: Carrier) -> None:
 )
 @pytest.mark.fault("F10", "F12", "F15")
 async def test_failures_are_the_same(
-    carrier: Carrier, fault: Answered, kind: type[PublitracError], sent: int
+    carrier: Carrier, fault: Responded, kind: type[PublitracError], sent: int
 ) -> None:
     async with through(carrier) as (service, publitrac):
         service.fault = fault

@@ -80,7 +80,7 @@ async def use(publitrac: PublitracClient, transcript: Transcript) -> list[Publit
     return errors
 
 
-# What the service does. Each is a fault of the connection or an answer that quotes all it was sent.
+# What the service does. Each is a fault of the connection or a response that quotes all it was sent.
 
 
 def quoting(seen: Seen) -> bytes:
@@ -99,7 +99,7 @@ async def stalls(seen: Seen, peer: Peer) -> None:
     await asyncio.sleep(5)
 
 
-def answering(status: str, *, headers: str = "", content_type: str = "text/html") -> Callable[..., Any]:
+def responding(status: str, *, headers: str = "", content_type: str = "text/html") -> Callable[..., Any]:
     async def respond(seen: Seen, peer: Peer) -> bytes:
         return http(quoting(seen), status, content_type, headers)
 
@@ -135,13 +135,13 @@ FAULTS: dict[str, Callable[..., Any]] = {
     "cut": cut,
     "vendor error": vendor_error,
     "bad head": bad_head,
-    "bad chunk": answering("200 OK", headers="Transfer-Encoding: chunked\r\n"),
-    "html": answering("200 OK"),
-    "json": answering("200 OK", content_type="application/json"),
-    "gzip": answering("200 OK", headers="Content-Encoding: gzip\r\n"),
-    "redirect": answering("302 Found", headers="Location: http://127.0.0.1:9/\r\n"),
+    "bad chunk": responding("200 OK", headers="Transfer-Encoding: chunked\r\n"),
+    "html": responding("200 OK"),
+    "json": responding("200 OK", content_type="application/json"),
+    "gzip": responding("200 OK", headers="Content-Encoding: gzip\r\n"),
+    "redirect": responding("302 Found", headers="Location: http://127.0.0.1:9/\r\n"),
     **{
-        f"HTTP {status}": answering(f"{status} X", headers="Retry-After: 0\r\n")
+        f"HTTP {status}": responding(f"{status} X", headers="Retry-After: 0\r\n")
         for status in (400, 401, 403, 404, 409, 422, 429, 500, 503)
     },
 }
@@ -321,7 +321,7 @@ async def test_after_closing_no_copy_of_a_credential_is_left() -> None:
 @asynccontextmanager
 async def both_ways(transcript: Transcript, **options: Any) -> AsyncIterator[list[PublitracClient]]:
     """A client of a service that works and one of a service that fails."""
-    async with RawServer(CanaryVendor()) as good, RawServer(answering("500 X")) as bad:
+    async with RawServer(CanaryVendor()) as good, RawServer(responding("500 X")) as bad:
         clients = [
             canary_client(server.url, **{k: make() for k, make in options.items()}) for server in (good, bad)
         ]

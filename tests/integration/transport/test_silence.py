@@ -62,9 +62,9 @@ async def handshake(stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch) -> P
     return client(f"https://127.0.0.1:{server.port}", retry=ONCE, timeout=TIMEOUT)
 
 
-def proxy(answer: bytes, scheme: str = "http") -> Opening:
+def proxy(response: bytes, scheme: str = "http") -> Opening:
     async def opening(stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch) -> PublitracClient:
-        server = await stack.enter_async_context(RawServer(Vendor(), greet=says(answer)))
+        server = await stack.enter_async_context(RawServer(Vendor(), greet=says(response)))
         monkeypatch.setenv("https_proxy", f"{scheme}://127.0.0.1:{server.port}")
         monkeypatch.setenv("no_proxy", "")
         return client("https://service.test", trust_env=True, retry=ONCE, timeout=TIMEOUT)
@@ -72,9 +72,9 @@ def proxy(answer: bytes, scheme: str = "http") -> Opening:
     return opening
 
 
-def says(answer: bytes) -> Callable[[Peer], Any]:
+def says(response: bytes) -> Callable[[Peer], Any]:
     async def greet(peer: Peer) -> bool:
-        await peer.write(answer)
+        await peer.write(response)
         return False
 
     return greet

@@ -119,10 +119,10 @@ class TestLeads:
         assert [lead["email"] for lead in sandbox.leads()] == [EMAIL]
 
     @pytest.mark.parametrize(
-        ("answer", "kind"), [("401", AuthenticationError), ("403", PermissionDenied), ("200", ApiError)]
+        ("response", "kind"), [("401", AuthenticationError), ("403", PermissionDenied), ("200", ApiError)]
     )
-    async def test_wrong_credentials_are_errors_by_status(self, answer, kind):
-        async with emulated(bad_credentials_response=answer) as (client, sandbox):
+    async def test_wrong_credentials_are_errors_by_status(self, response, kind):
+        async with emulated(bad_credentials_response=response) as (client, sandbox):
             object.__setattr__(sandbox.settings, "password", "changed")
             with pytest.raises(kind) as caught:
                 await client.get_lead(EMAIL)

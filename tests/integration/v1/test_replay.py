@@ -1,6 +1,6 @@
 """The documents' samples through client and sandbox, over a socket.
 
-Both were written from the documents alone. A sample answer is read by the client; then the sandbox is given
+Both were written from the documents alone. A sample response is read by the client; then the sandbox is given
 what the sample shows and asked the same: the client has to read the same from it. A sample request is made
 by the client's own functions; then the sandbox has to hold what the sample says.
 """
@@ -30,7 +30,7 @@ from publitrac_async.converters import lead_from_wire
 from publitrac_async.sandbox import Sandbox
 from tests.integration.v1.conftest import emulated
 from tests.support.v1 import sample
-from tests.support.v1 import v1 as answering
+from tests.support.v1 import v1 as responding
 
 EMAIL = "johnsmith@mydomain.com"
 
@@ -60,65 +60,65 @@ def request_lead() -> dict[str, Any]:
     return lead | custom
 
 
-class TestAnswers:
+class TestResponses:
     async def test_get_leads_equals_the_documented_response(self, sandbox, client):
-        seed_leads(sandbox, "get_leads_answer")
+        seed_leads(sandbox, "get_leads_response")
         conditions = [
             field("firstName").like("john"),
             field("lastName").like("smith"),
             field("email").like("johnsmith@%"),
         ]
-        async with answering(sample("v1/get_leads_answer.xml")) as (documented, _):
+        async with responding(sample("v1/get_leads_response.xml")) as (documented, _):
             expected = await documented.get_leads(*conditions)
         assert await client.get_leads(*conditions) == expected
         assert await client.get_leads() == expected
 
     async def test_get_lead_equals_the_documented_response(self, sandbox, client):
-        (email,) = seed_leads(sandbox, "get_lead_answer")
-        async with answering(sample("v1/get_lead_answer.xml")) as (documented, _):
+        (email,) = seed_leads(sandbox, "get_lead_response")
+        async with responding(sample("v1/get_lead_response.xml")) as (documented, _):
             expected = await documented.get_lead(email)
         assert await client.get_lead(email) == expected
 
     async def test_get_lead_by_external_id(self, sandbox, client):
-        (lead,) = fields(shown("get_lead_by_external_id_answer"), "lead")
+        (lead,) = fields(shown("get_lead_by_external_id_response"), "lead")
         sandbox.seed(leads=[lead | {"crmLeadId": "123ABC"}])
-        async with answering(sample("v1/get_lead_by_external_id_answer.xml")) as (documented, _):
+        async with responding(sample("v1/get_lead_by_external_id_response.xml")) as (documented, _):
             expected = await documented.get_lead_by_external_id("123ABC")
         expected.crm_lead_id = "123ABC"  # The sample shows an empty one, and could not have been found by it.
         assert await client.get_lead_by_external_id("123ABC") == expected
 
     async def test_get_view_equals_the_documented_response(self, sandbox, client):
-        (email,) = seed_leads(sandbox, "get_view_answer")
+        (email,) = seed_leads(sandbox, "get_view_response")
         queries = [{"field": "email", "operator": "like", "value": email}]
         sandbox.seed(views=[{"name": "PromoABC_Email_Open", "queries": queries}])
-        async with answering(sample("v1/get_view_answer.xml")) as (documented, _):
+        async with responding(sample("v1/get_view_response.xml")) as (documented, _):
             expected = await documented.get_view("PromoABC_Email_Open")
         assert await client.get_view("PromoABC_Email_Open") == expected
 
     @pytest.mark.parametrize("unclosed", [False, True])
     async def test_get_list_equals_the_documented_response(self, unclosed):
         async with emulated(get_list_unclosed=unclosed) as (client, sandbox):
-            emails = seed_leads(sandbox, "get_list_answer")
+            emails = seed_leads(sandbox, "get_list_response")
             sandbox.seed(lists=[{"name": "Imported2012", "leads": emails}])
-            async with answering(sample("v1/get_list_answer.xml")) as (documented, _):
+            async with responding(sample("v1/get_list_response.xml")) as (documented, _):
                 expected = await documented.get_list("Imported2012")
             assert await client.get_list("Imported2012") == expected
 
     async def test_get_campaigns_equals_the_documented_response(self, sandbox, client):
-        sandbox.seed(campaigns=fields(shown("get_campaigns_answer"), "campaign"))
-        async with answering(sample("v1/get_campaigns_answer.xml")) as (documented, _):
+        sandbox.seed(campaigns=fields(shown("get_campaigns_response"), "campaign"))
+        async with responding(sample("v1/get_campaigns_response.xml")) as (documented, _):
             expected = [campaign async for campaign in documented.get_campaigns()]
         assert [campaign async for campaign in client.get_campaigns()] == expected
 
     async def test_get_opportunities_equals_the_documented_response(self, sandbox, client):
-        sandbox.seed(opportunities=fields(shown("get_opportunities_answer"), "opportunity"))
-        async with answering(sample("v1/get_opportunities_answer.xml")) as (documented, _):
+        sandbox.seed(opportunities=fields(shown("get_opportunities_response"), "opportunity"))
+        async with responding(sample("v1/get_opportunities_response.xml")) as (documented, _):
             expected = await documented.get_opportunities()
         assert await client.get_opportunities() == expected
 
     async def test_add_leads_to_list_of_unknown_leads(self, client):
         emails = ["someone1@gmail.com", "someone2@gmail.com"]
-        async with answering(sample("v1/add_leads_to_list_failed_answer.xml")) as (documented, _):
+        async with responding(sample("v1/add_leads_to_list_failed_response.xml")) as (documented, _):
             with pytest.raises(LeadNotFound) as expected:
                 await documented.add_leads_to_list(emails, "maListe")
         with pytest.raises(LeadNotFound) as caught:

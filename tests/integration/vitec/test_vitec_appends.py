@@ -59,7 +59,7 @@ async def test_nothing_is_sent_twice(
     assert sandbox.journal.count(api="vitec") == 1
 
 
-async def test_an_answer_with_a_broken_coding_is_not_asked_for_again() -> None:
+async def test_a_response_with_a_broken_coding_is_not_requested_again() -> None:
     async def respond(seen: Seen, peer: Peer) -> bytes:
         return http(gzip.compress(b'"42"')[:-4], headers="Content-Encoding: gzip\r\n")
 

@@ -245,7 +245,7 @@ async def test_an_injected_transport() -> None:
 
     def respond(request: httpx.Request) -> httpx.Response:
         requests.append(request)
-        return httpx.Response(200, content=sample("answer.xml"))
+        return httpx.Response(200, content=sample("response.xml"))
 
     async with client(BASE_URL, transport=httpx.MockTransport(respond)) as vitec:
         assert await vitec.create_person_lead(CUSTOMER, lead(), format="xml") == "sample string 1"

@@ -109,8 +109,8 @@ def counts(sandbox: Sandbox) -> tuple[int, int]:
 
 async def test_a_form_reaches_both_and_is_then_forgotten(service, sandbox, outbox) -> None:
     async with service() as running:
-        answer = await running.submit(phone="070-0000000")
-        assert (answer.status_code, answer.json()) == (202, {"number": 1})
+        response = await running.submit(phone="070-0000000")
+        assert (response.status_code, response.json()) == (202, {"number": 1})
         await until(lambda: states(outbox) == [("delivered", "L1")])
         assert await running.unsettled() == []
     sandbox.process_now()
@@ -123,8 +123,8 @@ async def test_a_form_reaches_both_and_is_then_forgotten(service, sandbox, outbo
 
 async def test_forms_that_cannot_be_leads(service, outbox) -> None:
     async with service() as running:
-        answer = await running.submit(last_name=" ", email="")
-        assert (answer.status_code, answer.json()) == (422, {"detail": "missing: email, last_name"})
+        response = await running.submit(last_name=" ", email="")
+        assert (response.status_code, response.json()) == (422, {"detail": "missing: email, last_name"})
         assert (await running.submit(email="no address")).status_code == 202
         await until(lambda: states(outbox)[0][0] == "refused")
         (refused,) = await running.unsettled()
@@ -187,7 +187,7 @@ async def test_ended_while_vitec_is_asked(service, sandbox, outbox, end, arrived
     assert counts(sandbox) == (2, 2 if arrived else 3)
 
 
-async def test_a_lost_answer_waits_for_somebody(service, sandbox, outbox) -> None:
+async def test_a_lost_response_waits_for_a_decision(service, sandbox, outbox) -> None:
     sandbox.inject(Fault("drop", match="vitec", apply=True))
     async with service() as running:
         await running.submit()

@@ -12,8 +12,8 @@ MOMENT = "2016-05-17T19:32:44Z"
 
 
 async def test_sync_leads_as_on_the_page(sandbox, rest, sample):
-    answer = await rest.post("leads.json", sample("sync_leads_request"))
-    assert answer["result"] == [{"id": number, "status": "created"} for number in (1, 2, 3)]
+    response = await rest.post("leads.json", sample("sync_leads_request"))
+    assert response["result"] == [{"id": number, "status": "created"} for number in (1, 2, 3)]
     again = await rest.post("leads.json", sample("sync_leads_request"))
     assert [item["status"] for item in again["result"]] == ["skipped"] * 3
     assert again["result"][0]["reasons"] == [{"code": "1005", "message": "Lead already exists"}]
@@ -26,8 +26,8 @@ async def test_sync_leads_as_on_the_page(sandbox, rest, sample):
 
 async def test_what_each_action_does(sandbox, rest):
     async def sync(action, *records, **more):
-        answer = await rest.post("leads.json", {"action": action, "input": list(records), **more})
-        return [item.get("reasons", [{"code": item["status"]}])[0]["code"] for item in answer["result"]]
+        response = await rest.post("leads.json", {"action": action, "input": list(records), **more})
+        return [item.get("reasons", [{"code": item["status"]}])[0]["code"] for item in response["result"]]
 
     lead = {"email": "A@x.com"}
     assert await sync("updateOnly", lead) == ["1004"]
@@ -56,8 +56,8 @@ async def test_what_each_action_does(sandbox, rest):
     ],
 )
 async def test_a_record_that_is_not_taken(rest, record, code):
-    answer = await rest.post("leads.json", {"input": [record, {"email": "b@x.com"}]})
-    skipped, created = answer["result"]
+    response = await rest.post("leads.json", {"input": [record, {"email": "b@x.com"}]})
+    skipped, created = response["result"]
     assert (skipped["status"], skipped["reasons"][0]["code"]) == ("skipped", code)
     assert created["status"] == "created"
 
@@ -154,17 +154,17 @@ async def test_a_body_of_more_than_a_megabyte(rest):
 
 async def test_fields_are_described_alike_by_all_calls(rest, sample):
     described = (await rest.get("leads/describe.json"))["result"]
-    assert sample("describe_answer")["result"][0] in described
+    assert sample("describe_response")["result"][0] in described
     (second,) = (await rest.get("leads/describe2.json"))["result"]
     assert second["name"] == "API Lead"
     assert ["email"] in second["searchableFields"]
     assert {field["name"] for field in second["fields"]} == {field["rest"]["name"] for field in described}
-    shown = sample("get_lead_field_by_name_answer")["result"]
+    shown = sample("get_lead_field_by_name_response")["result"]
     assert (await rest.get("leads/schema/fields/email.json"))["result"] == shown
-    answer = await rest.post("leads/schema/fields.json", sample("create_lead_fields_request"))
-    assert answer["result"] == sample("create_lead_fields_answer")["result"]
-    answer = await rest.post("leads/schema/fields/acmeAccessCode.json", sample("update_lead_field_request"))
-    assert answer["result"] == sample("update_lead_field_answer")["result"]
+    response = await rest.post("leads/schema/fields.json", sample("create_lead_fields_request"))
+    assert response["result"] == sample("create_lead_fields_response")["result"]
+    response = await rest.post("leads/schema/fields/acmeAccessCode.json", sample("update_lead_field_request"))
+    assert response["result"] == sample("update_lead_field_response")["result"]
     assert await rest.code("leads/schema/fields/nothing.json") == "1006"
     (field,) = (await rest.get("leads/schema/fields/acmeAccessCode.json"))["result"]
     assert field["isApiCreated"]
@@ -210,9 +210,9 @@ async def test_push_writes_an_activity_for_each_record(sandbox, rest, sample):
             "mktTokens": {"<tokenValue>": 1},
         }
     )
-    answer = await rest.post("leads/push.json", request)
-    assert [item["status"] for item in answer["result"]] == ["created", "created"]
-    assert answer["warnings"] == []
+    response = await rest.post("leads/push.json", request)
+    assert [item["status"] for item in response["result"]] == ["created", "created"]
+    assert response["warnings"] == []
     again = await rest.post("leads/push.json", {**request, "input": [*request["input"], {"nothing": 1}]})
     assert [item.get("status") for item in again["result"]] == ["updated", "updated", None]
     assert again["result"][2] == {"reasons": [{"code": "1006", "message": "Field 'nothing' not found"}]}
@@ -243,8 +243,8 @@ async def test_a_form_updates_the_lead_changed_last(sandbox, rest, sample):
             "leads": [{"email": "marge.simpson@fox.com"}, {"email": "marge.simpson@fox.com"}],
         }
     )
-    answer = await rest.post("leads/submitForm.json", {**request, "programId": 7})
-    assert answer["result"] == [{"id": 2, "status": "updated"}]
+    response = await rest.post("leads/submitForm.json", {**request, "programId": 7})
+    assert response["result"] == [{"id": 2, "status": "updated"}]
     contents = sandbox.contents("marketo")
     assert contents["leads"][1]["pMCFField"] == "PMCF value"
     assert contents["activities"][0]["queryString"] == "Unsubscribed=yes"
@@ -290,8 +290,8 @@ async def test_merged_leads_fill_gaps_of_the_winner(sandbox, rest):
             "lists": [{"id": 7, "leads": [2]}],
         }
     )
-    answer = await rest.post("leads/1/merge.json", leadIds="2,3")
-    assert "result" not in answer
+    response = await rest.post("leads/1/merge.json", leadIds="2,3")
+    assert "result" not in response
     (lead,) = sandbox.contents("marketo")["leads"]
     assert (lead["email"], lead["city"], lead["phone"]) == ("a@x.com", "Oslo", "1")
     assert [item["listId"] for item in (await rest.get("leads/1/listMembership.json"))["result"]] == [7]
@@ -317,8 +317,8 @@ async def test_a_cookie_is_associated_with_a_lead(sandbox, rest):
 
 async def test_deleted_leads_are_skipped_the_second_time(sandbox, rest, sample):
     sandbox.marketo.seed({"leads": [{"id": 235, "email": "a@x.com"}, {"id": 766, "email": "b@x.com"}]})
-    answer = await rest.post("leads/delete.json", sample("delete_leads_request"))
-    assert answer["result"] == sample("delete_leads_answer")["result"]
+    response = await rest.post("leads/delete.json", sample("delete_leads_request"))
+    assert response["result"] == sample("delete_leads_response")["result"]
     again = await rest.post("leads/delete.json", sample("delete_leads_request"))
     assert [item["reasons"][0]["code"] for item in again["result"]] == ["1004", "1004"]
     response = await rest.send("POST", "leads/delete.json", content=b"{}")
@@ -335,14 +335,14 @@ async def test_memberships_of_a_lead_are_listed(sandbox, rest):
             "campaigns": [{"id": 3746, "leads": [1]}],
         }
     )
-    answer = await rest.get("leads/1/listMembership.json")
-    assert answer["result"] == [{"listId": 3379, "createdAt": MOMENT, "updatedAt": MOMENT}]
-    assert answer["moreResult"] is False
+    response = await rest.get("leads/1/listMembership.json")
+    assert response["result"] == [{"listId": 3379, "createdAt": MOMENT, "updatedAt": MOMENT}]
+    assert response["moreResult"] is False
     for path in ("list/3379/leads.json", "lists/3379/leads.json", "leads/programs/1044.json"):
-        answer = await rest.get(path)
-        assert [lead["id"] for lead in answer["result"]] == [1]
-        assert "moreResult" not in answer
-    shown = answer["result"][0]["membership"]
+        response = await rest.get(path)
+        assert [lead["id"] for lead in response["result"]] == [1]
+        assert "moreResult" not in response
+    shown = response["result"][0]["membership"]
     assert (shown["progressionStatus"], shown["stream"], shown["updatedAt"]) == ("Visited", "One", MOMENT)
 
     async def programs(**query):
@@ -368,11 +368,11 @@ async def test_pages_follow_by_token(sandbox, rest):
     )
     seen, query = [], {"batchSize": 3}
     while True:
-        answer = await rest.get("list/1/leads.json", **query)
-        seen.append([lead["id"] for lead in answer["result"]])
-        if "nextPageToken" not in answer:
+        response = await rest.get("list/1/leads.json", **query)
+        seen.append([lead["id"] for lead in response["result"]])
+        if "nextPageToken" not in response:
             break
-        query["nextPageToken"] = answer["nextPageToken"]
+        query["nextPageToken"] = response["nextPageToken"]
     assert seen == [[1, 2, 3], [4, 5, 6], [7]]
     assert await rest.code("list/1/leads.json", batchSize=301) == "1003"
     assert await rest.code("list/1/leads.json", batchSize=3, nextPageToken="x") == "1003"

@@ -75,8 +75,8 @@ async def test_calls_at_once(by_hand):
     async with Sandbox(marketo_concurrency=2) as sandbox, by_hand(sandbox) as rest:
         await rest.get("leads/describe2.json")
         sandbox.inject(Fault("delay", match="marketo", times=None, seconds=0.2))
-        answers = await asyncio.gather(*(rest.send("GET", "leads/describe2.json") for _ in range(4)))
-        codes = sorted(answer.json().get("errors", [{"code": ""}])[0]["code"] for answer in answers)
+        responses = await asyncio.gather(*(rest.send("GET", "leads/describe2.json") for _ in range(4)))
+        codes = sorted(response.json().get("errors", [{"code": ""}])[0]["code"] for response in responses)
         assert codes == ["", "", "615", "615"]
         sandbox.clear_faults()
         await rest.get("leads/describe2.json")

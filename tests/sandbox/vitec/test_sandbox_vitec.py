@@ -77,9 +77,9 @@ def one_receiver(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-def fields(answer: httpx.Response) -> dict[str, list[str]]:
-    assert answer.status_code == 400
-    return answer.json()["modelState"]
+def fields(response: httpx.Response) -> dict[str, list[str]]:
+    assert response.status_code == 400
+    return response.json()["modelState"]
 
 
 async def test_json_and_xml_samples_are_the_same_lead(vitec: Caller) -> None:
@@ -104,18 +104,18 @@ async def test_json_and_xml_samples_are_the_same_lead(vitec: Caller) -> None:
     }
 
 
-async def test_answers_have_the_layout_of_the_samples(vitec: Caller) -> None:
+async def test_responses_have_the_layout_of_the_samples(vitec: Caller) -> None:
     as_json = await vitec.post(LEAD)
     assert as_json.headers["content-type"] == "application/json; charset=utf-8"
-    assert re.sub(r"L\d+", "sample string 1", as_json.text) == sample("answer.json").strip()
+    assert re.sub(r"L\d+", "sample string 1", as_json.text) == sample("response.json").strip()
     as_xml = await vitec.post(LEAD, accept="text/html, application/xml")
-    assert re.sub(r"L\d+", "sample string 1", as_xml.text) == sample("answer.xml").strip()
+    assert re.sub(r"L\d+", "sample string 1", as_xml.text) == sample("response.xml").strip()
     assert ET.fromstring(as_xml.text).tag == CREATED
 
 
 async def test_the_code_sample_lacks_a_way_of_contact(vitec: Caller) -> None:
-    answer = await vitec.post(one_receiver(json.loads(sample("person_lead_code_sample.json"))))
-    assert list(fields(answer)) == ["application.Person"]
+    response = await vitec.post(one_receiver(json.loads(sample("person_lead_code_sample.json"))))
+    assert list(fields(response)) == ["application.Person"]
 
 
 @pytest.mark.parametrize(
@@ -142,14 +142,14 @@ async def test_an_element_that_comes_too_late_is_ignored(vitec: Caller, late: st
     parent.remove(child)
     parent.append(child)
 
-    answer = await vitec.xml(ET.tostring(root))
+    response = await vitec.xml(ET.tostring(root))
 
     if late in ("LeadSource", "FirstName"):
-        assert answer.status_code == 400
-        names = [element.tag for element in ET.fromstring(answer.text).iter()]
-        assert any(late in name for name in names), answer.text
+        assert response.status_code == 400
+        names = [element.tag for element in ET.fromstring(response.text).iter()]
+        assert any(late in name for name in names), response.text
         return
-    assert answer.status_code == 200
+    assert response.status_code == 200
     kept = json.dumps([vitec.contents["contacts"], vitec.contents["leads"]])
     # A member that is left out by the reader is null or absent in what is kept.
     assert f'"{lost}": "' not in kept
@@ -189,9 +189,9 @@ async def test_nil_and_flags(vitec: Caller) -> None:
     ],
 )
 async def test_unreadable_xml_is_refused(vitec: Caller, body: str) -> None:
-    answer = await vitec.xml(body)
-    assert answer.status_code == 400
-    assert ET.fromstring(answer.text).findtext("ModelState/application")
+    response = await vitec.xml(body)
+    assert response.status_code == 400
+    assert ET.fromstring(response.text).findtext("ModelState/application")
     assert vitec.contents["leads"] == []
 
 
@@ -203,15 +203,15 @@ async def test_unreadable_json_is_refused(vitec: Caller, body: str | bytes) -> N
 
 @pytest.mark.parametrize("lead_type", ["AcceptObjectFlow", "acceptobjectflow", 0, "0"])
 async def test_lead_type_is_a_name_or_its_number(vitec: Caller, lead_type: object) -> None:
-    answer = await vitec.post({**LEAD, "leadSource": {"leadType": lead_type, "name": "Valuation"}})
-    assert answer.status_code == 200
+    response = await vitec.post({**LEAD, "leadSource": {"leadType": lead_type, "name": "Valuation"}})
+    assert response.status_code == 200
     assert vitec.contents["leadSources"][0]["leadType"] == "AcceptObjectFlow"
 
 
 @pytest.mark.parametrize("lead_type", ["NoSuchFlow", 1, True, {}])
 async def test_other_lead_types_are_refused(vitec: Caller, lead_type: object) -> None:
-    answer = await vitec.post({**LEAD, "leadSource": {"leadType": lead_type, "name": "Valuation"}})
-    assert list(fields(answer)) == ["application.leadSource.leadType"]
+    response = await vitec.post({**LEAD, "leadSource": {"leadType": lead_type, "name": "Valuation"}})
+    assert list(fields(response)) == ["application.leadSource.leadType"]
 
 
 async def test_json_names_in_any_case(vitec: Caller) -> None:
@@ -247,8 +247,8 @@ async def test_both_cases_of_an_error() -> None:
         Sandbox(vitec_error_names="pascal") as sandbox,
         httpx.AsyncClient(base_url=sandbox.base_url, trust_env=False, verify=False) as http,
     ):
-        answer = await Caller(sandbox, http).post({})
-        assert answer.json() == json.loads(sample("error_pascal.json"))
+        response = await Caller(sandbox, http).post({})
+        assert response.json() == json.loads(sample("error_pascal.json"))
         as_xml = await Caller(sandbox, http).post({}, accept="application/xml")
         assert as_xml.text == sample("error.xml").strip()
 
@@ -274,17 +274,17 @@ async def test_an_error_in_small_letters(vitec: Caller) -> None:
 async def test_a_password_for_each_customer_and_function_group(
     vitec: Caller, options: dict, status: int
 ) -> None:
-    answer = await vitec.post(LEAD, **options)
-    assert answer.status_code == status
+    response = await vitec.post(LEAD, **options)
+    assert response.status_code == status
     assert len(vitec.contents["leads"]) == (status == 200)
     if status != 200:
-        assert answer.json()["message"]
+        assert response.json()["message"]
 
 
 async def test_a_call_without_credentials_gets_401(vitec: Caller) -> None:
-    answer = await vitec.http.post(f"/PublicAdvertising/{CUSTOMER}/Contact/Person/Lead", json=LEAD)
-    assert answer.status_code == 401
-    assert answer.headers["www-authenticate"] == "Basic"
+    response = await vitec.http.post(f"/PublicAdvertising/{CUSTOMER}/Contact/Person/Lead", json=LEAD)
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"] == "Basic"
 
 
 async def test_other_paths_verbs_and_types(vitec: Caller) -> None:
@@ -301,7 +301,7 @@ async def test_the_person_is_found_again_but_the_lead_is_new(vitec: Caller) -> N
     third = await vitec.post({**LEAD, "person": {**PERSON, "email": {"emailAddress": "ANNA@example.com"}}})
     other = await vitec.post({**LEAD, "person": {**PERSON, "email": {"emailAddress": "b@example.com"}}})
 
-    assert len({answer.json() for answer in (first, second, third, other)}) == 4
+    assert len({response.json() for response in (first, second, third, other)}) == 4
     contacts = [lead["contactId"] for lead in vitec.contents["leads"]]
     assert contacts == ["C1", "C1", "C1", "C2"]
 

@@ -9,15 +9,15 @@ from typing import Any
 from publitrac_async import Lead, PublitracError
 from publitrac_async.bulk import Record, State, publitrac_record
 
-Answer = Callable[[Lead], PublitracError | None]
+ErrorOf = Callable[[Lead], PublitracError | None]
 
 
 class RecordingSink:
-    """Takes leads, and answers what a test says."""
+    """Takes leads, and returns the errors that a test gives."""
 
     def __init__(
         self,
-        answer: Answer = lambda lead: None,
+        error_of: ErrorOf = lambda lead: None,
         *,
         idempotent: bool = True,
         batch_size: int = 1,
@@ -33,7 +33,7 @@ class RecordingSink:
         self.calls: list[list[str]] = []
         self.in_flight: list[str] = []
         self.most_in_flight = 0
-        self._answer = answer
+        self._error_of = error_of
         self._turns = turns
 
     def to_record(self, fields: Mapping[str, Any] | Lead) -> Record[Lead]:
@@ -48,12 +48,12 @@ class RecordingSink:
         try:
             for _ in range(self._turns):
                 await asyncio.sleep(0)
-            answers = [self._answer(lead) for lead in contents]
+            errors = [self._error_of(lead) for lead in contents]
         finally:
             for key in keys:
                 self.in_flight.remove(key)
-        self.arrived += [lead for lead, answer in zip(contents, answers, strict=True) if answer is None]
-        return answers
+        self.arrived += [lead for lead, error in zip(contents, errors, strict=True) if error is None]
+        return errors
 
     @property
     def emails(self) -> list[str]:
@@ -61,12 +61,12 @@ class RecordingSink:
 
 
 class RaisingSink(RecordingSink):
-    """Raises instead of answering for single records, as the sinks of PUBLITRAC do."""
+    """Raises the error of a record instead of returning it, as the sinks of PUBLITRAC do."""
 
     async def send(self, contents: Sequence[Lead]) -> Sequence[PublitracError | None]:
-        for answer in await super().send(contents):
-            if answer is not None:
-                raise answer
+        for error in await super().send(contents):
+            if error is not None:
+                raise error
         return [None] * len(contents)
 
 

@@ -299,16 +299,16 @@ async def test_a_chunk_that_does_not_fit_ends_the_run(
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"),
+    ("error", "reason"),
     [
         (AuthenticationError("refused"), "AuthenticationError: refused"),
         (ServerError("busy"), "2 calls in a row got no usable response: the service appears to be down"),
     ],
 )
 async def test_failures_of_the_service_end_the_run(
-    task: ChunkTask, answer: PublitracError, reason: str
+    task: ChunkTask, error: PublitracError, reason: str
 ) -> None:
-    claim, sink = Claim(), RecordingSink(lambda lead: answer)
+    claim, sink = Claim(), RecordingSink(lambda lead: error)
     await execute(evolve(task, error_budget=ErrorBudget(in_a_row=2)), claim, sink)
     assert claim.stopped == claim.ended == reason
     assert {each.state for each in claim.noted.values()} == {State.RETRY}
@@ -318,19 +318,19 @@ async def test_failures_of_the_service_end_the_run(
 async def test_a_fault_of_the_sink_ends_the_run_and_shows_no_lead(
     task: ChunkTask, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def answer(lead: Any) -> None:
+    def respond(lead: Any) -> None:
         raise KeyError(lead.email)
 
     claim = Claim()
-    await execute(task, claim, RecordingSink(answer))
+    await execute(task, claim, RecordingSink(respond))
     assert claim.stopped == claim.ended == "KeyError in chunk 0: see the logs of the workers"
     assert "KeyError in chunk 0" in caplog.text
-    assert "in answer" in caplog.text
+    assert "in respond" in caplog.text
     assert not any(key in caplog.text for key in KEYS)
     assert {each.state for each in claim.noted.values()} == {State.UNKNOWN}
 
 
-async def test_a_state_store_that_does_not_answer_brings_the_chunk_back(task: ChunkTask) -> None:
+async def test_a_state_store_that_does_not_respond_brings_the_chunk_back(task: ChunkTask) -> None:
     claim = Claim()
     claim.failure = StateStoreError("Redis does not respond", retryable=True)
     with pytest.raises(StateStoreError, match="does not respond"):

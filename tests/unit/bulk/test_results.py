@@ -44,7 +44,7 @@ EXPECTED = {
 }
 
 
-def answer(lead: Lead) -> PublitracError | None:
+def respond(lead: Lead) -> PublitracError | None:
     return {
         "conflict@example.com": Conflict("several match", code=9018),
         "lost@example.com": OutcomeUnknown("lost"),
@@ -76,7 +76,7 @@ async def test_every_row_is_in_one_file_as_it_came_and_can_be_read_again(
     options = {} if suffix == ".jsonl" else {"delimiter": delimiter}
     source = read_leads(path, encoding=encoding, **options)
     originals = {row.line: row.fields for row in source}
-    report = await run(source, RecordingSink(answer), results_dir=tmp_path / "results")
+    report = await run(source, RecordingSink(respond), results_dir=tmp_path / "results")
     assert report.results_dir == (tmp_path / "results" / "latest").resolve()
     found = {}
     for name, emails in EXPECTED.items():
@@ -95,7 +95,7 @@ async def test_every_row_is_in_one_file_as_it_came_and_can_be_read_again(
 
 
 async def test_line_state_code_and_reason_stand_beside_the_row(tmp_path: Path) -> None:
-    await run(rows_of(), RecordingSink(answer), results_dir=tmp_path)
+    await run(rows_of(), RecordingSink(respond), results_dir=tmp_path)
     records = [
         json.loads(line)
         for name in EXPECTED
@@ -159,7 +159,7 @@ async def test_leads_are_written_as_rows(tmp_path: Path) -> None:
 
 
 async def test_the_summary_is_the_report(tmp_path: Path) -> None:
-    report = await run(rows_of(), RecordingSink(answer), results_dir=tmp_path)
+    report = await run(rows_of(), RecordingSink(respond), results_dir=tmp_path)
     summary = json.loads((tmp_path / "latest" / "summary.json").read_text("utf-8"))
     assert summary == json.loads(json.dumps(report.as_dict()))
     assert summary["rows"] == 7
@@ -216,7 +216,7 @@ async def test_values_that_cannot_be_stored_do_not_lose_the_report(tmp_path: Pat
 
 async def test_no_run_overwrites_the_results_of_another(tmp_path: Path) -> None:
     results = tmp_path / "crm.results"
-    first = await run(rows_of(), RecordingSink(answer), results_dir=results)
+    first = await run(rows_of(), RecordingSink(respond), results_dir=results)
     assert first.results_dir is not None
     kept = {path.name: path.read_bytes() for path in first.results_dir.iterdir()}
     again = read_leads(results / "latest" / "rejected.jsonl")
@@ -242,7 +242,7 @@ async def test_a_workbook_comes_back_as_a_workbook_of_text(tmp_path: Path) -> No
         sheet.write("B4", '=HYPERLINK("http://x")')
         sheet.write("H4", "stray")
     source = read_leads(tmp_path / "leads.xlsx")
-    await run(source, RecordingSink(answer), results_dir=tmp_path / "results")
+    await run(source, RecordingSink(respond), results_dir=tmp_path / "results")
     found = {}
     for name in EXPECTED:
         path = tmp_path / "results" / "latest" / f"{name}.xlsx"
@@ -267,7 +267,7 @@ async def test_a_workbook_comes_back_as_a_workbook_of_text(tmp_path: Path) -> No
 
 async def test_a_json_array_comes_back_as_an_array(tmp_path: Path) -> None:
     (tmp_path / "leads.json").write_text(json.dumps(rows_of()), encoding="utf-8")
-    await run(read_leads(tmp_path / "leads.json"), RecordingSink(answer), results_dir=tmp_path / "results")
+    await run(read_leads(tmp_path / "leads.json"), RecordingSink(respond), results_dir=tmp_path / "results")
     for name, emails in EXPECTED.items():
         content = json.loads((tmp_path / "results" / "latest" / f"{name}.json").read_text(encoding="utf-8"))
         assert [each["email"] for each in content] == emails
@@ -310,7 +310,7 @@ async def test_the_page_has_three_charts_and_nothing_from_elsewhere(tmp_path: Pa
             meter(RequestSent(operation="test", attempt=1, limiter_wait=0.1))
             return await super().send(records)
 
-    sink = Metered(answer, turns=5)
+    sink = Metered(respond, turns=5)
     report = await sync_leads(
         [*rows_of(), *rows(500)],
         sink,

@@ -130,19 +130,19 @@ async def test_a_run_is_a_span_above_its_calls_and_its_rows_are_counted() -> Non
 
 
 @pytest.mark.parametrize(
-    ("answer", "stopped", "outcomes"),
+    ("response", "stopped", "outcomes"),
     [
         (mixed, False, {"ok": 3, "rejected": 1, "unknown": 1, "pending": 1}),
         (lambda _: AuthenticationError("refused"), True, {"pending": 2}),
     ],
 )
 async def test_a_chunk_is_a_span_of_its_worker(
-    task: ChunkTask, answer: Any, stopped: bool, outcomes: dict[str, int]
+    task: ChunkTask, response: Any, stopped: bool, outcomes: dict[str, int]
 ) -> None:
     events: list[RunEvent] = []
     recorder = Recorder()
     worker = ChunkWorker(
-        RecordingSink(answer),
+        RecordingSink(response),
         OneChunk(Claim()),  # type: ignore[arg-type]
         concurrency=2,
         shutdown=Shutdown(),

@@ -117,13 +117,13 @@ async def test_another_process_reads_the_same_rows(tmp_path: Path) -> None:
         print(json.dumps([[row.line, row.fields] for row in rows]))
     """
     arguments = json.dumps([reference_of(source), asdict(chunk)])
-    answer = subprocess.run(
+    response = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program), arguments],
         capture_output=True,
         check=True,
         cwd=Path.cwd(),
     )
-    assert json.loads(answer.stdout) == [[row.line, row.fields] for row in rows[3:]]
+    assert json.loads(response.stdout) == [[row.line, row.fields] for row in rows[3:]]
 
 
 def test_what_cannot_be_opened_again_says_what_can(tmp_path: Path) -> None:

@@ -271,7 +271,7 @@ async def test_a_source_that_breaks_sends_nothing() -> None:
     assert sink.calls == []
 
 
-async def test_batches_are_filled_and_answered_one_by_one() -> None:
+async def test_batches_are_filled_and_have_an_outcome_for_each_row() -> None:
     sink = RecordingSink(
         lambda lead: Conflict("several") if lead.email == "lead5@example.com" else None, batch_size=300
     )

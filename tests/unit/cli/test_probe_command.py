@@ -31,8 +31,8 @@ def invoke(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     for name, value in sandbox.environment.items():
         monkeypatch.setenv(name, value)
 
-    def run(*arguments: str, answer: str = "") -> Result:
-        return CliRunner().invoke(commands, arguments, input=answer)
+    def run(*arguments: str, typed: str = "") -> Result:
+        return CliRunner().invoke(commands, arguments, input=typed)
 
     return run
 
@@ -63,12 +63,12 @@ def test_commands_take_the_profile(invoke: Any, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_writing_is_announced_and_asked_for(invoke: Any, sandbox: Sandbox) -> None:
-    result = invoke("probe", "--write", "probe@example.com", answer="n\n")
+    result = invoke("probe", "--write", "probe@example.com", typed="n\n")
     assert "creates the lead probe@example.com" in result.output
     assert "nothing was sent" in str(result.exception)
     assert not sandbox.journal.received()
 
-    result = invoke("probe", "--write", "probe@example.com", answer="y\n")
+    result = invoke("probe", "--write", "probe@example.com", typed="y\n")
     assert result.exit_code == 0
     assert "13 of 17 settled" in result.output
     assert "Left behind: the static list" in result.output

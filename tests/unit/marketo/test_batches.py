@@ -22,7 +22,7 @@ Run = Callable[[MarketoClient], Awaitable[Any]]
 
 
 def updated(sent: Sent) -> dict[str, Any]:
-    """An answer for as many records as came; ids tell which they were."""
+    """A response for as many records as came; ids tell which they were."""
     return result(
         *(
             {"id": int(record["email"].partition("@")[0]), "status": "updated"}

@@ -255,9 +255,9 @@ def done_of(run: Run) -> Any:
     return result() if run is DESCRIBE else DONE
 
 
-async def attempts(run: Run, *answers: Any) -> tuple[int, PublitracError | None]:
+async def attempts(run: Run, *responses: Any) -> tuple[int, PublitracError | None]:
     """How often the call was sent, and how it ended."""
-    async with serving(*answers) as (marketo, service):
+    async with serving(*responses) as (marketo, service):
         try:
             await run(marketo)
         except PublitracError as error:
@@ -281,7 +281,7 @@ def test_6xx_was_not_executed_and_is_repeated_whatever_it_does(run: Run, code: s
 @pytest.mark.parametrize(
     "lost", [httpx.ReadError("x"), httpx.ReadTimeout("x"), httpx.RemoteProtocolError("x")]
 )
-def test_a_lost_answer_to_an_append_is_an_unknown_outcome(run: Run, lost: Exception) -> None:
+def test_a_lost_response_to_an_append_is_an_unknown_outcome(run: Run, lost: Exception) -> None:
     @virtual
     async def main() -> None:
         sent, error = await attempts(run, lost, DONE)
@@ -298,7 +298,7 @@ def test_a_lost_answer_to_an_append_is_an_unknown_outcome(run: Run, lost: Except
     [BAD_GATEWAY, b"<html>login</html>", b"", refused("502"), refused("713")],
     ids=["502", "html", "empty", "code 502", "code 713"],
 )
-def test_an_unclear_answer_to_an_append_is_not_followed_by_another_call(run: Run, reply: Any) -> None:
+def test_an_unclear_response_to_an_append_is_not_followed_by_another_call(run: Run, reply: Any) -> None:
     @virtual
     async def main() -> None:
         sent, error = await attempts(run, reply, DONE)
@@ -321,7 +321,7 @@ def test_an_unclear_answer_to_an_append_is_not_followed_by_another_call(run: Run
     ],
     ids=["lost", "502", "html", "empty", "code 713"],
 )
-def test_reads_and_upserts_are_repeated_after_an_unclear_answer(run: Run, reply: Any) -> None:
+def test_reads_and_upserts_are_repeated_after_an_unclear_response(run: Run, reply: Any) -> None:
     @virtual
     async def main() -> None:
         assert await attempts(run, reply, done_of(run)) == (2, None)

@@ -20,7 +20,7 @@ TOO_MANY = refused("1003", message="Too many results match the filter")
 def crowd(weights: dict[str, int], *, page: int = 300) -> Any:
     """A service in which each value matches some leads, and a call at most 1,000."""
 
-    def answer(sent: Sent) -> Any:
+    def respond(sent: Sent) -> Any:
         query = dict(sent.query) or sent.form
         values = query["filterValues"].split(",")
         leads = [int(value) * 10_000 + each for value in values for each in range(weights[value])]
@@ -30,7 +30,7 @@ def crowd(weights: dict[str, int], *, page: int = 300) -> Any:
         more = {"nextPageToken": f"{start + page}=", "moreResult": True} if start + page < len(leads) else {}
         return result(*({"id": lead} for lead in leads[start : start + page]), **more)
 
-    return answer
+    return respond
 
 
 @virtual

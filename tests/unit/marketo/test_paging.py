@@ -20,8 +20,8 @@ def page(*ids: int, **more: Any) -> dict[str, Any]:
     return result(*({"id": number} for number in ids), **more)
 
 
-async def ids_of(*answers: Any) -> list[int]:
-    async with serving(*answers) as (marketo, _):
+async def ids_of(*responses: Any) -> list[int]:
+    async with serving(*responses) as (marketo, _):
         return [lead.id async for lead in marketo.get_leads_by_list_id(1)]
 
 
@@ -43,14 +43,14 @@ async def test_more_result_without_a_token_is_an_error_and_not_the_end() -> None
 
 @virtual
 async def test_an_empty_page_is_not_the_end() -> None:
-    answers = [
+    responses = [
         page(nextPageToken="A=", moreResult=True),
         page(nextPageToken="B="),
         page(1, nextPageToken="C=", moreResult=True),
         page(nextPageToken="D=", moreResult=True),
         page(2, moreResult=False),
     ]
-    assert await ids_of(*answers) == [1, 2]
+    assert await ids_of(*responses) == [1, 2]
 
 
 @virtual
@@ -61,8 +61,8 @@ async def test_an_empty_list() -> None:
 @virtual
 @pytest.mark.fault("F26")
 async def test_pages_that_go_in_circles_are_noticed_after_they_were_read() -> None:
-    answers = [page(1, nextPageToken="A="), page(2, nextPageToken="B="), page(3, nextPageToken="A=")]
-    async with serving(*answers) as (marketo, service):
+    responses = [page(1, nextPageToken="A="), page(2, nextPageToken="B="), page(3, nextPageToken="A=")]
+    async with serving(*responses) as (marketo, service):
         leads = aiter(marketo.get_leads_by_list_id(1))
         seen = [(await anext(leads)).id for _ in range(3)]
         with pytest.raises(UnexpectedContent, match="pages repeat"):
@@ -159,7 +159,7 @@ async def test_a_page_ahead_that_fails_is_asked_for_again() -> None:
 @given(st.lists(st.lists(st.integers(1, 9), max_size=3), min_size=1, max_size=8), st.booleans())
 def test_every_item_of_every_page_comes_once_and_in_order(pages: list[list[int]], says_more: bool) -> None:
     last = len(pages) - 1
-    answers = [
+    responses = [
         page(
             *ids,
             **({"nextPageToken": f"{place}="} if place < last else {}),
@@ -167,7 +167,7 @@ def test_every_item_of_every_page_comes_once_and_in_order(pages: list[list[int]]
         )
         for place, ids in enumerate(pages)
     ]
-    assert run_virtual(ids_of(*answers)) == [number for ids in pages for number in ids]
+    assert run_virtual(ids_of(*responses)) == [number for ids in pages for number in ids]
 
 
 def test_a_page_says_what_it_is() -> None:

@@ -161,16 +161,17 @@ ROWS: list[tuple[str, Run, str, str, dict[str, str], Any, Any]] = [
     ),
     (
         "merge_leads, one", lambda m: m.merge_leads(7, [1324]),
-        "POST", "/rest/v1/leads/7/merge.json", {"leadId": "1324"}, None, sample("merge_leads_answer"),
+        "POST", "/rest/v1/leads/7/merge.json", {"leadId": "1324"}, None, sample("merge_leads_response"),
     ),
     (
         "merge_leads, several", lambda m: m.merge_leads(7, [1, 2], merge_in_crm=True),
         "POST", "/rest/v1/leads/7/merge.json", {"leadIds": "1,2", "mergeInCRM": "true"}, None,
-        sample("merge_leads_answer"),
+        sample("merge_leads_response"),
     ),
     (
         "associate_lead", lambda m: m.associate_lead(7, COOKIE),
-        "POST", "/rest/v1/leads/7/associate.json", {"cookie": COOKIE}, None, sample("associate_lead_answer"),
+        "POST", "/rest/v1/leads/7/associate.json", {"cookie": COOKIE}, None,
+        sample("associate_lead_response"),
     ),
     (
         "get_leads_by_list_id", lambda m: m.get_leads_by_list_id(1001, fields=["email", "id"], **PAGES),
@@ -291,7 +292,7 @@ async def test_timeouts_of_operations_travel_with_the_call_unless_the_client_has
 @virtual
 async def test_a_cookie_is_encoded_once_however_it_comes() -> None:
     encoded = "id%3A287-GTJ-838%26token%3A_mch-marketo.com-1396310362214-46169"
-    async with serving(sample("associate_lead_answer")) as (marketo, service):
+    async with serving(sample("associate_lead_response")) as (marketo, service):
         await marketo.associate_lead(7, COOKIE)
         await marketo.associate_lead(7, encoded)
     assert service.sent[0].target == service.sent[1].target

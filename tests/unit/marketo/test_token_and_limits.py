@@ -202,8 +202,8 @@ def test_the_defaults_are_what_marketo_advises() -> None:
 
 @virtual
 async def test_606_pauses_every_call_of_the_client() -> None:
-    answers: list[Any] = [result(), refused("606"), result()]
-    async with serving(*answers, retry=PATIENT) as (marketo, service):
+    responses: list[Any] = [result(), refused("606"), result()]
+    async with serving(*responses, retry=PATIENT) as (marketo, service):
         await marketo.describe()
         started = now()
         refusal = asyncio.create_task(marketo.describe())

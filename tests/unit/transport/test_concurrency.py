@@ -24,7 +24,7 @@ Latency = Callable[[float], float]
 
 @define
 class Service:
-    """Answers after the time that `latency` says, and counts."""
+    """Responds after the time that `latency` says, and counts."""
 
     latency: Latency
     started: float = field(factory=now)

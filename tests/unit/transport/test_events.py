@@ -288,11 +288,11 @@ async def test_a_wait_for_a_token_that_ends_in_cancellation_is_counted() -> None
 @virtual
 async def test_a_shared_token_request_is_told_once_and_is_no_call_of_the_program() -> None:
     sender, events = pipeline([2.0, status(503)], [2.0, ok()])
-    request = Call(operation=READ, parse=lambda answer: (Secret(read(answer), "token"), 900.0))
+    request = Call(operation=READ, parse=lambda response: (Secret(read(response), "token"), 900.0))
 
-    def read(answer: Any) -> str:
-        if answer.status != 200:
-            raise ServerError("away", retryable=True, status=answer.status)
+    def read(response: Any) -> str:
+        if response.status != 200:
+            raise ServerError("away", retryable=True, status=response.status)
         return "token"
 
     async def fetch() -> Token:

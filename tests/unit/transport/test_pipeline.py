@@ -40,7 +40,7 @@ Step = httpx.Response | Exception | float
 
 
 class Script:
-    """Answers step by step: a response, an error to raise, seconds to pass first. The last step repeats."""
+    """Responds step by step: a response, an error to raise, seconds to pass first. The last step repeats."""
 
     def __init__(self, *steps: Step | list[Step]) -> None:
         self.steps = list(steps)
@@ -55,10 +55,10 @@ class Script:
             if isinstance(part, Exception):
                 raise part
             if isinstance(part, httpx.Response):
-                # A stream is read once; each answer gets one of its own.
+                # A stream is read once; each response gets one of its own.
                 return httpx.Response(part.status_code, headers=part.headers, content=part.content)
             await asyncio.sleep(part)
-        raise AssertionError("the step ends without an answer")
+        raise AssertionError("the step ends without a response")
 
 
 def ok() -> httpx.Response:
@@ -131,7 +131,7 @@ def cut(_: object) -> None:
 
 @pytest.mark.parametrize(("operation", "sent"), [(READ, 4), (UPSERT, 4), (APPEND, 1)])
 @virtual
-async def test_an_append_whose_answer_is_unreadable_is_not_sent_again(
+async def test_an_append_whose_response_is_unreadable_is_not_sent_again(
     operation: Operation, sent: int
 ) -> None:
     script = Script(ok())
@@ -143,7 +143,7 @@ async def test_an_append_whose_answer_is_unreadable_is_not_sent_again(
 
 @pytest.mark.parametrize("body", [b"\x1f\x8b cut", b"plain"])
 @virtual
-async def test_an_append_whose_answer_does_not_unpack_is_not_sent_again(body: bytes) -> None:
+async def test_an_append_whose_response_does_not_unpack_is_not_sent_again(body: bytes) -> None:
     script = Script(httpx.Response(200, headers={"content-encoding": "gzip"}, stream=httpx.ByteStream(body)))
 
     async def handler(request: httpx.Request) -> httpx.Response:
@@ -617,7 +617,7 @@ async def test_closing_an_idle_client_is_prompt_and_can_be_repeated() -> None:
         await pipeline.send(call())
 
 
-@pytest.mark.parametrize("where", ["answer", "backoff", "limiter", "gate", "token request"])
+@pytest.mark.parametrize("where", ["response", "backoff", "limiter", "gate", "token request"])
 @pytest.mark.parametrize("operation", [READ, UPSERT, APPEND], ids=lambda operation: operation.name)
 @virtual
 async def test_whatever_a_call_waits_for_it_ends_when_the_client_closes(
@@ -648,7 +648,7 @@ async def test_whatever_a_call_waits_for_it_ends_when_the_client_closes(
     error = task.exception()
     assert type(error) is ClientStateError
     assert error.operation == operation.name
-    may_have_left = where == "answer" or (where == "backoff" and operation is UPSERT)
+    may_have_left = where == "response" or (where == "backoff" and operation is UPSERT)
     assert error.maybe_applied is (may_have_left and operation is not READ)
     for other in first:
         assert isinstance(other.exception(), ClientStateError)

@@ -25,9 +25,9 @@ def document(notes: str, *, before: str = DECLARATION, after: str = "\n") -> str
     return f"{before}<response><n>{notes}</n><m>Éloïse</m><status>2001</status></response>{after}"
 
 
-def read(body: bytes | str, **answer: object) -> Content:
+def read(body: bytes | str, **response: object) -> Content:
     sent = body.encode() if isinstance(body, str) else body
-    return at_once(read_response(ServiceResponse(200, sent, **answer)))  # type: ignore[arg-type]
+    return at_once(read_response(ServiceResponse(200, sent, **response)))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ BROKEN = {
     "two documents": document("a\x0b") + document("b"),
     "another element before": "<wrapper>" + document("a\x0b", before=""),
     "a document type": "x<!DOCTYPE response [<!ENTITY e 'x'>]>" + document("&e;", before=""),
-    "another root": "<answer>\x0b</answer>",
+    "another root": "<response>\x0b</response>",
     "nothing of it": "Invalid login \x0b",
     "too large": document("a\x0b" + "x" * MAX_REPAIRED),
     "too much to do": document("& " * (MAX_AMPERSANDS + 1)),
@@ -131,9 +131,9 @@ def test_the_structure_is_never_guessed(body: str) -> None:
 
 
 def test_it_can_be_turned_off_and_needs_a_body_that_arrived_whole() -> None:
-    for answer in ({"repair": False}, {"framed": False}):
+    for response in ({"repair": False}, {"framed": False}):
         with pytest.raises(UnexpectedContent):
-            read(document("A\x0bB"), **answer)
+            read(document("A\x0bB"), **response)
 
 
 @pytest.mark.parametrize(

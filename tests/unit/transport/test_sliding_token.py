@@ -418,7 +418,7 @@ async def test_while_the_machine_slept_the_token_died_and_401_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind", "token_requests"),
+    ("response", "kind", "token_requests"),
     [
         (httpx.Response(401, json={"status": "error", "code": 401}), AuthenticationError, 1),
         (httpx.Response(403), PublitracError, 1),
@@ -437,10 +437,10 @@ async def test_while_the_machine_slept_the_token_died_and_401_says_so() -> None:
 @virtual
 @pytest.mark.fault("F18")
 async def test_a_failed_token_request_is_one_error_for_all_who_wait(
-    answer: httpx.Response | Exception, kind: type[PublitracError], token_requests: int
+    response: httpx.Response | Exception, kind: type[PublitracError], token_requests: int
 ) -> None:
     service = Service()
-    service.token_response = answer
+    service.token_response = response
     api = v2(service)
     results = await asyncio.gather(*(api.delayed_sync(lead(n)) for n in range(16)), return_exceptions=True)
     assert all(isinstance(result, kind) for result in results)

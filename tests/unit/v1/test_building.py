@@ -84,8 +84,8 @@ def test_any_text_comes_back_or_is_refused(text):
     request = ET.fromstring(document.encode())
     assert [child.tag for child in request] == ["notes", "after"]
     assert (request[0].text or "") == text
-    answer = document.replace("request>", "response>").encode()
-    assert at_once(read_response(ServiceResponse(200, answer))).children == {
+    response = document.replace("request>", "response>").encode()
+    assert at_once(read_response(ServiceResponse(200, response))).children == {
         "notes": text.strip(SPACE),
         "after": "here",
     }

@@ -19,7 +19,7 @@ from tests.support.v1 import DONE, response, sample, v1
 
 
 async def test_the_content_comes_as_nested_dicts_with_lists_where_several_are_possible():
-    async with v1(sample("v1/get_leads_answer.xml"), sample("v1/get_campaigns_answer.xml"), DONE) as (
+    async with v1(sample("v1/get_leads_response.xml"), sample("v1/get_campaigns_response.xml"), DONE) as (
         client,
         service,
     ):
@@ -34,11 +34,11 @@ async def test_the_content_comes_as_nested_dicts_with_lists_where_several_are_po
 
 
 async def test_one_of_many_is_a_list_too():
-    answers = [
+    responses = [
         response("<campaign><id>1</id></campaign>"),
         response("<opportunities><opportunity>x</opportunity></opportunities>"),
     ]
-    async with v1(*answers) as (client, _):
+    async with v1(*responses) as (client, _):
         assert (await client.call("a"))["campaign"] == [{"id": "1"}]
         assert (await client.call("a"))["opportunities"]["opportunity"] == ["x"]
 
@@ -76,7 +76,7 @@ async def test_the_verb_follows_method_and_document(method, params, xml, verb, s
         ("addLead", {"idempotent": True}, True),
     ],
 )
-async def test_what_may_be_repeated_after_a_lost_answer(method, options, repeated):
+async def test_only_idempotent_calls_are_retried_after_a_lost_response(method, options, repeated):
     requests = []
 
     def lose(request):
@@ -103,14 +103,14 @@ async def test_failures_are_typed():
             await client.call("getLead", {"email": "a@example.com"})
 
 
-async def test_an_answer_without_its_last_tag_is_read_all_the_same():
-    async with v1(sample("v1/get_list_answer.xml")) as (client, _):
+async def test_a_response_without_its_last_tag_is_read():
+    async with v1(sample("v1/get_list_response.xml")) as (client, _):
         content = await client.call("getList", {"listName": "x"})
     assert content["leads"]["lead"][0]["id"] == "470"
 
 
 @pytest.mark.fault("F11")
-async def test_an_answer_in_another_encoding_is_read_all_the_same():
+async def test_a_response_in_another_encoding_is_read():
     body = "<?xml version='1.0' encoding='iso-8859-1'?><response><a>é</a><status>2001</status></response>"
     async with v1(body.encode("latin-1"), ("\ufeff" + body).encode("utf-16-le")) as (client, _):
         assert (await client.call("a"))["a"] == "é"

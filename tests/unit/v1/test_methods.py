@@ -1,5 +1,5 @@
 # ruff: noqa: DTZ001  (the vendor's times have no zone)
-"""What each method sends, what it refuses to send, and what it makes of the answer."""
+"""What each method sends, what it refuses to send, and what it makes of the response."""
 
 from __future__ import annotations
 
@@ -376,8 +376,8 @@ class TestLists:
 
     async def test_failed_addresses_and_what_is_known_of_the_others(self):
         lines = [f"9005 - ({name}@example.com) Leads not found." for name in "ab"]
-        answer = response(status=9013, message="Add Leads To List failed.", errors=lines)
-        async with v1(answer) as (client, _):
+        body = response(status=9013, message="Add Leads To List failed.", errors=lines)
+        async with v1(body) as (client, _):
             for emails, maybe in ((["a@example.com", "b@example.com"], False), ([EMAIL] * 3, True)):
                 with pytest.raises(LeadNotFound) as caught:
                     await client.add_leads_to_list(emails, "VIP")

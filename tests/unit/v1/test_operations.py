@@ -1,4 +1,4 @@
-"""The table against the vendor's page, and what it makes of a lost answer."""
+"""The table against the vendor's page, and what it makes of a lost response."""
 
 from __future__ import annotations
 
@@ -100,11 +100,11 @@ CALLS = {
     ),
 }
 APPENDS = [row[0] for row in PAGE if row[2] == "append"] + ["transaction"]
-LEAD_ANSWER = response(f"<leads><lead><email>{EMAIL}</email></lead></leads><campaigns/><opportunities/>")
+LEAD_RESPONSE = response(f"<leads><lead><email>{EMAIL}</email></lead></leads><campaigns/><opportunities/>")
 
 
 class Lost(httpx.AsyncBaseTransport):
-    """Loses the answer of the first request, after the service has had it."""
+    """Loses the response of the first request, after the service has had it."""
 
     def __init__(self) -> None:
         self.requests = 0
@@ -114,7 +114,7 @@ class Lost(httpx.AsyncBaseTransport):
         if self.requests == 1:
             raise httpx.ReadError("gone")
         reads = b"method=get" in request.url.query
-        return httpx.Response(200, content=LEAD_ANSWER if reads else DONE)
+        return httpx.Response(200, content=LEAD_RESPONSE if reads else DONE)
 
 
 def test_all_methods_are_called_below():
@@ -122,7 +122,7 @@ def test_all_methods_are_called_below():
 
 
 @pytest.mark.parametrize("name", CALLS)
-async def test_what_appends_is_not_sent_twice_after_a_lost_answer(name):
+async def test_appends_are_not_retried_after_a_lost_response(name):
     transport = Lost()
     async with v1(transport=transport, retry=RetryPolicy(base=0)) as (client, _):
         if name in APPENDS:
@@ -138,7 +138,7 @@ async def test_what_appends_is_not_sent_twice_after_a_lost_answer(name):
 @pytest.mark.parametrize("name", [name for name in CALLS if name != "transaction"])
 @pytest.mark.parametrize("credentials_in", ["query", "body"])
 async def test_parameters_and_credentials_are_where_they_belong(name, credentials_in):
-    async with v1(LEAD_ANSWER, credentials_in=credentials_in) as (client, service):
+    async with v1(LEAD_RESPONSE, credentials_in=credentials_in) as (client, service):
         await CALLS[name](client)
     sent = service.last
     credentials = {"apikey": "the-key", "username": "the-user", "password": "the-password"}
@@ -156,14 +156,14 @@ async def test_parameters_and_credentials_are_where_they_belong(name, credential
 
 @pytest.mark.parametrize("name", [name for name in CALLS if name != "transaction"])
 async def test_the_key_can_be_spelt_in_both_ways_and_never_in_both_at_once(name):
-    async with v1(LEAD_ANSWER, api_key_parameter="apiKey") as (client, service):
+    async with v1(LEAD_RESPONSE, api_key_parameter="apiKey") as (client, service):
         await CALLS[name](client)
     assert service.last.query["apiKey"] == "the-key"
     assert "apikey" not in service.last.query
 
 
 async def test_the_path_of_a_base_url_is_kept():
-    async with v1(LEAD_ANSWER, base_url="https://gateway.example/publitrac/") as (client, service):
+    async with v1(LEAD_RESPONSE, base_url="https://gateway.example/publitrac/") as (client, service):
         await client.get_lead(EMAIL)
     assert (service.last.host, service.last.path) == ("gateway.example", "/publitrac/api")
 

@@ -16,23 +16,23 @@ from publitrac_async.transport.steps import at_once
 from publitrac_async.v1.reading import children, number_of, read_response, text_of
 from tests.support.v1 import sample
 
-ANSWER = (
+RESPONSE = (
     "<response><leads><lead><firstName>Zoë</firstName></lead></leads>"
     "<status>2002</status><message>Fertig.</message></response>"
 )
 
 
-def content_of(body: bytes, **answer: Any) -> dict[str, Any]:
-    return at_once(read_response(ServiceResponse(200, body, **answer))).children
+def content_of(body: bytes, **response: Any) -> dict[str, Any]:
+    return at_once(read_response(ServiceResponse(200, body, **response))).children
 
 
 def first_name(body: bytes) -> str:
     return content_of(body)["leads"]["lead"]["firstName"]
 
 
-def refused(body: bytes, **answer: Any) -> UnexpectedContent:
+def refused(body: bytes, **response: Any) -> UnexpectedContent:
     with pytest.raises(UnexpectedContent) as caught:
-        at_once(read_response(ServiceResponse(200, body, **answer)))
+        at_once(read_response(ServiceResponse(200, body, **response)))
     return caught.value
 
 
@@ -79,16 +79,16 @@ class TestShape:
 
 class TestMending:
     def test_the_sample_of_get_list_is_mended(self):
-        body = sample("v1/get_list_answer.xml")
+        body = sample("v1/get_list_response.xml")
         assert not body.rstrip().endswith(b"</response>")
         assert content_of(body)["leads"]["lead"]["email"] == "johnsmith@publipage.com"
 
     def test_not_where_the_end_was_not_announced(self):
-        error = refused(sample("v1/get_list_answer.xml"), framed=False)
+        error = refused(sample("v1/get_list_response.xml"), framed=False)
         assert error.retryable
 
     def test_only_the_closing_tag_may_be_missing(self):
-        whole = ANSWER.encode()
+        whole = RESPONSE.encode()
         mended = []
         for length in range(len(whole)):
             try:
@@ -134,7 +134,7 @@ class TestEncodings:
     )
     def test_declared_encodings_are_decoded(self, declared, encoding):
         declaration = f"<?xml version='1.0' encoding='{declared}'?>\n" if declared else ""
-        assert first_name((declaration + ANSWER).encode(encoding)) == "Zoë"
+        assert first_name((declaration + RESPONSE).encode(encoding)) == "Zoë"
 
     @pytest.mark.parametrize(
         ("mark", "encoding"),
@@ -147,52 +147,54 @@ class TestEncodings:
     )
     @pytest.mark.parametrize("declaration", ["", '<?xml version="1.0" encoding="utf-16"?>'])
     def test_a_byte_order_mark_is_believed(self, mark, encoding, declaration):
-        assert first_name(mark + (declaration + ANSWER).encode(encoding)) == "Zoë"
+        assert first_name(mark + (declaration + RESPONSE).encode(encoding)) == "Zoë"
 
     @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
     @pytest.mark.parametrize("before", ["", "\n", '<?xml version="1.0" encoding="utf-16"?>'])
     def test_utf_16_needs_no_mark(self, encoding, before):
-        assert first_name((before + ANSWER).encode(encoding)) == "Zoë"
+        assert first_name((before + RESPONSE).encode(encoding)) == "Zoë"
 
     @pytest.mark.parametrize("declared", [None, "UTF-8", "ISO-8859-1", "windows-1252", "klingon", "utf-16"])
     @pytest.mark.parametrize("charset", ["", "; charset=utf-8", "; charset=iso-8859-1", "; charset=x"])
     def test_bytes_that_are_utf_8_are_read_so_whatever_is_declared(self, declared, charset):
         declaration = f"<?xml version='1.0' encoding='{declared}'?>\n" if declared else ""
-        content = content_of((declaration + ANSWER).encode(), content_type=f"text/xml{charset}", repair=False)
+        content = content_of(
+            (declaration + RESPONSE).encode(), content_type=f"text/xml{charset}", repair=False
+        )
         assert content["leads"]["lead"]["firstName"] == "Zoë"
 
     @pytest.mark.parametrize("charset", ["iso-8859-1", '"ISO-8859-1"', "latin1", "windows-1252"])
     @pytest.mark.parametrize("declared", [None, "UTF-8", "iso-8859-5"])
     def test_the_header_comes_before_the_declaration(self, charset, declared):
         declaration = f"<?xml version='1.0' encoding='{declared}'?>\n" if declared else ""
-        body = (declaration + ANSWER).encode("latin-1")
+        body = (declaration + RESPONSE).encode("latin-1")
         content = content_of(body, content_type=f"text/xml; charset={charset}", repair=False)
         assert content["leads"]["lead"]["firstName"] == "Zoë"
 
     def test_iso_8859_1_is_read_as_windows_1252_as_browsers_do(self):
-        text = ANSWER.replace("Zoë", "“Zoë” 5 €")
+        text = RESPONSE.replace("Zoë", "“Zoë” 5 €")
         body = b"<?xml version='1.0' encoding='ISO-8859-1'?>" + text.encode("cp1252")
         assert first_name(body) == "“Zoë” 5 €"
 
     @pytest.mark.parametrize(
         "body",
         [
-            ANSWER.encode("latin-1"),
-            b"<?xml version='1.0' encoding='utf-8'?>" + ANSWER.encode("latin-1"),
-            b"<?xml version='1.0' encoding='us-ascii'?>" + ANSWER.encode("latin-1"),
-            b"<?xml version='1.0' encoding='klingon'?>" + ANSWER.encode("latin-1"),
-            b"<?xml version='1.0' encoding='utf-7'?>" + ANSWER.encode("utf-7"),
-            b"<?xml version='1.0' encoding='unicode_escape'?>" + ANSWER.encode("unicode_escape"),
-            codecs.BOM_UTF16_LE + ANSWER.encode("utf-16-le")[:-1],
+            RESPONSE.encode("latin-1"),
+            b"<?xml version='1.0' encoding='utf-8'?>" + RESPONSE.encode("latin-1"),
+            b"<?xml version='1.0' encoding='us-ascii'?>" + RESPONSE.encode("latin-1"),
+            b"<?xml version='1.0' encoding='klingon'?>" + RESPONSE.encode("latin-1"),
+            b"<?xml version='1.0' encoding='utf-7'?>" + RESPONSE.encode("utf-7"),
+            b"<?xml version='1.0' encoding='unicode_escape'?>" + RESPONSE.encode("unicode_escape"),
+            codecs.BOM_UTF16_LE + RESPONSE.encode("utf-16-le")[:-1],
             codecs.BOM_UTF16_LE + b"\x00\xd8" * 4,
-            codecs.BOM_UTF8 + ANSWER.encode("latin-1"),
-            ANSWER.replace("Zoë", "Zo\x00").encode(),
-            ANSWER.replace("Zoë", "Zo\x01").encode(),
-            ANSWER.replace("Zoë", "Zo&#0;").encode(),
-            ANSWER.replace("Zoë", "Zo&#xd800;").encode(),
-            ANSWER.encode().replace(b"\xc3\xab", b"\xed\xa0\x80"),
-            ANSWER.encode().replace(b"\xc3\xab", b"\xc0\xaf"),
-            ANSWER.encode().replace(b"\xc3\xab", b"\xc3"),
+            codecs.BOM_UTF8 + RESPONSE.encode("latin-1"),
+            RESPONSE.replace("Zoë", "Zo\x00").encode(),
+            RESPONSE.replace("Zoë", "Zo\x01").encode(),
+            RESPONSE.replace("Zoë", "Zo&#0;").encode(),
+            RESPONSE.replace("Zoë", "Zo&#xd800;").encode(),
+            RESPONSE.encode().replace(b"\xc3\xab", b"\xed\xa0\x80"),
+            RESPONSE.encode().replace(b"\xc3\xab", b"\xc0\xaf"),
+            RESPONSE.encode().replace(b"\xc3\xab", b"\xc3"),
         ],
     )
     def test_bytes_that_fit_no_encoding_are_a_typed_error(self, body):

@@ -1,4 +1,4 @@
-"""Which error an answer stands for: statuses, codes, error lines, HTTP statuses."""
+"""Which error a response stands for: statuses, codes, error lines, HTTP statuses."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from publitrac_async.v1.responses import read_reply
 from tests.support.v1 import response, sample
 
 
-def error_of(body: bytes, http_status: int = 200, **answer: object) -> PublitracError:
+def error_of(body: bytes, http_status: int = 200, **response: object) -> PublitracError:
     with pytest.raises(PublitracError) as caught:
-        at_once(read_reply(ServiceResponse(http_status, body, **answer)))
+        at_once(read_reply(ServiceResponse(http_status, body, **response)))
     return caught.value
 
 
@@ -337,7 +337,7 @@ class TestKinds:
 
 class TestAnnex:
     def test_the_documented_failure_of_add_lead_is_read(self):
-        error = error_of(sample("v1/add_lead_failed_answer.xml"))
+        error = error_of(sample("v1/add_lead_failed_response.xml"))
         assert isinstance(error, Conflict)
         assert error.code == 9016
         assert len(error.problems) == 36
@@ -359,13 +359,13 @@ class TestAnnex:
         assert [problem.code for problem in error.problems[:3]] == [None, None, 9004]
 
     def test_the_documented_failure_of_update_lead_is_read(self):
-        error = error_of(sample("v1/update_lead_failed_answer.xml"))
+        error = error_of(sample("v1/update_lead_failed_response.xml"))
         assert isinstance(error, ValidationError)
         assert len(error.problems) == 10
         assert all(problem.field and problem.value for problem in error.problems)
 
     def test_add_lead_to_list(self):
-        error = error_of(sample("v1/add_lead_to_list_failed_answer.xml"))
+        error = error_of(sample("v1/add_lead_to_list_failed_response.xml"))
         assert isinstance(error, ValidationError)
         assert [(p.code, p.field, p.value) for p in error.problems] == [
             (9009, "listName", "$listName"),
@@ -374,7 +374,7 @@ class TestAnnex:
         ]
 
     def test_remove_lead_from_list(self):
-        error = error_of(sample("v1/remove_lead_from_list_failed_answer.xml"))
+        error = error_of(sample("v1/remove_lead_from_list_failed_response.xml"))
         assert [problem.reason for problem in error.problems] == [
             "the list's name is missing",
             "the list does not exist",
@@ -383,7 +383,7 @@ class TestAnnex:
         ]
 
     def test_get_lead_by_token_id(self):
-        error = error_of(sample("v1/get_lead_by_token_id_failed_answer.xml"))
+        error = error_of(sample("v1/get_lead_by_token_id_failed_response.xml"))
         assert isinstance(error, ValidationError)
         assert [problem.code for problem in error.problems] == [None, None, 9005]
 
@@ -452,14 +452,14 @@ class TestHttp:
         assert error.maybe_applied
         assert isinstance(error_of(response(errors=["oops"]), 500), ServerError)
 
-    def test_success_in_a_failed_answer_is_not_believed(self):
+    def test_success_in_a_failed_response_is_an_error(self):
         assert isinstance(error_of(response(status=2006), 500), ServerError)
         assert isinstance(error_of(response(status=2006), 404), NotFound)
 
     @pytest.mark.parametrize(
         "page", [b"<!DOCTYPE html><html></html>", b"\xef\xbb\xbf \n<HTML><body>Login", b"<head></head>"]
     )
-    def test_a_web_page_is_no_answer(self, page):
+    def test_a_web_page_is_not_a_response(self, page):
         assert isinstance(error_of(page), UnexpectedContent)
         assert isinstance(error_of(page, 503), ServerError)
 

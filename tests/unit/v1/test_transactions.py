@@ -45,8 +45,8 @@ SAMPLE = Transaction(
 )
 
 
-async def add(transaction=SAMPLE, *answers, url=URL, token="accountToken", email=EMAIL, **options):
-    async with v1(*(answers or [OK]), **options) as (client, service):
+async def add(transaction=SAMPLE, *responses, url=URL, token="accountToken", email=EMAIL, **options):
+    async with v1(*(responses or [OK]), **options) as (client, service):
         await client.add_transaction(transaction, url=url, token=token, email=email)
     return service.last
 
@@ -205,7 +205,7 @@ async def test_a_web_page_is_no_success():
     assert caught.value.maybe_applied
 
 
-async def test_it_is_not_repeated_after_a_lost_answer():
+async def test_it_is_not_retried_after_a_lost_response():
     def lose(_request):
         raise httpx.ReadError("gone")
 

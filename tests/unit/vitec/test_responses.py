@@ -1,4 +1,4 @@
-"""What an answer of Vitec says."""
+"""What a response of Vitec says."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ PERSON = (
 SOURCE = ("leadSource", "a lead source is required", "En leadskälla måste anges")
 
 
-def answer(body: Any, status: int = 200) -> ServiceResponse:
+def response(body: Any, status: int = 200) -> ServiceResponse:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     return ServiceResponse(status=status, body=content)
 
 
 def problems(body: Any) -> list[tuple[str | None, str, str | None]]:
     with pytest.raises(ValidationError) as caught:
-        read_lead_id(answer(body, 400))
+        read_lead_id(response(body, 400))
     assert caught.value.status == 400
     assert not caught.value.maybe_applied
     return [(problem.field, problem.reason, problem.text) for problem in caught.value.problems]
@@ -49,8 +49,8 @@ def problems(body: Any) -> list[tuple[str | None, str, str | None]]:
 @pytest.mark.parametrize(
     ("body", "lead_id"),
     [
-        (sample("answer.json"), "sample string 1"),
-        (sample("answer.xml"), "sample string 1"),
+        (sample("response.json"), "sample string 1"),
+        (sample("response.xml"), "sample string 1"),
         (b'\xef\xbb\xbf"42"', "42"),
         (b"42", "42"),
         (b'<?xml version="1.0"?><s:string xmlns:s="x"> 42 </s:string>', "42"),
@@ -58,7 +58,7 @@ def problems(body: Any) -> list[tuple[str | None, str, str | None]]:
     ],
 )
 def test_ids_are_read_in_every_form(body: bytes, lead_id: str) -> None:
-    assert read_lead_id(answer(body)) == lead_id
+    assert read_lead_id(response(body)) == lead_id
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_ids_are_read_in_every_form(body: bytes, lead_id: str) -> None:
 )
 def test_a_success_without_an_id_may_have_been_applied(body: bytes) -> None:
     with pytest.raises(UnexpectedContent) as caught:
-        read_lead_id(answer(body))
+        read_lead_id(response(body))
     assert caught.value.maybe_applied
     assert not caught.value.retryable
     assert "Anna" not in str(caught.value)
@@ -103,7 +103,7 @@ def test_the_errors_of_the_framework(name: str) -> None:
 
 def test_the_text_of_an_error() -> None:
     with pytest.raises(ValidationError) as caught:
-        read_lead_id(answer(sample("error_camel.json"), 400))
+        read_lead_id(response(sample("error_camel.json"), 400))
     assert str(caught.value) == (
         "person: a contact person is required; leadSource: a lead source is required (HTTP 400)"
     )
@@ -150,7 +150,7 @@ def test_other_shapes_of_a_refusal(body: Any, expected: list[tuple[str | None, s
 def test_the_words_of_the_service_are_in_no_text() -> None:
     body = {"modelState": {"Person.SocialSecurityNumber": ["'19121212-1212' för Anna är fel"]}}
     with pytest.raises(ValidationError) as caught:
-        read_lead_id(answer(body, 400))
+        read_lead_id(response(body, 400))
     error = caught.value
     assert str(error) == f"person.socialSecurityNumber: {REFUSED} (HTTP 400)"
     assert "Anna" not in repr(error) + repr(error.problems) + repr(error.__dict__)
@@ -178,7 +178,7 @@ def test_each_status_has_its_error_without_the_body(
     status: int, kind: type[PublitracError], maybe_applied: bool, retryable: bool, body: bytes
 ) -> None:
     with pytest.raises(PublitracError) as caught:
-        read_lead_id(answer(body, status))
+        read_lead_id(response(body, status))
     error = caught.value
     assert type(error) is kind
     assert (error.status, error.maybe_applied, error.retryable) == (status, maybe_applied, retryable)
@@ -189,7 +189,7 @@ def test_each_status_has_its_error_without_the_body(
 
 def test_a_web_page_from_a_proxy_is_told() -> None:
     with pytest.raises(PermissionDenied, match="web page, so a proxy may have responded"):
-        read_lead_id(answer(HTML, 403))
+        read_lead_id(response(HTML, 403))
 
 
 @pytest.mark.parametrize("status", [200, 400])
@@ -204,14 +204,14 @@ def test_a_web_page_from_a_proxy_is_told() -> None:
 )
 def test_deep_json_is_a_typed_error(body: bytes, status: int) -> None:
     with pytest.raises(UnexpectedContent if status == 200 else ValidationError):
-        read_lead_id(answer(body, status))
+        read_lead_id(response(body, status))
 
 
 def test_errors_say_what_to_do() -> None:
     with pytest.raises(PermissionDenied, match="does not reach this customer or function group"):
-        read_lead_id(answer(b"", 403))
+        read_lead_id(response(b"", 403))
     with pytest.raises(AuthenticationError, match="user name or password are wrong"):
-        read_lead_id(answer(b"", 401))
+        read_lead_id(response(b"", 401))
 
 
 names = st.sampled_from(["modelState", "Message", "Person", "errors"]) | st.text()
@@ -232,7 +232,7 @@ def test_any_refusal_is_a_validation_error(body: bytes) -> None:
 @given(st.binary() | any_json.map(lambda value: json.dumps(value).encode()))
 def test_any_success_is_an_id_or_may_have_been_applied(body: bytes) -> None:
     try:
-        assert read_lead_id(answer(body)).strip()
+        assert read_lead_id(response(body)).strip()
     except UnexpectedContent as error:
         doubtful = error.maybe_applied
         assert doubtful
