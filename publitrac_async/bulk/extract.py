@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from itertools import chain, islice
-from typing import Final
 
 from publitrac_async.bulk.metrics import RunMetrics
-from publitrac_async.bulk.rows import Item, Row, StagedRow, as_row
+from publitrac_async.bulk.rows import Block, Item, Row, as_row
 from publitrac_async.bulk.shutdown import Shutdown
 from publitrac_async.bulk.sources.file import FileSource
-from publitrac_async.bulk.staging import PAGE, Staging
+from publitrac_async.bulk.staging import BLOCK, PAGE, Staging
 from publitrac_async.bulk.transform import ColumnCheck, RowTransform
-
-#: Rows between two yields to the event loop: some milliseconds.
-_YIELD_EVERY: Final = 100
 
 
 async def extract(
@@ -42,25 +38,30 @@ async def extract(
         MappingError: the source lacks columns that the mapping names.
     """
     number, check = 0, ColumnCheck(transform, source)
-    staged: list[StagedRow] = []
+    blocks: list[Block] = []
     limit = source.limit if isinstance(source, FileSource) else None
     async for part in _parts(source, limit):
-        for item in part:
-            number += 1
-            row = as_row(item, number)
-            check.before(row)
-            staged.append(transform.stage(number, row))
-        if len(staged) >= PAGE:
-            await staging.add(staged)
-            metrics.advance(len(staged))
-            staged = []
+        block = transform.block(number + 1, _rows(part, number + 1, check))
+        number += len(block)
+        blocks.append(block)
+        if len(blocks) * BLOCK >= PAGE:
+            await staging.add(blocks)
+            metrics.advance(PAGE)
+            blocks = []
             if shutdown.requested:
                 return number
-    await staging.add(staged)
-    metrics.advance(len(staged))
+    await staging.add(blocks)
+    metrics.advance(number % PAGE)
     check.at_end()
     await _share_opt_outs(staging, transform)
     return number
+
+
+def _rows(items: Iterable[Item], first: int, check: ColumnCheck) -> Iterator[Row]:
+    for number, item in enumerate(items, first):
+        row = as_row(item, number)
+        check.before(row)
+        yield row
 
 
 async def _share_opt_outs(staging: Staging, transform: RowTransform) -> None:
@@ -73,12 +74,21 @@ async def _share_opt_outs(staging: Staging, transform: RowTransform) -> None:
 async def _parts(
     source: Iterable[Item] | AsyncIterable[Item], limit: int | None
 ) -> AsyncIterator[Iterable[Item]]:
-    """Iterate over parts of `source`, each to be iterated over once; yield to the event loop between them."""
+    """Iterate over parts of `source`, each of `BLOCK` items and to be iterated over once.
+
+    Between them other tasks run: a part takes some milliseconds.
+    """
     if isinstance(source, AsyncIterable):
+        part: list[Item] = []
         async for item in source:
-            yield (item,)
+            part.append(item)
+            if len(part) == BLOCK:
+                yield part
+                part = []
+        if part:
+            yield part
         return
     items = iter(islice(source, limit))
     for first in items:
-        yield chain((first,), islice(items, _YIELD_EVERY - 1))
+        yield chain((first,), islice(items, BLOCK - 1))
         await asyncio.sleep(0)

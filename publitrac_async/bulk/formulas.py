@@ -24,7 +24,7 @@ _PHONE: Final = re.compile(r"\+\(?[0-9][0-9 \u00a0().\-/]{2,40}")
 def defuse(cell: T) -> T | str:
     """Return `cell` with a quote in front if a spreadsheet would run it."""
     # Most cells begin with a letter or digit; formulas do not.
-    if not isinstance(cell, str) or cell[:1].isalnum() or not _runs(cell):
+    if not isinstance(cell, str) or not cell or cell[0].isalnum() or not _runs(cell):
         return cell
     return f"'{cell}"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from attrs import define, field, frozen
@@ -110,6 +110,36 @@ class StagedRow:
     content: Any = field(default=None, repr=False)
     opt_outs: tuple[str, ...] = ()
     outcome: Outcome = PENDING
+
+
+@define
+class Block:
+    """Rows that follow each other, to be added to `Staging`. Each list has a value for each row.
+
+    Attributes:
+        first: number of the first row in the source, from 1.
+        lines: see `Row.line`.
+        positions: see `Row.position`.
+        fields: see `Row.fields`.
+        keys: see `StagedRow.key`.
+        content_hashes: see `StagedRow.content_hash`.
+        contents: see `StagedRow.content`.
+        opt_outs: number and flags of the rows that have opt-outs.
+        rejected: number and outcome of the rejected rows.
+    """
+
+    first: int
+    lines: list[Line] = field(factory=list)
+    positions: list[int | str | None] = field(factory=list)
+    fields: list[Any] = field(factory=list, repr=False)
+    keys: list[str | None] = field(factory=list, repr=False)
+    content_hashes: list[bytes | None] = field(factory=list)
+    contents: list[Any] = field(factory=list, repr=False)
+    opt_outs: list[tuple[int, Sequence[str]]] = field(factory=list)
+    rejected: list[tuple[int, Outcome]] = field(factory=list)
+
+    def __len__(self) -> int:
+        return len(self.lines)
 
 
 def as_row(item: Item, number: int) -> Row:

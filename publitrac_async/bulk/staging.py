@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any, Final
 
-from publitrac_async.bulk.rows import FINAL, Line, Outcome, StagedRow, State
+from publitrac_async.bulk.rows import FINAL, Block, Line, Outcome, StagedRow, State
 from publitrac_async.bulk.state.database import Database
 
 #: Rows in a block. They are pickled together: each alone takes several times as long.
-_BLOCK: Final = 100
+BLOCK: Final = 100
 #: Rows that are added or read at once.
-PAGE: Final = 5 * _BLOCK
-_KEYS_PAGE: Final = 50 * _BLOCK
+PAGE: Final = 5 * BLOCK
+_KEYS_PAGE: Final = 50 * BLOCK
 #: Rows are added by their keys alone: each further value that Python binds takes half a microsecond.
 _TABLES: Final = """
 CREATE TABLE rows (
@@ -33,8 +34,8 @@ _ADD_BLOCK: Final = "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?)"
 _SET_OPT_OUTS: Final = "UPDATE rows SET opt_outs = ? WHERE number = ?"
 _INDEX: Final = "CREATE INDEX IF NOT EXISTS by_key ON rows (key, number) WHERE key IS NOT NULL"
 _LINE: Final = (
-    f"(SELECT json_extract(lines, '$[' || ((number - 1) % {_BLOCK}) || ']') FROM blocks"  # noqa: S608  (constant)
-    f" WHERE block = (number - 1) / {_BLOCK})"
+    f"(SELECT json_extract(lines, '$[' || ((number - 1) % {BLOCK}) || ']') FROM blocks"  # noqa: S608  (constant)
+    f" WHERE block = (number - 1) / {BLOCK})"
 )
 _SKIP_SUPERSEDED: Final = (
     f"UPDATE rows SET state = 'skipped', reason = ? || {_LINE.replace('number', 'latest.number')} FROM"  # noqa: S608  (constant)
@@ -81,19 +82,15 @@ class Staging:
         """Delete the file."""
         await self._database.aclose()
 
-    async def add(self, rows: Sequence[StagedRow]) -> None:
-        """Add the next `PAGE` rows, or fewer at the end."""
-        if not rows:
-            return
-        opt_outs = [(" ".join(row.opt_outs), row.number) for row in rows if row.opt_outs]
+    async def add(self, blocks: Sequence[Block]) -> None:
+        """Add the next blocks; each has `BLOCK` rows, but the last may have fewer."""
+        opt_outs = [(" ".join(found), number) for block in blocks for number, found in block.opt_outs]
         self._has_opt_outs = self._has_opt_outs or bool(opt_outs)
-        refused = [(row.number, row.outcome) for row in rows if row.outcome.state is not State.PENDING]
-        parts = [rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK)]
         await self._database.write(
-            (_ADD, [(rows[0].number, json.dumps([row.key for row in rows]))]),
-            (_ADD_BLOCK, [_block_of(part) for part in parts]),
+            (_ADD, [(block.first, json.dumps(block.keys)) for block in blocks]),
+            (_ADD_BLOCK, map(_values, blocks)),
             (_SET_OPT_OUTS, opt_outs),
-            (_SET_OUTCOME, _by_outcome(refused)),
+            (_SET_OUTCOME, _by_outcome(each for block in blocks for each in block.rejected)),
         )
 
     async def skip_superseded(self) -> None:
@@ -217,12 +214,11 @@ class Staging:
         """Return the first rows in any of `states`, with their fields."""
         return await self._with_fields(*_in(0, states), limit)
 
-    async def in_states(self, *states: State) -> AsyncIterator[StagedRow]:
-        """Iterate over the rows in any of `states`, with their fields, in the order of the source."""
+    async def in_states(self, *states: State) -> AsyncIterator[list[StagedRow]]:
+        """Iterate over pages of the rows in any of `states`, with their fields, in order."""
         after = 0
         while page := await self._with_fields(*_in(after, states), PAGE):
-            for row in page:
-                yield row
+            yield page
             after = page[-1].number
 
     async def unverified(self, after: int) -> list[StagedRow]:
@@ -273,7 +269,7 @@ class Staging:
         if not rows:
             return []
         # Pending rows may be far apart: the page ends with its last block.
-        last = (_block(rows[0][0]) + limit // _BLOCK) * _BLOCK
+        last = (_block(rows[0][0]) + limit // BLOCK) * BLOCK
         of_blocks = await self._blocks(values, rows[0][0], last)
         return [
             (
@@ -293,25 +289,25 @@ class Staging:
         )
         found: list[StagedRow] = []
         outcomes: dict[tuple[str | None, ...], Outcome] = {}
-        lines: dict[int, Line] = {}
-        fields: dict[int, Any] = {}
-        for number, key, opt_outs, *values in rows:
-            if number not in fields:
-                lines = await self._blocks("lines", number, number)
-                fields = await self._blocks("fields", number, number)
-            if (outcome := outcomes.get(tuple(values))) is None:
-                state, *more = values
-                outcome = outcomes[tuple(values)] = Outcome(State(state), *more)
-            found.append(
-                StagedRow(
-                    number=number,
-                    line=lines[number],
-                    fields=fields[number],
-                    key=key,
-                    opt_outs=tuple(opt_outs.split()) if opt_outs else (),
-                    outcome=outcome,
+        # Rows may be far apart, and the blocks between them do not fit in memory.
+        for _, group in groupby(rows, lambda row: row[0] // PAGE):
+            part = list(group)
+            lines = await self._blocks("lines", part[0][0], part[-1][0])
+            fields = await self._blocks("fields", part[0][0], part[-1][0])
+            for number, key, opt_outs, *values in part:
+                if (outcome := outcomes.get(tuple(values))) is None:
+                    state, *more = values
+                    outcome = outcomes[tuple(values)] = Outcome(State(state), *more)
+                found.append(
+                    StagedRow(
+                        number=number,
+                        line=lines[number],
+                        fields=fields[number],
+                        key=key,
+                        opt_outs=tuple(opt_outs.split()) if opt_outs else (),
+                        outcome=outcome,
+                    )
                 )
-            )
         return found
 
     async def _blocks(self, column: str, first: int, last: int) -> dict[int, Any]:
@@ -322,7 +318,7 @@ class Staging:
         )
         load = json.loads if column == "lines" else _load
         return dict(
-            enumerate((each for (values,) in rows for each in load(values)), _block(first) * _BLOCK + 1)
+            enumerate((each for (values,) in rows for each in load(values)), _block(first) * BLOCK + 1)
         )
 
     async def _read(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -334,17 +330,13 @@ class Staging:
 
 
 def _block(number: int) -> int:
-    return (number - 1) // _BLOCK
+    return (number - 1) // BLOCK
 
 
-def _block_of(rows: Sequence[StagedRow]) -> tuple[Any, ...]:
+def _values(block: Block) -> tuple[Any, ...]:
     return (
-        _block(rows[0].number),
-        json.dumps([row.line for row in rows]),
-        _dump([row.content_hash for row in rows]),
-        _dump([row.position for row in rows]),
-        _dump([row.content for row in rows]),
-        _dump_fields([row.fields for row in rows]),
+        *(_block(block.first), json.dumps(block.lines), _dump(block.content_hashes)),
+        *(_dump(block.positions), _dump(block.contents), _dump_fields(block.fields)),
     )
 
 

@@ -15,7 +15,7 @@ from publitrac_async.bulk.errors import SourceError
 from publitrac_async.bulk.fields import Fields
 from publitrac_async.bulk.mapping import CONSENT_FIELDS, ColumnMapping
 from publitrac_async.bulk.outcomes import code_of
-from publitrac_async.bulk.rows import PENDING, Item, Line, Outcome, Row, StagedRow, State, as_row
+from publitrac_async.bulk.rows import PENDING, Block, Item, Line, Outcome, Row, StagedRow, State, as_row
 from publitrac_async.bulk.sinks.base import OwnColumns, Record
 from publitrac_async.bulk.sinks.publitrac import as_lead, publitrac_record
 from publitrac_async.bulk.sources.file import FileSource
@@ -132,29 +132,49 @@ class RowTransform:
             row: the row.
             opt_outs: further flags of consent, of other rows with the same key.
         """
-        key, content_hash, content = None, None, None
-        found: Sequence[str] = ()
-        outcome = PENDING
+        staged = StagedRow(number=number, line=row.line, position=row.position, fields=row.fields)
+        record, found, staged.outcome = self._checked(row, opt_outs)
+        if record is not None:
+            staged.key, staged.content_hash, staged.content = record.key, record.content_hash, record.content
+        staged.opt_outs = tuple(found)
+        return staged
+
+    def block(self, first: int, rows: Iterable[Row]) -> Block:
+        """Return rows with their keys, hashes and contents, or with the reasons for their rejection.
+
+        Args:
+            first: number of the first row in the source, from 1.
+            rows: the rows.
+        """
+        block = Block(first)
+        for number, row in enumerate(rows, first):
+            record, opt_outs, outcome = self._checked(row)
+            block.lines.append(row.line)
+            block.positions.append(row.position)
+            block.fields.append(row.fields)
+            if record is None:
+                block.rejected.append((number, outcome))
+                block.keys.append(None)
+                block.content_hashes.append(None)
+                block.contents.append(None)
+                continue
+            block.keys.append(record.key)
+            block.content_hashes.append(record.content_hash)
+            block.contents.append(record.content)
+            if opt_outs:
+                block.opt_outs.append((number, opt_outs))
+        return block
+
+    def _checked(
+        self, row: Row, opt_outs: Sequence[str] = ()
+    ) -> tuple[Record[Any] | None, Sequence[str], Outcome]:
+        """Return the record of a row, its opt-outs and its outcome; no record if the row is rejected."""
         if row.problem is not None:
-            outcome = Outcome(State.REJECTED, "unreadable row", row.problem)
-        else:
-            try:
-                record, found = self(row, opt_outs)
-            except ValidationError as error:
-                outcome = Outcome(State.REJECTED, "ValidationError", error.message, code_of(error))
-            else:
-                key, content_hash, content = record.key, record.content_hash, record.content
-        return StagedRow(
-            number=number,
-            line=row.line,
-            position=row.position,
-            fields=row.fields,
-            key=key,
-            content_hash=content_hash,
-            content=content,
-            opt_outs=tuple(found),
-            outcome=outcome,
-        )
+            return None, (), Outcome(State.REJECTED, "unreadable row", row.problem)
+        try:
+            return *self(row, opt_outs), PENDING
+        except ValidationError as error:
+            return None, (), Outcome(State.REJECTED, "ValidationError", error.message, code_of(error))
 
     def lead(self, fields: Mapping[str, Any] | Lead) -> Lead:
         """Return the lead of a row.

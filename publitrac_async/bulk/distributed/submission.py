@@ -152,8 +152,8 @@ class Submission:
 
     async def _refused(self) -> list[Failure]:
         """Return the rows that were rejected before the first call."""
-        rows = [(row.line, row.outcome) async for row in self._run.staging.in_states(State.REJECTED)]
-        return failures_of(rows)
+        pages = self._run.staging.in_states(State.REJECTED)
+        return failures_of([(row.line, row.outcome) async for page in pages for row in page])
 
     async def _chunks(self) -> AsyncIterator[int]:
         """Iterate over the numbers of chunks with a pending row."""

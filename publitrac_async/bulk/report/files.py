@@ -49,8 +49,8 @@ async def write_results(folder: Path, staging: Staging, source: object) -> None:
     rows = sum((await staging.counts()).values())
     for name, states in FILES.items():
         with _writer(folder / name, source, rows, await _encoding(name, staging, source)) as write:
-            async for row in staging.in_states(*states):
-                write(_record(row))
+            async for page in staging.in_states(*states):
+                write(page)
 
 
 async def _encoding(name: str, staging: Staging, source: object) -> str:
@@ -64,31 +64,30 @@ async def _encoding(name: str, staging: Staging, source: object) -> str:
 @contextmanager
 def _writer(
     path: Path, source: object, rows: int, encoding: str
-) -> Iterator[Callable[[Mapping[str, Any]], object]]:
-    """Open a result file, and return the function that writes a row."""
+) -> Iterator[Callable[[Sequence[StagedRow]], object]]:
+    """Open a result file, and return the function that writes rows."""
     if isinstance(source, FileSource) and source.workbook_sheet is not None and rows <= _WORKBOOK_ROWS:
         # The extra is there, since it has read the source.
         from publitrac_async.bulk.report.workbook import ResultWorkbook  # noqa: PLC0415
 
         with _replacing_bytes(path.with_suffix(".xlsx")) as file:
             workbook = ResultWorkbook(file, _columns(source), source.workbook_sheet)
-            yield lambda cells: workbook.write(_defused(cells))
+            yield lambda page: workbook.write(_defused(_record(row)) for row in page)
             workbook.close()
     elif isinstance(source, FileSource) and (source.delimiter or source.workbook_sheet is not None):
         delimiter = source.delimiter or ","
         with _replacing(path.with_suffix(".tsv" if delimiter == "\t" else ".csv"), encoding) as text:
             table = csv.writer(text, delimiter=delimiter, lineterminator="\n")
-            columns = _columns(source)
-            table.writerow(columns)
-            yield lambda cells: table.writerow([defuse(cells.get(column, "")) for column in columns])
+            table.writerow(_columns(source))
+            yield lambda page: table.writerows(_cells(row, source.columns) for row in page)
     elif isinstance(source, JsonLinesFile) and source.is_array:
         with _replacing(path.with_suffix(".json"), encoding) as text:
             before = iter(["[\n"])
-            yield lambda cells: text.write(next(before, ",\n") + _json(cells))
+            yield lambda page: text.writelines(next(before, ",\n") + _json(_record(row)) for row in page)
             text.write(next(before, "") + "\n]\n")
     else:
         with _replacing(path.with_suffix(".jsonl"), encoding) as text:
-            yield lambda cells: text.write(_json(cells) + "\n")
+            yield lambda page: text.writelines(_json(_record(row)) + "\n" for row in page)
 
 
 def _columns(source: FileSource) -> Sequence[str]:
@@ -189,12 +188,28 @@ def _escape(error: UnicodeError) -> tuple[str | bytes, int]:
 codecs.register_error("publitrac_async.escape", _escape)
 
 
+def _fields(row: StagedRow) -> Mapping[str, Any]:
+    if not isinstance(row.fields, Lead):
+        fields: Mapping[str, Any] = row.fields
+        return fields
+    found: dict[str, Any] = row.fields.set_fields()
+    found.pop("unparsed", None)
+    found |= found.pop("custom_fields", {})
+    return found
+
+
+def _cells(row: StagedRow, columns: Sequence[str]) -> list[Any]:
+    """Return a row of delimited text, see `_columns`. The csv module writes ``None`` as an empty cell."""
+    value_of, outcome = _fields(row).get, row.outcome
+    cells = (
+        *map(value_of, columns),
+        *(row.line, outcome.state, outcome.code, outcome.reason, outcome.message),
+        value_of(EXTRA),
+    )
+    return [defuse(cell) for cell in cells]
+
+
 def _record(row: StagedRow) -> dict[str, Any]:
-    fields = row.fields
-    if isinstance(fields, Lead):
-        fields = fields.set_fields()
-        fields.pop("unparsed", None)
-        fields |= fields.pop("custom_fields", {})
     outcome = row.outcome
     added = {
         _LINE: row.line,
@@ -203,7 +218,7 @@ def _record(row: StagedRow) -> dict[str, Any]:
         _REASON: outcome.reason or "",
         _MESSAGE: outcome.message or "",
     }
-    return {**fields, **added}
+    return {**_fields(row), **added}
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any, Final
 
 import xlsxwriter  # type: ignore[import-untyped]  # it has no py.typed
@@ -44,16 +44,17 @@ class ResultWorkbook:
         for number, name in enumerate(columns):
             self._sheet.write_string(0, number, name)
 
-    def write(self, cells: Mapping[str, Any]) -> None:
-        """Write a row. Text never becomes a formula, a number or a link."""
-        self._row += 1
-        for number, name in enumerate(self._columns):
-            value = cells.get(name)
-            if isinstance(value, bool):
-                self._sheet.write_boolean(self._row, number, value)
-            elif value is not None and value != "":
-                text = str(value)
-                self._sheet.write_string(self._row, number, text if fits(text) else _shortened(text))
+    def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Write rows. Text never becomes a formula, a number or a link."""
+        for cells in rows:
+            self._row += 1
+            for number, name in enumerate(self._columns):
+                value = cells.get(name)
+                if isinstance(value, bool):
+                    self._sheet.write_boolean(self._row, number, value)
+                elif value is not None and value != "":
+                    text = str(value)
+                    self._sheet.write_string(self._row, number, text if fits(text) else _shortened(text))
 
     def close(self) -> None:
         """Put the workbook together.

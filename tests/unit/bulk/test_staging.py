@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from publitrac_async.bulk.rows import Outcome, StagedRow, State
-from publitrac_async.bulk.staging import PAGE, Staging
+from publitrac_async.bulk.rows import Block, Outcome, StagedRow, State
+from publitrac_async.bulk.staging import BLOCK, PAGE, Staging
 
 COUNT = 2 * PAGE + 250
 
@@ -24,6 +24,19 @@ def staged(number: int, key: str | None = None) -> StagedRow:
     )
 
 
+def block(rows: Sequence[StagedRow]) -> Block:
+    return Block(
+        first=rows[0].number,
+        lines=[row.line for row in rows],
+        positions=[row.position for row in rows],
+        fields=[row.fields for row in rows],
+        keys=[row.key for row in rows],
+        content_hashes=[row.content_hash for row in rows],
+        contents=[row.content for row in rows],
+        rejected=[(row.number, row.outcome) for row in rows if row.outcome.state is State.REJECTED],
+    )
+
+
 @pytest.fixture
 async def staging() -> AsyncIterator[Staging]:
     staging = Staging()
@@ -32,8 +45,9 @@ async def staging() -> AsyncIterator[Staging]:
     rows[3] = staged(4, rows[COUNT - 1].key)
     rows[6].outcome = Outcome(State.REJECTED, "ValidationError", "no address")
     rows[6].key = None
-    for start in range(0, COUNT, PAGE):
-        await staging.add(rows[start : start + PAGE])
+    blocks = [block(rows[start : start + BLOCK]) for start in range(0, COUNT, BLOCK)]
+    await staging.add(blocks[:7])
+    await staging.add(blocks[7:])
     yield staging
     await staging.aclose()
 
@@ -59,7 +73,7 @@ async def test_rows_far_apart(staging: Staging) -> None:
     done = Outcome(State.OK)
     staging.set_outcomes((number, done) for number in range(1, COUNT + 1) if number not in wanted)
     assert {(row.number, row.content) for row in await sent(staging)} == {(n, b"%d" % n) for n in wanted}
-    left = [row async for row in staging.in_states(State.PENDING)]
+    left = [row async for page in staging.in_states(State.PENDING) for row in page]
     assert [(row.number, row.line, row.fields) for row in left] == [
         (number, f"a.csv:{number + 1}", {"number": number}) for number in sorted(wanted)
     ]
