@@ -28,7 +28,7 @@ class ReadAhead(Generic[P]):
 
     A request starts once the previous one is sent. So this reader has one call in the client's queue at a
     time, like a sequential reader, and as many in flight as rate limit and latency allow. Dropping the reader
-    cancels the requests in flight.
+    cancels the requests in flight, and so does cancelling the caller that waits for a page.
 
     Args:
         fetch: fetches a page.
@@ -59,6 +59,9 @@ class ReadAhead(Generic[P]):
             if not task.done():
                 self._request_more()
                 await asyncio.wait([task])
+        except asyncio.CancelledError:
+            self.stop()
+            raise
         finally:
             self._awaited = False
         del self._tasks[number]

@@ -79,7 +79,10 @@ class MarketoPager(Generic[T]):
 
 @clears_frames
 class _Pages(Generic[T]):
-    """Iterator over the pages, one page ahead. If it is dropped, the request in flight is cancelled."""
+    """Iterator over the pages, one page ahead.
+
+    The request in flight is cancelled with the caller that waits for it, and if the iterator is dropped.
+    """
 
     def __init__(self, fetch: Callable[[str | None], Awaitable[MarketoPage[T]]], start: str | None) -> None:
         self._fetch = fetch
@@ -117,8 +120,13 @@ class _Pages(Generic[T]):
         if not self._ahead:
             return await self._fetch(self._next)
         task = self._ahead[0]
-        await asyncio.wait([task])
-        self._ahead.clear()
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        finally:
+            self._ahead.clear()
         if task.cancelled():  # By others: a cancelled caller would not reach this line.
             return await self._fetch(self._next)
         return task.result()

@@ -8,9 +8,11 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Final
 
 import aiohttp
+import aiohttp.http
 import httpx
 
 from publitrac_async.config import CONCURRENCY_CEILING
+from publitrac_async.transport.malformed import malformation
 from publitrac_async.transport.operation import Departure
 from publitrac_async.transport.pool import FAILURES, Exchange, Pool, Route
 from publitrac_async.transport.proxy import NO_PROXY, Proxy, proxy_from_environment
@@ -49,6 +51,10 @@ class ProxyRefused(httpx.ProxyError):
     def __init__(self, status: int) -> None:
         super().__init__(f"HTTP {status}")
         self.status = status
+
+
+class Malformed(httpx.RemoteProtocolError):
+    """The response is not valid HTTP. The message names the fault."""
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
@@ -314,5 +320,7 @@ def as_httpx(error: Exception) -> httpx.TransportError:
             return httpx.ReadTimeout(kind)
         case OSError():
             return httpx.ReadError(kind)
+        case aiohttp.http.HttpProcessingError():
+            return Malformed(malformation(error) or "it cannot be parsed")
         case _:
             return httpx.RemoteProtocolError(kind)

@@ -32,6 +32,7 @@ from publitrac_async.transport.aiohttp_transport import (
     TARGET,
     AiohttpTransport,
     Head,
+    Malformed,
     NotTrusted,
     Outgoing,
     ProxyRefused,
@@ -42,6 +43,7 @@ from publitrac_async.transport.auth import Authorization
 from publitrac_async.transport.body import Body
 from publitrac_async.transport.budget import BUDGET
 from publitrac_async.transport.classify import parse_retry_after
+from publitrac_async.transport.malformed import malformation
 from publitrac_async.transport.operation import Call, Departure, Operation, ServiceResponse
 from publitrac_async.transport.pool import FAILURES
 from publitrac_async.transport.record import Attempt
@@ -61,6 +63,9 @@ _NEVER_SENT: Final = (
 )
 #: Errors of httpx, and others that injected transports are known to raise.
 _FAILURES: Final = (httpx.TransportError, httpx.StreamError, *FAILURES)
+
+#: The method that `AiohttpTransport.send` replaces, unless someone else has replaced it.
+_SEND: Final = AiohttpTransport.handle_async_request
 
 #: Statuses of a proxy that may pass.
 _LATER: Final = frozenset({408, 425, 429})
@@ -129,12 +134,7 @@ class Wire:
         self._seals = isinstance(transport, AiohttpTransport)
         #: The default transport, which also takes bytes. Objects of httpx, for the request and for the
         #: response, would take a tenth of the time of a call.
-        self._direct = (
-            transport
-            if isinstance(transport, AiohttpTransport)
-            and type(transport).handle_async_request is AiohttpTransport.handle_async_request
-            else None
-        )
+        self._direct = transport if isinstance(transport, AiohttpTransport) else None
         self._forms: dict[tuple[object, ...], _Form] = {}
 
     def with_timeout(self, timeout: Timeout) -> Self:
@@ -239,7 +239,7 @@ class Wire:
             joint = "&" if "?" in target else "?"
             target += joint + urllib.parse.urlencode(parameters + query, quote_via=urllib.parse.quote)
         encoded = target.encode("ascii")
-        if form.head is not None:
+        if form.head is not None and not self._is_watched():
             return form.head.outgoing(encoded, secret_headers, content)
         extensions: dict[str, Any] = {"timeout": self._limits(call), TARGET: encoded}
         url = form.url
@@ -265,6 +265,11 @@ class Wire:
             content=content if call.form is not None or call.content is not None else None,
             extensions=extensions,
         )
+
+    def _is_watched(self) -> bool:
+        """Return True if a subclass, or instrumentation, has its own way of sending objects of httpx."""
+        send = getattr(self._direct, "handle_async_request", None)
+        return getattr(send, "__func__", None) is not _SEND
 
     def _form(
         self, operation: Operation, headers: tuple[tuple[str, str], ...], content_type: str | None
@@ -366,6 +371,9 @@ def _name(error: Exception, *, sent: bool) -> PublitracError:
         return NotSent(f"no connection to the service ({kind})")
     if isinstance(error, httpx.TimeoutException):
         return OutcomeUnknown(f"the service stopped sending before the response was complete ({kind})")
+    fault = str(error) if isinstance(error, Malformed) else malformation(error)
+    if fault is not None and isinstance(error, httpx.RemoteProtocolError):
+        return OutcomeUnknown(f"the response is not valid HTTP: {fault}")
     return OutcomeUnknown(f"the connection closed before the response was complete ({kind})")
 
 

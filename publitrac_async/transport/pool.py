@@ -185,11 +185,11 @@ class Exchange:
         protocol.watch(self._read)
 
     async def read_head(self) -> aiohttp.http.RawResponseMessage:
-        """Read the head of the response; interim responses (1xx) are skipped."""
+        """Read the head of the response. Interim responses (1xx) are skipped, and do not extend its time."""
         for _ in range(_MAX_INTERIM):
             message, payload = await self._protocol.read()
-            self._protocol.watchdog.moved()
             if not 100 <= message.code < 200 or message.code == 101:
+                self._protocol.watchdog.moved()
                 self._payload = payload
                 transport = self._protocol.transport
                 if transport is None or transport.get_write_buffer_size():
@@ -303,6 +303,8 @@ class _Protocol(ResponseHandler):
 
     def set_exception(self, exc: BaseException, *cause: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  (passes the cause on)
         """Fail the awaited head and, unlike aiohttp, a body that cannot be completed."""
+        if cause and isinstance(cause[0], aiohttp.http.HttpProcessingError):
+            exc, cause = cause[0], ()  # aiohttp's copy of it has lost its type.
         payload: aiohttp.StreamReader | None = self._payload
         super().set_exception(exc, *cause)
         if payload is not None and not payload.is_eof() and payload.exception() is None:

@@ -130,7 +130,23 @@ async def subclass(service: Service) -> AsyncIterator[tuple[str, httpx.AsyncBase
         yield await over_sockets(service, stack), Watching()
 
 
-CARRIERS = [default, subclass, mock, asgi, respx_router, httpx_sockets]
+@asynccontextmanager
+async def instrumented(service: Service) -> AsyncIterator[tuple[str, httpx.AsyncBaseTransport]]:
+    """Libraries that instrument a transport replace the method of one object."""
+    transport = AiohttpTransport()
+    send, seen = transport.handle_async_request, list[str]()
+
+    async def watch(request: httpx.Request) -> httpx.Response:
+        seen.append(request.method)
+        return await send(request)
+
+    transport.handle_async_request = watch  # type: ignore[method-assign]
+    async with AsyncExitStack() as stack:
+        yield await over_sockets(service, stack), transport
+        assert len(seen) == len(service.seen)
+
+
+CARRIERS = [default, subclass, instrumented, mock, asgi, respx_router, httpx_sockets]
 Carrier = Callable[[Service], Any]
 
 

@@ -216,6 +216,25 @@ async def test_endless_interim_responses_end() -> None:
                 await publitrac.v1.get_lead("a@example.com")
 
 
+@pytest.mark.fault("F06")
+async def test_interim_responses_do_not_extend_the_time_for_a_response() -> None:
+    """A response that comes within `read` after the last of them is too late."""
+
+    async def respond(seen: Seen, peer: Peer) -> None:
+        while True:
+            await peer.write(b"HTTP/1.1 102 Processing\r\n\r\n")
+            sent.append(asyncio.get_running_loop().time())
+            await asyncio.sleep(0.03)
+
+    sent = list[float]()
+    async with RawServer(respond) as server:
+        publitrac = client(server.url, retry=ONCE, timeout=TIMEOUT)
+        async with publitrac, asyncio.timeout(10):
+            with pytest.raises(OutcomeUnknown, match="stopped sending"):
+                await publitrac.v1.get_lead("a@example.com")
+    assert len(sent) < 50, "100 of them are too many in any case"
+
+
 @pytest.mark.fault("F40")
 async def test_a_busy_loop_is_no_silence() -> None:
     """The response waits in the kernel while the program computes for longer than `read`."""

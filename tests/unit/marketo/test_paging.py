@@ -146,6 +146,27 @@ async def test_a_caller_who_leaves_cancels_the_request_of_the_next_page() -> Non
 
 
 @virtual
+async def test_a_caller_who_is_cancelled_while_he_waits_cancels_the_request_and_can_go_on() -> None:
+    cancelled = asyncio.Event()
+
+    async def slow(_: object) -> dict[str, Any]:
+        try:
+            await asyncio.sleep(3600.0)
+        finally:
+            cancelled.set()
+        return page(0)
+
+    async with serving(page(1, nextPageToken="A="), slow, page(2)) as (marketo, _):
+        pages = marketo.get_leads_by_list_id(1).pages()
+        await anext(pages)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1.0):
+                await anext(pages)
+        await asyncio.wait_for(cancelled.wait(), 1.0)
+        assert [each.items[0].id async for each in pages] == [2]
+
+
+@virtual
 async def test_a_page_ahead_that_fails_is_asked_for_again() -> None:
     async with serving(page(1, nextPageToken="A="), *[refused("606")] * 4, page(2)) as (marketo, _):
         pages = marketo.get_leads_by_list_id(1).pages()

@@ -126,6 +126,14 @@ def test_each_status_has_its_error(status: int, kind: str, retryable: bool, mayb
         assert error.retry_after == 7.0
 
 
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [(301, "a redirect"), (308, "a redirect"), (304, "no request asks for"), (101, "no request asks for")],
+)
+def test_only_a_redirect_is_called_one(status: int, says: str) -> None:
+    assert says in str(error_for_status(ServiceResponse(status, b"")))
+
+
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 def test_a_success_status_is_no_error(status: int) -> None:
     assert error_for_status(ServiceResponse(status, b"")) is None

@@ -187,6 +187,15 @@ async def test_a_service_that_quotes_the_credentials_does_not_put_them_into_the_
     assert "the-" not in error.vendor_message + "".join(problem.text for problem in error.problems)
 
 
+async def test_credentials_are_masked_in_the_refused_value_of_a_problem():
+    body = response(status=9000, message="failed", errors=["9002 - invalid email (the-password)"])
+    async with v1(body) as (client, _):
+        with pytest.raises(ValidationError) as caught:
+            await client.call("getLead")
+    [problem] = caught.value.problems
+    assert (problem.field, problem.value) == ("email", "**********")
+
+
 async def test_an_append_is_retried_after_a_503_that_is_declared_to_mean_throttled():
     busy = httpx.Response(503, content=b"<html><title>503 Service Temporarily Unavailable</title></html>")
     retry = RetryPolicy(attempts=3, throttle_base=0, throttled=(503,))

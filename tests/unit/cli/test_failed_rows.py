@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from publitrac_async.cli.status import _place
+
+
+def test_failed_rows_are_in_the_order_of_files_and_lines() -> None:
+    lines = ["b.csv:1", "a.csv:10", 11, "a.csv:9", 2]
+    assert sorted(lines, key=_place) == [2, 11, "a.csv:9", "a.csv:10", "b.csv:1"]  # type: ignore[arg-type]
+
+
+def test_a_number_of_any_length_in_redis_is_no_error() -> None:
+    """Python reads no number of more than 4,300 digits."""
+    assert _place("a.csv:" + "9" * 18) == ("a.csv", 10**18 - 1)
+    assert _place("a.csv:" + "9" * 19) == _place("a.csv:" + "9" * 5000) == ("a.csv", 0)
