@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from publitrac_async.checks import refuse
 from publitrac_async.errors import Problem
 from publitrac_async.marketo import building, records, responses
+from publitrac_async.marketo.matching import by_id
 from publitrac_async.marketo.models import Action, LeadInput, MarketoLead, RecordResult, VisitorData
 from publitrac_async.marketo.operations import (
     ASSOCIATE_LEAD,
@@ -32,6 +34,8 @@ _SYNC: Final = {
     "createOnly": SYNC_NEW_LEADS,
     "createDuplicate": SYNC_NEW_LEADS,
 }
+#: Reads the results of records that have the ids of leads.
+_BY_ID: Final = partial(responses.results, match=by_id)
 
 
 class LeadOperations(MarketoBase):
@@ -145,7 +149,9 @@ class LeadOperations(MarketoBase):
         }
         batches = records.batches(leads, name, head=head, check=records.sync_check(chosen))
         build = responses.results if repeat_timeouts else responses.results_or_timeout
-        return await self._send_batches(_SYNC[chosen], structure_result, batches, read=build)
+        # It is not documented that results repeat these ids.
+        read = partial(build, match=partial(by_id, strict=False)) if lookup_field == "id" else build
+        return await self._send_batches(_SYNC[chosen], structure_result, batches, read=read)
 
     async def push_leads(
         self,
@@ -277,7 +283,7 @@ class LeadOperations(MarketoBase):
         """
         name = DELETE_LEADS.name
         batches = records.batches(building.lead_ids(ids, name), name)
-        return await self._send_batches(DELETE_LEADS, structure_result, batches)
+        return await self._send_batches(DELETE_LEADS, structure_result, batches, read=_BY_ID)
 
     async def update_lead_partition(self, assignments: Mapping[int, str]) -> list[RecordResult]:
         """Move leads to partitions ("Update Lead Partition").
@@ -293,6 +299,5 @@ class LeadOperations(MarketoBase):
             {"id": building.lead_id(each, name), "partitionName": partition}
             for each, partition in assignments.items()
         ]
-        return await self._send_batches(
-            UPDATE_LEAD_PARTITION, structure_result, records.batches(inputs, name)
-        )
+        batches = records.batches(inputs, name)
+        return await self._send_batches(UPDATE_LEAD_PARTITION, structure_result, batches, read=_BY_ID)

@@ -14,9 +14,11 @@ from attrs import field, frozen
 
 from publitrac_async.errors import (
     ApiError,
+    AuthenticationError,
     Conflict,
     NotFound,
     PublitracError,
+    QuotaExhausted,
     UnexpectedContent,
     ValidationError,
 )
@@ -156,14 +158,20 @@ class Result:
         return self.readable and not self.reasons and (self.status or "").lower() in _TAKEN
 
     @property
+    def refused(self) -> bool:
+        """True if Marketo reports that it did not accept the record."""
+        return bool(self.reasons) or (self.status or "").lower() == _SKIPPED
+
+    @property
     def error(self) -> PublitracError | None:
         """Error of a refused record, by its first code; ``None`` if it was accepted.
 
-        `UnexpectedContent` with ``maybe_applied`` means that the outcome is unknown.
+        `UnexpectedContent` with ``maybe_applied`` means that the outcome is unknown. ``retryable`` means that
+        the cause is temporary, so the record may be sent again.
         """
         if self.ok:
             return None
-        if not self.readable or (not self.reasons and (self.status or "").lower() != _SKIPPED):
+        if not self.readable or not self.refused:
             return UnexpectedContent("Marketo's result for the record cannot be read", maybe_applied=True)
         if not self.reasons:
             return ApiError("skipped without a reason")
@@ -175,13 +183,15 @@ class Result:
                 reason.code, reason.message, record if isinstance(record, Mapping) else ()
             )
         ]
-        kind = meaning_of(self.reasons[0].code).kind
+        meaning = meaning_of(self.reasons[0].code)
+        kind = meaning.kind
         # Codes of whole calls (no permission, later) concern only this record here.
         if not issubclass(kind, ValidationError | Conflict | NotFound):
             kind = ApiError
         return kind(
             text_of(problems),
             problems=problems,
+            retryable=meaning.retryable or issubclass(meaning.kind, AuthenticationError | QuotaExhausted),
             code=self.reasons[0].code or None,
             vendor_message=shortened(*(reason.message for reason in self.reasons)),
         )

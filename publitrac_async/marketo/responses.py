@@ -7,7 +7,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import orjson
 from attrs import frozen
@@ -34,6 +34,7 @@ from publitrac_async.marketo.codes import (
     problems_of,
     text_of,
 )
+from publitrac_async.marketo.matching import by_index
 from publitrac_async.marketo.models import LeadField, LeadSchema, MarketoLead, Reason
 from publitrac_async.marketo.paging import MarketoPage
 from publitrac_async.marketo.structuring import (
@@ -51,6 +52,9 @@ from publitrac_async.transport.secret import Secret
 from publitrac_async.transport.vendor_messages import joined, message_of_json
 
 T = TypeVar("T")
+
+#: Function that returns the result of each record.
+Match: TypeAlias = Callable[[Sequence[Any], Sequence[Any]], list[Any]]
 
 logger: Final = logging.getLogger("publitrac_async")
 
@@ -116,7 +120,7 @@ def done(response: ServiceResponse) -> None:
     """
     for item in _read_and_log(response).result:
         found = structure_result(item, None, ())
-        if found.reasons and found.error is not None:
+        if found.refused and found.error is not None:
             raise found.error
 
 
@@ -226,7 +230,11 @@ def one_field(response: ServiceResponse) -> LeadField:
 
 
 def results(
-    response: ServiceResponse, given: Sequence[Any], build: Callable[[Any, Any, tuple[Reason, ...]], T]
+    response: ServiceResponse,
+    given: Sequence[Any],
+    build: Callable[[Any, Any, tuple[Reason, ...]], T],
+    *,
+    match: Match = by_index,
 ) -> tuple[T, ...]:
     """Return the outcome of each record, in input order.
 
@@ -234,35 +242,26 @@ def results(
         response: the response.
         given: the records, as given by the caller.
         build: makes a result of an item, a record and the warnings of the call.
+        match: matches results to records.
 
     Raises:
-        UnexpectedContent: the numbers of results and records differ, so they cannot be matched.
+        UnexpectedContent: results and records cannot be matched.
     """
     envelope = read(response)
-    if len(envelope.result) != len(given):
-        raise UnexpectedContent(
-            f"the response has {len(envelope.result)} results for {len(given)} records", maybe_applied=True
-        )
-    listed = _in_input_order(envelope.result)
+    listed = match(envelope.result, given)
     return tuple(build(item, record, envelope.warnings) for item, record in zip(listed, given, strict=True))
 
 
-def _in_input_order(items: list[Any]) -> list[Any]:
-    """Sort results by `seq`, the index of the record, which Marketo adds for some kinds of records."""
-    by_index = {
-        item["seq"]: item for item in items if isinstance(item, dict) and isinstance(item.get("seq"), int)
-    }
-    if by_index.keys() != set(range(len(items))):
-        return items
-    return [by_index[index] for index in range(len(items))]
-
-
 def results_or_timeout(
-    response: ServiceResponse, given: Sequence[Any], build: Callable[[Any, Any, tuple[Reason, ...]], T]
+    response: ServiceResponse,
+    given: Sequence[Any],
+    build: Callable[[Any, Any, tuple[Reason, ...]], T],
+    *,
+    match: Match = by_index,
 ) -> tuple[T, ...]:
     """Return the outcome of each record; a call that took Marketo too long is not repeated."""
     try:
-        return results(response, given, build)
+        return results(response, given, build, match=match)
     except PublitracError as error:
         if error.code == _TOO_LONG:
             error.retryable = False

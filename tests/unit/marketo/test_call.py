@@ -159,7 +159,7 @@ async def test_ids_and_names_of_the_account_are_in_no_log(caplog) -> None:
         marketo,
         service,
     ):
-        await marketo.call("GET", "/rest/v1/lists/318594/leads/ismember.json", query={"id": 9913})
+        await marketo.call("GET", "/rest/v1/lists/31859499131/leads/ismember.json", query={"id": 99131771199})
         with pytest.raises(ApiError) as caught:
             await marketo.call("GET", "/rest/asset/v1/email/canary%40x.com.json")
         for path in ("lead/Canary.json", "customobjects/canary_c/fields.json", "leads/canary"):
@@ -169,7 +169,7 @@ async def test_ids_and_names_of_the_account_are_in_no_log(caplog) -> None:
     assert "GET /rest/v1/lists/{id}/leads/ismember.json" in shown
     assert "GET /rest/asset/v1/email/{id}.json" in shown
     assert "GET /rest/v1/customobjects/{id}/fields.json" in shown
-    assert not any(secret in shown.lower() for secret in ("318594", "9913", "canary"))
+    assert not any(secret in shown.lower() for secret in ("31859499131", "99131771199", "canary"))
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {

@@ -214,7 +214,6 @@ def test_what_a_records_code_means(codes: list[str], kind: type[ApiError]) -> No
     skipped = RecordResult(status="skipped", reasons=tuple(Reason(code, "a@x.com") for code in codes))
     error = skipped.error
     assert type(error) is kind
-    assert not error.retryable
     assert not error.maybe_applied
     assert "a@x.com" not in str(error) + repr(skipped)
 

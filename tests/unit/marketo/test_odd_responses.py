@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from publitrac_async import ApiError, AuthenticationError, LeadNotFound, UnexpectedContent
-from publitrac_async.marketo import ListMembership, NewLeadField, RecordResult
+from publitrac_async.marketo import ListMembership, NewLeadField, RecordResult, prepare_lead
 from publitrac_async.marketo import responses as reading
 from tests.support.clock import virtual
 from tests.support.marketo import refused, response, result, serving
@@ -63,7 +63,7 @@ def test_an_odd_result_is_the_unknown_outcome_of_its_record(odd: Any) -> None:
         {"id": 7, "status": "updated", "reasons": None},
         {"id": 7, "status": "updated", "reasons": []},
         {"id": "7", "status": "created", "reason": None},
-        {"id": 7, "status": "deleted", "seq": 0, "marketoGUID": "x"},
+        {"id": 7, "status": "deleted", "seq": 1, "marketoGUID": "x"},
         {"id": 7, "status": "warning"},
         {"id": 7, "status": "Updated"},
     ],
@@ -125,13 +125,98 @@ async def test_a_result_has_its_record_and_shows_it_nowhere() -> None:
     assert "canary" not in repr([synced, pushed, form])
 
 
+def updated(number: int, **more: Any) -> dict[str, Any]:
+    return {"id": number, "status": "updated", **more}
+
+
+@pytest.mark.parametrize(
+    ("items", "found"),
+    [
+        ([updated(12, seq=2), updated(10, seq=0), updated(11, seq=1)], [10, 11, 12]),
+        ([updated(12, seq="2"), updated(10, seq="0"), updated(11, seq="1")], [10, 11, 12]),
+        ([updated(1, seq=0), updated(2, seq=0), updated(3, seq=0)], [1, 2, 3]),
+        ([updated(12, seq=2), updated(10, seq=0)], [10, None, 12]),
+        ([updated(12, seq=2), updated(10, seq=0), updated(11)], [10, None, 12]),
+    ],
+)
+def test_results_with_the_index_of_their_record_may_have_any_order(items: Any, found: Any) -> None:
+    @virtual
+    async def main() -> None:
+        async with serving(result(*items)) as (marketo, _):
+            results = await marketo.sync_leads(LEADS)
+        assert [each.id for each in results] == found
+        assert [each.error is None for each in results] == [number is not None for number in found]
+        assert all(each.error is None or each.error.maybe_applied for each in results)
+
+    main()
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [updated(1, seq=1), updated(2, seq=2), updated(3, seq=3)],
+        [updated(1, seq=0), updated(2, seq=0), updated(3, seq=1)],
+        [updated(1), updated(2)],
+        [updated(1), updated(2), updated(3), updated(4)],
+    ],
+)
+def test_results_that_cannot_be_matched_leave_the_outcome_unknown(items: Any) -> None:
+    @virtual
+    async def main() -> None:
+        async with serving(result(*items)) as (marketo, _):
+            with pytest.raises(UnexpectedContent) as caught:
+                await marketo.sync_leads(LEADS, action="createOnly")
+        assert caught.value.maybe_applied
+
+    main()
+
+
+@pytest.mark.parametrize(
+    ("items", "found"),
+    [
+        ([updated(5), updated(6), updated(7)], [5, 6, 7]),
+        ([updated(7), updated("5"), updated(6)], [5, 6, 7]),
+        ([updated(7), updated(6)], [None, 6, 7]),
+        ([updated(5), updated(99), updated(7)], [5, None, 7]),
+        ([updated(5), {"status": "skipped", "reasons": [{"code": "1004"}]}, updated(7)], [5, "1004", 7]),
+    ],
+)
+def test_results_belong_to_the_ids_of_the_call(items: Any, found: Any) -> None:
+    @virtual
+    async def main() -> None:
+        async with serving(result(*items)) as (marketo, _):
+            calls = [
+                await marketo.delete_leads([5, 6, 7]),
+                await marketo.update_lead_partition({5: "A", 6: "B", 7: "C"}),
+                await marketo.sync_leads(
+                    [{"id": 5}, {"id": "6"}, prepare_lead({"id": 7}, action="updateOnly")],
+                    action="updateOnly",
+                    lookup_field="id",
+                ),
+            ]
+        for results in calls:
+            assert [each.id or (each.error and each.error.code) for each in results] == found
+
+    main()
+
+
 @virtual
-async def test_results_with_the_index_of_their_record_may_have_any_order() -> None:
-    turned = [{"seq": index, "id": index + 10, "status": "updated"} for index in (2, 0, 1)]
-    odd = [{"seq": 0, "id": number, "status": "updated"} for number in (1, 2, 3)]
-    async with serving(result(*turned), result(*odd)) as (marketo, _):
-        assert [each.id for each in await marketo.sync_leads(LEADS)] == [10, 11, 12]
-        assert [each.id for each in await marketo.sync_leads(LEADS)] == [1, 2, 3]
+async def test_a_deleted_lead_that_is_another_one_is_no_success() -> None:
+    async with serving(result({"id": 7, "status": "deleted"})) as (marketo, _):
+        (found,) = await marketo.delete_leads([5])
+    assert type(found.error) is UnexpectedContent
+    assert found.input == {"id": 5}
+
+
+@pytest.mark.parametrize("code", ["602", "606", "607", "611", "713", "1029"])
+def test_a_record_that_was_skipped_for_a_temporary_cause_may_be_sent_again(code: str) -> None:
+    @virtual
+    async def main() -> None:
+        found = await sync({"status": "skipped", "reasons": [{"code": code, "message": "x"}]})
+        assert type(found.error) is ApiError
+        assert (found.error.retryable, found.error.maybe_applied) == (True, False)
+
+    main()
 
 
 @pytest.mark.parametrize(
@@ -152,6 +237,13 @@ def test_errors_count_whatever_their_form(body: Any) -> None:
         assert caught.value.code == "610"
 
     main()
+
+
+@virtual
+async def test_a_merge_that_is_skipped_without_a_reason_is_an_error() -> None:
+    async with serving(result({"id": 1, "status": "skipped"})) as (marketo, _):
+        with pytest.raises(ApiError, match="skipped without a reason"):
+            await marketo.merge_leads(1, [2])
 
 
 @virtual
