@@ -116,16 +116,18 @@ class Pool:
     def take_back(self, connection: Connection, protocol: _Protocol, keep_alive: float | None) -> None:
         """Keep a connection for reuse for `keep_alive` seconds, or close it if ``None``."""
         self._slots.release()
-        if keep_alive is None:
+        if keep_alive is not None and protocol.idle:
+            connection.release()  # Nothing was written: it is as it was.
+        elif keep_alive is None:
             # A plain close would wait until the peer has read what is written.
             transport = connection.transport
             connection.close()
             if transport is not None:
                 transport.abort()
-            return
-        protocol.idle = protocol.used = True
-        protocol.best_before = self._clock() + keep_alive
-        connection.release()
+        else:
+            protocol.idle = protocol.used = True
+            protocol.best_before = self._clock() + keep_alive
+            connection.release()
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -162,10 +164,11 @@ class Exchange:
         protocol = self._protocol
         for _ in range(_TURNS):
             if not protocol.is_connected():
-                return False
+                break
             if not protocol.is_readable():
                 return True
             await asyncio.sleep(0)
+        self._keep_alive = None
         return False
 
     def write(self, data: bytes) -> None:
@@ -219,7 +222,10 @@ class Exchange:
         return chunk
 
     def end(self) -> None:
-        """Return the connection to the pool if the response was read to its end; close it otherwise."""
+        """Return the connection to the pool if no exchange is left open on it; close it otherwise.
+
+        That is before the request is written, and after the response was read to its end.
+        """
         connection = self._connection
         if connection is None:
             return
@@ -227,7 +233,8 @@ class Exchange:
         self._protocol.watchdog.stop()
         payload = self._payload
         whole = payload is not None and payload.is_eof() and payload.exception() is None
-        self._pool.take_back(connection, self._protocol, self._keep_alive if whole else None)
+        reusable = whole or self._protocol.idle
+        self._pool.take_back(connection, self._protocol, self._keep_alive if reusable else None)
 
 
 class _Connector(aiohttp.TCPConnector):

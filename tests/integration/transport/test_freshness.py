@@ -153,6 +153,34 @@ async def test_a_connection_that_nothing_happens_to_is_used_again(
     assert server.connections == 1
 
 
+class Gate:
+    """A limiter that lets requests through while it is open."""
+
+    def __init__(self) -> None:
+        self.open, self.reached = asyncio.Event(), asyncio.Event()
+
+    async def acquire(self) -> None:
+        self.reached.set()
+        await self.open.wait()
+
+    def pause(self, seconds: float) -> None: ...
+
+
+async def test_a_connection_is_kept_when_its_call_is_cancelled_before_anything_is_sent() -> None:
+    with ThreadedServer(respond) as server:
+        gate = Gate()
+        async with opened(f"http://127.0.0.1:{server.port}", retry=ONCE, limiter=gate) as publitrac:
+            for _ in range(3):
+                task = asyncio.create_task(publitrac.v1.call("addLead", xml=APPENDED))
+                await gate.reached.wait()
+                gate.reached.clear()
+                task.cancel()
+                await asyncio.wait([task])
+            gate.open.set()
+            await publitrac.v1.call("addLead", xml=APPENDED)
+    assert len(server.requests) == server.connections == 1
+
+
 async def test_a_pool_full_of_closed_connections_costs_no_attempt() -> None:
     with ThreadedServer(respond) as server:
         async with opened(f"http://127.0.0.1:{server.port}", retry=ONCE) as publitrac:
