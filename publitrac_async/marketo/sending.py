@@ -256,7 +256,9 @@ class MarketoBase(BaseClient):
             parse=responses.read_token,
         )
         asked = self._clock()
-        value, life = await self._transport.request_token(call, limiter=self._uncounted)
+        value, life = await self._transport.request_token(
+            call, limiter=self._uncounted, confirm=self._token.confirm_request
+        )
         return Token(value=value, ttl=life, expires_at=asked + life)
 
     def _watch(self, operation: Operation, failure: BaseException | None) -> None:

@@ -112,6 +112,18 @@ class StaticCredentials:
         """Do nothing: there are no other credentials."""
 
 
+class TokenRequestSuperseded(Exception):
+    """Another process requests a token, or has requested one: this process sends no token request."""
+
+
+class TokenLease(Protocol):
+    """Right of one process to request a token."""
+
+    async def confirm(self) -> bool:
+        """Return True if this process may request a token now; asked right before the request leaves."""
+        ...
+
+
 class TokenStore(Protocol):
     """Store of the current token: in memory by default, or shared by several processes.
 
@@ -130,10 +142,11 @@ class TokenStore(Protocol):
     async def discard(self, token: Token) -> None:
         """Forget `token`; ignored unless it is the current one."""
 
-    def lock(self) -> AbstractAsyncContextManager[None]:
+    def lock(self) -> AbstractAsyncContextManager[TokenLease | None]:
         """Return a lock for token requests.
 
-        Its holders load the token again first, so only one of them requests it.
+        Its holders load the token again first, so only one of them requests it. A lock that may be lost while
+        its holder waits for the rate limiter returns a lease, which is confirmed before the request leaves.
         """
         ...
 
@@ -204,6 +217,7 @@ class SharedToken:
         self._store: TokenStore = MemoryTokenStore() if store is None else store
         self._clock = clock
         self._renewal: asyncio.Task[Token] | None = None
+        self._lease: TokenLease | None = None
         #: The last one, with its token: most calls use the token of the call before.
         self._authorization = Authorization()
 
@@ -237,6 +251,15 @@ class SharedToken:
         assert authorization.token is not None
         return authorization.token
 
+    async def confirm_request(self) -> None:
+        """Check that the token request in progress is still needed, right before it leaves.
+
+        Raises:
+            TokenRequestSuperseded: another process was faster.
+        """
+        if self._lease is not None and not await self._lease.confirm():
+            raise TokenRequestSuperseded
+
     async def aclose(self) -> None:
         """Cancel the token request in flight."""
         if self._renewal is not None:
@@ -264,15 +287,19 @@ class SharedToken:
         raise failure
 
     async def _renew(self) -> Token:
-        async with self._store.lock():
-            # Others may have requested a token meanwhile; the service may have extended and returned the same
-            # one.
-            current = await self._store.load()
-            if current is not None and not self._ends_soon(current):
-                return current
-            token = await self._request_token()
-            await self._store.save(token)
-            return token
+        while True:
+            async with self._store.lock() as self._lease:
+                # Others may have requested a token meanwhile; the service may have extended and returned the
+                # same one.
+                current = await self._store.load()
+                if current is not None and not self._ends_soon(current):
+                    return current
+                try:
+                    token = await self._request_token()
+                except TokenRequestSuperseded:
+                    continue
+                await self._store.save(token)
+                return token
 
     def _ends_soon(self, token: Token) -> bool:
         # Wait for the expiry: before it, the service returns the same token again.

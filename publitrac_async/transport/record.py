@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from attrs import define, field
@@ -69,6 +69,7 @@ class CallRecord:
     Attributes:
         max_attempts: attempts allowed.
         token_request: the call fetches a token for other calls.
+        confirm: called before each attempt leaves.
         permitted: the rate limiter gave this call a permit.
         seen: observation for hooks, ``None`` without hooks.
         queued: the call is in the queue.
@@ -84,6 +85,7 @@ class CallRecord:
     started: float
     max_attempts: int
     token_request: bool
+    confirm: Callable[[], Awaitable[None]] | None = None
     seen: Observation | None = None
     queued: bool = True
     permitted: bool = False

@@ -136,5 +136,7 @@ class V2:
     async def _request_token(self) -> Token:
         call = Call(operation=GET_TOKEN, authenticator=self._api_key, headers=_ACCEPT, parse=codec.read_token)
         asked = self._clock()
-        value, ttl = await self._transport.request_token(call, limiter=self._limiter)
+        value, ttl = await self._transport.request_token(
+            call, limiter=self._limiter, confirm=self._token.confirm_request
+        )
         return Token(value=value, ttl=ttl, expires_at=asked + ttl)

@@ -13,7 +13,7 @@ from typing import Final
 
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.shared.file.record import Record
-from publitrac_async.transport.auth import Token
+from publitrac_async.transport.auth import Token, TokenLease
 from publitrac_async.transport.secret import Secret
 
 logger: Final = logging.getLogger("publitrac_async.shared")
@@ -21,6 +21,9 @@ logger: Final = logging.getLogger("publitrac_async.shared")
 #: Seconds until another process may request a token if the first one was killed.
 _LEASE: Final = 10.0
 _LEASE_POLL: Final = 0.05
+#: Last byte of the owner of a lease: the token request waits for the limiter, or is in flight.
+_WAITING: Final = b"\0"
+_SENT: Final = b"\1"
 
 
 class FileTokenStore:
@@ -71,31 +74,19 @@ class FileTokenStore:
                 self._record.write_token(b"", 0.0, 0.0)
 
     @contextlib.asynccontextmanager
-    async def lock(self) -> AsyncIterator[None]:
-        """Allow one process to request a token; after 10 s, the next one."""
-        mine = secrets.token_bytes(8)
-        patience = self._clock() + _LEASE
-        while not (held := await self._take(mine)) and self._clock() < patience:
+    async def lock(self) -> AsyncIterator[TokenLease]:
+        """Allow one process to request a token. The lease of a killed process expires after 10 s."""
+        lease = _Lease(self._record, self._clock)
+        while not await lease.take():
             await asyncio.sleep(_LEASE_POLL)
         try:
-            yield
+            yield lease
         finally:
-            if held:
-                async with self._record.locked() as header:
-                    if header.lease_owner == mine:
-                        header.lease_until = 0.0
+            await lease.release()
 
     async def aclose(self) -> None:
         """Close the file. It opens again if the store is used again."""
         self._record.close()
-
-    async def _take(self, mine: bytes) -> bool:
-        async with self._record.locked() as header:
-            now = self._clock()
-            if now < header.lease_until <= now + _LEASE:
-                return False
-            header.lease_until, header.lease_owner = now + _LEASE, mine
-        return True
 
     def _current(self, token: Token) -> float | None:
         """Return the expiry of `token` if it is the current one."""
@@ -106,3 +97,47 @@ class FileTokenStore:
 
     def __repr__(self) -> str:
         return f"FileTokenStore({self._record!r})"
+
+
+class _Lease:
+    """Right to request a token."""
+
+    def __init__(self, record: Record, clock: Callable[[], float]) -> None:
+        self._record = record
+        self._clock = clock
+        self._mine = secrets.token_bytes(7)
+        #: The token, if any, that is to be replaced.
+        self._ending: tuple[bytes, float, float] | None = None
+
+    async def take(self) -> bool:
+        """Take the lease; return False if another process has it."""
+        async with self._record.locked() as header:
+            now = self._clock()
+            if now < header.lease_until <= now + _LEASE:
+                return False
+            header.lease_until, header.lease_owner = now + _LEASE, self._mine + _WAITING
+            self._ending = self._record.read_token()
+        return True
+
+    async def confirm(self) -> bool:
+        """Return True if this process may request a token now; see `TokenLease.confirm`."""
+        async with self._record.locked() as header:
+            stored = self._record.read_token()
+            replaced = stored is not None and (self._ending is None or stored[0] != self._ending[0])
+            now = self._clock()
+            in_flight = (
+                now < header.lease_until <= now + _LEASE
+                and header.lease_owner.endswith(_SENT)
+                and header.lease_owner != self._mine + _SENT
+            )
+            if replaced or in_flight:
+                return False
+            # Another process may have taken the lease while this one waited for the limiter.
+            header.lease_until, header.lease_owner = now + _LEASE, self._mine + _SENT
+        return True
+
+    async def release(self) -> None:
+        """Let another process request a token."""
+        async with self._record.locked() as header:
+            if header.lease_owner[:7] == self._mine:
+                header.lease_until = 0.0

@@ -9,19 +9,19 @@ import logging
 import math
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Final, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, Final, TypeVar
 
 from publitrac_async.errors import ConfigurationError
-from publitrac_async.shared.redis.connection import Connection, Damaged, Unavailable
-from publitrac_async.transport.auth import MemoryTokenStore, Token
+from publitrac_async.shared.redis.connection import Argument, Connection, Damaged, Unavailable
+from publitrac_async.transport.auth import MemoryTokenStore, Token, TokenLease
 from publitrac_async.transport.secret import Secret
 
 T = TypeVar("T")
 
-#: Seconds until the lock of a killed process expires; the longest wait of other processes.
-_LOCK_LIFE: Final = 10.0
-_LOCK_POLL: Final = 0.05
+#: Time until the lock of a killed process expires.
+_LOCK_MILLISECONDS: Final = 10_000
+_POLL: Final = 0.05
 #: Seconds of an outage after which a process without a token requests one for itself. One late response of a
 #: slow Redis is no reason for it.
 _PATIENCE: Final = 3.0
@@ -31,7 +31,41 @@ _LIFE_TOLERANCE: Final = 1.0
 
 logger: Final = logging.getLogger("publitrac_async.shared")
 
-_LOAD: Final = "return {redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1])}"
+#: Value in place of a token that the service rejected: another process may still know the token.
+_REJECTED: Final = b"rejected "
+
+#: Returns the current token. Stores the one that this process knows if Redis has lost it.
+_LOAD: Final = """
+local stored = redis.call('GET', KEYS[1])
+local lost = not stored or string.sub(stored, 1, 9) == 'rejected ' and stored ~= 'rejected ' .. ARGV[1]
+if lost and ARGV[1] ~= '' then
+  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+  stored = ARGV[1]
+end
+return {stored, redis.call('PTTL', KEYS[1])}
+"""
+#: Marks a token as rejected, unless another one has replaced it.
+_REJECT: Final = """
+local stored = redis.call('GET', KEYS[1])
+if not stored or stored == ARGV[1] then
+  redis.call('SET', KEYS[1], 'rejected ' .. ARGV[1], 'PX', ARGV[2])
+end
+"""
+#: Returns 1 if a token request may leave: no other one is in flight, and no other process has replaced the
+#: given token. Takes the lock from a process whose token request still waits for the limiter.
+_CONFIRM: Final = """
+local stored = redis.call('GET', KEYS[2])
+if stored and stored ~= ARGV[3] and string.sub(stored, 1, 9) ~= 'rejected ' then
+  return 0
+end
+local holder = redis.call('GET', KEYS[1])
+local mine = ARGV[1] .. ' sent'
+if holder and holder ~= mine and string.sub(holder, -5) == ' sent' then
+  return 0
+end
+redis.call('SET', KEYS[1], mine, 'PX', ARGV[2])
+return 1
+"""
 #: Extends the lifetime of the token that was used; never shortens it.
 _TOUCH: Final = """
 if redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then
@@ -44,6 +78,12 @@ redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2])
 local token = redis.pcall('GET', KEYS[2])
 return {redis.call('GET', KEYS[1]), type(token) == 'string' and token or ''}
 """
+_RELEASE: Final = """
+local holder = redis.call('GET', KEYS[1])
+if holder == ARGV[1] or holder == ARGV[1] .. ' sent' then
+  redis.call('DEL', KEYS[1])
+end
+"""
 _DELETE_IF_EQUAL: Final = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then
   return redis.call('DEL', KEYS[1])
@@ -55,8 +95,10 @@ class RedisTokenStore:
     """Token store in Redis; the key expires with the token; see `SharedRedis.tokens`.
 
     Lifetimes are stored as remaining time, so no two clocks have to agree. Without Redis each process
-    continues with its token, and requests a separate one after that, if the outage lasts three seconds: the
-    limiter decides if a request may be sent. Redis stores the token in clear text.
+    continues with its token. If Redis has lost the token, the first process that notices stores it again, and
+    the others use that one. A process without a token waits for three seconds of an outage, then requests a
+    separate one, if the limiter lets it: right before the request leaves, the lock is confirmed, so the end
+    of an outage brings one token request, not one for each process. Redis stores the token in clear text.
 
     Args:
         connection: connection of the account, which the caller closes.
@@ -73,19 +115,24 @@ class RedisTokenStore:
 
     async def load(self) -> Token | None:
         """Return the current token, ``None`` without one."""
-        sent = self._clock()
         stored: bytes | None = None
-        life = 0
+        sent, life = 0.0, 0
         damaged = False
         known = await self._memory.load()
-        lasting = known is not None and known.expires_at > sent
+        left = 0 if known is None else self._milliseconds(known.expires_at)
+        mine = _written(known) if known is not None and left > 0 else memoryview(b"")
         try:
-            load = functools.partial(self._connection.run, _LOAD, (self._key,))
-            sent, (stored, life) = await self._with_patience(load, wait=not lasting)
+            sent, (stored, life) = await _patiently(
+                self._connection, functools.partial(self._request, mine, left), wait=left <= 0
+            )
         except Damaged:
             damaged = True
         except Unavailable:
             return known
+        if stored is not None and stored.startswith(_REJECTED):
+            if stored == _REJECTED + mine:
+                self._memory = MemoryTokenStore()
+            return None
         token = None if stored is None or life <= 0 else _read(stored, sent + life / 1000, life / 1000)
         if token is None:
             if damaged or (stored is not None and life != 0):
@@ -97,6 +144,11 @@ class RedisTokenStore:
         await self._memory.save(token)
         return token
 
+    async def _request(self, mine: memoryview, left: int) -> tuple[float, tuple[bytes | None, int]]:
+        """Return the time of a request, the stored value, and its remaining milliseconds."""
+        sent = self._clock()
+        return sent, await self._connection.run(_LOAD, (self._key,), mine, left)
+
     async def save(self, token: Token) -> None:
         """Store `token` as the current one."""
         self._refused = None
@@ -105,7 +157,7 @@ class RedisTokenStore:
         if life > 0:
             save = functools.partial(self._connection.command, "SET", self._key, _written(token), "PX", life)
             with contextlib.suppress(Unavailable):
-                await self._with_patience(save)
+                await _patiently(self._connection, save)
 
     async def touch(self, token: Token, expires_at: float) -> None:
         """Extend the lifetime of `token` to `expires_at`; ignored unless it is the current one."""
@@ -118,8 +170,9 @@ class RedisTokenStore:
     async def discard(self, token: Token) -> None:
         """Delete `token`; ignored unless it is the current one."""
         await self._memory.discard(token)
+        life = max(1, math.floor(min(token.ttl, _LONGEST_LIFE) * 1000))
         try:
-            await self._connection.run(_DELETE_IF_EQUAL, (self._key,), _written(token))
+            await self._connection.run(_REJECT, (self._key,), _written(token), life)
         except Unavailable:
             self._refused = token
         else:
@@ -139,67 +192,97 @@ class RedisTokenStore:
                 await self._connection.run(_DELETE_IF_EQUAL, (self._key,), memoryview(stored))
 
     @contextlib.asynccontextmanager
-    async def lock(self) -> AsyncIterator[None]:
-        """Allow one token request at a time, over all processes. Without Redis, and after 10 s, allow all.
+    async def lock(self) -> AsyncIterator[TokenLease]:
+        """Allow one token request at a time, over all processes. During an outage of Redis, allow all.
 
-        A wait ends also when another process has stored a token: that many processes need not take turns.
+        A wait ends also when another process has stored a token: many processes need not take turns.
         """
-        mine = secrets.token_hex(8)
-        try:
-            held = await self._acquire(mine)
-        except Unavailable:
-            held = False
-        try:
-            yield
-        finally:
-            if held:
-                release = functools.partial(self._connection.run, _DELETE_IF_EQUAL, (self._lock_key,), mine)
-                with contextlib.suppress(Unavailable):
-                    await self._with_patience(release)
-
-    async def _acquire(self, mine: str) -> bool:
-        life = int(_LOCK_LIFE * 1000)
         known = await self._memory.load()
-        ending = b"" if known is None else _written(known)
-        deadline = self._clock() + _LOCK_LIFE
-        while self._clock() < deadline:
-            _, (holder, token) = await self._with_patience(
-                functools.partial(self._connection.run, _LOCK, (self._lock_key, self._key), mine, life)
-            )
-            if holder == mine.encode():
-                return True
-            if token not in (b"", ending):
-                return False
-            await asyncio.sleep(_LOCK_POLL)
-        return False
-
-    async def _with_patience(
-        self, request: Callable[[], Awaitable[T]], *, wait: bool = True
-    ) -> tuple[float, T]:
-        """Return the time at which a request was sent, and the response.
-
-        With `wait`, repeat the request during the first seconds of an outage.
-
-        Raises:
-            Unavailable: Redis does not respond.
-        """
-        while True:
-            sent = self._clock()
-            try:
-                return sent, await request()
-            except Damaged:
-                raise
-            except Unavailable:
-                connection = self._connection
-                if not wait or connection.refusal or connection.silent_for >= _PATIENCE:
-                    raise
-            await asyncio.sleep(_LOCK_POLL)
+        ending = b"" if known is None else bytes(_written(known))
+        lease = _Lease(self._connection, self._lock_key, self._key, ending)
+        try:
+            with contextlib.suppress(Unavailable):
+                await lease.acquire()
+            yield lease
+        finally:
+            await lease.release()
 
     def _milliseconds(self, expires_at: float) -> int:
         return math.floor(min(expires_at - self._clock(), _LONGEST_LIFE) * 1000)
 
     def __repr__(self) -> str:
         return f"RedisTokenStore({self._key})"
+
+
+class _Lease:
+    """Right to request a token; expires with the lock.
+
+    Args:
+        connection: connection of the account.
+        lock: key of the lock.
+        token: key of the token.
+        ending: stored form of the token that is to be replaced.
+    """
+
+    def __init__(self, connection: Connection, lock: str, token: str, ending: bytes) -> None:
+        self._connection = connection
+        self._keys = (lock, token)
+        self._mine = secrets.token_hex(8)
+        self._held = False
+        self._ending = ending
+
+    async def acquire(self) -> None:
+        """Wait until no other process requests a token, or one has stored a token.
+
+        Raises:
+            Unavailable: Redis does not respond.
+        """
+        while True:
+            lock = self._run(_LOCK, self._keys, self._mine, _LOCK_MILLISECONDS)
+            holder, stored = await _patiently(self._connection, lock)
+            if holder == self._mine.encode():
+                self._held, self._ending = True, stored
+                return
+            if stored not in (b"", self._ending) and not stored.startswith(_REJECTED):
+                return
+            await asyncio.sleep(_POLL)
+
+    async def confirm(self) -> bool:
+        """Return True if this process may request a token now; see `TokenLease.confirm`."""
+        try:
+            confirmed = await self._run(
+                _CONFIRM, self._keys, self._mine, _LOCK_MILLISECONDS, memoryview(self._ending)
+            )()
+        except Unavailable:
+            return True
+        self._held = bool(confirmed)
+        return self._held
+
+    async def release(self) -> None:
+        """Let another process request a token."""
+        if self._held:
+            with contextlib.suppress(Unavailable):
+                await _patiently(self._connection, self._run(_RELEASE, self._keys[:1], self._mine))
+
+    def _run(self, script: str, keys: Sequence[str], *arguments: Argument) -> Callable[[], Awaitable[Any]]:
+        return functools.partial(self._connection.run, script, keys, *arguments)
+
+
+async def _patiently(connection: Connection, request: Callable[[], Awaitable[T]], *, wait: bool = True) -> T:
+    """Return the response of a request; with `wait`, repeat it during the first seconds of an outage.
+
+    Raises:
+        Unavailable: Redis does not respond.
+    """
+    while True:
+        try:
+            return await request()
+        except Damaged:
+            raise
+        except Unavailable:
+            if not wait or connection.refusal or connection.silent_for >= _PATIENCE:
+                raise
+        await asyncio.sleep(_POLL)
 
 
 def _read(stored: bytes, expires_at: float, life: float) -> Token | None:

@@ -44,13 +44,14 @@ async def test_a_damaged_token_is_replaced_for_all_processes(
 
     async with SharedRedis(server.url, account="the-key") as one, SharedRedis(server.url, "the-key") as two:
         key = one.tokens._key
-        for number, value in enumerate(TOKENS, 1):
+        for value in TOKENS:
             await server.ask("SET", key, value, "PX", 100_000)
             values = [
                 (await SlidingToken(request, header="Token", store=each.tokens).token()).value.reveal()
                 for each in (one, two)
             ]
-            assert values == [f"token-{number}"] * 2, value
+            assert values == ["token-1"] * 2, value
+        await one.tokens.discard(await SlidingToken(request, header="Token", store=one.tokens).token())
         await server.ask("SET", key, "900 without-an-end")
         assert await one.tokens.load() is None
         assert await server.ask("EXISTS", key) == 0

@@ -127,7 +127,7 @@ async def test_late_responses_of_a_slow_redis_cause_no_second_token_request(
     stores: Stores, monkeypatch: pytest.MonkeyPatch, often: int
 ) -> None:
     monkeypatch.setattr("publitrac_async.shared.redis.connection.RETRY_AFTER", 0.02)
-    monkeypatch.setattr("publitrac_async.shared.redis.tokens._LOCK_POLL", 0.01)
+    monkeypatch.setattr("publitrac_async.shared.redis.tokens._POLL", 0.01)
     token_requests = 0
 
     def slow(connection: Connection) -> None:
@@ -182,7 +182,7 @@ async def test_late_refusals_of_one_token_cause_one_token_request(stores: Stores
 async def test_the_lock_of_a_process_that_died_opens(
     server: Server, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("publitrac_async.shared.redis.tokens._LOCK_LIFE", 0.3)
+    monkeypatch.setattr("publitrac_async.shared.redis.tokens._LOCK_MILLISECONDS", 300)
     await stores().lock().__aenter__()
     entered = False
     async with stores().lock():
@@ -224,11 +224,11 @@ async def test_a_process_waits_for_the_lock_while_the_token_is_the_one_that_it_r
 async def test_a_lock_that_is_held_too_long_is_not_taken_from_the_next(
     server: Server, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("publitrac_async.shared.redis.tokens._LOCK_LIFE", 0.1)
+    monkeypatch.setattr("publitrac_async.shared.redis.tokens._LOCK_MILLISECONDS", 100)
     late = stores().lock()
     await late.__aenter__()
     await asyncio.sleep(0.15)
-    monkeypatch.setattr("publitrac_async.shared.redis.tokens._LOCK_LIFE", 10.0)
+    monkeypatch.setattr("publitrac_async.shared.redis.tokens._LOCK_MILLISECONDS", 10_000)
     async with stores().lock():
         await late.__aexit__(None, None, None)
         assert [key for key in await server.keys() if key.endswith(":token-request")]
@@ -264,11 +264,48 @@ async def test_a_token_discarded_without_redis_is_not_taken_up_again(stores: Sto
     assert await stores().load() is None
 
 
-async def test_after_an_outage_the_shared_token_is_asked_for_again(server: Server, stores: Stores) -> None:
-    ours = stores()
-    await ours.save(token())
+async def test_redis_that_lost_the_token_gets_it_back_from_the_first_process_that_notices(
+    server: Server, stores: Stores
+) -> None:
+    ours, theirs, idle, new = (stores() for _ in range(4))
+    await ours.save(token("first"))
+    assert await idle.load() is not None
+    await theirs.save(token("second"))
+    await ours.load()
     await server.restart()
-    assert await ours.load() is None  # The server forgot it: others may have another one now.
+    assert await new.load() is None
+    for store in (ours, idle, new):  # The idle process has an older token.
+        loaded = await store.load()
+        assert loaded is not None
+        assert loaded.value.reveal() == "second"
+        assert loaded.expires_at <= token().expires_at
+    assert 90 < await life(server) <= 100
+
+
+async def test_a_rejected_token_stays_rejected_for_processes_that_still_know_it(stores: Stores) -> None:
+    ours, theirs = stores(), stores()
+    await ours.save(token())
+    assert await theirs.load() is not None
+    await ours.discard(token())
+    assert await theirs.load() is None
+    await ours.save(token())  # The service returned the same one.
+    assert await theirs.load() is not None
+
+
+async def test_a_token_request_is_confirmed_by_the_first_that_is_about_to_leave(stores: Stores) -> None:
+    ours, theirs = stores(), stores()
+    async with ours.lock() as first:
+        # As if the lock had expired while the first one waited for the limiter.
+        await ours._connection.command("DEL", ours._connection.key("token-request"))
+        async with theirs.lock() as second:
+            assert await first.confirm()
+            assert not await second.confirm()
+            assert await first.confirm()  # A retry.
+            await ours.save(token())
+    async with theirs.lock() as lease:
+        assert await lease.confirm()  # That token ends soon, or was rejected by the service.
+        await ours.save(token("second"))
+        assert not await lease.confirm()
 
 
 async def test_a_url_may_ask_for_decoded_responses(server: Server) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import gc
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
 import pytest
@@ -494,3 +495,33 @@ async def test_the_same_token_that_another_has_revived_is_taken() -> None:
 
     assert await value(sliding(issuer, Reviving())) == "token-1"
     assert issuer.token_requests == 1
+
+
+class _OvertakenStore(MemoryTokenStore):
+    """A store whose first lease is lost, while another process stores a token."""
+
+    def __init__(self, service: Service) -> None:
+        super().__init__()
+        self._service = service
+        self.confirmed = 0
+
+    @contextlib.asynccontextmanager
+    async def lock(self) -> AsyncIterator[_OvertakenStore]:  # type: ignore[override]  # as stores outside memory
+        yield self
+
+    async def confirm(self) -> bool:
+        self.confirmed += 1
+        self._service.valid.add("theirs")
+        await self.save(Token(value=Secret("theirs"), ttl=900.0, expires_at=now() + 900))
+        return False
+
+
+@virtual
+async def test_a_token_request_that_another_process_has_overtaken_is_not_sent() -> None:
+    service = Service()
+    store = _OvertakenStore(service)
+    api = V2(transport(service, retry=EAGER), Secret("the-key"), token_store=store, clock=now)
+    await asyncio.gather(*(api.delayed_sync(lead(number)) for number in range(8)))
+    assert store.confirmed == 1
+    assert service.token_requests == service.refused == 0
+    assert len(service.synced) == 8
