@@ -36,6 +36,7 @@ from publitrac_async.bulk import (
     vitec_record,
 )
 from publitrac_async.bulk.report import files
+from publitrac_async.bulk.sinks.base import CallJournal
 from publitrac_async.bulk.state.database import Database
 from publitrac_async.marketo import MarketoClient
 from publitrac_async.transport.pool import Exchange
@@ -101,6 +102,8 @@ class Watched:
         self._bomb = bomb
         self._calls = run.get("calls", 0)
         self._tell = tell
+        if hasattr(sink, "send_in_parts"):
+            self.send_in_parts = self._send_in_parts
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sink, name)
@@ -109,13 +112,45 @@ class Watched:
         return self._records[fields["email"], fields["city"]]
 
     async def send(self, batch: Sequence[Any]) -> Sequence[PublitracError | None]:
+        self.before()
+        responses = await self._sink.send(batch)
+        self.after()
+        return responses
+
+    async def _send_in_parts(
+        self, batch: Sequence[Any], journal: CallJournal
+    ) -> Sequence[PublitracError | None]:
+        sink: Any = self._sink
+        responses: Sequence[PublitracError | None] = await sink.send_in_parts(batch, Journal(journal, self))
+        return responses
+
+    def before(self) -> None:
         self._calls -= 1
         if self._calls == 0:
             self._tell()
         self._bomb("call: before")
-        responses = await self._sink.send(batch)
+
+    def after(self) -> None:
         self._bomb("call: responded")
-        return responses
+
+
+class Journal:
+    """The journal of a batch of several calls, which has the sink watched around each."""
+
+    def __init__(self, journal: CallJournal, watched: Watched) -> None:
+        self._journal = journal
+        self._watched = watched
+
+    async def begin(self, places: Sequence[int]) -> None:
+        await self._journal.begin(places)
+        self._watched.before()
+
+    def end(self, places: Sequence[int], errors: Sequence[PublitracError | None]) -> None:
+        self._watched.after()
+        self._journal.end(places, errors)
+
+    def flush(self) -> None:
+        self._journal.flush()
 
 
 class Connection:
