@@ -24,6 +24,8 @@ from unittest import mock
 
 #: Seconds until a command that does not end fails its test.
 PATIENCE = 60
+#: A client imports them when it opens, with httpx and all that httpx can use, for a third of a second.
+TRANSPORT = ["publitrac_async.transport.http", "publitrac_async.transport.aiohttp_transport"]
 #: What nearly every command imports. A test of what is imported when starts a Python of its own.
 PRELOADED = [
     "publitrac_async.cli.commands",
@@ -34,6 +36,7 @@ PRELOADED = [
     "publitrac_async.sandbox",
     "publitrac_async.marketo",
     "publitrac_async.vitec",
+    *TRANSPORT,
     "rich.progress",
     "rich.table",
     "fastapi",

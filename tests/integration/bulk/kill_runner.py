@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import gc
+import importlib
 import json
 import os
 import signal
@@ -41,6 +42,7 @@ from publitrac_async.bulk.state.database import Database
 from publitrac_async.marketo import MarketoClient
 from publitrac_async.transport.pool import Exchange
 from publitrac_async.vitec import LeadSource, VitecClient
+from tests.support.commands import TRANSPORT
 
 WORKERS = 8
 LEAD_SOURCE = LeadSource(name="Web")
@@ -264,6 +266,8 @@ def counts(report: Report) -> dict[str, int]:
 
 
 if __name__ == "__main__":
+    for module in TRANSPORT:
+        importlib.import_module(module)
     gc.freeze()
     for line in sys.stdin:
         sys.stdout.write(json.dumps(fork(json.loads(line))) + "\n")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import importlib
 import json
 import logging
 import os
@@ -36,6 +37,7 @@ from publitrac_async.bulk import (
 from publitrac_async.bulk.distributed.docket import DocketExecutor, serve
 from publitrac_async.sandbox import Sandbox, serve_forever
 from tests.support.clients import client
+from tests.support.commands import TRANSPORT
 from tests.support.redis_state import OwnRedisState
 
 ROOT = Path(__file__).parents[3]
@@ -213,6 +215,8 @@ if __name__ == "__main__":
     if sys.argv[1] == "service":
         asyncio.run(serve_forever(started=_announce, rate_limit=None))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    for module in TRANSPORT:
+        importlib.import_module(module)
     gc.freeze()
     for line in sys.stdin:
         print(fork(json.loads(line)), flush=True)  # noqa: T201  (the test reads it)
