@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from publitrac_async import PublitracClient
-from publitrac_async.bulk import ColumnMapping, ErrorBudget, PublitracV2Sink, Shutdown, State
+from publitrac_async.bulk import ColumnMapping, ErrorBudget, PublitracV2Sink, RedisStateStore, Shutdown, State
 from publitrac_async.bulk.distributed.docket import _TASK, _docket, serve
 from publitrac_async.bulk.distributed.ranges import RowRange
 from publitrac_async.bulk.distributed.tasks import ChunkTask
@@ -36,7 +36,7 @@ CHUNK_ROWS = 200
 async def fill(server: Server, leads: int) -> None:
     """Leads as they are in the state store when all were sent."""
     shared = SharedRedis(server.url, KEY)
-    store = shared.state(durable=False)
+    store = RedisStateStore(shared, durable=False)
     await store.open("v2 of PublitracClient(https://app.publitrac.com)", run="a run")
     before = await used_memory(server)
     start = time.perf_counter()
@@ -103,7 +103,7 @@ def order(number: int) -> ChunkTask:
 async def submit(server: Server, chunks: int) -> None:
     """All orders of a run, given twice."""
     shared = SharedRedis(server.url, KEY)
-    store = shared.state(durable=False)
+    store = RedisStateStore(shared, durable=False)
     before = await used_memory(server)
     async with _docket(store) as docket:
         for turn in ("given", "given again, which adds nothing"):
@@ -132,7 +132,7 @@ async def idle(server: Server, seconds: float) -> None:
         ) as publitrac,
     ):
         sink = PublitracV2Sink(publitrac.v2)
-        serving = asyncio.create_task(serve(sink, shared.state(durable=False), shutdown=shutdown))
+        serving = asyncio.create_task(serve(sink, RedisStateStore(shared, durable=False), shutdown=shutdown))
         await asyncio.sleep(3.0)
         before = (await server.ask("INFO", "stats"))["total_commands_processed"]
         await asyncio.sleep(seconds)

@@ -71,7 +71,7 @@ nitpick_ignore_regex = [
     # Internal classes that public ones return or hold.
     (
         r"py:class",
-        r"(.*\.)?(Staging|RunMetrics|Connection|OwnColumns|RedisStateStore|Unlimited|(Redis|File)(RateLimiter|TokenStore))",
+        r"(.*\.)?(Staging|RunMetrics|Connection|OwnColumns|Unlimited|(Redis|File)(RateLimiter|TokenStore))",
     ),
 ]
 

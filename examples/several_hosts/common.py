@@ -19,7 +19,7 @@ WHERE id > :after ORDER BY id LIMIT :limit"""
 
 
 def shared_redis() -> SharedRedis:
-    """Return the rate limit, token, state store and queue of the account, for all processes."""
+    """Return the place of rate limit, token, state store and queue of the account, for all processes."""
     return SharedRedis(os.environ["PUBLITRAC_REDIS_URL"], account=os.environ["PUBLITRAC_API_KEY"])
 
 

@@ -18,7 +18,16 @@ from common import SOURCES, client, shared_redis
 from fastapi import Depends, FastAPI, HTTPException, Request
 
 from publitrac_async import PublitracClient, PublitracError
-from publitrac_async.bulk import FileSource, Monitor, NamedSource, Progress, read_leads, sync_leads
+from publitrac_async.bulk import (
+    DocketExecutor,
+    FileSource,
+    Monitor,
+    NamedSource,
+    Progress,
+    RedisStateStore,
+    read_leads,
+    sync_leads,
+)
 from publitrac_async.shared import SharedRedis
 
 
@@ -43,8 +52,8 @@ class Runs:
             report = await sync_leads(
                 source,
                 self._publitrac.v2,
-                state=self._shared.state(),
-                executor=self._shared.executor(),
+                state=RedisStateStore(self._shared),
+                executor=DocketExecutor(),
                 monitor=Monitor(self._note),
             )
         except PublitracError as error:  # The state store is in use, Redis is down, the file is invalid.

@@ -11,7 +11,7 @@ import signal
 
 from common import SOURCES, client, shared_redis
 
-from publitrac_async.bulk import PublitracV2Sink, Shutdown, serve
+from publitrac_async.bulk import PublitracV2Sink, RedisStateStore, Shutdown, serve
 
 
 async def main() -> None:
@@ -21,7 +21,7 @@ async def main() -> None:
         asyncio.get_running_loop().add_signal_handler(number, shutdown.request)
     async with shared_redis() as shared, client(shared) as publitrac:
         sink = PublitracV2Sink(publitrac.v2)
-        await serve(sink, shared.state(), sources=SOURCES, concurrency=8, shutdown=shutdown)
+        await serve(sink, RedisStateStore(shared), sources=SOURCES, concurrency=8, shutdown=shutdown)
 
 
 if __name__ == "__main__":

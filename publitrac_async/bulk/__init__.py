@@ -38,6 +38,7 @@ from publitrac_async.bulk.verify import Deviation, Verification, Verify
 
 if TYPE_CHECKING:
     from publitrac_async.bulk.distributed.docket import DocketExecutor, serve
+    from publitrac_async.bulk.state.redis.store import RedisStateStore
 
 __all__ = [
     "Bucket",
@@ -69,6 +70,7 @@ __all__ = [
     "PublitracV1Sink",
     "PublitracV2Sink",
     "Record",
+    "RedisStateStore",
     "Rejection",
     "Report",
     "Resend",
@@ -106,6 +108,7 @@ __all__ = [
 #: Imported on demand: they need an extra.
 _LAZY: Final = {
     "DocketExecutor": "publitrac_async.bulk.distributed.docket",
+    "RedisStateStore": "publitrac_async.bulk.state.redis.store",
     "serve": "publitrac_async.bulk.distributed.docket",
 }
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from publitrac_async.shared import SharedRedis
 
-#: Default name of a state store in Redis; see `SharedRedis.state`.
+#: Default name of a state store in Redis; see `RedisStateStore`.
 STATE: Final = "default"
 _NONE: Final[OwnOptions] = {}
 

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 
 from attrs import field, frozen
 
+from publitrac_async import bulk
 from publitrac_async.bulk import ExitStatus, StateStore, reconcile, unknown_rows
 from publitrac_async.cli import hosts
 from publitrac_async.cli.console import to_stdout
@@ -34,7 +35,7 @@ class ReconcileOptions:
             return self.state
         shared = hosts.needed_redis(self.via, redis=self.redis, own=self.own)
         await stack.enter_async_context(shared)
-        return shared.state(self.state, durable=VENDORS[self.via].appends)
+        return bulk.RedisStateStore(shared, self.state, durable=VENDORS[self.via].appends)
 
 
 async def run_reconcile(options: ReconcileOptions) -> int:

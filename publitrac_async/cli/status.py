@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
 
+from publitrac_async import bulk
 from publitrac_async.bulk import ExitStatus, Shutdown, StateStoreError
 from publitrac_async.bulk.rows import Line
 from publitrac_async.bulk.state.progress import RunProgress
@@ -118,14 +119,14 @@ def _screen(*, as_json: bool) -> AbstractContextManager[Any]:
 
 
 async def _lines(shared: SharedRedis, docket: ModuleType, only: str | None) -> list[RunLine]:
-    names = await shared.state_names(timeout=_TIMEOUT)
+    names = await bulk.RedisStateStore(shared, durable=False, timeout=_TIMEOUT).names()
     if only is not None:
         if only not in names:
             raise CommandError(f"no run has used a state store {only}" + _known(names))
         names = [only]
     lines = []
     for name in names:
-        state = shared.state(name, durable=False, timeout=_TIMEOUT)
+        state = bulk.RedisStateStore(shared, name, durable=False, timeout=_TIMEOUT)
         run = await state.progress()
         if run is not None:
             lines.append(RunLine(run, await docket.workers_of(state)))
@@ -197,12 +198,10 @@ def _place(line: Line) -> tuple[str, int]:
 
 async def _write_failed(shared: SharedRedis, name: str, file: str) -> int:
     """Write the failed rows of a run to a file that its owner alone can read."""
-    state = shared.state(name, durable=False, timeout=_TIMEOUT)
+    state = bulk.RedisStateStore(shared, name, durable=False, timeout=_TIMEOUT)
     run = await state.progress()
     if run is None:
-        raise CommandError(
-            f"no run has used a state store {name}" + _known(await shared.state_names(timeout=_TIMEOUT))
-        )
+        raise CommandError(f"no run has used a state store {name}" + _known(await state.names()))
     rows = [(line, each.outcome) async for each in state.failures() for line in each.lines]
     target = StandardOutput() if file == "-" else NewFile(Path(file))
     try:

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 from attrs import frozen
 
+from publitrac_async import bulk
 from publitrac_async.bulk import (
     CallMeter,
     ColumnMapping,
@@ -185,8 +186,8 @@ async def _run_sync(options: SyncOptions, source: FileSource) -> int:
         if distributed:
             assert shared is not None
             hosts.load_docket()
-            state = shared.state(str(options.state or hosts.STATE), durable=vendor.appends)
-            where = {"state": state, "executor": shared.executor()}
+            state = bulk.RedisStateStore(shared, str(options.state or hosts.STATE), durable=vendor.appends)
+            where = {"state": state, "executor": bulk.DocketExecutor()}
         await stack.enter_async_context(signals_go_to(shutdown))
         with display_for(as_json=options.as_json, quiet=options.quiet) as display:
             report = await sync_leads(

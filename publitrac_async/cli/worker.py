@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from publitrac_async import bulk
 from publitrac_async.bulk import ExitStatus, Shutdown
 from publitrac_async.cli import hosts
 from publitrac_async.cli.console import to_stdout
@@ -63,7 +64,7 @@ async def run_worker(options: WorkerOptions) -> int:
         if options.opentelemetry:
             hooks.append(_load_opentelemetry())
         sink, _ = await open_sink(stack, options, hooks, shared)
-        state = shared.state(options.state, durable=vendor.appends)
+        state = bulk.RedisStateStore(shared, options.state, durable=vendor.appends)
         announce = logger.info if options.log_format == "json" else to_stdout
         if options.health_port is not None:
             port = await stack.enter_async_context(

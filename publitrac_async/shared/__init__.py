@@ -1,6 +1,6 @@
 """State that the processes of an account share: in a file on one host, in Redis for several hosts.
 
-A backend has a rate limiter and a token store; `SharedRedis` also has state stores and an executor.
+A backend has a rate limiter and a token store. State stores of bulk runs are made of a `SharedRedis`.
 
 ::
 

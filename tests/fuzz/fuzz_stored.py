@@ -346,7 +346,7 @@ async def use_redis(server: Server) -> None:
                 store.stop("x"),
                 store.is_current("x"),
             ),
-            *(store.finish(), shared.state_names(), shared.tokens.load()),
+            *(store.finish(), store.names(), shared.tokens.load()),
         ):
             found = await tried(call)
             if hasattr(found, "aclose"):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from publitrac_async.bulk.state.redis.store import RedisStateStore
-from publitrac_async.shared.redis.connection import DISK_TIMEOUT, RESPONSE_TIMEOUT, Connection
+from publitrac_async.bulk import RedisStateStore
+from publitrac_async.shared import SharedRedis
 
 
 class OwnRedisState(RedisStateStore):
@@ -16,9 +16,9 @@ class OwnRedisState(RedisStateStore):
 
     def __init__(self, url: str, *, account: str, durable: bool = False, **options: Any) -> None:
         self._name = ""  # Shown if what follows fails.
-        connection = Connection(url, account, timeout=DISK_TIMEOUT if durable else RESPONSE_TIMEOUT)
-        super().__init__(connection, durable=durable, **options)
+        self._shared = SharedRedis(url, account)
+        super().__init__(self._shared, durable=durable, **options)
 
     async def aclose(self) -> None:
         await super().aclose()
-        await self._connection.aclose()
+        await self._shared.aclose()

@@ -56,7 +56,8 @@ class DocketExecutor:
     ::
 
         async with SharedRedis(url, account=api_key) as shared:
-            await sync_leads(read_leads(path), publitrac.v2, state=shared.state(), executor=shared.executor())
+            state = RedisStateStore(shared)
+            await sync_leads(read_leads(path), publitrac.v2, state=state, executor=DocketExecutor())
 
     The state store must be shared by the hosts, and other processes must be able to open the source
     (`NamedSource`, or a file at the same path everywhere). If this process is killed, the workers continue,
@@ -86,7 +87,7 @@ class DocketExecutor:
         """
         if not isinstance(run.store, SharedStateStore):
             raise ConfigurationError(
-                "several hosts need a shared state store, such as SharedRedis(...).state()"
+                "several hosts need a shared state store, such as RedisStateStore(shared)"
             )
         reference_of(run.source)
 
@@ -122,7 +123,7 @@ async def serve(
             async with PublitracClient(
                 api_key=key, limiter=shared.limiter, token_store=shared.tokens
             ) as publitrac:
-                await serve(PublitracV2Sink(publitrac.v2), shared.state())
+                await serve(PublitracV2Sink(publitrac.v2), RedisStateStore(shared))
 
     A worker that is shut down or cancelled finishes its calls in flight, and hands the rest of its chunks to
     other workers at once. One that cannot open the source hands its chunks on and takes no more of that run.

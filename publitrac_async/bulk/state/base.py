@@ -74,8 +74,8 @@ class StateStore(StateWriter, Protocol):
     level     a change survives                              implementation
     ========  =============================================  ==========================
     memory    nothing: it ends with the run                  ``SqliteStateStore(None)``
-    server    a kill of every process of the run             ``SharedRedis.state(durable=False)``
-    disk      a crash of the server or of the machine too    ``SqliteStateStore(path)``, `SharedRedis.state`
+    server    a kill of every process of the run             ``RedisStateStore(shared, durable=False)``
+    disk      a crash of the server or of the machine too    ``SqliteStateStore(path)``, `RedisStateStore`
     ========  =============================================  ==========================
 
     All methods raise `StateStoreError` if they cannot keep the guarantee.

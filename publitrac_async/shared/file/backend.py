@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from publitrac_async.config import CALLS_PER_SECOND, Rate, as_rate
 from publitrac_async.errors import ConfigurationError
@@ -14,9 +13,6 @@ from publitrac_async.shared.file.record import Record
 from publitrac_async.shared.file.tokens import FileTokenStore
 from publitrac_async.transport.limits import Unlimited
 from publitrac_async.transport.secret import Secret, seal
-
-if TYPE_CHECKING:
-    from publitrac_async.bulk.state.sqlite import SqliteStateStore
 
 
 class SharedFile:
@@ -57,7 +53,6 @@ class SharedFile:
         if not guard >= 0:
             raise ConfigurationError("guard must be at least 0 s")
         record = Record(None if path is None else Path(path), sealed, clock=clock)
-        self._path = record.path
         self._limiter: FileRateLimiter | Unlimited = Unlimited(clock=clock)
         if rate is not None:
             self._limiter = FileRateLimiter(record, rate, guard=guard, clock=clock)
@@ -72,23 +67,6 @@ class SharedFile:
     def tokens(self) -> FileTokenStore:
         """Token store of the account."""
         return self._tokens
-
-    def state(self, name: str = "default") -> SqliteStateStore:
-        """Return a new state store for `sync_leads`, in a file beside this one.
-
-        One process at a time holds it; the next one can open it after the end or the kill of that run.
-
-        Args:
-            name: name of the state store: one for each destination of the account.
-
-        Raises:
-            ConfigurationError: the name has other characters than letters, digits, ``-`` and ``_``.
-        """
-        from publitrac_async.bulk.state.sqlite import SqliteStateStore  # noqa: PLC0415  (clients do not load bulk)
-
-        if not name.replace("-", "").replace("_", "").isalnum():
-            raise ConfigurationError("the name of a state store has letters, digits, - and _")
-        return SqliteStateStore(self._path.with_name(f"{self._path.name}-{name}.sqlite"))
 
     def __repr__(self) -> str:
         return f"SharedFile({self._limiter!r})"

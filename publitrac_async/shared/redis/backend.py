@@ -4,36 +4,21 @@ from __future__ import annotations
 
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import Literal, Self
 
 from attrs import evolve
 
 from publitrac_async.config import CALLS_PER_SECOND, Rate, as_rate
 from publitrac_async.errors import ConfigurationError
+from publitrac_async.shared.redis.connection import DISK_TIMEOUT, RESPONSE_TIMEOUT, Connection, Unavailable
+from publitrac_async.shared.redis.limiter import GUARD, RedisRateLimiter
+from publitrac_async.shared.redis.tokens import RedisTokenStore
 from publitrac_async.transport.limits import Unlimited, WindowLimiter
 from publitrac_async.transport.secret import Secret, seal
 
-try:
-    from publitrac_async.shared.redis.connection import (
-        DISK_TIMEOUT,
-        RESPONSE_TIMEOUT,
-        Connection,
-        Unavailable,
-    )
-    from publitrac_async.shared.redis.limiter import GUARD, RedisRateLimiter
-    from publitrac_async.shared.redis.tokens import RedisTokenStore
-except ModuleNotFoundError as _error:
-    raise ModuleNotFoundError(
-        "sharing through Redis needs an extra: pip install 'publitrac_async[redis]'", name=_error.name
-    ) from _error
-
-if TYPE_CHECKING:
-    from publitrac_async.bulk.distributed.docket import DocketExecutor
-    from publitrac_async.bulk.state.redis.store import RedisStateStore
-
 
 class SharedRedis:
-    """An account that processes share through Redis or Valkey: limiter, token, state stores, executor.
+    """An account that processes share through Redis or Valkey: limiter, token, state stores.
 
     ::
 
@@ -41,7 +26,7 @@ class SharedRedis:
             async with PublitracClient(
                 api_key=key, limiter=shared.limiter, token_store=shared.tokens
             ) as publitrac:
-                await sync_leads(source, publitrac.v2, state=shared.state())
+                await sync_leads(source, publitrac.v2, state=RedisStateStore(shared))
 
     It owns the connections to Redis: `aclose`, or the end of ``async with``, closes them. They open on
     demand.
@@ -72,7 +57,7 @@ class SharedRedis:
         on_unavailable: Literal["raise", "local"] = "raise",
         processes: int | None = None,
     ) -> None:
-        self._connections: dict[float, Connection] = {}
+        self._connections: dict[bool, Connection] = {}
         sealed, sealed_url = seal(account, "account"), seal(url, "url")
         # Recorded tracebacks hold the locals of frames.
         del url, account
@@ -95,66 +80,31 @@ class SharedRedis:
         self._rate = rate
         self._guard = guard
         self._local = local
-        self._connect(RESPONSE_TIMEOUT)
+        self.connect()
 
     @cached_property
     def limiter(self) -> RedisRateLimiter | Unlimited:
         """Rate limiter of the account, for the ``limiter`` of a client."""
         if self._rate is None:
             return Unlimited()
-        connection = self._connect(RESPONSE_TIMEOUT)
+        connection = self.connect()
         return RedisRateLimiter(connection, self._rate, guard=self._guard, local=self._local)
 
     @cached_property
     def tokens(self) -> RedisTokenStore:
         """Token store of the account, for the ``token_store`` of a client."""
-        return RedisTokenStore(self._connect(RESPONSE_TIMEOUT))
+        return RedisTokenStore(self.connect())
 
-    def state(
-        self, name: str = "default", *, durable: bool = True, lease: float = 30.0, timeout: float = 30.0
-    ) -> RedisStateStore:
-        """Return a new state store for `sync_leads`, or for `serve`.
+    def connect(self, *, durable: bool = False) -> Connection:
+        """Return the connection for state stores.
 
         Args:
-            name: name of the state store: one for each destination of the account.
-            durable: wait for the disk of the server before each call; needs ``appendonly yes`` and Redis 7.2
-                or Valkey. Without it a crash of the server loses its last second.
-            lease: seconds until the claims of a killed process expire.
-            timeout: seconds to wait for a Redis that does not respond before a run ends.
-
-        Raises:
-            ConfigurationError: a setting is unusable.
+            durable: for commands that wait for the disk of the server.
         """
-        from publitrac_async.bulk.state.redis.store import RedisStateStore  # noqa: PLC0415  (clients do not load bulk)
-
-        connection = self._connect(DISK_TIMEOUT if durable else RESPONSE_TIMEOUT)
-        return RedisStateStore(connection, name=name, durable=durable, lease=lease, timeout=timeout)
-
-    async def state_names(self, *, timeout: float = 30.0) -> list[str]:  # noqa: ASYNC109  (for all requests of Redis)
-        """Return the names of the state stores of the account that a run has opened.
-
-        Args:
-            timeout: seconds to wait for a Redis that does not respond.
-
-        Raises:
-            StateStoreError: Redis does not respond.
-        """
-        from publitrac_async.bulk.state.redis.store import RedisStateStore  # noqa: PLC0415  (clients do not load bulk)
-
-        return await RedisStateStore(self._connect(RESPONSE_TIMEOUT), timeout=timeout).names()
-
-    def executor(self, *, chunk_rows: int = 200) -> DocketExecutor:
-        """Return an executor that hands out rows to the workers of the account (extra ``docket``).
-
-        Args:
-            chunk_rows: rows per chunk.
-
-        Raises:
-            ConfigurationError: a setting is unusable.
-        """
-        from publitrac_async.bulk.distributed.docket import DocketExecutor  # noqa: PLC0415  (docket is an extra)
-
-        return DocketExecutor(chunk_rows)
+        if durable not in self._connections:
+            timeout = DISK_TIMEOUT if durable else RESPONSE_TIMEOUT
+            self._connections[durable] = Connection(self._url, self._account, timeout=timeout)
+        return self._connections[durable]
 
     async def ping(self) -> str | None:
         """Ask Redis for a response.
@@ -162,7 +112,7 @@ class SharedRedis:
         Returns:
             ``None``, or the reason if Redis does not respond: the name of an error, or a remedy.
         """
-        connection = self._connect(RESPONSE_TIMEOUT)
+        connection = self.connect()
         try:
             await connection.command("PTTL", connection.key("token"))
         except Unavailable as error:
@@ -177,11 +127,6 @@ class SharedRedis:
         for connection in self._connections.values():
             await connection.aclose()
 
-    def _connect(self, timeout: float) -> Connection:
-        if timeout not in self._connections:
-            self._connections[timeout] = Connection(self._url, self._account, timeout=timeout)
-        return self._connections[timeout]
-
     async def __aenter__(self) -> Self:
         return self
 
@@ -191,7 +136,7 @@ class SharedRedis:
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"SharedRedis({self._connections.get(RESPONSE_TIMEOUT)!r})"
+        return f"SharedRedis({self._connections.get(False)!r})"
 
 
 def _share(rate: Rate, processes: int) -> WindowLimiter:

@@ -10,7 +10,16 @@ from pathlib import Path
 import pytest
 
 from publitrac_async import LimiterUnavailable, PublitracClient
-from publitrac_async.bulk import ErrorBudget, LocalExecutor, PublitracV2Sink, Shutdown, read_leads, sync_leads
+from publitrac_async.bulk import (
+    DocketExecutor,
+    ErrorBudget,
+    LocalExecutor,
+    PublitracV2Sink,
+    RedisStateStore,
+    Shutdown,
+    read_leads,
+    sync_leads,
+)
 from publitrac_async.bulk.distributed.docket import serve
 from publitrac_async.bulk.sinks.base import Sink
 from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT
@@ -65,14 +74,14 @@ async def test_no_row_is_left(keeping: Server, tmp_path: Path, executor: str) ->
         serving = None
         if executor == "docket":
             serving = asyncio.create_task(
-                serve(sink, shared.state(durable=False), shutdown=shutdown, redelivery=2.0)
+                serve(sink, RedisStateStore(shared, durable=False), shutdown=shutdown, redelivery=2.0)
             )
         restarts = asyncio.create_task(away(keeping, sandbox, 1.5))
         report = await sync_leads(
             read_leads(path),
             sink,
-            state=shared.state(durable=False),
-            executor=shared.executor(chunk_rows=50) if serving else LocalExecutor(16),
+            state=RedisStateStore(shared, durable=False),
+            executor=DocketExecutor(chunk_rows=50) if serving else LocalExecutor(16),
         )
         await restarts
         shutdown.request()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from publitrac_async import ConfigurationError, PublitracClient
+from publitrac_async.bulk import RedisStateStore
 from publitrac_async.shared import SharedRedis
 from publitrac_async.shared.redis.connection import Connection, Unavailable
 from publitrac_async.shared.redis.rights import Problem, examine
@@ -113,7 +114,7 @@ async def test_a_worker_that_lacks_a_right_ends_at_its_start(server: Server, use
     url = await user("~publitrac:*", "&publitrac:*", "+@all")
     async with SharedRedis(url, ACCOUNT) as shared, asyncio.timeout(20):
         with pytest.raises(ConfigurationError, match=re.escape(":queue:cancel:*")):
-            await serve(RecordingSink(), shared.state(durable=False))
+            await serve(RecordingSink(), RedisStateStore(shared, durable=False))
 
 
 @pytest.mark.parametrize("rules", [["~other:*", "+@all"], ["~publitrac:*", "+@all", "-time"]])
@@ -142,7 +143,7 @@ async def test_a_redis_that_may_evict_keys_is_refused_for_state_and_warned_of_fo
         assert "allkeys-lru" in problem.text
         async with SharedRedis(server.url, ACCOUNT) as shared:
             with pytest.raises(ConfigurationError, match="may evict keys"):
-                await shared.state(durable=False).open("somewhere")
+                await RedisStateStore(shared, durable=False).open("somewhere")
     finally:
         await server.ask("CONFIG", "SET", "maxmemory", "0", "maxmemory-policy", "noeviction")
 

@@ -10,7 +10,7 @@ from redis.exceptions import BusyLoadingError, NoPermissionError, ResponseError
 from redis.exceptions import ConnectionError as NoConnection
 
 from publitrac_async import ConfigurationError, LimiterUnavailable
-from publitrac_async.bulk.errors import StateStoreError
+from publitrac_async.bulk import RedisStateStore, StateStoreError
 from publitrac_async.shared import SharedRedis
 from publitrac_async.shared.redis.connection import _kind
 
@@ -48,7 +48,7 @@ async def test_the_state_is_named(server: Server, state: str) -> None:
                 await shared.limiter.acquire()
         words = "read-only replica" if "READONLY" in state else state
         with pytest.raises((StateStoreError, ConfigurationError), match=words):
-            await shared.state(durable=False, timeout=0.0).open("here")
+            await RedisStateStore(shared, durable=False, timeout=0.0).open("here")
 
 
 @pytest.mark.parametrize(
@@ -81,12 +81,12 @@ async def test_a_wrong_password_is_not_waited_for(server: Server) -> None:
     url = server.url.replace("redis://", "redis://nobody:wrong@")
     async with asyncio.timeout(10), SharedRedis(url, account="the-key") as shared:
         with pytest.raises(ConfigurationError, match="refuses the user or password"):
-            await shared.state().stopped()
+            await RedisStateStore(shared).stopped()
         with pytest.raises(ConfigurationError, match="refuses the user or password"):
-            await shared.state().open("here")
+            await RedisStateStore(shared).open("here")
 
 
 async def test_an_unreachable_server_is_waited_for() -> None:
     async with SharedRedis(f"redis://127.0.0.1:{free_port()}", account="the-key") as shared:
         with pytest.raises(StateStoreError, match="does not respond"):
-            await shared.state(timeout=0.2).stopped()
+            await RedisStateStore(shared, timeout=0.2).stopped()

@@ -12,12 +12,12 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from publitrac_async.bulk import sync_leads, unknown_rows
+from publitrac_async.bulk import RedisStateStore, sync_leads, unknown_rows
 from publitrac_async.bulk.errors import StateStoreError
 from publitrac_async.bulk.rows import Outcome, State
 from publitrac_async.bulk.state.base import Entry, StateStore
 from publitrac_async.bulk.state.sqlite import SqliteStateStore
-from publitrac_async.shared import SharedFile, SharedRedis
+from publitrac_async.shared import SharedRedis
 from tests.support.redis_state import OwnRedisState
 from tests.unit.bulk.sinks import RecordingSink, rows
 
@@ -29,7 +29,7 @@ Stores: TypeAlias = Callable[[], StateStore]
 LOST = Outcome(State.UNKNOWN, "OutcomeUnknown", "the response was lost")
 
 
-@pytest.fixture(params=["file", "shared file", "redis"])
+@pytest.fixture(params=["file", "redis"])
 async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stores]:
     """The same state store, as one process after the other has it."""
     made: list[Any] = []
@@ -41,12 +41,9 @@ async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
         url = server.url
 
     def make() -> StateStore:
-        if request.param == "shared file":
-            made.append(SharedFile(tmp_path / "limit", account="the-key").state())
-        else:
-            made.append(
-                OwnRedisState(url, account="the-key") if url else SqliteStateStore(tmp_path / "run.sqlite")
-            )
+        made.append(
+            OwnRedisState(url, account="the-key") if url else SqliteStateStore(tmp_path / "run.sqlite")
+        )
         return made[-1]
 
     yield make
@@ -338,5 +335,5 @@ async def test_a_state_store_can_be_opened_again_after_a_run(watched: tuple[Stat
 
 def test_the_default_of_the_shared_state_store_is_durable() -> None:
     shared = SharedRedis("redis://127.0.0.1:1", account="the-key")
-    assert shared.state()._durable
-    assert not shared.state(durable=False)._durable
+    assert RedisStateStore(shared)._durable
+    assert not RedisStateStore(shared, durable=False)._durable

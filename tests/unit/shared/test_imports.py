@@ -13,7 +13,8 @@ from publitrac_async.shared import *
 shared = SharedRedis("redis://127.0.0.1", "key")
 shared.limiter, shared.tokens
 assert "publitrac_async.bulk" not in sys.modules
-assert type(shared.state()).__module__ == "publitrac_async.bulk.state.redis.store"
+from publitrac_async.bulk import RedisStateStore
+RedisStateStore(shared)
 assert "docket" not in sys.modules
 """
 

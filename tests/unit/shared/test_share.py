@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from publitrac_async import ConfigurationError, PublitracClient, Rate, Secret
-from publitrac_async.bulk.errors import StateStoreInUse
 from publitrac_async.shared import share
 from publitrac_async.shared.file import SharedFile, places, record
 from publitrac_async.transport.limits import Unlimited
@@ -196,20 +195,6 @@ print(status, shared.limiter._record._process == os.getpid(), time.monotonic() -
 def test_those_who_share_nothing_load_nothing() -> None:
     program = "import sys, publitrac_async; assert not {'publitrac_async.shared.file'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)
-
-
-async def test_a_state_store_is_handed_from_process_to_process(tmp_path: Path) -> None:
-    first, second = (SharedFile(tmp_path / "s", account=KEY).state("nightly") for _ in range(2))
-    await first.open("somewhere")
-    with pytest.raises(StateStoreInUse):
-        await second.open("somewhere")
-    await first.aclose()
-    third = SharedFile(tmp_path / "s", account=KEY).state("nightly")
-    await third.open("somewhere")
-    await third.aclose()
-    assert stat.S_IMODE((tmp_path / "s-nightly.sqlite").stat().st_mode) == 0o600
-    with pytest.raises(ConfigurationError, match="letters, digits"):
-        SharedFile(tmp_path / "s", account=KEY).state("../nightly")
 
 
 @pytest.mark.parametrize("location", ["file:", "redis://localhost"])

@@ -9,7 +9,7 @@ import logging
 import math
 import secrets
 from collections.abc import AsyncIterator, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from publitrac_async.bulk.errors import StateStoreError, StateStoreInUse
 from publitrac_async.bulk.rows import Outcome, State
@@ -22,11 +22,14 @@ from publitrac_async.bulk.state.redis.keys import POLL, StateKeys, reading
 from publitrac_async.bulk.state.redis.progress import read_failures, read_progress
 from publitrac_async.bulk.state.shared import ChunkResult
 from publitrac_async.errors import ConfigurationError
-from publitrac_async.shared.redis.connection import Argument, Connection
+from publitrac_async.shared.redis.connection import Argument
 from publitrac_async.shared.redis.rights import examine
 from publitrac_async.transport.secret import Secret
 
 logger: Final = logging.getLogger("publitrac_async.shared")
+
+if TYPE_CHECKING:
+    from publitrac_async.shared.redis.backend import SharedRedis
 
 #: Seconds until a killed process loses the state store or a chunk.
 LEASE: Final = 30.0
@@ -41,15 +44,20 @@ _UNABLE_LIFE: Final = 7 * 24 * 3600
 class RedisStateStore:
     """A state store in Redis: for runs from any host, one at a time, and for runs on many hosts.
 
-    Get one from `SharedRedis.state`. One process opens it; workers claim chunks of its run from further
-    instances, which they do not open. Redis sees keyed hashes in place of e-mail addresses.
+    ::
+
+        async with SharedRedis(url, account=key) as shared:
+            await sync_leads(source, publitrac.v2, state=RedisStateStore(shared))
+
+    One process opens it; workers claim chunks of its run from further instances, which they do not open.
+    Redis sees keyed hashes in place of e-mail addresses.
 
     Level of durability, see `StateStore`: disk. It needs ``appendonly yes`` and Redis 7.2 or Valkey. With
     ``durable=False`` it is server: a crash of the server loses its last second, and calls of that second are
     sent again. In both cases Redis must not evict keys (``maxmemory-policy noeviction``).
 
     Args:
-        connection: connection of the account, which the caller closes.
+        shared: Redis and account; the caller closes it.
         name: name of the state store: one for each destination of the account.
         durable: wait for the disk of the server before each call.
         lease: seconds until the claims of a killed process expire.
@@ -61,9 +69,9 @@ class RedisStateStore:
 
     def __init__(
         self,
-        connection: Connection,
-        *,
+        shared: SharedRedis,
         name: str = "default",
+        *,
         durable: bool = True,
         lease: float = LEASE,
         timeout: float = TIMEOUT,
@@ -71,7 +79,7 @@ class RedisStateStore:
         self._name = name
         if lease <= 0 or timeout < 0:
             raise ConfigurationError("lease must be above 0 s, timeout at least 0 s")
-        self._connection = connection
+        self._connection = connection = shared.connect(durable=durable)
         self._keys = StateKeys(connection, name, timeout=timeout)
         self._names = connection.key(STATE_NAMES)
         self._durable = durable
