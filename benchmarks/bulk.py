@@ -208,7 +208,7 @@ async def stages(count: int) -> dict[str, float]:
 
         async def send() -> None:
             for record in records:
-                await publitrac.v2.delayed_sync(record)
+                await sink.send([record])
 
         start = time.process_time()
         await asyncio.gather(*(send() for _ in range(WORKERS)))

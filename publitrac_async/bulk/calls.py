@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from publitrac_async.bulk.outcomes import outcome_of
+from publitrac_async.bulk.outcomes import SUCCESS, outcome_of
 from publitrac_async.bulk.rows import Outcome, State
 from publitrac_async.bulk.state.base import StateWriter
 from publitrac_async.errors import PublitracError
@@ -38,7 +38,7 @@ class BatchCalls:
     ) -> None:
         self._state = state
         self._keys = keys
-        self._success_state = success_state
+        self._success = SUCCESS[success_state]
         self._completed = completed
         #: Outcomes of ended calls by index of the row.
         self._outcomes: dict[int, Outcome] = {}
@@ -89,7 +89,10 @@ class BatchCalls:
         return [known.get(place, NOT_CALLED) for place in range(len(self._keys))]
 
     def _take_last(self) -> dict[int, Outcome]:
-        found = {place: outcome_of(error, self._success_state) for place, error in self._last.items()}
+        found = {
+            place: self._success if error is None else outcome_of(error)
+            for place, error in self._last.items()
+        }
         self._last = {}
         self._outcomes |= found
         return found

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable, Sequence
+from collections.abc import AsyncIterable, Iterable
 from typing import Any, Protocol
 
 from attrs import field, frozen
 
 from publitrac_async.bulk.metrics import RunMetrics
 from publitrac_async.bulk.outcomes import ErrorBudget
-from publitrac_async.bulk.rows import Item, Outcome, StagedRow
+from publitrac_async.bulk.rows import Item
 from publitrac_async.bulk.sending import Sender
 from publitrac_async.bulk.shutdown import Shutdown
 from publitrac_async.bulk.sinks.base import Sink
@@ -101,17 +101,13 @@ class LocalExecutor:
 
     async def execute(self, run: RunContext) -> str | None:
         """Send all pending rows; see `Executor.execute`."""
-
-        def note(outcomes: Sequence[tuple[StagedRow, Outcome]]) -> None:
-            run.staging.set_outcomes([(row.number, outcome) for row, outcome in outcomes])
-
         sender = Sender(
             pending=run.staging.pending,
             sink=run.sink,
             state=run.store,
             error_budget=run.error_budget,
             shutdown=run.shutdown,
-            note=note,
+            note=run.staging.set_outcomes,
             metrics=run.metrics,
         )
         return await sender.send(self.concurrency)

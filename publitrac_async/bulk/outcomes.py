@@ -31,7 +31,8 @@ _FATAL: Final = (
     PermissionDenied,
     QuotaExhausted,
 )
-_SUCCESS: Final = {state: Outcome(state) for state in (State.OK, State.ACCEPTED)}
+#: Outcome of a success, by `Sink.success_state`.
+SUCCESS: Final = {state: Outcome(state) for state in (State.OK, State.ACCEPTED)}
 
 
 def is_fatal(error: PublitracError) -> bool:
@@ -39,15 +40,8 @@ def is_fatal(error: PublitracError) -> bool:
     return isinstance(error, _FATAL)
 
 
-def outcome_of(error: PublitracError | None, success_state: State) -> Outcome:
-    """Return the outcome of a row.
-
-    Args:
-        error: error of the row, ``None`` for success.
-        success_state: see `Sink.success_state`.
-    """
-    if error is None:
-        return _SUCCESS[success_state]
+def outcome_of(error: PublitracError) -> Outcome:
+    """Return the outcome of a row that failed."""
     return Outcome(_state(error), type(error).__name__, error.message, code_of(error), _message(error))
 
 

@@ -12,7 +12,7 @@ from attrs import evolve
 from publitrac_async.bulk.calls import BatchCalls, StoppedElsewhere
 from publitrac_async.bulk.errors import StateStoreError
 from publitrac_async.bulk.metrics import RunMetrics
-from publitrac_async.bulk.outcomes import ErrorBudget, is_fatal, outcome_of
+from publitrac_async.bulk.outcomes import SUCCESS, ErrorBudget, is_fatal, outcome_of
 from publitrac_async.bulk.rows import Outcome, StagedRow, State
 from publitrac_async.bulk.shutdown import Shutdown, cancelled
 from publitrac_async.bulk.sinks.base import Sink
@@ -32,8 +32,8 @@ _SPARE: Final = 1
 Pending: TypeAlias = Callable[[int], Awaitable[Sequence[StagedRow]]]
 #: Method of a sink, see `Sink`.
 SendInParts: TypeAlias = Callable[[Sequence[Any], BatchCalls], Awaitable[Sequence[PublitracError | None]]]
-#: Function that takes rows with their outcomes.
-Note: TypeAlias = Callable[[Sequence[tuple[StagedRow, Outcome]]], object]
+#: Function that takes the outcomes of rows, by their numbers.
+Note: TypeAlias = Callable[[Sequence[tuple[int, Outcome]]], object]
 
 
 class Sender:
@@ -194,7 +194,8 @@ class Sender:
         except BaseException as error:
             self._complete(batch, calls.outcomes(error))
             raise
-        outcomes = [outcome_of(error, self._sink.success_state) for error in errors]
+        success = SUCCESS[self._sink.success_state]
+        outcomes = [success if error is None else outcome_of(error) for error in errors]
         completed = self._complete(batch, outcomes)
         self._tracker.add_call(outcomes)
         self._examine(errors)
@@ -218,24 +219,23 @@ class Sender:
     def _complete(self, batch: Sequence[StagedRow], outcomes: Sequence[Outcome]) -> asyncio.Future[None]:
         if self._metrics is not None:
             self._metrics.add(outcomes)
-        rows = list(zip(batch, outcomes, strict=True))
+        rows = [(row.number, outcome) for row, outcome in zip(batch, outcomes, strict=True)]
         self._note(rows)
-        completed = self._state.complete([(_key(row), outcome) for row, outcome in rows])
+        leads = [(_key(row), outcome) for row, outcome in zip(batch, outcomes, strict=True)]
+        completed = self._state.complete(leads)
         completed.add_done_callback(functools.partial(self._check_recorded, rows))
         return completed
 
-    def _check_recorded(
-        self, rows: Sequence[tuple[StagedRow, Outcome]], completed: asyncio.Future[None]
-    ) -> None:
+    def _check_recorded(self, rows: Sequence[tuple[int, Outcome]], completed: asyncio.Future[None]) -> None:
         """Note rows as unknown if the state store did not record their outcomes."""
         if completed.cancelled() or completed.exception() is not None:
-            self._note([(row, evolve(outcome, state=State.UNKNOWN)) for row, outcome in rows])
+            self._note([(number, evolve(outcome, state=State.UNKNOWN)) for number, outcome in rows])
 
     def _examine(self, errors: Sequence[PublitracError | None]) -> None:
-        for error in errors:
+        for error in filter(None, errors):
             kept_back = isinstance(error, LimiterUnavailable)
             self.limiter_unavailable |= kept_back
-            if error is not None and (kept_back or is_fatal(error)):
+            if kept_back or is_fatal(error):
                 # Fatal errors concern the account, so the service's message does not quote a lead.
                 words = f' ("{error.vendor_message}")' if error.vendor_message else ""
                 self._stopped = self._stopped or f"{type(error).__name__}: {error.message}{words}"

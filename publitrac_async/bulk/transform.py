@@ -15,7 +15,7 @@ from publitrac_async.bulk.errors import SourceError
 from publitrac_async.bulk.fields import Fields
 from publitrac_async.bulk.mapping import CONSENT_FIELDS, ColumnMapping
 from publitrac_async.bulk.outcomes import code_of
-from publitrac_async.bulk.rows import PENDING, Block, Item, Line, Outcome, Row, StagedRow, State, as_row
+from publitrac_async.bulk.rows import Block, Item, Line, Outcome, Row, StagedRow, State, as_row
 from publitrac_async.bulk.sinks.base import OwnColumns, Record
 from publitrac_async.bulk.sinks.publitrac import as_lead, publitrac_record
 from publitrac_async.bulk.sources.file import FileSource
@@ -25,6 +25,8 @@ from publitrac_async.errors import Problem, ValidationError
 from publitrac_async.models import Lead
 
 _EXAMPLES: Final = 3
+#: Combinations of names to remember. Rows of JSON may have many.
+_SHAPES: Final = 1000
 
 
 @define
@@ -91,9 +93,8 @@ class RowTransform:
     columns: Columns = field(init=False, repr=False)
     _keeps_columns: bool = field(init=False, repr=False)
     notes: CellNotes = field(init=False, repr=False, factory=CellNotes)
-    #: Names of columns so far, and those of consent among them, with True if a no is sent as well.
-    _seen: set[str] = field(init=False, repr=False, factory=set)
-    _consent: dict[str, bool | None] = field(init=False, repr=False, factory=dict)
+    #: Columns or fields of consent by the names of a row; most rows have the same names.
+    _consent: dict[tuple[str, ...], Sequence[str]] = field(init=False, repr=False, factory=dict)
 
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "columns", Columns(self.mapping))
@@ -107,8 +108,10 @@ class RowTransform:
             opt_outs: further flags of consent, of other rows with the same key.
 
         Raises:
-            ValidationError: the row cannot be sent.
+            ValidationError: the row is unreadable, or cannot be sent.
         """
+        if row.problem is not None:
+            raise ValidationError(row.problem, problems=[Problem(row.problem)])
         fields = self._converted(row.fields)
         if isinstance(fields, Lead):
             changes: dict[str, Any] = {NATIVE_FIELDS[name]: True for name in opt_outs}
@@ -133,10 +136,13 @@ class RowTransform:
             opt_outs: further flags of consent, of other rows with the same key.
         """
         staged = StagedRow(number=number, line=row.line, position=row.position, fields=row.fields)
-        record, found, staged.outcome = self._checked(row, opt_outs)
-        if record is not None:
+        try:
+            record, found = self(row, opt_outs)
+        except ValidationError as error:
+            staged.outcome = _rejection(row, error)
+        else:
             staged.key, staged.content_hash, staged.content = record.key, record.content_hash, record.content
-        staged.opt_outs = tuple(found)
+            staged.opt_outs = tuple(found)
         return staged
 
     def block(self, first: int, rows: Iterable[Row]) -> Block:
@@ -148,12 +154,13 @@ class RowTransform:
         """
         block = Block(first)
         for number, row in enumerate(rows, first):
-            record, opt_outs, outcome = self._checked(row)
             block.lines.append(row.line)
             block.positions.append(row.position)
             block.fields.append(row.fields)
-            if record is None:
-                block.rejected.append((number, outcome))
+            try:
+                record, opt_outs = self(row)
+            except ValidationError as error:
+                block.rejected.append((number, _rejection(row, error)))
                 block.keys.append(None)
                 block.content_hashes.append(None)
                 block.contents.append(None)
@@ -164,17 +171,6 @@ class RowTransform:
             if opt_outs:
                 block.opt_outs.append((number, opt_outs))
         return block
-
-    def _checked(
-        self, row: Row, opt_outs: Sequence[str] = ()
-    ) -> tuple[Record[Any] | None, Sequence[str], Outcome]:
-        """Return the record of a row, its opt-outs and its outcome; no record if the row is rejected."""
-        if row.problem is not None:
-            return None, (), Outcome(State.REJECTED, "unreadable row", row.problem)
-        try:
-            return *self(row, opt_outs), PENDING
-        except ValidationError as error:
-            return None, (), Outcome(State.REJECTED, "ValidationError", error.message, code_of(error))
 
     def lead(self, fields: Mapping[str, Any] | Lead) -> Lead:
         """Return the lead of a row.
@@ -209,7 +205,7 @@ class RowTransform:
         """
         fields = Fields(row)
         for name in self._consent_columns(row):
-            both_ways, cell = self._consent[name], row[name]
+            both_ways, cell = self._both_ways(name), row[name]
             if both_ways is None:
                 continue
             if isinstance(cell, str) and (text := strip(cell)):
@@ -228,15 +224,19 @@ class RowTransform:
         """Return the flags of consent that say yes."""
         return [name for name in self._consent_columns(fields) if _is_yes(fields[name])]
 
-    def _consent_columns(self, fields: Mapping[str, Any]) -> list[str]:
-        """Return the names of consent among the columns or fields of a row. Each name is looked up once."""
-        if not fields.keys() <= self._seen:
-            own = self.own_columns.consent if self.own_columns is not None else {}
-            for name in fields.keys() - self._seen:
-                self._seen.add(name)
-                if name in CONSENT_FIELDS or name.casefold() in own:
-                    self._consent[name] = own.get(name.casefold())
-        return [name for name in self._consent if name in fields]
+    def _consent_columns(self, fields: Mapping[str, Any]) -> Sequence[str]:
+        """Return the names of consent among the columns or fields of a row."""
+        names = tuple(fields)
+        found = self._consent.get(names)
+        if found is None:
+            found = [name for name in names if name in CONSENT_FIELDS or self._both_ways(name) is not None]
+            if len(self._consent) < _SHAPES:
+                self._consent[names] = found
+        return found
+
+    def _both_ways(self, name: str) -> bool | None:
+        """Return True if a "no" of an own column is sent as well, ``None`` if it is no column of consent."""
+        return None if self.own_columns is None else self.own_columns.consent.get(name.casefold())
 
     def check_columns(self, source: object, first: Row | None) -> list[Column]:
         """Check the columns of a table, to reject a wrong file as a whole.
@@ -344,9 +344,6 @@ def dry_run(
     for number, item in enumerate(items, 1):
         row = as_row(item, number)
         check.before(row)
-        if row.problem is not None:
-            yield CheckedRow(row.line, None, (Problem(row.problem),))
-            continue
         try:
             yield CheckedRow(row.line, transform(row)[0].content)
         except ValidationError as error:
@@ -366,6 +363,11 @@ def _header_hint(first: Row | None) -> str | None:
     if any("mail" in normalized(word) and "@" not in word for word in words):
         return f"Line {first.line} looks like the header: --header {first.line}."
     return None
+
+
+def _rejection(row: Row, error: ValidationError) -> Outcome:
+    kind = "ValidationError" if row.problem is None else "unreadable row"
+    return Outcome(State.REJECTED, kind, error.message, code_of(error))
 
 
 def _is_yes(value: Any) -> bool:

@@ -211,11 +211,8 @@ class ChunkWorker:
         async def pending(after: int) -> Sequence[StagedRow]:
             return [row for row in left if row.number > after]
 
-        def note(rows: Sequence[tuple[StagedRow, Outcome]]) -> None:
-            outcomes.update((row.number, outcome) for row, outcome in rows)
-
         sender = Sender(
-            note=note,
+            note=outcomes.update,
             pending=pending,
             sink=self._sink,
             state=claim,

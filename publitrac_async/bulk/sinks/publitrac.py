@@ -58,7 +58,7 @@ class PublitracSink(abc.ABC, Generic[C]):
         """
 
 
-class PublitracV2Sink(PublitracSink[PreparedLead]):
+class PublitracV2Sink(PublitracSink[bytes]):
     """``v2.delayed_sync``: the service queues the lead and processes it a little later.
 
     Args:
@@ -73,7 +73,7 @@ class PublitracV2Sink(PublitracSink[PreparedLead]):
         super().__init__(destination)
         self._v2 = v2
 
-    def to_record(self, fields: Mapping[str, Any] | Lead) -> Record[PreparedLead]:
+    def to_record(self, fields: Mapping[str, Any] | Lead) -> Record[bytes]:
         """Transform a row into a record; see `Sink.to_record`.
 
         Raises:
@@ -83,17 +83,17 @@ class PublitracV2Sink(PublitracSink[PreparedLead]):
             wire = fields_to_wire(fields)
             if wire is not None:
                 body = write_body(*wire)
-                return Record(fields["email"].casefold(), hash_bytes(body), PreparedLead(body))
+                return Record(fields["email"].casefold(), hash_bytes(body), body)
         lead = as_lead(fields)
-        prepared = self._v2.prepare(lead)
-        return Record(_key(lead), hash_bytes(prepared.body), prepared)
+        body = self._v2.prepare(lead).body
+        return Record(_key(lead), hash_bytes(body), body)
 
     def queue_length(self) -> int:
         """Return the number of calls in the client's queue."""
         return self._v2.queued
 
-    async def _send(self, content: PreparedLead) -> None:
-        await self._v2.delayed_sync(content)
+    async def _send(self, content: bytes) -> None:
+        await self._v2.delayed_sync(PreparedLead(content))
 
 
 class PublitracV1Sink(PublitracSink[Lead]):

@@ -37,7 +37,7 @@ _LOOKUP: Final = (
 #: After a call with an unknown outcome the content at the service is unknown: no row counts as unchanged.
 _PLAN: Final = (
     "INSERT INTO main.leads (key, state, content_hash)"
-    " SELECT json_extract(value, '$[0]'), 'pending', json_extract(value, '$[1]') FROM json_each(?) WHERE true"
+    " SELECT key, 'pending', value FROM json_each(?) WHERE true"
     " ON CONFLICT (key) DO UPDATE SET state = 'pending', content_hash = excluded.content_hash,"
     " kind = NULL, code = NULL, error = NULL,"
     " acked_hash = CASE state WHEN 'unknown' THEN NULL ELSE acked_hash END"
@@ -111,7 +111,7 @@ class SqliteStateStore:
     async def plan(self, leads: Sequence[tuple[str, bytes]]) -> None:
         """Record the leads to be sent; see `StateStore.plan`."""
         # One statement takes half the time of one for each lead.
-        planned = json.dumps([(key, content_hash.hex()) for key, content_hash in leads])
+        planned = json.dumps({key: content_hash.hex() for key, content_hash in leads})
         await self._database.write((_PLAN, [(planned,)]))
 
     def begin(self, keys: Sequence[str]) -> asyncio.Future[bool]:

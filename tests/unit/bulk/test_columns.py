@@ -225,7 +225,7 @@ async def test_a_row_is_written_like_its_lead(cells: dict[str, Any]) -> None:
         fields = columns_of().convert({"email": "Ada@Example.com"} | cells)
         assert fields.checked
         record = PublitracV2Sink(publitrac.v2).to_record(fields)
-        assert record.content == publitrac.v2.prepare(as_lead(fields))
+        assert record.content == publitrac.v2.prepare(as_lead(fields)).body
         assert record.key == "ada@example.com"
 
 

@@ -63,7 +63,7 @@ def deliver(
 
 
 def states(outcomes: Sequence[PublitracError | None]) -> list[State]:
-    return [outcome_of(each, State.OK).state for each in outcomes]
+    return [State.OK if each is None else outcome_of(each).state for each in outcomes]
 
 
 ERRORS: dict[str, Callable[[], PublitracError]] = {

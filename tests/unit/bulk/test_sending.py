@@ -76,7 +76,7 @@ def sender(sink: Halving, state: Journal, noted: dict[int, Outcome], rows: int =
         state=state,
         error_budget=ErrorBudget(),
         shutdown=Shutdown(),
-        note=lambda found: noted.update((row.number, outcome) for row, outcome in found),
+        note=noted.update,
     )
 
 
