@@ -98,10 +98,11 @@ async def run_copy(options: CopyOptions) -> int:
             MarketoClient.from_env(retry=BULK_RETRY, hooks=[meter], rate_limit=rate, **target)
         )
         await stack.enter_async_context(signals_go_to(shutdown))
+        sink = MarketoSink(marketo, destination=f"of {marketo!r}", **settings)
         with display_for(as_json=options.as_json, quiet=options.quiet) as display:
             report = await sync_leads(
                 NamedSource(_SOURCE, lambda: leads),
-                MarketoSink(marketo, destination=f"of {marketo!r}", **settings),
+                sink,
                 state=options.state,
                 reset=options.reset,
                 resend=Resend(unchanged=options.resend_unchanged, rejected=options.resend_rejected),
@@ -113,7 +114,14 @@ async def run_copy(options: CopyOptions) -> int:
     state = None if options.state is None else str(options.state)
     status = ExitStatus.INTERRUPTED if shutdown.requested else exit_status(report, sandbox=False)
     always = status is not ExitStatus.OK
-    write_report(report, as_json=options.as_json, sandbox=False, state_store=state, always=always)
+    write_report(
+        report,
+        as_json=options.as_json,
+        sandbox=False,
+        state_store=state,
+        idempotent=sink.idempotent,
+        always=always,
+    )
     return status
 
 

@@ -23,7 +23,13 @@ _REASONS: Final = {
 
 
 def write_report(
-    report: Report, *, as_json: bool, sandbox: bool, state_store: str | None, always: bool = True
+    report: Report,
+    *,
+    as_json: bool,
+    sandbox: bool,
+    state_store: str | None,
+    idempotent: bool,
+    always: bool = True,
 ) -> None:
     """Write the report to stdout.
 
@@ -32,16 +38,17 @@ def write_report(
         as_json: write one line of JSON.
         sandbox: the rows went to the sandbox.
         state_store: name of the state store for `reconcile`, ``None`` without one.
+        idempotent: rows with an unknown outcome are sent again, see `Sink.idempotent`.
         always: write it even if the command is to be quiet.
     """
     if as_json:
         to_stdout(json.dumps({"event": "report"} | report.as_dict(), ensure_ascii=False), always=always)
         return
-    for line in lines_of(report, sandbox=sandbox, state_store=state_store):
+    for line in lines_of(report, sandbox=sandbox, state_store=state_store, idempotent=idempotent):
         to_stdout(line, always=always)
 
 
-def lines_of(report: Report, *, sandbox: bool, state_store: str | None) -> Iterator[str]:
+def lines_of(report: Report, *, sandbox: bool, state_store: str | None, idempotent: bool) -> Iterator[str]:
     """Yield the report, line by line."""
     service = "the sandbox" if sandbox else VENDORS[report.sink].service.name
     duration = format_duration(report.seconds)
@@ -60,12 +67,12 @@ def lines_of(report: Report, *, sandbox: bool, state_store: str | None) -> Itera
     )
     if report.verification is not None:
         yield from _verification(report.verification)
-    yield from _remarks(report, state_store)
+    yield from _remarks(report, state_store, idempotent=idempotent)
     if report.results_dir is None and report.rejected and not sandbox:
         yield "The rejected rows are in no file: --results names a folder for them."
 
 
-def _remarks(report: Report, state_store: str | None) -> Iterator[str]:
+def _remarks(report: Report, state_store: str | None, *, idempotent: bool) -> Iterator[str]:
     if report.source_changed:
         yield "The source has changed since the last run: rows were compared one by one."
     if report.stopped is not None:
@@ -79,7 +86,7 @@ def _remarks(report: Report, state_store: str | None) -> Iterator[str]:
     if report.pending and state_store is not None:
         yield "The same command resumes the run."
     vendor = VENDORS[report.sink]
-    if report.unknown and vendor.appends:
+    if report.unknown and not idempotent:
         verb = "" if state_store is None else f", then `publitrac-async reconcile {state_store}`"
         yield f"Rows that may have arrived are not sent again: look them up at {vendor.service.name}{verb}."
     if report.results_dir is not None:

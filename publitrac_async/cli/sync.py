@@ -186,7 +186,8 @@ async def _run_sync(options: SyncOptions, source: FileSource) -> int:
         if distributed:
             assert shared is not None
             hosts.load_docket()
-            state = bulk.RedisStateStore(shared, str(options.state or hosts.STATE), durable=vendor.appends)
+            name = str(options.state or hosts.STATE)
+            state = bulk.RedisStateStore(shared, name, durable=not sink.idempotent)
             where = {"state": state, "executor": bulk.DocketExecutor()}
         await stack.enter_async_context(signals_go_to(shutdown))
         with display_for(as_json=options.as_json, quiet=options.quiet) as display:
@@ -213,6 +214,7 @@ async def _run_sync(options: SyncOptions, source: FileSource) -> int:
         as_json=options.as_json,
         sandbox=options.sandbox,
         state_store=_state(options),
+        idempotent=sink.idempotent,
         always=status is not ExitStatus.OK,
     )
     if options.list_name is None or report.results_dir is None or shutdown.requested:

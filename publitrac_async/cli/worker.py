@@ -64,7 +64,7 @@ async def run_worker(options: WorkerOptions) -> int:
         if options.opentelemetry:
             hooks.append(_load_opentelemetry())
         sink, _ = await open_sink(stack, options, hooks, shared)
-        state = bulk.RedisStateStore(shared, options.state, durable=vendor.appends)
+        state = bulk.RedisStateStore(shared, options.state, durable=not sink.idempotent)
         announce = logger.info if options.log_format == "json" else to_stdout
         if options.health_port is not None:
             port = await stack.enter_async_context(

@@ -34,4 +34,7 @@ def host_of(base_url: str | None, munchkin_id: str | None) -> str:
     host = _API.sub("", base_url.strip().rstrip("/")).rstrip("/")
     if _STRAY_PATH.match(host):
         raise ConfigurationError("base_url has a path that is not Marketo's: pass the host alone")
-    return host
+    # State stores compare addresses: the same instance has one, whatever its case.
+    scheme, separator, rest = host.partition("://")
+    name, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{name.lower()}{slash}{path}"

@@ -204,7 +204,7 @@ class ChunkWorker:
         if rows_hash(row.content_hash for row in staged) != task.rows_hash:
             return (
                 f"rows {staged[0].number} to {staged[-1].number} have changed since the start of the run:"
-                " the source was changed, or a worker is of another version"
+                " the source was changed, or a worker has other options or another version"
             )
         left = await self._without_outcome(task, claim, staged)
 

@@ -87,7 +87,7 @@ class MarketoSink:
             opt_in=opt_in,
         )
         self.own_columns: OwnColumns = self._records.own_columns
-        self.destination: str = f"marketo {destination or marketo!r}"
+        self.destination: str = f"marketo {destination or repr(marketo)}"
         self.idempotent: bool = action in ("createOrUpdate", "updateOnly")
         self._marketo = marketo
         self._action: Action = action

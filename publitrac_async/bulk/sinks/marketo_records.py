@@ -80,7 +80,7 @@ class MarketoRecords:
         self._partition = "" if partition_name is None else f"{partition_name}: "
         self._opt_in = frozenset(opt_in)
         self._check = sync_check(action)
-        self._settings = f"{action} {lookup_field} ".encode()
+        self._settings = f"{action} {lookup_field} {self._partition}".encode()
         #: A table must have a column that identifies its leads.
         self.own_columns: OwnColumns = OwnColumns(
             frozenset({lookup_field} | self._columns_of(lookup_field)),

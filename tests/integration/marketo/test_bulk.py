@@ -232,9 +232,11 @@ def test_the_payload_depends_on_what_is_asked_for() -> None:
     digests = {
         marketo_record(row).content_hash,
         marketo_record(row, action="updateOnly").content_hash,
+        # A worker with other options than the run notices it by the hash.
+        marketo_record(row, partition_name="Europe").content_hash,
         marketo_record(row | {"city": "Oslo"}).content_hash,
     }
-    assert len(digests) == 3
+    assert len(digests) == 4
 
 
 # The command.

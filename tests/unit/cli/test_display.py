@@ -121,6 +121,7 @@ def test_the_summary_adds_up_and_cuts_long_lists() -> None:
                    reasons=reasons, superseded=superseded),
             sandbox=False,
             state_store=None,
+            idempotent=True,
         )
     )  # fmt: skip
     assert "    1,197  total" in lines
@@ -134,11 +135,19 @@ def test_the_summary_adds_up_and_cuts_long_lists() -> None:
 
 def test_rows_that_are_left_have_the_next_step() -> None:
     left = report(pending=2, pending_reasons={"QuotaExhausted: code 607": 2})
-    lines = list(lines_of(left, sandbox=False, state_store=None))
+    lines = list(lines_of(left, sandbox=False, state_store=None, idempotent=True))
     assert lines[-2:] == [
         "2 rows are left because of QuotaExhausted: code 607.",
         "Next: run the command again tomorrow.",
     ]
+
+
+@pytest.mark.parametrize("idempotent", [True, False])
+def test_rows_that_are_not_sent_again_have_the_next_step(idempotent: bool) -> None:
+    unknown = report(sink="marketo", unknown=2)
+    lines = list(lines_of(unknown, sandbox=False, state_store="s.sqlite", idempotent=idempotent))
+    step = "look them up at Marketo, then `publitrac-async reconcile s.sqlite`."
+    assert any(line.endswith(step) for line in lines) is not idempotent
 
 
 class Terminal(io.StringIO):

@@ -334,6 +334,8 @@ def test_the_paths_that_marketo_shows_behind_its_host_are_removed(path: str) -> 
 def test_a_munchkin_id_makes_the_address() -> None:
     client = MarketoClient(munchkin_id="123-ABC-456", client_id=ID, client_secret=SECRET)
     assert repr(client) == "MarketoClient(https://123-abc-456.mktorest.com)"
+    address = "https://123-ABC-456.mktorest.com"
+    assert repr(MarketoClient(base_url=address, client_id=ID, client_secret=SECRET)) == repr(client)
     environment = {
         "MARKETO_MUNCHKIN_ID": "123-ABC-456",
         "MARKETO_CLIENT_ID": ID,
