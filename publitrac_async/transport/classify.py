@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import email.utils
 import math
 import time
@@ -34,8 +35,9 @@ _BY_STATUS: dict[int, type[ApiError]] = {
 }
 #: Gateways and restarts; a retry would not change 501 or 505.
 _PASSING = frozenset({408, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 527, 530})
-#: Statuses of a content delivery network in place of the service (Cloudflare's table of 5xx errors).
+#: Statuses of a network in place of the service (511: RFC 6585, the others: Cloudflare's table).
 _NETWORK = {
+    511: "a login to the network is required",
     520: "the service's response could not be used",
     521: "the service refused the connection",
     522: "the service did not respond in time",
@@ -47,7 +49,9 @@ _NETWORK = {
     530: "the service's name could not be resolved",
 }
 #: Those of them sent before a request is forwarded. With 522 it may have been forwarded.
-_NEVER_REACHED = frozenset({521, 523, 525, 526, 530})
+_NEVER_REACHED = frozenset({511, 521, 523, 525, 526, 530})
+#: The request was refused before it was processed, because of its connection (RFC 9110 and RFC 8470).
+_WRONG_CONNECTION = frozenset({HTTPStatus.MISDIRECTED_REQUEST, HTTPStatus.TOO_EARLY})
 _ADVICE: dict[int, str] = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ": send less in one call",
     HTTPStatus.REQUEST_URI_TOO_LONG: ": the URL is too long, send fewer conditions or values in one call",
@@ -83,7 +87,12 @@ def error_for_status(response: ServiceResponse) -> PublitracError | None:
             maybe_applied=status not in _NEVER_REACHED,
             retry_after=response.retry_after,
         )
-    return ApiError(_phrase(status) + _ADVICE.get(status, ""), status=status)
+    return ApiError(
+        _phrase(status) + _ADVICE.get(status, ""),
+        status=status,
+        retryable=status in _WRONG_CONNECTION,
+        retry_after=response.retry_after,
+    )
 
 
 def wrong_address(response: ServiceResponse) -> ConfigurationError | None:
@@ -122,10 +131,12 @@ def _seconds(value: str, now: float | None) -> float | None:
         wait = float(value)
     except ValueError:
         try:
-            date = email.utils.parsedate_to_datetime(value).timestamp()
+            date = email.utils.parsedate_to_datetime(value)
+            if date.tzinfo is None:  # HTTP has only one time zone, and a format that does not show it.
+                date = date.replace(tzinfo=dt.UTC)
+            wait = date.timestamp() - (time.time() if now is None else now)
         except (ValueError, OverflowError, OSError):  # Not a date, or out of range.
             return None
-        wait = date - (time.time() if now is None else now)
     return wait if math.isfinite(wait) and wait >= 0 else None
 
 

@@ -11,6 +11,7 @@ import copy
 import ssl
 import urllib.parse
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any, Final, Self
 
 import httpx
@@ -326,7 +327,7 @@ class _Incoming:
     ) -> None:
         attempt.status, attempt.headers = status, fields
         self._status = status
-        self._content_type, self._framed = "", False
+        self._content_type, self._framed = "", status == HTTPStatus.NO_CONTENT
         self._retry_after: list[str] = []
         encoding = ""
         # One pass over the bytes: the look-ups of httpx.Headers decode every field each time.

@@ -13,6 +13,7 @@ import select
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable
+from http import HTTPStatus
 from typing import Any, Final
 
 import aiohttp
@@ -198,6 +199,8 @@ class Exchange:
                 if transport is None or transport.get_write_buffer_size():
                     # The service may take the rest of the request for the next one.
                     self._keep_alive = None
+                elif message.code == HTTPStatus.MISDIRECTED_REQUEST:
+                    self._keep_alive = None  # Another connection may lead to the right server.
                 else:
                     self._keep_alive = _announced_life(message)
                 return message

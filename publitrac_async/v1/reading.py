@@ -67,7 +67,8 @@ def read_response(response: ServiceResponse, convert: Convert | None = None) -> 
     """
     body = response.body
     if not body.strip():
-        raise UnexpectedContent(f"the response is empty ({len(body)} bytes)")
+        # Without a length, the connection may have closed too early.
+        raise UnexpectedContent(f"the response is empty ({len(body)} bytes)", retryable=not response.framed)
     try:
         document = to_utf8(body, response.content_type)
         content = yield from _parsed(document, convert, framed=response.framed)

@@ -157,6 +157,8 @@ def _read(response: ServiceResponse, *, token: bool = False) -> dict[str, Any]:
 
 def _was_cut(response: ServiceResponse) -> bool:
     """Return True if the body is the beginning of a JSON object, so that a retry may return all of it."""
+    if not response.body:
+        return not response.framed
     return response.body.lstrip().startswith(b"{") and not response.body.rstrip().endswith(b"}")
 
 

@@ -214,6 +214,48 @@ async def test_cut_responses_of_unknown_length_are_errors() -> None:
         assert await publitrac.v1.call("addLead", xml=APPENDED)
 
 
+EMPTY = {
+    b"HTTP/1.1 200 OK\r\n\r\n": 2,  # Perhaps it was cut.
+    b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n": 1,
+    b"HTTP/1.1 204 No Content\r\n\r\n": 1,
+}
+
+
+@pytest.mark.parametrize("operation", ["read", "queue"])
+@pytest.mark.parametrize("empty", EMPTY)
+@pytest.mark.fault("F04")
+async def test_an_empty_response_is_asked_for_again_if_it_may_have_been_cut(
+    empty: bytes, operation: str
+) -> None:
+    vendor = Vendor()
+
+    async def respond(seen: Seen, peer: Peer) -> bytes | None:
+        if "getToken" in seen.target:
+            return await vendor(seen, peer)
+        await peer.write(empty)
+        peer.close()
+        return None
+
+    retry = RetryPolicy(attempts=2, base=0)
+    async with RawServer(respond) as server, opened(server.url, retry=retry) as publitrac:
+        with pytest.raises(UnexpectedContent, match="empty") as caught:
+            await send_one(publitrac, operation)
+    assert caught.value.attempts == EMPTY[empty]
+
+
+@pytest.mark.parametrize("operation", ["read", "append"])
+async def test_a_misdirected_request_is_sent_again_on_another_connection(operation: str) -> None:
+    """The server refused it because of its connection, so it was not applied."""
+    vendor = Vendor()
+
+    async def respond(seen: Seen, peer: Peer) -> bytes:
+        return http(b"", "421 Misdirected Request") if peer.number == 0 else await vendor(seen, peer)
+
+    async with RawServer(respond) as server, opened(server.url) as publitrac:
+        await send_one(publitrac, operation)
+        assert [seen.connection for seen in server.seen] == [0, 1]
+
+
 async def drop_connections(publitrac: PublitracClient) -> None:
     """The next request opens a new connection."""
     for protocols in list(connector(publitrac)._conns.values()):

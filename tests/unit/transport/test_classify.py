@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import time
 
 import pytest
 from hypothesis import example, given
@@ -47,6 +48,31 @@ def date(offset: float) -> str:
 )
 def test_retry_after_is_parsed_or_ignored(values: list[str], expected: float | None) -> None:
     assert parse_retry_after(values, now=NOW) == expected
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo"])
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("Fri, 15 Jan 2027 08:01:00 GMT", 60.0),
+        ("Friday, 15-Jan-27 08:01:00 GMT", 60.0),
+        ("Fri Jan 15 08:01:00 2027", 60.0),
+        ("Fri, 15 Jan 2027 08:01:00", 60.0),
+        ("Fri, 15 Jan 2027 08:01:00 -0000", 60.0),
+        ("Fri, 15 Jan 2027 09:01:00 +0100", 60.0),
+        ("Fri, 15 Jan 2027 08:01:00 +0100", None),
+    ],
+)
+def test_a_date_is_read_the_same_on_every_host(
+    value: str, expected: float | None, zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        assert parse_retry_after([value], now=NOW) == expected
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @given(st.text(max_size=60))
@@ -94,7 +120,9 @@ def test_no_date_is_too_strange(value: str) -> None:
         (409, "Conflict", False, False),
         (413, "ApiError", False, False),
         (418, "ApiError", False, False),
+        (421, "ApiError", True, False),
         (422, "ValidationError", False, False),
+        (425, "ApiError", True, False),
         (429, "RateLimited", True, False),
         (499, "ApiError", False, False),
         (500, "ServerError", True, True),
@@ -103,6 +131,7 @@ def test_no_date_is_too_strange(value: str) -> None:
         (503, "ServerError", True, True),
         (504, "ServerError", True, True),
         (505, "ServerError", False, True),
+        (511, "ServerError", False, False),
         (599, "ServerError", False, True),
         (520, "ServerError", True, True),
         (521, "ServerError", True, False),

@@ -73,6 +73,7 @@ JUMPS = {
     "between 0.4 and 4 s": (lambda at: 0.4 if at // 10 % 2 == 0 else 4.0, 4.0),
     "one in two 80 times slower": (lambda _: random.choice([0.05, 4.0]), 2.1),
     "evenly random": (lambda _: random.uniform(0.2, 0.6), 0.45),
+    "exponential": (lambda _: random.expovariate(1 / 0.3), 0.45),
     "one in a hundred hangs": (lambda _: 20.0 if random.random() < 0.01 else 0.1, 0.35),
 }
 
