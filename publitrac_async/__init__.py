@@ -57,28 +57,12 @@ from publitrac_async.transport.events import (
 from publitrac_async.transport.limits import RateLimiter, WindowLimiter
 from publitrac_async.transport.secret import Secret
 from publitrac_async.transport.trace import Trace
-from publitrac_async.v1 import (
-    SALES_STAGES,
-    Campaign,
-    ClickLink,
-    Condition,
-    EmailCampaign,
-    FilledForm,
-    Opportunity,
-    OpportunityRecord,
-    Transaction,
-    TransactionItem,
-    V1Shapes,
-    WebVisit,
-    email_campaign_calls,
-    field,
-)
+from publitrac_async.v1.query import Condition, FieldName, field
 from publitrac_async.version import __version__
 
 __all__ = [
     "BASE_URL",
     "CANADIAN_BASE_URL",
-    "SALES_STAGES",
     "UNSET",
     "Accepted",
     "ApiError",
@@ -89,18 +73,15 @@ __all__ = [
     "CallEvent",
     "CallOutcome",
     "CallStarted",
-    "Campaign",
     "ChunkEnded",
     "ChunkStarted",
-    "ClickLink",
     "ClientStateError",
     "Condition",
     "ConfigurationError",
     "Conflict",
     "DeadlineExceeded",
-    "EmailCampaign",
     "Event",
-    "FilledForm",
+    "FieldName",
     "HeaderHook",
     "Hook",
     "Lead",
@@ -109,8 +90,6 @@ __all__ = [
     "LimiterUnavailable",
     "NotFound",
     "NotSent",
-    "Opportunity",
-    "OpportunityRecord",
     "OutcomeUnknown",
     "Page",
     "Pager",
@@ -137,16 +116,11 @@ __all__ = [
     "Timeout",
     "TokenRenewed",
     "Trace",
-    "Transaction",
-    "TransactionItem",
     "TransportError",
     "UnexpectedContent",
-    "V1Shapes",
     "ValidationError",
-    "WebVisit",
     "WindowLimiter",
     "__version__",
-    "email_campaign_calls",
     "field",
 ]
 

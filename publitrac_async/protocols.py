@@ -29,7 +29,7 @@ from publitrac_async.marketo import (
     VisitorData,
 )
 from publitrac_async.marketo.anything import Parameters
-from publitrac_async.marketo.records import PreparedLead as PreparedMarketoLead
+from publitrac_async.marketo.records import PreparedMarketoLead
 from publitrac_async.models import Accepted, Lead
 from publitrac_async.pagination import Pager
 from publitrac_async.transport.auth import Token
@@ -37,7 +37,6 @@ from publitrac_async.transport.secret import Secret
 from publitrac_async.v1 import (
     Campaign,
     ClickLink,
-    Condition,
     EmailCampaign,
     FilledForm,
     Opportunity,
@@ -45,6 +44,7 @@ from publitrac_async.v1 import (
     Transaction,
     WebVisit,
 )
+from publitrac_async.v1.query import Condition
 from publitrac_async.v2 import PreparedLead
 from publitrac_async.vitec import PersonLead
 

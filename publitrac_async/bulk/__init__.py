@@ -16,7 +16,7 @@ from publitrac_async.bulk.mapping import ColumnMapping
 from publitrac_async.bulk.metrics import Bucket, CallMeter, Monitor, Phase, Progress
 from publitrac_async.bulk.outcomes import ErrorBudget
 from publitrac_async.bulk.planning import Resend
-from publitrac_async.bulk.report.model import Duplicate, ExitStatus, Rejection, Report
+from publitrac_async.bulk.report.model import Duplicate, ExitStatus, ReasonCount, Rejection, Report
 from publitrac_async.bulk.rows import Outcome, Row, State
 from publitrac_async.bulk.shutdown import Shutdown
 from publitrac_async.bulk.sinks.base import OwnColumns, Record, Sink
@@ -69,6 +69,7 @@ __all__ = [
     "Progress",
     "PublitracV1Sink",
     "PublitracV2Sink",
+    "ReasonCount",
     "Record",
     "RedisStateStore",
     "Rejection",

@@ -26,7 +26,7 @@ from publitrac_async.bulk.report.files import (
     write_results,
     write_summary,
 )
-from publitrac_async.bulk.report.model import INTERRUPTED_READING, Duplicate, Reason, Rejection, Report
+from publitrac_async.bulk.report.model import INTERRUPTED_READING, Duplicate, ReasonCount, Rejection, Report
 from publitrac_async.bulk.rows import Item, Line, State
 from publitrac_async.bulk.shutdown import Shutdown, cancelled
 from publitrac_async.bulk.sinks.base import Sink, content_hash
@@ -278,7 +278,7 @@ class _Run:
             duplicates=duplicates,
             errors=await staging.error_counts(),
             reasons=tuple(
-                Reason(state=state, reason=reason, count=count, lines=lines)
+                ReasonCount(state=state, reason=reason, count=count, lines=lines)
                 for state, reason, count, lines in await staging.reasons(limit=_REASONS)
             ),
             warnings=tuple(self.context.transform.notes.warnings),

@@ -32,7 +32,7 @@ from publitrac_async.cli.summary import write_report
 from publitrac_async.cli.sync import check_state_options, exit_status
 from publitrac_async.cli.vendors.base import OwnOptions
 from publitrac_async.cli.vendors.marketo import MARKETO, sink_settings
-from publitrac_async.cli.vendors.publitrac import V1
+from publitrac_async.cli.vendors.publitrac import PUBLITRAC_V1
 from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT, Rate
 from publitrac_async.marketo import STANDARD_FIELDS, MarketoClient
 
@@ -85,7 +85,7 @@ async def run_copy(options: CopyOptions) -> int:
     # A call to Marketo has hundreds of leads: calls per second are not leads per second.
     meter, shutdown = CallMeter(None), Shutdown()
     async with AsyncExitStack() as stack:
-        source = await _shared(stack, V1.name, options.redis)
+        source = await _shared(stack, PUBLITRAC_V1.name, options.redis)
         publitrac = await stack.enter_async_context(
             open_publitrac(retry=BULK_RETRY, timeout=BULK_TIMEOUT, **source)
         )

@@ -8,7 +8,7 @@ from typing import Final
 
 from publitrac_async.bulk import Report, State, Verification
 from publitrac_async.bulk.metrics import format_duration
-from publitrac_async.bulk.report.model import Reason
+from publitrac_async.bulk.report.model import ReasonCount
 from publitrac_async.bulk.rows import Line
 from publitrac_async.cli.advice import next_step_after
 from publitrac_async.cli.console import to_stdout
@@ -93,7 +93,7 @@ def _remarks(report: Report, state_store: str | None, *, idempotent: bool) -> It
         yield f"Rows by outcome, summary and report: {report.results_dir}"
 
 
-def _reasons(title: str, reasons: Sequence[Reason]) -> Iterator[str]:
+def _reasons(title: str, reasons: Sequence[ReasonCount]) -> Iterator[str]:
     if not reasons:
         return
     yield title

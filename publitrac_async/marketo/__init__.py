@@ -32,7 +32,7 @@ from publitrac_async.marketo.models import (
     VisitorData,
 )
 from publitrac_async.marketo.paging import MarketoPage, MarketoPager
-from publitrac_async.marketo.records import PreparedLead, prepare_lead
+from publitrac_async.marketo.records import PreparedMarketoLead, prepare_lead
 
 __all__ = [
     "CONSENT_FIELDS",
@@ -52,7 +52,7 @@ __all__ = [
     "MarketoPage",
     "MarketoPager",
     "NewLeadField",
-    "PreparedLead",
+    "PreparedMarketoLead",
     "ProgramMembership",
     "Reason",
     "RecordResult",

@@ -14,7 +14,7 @@ from publitrac_async.checks import email_problem, refuse
 from publitrac_async.config import MARKETO_MERGED, MARKETO_RECORDS
 from publitrac_async.errors import Problem, ValidationError
 from publitrac_async.marketo.models import LeadFieldUpdate, NewLeadField, VisitorData
-from publitrac_async.marketo.records import Record, ascii_problem, sync_check, write_record
+from publitrac_async.marketo.records import Values, ascii_problem, sync_check, write_record
 from publitrac_async.marketo.values import value_problems, write_json, write_text, write_time
 from publitrac_async.models import Unset, vendor_name
 
@@ -64,7 +64,7 @@ def merged(winner: int, loser_ids: Iterable[int], operation: str) -> Query:
     return (("leadId" if len(losers) == 1 else "leadIds", ",".join(map(str, losers))),)
 
 
-def record_problems(record: Record, action: str) -> Iterator[Problem]:
+def record_problems(record: Values, action: str) -> Iterator[Problem]:
     """Find the problems of one record of Sync Leads."""
     yield from write_record(record, sync_check(action))[1]
 
@@ -77,7 +77,7 @@ def new_field(field: NewLeadField) -> dict[str, Any]:
     return _set_values(field)
 
 
-def new_field_problems(record: Record) -> Iterator[Problem]:
+def new_field_problems(record: Values) -> Iterator[Problem]:
     """Find the problems of a field to create."""
     if not _NEW_NAME.fullmatch(record["name"]):
         yield Problem("must begin with a letter and hold only letters, digits and underscores", field="name")

@@ -24,7 +24,7 @@ from publitrac_async.marketo.operations import (
     UPDATE_LEAD_PARTITION,
 )
 from publitrac_async.marketo.paging import MarketoPager
-from publitrac_async.marketo.records import PreparedLead
+from publitrac_async.marketo.records import PreparedMarketoLead
 from publitrac_async.marketo.sending import MarketoBase
 from publitrac_async.marketo.structuring import structure_lead, structure_result
 
@@ -103,7 +103,7 @@ class LeadOperations(MarketoBase):
 
     async def sync_leads(
         self,
-        leads: Iterable[LeadInput | PreparedLead],
+        leads: Iterable[LeadInput | PreparedMarketoLead],
         *,
         action: Action | None = None,
         lookup_field: str | None = None,

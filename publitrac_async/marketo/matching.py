@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from publitrac_async.errors import UnexpectedContent
-from publitrac_async.marketo.records import PreparedLead
+from publitrac_async.marketo.records import PreparedMarketoLead
 
 
 def by_index(items: Sequence[Any], given: Sequence[Any]) -> list[Any]:
@@ -48,7 +48,8 @@ def by_id(items: Sequence[Any], given: Sequence[Any], *, strict: bool = True) ->
     """
     ids = [_number(item, "id") for item in items]
     wanted = [
-        _number(record.fields if isinstance(record, PreparedLead) else record, "id") for record in given
+        _number(record.fields if isinstance(record, PreparedMarketoLead) else record, "id")
+        for record in given
     ]
     places = {number: place for place, number in enumerate(wanted)}
     if len(places) == len(wanted) and len(set(ids)) == len(ids) and places.keys() >= {*ids}:

@@ -23,7 +23,7 @@ from publitrac_async.errors import (
     ValidationError,
 )
 from publitrac_async.marketo.codes import meaning_of, problems_of, text_of
-from publitrac_async.marketo.records import PreparedLead
+from publitrac_async.marketo.records import PreparedMarketoLead
 from publitrac_async.models import UNSET, Flag, Text
 from publitrac_async.transport.vendor_messages import shortened
 
@@ -175,7 +175,7 @@ class Result:
             return UnexpectedContent("Marketo's result for the record cannot be read", maybe_applied=True)
         if not self.reasons:
             return ApiError("skipped without a reason")
-        record = self.input.fields if isinstance(self.input, PreparedLead) else self.input
+        record = self.input.fields if isinstance(self.input, PreparedMarketoLead) else self.input
         problems = [
             problem
             for reason in self.reasons

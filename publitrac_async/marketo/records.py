@@ -14,15 +14,15 @@ from publitrac_async.config import MARKETO_BODY, MARKETO_RECORDS
 from publitrac_async.errors import Problem
 from publitrac_async.marketo.values import PLAIN, value_problems, write_json
 
-Record: TypeAlias = Mapping[str, Any]
+Values: TypeAlias = Mapping[str, Any]
 #: Bytes for records in a body, with room left for its other members.
 ROOM: Final = MARKETO_BODY - 1000
 #: Function that finds problems of a record besides those of its values.
-Check: TypeAlias = Callable[[Record], Iterable[Problem]]
+Check: TypeAlias = Callable[[Values], Iterable[Problem]]
 
 
 @frozen
-class PreparedLead:
+class PreparedMarketoLead:
     """Lead checked and encoded for `MarketoClient.sync_leads`.
 
     Attributes:
@@ -38,7 +38,7 @@ class PreparedLead:
         return fields
 
 
-def prepare_lead(lead: Record, *, action: str = "createOrUpdate") -> PreparedLead:
+def prepare_lead(lead: Values, *, action: str = "createOrUpdate") -> PreparedMarketoLead:
     """Check and encode a lead, to send it later or several times.
 
     Args:
@@ -51,7 +51,7 @@ def prepare_lead(lead: Record, *, action: str = "createOrUpdate") -> PreparedLea
     body, problems = write_record(lead, sync_check(action))
     refuse(problems, None)
     assert body is not None
-    return PreparedLead(body)
+    return PreparedMarketoLead(body)
 
 
 @frozen
@@ -68,7 +68,7 @@ class Batch:
 
 
 def batches(
-    records: Iterable[Record | PreparedLead],
+    records: Iterable[Values | PreparedMarketoLead],
     operation: str,
     *,
     head: Mapping[str, Any] | None = None,
@@ -93,7 +93,7 @@ def batches(
 
 
 def write_records(
-    records: Sequence[Record | PreparedLead], operation: str, check: Check = lambda _: ()
+    records: Sequence[Values | PreparedMarketoLead], operation: str, check: Check = lambda _: ()
 ) -> list[bytes]:
     """Return records as JSON.
 
@@ -103,7 +103,7 @@ def write_records(
     problems: list[Problem] = []
     written: list[bytes] = []
     for place, record in enumerate(records):
-        if isinstance(record, PreparedLead):
+        if isinstance(record, PreparedMarketoLead):
             written.append(record.body)
             continue
         body, found = write_record(record, check)
@@ -114,7 +114,7 @@ def write_records(
     return written
 
 
-def write_record(record: Record, check: Check, *, sort: bool = False) -> tuple[bytes | None, list[Problem]]:
+def write_record(record: Values, check: Check, *, sort: bool = False) -> tuple[bytes | None, list[Problem]]:
     """Return a record as JSON, or ``None`` and its problems.
 
     Args:
@@ -184,7 +184,7 @@ def parts(sizes: Sequence[int], room: int = ROOM) -> list[tuple[int, int]]:
 def sync_check(action: str) -> Check:
     """Return the check for records of Sync Leads, by Marketo's page."""
 
-    def check(record: Record) -> list[Problem]:
+    def check(record: Values) -> list[Problem]:
         problems = ascii_problem(record)
         if "id" in record and action != "updateOnly":
             problems.insert(0, Problem("can only be given with the action updateOnly", field="id"))
@@ -193,7 +193,7 @@ def sync_check(action: str) -> Check:
     return check
 
 
-def ascii_problem(record: Record) -> list[Problem]:
+def ascii_problem(record: Values) -> list[Problem]:
     """Find an e-mail address that Marketo does not support ("only ASCII characters")."""
     email = record.get("email")
     if isinstance(email, str) and not email.isascii():

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from publitrac_async.probe.model import Finding, ProbeReport, State
+from publitrac_async.probe.model import Finding, FindingState, ProbeReport
 from publitrac_async.probe.run import probe
 from publitrac_async.probe.writing import write_profile
 
-__all__ = ["Finding", "ProbeReport", "State", "probe", "write_profile"]
+__all__ = ["Finding", "FindingState", "ProbeReport", "probe", "write_profile"]

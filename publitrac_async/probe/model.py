@@ -31,8 +31,8 @@ POINTS: Final[Mapping[str, str]] = {
 }
 
 
-class State(enum.StrEnum):
-    """State of a finding."""
+class FindingState(enum.StrEnum):
+    """FindingState of a finding."""
 
     SETTLED = "settled"
     PARTLY = "in part"  #: some questions of the point are left
@@ -53,7 +53,7 @@ class Finding:
     """
 
     point: str
-    state: State
+    state: FindingState
     summary: str
     evidence: tuple[str, ...] = ()
     found: Mapping[str, Any] = field(factory=dict)
@@ -97,12 +97,12 @@ class ProbeReport:
     def leave(self, point: str, reason: str) -> None:
         """Leave a point open, unless there is a finding."""
         if point not in self.findings:
-            self.add(Finding(point=point, state=State.OPEN, summary=reason))
+            self.add(Finding(point=point, state=FindingState.OPEN, summary=reason))
 
     @property
     def settled(self) -> int:
         """Number of settled points."""
-        return sum(finding.state is State.SETTLED for finding in self.findings.values())
+        return sum(finding.state is FindingState.SETTLED for finding in self.findings.values())
 
     @property
     def found(self) -> dict[str, Any]:

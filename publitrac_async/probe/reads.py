@@ -9,7 +9,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from publitrac_async.probe.client import ProbeClient, ProbeResponse
-from publitrac_async.probe.model import Finding, HarmError, ProbeReport, State
+from publitrac_async.probe.model import Finding, FindingState, HarmError, ProbeReport
 from publitrac_async.transport.auth import Authorization
 from publitrac_async.transport.secret import Secret
 from publitrac_async.v1.query import Condition, field
@@ -82,7 +82,7 @@ async def _spelling_of_the_key(client: ProbeClient, report: ProbeReport) -> None
     report.add(
         Finding(
             point="key",
-            state=State.SETTLED,
+            state=FindingState.SETTLED,
             summary=f"{' and '.join(works)} {'work' if len(works) > 1 else 'works, the other is refused'}",
             evidence=tuple(map(str, responses.values())),
             found={"api_key_parameter": "either" if len(works) > 1 else works[0]},
@@ -121,7 +121,7 @@ async def _post(client: ProbeClient, report: ProbeReport) -> None:
     report.add(
         Finding(
             point="credentials",
-            state=State.SETTLED,
+            state=FindingState.SETTLED,
             summary={2: "query and body both work"}.get(len(places), f"only the {places[0]} works"),
             evidence=tuple(map(str, evidence)),
             found={"credentials_in": "either" if len(places) > 1 else places[0]},
@@ -136,7 +136,7 @@ def _wrong_verb(report: ProbeReport, response: ProbeResponse) -> None:
     report.add(
         Finding(
             point="annex",
-            state=State.PARTLY,
+            state=FindingState.PARTLY,
             summary=f"a wrong verb is {'accepted' if response.ok else f'refused, HTTP {outcome}'}",
             evidence=(str(response),),
             found={"wrong_verb_response": outcome} if known else {},
@@ -151,7 +151,7 @@ async def unknown_method(client: ProbeClient, report: ProbeReport) -> None:
     report.add(
         Finding(
             point="refusals",
-            state=State.PARTLY,
+            state=FindingState.PARTLY,
             summary=f"an unknown method gets HTTP {response.raw.status}; "
             "wrong credentials were not tried (--wrong-credentials)",
             evidence=(str(response),),
@@ -175,7 +175,7 @@ async def wrong_credentials(client: ProbeClient, report: ProbeReport) -> None:
     report.add(
         Finding(
             point="refusals",
-            state=State.SETTLED if response.refuses_credentials else State.PARTLY,
+            state=FindingState.SETTLED if response.refuses_credentials else FindingState.PARTLY,
             summary=f"{summary}; a wrong password gets HTTP {response.raw.status}",
             evidence=(*before.evidence, evidence),
             found={
@@ -199,7 +199,7 @@ async def _missing_lead(client: ProbeClient, report: ProbeReport) -> None:
     report.add(
         Finding(
             point="missing",
-            state=State.SETTLED if found else State.PARTLY,
+            state=FindingState.SETTLED if found else FindingState.PARTLY,
             summary={
                 "empty": "success without a lead",
                 "blank": "success with an empty lead",
@@ -236,7 +236,7 @@ async def _past_end(client: ProbeClient, report: ProbeReport, first: ProbeRespon
     evidence = (str(last), str(after_last))
     if found is None:
         summary = "leads of some page before it" if pages > 1 else "the only page again: first or last"
-        report.add(Finding(point="past_end", state=State.PARTLY, summary=summary, evidence=evidence))
+        report.add(Finding(point="past_end", state=FindingState.PARTLY, summary=summary, evidence=evidence))
         return
     names = {
         "error": "an error",
@@ -247,7 +247,7 @@ async def _past_end(client: ProbeClient, report: ProbeReport, first: ProbeRespon
     report.add(
         Finding(
             point="past_end",
-            state=State.SETTLED,
+            state=FindingState.SETTLED,
             summary=names[found],
             evidence=evidence,
             found={"page_past_end": found},
@@ -302,7 +302,7 @@ async def search_points(client: ProbeClient, report: ProbeReport, first: ProbeRe
     report.add(
         Finding(
             point="operators",
-            state=State.SETTLED if len(found) == 2 else State.PARTLY,
+            state=FindingState.SETTLED if len(found) == 2 else FindingState.PARTLY,
             summary="; ".join(parts),
             evidence=tuple(map(str, (*responses.values(), combined))),
             found=found,
@@ -333,7 +333,7 @@ async def _token_parameter(client: ProbeClient, report: ProbeReport) -> None:
     report.add(
         Finding(
             point="annex",
-            state=State.PARTLY,
+            state=FindingState.PARTLY,
             summary=f"{before.summary}; getLeadByTokenId takes "
             + (", ".join(works) if works else "none of " + ", ".join(_TOKEN_NAMES)),
             evidence=(*before.evidence, *evidence),
@@ -353,7 +353,7 @@ def _form_of_empty_elements(report: ProbeReport, response: ProbeResponse) -> Non
         report.add(
             Finding(
                 point="empty",
-                state=State.PARTLY,
+                state=FindingState.PARTLY,
                 summary=f"empty elements of responses: {found}; their effect needs --write",
                 evidence=(str(response),),
                 found={"empty_form": found},

@@ -6,7 +6,7 @@ import secrets
 
 from publitrac_async.errors import NotFound
 from publitrac_async.probe.client import ProbeClient
-from publitrac_async.probe.model import Finding, ProbeReport, State
+from publitrac_async.probe.model import Finding, FindingState, ProbeReport
 from publitrac_async.transport.secret import Secret, seal
 
 
@@ -23,7 +23,7 @@ async def read_v2(client: ProbeClient, report: ProbeReport) -> Secret | None:
         report.add(
             Finding(
                 point="v2",
-                state=State.SETTLED if missing else State.OPEN,
+                state=FindingState.SETTLED if missing else FindingState.OPEN,
                 summary="there is no v2 at this address" if missing else "the response has no token",
                 evidence=(str(response),),
                 found={"v2_enabled": False} if missing else {},
@@ -35,7 +35,7 @@ async def read_v2(client: ProbeClient, report: ProbeReport) -> Secret | None:
     report.add(
         Finding(
             point="v2",
-            state=State.SETTLED,
+            state=FindingState.SETTLED,
             summary="v2 is at this address",
             evidence=(str(response),),
             found={"v2_enabled": True},
@@ -51,7 +51,7 @@ async def read_v2(client: ProbeClient, report: ProbeReport) -> Secret | None:
         report.add(
             Finding(
                 point="token",
-                state=State.SETTLED if stale.refuses_credentials else State.PARTLY,
+                state=FindingState.SETTLED if stale.refuses_credentials else FindingState.PARTLY,
                 summary=f"HTTP {stale.raw.status}, code {stale.status} for an invalid one",
                 evidence=(str(stale),),
                 found={**({"expired_token_response": str(stale.raw.status)} if known else {}), **code},
@@ -67,7 +67,7 @@ async def wrong_key(client: ProbeClient, report: ProbeReport) -> None:
         HarmError: the probe must not go on.
     """
     before = report.findings.get("token")
-    if before is None or before.state is State.OPEN:
+    if before is None or before.state is FindingState.OPEN:
         return
     response = await client.request_token(
         Secret(secrets.token_hex(16), "api_key", header=True), may_refuse=True

@@ -11,7 +11,7 @@ from typing import Any, Final
 from xml.sax.saxutils import escape
 
 from publitrac_async.probe.client import ProbeClient, ProbeResponse
-from publitrac_async.probe.model import Finding, HarmError, ProbeReport, State
+from publitrac_async.probe.model import Finding, FindingState, HarmError, ProbeReport
 from publitrac_async.probe.reads import form_of_empty_elements, unknown_address
 from publitrac_async.transport.secret import Secret
 
@@ -129,7 +129,7 @@ class Writer:
         self._report.add(
             Finding(
                 point="time_zone",
-                state=State.SETTLED,
+                state=FindingState.SETTLED,
                 summary=f"{_offset(offset)} today, as in {name}",
                 evidence=(f"{response}; its date is {_offset(offset)} from the clock of this machine",),
                 found={"time_zone": name},
@@ -144,7 +144,7 @@ class Writer:
         self._report.add(
             Finding(
                 point="empty",
-                state=State.SETTLED if form else State.PARTLY,
+                state=FindingState.SETTLED if form else FindingState.PARTLY,
                 summary=f"an empty element: {effect}; in responses: {form or 'not seen'}",
                 evidence=(str(response), str(shown)),
                 found={"empty_element": effect, **({"empty_form": form} if form else {})},
@@ -168,7 +168,7 @@ class Writer:
         if not works:
             summary = "no shape and no place had an effect"
             self._report.add(
-                Finding(point="unicity", state=State.OPEN, summary=summary, evidence=tuple(evidence))
+                Finding(point="unicity", state=FindingState.OPEN, summary=summary, evidence=tuple(evidence))
             )
             return
         found: dict[str, Any] = {}
@@ -185,7 +185,7 @@ class Writer:
         self._report.add(
             Finding(
                 point="unicity",
-                state=State.SETTLED,
+                state=FindingState.SETTLED,
                 summary=f"keys as {', '.join(shapes)}; options {', '.join(places)} <lead>",
                 evidence=tuple(evidence),
                 found=found,
@@ -218,7 +218,7 @@ class Writer:
         self._report.add(
             Finding(
                 point="partial",
-                state=State.SETTLED,
+                state=FindingState.SETTLED,
                 summary=f"the known leads are {'' if partial else 'not '}added",
                 evidence=(str(added), str(shown)),
                 found={"partial_list_additions": partial},
@@ -254,7 +254,9 @@ class Writer:
         self._report.add(
             Finding(
                 point="annex",
-                state=State.SETTLED if works and "token_id_parameters" in before.found else State.PARTLY,
+                state=FindingState.SETTLED
+                if works and "token_id_parameters" in before.found
+                else FindingState.PARTLY,
                 summary=f"{before.summary}; addLeadToList: {ways}",
                 evidence=(*before.evidence, *evidence),
                 found={**before.found, **found},
@@ -306,7 +308,7 @@ class Writer:
                 self._report.add(
                     Finding(
                         point="processing",
-                        state=State.SETTLED,
+                        state=FindingState.SETTLED,
                         summary=summary,
                         evidence=(str(response), f"getLead showed the change {summary} later"),
                         found=found,

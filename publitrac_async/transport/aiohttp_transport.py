@@ -53,7 +53,7 @@ class ProxyRefused(httpx.ProxyError):
         self.status = status
 
 
-class Malformed(httpx.RemoteProtocolError):
+class MalformedResponse(httpx.RemoteProtocolError):
     """The response is not valid HTTP. The message names the fault."""
 
 
@@ -321,6 +321,6 @@ def as_httpx(error: Exception) -> httpx.TransportError:
         case OSError():
             return httpx.ReadError(kind)
         case aiohttp.http.HttpProcessingError():
-            return Malformed(malformation(error) or "it cannot be parsed")
+            return MalformedResponse(malformation(error) or "it cannot be parsed")
         case _:
             return httpx.RemoteProtocolError(kind)

@@ -33,7 +33,7 @@ from publitrac_async.transport.aiohttp_transport import (
     TARGET,
     AiohttpTransport,
     Head,
-    Malformed,
+    MalformedResponse,
     NotTrusted,
     Outgoing,
     ProxyRefused,
@@ -372,7 +372,7 @@ def _name(error: Exception, *, sent: bool) -> PublitracError:
         return NotSent(f"no connection to the service ({kind})")
     if isinstance(error, httpx.TimeoutException):
         return OutcomeUnknown(f"the service stopped sending before the response was complete ({kind})")
-    fault = str(error) if isinstance(error, Malformed) else malformation(error)
+    fault = str(error) if isinstance(error, MalformedResponse) else malformation(error)
     if fault is not None and isinstance(error, httpx.RemoteProtocolError):
         return OutcomeUnknown(f"the response is not valid HTTP: {fault}")
     return OutcomeUnknown(f"the connection closed before the response was complete ({kind})")

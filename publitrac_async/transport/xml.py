@@ -52,7 +52,7 @@ HTML_TAGS: Final = frozenset(
 Convert: TypeAlias = Callable[[str, ET.Element], Any]
 
 
-class Malformed(Exception):
+class MalformedXml(Exception):
     """The document is not well-formed, or has a document type. The message quotes nothing of it."""
 
 
@@ -69,11 +69,11 @@ def parse_xml(document: bytes, convert: Convert | None = None) -> Steps[tuple[st
 
     Raises:
         ET.ParseError: it is not well-formed.
-        Malformed: it has a document type.
+        MalformedXml: it has a document type.
         OverBudget: it exceeds the budget.
     """
     if _DOCTYPE.match(document):
-        raise Malformed("it has a document type, which is never accepted")
+        raise MalformedXml("it has a document type, which is never accepted")
     check_attributes(document)
     indentation = find_indentation(document) if len(document) > _PIECE else b""
     if indentation:
@@ -302,7 +302,7 @@ def read_document(body: bytes, content_type: str = "") -> tuple[str, Node]:
     """Return the root's name and content of any XML document, all names without their namespace prefix.
 
     Raises:
-        Malformed: not well-formed, hostile, over the budget, or in an unknown or broken encoding.
+        MalformedXml: not well-formed, hostile, over the budget, or in an unknown or broken encoding.
     """
     try:
         name, content = at_once(parse_xml(to_utf8(body, content_type)))
@@ -314,7 +314,7 @@ def read_document(body: bytes, content_type: str = "") -> tuple[str, Node]:
         problem = "its bytes do not fit the encoding it declares"
     else:
         return _local(name), _without_prefixes(content)
-    raise Malformed(problem)
+    raise MalformedXml(problem)
 
 
 def _without_prefixes(content: Any) -> Any:

@@ -17,7 +17,6 @@ from publitrac_async.v1.models import (
     TransactionItem,
     WebVisit,
 )
-from publitrac_async.v1.query import Condition, FieldName, field
 from publitrac_async.v1.shapes import V1Shapes
 
 __all__ = [
@@ -26,9 +25,7 @@ __all__ = [
     "Campaign",
     "ClickLink",
     "Code",
-    "Condition",
     "EmailCampaign",
-    "FieldName",
     "FilledForm",
     "Opportunity",
     "OpportunityRecord",
@@ -37,5 +34,4 @@ __all__ = [
     "V1Shapes",
     "WebVisit",
     "email_campaign_calls",
-    "field",
 ]

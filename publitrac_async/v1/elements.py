@@ -21,7 +21,7 @@ _WHITE_SPACE: Final = " \t\r\n"
 _TAG: Final = attrgetter("tag")
 _TEXT: Final = attrgetter("text")
 
-Hook: TypeAlias = Callable[[Any, Any], Any]
+Structure: TypeAlias = Callable[[Any, Any], Any]
 
 
 @frozen
@@ -35,7 +35,7 @@ class _Layout:
         custom: custom fields of such a lead.
     """
 
-    fields: Sequence[tuple[int | None, Hook | None, str]]
+    fields: Sequence[tuple[int | None, Structure | None, str]]
     values: list[Any]
     custom: dict[str, Any]
 

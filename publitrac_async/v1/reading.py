@@ -23,7 +23,7 @@ from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.transport.repair import repair
 from publitrac_async.transport.steps import Steps
 from publitrac_async.transport.vendor_messages import message_of_text, text_of_markup
-from publitrac_async.transport.xml import Convert, Malformed, Node, parse_xml, where
+from publitrac_async.transport.xml import Convert, MalformedXml, Node, parse_xml, where
 
 T = TypeVar("T")
 
@@ -79,7 +79,7 @@ def read_response(response: ServiceResponse, convert: Convert | None = None) -> 
         return repaired
     except LookupError:
         raise UnexpectedContent("the response declares an unknown encoding") from None
-    except (Malformed, OverBudget) as error:
+    except (MalformedXml, OverBudget) as error:
         raise UnexpectedContent(f"the response is XML that is not accepted: {error}") from None
     return content
 
@@ -112,7 +112,7 @@ def _repaired(response: ServiceResponse, convert: Convert | None) -> Steps[Conte
     document, counts = found
     try:
         name, content = yield from parse_xml(document, convert)
-    except (ET.ParseError, Malformed, OverBudget):
+    except (ET.ParseError, MalformedXml, OverBudget):
         return None
     logger.warning(
         "a response was not well-formed and was repaired: %s",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from publitrac_async.config import VITEC_BASE_URL as BASE_URL
-from publitrac_async.config import VITEC_TEST_BASE_URL as TEST_BASE_URL
+from publitrac_async.config import VITEC_BASE_URL, VITEC_TEST_BASE_URL
 from publitrac_async.vitec.checks import length_notes
 from publitrac_async.vitec.client import VitecClient
 from publitrac_async.vitec.codec import from_json, to_json
@@ -25,8 +24,8 @@ from publitrac_async.vitec.models import (
 
 __all__ = [
     "ACCEPT_OBJECT_FLOW",
-    "BASE_URL",
-    "TEST_BASE_URL",
+    "VITEC_BASE_URL",
+    "VITEC_TEST_BASE_URL",
     "Address",
     "Agent",
     "Email",

@@ -66,7 +66,7 @@ class VitecClient(BaseClient):
         username: user name of the partner.
         password: password of the function group of your leads. Vitec issues one for each customer: a mapping
             from customer id to password (``""`` for all others), or one password for every customer.
-        base_url: the live host by default; ``publitrac_async.vitec.TEST_BASE_URL`` is the test host.
+        base_url: the live host by default; ``publitrac_async.vitec.VITEC_TEST_BASE_URL`` is the test host.
             Plain ``http`` is accepted for this machine only.
         rate_limit: requests per second, or a `publitrac_async.Rate`; ``None`` for no limit. Vitec states
             none; the default is careful.

@@ -12,7 +12,7 @@ from publitrac_async.errors import Problem, PublitracError, UnexpectedContent, V
 from publitrac_async.transport.classify import error_for_status, is_html
 from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.transport.vendor_messages import joined, shortened
-from publitrac_async.transport.xml import Malformed, read_document
+from publitrac_async.transport.xml import MalformedXml, read_document
 
 #: Limit in bytes; ids and errors are shorter.
 MAX_RESPONSE: Final = 64 * 1024
@@ -110,7 +110,7 @@ def _document(body: bytes) -> tuple[str | None, Any]:
     if text.startswith(b"<") or body[:2] in (b"\xff\xfe", b"\xfe\xff"):
         try:
             return read_document(body)
-        except Malformed:
+        except MalformedXml:
             return None, None
     try:
         return None, orjson.loads(text)

@@ -11,6 +11,13 @@ from .snippets import ROOT
 
 #: Rooms whose reference lists every public name, and no other.
 ROOMS = {"publitrac_async.bulk": "bulk", "publitrac_async.shared": "shared"}
+ALL_ROOMS = (
+    "publitrac_async",
+    *(
+        f"publitrac_async.{room}"
+        for room in ("bulk", "marketo", "probe", "protocols", "sandbox", "shared", "v1", "v2", "vitec")
+    ),
+)
 REFERENCE = ROOT / "docs" / "reference"
 DOCUMENTED = re.compile(r"\.\. auto(?:class|function|exception|data):: (?:\S+\.)?(\w+)")
 
@@ -37,16 +44,7 @@ def test_every_public_name_is_documented_and_every_documented_name_is_public(mod
     assert documented(module) == set(public)
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        "publitrac_async",
-        *(
-            f"publitrac_async.{room}"
-            for room in ("marketo", "probe", "protocols", "sandbox", "v1", "v2", "vitec")
-        ),
-    ],
-)
+@pytest.mark.parametrize("module", ALL_ROOMS)
 def test_every_public_name_is_documented(module: str) -> None:
     whole = ("publitrac_async.errors", "publitrac_async.transport.events")  # by automodule
     known = {name for each in whole for name in vars(importlib.import_module(each))}
@@ -64,3 +62,11 @@ def test_no_documented_name_has_a_path_below_its_room() -> None:
     deep = re.compile(r"\.\. auto\w+:: (publitrac_async\.(?:bulk|shared)\.\w+\.\S+)")
     pages = (ROOT / "docs" / "reference").glob("*.md")
     assert [found for page in pages for found in deep.findall(page.read_text(encoding="utf-8"))] == []
+
+
+def test_every_public_name_is_in_one_place() -> None:
+    rooms: dict[str, list[str]] = {}
+    for room in ALL_ROOMS:
+        for name in importlib.import_module(room).__all__:
+            rooms.setdefault(name, []).append(room)
+    assert {name: places for name, places in rooms.items() if len(places) > 1} == {}

@@ -22,29 +22,31 @@ from publitrac_async import (
     CANADIAN_BASE_URL,
     UNSET,
     ConfigurationError,
-    EmailCampaign,
-    FilledForm,
     Lead,
     LeadNotFound,
     NotFound,
-    Opportunity,
     PublitracClient,
     PublitracError,
     RateLimited,
     RetryPolicy,
     ServerError,
-    Transaction,
     UnexpectedContent,
     ValidationError,
-    WebVisit,
-    email_campaign_calls,
     field,
 )
 from publitrac_async.config import CALLS_PER_SECOND
 from publitrac_async.converters import lead_from_wire, lead_to_wire
 from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.transport.steps import at_once
-from publitrac_async.v1 import Code
+from publitrac_async.v1 import (
+    Code,
+    EmailCampaign,
+    FilledForm,
+    Opportunity,
+    Transaction,
+    WebVisit,
+    email_campaign_calls,
+)
 from publitrac_async.v2 import codec
 from publitrac_async.v2.operations import DELAYED_SYNC, GET_TOKEN
 from tests.support.v1 import DONE, response, sample, v1

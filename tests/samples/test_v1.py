@@ -8,17 +8,15 @@ from datetime import date, datetime
 import pytest
 from attrs import evolve
 
-from publitrac_async import (
+from publitrac_async import Lead, LeadNotFound, field
+from publitrac_async.v1 import (
     Campaign,
     ClickLink,
     EmailCampaign,
     FilledForm,
-    Lead,
-    LeadNotFound,
     Opportunity,
     OpportunityRecord,
     WebVisit,
-    field,
 )
 from tests.support.v1 import sample, tree, v1
 

@@ -8,8 +8,9 @@ import pickle
 import pytest
 
 import publitrac_async
-from publitrac_async import UNSET, Lead, Opportunity, WebVisit
+from publitrac_async import UNSET, Lead
 from publitrac_async.models import vendor_name
+from publitrac_async.v1 import Opportunity, WebVisit
 
 
 @pytest.mark.parametrize(

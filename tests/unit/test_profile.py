@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from publitrac_async import ConfigurationError, PublitracClient, V1Shapes
+from publitrac_async import ConfigurationError, PublitracClient
 from publitrac_async.profile import read_profile
+from publitrac_async.v1 import V1Shapes
 from publitrac_async.v1.shapes import comma_separated_keys, empty_elements
 
 KEY = {"PUBLITRAC_API_KEY": "the-key", "PUBLITRAC_USERNAME": "u", "PUBLITRAC_PASSWORD": "p"}

@@ -47,7 +47,7 @@ class Rejection:
 
 
 @frozen(kw_only=True)
-class Reason:
+class ReasonCount:
     """Rows that are rejected, unknown or pending for the same reason.
 
     Attributes:
@@ -123,7 +123,7 @@ class Report:
     stopped: str | None = None
     source_changed: bool | None = None
     errors: Mapping[str, int]
-    reasons: tuple[Reason, ...] = ()
+    reasons: tuple[ReasonCount, ...] = ()
     warnings: tuple[CellWarning, ...] = ()
     withheld: Mapping[str, int] = field(factory=dict)
     pending_reasons: Mapping[str, int] = field(factory=dict)

@@ -22,7 +22,7 @@ from publitrac_async.errors import (
     ServerError,
     ValidationError,
 )
-from publitrac_async.marketo import Action, LeadSchema, MarketoClient, PreparedLead
+from publitrac_async.marketo import Action, LeadSchema, MarketoClient, PreparedMarketoLead
 from publitrac_async.marketo.records import parts
 from publitrac_async.models import Lead
 
@@ -132,7 +132,7 @@ class MarketoSink:
     async def _call(self, contents: Sequence[bytes]) -> Sequence[PublitracError | None]:
         try:
             results = await self._marketo.sync_leads(
-                [PreparedLead(body) for body in contents],
+                [PreparedMarketoLead(body) for body in contents],
                 action=self._action,
                 lookup_field=self._lookup_field,
                 partition_name=self._partition_name,
@@ -189,7 +189,7 @@ class MarketoSink:
         """Return the error of a record with fields missing in the account, ``None`` if it has none."""
         if self._fields_of_account is None:
             return None
-        unknown = PreparedLead(body).fields.keys() - self._fields_of_account
+        unknown = PreparedMarketoLead(body).fields.keys() - self._fields_of_account
         problems = [Problem("a field does not exist", code=_NO_FIELD, field=name) for name in sorted(unknown)]
         if not problems:
             return None

@@ -11,7 +11,7 @@ from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.sandbox_server import load_sandbox
 from publitrac_async.cli.vendors.base import OpenSink, Service, SinkOptions, Vendor
 from publitrac_async.cli.vendors.marketo import MARKETO
-from publitrac_async.cli.vendors.publitrac import V1, V2
+from publitrac_async.cli.vendors.publitrac import PUBLITRAC_V1, PUBLITRAC_V2
 from publitrac_async.cli.vendors.vitec import VITEC
 from publitrac_async.config import BULK_RETRY, Rate
 from publitrac_async.transport.events import Hook
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from publitrac_async.shared import SharedRedis
 
 #: The vendors by name, the default first. Options, help texts, `doctor` and reports are made from this table.
-VENDORS: Final[Mapping[str, Vendor]] = {vendor.name: vendor for vendor in (V2, V1, VITEC, MARKETO)}
+VENDORS: Final[Mapping[str, Vendor]] = {
+    vendor.name: vendor for vendor in (PUBLITRAC_V2, PUBLITRAC_V1, VITEC, MARKETO)
+}
 #: Their services, each once.
 SERVICES: Final[Sequence[Service]] = list(dict.fromkeys(vendor.service for vendor in VENDORS.values()))
 

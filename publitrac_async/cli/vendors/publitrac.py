@@ -24,7 +24,7 @@ async def _open_sink(stack: AsyncExitStack, options: SinkOptions, settings: dict
     if options.sandbox or options.verify:
         rate = options.rate if options.sandbox else options.verify_rate
         verify = Verify(v1=client.v1, calls_per_second=rate, timeout=options.verify_timeout)
-    if options.via == V2.name:
+    if options.via == PUBLITRAC_V2.name:
         return PublitracV2Sink(client.v2, destination=destination), verify
     return PublitracV1Sink(client.v1, destination=destination), verify
 
@@ -37,7 +37,7 @@ async def _open_client(
         client = PublitracClient(**settings)
         destination = "of the sandbox"
     else:
-        needs_v1 = options.via == V1.name or options.verify
+        needs_v1 = options.via == PUBLITRAC_V1.name or options.verify
         if needs_v1 and read_environment(os.environ, "username") is None:
             raise CommandError("v1 needs PUBLITRAC_USERNAME and PUBLITRAC_PASSWORD in the environment")
         client = open_publitrac(**settings)
@@ -67,7 +67,7 @@ _PUBLITRAC: Final = Service(
     credentials="PUBLITRAC_API_KEY, and for v1 PUBLITRAC_USERNAME and PUBLITRAC_PASSWORD; each also as "
     "..._FILE with the path of a file. PUBLITRAC_BASE_URL selects another environment.",
 )
-V2: Final = Vendor(
+PUBLITRAC_V2: Final = Vendor(
     name="v2",
     service=_PUBLITRAC,
     help="queues leads",
@@ -81,4 +81,4 @@ V2: Final = Vendor(
     shares_token=True,
     verifies=True,
 )
-V1: Final = evolve(V2, name="v1", help="processes them before it responds")
+PUBLITRAC_V1: Final = evolve(PUBLITRAC_V2, name="v1", help="processes them before it responds")

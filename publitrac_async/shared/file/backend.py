@@ -9,7 +9,7 @@ from pathlib import Path
 from publitrac_async.config import CALLS_PER_SECOND, Rate, as_rate
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.shared.file.limiter import GUARD, FileRateLimiter
-from publitrac_async.shared.file.record import Record
+from publitrac_async.shared.file.record import AccountFile
 from publitrac_async.shared.file.tokens import FileTokenStore
 from publitrac_async.transport.limits import Unlimited
 from publitrac_async.transport.secret import Secret, seal
@@ -52,7 +52,7 @@ class SharedFile:
         rate = None if rate_limit is None else as_rate(rate_limit)
         if not guard >= 0:
             raise ConfigurationError("guard must be at least 0 s")
-        record = Record(None if path is None else Path(path), sealed, clock=clock)
+        record = AccountFile(None if path is None else Path(path), sealed, clock=clock)
         self._limiter: FileRateLimiter | Unlimited = Unlimited(clock=clock)
         if rate is not None:
             self._limiter = FileRateLimiter(record, rate, guard=guard, clock=clock)

@@ -11,7 +11,7 @@ from typing import Final
 
 from publitrac_async.config import Rate
 from publitrac_async.errors import LimiterUnavailable
-from publitrac_async.shared.file.record import DEPARTURES, Record
+from publitrac_async.shared.file.record import DEPARTURES, AccountFile
 
 #: Seconds added to the period, for different latencies of calls. Less than in a single process: a late
 #: departure counts when it happens, and delays the next ones.
@@ -38,7 +38,7 @@ class FileRateLimiter:
 
     def __init__(
         self,
-        record: Record,
+        record: AccountFile,
         rate: Rate,
         *,
         guard: float = GUARD,

@@ -70,7 +70,7 @@ class Header:
     lease_owner: bytes = b""
 
 
-class Record:
+class AccountFile:
     """Shared file of one account on this host.
 
     Every process opens it again after a fork, and if the file was deleted.
@@ -279,7 +279,7 @@ class Record:
         _pwrite(self._fd, fields, _IDENTITY.size)
 
     def __repr__(self) -> str:
-        return f"Record({self.path})"
+        return f"AccountFile({self.path})"
 
 
 def boot() -> bytes:

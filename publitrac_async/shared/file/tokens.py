@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 from publitrac_async.errors import ConfigurationError
-from publitrac_async.shared.file.record import Record
+from publitrac_async.shared.file.record import AccountFile
 from publitrac_async.transport.auth import Token, TokenLease
 from publitrac_async.transport.secret import Secret
 
@@ -34,7 +34,7 @@ class FileTokenStore:
         clock: monotonic seconds, the same for all processes of the host.
     """
 
-    def __init__(self, record: Record, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, record: AccountFile, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._record = record
         self._clock = clock
 
@@ -102,7 +102,7 @@ class FileTokenStore:
 class _Lease:
     """Right to request a token."""
 
-    def __init__(self, record: Record, clock: Callable[[], float]) -> None:
+    def __init__(self, record: AccountFile, clock: Callable[[], float]) -> None:
         self._record = record
         self._clock = clock
         self._mine = secrets.token_bytes(7)

@@ -89,7 +89,7 @@ _QUEUE: Final[tuple[Probe, ...]] = (
 
 
 @frozen
-class Problem:
+class RedisFault:
     """A reason why a Redis does not suit.
 
     Attributes:
@@ -103,7 +103,7 @@ class Problem:
 
 async def examine(
     connection: Connection, *, queue: str | None = None, state: bool = False, durable: bool = False
-) -> list[Problem]:
+) -> list[RedisFault]:
     """Return the problems of a Redis; best called at the start of a process.
 
     It runs each command that will be needed, on keys that it deletes.
@@ -137,19 +137,19 @@ def _text_of(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _unsuitable(error: str | None) -> Problem | None:
+def _unsuitable(error: str | None) -> RedisFault | None:
     """Return the problem of a server that cannot be used at all."""
     kind = (error or "").partition(":")[0]
     if kind in ("MovedError", "AskError", "ClusterCrossSlotError", "ClusterDownError"):
-        return Problem(CLUSTER, fatal=True)
+        return RedisFault(CLUSTER, fatal=True)
     if kind == "ReadOnlyError":
-        return Problem("it is a read-only replica: name the primary, or its Sentinels", fatal=True)
+        return RedisFault("it is a read-only replica: name the primary, or its Sentinels", fatal=True)
     if error is not None and "unknown command" in error.lower() and "eval" in error.lower():
-        return Problem("it is a Sentinel, or no Redis 6.2: use redis+sentinel://HOST/SERVICE", fatal=True)
+        return RedisFault("it is a Sentinel, or no Redis 6.2: use redis+sentinel://HOST/SERVICE", fatal=True)
     return None
 
 
-def _missing_rights(commands: Sequence[Probe], errors: Sequence[str | None], prefix: str) -> list[Problem]:
+def _missing_rights(commands: Sequence[Probe], errors: Sequence[str | None], prefix: str) -> list[RedisFault]:
     missing: dict[str, None] = {}
     for (command, *_), error in zip(commands, errors, strict=True):
         if error is None or not error.startswith("NoPermissionError"):
@@ -160,32 +160,32 @@ def _missing_rights(commands: Sequence[Probe], errors: Sequence[str | None], pre
             missing[f"&{prefix}*"] = None
         else:
             missing[f"+{command.lower()}"] = None
-    return [Problem(f"its user lacks rights: {' '.join(missing)}", fatal=True)] if missing else []
+    return [RedisFault(f"its user lacks rights: {' '.join(missing)}", fatal=True)] if missing else []
 
 
-async def _subscription(connection: Connection, pattern: str) -> list[Problem]:
+async def _subscription(connection: Connection, pattern: str) -> list[RedisFault]:
     error = await connection.probe_subscription(pattern)
     if error is None:
         return []
     right = "+psubscribe" if "command" in str(error) else f"&{pattern}"
     # Redis compares a subscription to a pattern with the rule as a text.
     return [
-        Problem(
+        RedisFault(
             f"its user lacks rights: {right} (this very text, or &*), so workers would stay idle", fatal=True
         )
     ]
 
 
-async def _server(connection: Connection, *, state: bool) -> list[Problem]:
+async def _server(connection: Connection, *, state: bool) -> list[RedisFault]:
     facts = await connection.facts()
-    problems: list[Problem] = []
+    problems: list[RedisFault] = []
     if not facts:
         text = "its user lacks +info, so neither its settings nor a restart of it are noticed"
-        problems.append(Problem(text, fatal=False))
+        problems.append(RedisFault(text, fatal=False))
     if facts.get("redis_mode") == "cluster" or facts.get("cluster_enabled"):
-        problems.append(Problem(CLUSTER, fatal=True))
+        problems.append(RedisFault(CLUSTER, fatal=True))
     policy = str(facts.get("maxmemory_policy", ""))
     if policy.startswith("allkeys") and int(facts.get("maxmemory", 0)):
         text = f"it may evict keys ({policy}): set maxmemory-policy noeviction"
-        problems.append(Problem(text, fatal=state))
+        problems.append(RedisFault(text, fatal=state))
     return problems

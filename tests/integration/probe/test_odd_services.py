@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from publitrac_async import PublitracClient, RetryPolicy
-from publitrac_async.probe import ProbeReport, State, probe
+from publitrac_async.probe import FindingState, ProbeReport, probe
 
 BODIES = {
     "text": "Invalid request.",
@@ -54,5 +54,5 @@ async def test_a_service_with_one_body_for_every_response(body: str, status: int
 
     assert len(report.findings) == 17
     # Where every response is the same, nothing tells one way from another.
-    settled = {name for name, each in report.findings.items() if each.state is State.SETTLED}
+    settled = {name for name, each in report.findings.items() if each.state is FindingState.SETTLED}
     assert settled <= {"key", "credentials", "missing", "v2"}, settled

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from publitrac_async import ConfigurationError, Lead, PublitracClient, RetryPolicy
-from publitrac_async.probe import ProbeReport, State, probe, write_profile
+from publitrac_async.probe import FindingState, ProbeReport, probe, write_profile
 from publitrac_async.probe.model import POINTS
 from publitrac_async.profile import read_profile
 from publitrac_async.sandbox import Fault, Sandbox
@@ -120,7 +120,7 @@ async def run(
 
 
 def settled(report: ProbeReport) -> set[str]:
-    return {name for name, each in report.findings.items() if each.state is State.SETTLED}
+    return {name for name, each in report.findings.items() if each.state is FindingState.SETTLED}
 
 
 def filled(**settings: Any) -> Sandbox:
@@ -145,7 +145,7 @@ async def test_a_profile_names_the_settings_of_the_sandbox(variant: str, tmp_pat
         found = dict(read_profile(tmp_path / "profile.toml").found)
 
         assert report.stopped is None
-        assert {name for name, each in report.findings.items() if each.state is State.SETTLED} == set(
+        assert {name for name, each in report.findings.items() if each.state is FindingState.SETTLED} == set(
             POINTS
         ) - NEVER
         assert report.settled >= 14
@@ -271,7 +271,7 @@ async def test_the_first_sign_of_harm_ends_the_probe(fault: Fault, reason: str) 
         assert reason in report.stopped
         assert sandbox.journal.received()[-1].fault == fault.kind
         assert report.findings["time_zone"].summary == "not tried: the probe was stopped"
-        assert report.findings["key"].state is State.SETTLED
+        assert report.findings["key"].state is FindingState.SETTLED
 
 
 async def test_refused_credentials_end_the_probe_with_the_services_words() -> None:
@@ -302,11 +302,11 @@ async def test_without_a_user_only_v2_is_probed() -> None:
 async def test_an_account_with_a_single_page_or_none() -> None:
     with Sandbox(rate_limit=None, page_past_end="last") as sandbox:
         assert "past_end" in (report := await run(sandbox)).findings
-        assert report.findings["past_end"].state is State.OPEN
+        assert report.findings["past_end"].state is FindingState.OPEN
         assert "conditions_combine" not in report.found
         sandbox.seed(leads=[{"email": "a@example.com"}])
         report = await run(sandbox)
-        assert report.findings["past_end"].state is State.PARTLY
+        assert report.findings["past_end"].state is FindingState.PARTLY
         assert "page_past_end" not in report.found
 
 

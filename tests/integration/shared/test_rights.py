@@ -14,7 +14,7 @@ from publitrac_async import ConfigurationError, PublitracClient
 from publitrac_async.bulk import RedisStateStore
 from publitrac_async.shared import SharedRedis
 from publitrac_async.shared.redis.connection import Connection, Unavailable
-from publitrac_async.shared.redis.rights import Problem, examine
+from publitrac_async.shared.redis.rights import RedisFault, examine
 from tests.support.clients import EAGER, lead
 from tests.support.vendor import Vendor
 from tests.support.wire import RawServer
@@ -47,7 +47,7 @@ async def user(server: Server) -> AsyncIterator[Users]:
     await server.ask("ACL", "DELUSER", "app")
 
 
-async def problems(url: str, **options: Any) -> list[Problem]:
+async def problems(url: str, **options: Any) -> list[RedisFault]:
     connection = Connection(url, ACCOUNT)
     try:
         return await examine(connection, **options)

@@ -10,19 +10,21 @@ from publitrac_async import (
     ApiError,
     AuthenticationError,
     Conflict,
-    EmailCampaign,
-    FilledForm,
     Lead,
     LeadNotFound,
     NotFound,
-    Opportunity,
     PermissionDenied,
     ServerError,
-    Transaction,
     ValidationError,
+    field,
+)
+from publitrac_async.v1 import (
+    EmailCampaign,
+    FilledForm,
+    Opportunity,
+    Transaction,
     WebVisit,
     email_campaign_calls,
-    field,
 )
 from tests.integration.v1.conftest import emulated
 

@@ -14,20 +14,18 @@ from typing import Any
 
 import pytest
 
-from publitrac_async import (
+from publitrac_async import Lead, LeadNotFound, field
+from publitrac_async.converters import lead_from_wire
+from publitrac_async.sandbox import Sandbox
+from publitrac_async.v1 import (
     ClickLink,
     EmailCampaign,
     FilledForm,
-    Lead,
-    LeadNotFound,
     Opportunity,
     Transaction,
     TransactionItem,
     WebVisit,
-    field,
 )
-from publitrac_async.converters import lead_from_wire
-from publitrac_async.sandbox import Sandbox
 from tests.integration.v1.conftest import emulated
 from tests.support.v1 import sample
 from tests.support.v1 import v1 as responding

@@ -25,7 +25,7 @@ from publitrac_async import (
 from publitrac_async.sandbox import Fault, Sandbox
 from publitrac_async.vitec import (
     BASE_URL,
-    TEST_BASE_URL,
+    VITEC_TEST_BASE_URL,
     Address,
     Agent,
     Email,
@@ -258,7 +258,7 @@ async def test_an_injected_transport() -> None:
 
 def test_live_and_test_host() -> None:
     assert repr(client(BASE_URL)) == "VitecClient(https://connect.maklare.vitec.net)"
-    assert repr(client(TEST_BASE_URL)) == "VitecClient(https://connect-qa.maklare.vitec.net)"
+    assert repr(client(VITEC_TEST_BASE_URL)) == "VitecClient(https://connect-qa.maklare.vitec.net)"
 
 
 @pytest.mark.parametrize(
@@ -335,10 +335,10 @@ def test_the_environment_has_passwords_by_customer(tmp_path: Path) -> None:
         "VITEC_PASSWORD": "of-all-others",
         "VITEC_PASSWORD_M30011_FILE": str(word),
         "VITEC_PASSWORD_M30012": "of-M30012",
-        "VITEC_BASE_URL": TEST_BASE_URL,
+        "VITEC_BASE_URL": VITEC_TEST_BASE_URL,
     }
     vitec = VitecClient.from_env(environment)
-    assert repr(vitec) == f"VitecClient({TEST_BASE_URL})"
+    assert repr(vitec) == f"VitecClient({VITEC_TEST_BASE_URL})"
     found = {
         key: base64.b64decode(credentials._authorization.headers[0][1].reveal().removeprefix("Basic "))
         for key, credentials in vitec._credentials.items()

@@ -9,7 +9,7 @@ import pytest
 
 from publitrac_async.bulk import ExitStatus, Phase, Progress, Report, State, Verification
 from publitrac_async.bulk.metrics import format_duration
-from publitrac_async.bulk.report.model import Duplicate, Reason
+from publitrac_async.bulk.report.model import Duplicate, ReasonCount
 from publitrac_async.cli.bar import Bar
 from publitrac_async.cli.display import Lines, describe
 from publitrac_async.cli.summary import lines_of
@@ -110,9 +110,9 @@ def test_the_exit_status_follows_the_outcomes(values: dict[str, Any], sandbox: b
 
 def test_the_summary_adds_up_and_cuts_long_lists() -> None:
     reasons = (
-        Reason(state=State.REJECTED, reason="revenue: not a number", count=149, lines=(2, 3, 4)),
-        Reason(state=State.REJECTED, reason="email: several", count=1, lines=(9,)),
-        Reason(state=State.PENDING, reason="no connection", count=7, lines=(5, 6, 7)),
+        ReasonCount(state=State.REJECTED, reason="revenue: not a number", count=149, lines=(2, 3, 4)),
+        ReasonCount(state=State.REJECTED, reason="email: several", count=1, lines=(9,)),
+        ReasonCount(state=State.PENDING, reason="no connection", count=7, lines=(5, 6, 7)),
     )
     superseded = tuple(Duplicate(line=line, superseded_by=900) for line in range(200, 230))
     lines = list(

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from publitrac_async import ClickLink, FilledForm, Lead, ValidationError, field
+from publitrac_async import Lead, ValidationError, field
 from publitrac_async.checks import not_sendable
 from publitrac_async.converters import NATIVE_FIELDS
 from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.transport.steps import at_once
-from publitrac_async.v1 import histories, leads
+from publitrac_async.v1 import ClickLink, FilledForm, histories, leads
 from publitrac_async.v1.building import to_xml
 from publitrac_async.v1.reading import read_response
 from publitrac_async.v1.shapes import V1Shapes

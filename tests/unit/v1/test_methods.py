@@ -10,26 +10,28 @@ import pytest
 from attrs import evolve
 
 from publitrac_async import (
-    SALES_STAGES,
     UNSET,
-    Campaign,
-    ClickLink,
     ConfigurationError,
     Conflict,
-    EmailCampaign,
-    FilledForm,
     Lead,
     LeadNotFound,
     NotFound,
-    Opportunity,
-    OpportunityRecord,
     PublitracClient,
     UnexpectedContent,
-    V1Shapes,
     ValidationError,
+    field,
+)
+from publitrac_async.v1 import (
+    SALES_STAGES,
+    Campaign,
+    ClickLink,
+    EmailCampaign,
+    FilledForm,
+    Opportunity,
+    OpportunityRecord,
+    V1Shapes,
     WebVisit,
     email_campaign_calls,
-    field,
 )
 from tests.support.v1 import response, v1
 

@@ -8,18 +8,16 @@ import httpx
 import pytest
 from attrs import evolve
 
-from publitrac_async import (
+from publitrac_async import Lead, OutcomeUnknown, RetryPolicy
+from publitrac_async.v1 import (
+    V1,
     ClickLink,
     EmailCampaign,
     FilledForm,
-    Lead,
     Opportunity,
-    OutcomeUnknown,
-    RetryPolicy,
     Transaction,
     WebVisit,
 )
-from publitrac_async.v1 import V1
 from publitrac_async.v1.operations import METHODS
 from tests.support.v1 import DONE, response, v1
 

@@ -16,11 +16,10 @@ from publitrac_async import (
     PublitracClient,
     Secret,
     ServerError,
-    Transaction,
-    TransactionItem,
     UnexpectedContent,
     ValidationError,
 )
+from publitrac_async.v1 import Transaction, TransactionItem
 from tests.support.v1 import sample, v1
 
 URL = "https://ecommerce.example/transactions"
