@@ -16,7 +16,7 @@ import pytest
 from publitrac_async.bulk import Report, State
 from publitrac_async.bulk.metrics import Bucket
 from publitrac_async.bulk.report.html import render
-from publitrac_async.bulk.report.model import Reason, Rejection
+from publitrac_async.bulk.report.model import ReasonCount, Rejection
 from publitrac_async.bulk.transform import CellWarning
 from tests.support.browser import browser
 
@@ -148,7 +148,7 @@ async def test_the_page_is_readable_on_a_phone_in_light_and_dark(tmp_path: Path)
         render(
             report(
                 reasons=(
-                    Reason(
+                    ReasonCount(
                         state=State.REJECTED,
                         reason="dateOfBirth: " + "x" * 90,
                         count=2600,

@@ -24,7 +24,7 @@ from publitrac_async import (
 )
 from publitrac_async.sandbox import Fault, Sandbox
 from publitrac_async.vitec import (
-    BASE_URL,
+    VITEC_BASE_URL,
     VITEC_TEST_BASE_URL,
     Address,
     Agent,
@@ -247,7 +247,7 @@ async def test_an_injected_transport() -> None:
         requests.append(request)
         return httpx.Response(200, content=sample("response.xml"))
 
-    async with client(BASE_URL, transport=httpx.MockTransport(respond)) as vitec:
+    async with client(VITEC_BASE_URL, transport=httpx.MockTransport(respond)) as vitec:
         assert await vitec.create_person_lead(CUSTOMER, lead(), format="xml") == "sample string 1"
     (request,) = requests
     assert (
@@ -257,7 +257,7 @@ async def test_an_injected_transport() -> None:
 
 
 def test_live_and_test_host() -> None:
-    assert repr(client(BASE_URL)) == "VitecClient(https://connect.maklare.vitec.net)"
+    assert repr(client(VITEC_BASE_URL)) == "VitecClient(https://connect.maklare.vitec.net)"
     assert repr(client(VITEC_TEST_BASE_URL)) == "VitecClient(https://connect-qa.maklare.vitec.net)"
 
 
@@ -277,7 +277,7 @@ def test_live_and_test_host() -> None:
 )
 def test_settings_that_cannot_work(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        client(options.pop("base_url", BASE_URL), **options)
+        client(options.pop("base_url", VITEC_BASE_URL), **options)
     assert "c4n4ry" not in str(caught.value)
 
 
@@ -348,7 +348,7 @@ def test_the_environment_has_passwords_by_customer(tmp_path: Path) -> None:
         "M30011": b"marketplace:of-a-file",
         "M30012": b"marketplace:of-M30012",
     }
-    assert repr(VitecClient.from_env({}, username="a", password="b")) == f"VitecClient({BASE_URL})"
+    assert repr(VitecClient.from_env({}, username="a", password="b")) == f"VitecClient({VITEC_BASE_URL})"
 
 
 @pytest.mark.parametrize("environment", [{}, {"VITEC_USERNAME": "a"}, {"VITEC_PASSWORD": "b"}])
