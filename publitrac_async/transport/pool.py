@@ -141,13 +141,15 @@ class Exchange:
     Iterate over it for the parts of the body, after `read_head`.
     """
 
-    __slots__ = ("_connection", "_keep_alive", "_payload", "_pool", "_protocol", "_read")
+    __slots__ = ("_connection", "_keep_alive", "_large", "_payload", "_pool", "_protocol", "_read")
 
     def __init__(self, pool: Pool, connection: Connection, protocol: _Protocol, read: float | None) -> None:
         self._pool = pool
         self._connection: Connection | None = connection
         self._protocol = protocol
         self._read = read
+        #: True for a request that a service may refuse without reading all of it.
+        self._large = False
         self._payload: aiohttp.StreamReader | None = None
         self._keep_alive: float | None = math.inf
 
@@ -177,6 +179,7 @@ class Exchange:
         protocol = self._protocol
         transport = protocol.transport
         assert transport is not None
+        self._large = len(data) > _READ_BUFFER
         protocol.idle = False
         protocol.received = protocol.read_bytes = 0
         protocol.set_response_params(
@@ -199,8 +202,10 @@ class Exchange:
                 if transport is None or transport.get_write_buffer_size():
                     # The service may take the rest of the request for the next one.
                     self._keep_alive = None
-                elif message.code == HTTPStatus.MISDIRECTED_REQUEST:
-                    self._keep_alive = None  # Another connection may lead to the right server.
+                elif message.code == HTTPStatus.MISDIRECTED_REQUEST or (self._large and message.code >= 400):
+                    # Another connection may lead to the right server; this one may be closed with the rest of
+                    # the request unread.
+                    self._keep_alive = None
                 else:
                     self._keep_alive = _announced_life(message)
                 return message

@@ -308,6 +308,20 @@ async def test_the_limit_on_bytes_around_a_body_counts_for_each_response(
         assert server.connections == 1
 
 
+@pytest.mark.parametrize(("size", "connections"), [(1000, 1), (100_000, 2)])
+async def test_a_large_request_that_is_refused_spends_the_connection(size: int, connections: int) -> None:
+    """The service may close it with the rest of the request unread, and with it the next request."""
+
+    async def respond(seen: Seen, peer: Peer) -> bytes:
+        return http(DONE.encode(), "413 Too Large" if len(server.seen) == 1 else "200 OK")
+
+    async with RawServer(respond) as server, client(server.url, retry=ONCE) as publitrac:
+        with pytest.raises(ApiError, match="send less"):
+            await publitrac.v1.call("addLead", xml="x" * size)
+        await publitrac.v1.call("addLead", xml="<request/>")
+        assert server.connections == connections
+
+
 @pytest.mark.fault("F28")
 async def test_a_response_before_the_end_of_its_request_spends_the_connection() -> None:
     """The service may take the rest of the request for further requests, and respond to them."""
