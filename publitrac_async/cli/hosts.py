@@ -82,7 +82,7 @@ def shared_redis(
         raise CommandError(str(error)) from None
     vendor = VENDORS[via]
     limit = Rate(rate or vendor.rate, per=vendor.period)
-    return SharedRedis(url, _account(vendor, own), rate_limit=limit)
+    return SharedRedis(url, _account(vendor, own), rate_limit=limit, in_flight=vendor.in_flight)
 
 
 def _account(vendor: Vendor, own: OwnOptions) -> Secret:

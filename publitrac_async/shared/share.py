@@ -35,6 +35,7 @@ def share(
     *,
     account: str | Secret,
     rate_limit: Rate | int | None = CALLS_PER_SECOND,
+    in_flight: int | None = None,
 ) -> Shared:
     """Share limit and token with all processes that name the same location and account.
 
@@ -49,6 +50,7 @@ def share(
             `SharedRedis` takes it.
         account: owner of limit and token, best the API key. File and Redis hold a hash of it.
         rate_limit: calls of all processes together; a number means calls per second, ``None`` no limit.
+        in_flight: calls of all processes in flight at once, ``None`` for no limit. Marketo allows 10.
 
     Raises:
         ConfigurationError: the location cannot be used.
@@ -64,11 +66,11 @@ def share(
     if hidden.reveal().startswith(_FILE):
         from publitrac_async.shared.file import SharedFile  # noqa: PLC0415  (only needed to share)
 
-        return SharedFile(_path(hidden), account=owner, rate_limit=rate_limit)
+        return SharedFile(_path(hidden), account=owner, rate_limit=rate_limit, in_flight=in_flight)
     if hidden.reveal().startswith(_REDIS):
         from publitrac_async.shared.redis.backend import SharedRedis  # noqa: PLC0415  (an extra)
 
-        return SharedRedis(hidden, owner, rate_limit=rate_limit)  # pyright: ignore[reportReturnType]  (checked by mypy)
+        return SharedRedis(hidden, owner, rate_limit=rate_limit, in_flight=in_flight)  # pyright: ignore[reportReturnType]  (checked by mypy)
     raise ConfigurationError("shared must be file:, file:/PATH, or the URL of a Redis")
 
 

@@ -10,8 +10,8 @@ from publitrac_async.errors import LimiterUnavailable
 from publitrac_async.transport.auth import Authenticator, Authorization
 from publitrac_async.transport.concurrency import AdaptiveGate, ConcurrencyGate
 from publitrac_async.transport.deadline import Deadline
-from publitrac_async.transport.limits import RateLimiter, Unlimited
-from publitrac_async.transport.record import CallRecord
+from publitrac_async.transport.limits import RateLimiter, Slots, Unlimited
+from publitrac_async.transport.record import Attempt, CallRecord
 
 
 class Lane:
@@ -44,14 +44,18 @@ class Lane:
         self._clock = clock
         self._draw = draw
         self._on_obstacle = on_obstacle
+        self._slots: Slots | None = getattr(limiter, "slots", None)
         self._unlimited = limiter if isinstance(limiter, Unlimited) else None
 
     def permit_now(self) -> bool:
         """Return True if a request may leave without a permit: there is no limit, and no pause."""
         return self._unlimited is not None and not self._unlimited.paused
 
-    async def permit(self) -> None:
+    async def permit(self, attempt: Attempt | None = None) -> None:
         """Wait for a permit, also while a shared limiter is unavailable.
+
+        Args:
+            attempt: takes a slot, too; the caller returns it by `give_back`.
 
         Raises:
             LimiterUnavailable: the limiter was unavailable for longer than `LIMITER_PATIENCE`.
@@ -61,6 +65,8 @@ class Lane:
             asked = self._clock()
             while True:
                 try:
+                    if self._slots is not None and attempt is not None and attempt.slot is None:
+                        attempt.slot = await self._slots.take()
                     await self.limiter.acquire()
                 except LimiterUnavailable as error:
                     failure = error.with_traceback(None)
@@ -77,6 +83,12 @@ class Lane:
                 await self._sleep(wait * (0.5 + self._draw()))
         finally:
             self.gate.leave_limiter()
+
+    def give_back(self, attempt: Attempt) -> None:
+        """Return the slot of an attempt that has ended."""
+        if self._slots is not None and attempt.slot is not None:
+            slot, attempt.slot = attempt.slot, None
+            self._slots.give(slot)
 
 
 class Lanes:
@@ -155,11 +167,11 @@ class Lanes:
     async def permit(self, lane: Lane, record: CallRecord, deadline: Deadline) -> None:
         """Wait for a permit. The wait for the first permit of a call is part of the queue."""
         if record.permitted:
-            await lane.permit()
+            await lane.permit(record.attempt)
             return
         if not lane.permit_now():
             deadline.enter_queue()
-            await (self._permit_token_request(lane) if record.token_request else lane.permit())
+            await (self._permit_token_request(lane) if record.token_request else lane.permit(record.attempt))
             deadline.leave_queue()
         record.permitted = True
         self.waiting -= 1

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Final, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 from aiolimiter import AsyncLimiter
 from attrs import define
@@ -22,7 +22,8 @@ _BURST_PART: Final = 7
 class RateLimiter(Protocol):
     """Rate limiter, asked before every request, retries and token requests included.
 
-    With an attribute ``rate`` (`Rate`) the client opens no more connections than the rate needs.
+    With an attribute ``rate`` (`Rate`) the client opens no more connections than the rate needs. With an
+    attribute ``slots`` (`Slots`) every request holds a slot until its response.
     """
 
     async def acquire(self) -> None:
@@ -30,6 +31,20 @@ class RateLimiter(Protocol):
 
     def pause(self, seconds: float) -> None:
         """Block all requests for `seconds`, on demand of the service."""
+
+
+class Slots(Protocol):
+    """Limit on the requests in flight, of several processes."""
+
+    async def take(self) -> Any:
+        """Wait for a slot.
+
+        Raises:
+            LimiterUnavailable: the shared limit is unavailable.
+        """
+
+    def give(self, slot: Any) -> None:
+        """Return a slot."""
 
 
 class _Pausable:
@@ -134,6 +149,16 @@ class Unlimited(_Pausable):
         """Return at once, or after the pause."""
         while (wait := self._paused_until - self._clock()) > 0:
             await asyncio.sleep(max(wait, 0.001))
+
+
+def check_in_flight(in_flight: int | None, rate: Rate | None) -> None:
+    """Check the limit on requests in flight of several processes.
+
+    Raises:
+        ConfigurationError: it is not positive, or there is no rate limit, whose permits it goes with.
+    """
+    if in_flight is not None and (in_flight < 1 or rate is None):
+        raise ConfigurationError("in_flight must be at least 1, and needs a rate_limit")
 
 
 def limiter_for(rate_limit: Rate | int | None) -> RateLimiter:

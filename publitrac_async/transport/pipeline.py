@@ -266,6 +266,7 @@ class Transport:
                 _mask_credentials(failure, authorization)
             finally:
                 lane.gate.receive(id(attempt))
+                lane.give_back(attempt)
                 if self._trace is not None:
                     self._trace.add(
                         call,

@@ -17,6 +17,7 @@ class Attempt:
     Attributes:
         connected_at: the connection is open and the rate limiter is asked.
         sent_at: the request leaves; from then on the service may act.
+        slot: slot of a shared limit on requests in flight.
     """
 
     number: int
@@ -24,6 +25,7 @@ class Attempt:
     connected_at: float | None = None
     sent_at: float | None = None
     status: int | None = None
+    slot: Any = None
     headers: Sequence[tuple[bytes, bytes]] = field(default=(), repr=False)
 
 

@@ -88,6 +88,7 @@ class Vendor:
         rate: default number of calls per `period`.
         period: seconds.
         concurrency: calls in flight. More would only make more rows unknown after a kill.
+        in_flight: calls of all processes in flight at once, ``None`` for no limit.
         account: environment variable of the credential that identifies the account.
         open_sink: opens a client on a stack and returns its sink. Takes the stack, the options and the
             settings of the client.
@@ -109,6 +110,7 @@ class Vendor:
     rate: int
     period: float = 1.0
     concurrency: int
+    in_flight: int | None = None
     account: str
     open_sink: Callable[[AsyncExitStack, SinkOptions, dict[str, Any]], Awaitable[OpenSink]]
     to_record: Callable[[SinkOptions], Callable[[Any], Record[Any]]]

@@ -48,6 +48,7 @@ MARKETO: Final = Vendor(
     rate=MARKETO_RATE.calls,
     period=MARKETO_RATE.per,
     concurrency=MARKETO_CONCURRENCY,
+    in_flight=MARKETO_CONCURRENCY,
     account="MARKETO_CLIENT_SECRET",
     open_sink=_open_sink,
     to_record=lambda options: MarketoRecords(**sink_settings(options.own)),

@@ -10,8 +10,9 @@ from publitrac_async.config import CALLS_PER_SECOND, Rate, as_rate
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.shared.file.limiter import GUARD, FileRateLimiter
 from publitrac_async.shared.file.record import AccountFile
+from publitrac_async.shared.file.slots import FileSlots
 from publitrac_async.shared.file.tokens import FileTokenStore
-from publitrac_async.transport.limits import Unlimited
+from publitrac_async.transport.limits import Unlimited, check_in_flight
 from publitrac_async.transport.secret import Secret, seal
 
 
@@ -27,6 +28,8 @@ class SharedFile:
             this user in the one for temporary files.
         account: owner of limit and token, best the API key. The file holds a hash of it.
         rate_limit: calls of all processes together; a number means calls per second, ``None`` no limit.
+        in_flight: requests of all processes in flight at once, ``None`` for no limit. One more file for each
+            lies beside this one.
         guard: seconds added to the time of the rate: calls sent a second apart may arrive closer together.
         clock: monotonic seconds, the same for all processes of the host.
 
@@ -41,6 +44,7 @@ class SharedFile:
         *,
         account: str | Secret,
         rate_limit: Rate | int | None = CALLS_PER_SECOND,
+        in_flight: int | None = None,
         guard: float = GUARD,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -52,10 +56,12 @@ class SharedFile:
         rate = None if rate_limit is None else as_rate(rate_limit)
         if not guard >= 0:
             raise ConfigurationError("guard must be at least 0 s")
+        check_in_flight(in_flight, rate)
         record = AccountFile(None if path is None else Path(path), sealed, clock=clock)
         self._limiter: FileRateLimiter | Unlimited = Unlimited(clock=clock)
         if rate is not None:
-            self._limiter = FileRateLimiter(record, rate, guard=guard, clock=clock)
+            slots = None if in_flight is None else FileSlots(record.path, in_flight)
+            self._limiter = FileRateLimiter(record, rate, guard=guard, slots=slots, clock=clock)
         self._tokens = FileTokenStore(record, clock=clock)
 
     @property

@@ -12,6 +12,7 @@ from typing import Final
 from publitrac_async.config import Rate
 from publitrac_async.errors import LimiterUnavailable
 from publitrac_async.shared.file.record import DEPARTURES, AccountFile
+from publitrac_async.shared.file.slots import FileSlots
 
 #: Seconds added to the period, for different latencies of calls. Less than in a single process: a late
 #: departure counts when it happens, and delays the next ones.
@@ -33,6 +34,7 @@ class FileRateLimiter:
         record: the file.
         rate: requests of all processes together.
         guard: seconds added to the time of the rate.
+        slots: limit on the requests in flight, ``None`` for none.
         clock: monotonic seconds, the same for all processes of the host.
     """
 
@@ -42,10 +44,13 @@ class FileRateLimiter:
         rate: Rate,
         *,
         guard: float = GUARD,
+        slots: FileSlots | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         #: The client reads it to open as many connections as the rate needs.
         self.rate: Rate = rate
+        #: The client takes one for every request.
+        self.slots: FileSlots | None = slots
         # The file holds a fixed number of departures: 1,000 in 1 s are 500 in 0.5 s.
         parts = math.ceil(rate.calls / (DEPARTURES - 1))
         self._calls, self._window = rate.calls // parts, rate.per / parts + guard

@@ -12,8 +12,9 @@ from publitrac_async.config import CALLS_PER_SECOND, Rate, as_rate
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.shared.redis.connection import DISK_TIMEOUT, RESPONSE_TIMEOUT, Connection, Unavailable
 from publitrac_async.shared.redis.limiter import GUARD, RedisRateLimiter
+from publitrac_async.shared.redis.slots import RedisSlots
 from publitrac_async.shared.redis.tokens import RedisTokenStore
-from publitrac_async.transport.limits import Unlimited, WindowLimiter
+from publitrac_async.transport.limits import Unlimited, WindowLimiter, check_in_flight
 from publitrac_async.transport.secret import Secret, seal
 
 
@@ -37,6 +38,7 @@ class SharedRedis:
         account: owner of limit, token and leads. The API key is best, because it cannot be mixed up: two
             accounts under one name would use each other's token. Redis sees keyed hashes of it only.
         rate_limit: requests of all processes together; a number means requests a second, ``None`` no limit.
+        in_flight: requests of all processes in flight at once, ``None`` for no limit.
         guard: seconds added to the time of the rate: tolerated difference between the latencies of hosts to
             Redis. The default suits hosts in one place; each 0.01 costs 1 % of the limit.
         on_unavailable: without Redis, calls fail with `LimiterUnavailable` (``"raise"``), or each process
@@ -53,6 +55,7 @@ class SharedRedis:
         account: str | Secret,
         *,
         rate_limit: Rate | int | None = CALLS_PER_SECOND,
+        in_flight: int | None = None,
         guard: float = GUARD,
         on_unavailable: Literal["raise", "local"] = "raise",
         processes: int | None = None,
@@ -76,6 +79,8 @@ class SharedRedis:
             if processes is None or processes < 1:
                 raise ConfigurationError('on_unavailable="local" needs the number of processes')
             local = Unlimited() if rate is None else _share(rate, processes)
+        check_in_flight(in_flight, rate)
+        self._in_flight = in_flight
         self._url, self._account = sealed_url, sealed
         self._rate = rate
         self._guard = guard
@@ -88,7 +93,10 @@ class SharedRedis:
         if self._rate is None:
             return Unlimited()
         connection = self.connect()
-        return RedisRateLimiter(connection, self._rate, guard=self._guard, local=self._local)
+        slots = None
+        if self._in_flight is not None:
+            slots = RedisSlots(connection, self._in_flight, optional=self._local is not None)
+        return RedisRateLimiter(connection, self._rate, guard=self._guard, slots=slots, local=self._local)
 
     @cached_property
     def tokens(self) -> RedisTokenStore:

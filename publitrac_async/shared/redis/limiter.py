@@ -22,6 +22,7 @@ from publitrac_async.shared.redis.connection import (
     Unavailable,
 )
 from publitrac_async.shared.redis.server_clock import ServerClock
+from publitrac_async.shared.redis.slots import RedisSlots
 from publitrac_async.transport.limits import RateLimiter
 
 #: Seconds added to the period. A departure leaves at most `_LATE` seconds after its slot; the rest is for the
@@ -118,6 +119,7 @@ class RedisRateLimiter:
         rate: requests of all processes together, spaced evenly whatever its pace.
         guard: seconds added to the time of the rate. The part above 0.042 is for differences between
             latencies.
+        slots: limit on the requests in flight, ``None`` for none.
         local: limiter to use while Redis does not respond; without it calls fail.
         clock: monotonic seconds.
     """
@@ -128,11 +130,14 @@ class RedisRateLimiter:
         rate: Rate,
         *,
         guard: float = GUARD,
+        slots: RedisSlots | None = None,
         local: RateLimiter | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         #: The client reads it to open as many connections as the rate needs.
         self.rate: Rate = rate
+        #: The client takes one for every request.
+        self.slots: RedisSlots | None = slots
         #: The client reads it, and lets several calls wait here at once.
         self.reserves: bool = True
         self._connection = connection
@@ -189,6 +194,8 @@ class RedisRateLimiter:
 
     async def aclose(self) -> None:
         """Wait until pauses are announced, and end requests to Redis."""
+        if self.slots is not None:
+            await self.slots.aclose()
         for request in self._requests:
             request.cancel()
         if tasks := self._announcements | self._requests:

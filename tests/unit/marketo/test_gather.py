@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
-from publitrac_async import Rate
+import pytest
+
+from publitrac_async import PermissionDenied, Rate
+from publitrac_async.shared.file import SharedFile
 from publitrac_async.transport.limits import WindowLimiter
 from tests.support.clock import now, virtual
-from tests.support.marketo import PATIENT, Sent, refused, result, serving
+from tests.support.marketo import PATIENT, SECRET, Sent, refused, result, serving
 
 
 class Slow:
@@ -82,6 +86,55 @@ async def test_615_reduces_calls_in_flight_that_follow_the_latency() -> None:
         assert marketo._transport.gate.width < 6
     assert all(results[0].ok for results in done)
     assert len(service.sent) < 60
+
+
+@pytest.mark.parametrize("seconds", [0.5, 6])
+def test_processes_that_share_a_file_are_ten_at_once_and_a_hundred_in_twenty_seconds(
+    tmp_path: Path, seconds: float
+) -> None:
+    @virtual
+    async def main() -> None:
+        slow = Slow(seconds)
+
+        def client() -> Any:
+            shared = SharedFile(
+                tmp_path / "limit", account=SECRET, rate_limit=Rate(100, per=20), in_flight=10, clock=now
+            )
+            return serving(slow, limiter=shared.limiter, timeout=None)
+
+        async with client() as (one, first), client() as (two, second), client() as (three, third):
+            calls = [
+                each.sync_leads([{"email": f"{n}@x.com"}]) for each in (one, two, three) for n in range(40)
+            ]
+            done = await asyncio.gather(*calls)
+        assert all(results[0].ok for results in done)
+        assert slow.most <= 10
+        assert slow.most == 10 or seconds < 2
+        times = sorted(sent.at for service in (first, second, third) for sent in service.sent)
+        assert len(times) == 120
+        assert all(later - earlier >= 20 for earlier, later in zip(times, times[100:], strict=False))
+
+    main()
+
+
+@virtual
+async def test_a_call_that_is_cancelled_or_fails_returns_its_slot(tmp_path: Path) -> None:
+    shared = SharedFile(
+        tmp_path / "limit", account=SECRET, rate_limit=Rate(100, per=20), in_flight=2, clock=now
+    )
+    replies: list[Any] = [Slow(60), Slow(60), refused("603"), result({"id": 1, "status": "updated"})]
+    async with serving(*replies, limiter=shared.limiter, timeout=None) as (marketo, service):
+        calls = [asyncio.create_task(marketo.sync_leads([{"email": f"{n}@x.com"}])) for n in range(4)]
+        await asyncio.sleep(5)
+        assert len(service.sent) == 2
+        for call in (calls[0], calls[3]):  # One is in flight, the other waits for a slot.
+            call.cancel()
+        await asyncio.sleep(5)
+        calls[1].cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        assert type(calls[2].exception()) is PermissionDenied
+        for _ in range(5):
+            await marketo.sync_leads([{"email": "a@x.com"}])
 
 
 @virtual
