@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import logging
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from attrs import frozen
 
 from publitrac_async import bulk
 from publitrac_async.bulk import ExitStatus, Shutdown
+from publitrac_async.bulk.shutdown import cancelled
 from publitrac_async.cli import hosts
 from publitrac_async.cli.console import to_stdout
 from publitrac_async.cli.exits import CommandError
@@ -71,8 +73,10 @@ async def run_worker(options: WorkerOptions) -> int:
                 health_port(health, options.health_host, options.health_port)
             )
             announce(f"Health: http://{options.health_host}:{port}/ready and /live")
-        await state.check(queue=True)  # Before the announcement; `serve` repeats it.
         await stack.enter_async_context(signals_go_to(shutdown))
+        # Before the announcement; `serve` repeats it.
+        if not await _unless_shut_down(state.check(queue=True), shutdown):
+            return ExitStatus.OK
         announce(
             f"Worker for state store {options.state}: sends to {sink.destination}, {options.chunks} chunks "
             f"with {concurrency} calls in flight each. Ctrl-C lets its calls end."
@@ -88,6 +92,18 @@ async def run_worker(options: WorkerOptions) -> int:
             hooks=hooks,
         )
     return ExitStatus.OK
+
+
+async def _unless_shut_down(check: Coroutine[Any, Any, None], shutdown: Shutdown) -> bool:
+    """Await a check; return False if the shutdown was faster."""
+    checking, draining = asyncio.create_task(check), asyncio.create_task(shutdown.draining.wait())
+    try:
+        await asyncio.wait([checking, draining], return_when=asyncio.FIRST_COMPLETED)
+        if checking.done():
+            await checking
+        return checking.done()
+    finally:
+        await cancelled(checking, draining)
 
 
 def _load_opentelemetry() -> Any:

@@ -33,12 +33,16 @@ RETRY_AFTER: Final = 1.0
 DISK_TIMEOUT: Final = 5.0
 
 CLUSTER: Final = "it is a node of a Redis Cluster, which is not supported: name a Redis without cluster mode"
+#: Error of a script that finds itself on such a node.
+CLUSTER_MODE: Final = "CLUSTERMODE"
 #: Errors of redis-py that waiting does not cure, and their meaning.
 _REFUSALS: Final = {
     "AuthenticationError": "it refuses the user or password of the URL",
     "CERTIFICATE_REQUIRED": "it asks for a certificate: ?ssl_certfile=FILE&ssl_keyfile=FILE",
     "CERTIFICATE_VERIFY_FAILED": "its certificate is not trusted: name its authority, ?ssl_ca_certs=FILE",
+    "AskError": CLUSTER,
     "ClusterCrossSlotError": CLUSTER,
+    "ClusterDownError": CLUSTER,
     "MovedError": CLUSTER,
     "NoPermissionError": "its user lacks rights: `publitrac-async doctor` names them",
 }
@@ -63,6 +67,8 @@ _CODES: Final = {
     "OutOfMemoryError": "OOM",
     "ReadOnlyError": "READONLY",
 }
+#: States that end without anyone's help.
+_PASSING: Final = frozenset({"BUSY", "LOADING", "MASTERDOWN"})
 #: Code of an error; within a script, Redis 6.2 puts it at the end.
 _CODE: Final = re.compile(rf"(?:^|-)({'|'.join(_STATES)}) ")
 
@@ -132,6 +138,8 @@ class Connection:
         self._in_outage = self._has_responded = False
         #: Reason if Redis refuses this process permanently, empty otherwise.
         self.refusal: str = ""
+        #: True if the server responds that it will be ready later: it reads its data, say.
+        self.is_starting: bool = False
         #: Number of outages.
         self.outages: int = 0
         self._silent_since = math.inf
@@ -291,6 +299,7 @@ class Connection:
     def _responded(self) -> None:
         self._has_responded = True
         self.refusal = ""
+        self.is_starting = False
         if self._in_outage:
             self._in_outage = False
             self.available_since = self._clock()
@@ -299,6 +308,7 @@ class Connection:
     def _failed(self, kind: str) -> None:
         self._retry_at = self._clock() + RETRY_AFTER
         self._failure = kind
+        self.is_starting = kind.partition(":")[0] in _PASSING
         if kind not in _TEMPORARY or not self._has_responded:
             self.refusal = _REFUSALS.get(kind, "")
         if not self._in_outage:
@@ -330,11 +340,18 @@ async def _cancellable(request: Callable[[], Awaitable[T]]) -> T:
     return response
 
 
+def is_cluster(facts: Mapping[str, Any]) -> bool:
+    """Return True if a server with these facts is a node of a Redis Cluster."""
+    return facts.get("redis_mode") == "cluster" or bool(facts.get("cluster_enabled"))
+
+
 def _kind(error: Exception) -> str:
     """Return the name of an error, or its code; the text may show the server's address."""
     text, name = str(error), type(error).__name__
     if any(words in text for words in ("NOPERM", "ACL failure", "no permissions")):
         return "NoPermissionError"
+    if CLUSTER_MODE in text:
+        return "MovedError"
     if tls := _TLS.search(text):
         return tls[1]
     found = _CODE.search(text)

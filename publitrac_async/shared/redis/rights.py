@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from attrs import frozen
 
-from publitrac_async.shared.redis.connection import CLUSTER, Connection
+from publitrac_async.shared.redis.connection import CLUSTER, Connection, is_cluster
 
 #: A command, with ``{key}`` and ``{queue}`` in place of keys.
 Probe: TypeAlias = tuple[str, ...]
@@ -182,10 +182,14 @@ async def _server(connection: Connection, *, state: bool) -> list[RedisFault]:
     if not facts:
         text = "its user lacks +info, so neither its settings nor a restart of it are noticed"
         problems.append(RedisFault(text, fatal=False))
-    if facts.get("redis_mode") == "cluster" or facts.get("cluster_enabled"):
+    if is_cluster(facts):
         problems.append(RedisFault(CLUSTER, fatal=True))
     policy = str(facts.get("maxmemory_policy", ""))
     if policy.startswith("allkeys") and int(facts.get("maxmemory", 0)):
         text = f"it may evict keys ({policy}): set maxmemory-policy noeviction"
         problems.append(RedisFault(text, fatal=state))
+    elif policy.startswith("volatile") and int(facts.get("maxmemory", 0)):
+        # A state store has no lifetime; limit, token and the locks of workers have one.
+        text = f"it may evict limit and token ({policy}): set maxmemory-policy noeviction"
+        problems.append(RedisFault(text, fatal=False))
     return problems

@@ -148,6 +148,17 @@ async def test_a_redis_that_may_evict_keys_is_refused_for_state_and_warned_of_fo
         await server.ask("CONFIG", "SET", "maxmemory", "0", "maxmemory-policy", "noeviction")
 
 
+async def test_a_redis_that_may_evict_keys_with_a_lifetime_is_warned_of(server: Server) -> None:
+    await server.ask("CONFIG", "SET", "maxmemory", "100mb", "maxmemory-policy", "volatile-lru")
+    try:
+        for state in (False, True):
+            (problem,) = await problems(server.url, state=state)
+            assert "volatile-lru" in problem.text
+            assert not problem.fatal
+    finally:
+        await server.ask("CONFIG", "SET", "maxmemory", "0", "maxmemory-policy", "noeviction")
+
+
 async def test_a_replica_is_refused(server: Server, tmp_path: Path) -> None:
     replica = Server(tmp_path, replicaof=f"127.0.0.1 {server.port}")
     await asyncio.to_thread(replica.start)
@@ -178,6 +189,15 @@ async def test_a_node_of_a_cluster_is_refused(cluster: Server, slots: list[str])
     found = await problems(cluster.url, state=True)
     assert [problem.fatal for problem in found] == [True]
     assert "Redis Cluster" in found[0].text
+    async with SharedRedis(cluster.url, ACCOUNT) as shared:
+        for use in (
+            shared.limiter.acquire,
+            RedisStateStore(shared, durable=False).names,
+            RedisStateStore(shared, durable=False).progress,
+        ):
+            with pytest.raises(ConfigurationError, match="Redis Cluster"):
+                await use()
+            shared.limiter._connection._retry_at = 0.0
 
 
 async def raw_cluster_info(server: Server) -> bytes:

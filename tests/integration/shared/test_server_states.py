@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from redis.exceptions import BusyLoadingError, NoPermissionError, ResponseError
@@ -11,8 +12,10 @@ from redis.exceptions import ConnectionError as NoConnection
 
 from publitrac_async import ConfigurationError, LimiterUnavailable
 from publitrac_async.bulk import RedisStateStore, StateStoreError
+from publitrac_async.bulk.state.redis.keys import StateKeys
 from publitrac_async.shared import SharedRedis
-from publitrac_async.shared.redis.connection import _kind
+from publitrac_async.shared.redis.connection import Connection, _kind
+from tests.support.clock import now, virtual
 
 from .server import Server, free_port
 
@@ -84,6 +87,32 @@ async def test_a_wrong_password_is_not_waited_for(server: Server) -> None:
             await RedisStateStore(shared).stopped()
         with pytest.raises(ConfigurationError, match="refuses the user or password"):
             await RedisStateStore(shared).open("here")
+
+
+class _Starting(Connection):
+    """A connection to a server that reads its data until a time of the virtual clock."""
+
+    until = 0.0
+
+    async def command(self, command: str, key: str, *arguments: Any) -> Any:
+        async def ask() -> None:
+            if now() < self.until:
+                raise BusyLoadingError("Redis is loading the dataset in memory")
+            raise NoConnection
+
+        return await self._attempt(ask)
+
+
+@pytest.mark.parametrize(("starts_in", "waits"), [(8.0, 8.0), (60.0, 30.0), (0.0, 0.0)])
+def test_a_server_that_reads_its_data_is_waited_for_at_the_start(starts_in: float, waits: float) -> None:
+    @virtual
+    async def test() -> None:
+        connection = _Starting("redis://localhost", "the-key", clock=now)
+        connection.until = (begun := now()) + starts_in
+        await StateKeys(connection, "default", timeout=30.0, clock=now).wait_until_started()
+        assert waits <= now() - begun <= waits + 1.5
+
+    test()
 
 
 async def test_an_unreachable_server_is_waited_for() -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import sys
 from typing import Any
 
 import pytest
 
-from publitrac_async.bulk import RunProgress, State
+from publitrac_async import ConfigurationError
+from publitrac_async.bulk import RunProgress, Shutdown, State
 from publitrac_async.cli.bar import screen
 from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.status import RunLine, table_of
-from publitrac_async.cli.worker import _load_opentelemetry
+from publitrac_async.cli.worker import _load_opentelemetry, _unless_shut_down
 from publitrac_async.opentelemetry import OpenTelemetry
 
 
@@ -73,3 +75,16 @@ def test_numbers_of_a_run_are_in_one_row() -> None:
     _, row = table_of([RunLine(run(starter_alive=True, rows=None), {"host#1": dt.datetime.now(dt.UTC)})])
     assert row.split() == ["default", "a1", "sending", "-", "-", "64", "3", "33.1/s", "1"]
     assert [*table_of([])] == ["No runs."]
+
+
+async def test_a_worker_that_is_asked_to_end_while_it_waits_for_redis_ends() -> None:
+    shutdown = Shutdown()
+    asyncio.get_running_loop().call_soon(shutdown.request)
+    assert not await _unless_shut_down(asyncio.sleep(60), shutdown)
+
+    async def refused() -> None:
+        raise ConfigurationError("no")
+
+    with pytest.raises(ConfigurationError):
+        await _unless_shut_down(refused(), Shutdown())
+    assert await _unless_shut_down(asyncio.sleep(0), Shutdown())

@@ -11,7 +11,14 @@ from typing import Any, Final, TypeVar
 from publitrac_async.bulk.errors import StateStoreError
 from publitrac_async.bulk.state.redis.scripts import KEYS
 from publitrac_async.errors import ConfigurationError
-from publitrac_async.shared.redis.connection import Argument, Connection, Damaged, Unavailable
+from publitrac_async.shared.redis.connection import (
+    CLUSTER,
+    Argument,
+    Connection,
+    Damaged,
+    Unavailable,
+    is_cluster,
+)
 
 T = TypeVar("T")
 
@@ -101,6 +108,27 @@ class StateKeys:
             StateStoreError: Redis does not respond.
         """
         return await self.ask(lambda: self.connection.command(command, self._keys[name], *arguments))
+
+    async def wait_until_started(self) -> None:
+        """Wait for a Redis that reads its data, until the timeout; return at once if it does not respond."""
+        give_up_at = self._clock() + self._timeout
+        while True:
+            with contextlib.suppress(Unavailable):
+                await self.connection.command("PTTL", self.connection.key("token"))
+            if not self.connection.is_starting or self._clock() >= give_up_at:
+                return
+            await asyncio.sleep(POLL)
+
+    async def check_mode(self) -> None:
+        """Refuse a node of a Redis Cluster; the other nodes know nothing of its keys.
+
+        Raises:
+            ConfigurationError: it is one.
+            StateStoreError: Redis does not respond.
+        """
+        facts = await self.ask(self.connection.facts)
+        if is_cluster(facts):
+            raise ConfigurationError(f"the Redis of the state store: {CLUSTER}")
 
     async def ask(self, question: Callable[[], Awaitable[T]], *, wait: bool = True) -> T:
         """Return the result of a method of `Connection`; repeat it while Redis does not respond.

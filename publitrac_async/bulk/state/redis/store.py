@@ -135,6 +135,7 @@ class RedisStateStore:
         self._session = session = secrets.token_urlsafe(9)
         self._entries = self._entries_of(session)
         try:
+            await self._keys.wait_until_started()
             await self.check()
             await self._check_disk(wait=False)
             self.job = await self._hold(destination, run, reset=reset)
@@ -323,7 +324,9 @@ class RedisStateStore:
 
         Raises:
             StateStoreError: Redis does not respond.
+            ConfigurationError: it is a node of a Redis Cluster.
         """
+        await self._keys.check_mode()
         found = await self._keys.ask(lambda: self._connection.command("SMEMBERS", self._names))
         with reading():
             return sorted(name.decode() for name in found)
@@ -334,6 +337,7 @@ class RedisStateStore:
         Raises:
             StateStoreError: Redis does not respond.
         """
+        await self._keys.check_mode()
         return await read_progress(self._keys, self._name)
 
     def failures(self) -> AsyncIterator[Failure]:
