@@ -64,7 +64,7 @@ if processes > 1 then
 end
 local absurd = now + math.max(10 * horizon, 100 * interval)
 local info = redis.pcall('INFO', 'server')
-if type(info) == 'string' and string.find(info, 'redis_mode:cluster', 1, true) then
+if type(info) == 'string' and string.find(info, '_mode:cluster', 1, true) then
   return redis.error_reply('CLUSTERMODE')
 end
 local server = type(info) == 'string' and string.match(info, 'run_id:(%x+)') or ''
