@@ -8,6 +8,7 @@ from typing import Final
 
 import attrs
 
+from publitrac_async.config import is_integer
 from publitrac_async.errors import Problem, ValidationError
 from publitrac_async.models import UNSET, Lead, vendor_name
 
@@ -54,9 +55,21 @@ def check_lead(lead: Lead, operation: str) -> None:
     """Check what every operation that writes a lead requires: an e-mail address, and no bad custom field.
 
     Raises:
+        TypeError: `lead` is not a `Lead`.
         ValidationError: with every problem found.
     """
+    check_is_lead(lead)
     refuse(lead_problems(lead), operation)
+
+
+def check_is_lead(lead: object) -> None:
+    """Refuse other objects than leads.
+
+    Raises:
+        TypeError: names a way to make a lead.
+    """
+    if not isinstance(lead, Lead):
+        raise TypeError(f"a lead must be a Lead, such as Lead(email=...), not {type(lead).__name__}")
 
 
 def lead_problems(lead: Lead) -> list[Problem]:
@@ -85,19 +98,24 @@ def check_page(page: int, operation: str) -> None:
     """Refuse an invalid page number.
 
     Raises:
-        ValidationError: `page` is below 1.
+        ValidationError: `page` is not an integer, or below 1.
     """
-    refuse([Problem("pages are counted from 1", field="page", value=page)] if page < 1 else [], operation)
+    refuse(
+        [Problem("pages are counted from 1", field="page", value=page)]
+        if not is_integer(page) or page < 1
+        else [],
+        operation,
+    )
 
 
 def check_read_ahead(pages: int, operation: str) -> None:
     """Refuse a negative number of pages.
 
     Raises:
-        ValidationError: `pages` is below 0.
+        ValidationError: `pages` is not an integer, or below 0.
     """
     problem = Problem("the number of pages must be 0 or more", field="read_ahead", value=pages)
-    refuse([problem] if pages < 0 else [], operation)
+    refuse([problem] if not is_integer(pages) or pages < 0 else [], operation)
 
 
 def not_sendable(text: str) -> bool:

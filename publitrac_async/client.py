@@ -146,6 +146,8 @@ class PublitracClient(BaseClient):
         opened: Shared | None = None
         if isinstance(shared, str | Secret):
             shared = opened = share(shared, account=key, rate_limit=rate_limit)
+        elif shared is not None and not hasattr(shared, "tokens"):
+            raise ConfigurationError("shared must be file:, file:/PATH, the URL of a Redis, or a SharedRedis")
         if shared is not None:
             token_store = token_store or shared.tokens
             limiter = limiter or (None if rate_limit is None else shared.limiter)

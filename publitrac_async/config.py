@@ -75,7 +75,7 @@ class Rate:
     def __attrs_post_init__(self) -> None:
         if not is_integer(self.calls):
             raise ConfigurationError(
-                f"a rate is a whole number of calls, not {self.calls}: 1.5 per second are Rate(3, per=2)"
+                f"a rate is a whole number of calls, not {self.calls!r}: 1.5 per second are Rate(3, per=2)"
             )
         if self.calls < 1 or not 0 < self.per < math.inf:
             raise ConfigurationError(

@@ -8,6 +8,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 from attrs import field, frozen
 
+from publitrac_async.checks import check_is_lead
 from publitrac_async.errors import ClientStateError, ConfigurationError, PublitracError
 from publitrac_async.models import Lead
 
@@ -98,6 +99,7 @@ class _Run(Generic[T]):
             try:
                 position = 0
                 async for lead in _one_by_one(leads):
+                    check_is_lead(lead)
                     await self.room.acquire()
                     await self._begin(position, lead)
                     position += 1

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from attrs import evolve, field, frozen
 
+from publitrac_async.bulk.arguments import check_arguments
 from publitrac_async.bulk.errors import SourceError, StateStoreError
 from publitrac_async.bulk.executor import Executor, LocalExecutor, RunContext
 from publitrac_async.bulk.extract import extract
@@ -111,11 +112,22 @@ async def sync_leads(
         MappingError: the mapping does not fit the source; no row was sent.
         StateStoreError: the state store cannot be opened, or fails before the first call; no row was sent.
     """
+    target = as_sink(sink)
+    check_arguments(
+        source,
+        target,
+        state,
+        mapping=mapping,
+        resend=resend,
+        error_budget=error_budget,
+        verify=verify,
+        monitor=monitor,
+        shutdown=shutdown,
+    )
     if concurrency is not None and executor is not None:
         raise ConfigurationError("concurrency belongs to the executor: give one of them")
     if state is None and (reset or resend not in (None, Resend())):
         raise ConfigurationError("reset and resend need a state store")
-    target = as_sink(sink)
     if verify is not None and not isinstance(target, PublitracSink):
         raise ConfigurationError("verify reads leads back from PUBLITRAC: it needs a sink of PUBLITRAC")
     path = Path(state) if isinstance(state, str | Path) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Final
@@ -29,12 +30,21 @@ POOL_SIZE: Final = 2 * CONCURRENCY_CEILING + 1
 _WRITTEN_HERE: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection"})
 _BODILESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _REMEMBERED_HEADS: Final = 256
+_REASONS: Final = {
+    errno.ECONNREFUSED: "its host refused it",
+    errno.ENETUNREACH: "the network does not reach its host",
+    errno.EHOSTUNREACH: "the network does not reach its host",
+}
 #: New connections that may close before anything is written; after that the attempt fails.
 _NEW_CONNECTIONS: Final = 3
 
 
 class NotTrusted(httpx.ConnectError):
     """The peer's certificate was refused."""
+
+
+class Unreached(httpx.ConnectError):
+    """No connection was opened. The message names the reason."""
 
 
 class Unusable(httpx.UnsupportedProtocol):
@@ -315,7 +325,8 @@ def as_httpx(error: Exception) -> httpx.TransportError:
         case aiohttp.ConnectionTimeoutError():
             return httpx.ConnectTimeout(kind)
         case aiohttp.ClientConnectorError():
-            return httpx.ConnectError(kind)
+            reason = _unreached(error)
+            return httpx.ConnectError(kind) if reason is None else Unreached(reason)
         case aiohttp.ServerTimeoutError():
             return httpx.ReadTimeout(kind)
         case OSError():
@@ -324,3 +335,12 @@ def as_httpx(error: Exception) -> httpx.TransportError:
             return MalformedResponse(malformation(error) or "it cannot be parsed")
         case _:
             return httpx.RemoteProtocolError(kind)
+
+
+def _unreached(error: aiohttp.ClientConnectorError) -> str | None:
+    """Return the reason why no connection was opened, ``None`` if it is another one."""
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "its host name was not found"
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        return "TLS failed"
+    return _REASONS.get(error.os_error.errno or 0)

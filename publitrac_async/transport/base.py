@@ -6,14 +6,14 @@ import copy
 import ipaddress
 import re
 import urllib.parse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self, TypedDict, TypeVar, Unpack
 
 from attrs import evolve
 
 from publitrac_async.config import CONCURRENCY_CEILING, TIMEOUT, Rate, RetryPolicy, Timeout, is_integer
-from publitrac_async.errors import ConfigurationError
+from publitrac_async.errors import ClientStateError, ConfigurationError
 from publitrac_async.transport.events import Hook
 from publitrac_async.transport.limits import RateLimiter
 from publitrac_async.transport.pipeline import Transport
@@ -84,6 +84,7 @@ class BaseClient:
 
     #: True for the views that `with_options` returns.
     _is_view = False
+    _closed = False
     #: Set on the class, too: an error report may show a client whose constructor failed.
     _base_url = ""
 
@@ -128,7 +129,7 @@ class BaseClient:
             timeout=settings,
             concurrency=concurrency,
             most=self._most,
-            hooks=hooks,
+            hooks=_hooks(hooks),
             vendor=self._vendor,
             base_url=self._base_url,
             log_failures=log_failures,
@@ -185,6 +186,7 @@ class BaseClient:
         """Close the client: refuse new calls, and give those in flight half a second. Can be called again."""
         if self._is_view:
             return
+        self._closed = True
         await self._transport.aclose()
         # Last: calls in flight use them until they end.
         for resource in self._resources:
@@ -192,6 +194,8 @@ class BaseClient:
                 await aclose()
 
     async def __aenter__(self) -> Self:
+        if self._closed:
+            raise ClientStateError("the client is closed: open a new one")
         return self
 
     async def __aexit__(
@@ -220,6 +224,13 @@ def _retry(retry: RetryPolicy | None) -> RetryPolicy | None:
     if retry is not None and not isinstance(retry, RetryPolicy):
         raise ConfigurationError("retry must be a RetryPolicy")
     return retry
+
+
+def _hooks(hooks: object) -> Sequence[Hook]:
+    found = tuple(hooks) if isinstance(hooks, Iterable) else (None,)
+    if not all(map(callable, found)):
+        raise ConfigurationError("hooks must be a list of functions: hooks=[hook]")
+    return found
 
 
 def _timeout(timeout: Timeout | float | None, *, base: Timeout = TIMEOUT) -> Timeout:

@@ -37,6 +37,7 @@ from publitrac_async.transport.aiohttp_transport import (
     NotTrusted,
     Outgoing,
     ProxyRefused,
+    Unreached,
     Unusable,
     as_httpx,
 )
@@ -112,7 +113,8 @@ def check_transport(transport: object) -> None:
             f"transport is an httpx2.{kind.__name__}, but this package uses httpx: pass the transport of "
             "the same name from httpx"
         )
-    raise ConfigurationError(f"transport must be an httpx.AsyncBaseTransport, not a {kind.__name__}")
+    advice = ": pass the transport itself" if isinstance(transport, httpx.AsyncClient) else ""
+    raise ConfigurationError(f"transport must be an httpx.AsyncBaseTransport, not {kind.__name__}{advice}")
 
 
 class Wire:
@@ -368,6 +370,8 @@ def _name(error: Exception, *, sent: bool) -> PublitracError:
             f"the proxy refused the connection to the service (HTTP {error.status}): {advice}",
             retryable=error.status >= 500 or error.status in _LATER,
         )
+    if isinstance(error, Unreached):
+        return NotSent(f"no connection to the service: {error}")
     if not sent or isinstance(error, _NEVER_SENT):
         return NotSent(f"no connection to the service ({kind})")
     if isinstance(error, httpx.TimeoutException):

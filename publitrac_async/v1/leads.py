@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Hashable, I
 from functools import partial
 from typing import Any
 
-from publitrac_async.checks import check_email, check_lead, lead_problems, refuse
+from publitrac_async.checks import check_email, check_is_lead, check_lead, lead_problems, refuse
 from publitrac_async.config import READ_AHEAD
 from publitrac_async.converters import lead_from_wire, lead_to_wire
 from publitrac_async.errors import LeadNotFound, Problem, UnexpectedContent
@@ -50,7 +50,16 @@ class LeadOperations(V1Base):
 
         Returns:
             A pager: await it for the first page, or iterate over it for all leads.
+
+        Raises:
+            TypeError: a condition was not made by `field`.
         """
+        for condition in conditions:
+            if not isinstance(condition, Condition):
+                raise TypeError(
+                    'a condition is made by field("lastName").like("smith%"), or by compare(), not '
+                    f"{type(condition).__name__}"
+                )
         return self._pager(GET_LEADS, lambda number: search(conditions, number), page, lead_key, read_ahead)
 
     async def get_lead(self, email: str) -> Lead:
@@ -283,6 +292,7 @@ def sync(
 
 def lead_element(lead: Lead, method: Method) -> dict[str, Any]:
     """Build the children of `<lead>`; requests nest custom fields."""
+    check_is_lead(lead)
     native, custom = lead_to_wire(lead, method.name)
     return native | ({"customFields": custom} if custom else {})
 

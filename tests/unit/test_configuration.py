@@ -34,6 +34,9 @@ from publitrac_async.vitec import VitecClient
         {"credentials_in": "header"},
         {"username": "user"},
         {"password": "word"},
+        {"hooks": print},
+        {"hooks": ["print"]},
+        {"shared": 5},
     ],
     ids=str,
 )

@@ -19,6 +19,8 @@ from publitrac_async import (
     RetryPolicy,
     ServerError,
     Timeout,
+    ValidationError,
+    field,
 )
 from publitrac_async.client import PublitracOptions
 from publitrac_async.marketo import MarketoClient
@@ -160,3 +162,35 @@ async def test_closing_stops_calls_of_views_too() -> None:
     await publitrac.aclose()
     with pytest.raises((ClientStateError, DeadlineExceeded)):
         await task
+
+
+@pytest.mark.parametrize("lead", [{"email": "ada@example.com"}, "ada@example.com", [LEAD], None])
+async def test_only_a_lead_is_sent_as_a_lead(lead: Any) -> None:
+    async with opened(failing) as publitrac:
+        for send in (publitrac.v1.sync_lead, publitrac.v1.add_lead, publitrac.v2.delayed_sync):
+            with pytest.raises(TypeError, match=r"a lead must be a Lead, such as Lead\(email=\.\.\.\), not"):
+                await send(lead)
+        with pytest.raises(TypeError, match="a lead must be a Lead"):
+            await anext(publitrac.v2.delayed_sync_many([lead]))
+
+
+@pytest.mark.parametrize("condition", ["lastName like x", {"lastName": "x"}, field("lastName") == "x"])
+async def test_only_field_makes_a_condition(condition: Any) -> None:
+    async with opened(failing) as publitrac:
+        with pytest.raises(TypeError, match=r'field\("lastName"\)\.like'):
+            publitrac.v1.get_leads(condition)
+
+
+@pytest.mark.parametrize("figures", [{"page": "2"}, {"page": 0}, {"page": 1.5}, {"read_ahead": "1"}])
+async def test_figures_of_a_search_are_integers(figures: dict[str, Any]) -> None:
+    async with opened(failing) as publitrac:
+        with pytest.raises(ValidationError, match="page"):
+            await publitrac.v1.get_leads(**figures)
+
+
+async def test_a_closed_client_cannot_be_entered_again() -> None:
+    async with opened(failing) as publitrac, publitrac.with_options(timeout=1):
+        pass
+    with pytest.raises(ClientStateError, match="open a new one"):
+        async with publitrac:
+            pass

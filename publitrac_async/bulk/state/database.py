@@ -236,6 +236,11 @@ class Database:
             return StateStoreError(
                 f"{subject} cannot be opened for writing: check its folder and permissions"
             )
+        if code == sqlite3.SQLITE_NOTADB:
+            return StateStoreError(
+                "the state store is not a SQLite database: name another file, or move it away if it was one; "
+                "then every row is sent again"
+            )
         # sqlite3 fails to decode its own messages where a letter of the schema is damaged.
         if isinstance(error, sqlite3.Error | UnicodeDecodeError):
             return damaged(kind)

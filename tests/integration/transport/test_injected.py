@@ -331,7 +331,7 @@ class Foreign:
     ("module", "text"),
     [
         ("httpx2._transports.mock", "an httpx2.Foreign, but this package uses httpx"),
-        ("mine", "not a Foreign"),
+        ("mine", "not Foreign"),
     ],
 )
 @pytest.mark.parametrize("kind", [PublitracClient, MarketoClient, VitecClient])
@@ -346,5 +346,7 @@ def test_what_is_no_transport_of_httpx_is_refused(
     }
     with pytest.raises(ConfigurationError, match=text):
         kind(transport=Foreign(), **keys[kind])
-    with pytest.raises(ConfigurationError, match="not a HTTPTransport"):
+    with pytest.raises(ConfigurationError, match="not HTTPTransport"):
         kind(transport=httpx.HTTPTransport(), **keys[kind])
+    with pytest.raises(ConfigurationError, match="not AsyncClient: pass the transport itself"):
+        kind(transport=httpx.AsyncClient(), **keys[kind])

@@ -138,6 +138,14 @@ async def test_a_damaged_letter_of_the_schema(path: Path, letter: int) -> None:
     await store.aclose()
 
 
+async def test_a_file_of_leads_is_no_state_store(tmp_path: Path) -> None:
+    leads = tmp_path / "leads.csv"
+    leads.write_text("email\nada@example.com\n" * 100)
+    with pytest.raises(StateStoreError, match="not a SQLite database: name another file"):
+        await sync_leads(rows(1), RecordingSink(), state=leads)
+    assert leads.read_text().startswith("email\nada@example.com\n")
+
+
 async def test_a_damaged_state_is_named(path: Path) -> None:
     for value in ("0k", b"ok"):
         with sqlite3.connect(path) as connection:
