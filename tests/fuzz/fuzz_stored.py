@@ -339,7 +339,13 @@ async def use_redis(server: Server) -> None:
         for call in (
             *(store.lookup([ADA, BEN]), store.note_source("a", "b"), store.plan([(ADA, b"1"), (BEN, b"2")])),
             *(store.begin([ADA]), store.complete([(ADA, OK)]), store.results(0), store.stopped()),
-            *(store.claimed(), store.unable(), store.unknown_rows(), store.progress(), store.failures()),
+            *(
+                store.claimed(),
+                store.reports.unable("job"),
+                store.unknown_rows(),
+                store.progress(),
+                store.failures(),
+            ),
             *(
                 store.note_rows(1, []),
                 store.claim(store.job or "x", 0),

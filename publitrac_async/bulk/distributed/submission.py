@@ -144,7 +144,7 @@ class Submission:
         if time.monotonic() < self._unable_at:
             return
         self._unable_at = time.monotonic() + _UNABLE_POLL
-        if not (unable := await self._store.unable()):
+        if not (unable := await self._store.reports.unable(self._store.job or "")):
             return
         workers = (await self._queue.workers()).keys()
         if workers and not workers - unable.keys():
@@ -208,7 +208,8 @@ class Submission:
 
     async def _copy_outcomes(self, number: int, *, counts: bool = True, certain: bool = False) -> None:
         """Copy outcomes from the state store to staging; with `certain` only those that remain."""
-        rows = [row for row in await self._rows(number) if row.outcome.state is State.PENDING]
+        chunk = await self._rows(number)
+        rows = [row for row in chunk if row.outcome.state is State.PENDING]
         entries = await self._store.lookup([row.key or "" for row in rows])
         called: list[tuple[int, Outcome]] = []
         for row, entry in zip(rows, entries, strict=True):
@@ -223,6 +224,22 @@ class Submission:
             if counts:
                 self._tracker.add_call(outcomes)
         self._run.staging.set_outcomes(called)
+        if not certain:
+            await self._copy_messages(number, {row.number: row.outcome for row in chunk} | dict(called))
+
+    async def _copy_messages(self, number: int, outcomes: Mapping[int, Outcome]) -> None:
+        """Copy the messages of the service about failed rows, which only their worker has seen."""
+        failed = {row: outcome for row, outcome in outcomes.items() if outcome.kind is not None}
+        if not failed:
+            return
+        messages = await self._store.reports.messages(self._store.job or "", number)
+        self._run.staging.set_outcomes(
+            [
+                (row, evolve(failed[row], message=message))
+                for row, message in messages.items()
+                if row in failed
+            ]
+        )
 
 
 def _last_outcome(outcome: Outcome) -> Outcome | None:

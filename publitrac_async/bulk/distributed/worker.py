@@ -160,7 +160,7 @@ class ChunkWorker:
                 error.message,
                 extra=fields,
             )
-            await self._store.report_unable(task.job, self.name, error.message)
+            await self._store.reports.add_unable(task.job, self.name, error.message)
             raise _HandOnError from None
         except PublitracError as error:
             stopped = f"{type(error).__name__}: {error.message}"
@@ -220,6 +220,9 @@ class ChunkWorker:
             shutdown=self._shutdown,
         )
         stopped = await sender.send(self._concurrency)
+        # Before the end of the chunk, when the process that started the run looks for them.
+        if messages := {number: each.message for number, each in outcomes.items() if each.message}:
+            await self._store.reports.add_messages(task.job, task.number, messages)
         if sender.limiter_unavailable:
             # Do not stop the run: any worker sends the rest when Redis responds.
             raise StateStoreError(stopped or "", retryable=True)

@@ -57,6 +57,29 @@ class ChunkClaim(StateWriter, Protocol):
     ) -> None: ...
 
 
+class WorkerReports(Protocol):
+    """Reports of workers to the process that started a job, beside the results of chunks."""
+
+    async def add_unable(self, job: str, worker: str, reason: str) -> None:
+        """Record that a worker cannot open the source of a job."""
+        ...
+
+    async def unable(self, job: str) -> Mapping[str, str]:
+        """Return the workers that cannot open the source of a job, with their reasons."""
+        ...
+
+    async def add_messages(self, job: str, chunk: int, messages: Mapping[int, str]) -> None:
+        """Record messages of the service about rows of a chunk, by number of the row.
+
+        They may quote personal data, so nobody else may read them.
+        """
+        ...
+
+    async def messages(self, job: str, chunk: int) -> Mapping[int, str]:
+        """Return the messages of the service about rows of a chunk, by number of the row."""
+        ...
+
+
 @runtime_checkable
 class SharedStateStore(StateStore, Protocol):
     """A state store for a run that workers on several hosts execute.
@@ -72,6 +95,11 @@ class SharedStateStore(StateStore, Protocol):
     queue: str
     queue_url: Secret
     job: str | None
+
+    @property
+    def reports(self) -> WorkerReports:
+        """Reports of workers."""
+        ...
 
     async def check(self, *, queue: bool = False) -> None:
         """Try what the state store, and the queue of workers, need; raise `ConfigurationError` without it."""
@@ -97,16 +125,8 @@ class SharedStateStore(StateStore, Protocol):
         """Return the results of chunks, except the first `after`."""
         ...
 
-    async def report_unable(self, job: str, worker: str, reason: str) -> None:
-        """Record that a worker cannot open the source of a job."""
-        ...
-
     async def is_current(self, job: str) -> bool:
         """Return True while a job is the current one and was not stopped."""
-        ...
-
-    async def unable(self) -> Mapping[str, str]:
-        """Return the workers that cannot open the source of the job, with their reasons."""
         ...
 
     async def claimed(self) -> frozenset[int]:

@@ -129,6 +129,8 @@ class Connection:
         self._prefix = f"publitrac:{{{_digest(sealed)}}}"
         self._hash = hashlib.blake2b(key=_derived(sealed, b"publitrac state"), digest_size=16)
         self._signature = hashlib.blake2b(key=_derived(sealed, b"publitrac task"), digest_size=32)
+        #: Key of 32 bytes for what only processes of the account may read.
+        self.cipher_key: bytes = _derived(sealed, b"publitrac cipher")[:32]
         self._client = client
         self._timeout: float = client.connection_pool.connection_kwargs["socket_timeout"]
         self._scripts: dict[str, AsyncScript] = {}

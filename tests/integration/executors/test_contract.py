@@ -239,7 +239,7 @@ async def test_report_and_result_files_are_the_same_everywhere(setup: Setup) -> 
         {"email": "A@example.com", "city": "Kiruna"},
         {"email": "c@example.com", "city": "Lund"},
     ]
-    error = OutcomeUnknown("the response was lost")
+    error = OutcomeUnknown("the response was lost", vendor_message="c@example.com: wait")
     sink = RecordingSink(lambda lead: error if lead.email == "c@example.com" else None)
     await setup.sync(setup.table(source), sink)
     summary = json.loads((setup.results / "summary.json").read_text())
@@ -291,7 +291,8 @@ async def test_report_and_result_files_are_the_same_everywhere(setup: Setup) -> 
         + "A@example.com,Kiruna,5,ok,,,,\n",
         "rejected.csv": head
         + "no address,Lund,3,rejected,9002,email: not an e-mail address: it holds a blank (code 9002),,\n",
-        "unprocessed.csv": head + "c@example.com,Lund,6,unknown,,the response was lost,,\n",
+        "unprocessed.csv": head
+        + "c@example.com,Lund,6,unknown,,the response was lost,c@example.com: wait,\n",
     }
     assert "<html" in (setup.results / "report.html").read_text()
 

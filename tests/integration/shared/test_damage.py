@@ -125,7 +125,13 @@ async def everything(stores: Stores) -> list[BaseException]:
             await attempt(claim.aclose())
         for question in (store.results, store.stop):
             await attempt(question("x" if question == store.stop else 0))  # type: ignore[arg-type]
-        for question in (store.stopped, store.claimed, store.unable, store.unknown_rows, store.finish):
+        for question in (
+            store.stopped,
+            store.claimed,
+            lambda: store.reports.unable(store.job or ""),
+            store.unknown_rows,
+            store.finish,
+        ):
             await attempt(question())  # type: ignore[call-arg]
     return errors
 

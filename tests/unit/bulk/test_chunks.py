@@ -197,6 +197,13 @@ class OneChunk:
 
     def __init__(self, claim: Claim | None) -> None:
         self._claim = claim
+        self.reports = self
+        self.messages: dict[int, str] = {}
+
+    async def add_messages(self, job: str, chunk: int, messages: dict[int, str]) -> None:
+        assert (job, chunk) == ("job", 0)
+        assert self._claim is None or self._claim.ended is False
+        self.messages |= messages
 
     async def claim(self, job: str, number: int) -> Claim | None:
         assert (job, number) == ("job", 0)
@@ -215,13 +222,18 @@ def task(tmp_path: Path) -> ChunkTask:
     return evolve(TASK, source=reference_of(source), rows=place, rows_hash=rows_hash(hashes))
 
 
-async def execute(task: ChunkTask, claim: Claim | None, sink: Any, shutdown: Shutdown | None = None) -> None:
-    worker = ChunkWorker(sink, OneChunk(claim), concurrency=CALLS, shutdown=shutdown or Shutdown())  # type: ignore[arg-type]
+async def execute(
+    task: ChunkTask, claim: Claim | None, sink: Any, shutdown: Shutdown | None = None
+) -> dict[int, str]:
+    """Execute a task; return the messages that reached the state store."""
+    store = OneChunk(claim)
+    worker = ChunkWorker(sink, store, concurrency=CALLS, shutdown=shutdown or Shutdown())  # type: ignore[arg-type]
     try:
         await worker.execute(task)
     finally:
         await worker.aclose()
     assert claim is None or claim.closed
+    return store.messages
 
 
 def entry(state: State) -> Entry:
@@ -251,10 +263,12 @@ async def test_rows_with_an_outcome_are_left_out(task: ChunkTask) -> None:
 
 async def test_failed_rows_are_told_with_those_of_a_worker_before(task: ChunkTask) -> None:
     def refuse(lead: Lead) -> ValidationError | None:
-        return ValidationError("unusable") if lead.email in (KEYS[3], KEYS[4]) else None
+        wrong = lead.email in (KEYS[3], KEYS[4])
+        return ValidationError("unusable", vendor_message=f"no {lead.email}") if wrong else None
 
     claim = Claim({KEYS[0]: entry(State.REJECTED), KEYS[1]: entry(State.OK)}, attempt=2)
-    await execute(evolve(task, left_out=(6,)), claim, RecordingSink(refuse))
+    messages = await execute(evolve(task, left_out=(6,)), claim, RecordingSink(refuse))
+    assert messages == {4: f"no {KEYS[3]}", 5: f"no {KEYS[4]}"}
     told = {each.outcome.kind: each.lines for each in claim.failures}
     assert told == {None: (2,), "ValidationError": (5, 6)}
 

@@ -20,6 +20,7 @@ from publitrac_async.bulk.state.redis.claims import Lease, RedisChunkClaim
 from publitrac_async.bulk.state.redis.entries import BATCH, LOST, Entries, batches, state_and_reason
 from publitrac_async.bulk.state.redis.keys import POLL, StateKeys, reading
 from publitrac_async.bulk.state.redis.progress import read_failures, read_progress
+from publitrac_async.bulk.state.redis.reports import RedisReports
 from publitrac_async.bulk.state.shared import ChunkResult
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.shared.redis.connection import Argument
@@ -37,8 +38,6 @@ LEASE: Final = 30.0
 TIMEOUT: Final = 30.0
 #: Key of the names of the state stores of an account.
 STATE_NAMES: Final = "state-names"
-#: Seconds for which Redis keeps the workers that cannot open the source of a job.
-_UNABLE_LIFE: Final = 7 * 24 * 3600
 
 
 class RedisStateStore:
@@ -91,6 +90,7 @@ class RedisStateStore:
         self.queue: str = f"{connection.key(name)}:queue"
         self.queue_url: Secret = connection.url
         self.job: str | None = None
+        self.reports: RedisReports = RedisReports(self._keys, name)
 
     async def check(self, *, queue: bool = False) -> None:
         """Try the commands and rights that this state store needs of Redis.
@@ -287,23 +287,10 @@ class RedisStateStore:
         with reading():
             return None if reason is None else str(reason.decode())
 
-    async def report_unable(self, job: str, worker: str, reason: str) -> None:
-        """Record that a worker cannot open the source of a job."""
-        key = self._connection.key(f"state:{self._name}:unable:{job}")
-        await self._keys.ask(lambda: self._connection.command("HSET", key, worker, reason))
-        await self._keys.ask(lambda: self._connection.command("EXPIRE", key, _UNABLE_LIFE))
-
     async def is_current(self, job: str) -> bool:
         """Return True while a job is the current one and was not stopped."""
         current, reason = await self._keys.read("HMGET", "job", "id", "stopped")
         return bool(current == job.encode() and reason is None)
-
-    async def unable(self) -> dict[str, str]:
-        """Return the workers that cannot open the source of the job, with their reasons."""
-        key = self._connection.key(f"state:{self._name}:unable:{self.job}")
-        found = await self._keys.ask(lambda: self._connection.command("HGETALL", key))
-        with reading():
-            return {worker.decode(): reason.decode() for worker, reason in found.items()}
 
     async def claimed(self) -> frozenset[int]:
         """Return the numbers of the claimed chunks of the job, also of killed workers with a lease."""
