@@ -1,6 +1,7 @@
 """Protocols of the façades and clients: a program that names one accepts a fake in tests, and a proxy.
 
-The methods are described where they are implemented.
+The methods are described where they are implemented. Protocols cannot take over the signatures of a
+class, so they repeat them; a test compares both.
 """
 
 from __future__ import annotations

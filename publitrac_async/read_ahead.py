@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -46,7 +46,7 @@ class ReadAhead(Generic[P]):
         #: Task whose request is not sent yet.
         self._unsent: object = None
         self._awaited = False
-        weakref.finalize(self, _cancel, self._tasks).atexit = False
+        weakref.finalize(self, cancel_tasks, self._tasks).atexit = False
 
     async def page(self, number: int) -> P:
         """Return a page, fetched already or not."""
@@ -104,8 +104,8 @@ class ReadAhead(Generic[P]):
         self._unsent = token = object()
         # The task must not keep a reference to the reader.
         reader: weakref.ref[ReadAhead[Any]] = weakref.ref(self)
-        fetched = _await(self._fetch, number, partial(_has_left, reader, token))
-        task = asyncio.create_task(fetched, name=f"publitrac_async page {number}")
+        fetch = partial(self._fetch, number, partial(_has_left, reader, token))
+        task = fetch_in_task(fetch, f"publitrac_async page {number}")
         task.add_done_callback(partial(_has_ended, reader, token))
         self._tasks[number] = task
 
@@ -121,11 +121,13 @@ class ReadAhead(Generic[P]):
             self._last = 0
 
 
-def _await(fetch: Fetch[P], number: int, on_sent: Callable[[], None]) -> Coroutine[Any, Any, P]:
-    async def fetched() -> P:
-        return await fetch(number, on_sent)
+def fetch_in_task(fetch: Callable[[], Awaitable[P]], name: str) -> asyncio.Task[P]:
+    """Fetch a page in a task of this name."""
 
-    return fetched()
+    async def fetched() -> P:
+        return await fetch()
+
+    return asyncio.create_task(fetched(), name=name)
 
 
 def _has_left(reference: weakref.ref[ReadAhead[Any]], token: object) -> None:
@@ -144,7 +146,7 @@ def _has_ended(reference: weakref.ref[ReadAhead[Any]], token: object, task: asyn
         reader.note_sent(token)
 
 
-def _cancel(tasks: dict[int, asyncio.Task[Any]]) -> None:
+def cancel_tasks(tasks: dict[Any, asyncio.Task[Any]]) -> None:
     """Cancel tasks from any thread, since the garbage collector may call it."""
     for task in tasks.values():
         loop = task.get_loop()

@@ -6,6 +6,7 @@ import asyncio
 import re
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 from attrs import Factory, evolve, field, frozen
@@ -15,9 +16,9 @@ from publitrac_async.errors import PublitracError, UnexpectedContent
 from publitrac_async.frames import clears_frames, clears_frames_of
 from publitrac_async.marketo.models import Reason
 from publitrac_async.pagination import Items
+from publitrac_async.read_ahead import cancel_tasks, fetch_in_task
 
 T = TypeVar("T")
-P = TypeVar("P")
 
 #: Marketo's tokens consist of capital letters, digits and padding only.
 _PART: Final = re.compile(r"(\d+)\+(\d+):(.*)")
@@ -90,9 +91,9 @@ class _Pages(Generic[T]):
         self._ended = False
         #: Hashes of the tokens used: a token is a position, so a repeated one means a cycle.
         self._requested: set[int] = set()
-        #: The request of the next page; empty or one task.
-        self._ahead: list[asyncio.Task[MarketoPage[T]]] = []
-        weakref.finalize(self, _cancel, self._ahead).atexit = False
+        #: The request of the next page by its token; empty or one task.
+        self._ahead: dict[str | None, asyncio.Task[MarketoPage[T]]] = {}
+        weakref.finalize(self, cancel_tasks, self._ahead).atexit = False
 
     def __aiter__(self) -> _Pages[T]:
         return self
@@ -111,15 +112,15 @@ class _Pages(Generic[T]):
         self._next = page.next_page_token
         self._ended = page.last
         if not self._ended and hash(self._next) not in self._requested:
-            task = asyncio.create_task(_await(self._fetch, self._next), name="publitrac_async next page")
+            task = fetch_in_task(partial(self._fetch, self._next), "publitrac_async next page")
             task.add_done_callback(_retrieve)
-            self._ahead.append(task)
+            self._ahead[self._next] = task
         return page
 
     async def _page(self) -> MarketoPage[T]:
-        if not self._ahead:
+        task = self._ahead.get(self._next)
+        if task is None:
             return await self._fetch(self._next)
-        task = self._ahead[0]
         try:
             await asyncio.wait([task])
         except asyncio.CancelledError:
@@ -132,23 +133,10 @@ class _Pages(Generic[T]):
         return task.result()
 
 
-async def _await(fetch: Callable[[str | None], Awaitable[P]], token: str | None) -> P:
-    return await fetch(token)
-
-
 def _retrieve(task: asyncio.Task[Any]) -> None:
     """Mark an error as seen: it is raised if the caller reaches its page, and no concern otherwise."""
     if not task.cancelled():
         task.exception()
-
-
-def _cancel(tasks: list[asyncio.Task[Any]]) -> None:
-    """Cancel tasks from any thread: the garbage collector may run in another one."""
-    for task in tasks:
-        loop = task.get_loop()
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(task.cancel)
-    tasks.clear()
 
 
 @frozen

@@ -32,8 +32,9 @@ class PublitracSink(abc.ABC, Generic[C]):
     idempotent = True
     batch_size = 1
 
-    def __init__(self, destination: str | None = None) -> None:
+    def __init__(self, api: V1 | V2, destination: str | None) -> None:
         self.destination: str = f"{self.name} {destination or 'PUBLITRAC'}"
+        self._api = api
 
     @abc.abstractmethod
     def to_record(self, fields: Mapping[str, Any] | Lead) -> Record[C]:
@@ -42,6 +43,10 @@ class PublitracSink(abc.ABC, Generic[C]):
         Raises:
             ValidationError: the row cannot be sent; lists every problem.
         """
+
+    def queue_length(self) -> int:
+        """Return the number of calls in the client's queue."""
+        return self._api.queued
 
     async def send(self, contents: Sequence[C]) -> Sequence[PublitracError | None]:
         """Send one lead; see `Sink.send`."""
@@ -70,7 +75,7 @@ class PublitracV2Sink(PublitracSink[bytes]):
     success_state = State.ACCEPTED
 
     def __init__(self, v2: V2, *, destination: str | None = None) -> None:
-        super().__init__(destination)
+        super().__init__(v2, destination)
         self._v2 = v2
 
     def to_record(self, fields: Mapping[str, Any] | Lead) -> Record[bytes]:
@@ -88,10 +93,6 @@ class PublitracV2Sink(PublitracSink[bytes]):
         body = self._v2.prepare(lead).body
         return Record(_key(lead), hash_bytes(body), body)
 
-    def queue_length(self) -> int:
-        """Return the number of calls in the client's queue."""
-        return self._v2.queued
-
     async def _send(self, content: bytes) -> None:
         await self._v2.delayed_sync(PreparedLead(content))
 
@@ -108,7 +109,7 @@ class PublitracV1Sink(PublitracSink[Lead]):
     success_state = State.OK
 
     def __init__(self, v1: V1, *, destination: str | None = None) -> None:
-        super().__init__(destination)
+        super().__init__(v1, destination)
         self._v1 = v1
 
     def to_record(self, fields: Mapping[str, Any] | Lead) -> Record[Lead]:
@@ -118,10 +119,6 @@ class PublitracV1Sink(PublitracSink[Lead]):
             ValidationError: the row cannot be sent; lists every problem.
         """
         return publitrac_record(fields, "syncLead")
-
-    def queue_length(self) -> int:
-        """Return the number of calls in the client's queue."""
-        return self._v1.queued
 
     async def _send(self, content: Lead) -> None:
         await self._v1.sync_lead(content)

@@ -99,12 +99,7 @@ class DelimitedFile(TextFile):
             yield from self._rows(file, None)
 
     def rows_from(self, position: int, line: int, count: int) -> Iterator[Row]:
-        """Read rows from a place in the file.
-
-        Args:
-            position: `Row.position` of the first.
-            line: `Row.line` of the first.
-            count: number of rows, unless the file ends before.
+        """Read rows from a place in the file; see `Seekable.rows_from`.
 
         Raises:
             SourceError: the file cannot be read there.

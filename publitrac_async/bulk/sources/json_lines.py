@@ -75,12 +75,7 @@ class JsonLinesFile(TextFile):
             raise SourceError(f"{self.name}, element {number + 1}: {error}") from None
 
     def rows_from(self, position: int, line: int, count: int) -> Iterator[Row]:
-        """Read rows from a place in the file.
-
-        Args:
-            position: `Row.position` of the first.
-            line: `Row.line` of the first.
-            count: how many, unless the file ends before.
+        """Read rows from a place in the file; see `Seekable.rows_from`.
 
         Raises:
             SourceError: the file cannot be read.

@@ -40,12 +40,7 @@ class ParquetFile(FileSource):
             yield from self._rows(connection, None, 0, 1)
 
     def rows_from(self, position: int, line: int, count: int) -> Iterator[Row]:
-        """Read rows from a place in the file.
-
-        Args:
-            position: `Row.position` of the first.
-            line: `Row.line` of the first.
-            count: how many, unless the file ends before.
+        """Read rows from a place in the file; see `Seekable.rows_from`.
 
         Raises:
             SourceError: the file cannot be read.
