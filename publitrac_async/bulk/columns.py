@@ -203,7 +203,7 @@ class Columns:
         for name, cell in cells.items():
             # Most columns go to one field, and repeat few values.
             field, known = self._repeated.get(name, _NOTHING)
-            value = known.get(cell, _UNKNOWN) if cell.__class__ is str else _UNKNOWN
+            value = known.get(cell, _UNKNOWN) if isinstance(cell, str) else _UNKNOWN
             if value is _UNKNOWN:
                 self._convert_cell(name, cell, fields, problems)
             elif value is not _UNSET:
@@ -228,7 +228,7 @@ class Columns:
             if found:
                 fields.notes += tuple((name, each) for each in found)
                 found.clear()
-            elif name in self._repeated and cell.__class__ is str and value is not CLEARED:
+            elif name in self._repeated and isinstance(cell, str) and value is not CLEARED:
                 _, known = self._repeated[name]
                 if len(known) < _KNOWN:
                     known[cell] = value

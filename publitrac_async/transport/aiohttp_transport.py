@@ -228,6 +228,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 class Outgoing:
     """Request that is ready to be written. Its ``repr`` shows nothing of it."""
 
+    # Without a `__dict__` in which debuggers and error trackers would find the credentials.
     __slots__ = ("data", "head")
 
     def __init__(self, head: Head, data: bytes) -> None:

@@ -76,18 +76,6 @@ class Deadline:
         alarms: rings at the deadline; a separate one by default.
     """
 
-    __slots__ = (
-        "_alarms",
-        "_cancelled_before",
-        "_end",
-        "_loop",
-        "_rest",
-        "_rings_at",
-        "_task",
-        "expired",
-        "queued",
-    )
-
     def __init__(
         self,
         total: float | None,

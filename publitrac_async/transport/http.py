@@ -322,8 +322,6 @@ def _seconds(timeout: Timeout) -> dict[str, float | None]:
 class _Incoming:
     """Response whose head was read, and whose body arrives."""
 
-    __slots__ = ("_content_type", "_framed", "_retry_after", "_status", "body")
-
     def __init__(
         self, status: int, fields: Sequence[tuple[bytes, bytes]], call: Call[Any], attempt: Attempt
     ) -> None:

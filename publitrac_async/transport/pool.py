@@ -141,8 +141,6 @@ class Exchange:
     Iterate over it for the parts of the body, after `read_head`.
     """
 
-    __slots__ = ("_connection", "_keep_alive", "_large", "_payload", "_pool", "_protocol", "_read")
-
     def __init__(self, pool: Pool, connection: Connection, protocol: _Protocol, read: float | None) -> None:
         self._pool = pool
         self._connection: Connection | None = connection

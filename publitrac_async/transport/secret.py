@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import html
 import re
 import unicodedata
@@ -37,6 +36,7 @@ class Secret:
         ConfigurationError: empty, too long, or with characters that cannot be sent.
     """
 
+    # Without a `__dict__` in which debuggers and error trackers would find the value.
     __slots__ = ("_value",)
 
     def __init__(self, value: str | Secret, name: str = "secret", *, header: bool = False) -> None:
@@ -98,7 +98,6 @@ class Secret:
         raise TypeError("a Secret cannot be pickled: pass the credential by environment or file")
 
 
-@functools.cache
 def _spellings(character: str) -> tuple[str, ...]:
     """Return a character in lower case, plain and escaped for URLs, HTML, JSON or Python."""
     percent = "".join(f"%{byte:02x}" for byte in character.encode())
