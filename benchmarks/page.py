@@ -90,7 +90,15 @@ def cancelling(section: dict[str, Any]) -> str:
     )
 
 
-RATE_FIGURES = ("scenario", "busiest_second", "used", "requests", "log_ins", "errors", "server_late_ms")
+RATE_FIGURES = (
+    "scenario",
+    "busiest_second",
+    "used",
+    "requests",
+    "token_requests",
+    "errors",
+    "server_late_ms",
+)
 
 
 def rate(section: dict[str, Any]) -> str:
@@ -187,11 +195,13 @@ def bulk(section: dict[str, Any]) -> str:
 
 def start(section: dict[str, Any]) -> str:
     rows = section["rows"]
-    answered = [row for row in rows if row["first_answer_ms"] is not None]
+    answered = [row for row in rows if row["first_response_ms"] is not None]
     return (
         chart("Import", "ms", [bar(row["program"], row, "import_ms") for row in rows])
         + chart(
-            "First answer after it", "ms", [bar(row["program"], row, "first_answer_ms") for row in answered]
+            "First response after it",
+            "ms",
+            [bar(row["program"], row, "first_response_ms") for row in answered],
         )
         + single(section)
     )

@@ -53,7 +53,7 @@ SCENARIOS = {
     "stalls of 200 ms": Scenario(stall=0.2),
     "pool of 4": Scenario({"answer_after": (0.02, 0.06), "hold": (3.0, 4.0)}, concurrency=4),
     "retries and log-ins": Scenario({"error_every": 7, "silent_every": 50, "token_life": 1.0}, read=0.5),
-    "slow answers": Scenario({"answer_after": (0.5, 1.5)}, concurrency=64),
+    "slow responses": Scenario({"answer_after": (0.5, 1.5)}, concurrency=64),
     "everything at once": Scenario(
         {"jitter": 0.05, "answer_after": (0.0, 1.0), "error_every": 7, "silent_every": 50, "token_life": 1.0},
         read=2.0,
@@ -166,7 +166,7 @@ def one(name: str, seconds: float, limiter: str) -> dict[str, Any]:
         "busiest_second": busiest_second(arrivals),
         "used": len(counted) / (RATE * (seconds - scenario.idle)),
         "requests": len(arrivals),
-        "log_ins": seen["log_ins"],
+        "token_requests": seen["token_requests"],
         "errors": seen["errors"],
         "server_late_ms": seen["late"] * 1e3,
         "cpu_ms_per_s": cpu / seconds * 1e3,

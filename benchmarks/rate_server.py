@@ -62,7 +62,7 @@ class Behaviour:
     token_life: float = 900.0
     arrivals: list[float] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
-    log_ins: int = 0
+    token_requests: int = 0
     errors: int = 0
     connections: int = 0
     late: float = 0.0
@@ -83,7 +83,7 @@ class Behaviour:
             await asyncio.sleep(closes - after)
         await asyncio.sleep(self._chance.uniform(*self.answer_after))
         if b"/auth/" in head:
-            self.log_ins += 1
+            self.token_requests += 1
             token = b"token-%d" % number
             self._issued[token] = now
             return _answer(b'{"token": "%s", "ttl": "900"}' % token)
@@ -149,7 +149,7 @@ async def main() -> None:
     watching = asyncio.create_task(watch(behaviour))
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     watching.cancel()
-    seen = ("arrivals", "names", "log_ins", "errors", "connections", "late")
+    seen = ("arrivals", "names", "token_requests", "errors", "connections", "late")
     print(json.dumps({name: getattr(behaviour, name) for name in seen}), flush=True)
 
 

@@ -158,7 +158,7 @@ def measure(scenario: Scenario, seconds: float) -> str:
     return (
         f"{busiest_second(arrivals)} | {len(steady) / (seconds - 5) / RATE:.1%} |"
         f" {min(names[f'p{number}'] for number in range(len(places))) / fair:.2f} to"
-        f" {max(names.values()) / fair:.2f} | {seen['log_ins']} | {seen['late'] * 1e3:.0f} ms"
+        f" {max(names.values()) / fair:.2f} | {seen['token_requests']} | {seen['late'] * 1e3:.0f} ms"
     )
 
 

@@ -120,19 +120,19 @@ class BudgetTracker:
 
     def add_call(self, outcomes: Sequence[Outcome]) -> None:
         """Count a call by the outcomes of its rows. One that a shared limiter kept back does not count."""
-        answered = failed = unanswered = 0
+        with_response = rejected = without_response = 0
         for each in outcomes:
             if each.state not in (State.RETRY, State.UNKNOWN):
-                answered += 1
-                failed += each.kind is not None
+                with_response += 1
+                rejected += each.kind is not None
             elif each.kind != LimiterUnavailable.__name__:
-                unanswered = 1
-        self.total += answered + unanswered
-        self.failed += failed + unanswered
-        if answered:
+                without_response = 1
+        self.total += with_response + without_response
+        self.failed += rejected + without_response
+        if with_response:
             self.in_a_row = 0
         else:
-            self.in_a_row += unanswered
+            self.in_a_row += without_response
 
     @property
     def exceeded(self) -> str | None:

@@ -24,13 +24,13 @@ from publitrac_async.errors import (
 
 #: Function that sends records in one call, and returns an outcome for each.
 Call: TypeAlias = Callable[[Sequence[Any]], Awaitable[Sequence[PublitracError | None]]]
-#: Function that returns True if the service answers a call without records.
-Answers: TypeAlias = Callable[[], Awaitable[bool]]
+#: Function that returns True if the service responds to a call without records.
+Responds: TypeAlias = Callable[[], Awaitable[bool]]
 
 #: Consecutive failures that single records may cause. One bad record among 300 takes ten calls to isolate,
 #: two neighbours eleven. Then the largest call is next: it may lie beside the records at fault.
 _IN_A_ROW: Final = 12
-#: Consecutive failures after which the service may be the cause, and is asked whether it answers.
+#: Consecutive failures after which the service may be the cause, and is asked whether it responds.
 _MANY: Final = 20
 #: Codes and statuses of a service that is down, not overloaded by a call.
 _AWAY: Final = frozenset({"608", "614", 503})
@@ -44,13 +44,13 @@ class Halver:
     service takes. A record that fails alone is rejected if other calls pass.
 
     If many calls fail in a row, the service may be the cause. Then one batch at a time is halved further,
-    as long as the service answers calls without records. If no call passes in such a batch, the next ones are
+    as long as the service responds to calls without records. If no call passes in such a batch, the next ones are
     given up early, until a call passes. Many records that only time out in a row stay pending.
 
     Args:
         call: sends records in one call.
         idempotent: true if records may be sent again after a call that may have been applied.
-        answers: returns true if the service answers a call without records.
+        responds: returns true if the service responds to a call without records.
 
     Attributes:
         successes: calls that passed, of all tasks.
@@ -58,10 +58,10 @@ class Halver:
         in_vain: number of successes when a batch was halved to its end and no call passed.
     """
 
-    def __init__(self, call: Call, *, idempotent: bool, answers: Answers | None = None) -> None:
+    def __init__(self, call: Call, *, idempotent: bool, responds: Responds | None = None) -> None:
         self.call = call
         self.idempotent = idempotent
-        self.answers = answers or _never
+        self.responds = responds or _never
         self.successes = 0
         self.turn = asyncio.Lock()
         self.in_vain = -1
@@ -172,7 +172,7 @@ class _Delivery:
             self.in_turn = True
             if self._note_successes():
                 return True
-        if self.halver.in_vain == self.halver.successes or not await self.halver.answers():
+        if self.halver.in_vain == self.halver.successes or not await self.halver.responds():
             return False
         self.allowed += _MANY
         return True

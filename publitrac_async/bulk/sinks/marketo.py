@@ -93,7 +93,7 @@ class MarketoSink:
         self._action: Action = action
         self._lookup_field = lookup_field
         self._partition_name = partition_name
-        self._halver = Halver(self._call, idempotent=self.idempotent, answers=self._answers)
+        self._halver = Halver(self._call, idempotent=self.idempotent, responds=self._responds)
         self._lock = asyncio.Lock()
         self._schema_fetched = False
         self._fields_of_account: frozenset[str] | None = None
@@ -150,8 +150,8 @@ class MarketoSink:
             errors = [self._named(error, body) for error, body in zip(errors, contents, strict=True)]
         return errors
 
-    async def _answers(self) -> bool:
-        """Return True if Marketo answers a call without records."""
+    async def _responds(self) -> bool:
+        """Return True if Marketo responds to a call without records."""
         try:
             await self._marketo.describe2()
         except PublitracError as error:

@@ -27,7 +27,7 @@ from publitrac_async import (
 )
 from publitrac_async.bulk.outcomes import outcome_of
 from publitrac_async.bulk.rows import State
-from publitrac_async.bulk.sinks.halving import Answers, Halver
+from publitrac_async.bulk.sinks.halving import Halver, Responds
 
 Fails = Callable[[Sequence[int]], PublitracError | None]
 
@@ -36,7 +36,7 @@ def timeout() -> PublitracError:
     return ServerError("the request took too long", code="604")
 
 
-async def answering() -> bool:
+async def responding() -> bool:
     return True
 
 
@@ -46,7 +46,7 @@ def deliver(
     *,
     idempotent: bool = True,
     calls: Sequence[tuple[int, int]] | None = None,
-    answers: Answers | None = None,
+    responds: Responds | None = None,
 ) -> tuple[list[PublitracError | None], list[list[int]]]:
     """The outcomes of records, and the calls that were made."""
     made: list[list[int]] = []
@@ -58,7 +58,7 @@ def deliver(
             raise error
         return [None] * len(records)
 
-    halver = Halver(call, idempotent=idempotent, answers=answers)
+    halver = Halver(call, idempotent=idempotent, responds=responds)
     return asyncio.run(halver.send(range(count), calls or [(0, count)])), made
 
 
@@ -125,7 +125,7 @@ def test_no_record_waits_behind_many_bad_neighbours(kind: str, block: range) -> 
 )
 def test_every_record_that_the_service_takes_is_accepted(kind: str, bad: set[int]) -> None:
     outcomes, made = deliver(
-        lambda records: ERRORS[kind]() if bad & set(records) else None, answers=answering
+        lambda records: ERRORS[kind]() if bad & set(records) else None, responds=responding
     )
     found = states(outcomes)
     assert {place for place, state in enumerate(found) if state is State.OK} == {*range(300)} - bad
@@ -136,7 +136,7 @@ def test_every_record_that_the_service_takes_is_accepted(kind: str, bad: set[int
 
 
 def test_many_records_that_only_time_out_stay_pending() -> None:
-    outcomes, _ = deliver(lambda records: timeout() if max(records) >= 200 else None, answers=answering)
+    outcomes, _ = deliver(lambda records: timeout() if max(records) >= 200 else None, responds=responding)
     assert states(outcomes) == [State.OK] * 200 + [State.RETRY] * 100
 
 
@@ -149,13 +149,13 @@ def test_a_service_that_refuses_everything_is_asked_all_records_of_one_batch_onl
         await asyncio.sleep(0)
         raise ValidationError("invalid data", code="1003")
 
-    async def answers() -> bool:
+    async def responds() -> bool:
         nonlocal asked
         asked += 1
         return True
 
     async def run() -> list[list[PublitracError | None]]:
-        halver = Halver(call, idempotent=True, answers=answers)
+        halver = Halver(call, idempotent=True, responds=responds)
         return await asyncio.gather(*(halver.send(range(300), [(0, 300)]) for _ in range(5)))
 
     batches = asyncio.run(run())
@@ -172,7 +172,7 @@ def test_batches_that_wait_for_their_turn_go_on_when_calls_pass() -> None:
         return [None]
 
     async def run() -> list[list[PublitracError | None]]:
-        halver = Halver(call, idempotent=True, answers=answering)
+        halver = Halver(call, idempotent=True, responds=responding)
         batches = await asyncio.gather(*(halver.send(range(300), [(0, 300)]) for _ in range(3)))
         assert not halver.turn.locked()
         return batches
