@@ -111,7 +111,15 @@ def rate(section: dict[str, Any]) -> str:
             line=section["allowed"],
         ),
         table(
-            ("scenario", "busiest second", "share used", "requests", "log-ins", "503s", "server late by ms"),
+            (
+                "scenario",
+                "busiest second",
+                "share used",
+                "requests",
+                "token requests",
+                "503s",
+                "server late by ms",
+            ),
             ([row[figure] for figure in RATE_FIGURES] for row in own),
         ),
     ]

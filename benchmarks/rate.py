@@ -52,7 +52,9 @@ SCENARIOS = {
     "jitter of 0 to 50 ms": Scenario({"jitter": 0.05}),
     "stalls of 200 ms": Scenario(stall=0.2),
     "pool of 4": Scenario({"answer_after": (0.02, 0.06), "hold": (3.0, 4.0)}, concurrency=4),
-    "retries and log-ins": Scenario({"error_every": 7, "silent_every": 50, "token_life": 1.0}, read=0.5),
+    "retries and token requests": Scenario(
+        {"error_every": 7, "silent_every": 50, "token_life": 1.0}, read=0.5
+    ),
     "slow responses": Scenario({"answer_after": (0.5, 1.5)}, concurrency=64),
     "everything at once": Scenario(
         {"jitter": 0.05, "answer_after": (0.0, 1.0), "error_every": 7, "silent_every": 50, "token_life": 1.0},

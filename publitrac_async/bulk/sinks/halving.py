@@ -44,8 +44,8 @@ class Halver:
     service takes. A record that fails alone is rejected if other calls pass.
 
     If many calls fail in a row, the service may be the cause. Then one batch at a time is halved further,
-    as long as the service responds to calls without records. If no call passes in such a batch, the next ones are
-    given up early, until a call passes. Many records that only time out in a row stay pending.
+    as long as the service responds to calls without records. If no call passes in such a batch, the next
+    ones are given up early, until a call passes. Many records that only time out in a row stay pending.
 
     Args:
         call: sends records in one call.
