@@ -466,6 +466,16 @@ async def test_strange_responses_are_typed_errors_and_the_pool_stays_whole(name:
         await healthy(publitrac)
 
 
+async def test_a_header_field_of_30_kb_is_read() -> None:
+    """Gateways send policies and cookies of that size."""
+
+    async def respond(seen: Seen, peer: Peer) -> bytes:
+        return http(DONE.encode(), headers=f"X: {'x' * 30_000}\r\n")
+
+    async with RawServer(respond) as server, opened(server.url) as publitrac:
+        await publitrac.v1.call("addLead", xml=APPENDED)
+
+
 @pytest.mark.parametrize(
     "first",
     [

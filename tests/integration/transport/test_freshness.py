@@ -181,6 +181,44 @@ async def test_a_connection_is_kept_when_its_call_is_cancelled_before_anything_i
     assert len(server.requests) == server.connections == 1
 
 
+async def test_a_call_that_is_cancelled_does_not_extend_the_announced_life_of_its_connection() -> None:
+    def hints(head: str) -> bytes:
+        return respond(head).replace(b"\r\n", b"\r\nKeep-Alive: timeout=5\r\n", 1)
+
+    now = 1000.0
+    with ThreadedServer(hints) as server:
+        gate = Gate()
+        async with opened(f"http://127.0.0.1:{server.port}", retry=ONCE, limiter=gate) as publitrac:
+            gate.open.set()
+            await publitrac.v1.get_lead("a@example.com")
+            pool = publitrac._transport._wire._transport._pool  # type: ignore[attr-defined]
+            pool._clock = lambda: now
+            await publitrac.v1.get_lead("b@example.com")
+            before = server.connections
+            now += 3
+            gate.open.clear()
+            gate.reached.clear()
+            task = asyncio.create_task(publitrac.v1.get_lead("c@example.com"))  # type: ignore[var-annotated, arg-type]
+            await gate.reached.wait()
+            task.cancel()
+            await asyncio.wait([task])
+            gate.open.set()
+            now += 1.1
+            await publitrac.v1.get_lead("d@example.com")
+    assert server.connections == before + 1
+
+
+async def test_a_connection_that_stays_readable_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ThreadedServer(respond) as server:
+        async with opened(f"http://127.0.0.1:{server.port}", retry=ONCE) as publitrac:
+            await publitrac.v1.get_lead("a@example.com")
+            [[(first, _)]] = connector(publitrac)._conns.values()
+            monkeypatch.setattr(type(first), "is_readable", lambda protocol: protocol is first)
+            async with asyncio.timeout(10):
+                await publitrac.v1.get_lead("b@example.com")
+    assert server.connections == 2
+
+
 async def test_a_pool_full_of_closed_connections_costs_no_attempt() -> None:
     with ThreadedServer(respond) as server:
         async with opened(f"http://127.0.0.1:{server.port}", retry=ONCE) as publitrac:
