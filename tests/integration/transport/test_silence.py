@@ -333,7 +333,7 @@ async def test_a_response_before_the_end_of_its_request_spends_the_connection() 
         if head.startswith(b"GET"):
             writer.write(http(LEAD.format(email="a@example.com").encode(), content_type="application/xml"))
         else:
-            writer.write(http(b"", "413 Too Large"))
+            writer.write(http(DONE.encode(), content_type="application/xml"))
             while await reader.read(2**20):
                 if read_on.is_set():
                     writer.write(http(LEAD.format(email="stray@example.com").encode()))
@@ -346,8 +346,7 @@ async def test_a_response_before_the_end_of_its_request_spends_the_connection() 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with client(url, retry=ONCE, timeout=Timeout(total=None, read=2)) as publitrac, asyncio.timeout(20):
-        with pytest.raises(ApiError, match="send less"):
-            await publitrac.v1.call("addLead", xml="x" * 20_000_000)
+        await publitrac.v1.call("addLead", xml="x" * 20_000_000)
         call = asyncio.create_task(publitrac.v1.get_lead("a@example.com"))
         await asyncio.sleep(0.01)
         read_on.set()
