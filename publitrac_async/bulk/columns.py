@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
@@ -30,7 +31,7 @@ from publitrac_async.bulk.errors import MappingError, SourceError
 from publitrac_async.bulk.fields import CLEARED, Fields
 from publitrac_async.bulk.mapping import BY_NORMALIZED, CONSENT_FIELDS, ColumnMapping, field_name, near_miss
 from publitrac_async.bulk.synonyms import BY_SYNONYM
-from publitrac_async.checks import custom_name_problem, email_problem
+from publitrac_async.checks import custom_name_problem
 from publitrac_async.converters import FIELD_TYPES, NATIVE_FIELDS
 from publitrac_async.errors import Problem, ValidationError
 from publitrac_async.models import Date, DateTime, Flag, Integer
@@ -340,7 +341,7 @@ class Columns:
             column for column in set(self._settings.columns.values()) if normalized(column) not in present
         )
         if missing:
-            raise MappingError(f"the source has no column {', '.join(missing)}; it has {', '.join(names)}")
+            raise MappingError(f"the source has no column {', '.join(missing)}; {list_columns(list(names))}")
 
     def _converted_constants(self) -> dict[str, Any]:
         converted = {}
@@ -353,6 +354,10 @@ class Columns:
             if found not in (_UNSET, CLEARED):
                 converted[field_name(name)] = found
         return converted
+
+
+#: A phone number, date or id, as a row has them.
+_NUMBER: Final = re.compile(r"[+(]*(?:\d[\s()./:-]*){5,}")
 
 
 def _code(field: str) -> int | None:
@@ -374,13 +379,21 @@ def _unusable(name: str) -> bool:
 def _no_email(source: str, names: Sequence[str]) -> str:
     similar = [name for name in names if "mail" in normalized(name) or "courriel" in normalized(name)]
     hint = " Is the delimiter another one, or has the file no header?" if len(names) == 1 else ""
-    if any(email_problem(name) is None for name in names):
-        hint = " The first line holds an address: write a header above it."
-    elif similar and not hint:
+    if not _is_header(names):
+        return f"{source} has no column email; {list_columns(names)}"
+    if similar and not hint:
         hint = f' A mapping file names it: [fields] email = "{similar[0]}".'
-    # Without a header, the first line holds personal data.
-    columns = ", ".join(name for name in names if "@" not in name)
-    return (
-        f"{source} has no column email; it has {columns or 'no columns'}. A mapping file names the "
-        f"column of each field.{hint}"
-    )
+    hint = f" A mapping file names the column of each field.{hint}"
+    return f"{source} has no column email; {list_columns(names)}.{hint}"
+
+
+def list_columns(names: Sequence[str]) -> str:
+    """Return the end of a sentence about a missing column; it quotes no personal data of a first row."""
+    if not _is_header(names):
+        return "the first line looks like a row: write a header above it"
+    return f"it has {', '.join(names) or 'no columns'}"
+
+
+def _is_header(names: Iterable[str]) -> bool:
+    """Return False if a name holds an address or a number, as the cells of a row do."""
+    return not any("@" in name or _NUMBER.fullmatch(name) for name in names)

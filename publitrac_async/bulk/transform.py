@@ -10,7 +10,7 @@ from typing import Any, Final
 from attrs import define, evolve, field, frozen
 
 from publitrac_async.bulk.cells import normalized, parse_flag, strip
-from publitrac_async.bulk.columns import Column, Columns
+from publitrac_async.bulk.columns import Column, Columns, list_columns
 from publitrac_async.bulk.errors import SourceError
 from publitrac_async.bulk.fields import Fields
 from publitrac_async.bulk.mapping import CONSENT_FIELDS, ColumnMapping
@@ -188,9 +188,7 @@ class RowTransform:
         """
         wanted = self.own_columns.keys if self.own_columns is not None else frozenset[str]()
         if wanted.isdisjoint(map(strip, names)):
-            raise SourceError(
-                f"{source} has no column {' or '.join(sorted(wanted))}; it has {', '.join(names)}"
-            )
+            raise SourceError(f"{source} has no column {' or '.join(sorted(wanted))}; {list_columns(names)}")
 
     def _converted(self, fields: Mapping[str, Any] | Lead) -> Fields | Lead:
         if isinstance(fields, Lead):

@@ -28,6 +28,8 @@ _TEXTS: Final = {"csv": ",", "txt": ",", "tsv": "\t", "tab": "\t"}
 _JSON: Final = frozenset({"json", "jsonl", "ndjson"})
 #: Formats that calamine reads.
 _WORKBOOKS: Final = frozenset({"xlsx", "xlsm", "xlsb", "xls", "ods"})
+#: Suffixes of packed files that are not read.
+_PACKED: Final = frozenset({".zip", ".zst", ".bz2", ".xz", ".7z", ".rar", ".tar", ".tgz"})
 #: Values of `format`.
 FORMATS: Final = (*_TEXTS, *sorted(_JSON), *sorted(_WORKBOOKS), "parquet")
 
@@ -106,7 +108,14 @@ def _file(
         from publitrac_async.bulk.sources.parquet import ParquetFile  # noqa: PLC0415
 
         return ParquetFile(path)
-    raise SourceError(
+    raise _unknown(suffix)
+
+
+def _unknown(suffix: str) -> SourceError:
+    advice = "name the format; any iterable of mappings can be synchronized as well"
+    if suffix in _PACKED:
+        advice = "unpack the file first, or pack it by gzip (.csv.gz)"
+    return SourceError(
         f"{suffix or 'a file without suffix'} is not one of .csv, .tsv, .jsonl, .json, .xlsx and .parquet: "
-        "name the format; any iterable of mappings can be synchronized as well"
+        f"{advice}"
     )

@@ -165,11 +165,14 @@ class DelimitedFile(TextFile):
                 f"{self.name}, line {start}: {error}; a quote is missing or not doubled, and the rows after "
                 "it cannot be separated"
             ) from None
+        problem = "a quote inside a quoted cell is not doubled"
+        if b'"' not in raw:
+            problem = f"a cell is longer than {csv.field_size_limit():,} characters"
         cursor.position, cursor.line = position + len(raw), start + 1
         cursor.moved = True
         file.seek(position + len(raw))
         text = raw.decode(self._encoding.removesuffix("-sig"), "surrogateescape").rstrip("\r\n")
-        return Row(start, {EXTRA: text}, "a quote inside a quoted cell is not doubled", position)
+        return Row(start, {EXTRA: text}, problem, position)
 
     def _broken_line(self, file: IO[bytes], position: int) -> bytes | None:
         """Return the line of a row with a broken quote, ``None`` if the rows after it cannot be separated.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import IO, Any, Final
 
@@ -11,6 +12,27 @@ _BLOCK: Final = 64 * 1024
 #: Longest element in characters: memory holds an element whole.
 _LONGEST: Final = 16 * 1024 * 1024
 _BLANKS: Final = re.compile(r"[ \t\r\n]*")
+
+
+class RepeatedNames(dict[str, Any]):
+    """JSON object with a name that is repeated, and the last value of each name.
+
+    Attributes:
+        problem: names the repeated names.
+    """
+
+    problem: str
+
+
+def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object; `json` itself keeps the last value of a name silently."""
+    content = dict(pairs)
+    if len(content) == len(pairs):
+        return content
+    repeated = RepeatedNames(content)
+    names = sorted(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+    repeated.problem = f"two values are named {', '.join(names)}"
+    return repeated
 
 
 class JsonArrayReader:
@@ -22,7 +44,7 @@ class JsonArrayReader:
 
     def __init__(self, file: IO[str]) -> None:
         self._file = file
-        self._decode = json.JSONDecoder().raw_decode
+        self._decode = json.JSONDecoder(object_pairs_hook=object_of).raw_decode
         self._text = ""
         self._place = 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from itertools import islice
@@ -14,7 +15,7 @@ from publitrac_async.bulk.errors import SourceError
 from publitrac_async.bulk.rows import EXTRA, RESERVED, Row, without_reserved
 from publitrac_async.bulk.sources.detect import PROBE, detect_encoding
 from publitrac_async.bulk.sources.file import TextFile, was_decoded
-from publitrac_async.bulk.sources.json_array import JsonArrayReader
+from publitrac_async.bulk.sources.json_array import JsonArrayReader, RepeatedNames, object_of
 from publitrac_async.bulk.sources.lines import TextLines, blocks
 
 #: Start of an object that is no row: over several lines, or around an array of rows.
@@ -67,6 +68,9 @@ class JsonLinesFile(TextFile):
                     yield Row(number, {EXTRA: str(content)}, "not a JSON object")
                     continue
                 row = _row_of(number, content, None)
+                if isinstance(content, RepeatedNames):
+                    yield Row(number, row.fields, content.problem)
+                    continue
                 decoded = all(was_decoded(cell) for cell in content.values() if isinstance(cell, str))
                 yield row if decoded else Row(number, row.fields, self._not_decoded())
         except UnicodeError:
@@ -104,12 +108,18 @@ class JsonLinesFile(TextFile):
                 line += 1
 
     def _plain_row(self, line: int, raw: bytes, position: int) -> Row | None:
-        """Return the row of a line with an object in UTF-8, as nearly all are."""
+        """Return the row of a line with a flat object in UTF-8, as nearly all are; ``None`` for others."""
         try:
             content = orjson.loads(raw)
         except orjson.JSONDecodeError:
             return None
-        return _row_of(line, content, position) if isinstance(content, dict) else None
+        # orjson keeps the last of two values of one name, and rounds integers of more than 64 bits.
+        if not isinstance(content, dict) or raw.count(b'":') != len(content):
+            return None
+        cells = content.values()
+        if float in map(type, cells) and any(type(cell) is float and abs(cell) >= 2**63 for cell in cells):
+            return None
+        return _row_of(line, content, position)
 
     def _rows_of_text(self, file: IO[str]) -> Iterator[Row]:
         line = 0
@@ -126,11 +136,16 @@ class JsonLinesFile(TextFile):
         if not was_decoded(text):
             return Row(line, unreadable, self._not_decoded(), position)
         try:
-            content = orjson.loads(text)
-        except orjson.JSONDecodeError:
+            content = json.loads(text, object_pairs_hook=object_of)
+        except json.JSONDecodeError as error:
+            fault = error.msg.lower().removesuffix(" at").removesuffix(" starting")
+            return Row(line, unreadable, f"not JSON: {fault}", position)
+        except (RecursionError, ValueError):  # A number may have too many digits.
             return Row(line, unreadable, "not JSON", position)
         if not isinstance(content, dict):
             return Row(line, unreadable, "not a JSON object", position)
+        if isinstance(content, RepeatedNames):
+            return Row(line, unreadable, content.problem, position)
         return _row_of(line, content, position)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from publitrac_async.bulk.errors import SourceError
-from publitrac_async.bulk.rows import Row, without_reserved
+from publitrac_async.bulk.rows import RESERVED, Row, without_reserved
 from publitrac_async.bulk.sources.file import FileSource
 from publitrac_async.bulk.sources.values import plain
 
@@ -65,6 +65,7 @@ class ParquetFile(FileSource):
                 zones = _zones(cursor, path)
                 result = cursor.execute(query, parameters)
                 columns = [column[0] for column in result.description or ()]
+                self.columns: list[str] = [name for name in columns if not name.startswith(RESERVED)]
                 convert = [zones.get(name, plain) for name in columns]
                 # If the file has a column of that name, its rows cannot be counted.
                 counted = _COUNTER not in map(str.lower, columns)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from publitrac_async.bulk.cells import strip
 from publitrac_async.bulk.errors import SourceError
@@ -13,12 +13,15 @@ from publitrac_async.bulk.formulas import restore
 from publitrac_async.bulk.rows import EXTRA, RESERVED, Row, without_reserved
 from publitrac_async.bulk.sources.file import FileSource, header_of, refuse_repeated
 from publitrac_async.bulk.sources.values import plain
-from publitrac_async.bulk.sources.xlsx_errors import error_cells
+from publitrac_async.bulk.sources.xlsx_errors import NO_RESULT, error_cells
 
 try:
     import python_calamine
 except ModuleNotFoundError:
     raise SourceError("reading .xlsx needs the extra: pip install 'publitrac_async[xlsx]'") from None
+
+
+_NOT_CALCULATED: Final = "a formula has no result: open the workbook in a spreadsheet program and save it"
 
 
 class XlsxFile(FileSource):
@@ -50,6 +53,9 @@ class XlsxFile(FileSource):
     def _row(line: int, columns: Sequence[str], cells: Sequence[object]) -> Row:
         pairs = zip(columns, map(restore, map(plain, cells)), strict=False)
         fields = without_reserved((name, cell) for name, cell in pairs if name)
+        if NO_RESULT in fields.values():
+            readable = {name: "" if cell == NO_RESULT else cell for name, cell in fields.items()}
+            return Row(line, readable, _NOT_CALCULATED)
         surplus = [cell for cell in cells[len(columns) :] if cell != ""]
         if not surplus:
             return Row(line, fields)

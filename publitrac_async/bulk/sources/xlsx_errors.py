@@ -1,4 +1,4 @@
-"""Cells of a workbook with an error such as ``#REF!``, which calamine reads as empty."""
+"""Cells of a workbook that calamine reads as empty: errors such as ``#REF!``, formulas without a result."""
 
 from __future__ import annotations
 
@@ -17,12 +17,18 @@ _CELL_BYTES: Final = 256 * 1024
 _ERROR: Final = re.compile(
     rb'<c\s(?=[^>]*\bt="e")[^>]*\br="([A-Z]+)(\d+)"[^>]*>(?:(?!</c>).)*?<v>([^<]*)</v>', re.DOTALL
 )
+#: A program that does not calculate writes formulas so. An empty text as a result has the type "str".
+_NO_RESULT: Final = re.compile(
+    rb'<c\s(?![^>]*\bt="str")[^>]*\br="([A-Z]+)(\d+)"[^>]*>\s*<f(?:\s[^>]*)?(?:/>|>[^<]*</f>)\s*(?:<v\s*/>|<v></v>)?\s*</c>'
+)
+#: Text in place of the result of a formula that has none.
+NO_RESULT: Final = "\0no result"
 _MAIN: Final = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _ID: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 
 
 def error_cells(path: Path, sheet: str) -> dict[tuple[int, int], str]:
-    """Return the errors of a sheet by row, from 1, and column, from 0.
+    """Return the errors of a sheet by row, from 1, and column, from 0; `NO_RESULT` for a formula without one.
 
     Args:
         path: path of the workbook. Of other formats than ``.xlsx`` and ``.xlsm`` no errors are known.
@@ -59,9 +65,16 @@ def _found(part: IO[bytes]) -> Iterator[tuple[bytes, bytes, bytes]]:
         text = held + piece
         end = text.rfind(b"<c ")
         held = text[end:] if end >= 0 and len(text) - end < _CELL_BYTES else b""
-        if b't="e"' in text:
-            yield from _ERROR.findall(text, 0, len(text) - len(held))
-    yield from _ERROR.findall(held)
+        yield from _found_in(text[: len(text) - len(held)] if held else text)
+    yield from _found_in(held)
+
+
+def _found_in(text: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
+    if b't="e"' in text:
+        yield from _ERROR.findall(text)
+    if b"<f" in text:
+        for column, row in _NO_RESULT.findall(text):
+            yield column, row, NO_RESULT.encode()
 
 
 def _number(column: bytes) -> int:

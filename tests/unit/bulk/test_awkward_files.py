@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -175,3 +176,33 @@ def test_the_first_visible_sheet_of_a_workbook_counts(tmp_path: Path) -> None:
     assert fields_of(path, sheet="Notes") == []
     with pytest.raises(SourceError, match="no sheet Leads; it has Old, Notes"):
         fields_of(path, sheet="Leads")
+
+
+@pytest.mark.parametrize("empty", [b"", b"<v></v>", b"<v />"])
+def test_a_formula_without_a_result_rejects_its_row(tmp_path: Path, empty: bytes) -> None:
+    """openpyxl and others write formulas without calculating them."""
+    written, path = tmp_path / "written.xlsx", tmp_path / "leads.xlsx"
+    workbook = xlsxwriter.Workbook(written)
+    sheet = workbook.add_worksheet()
+    sheet.write_row("A1", ["email", "city", "firstName"])
+    sheet.write_column("A2", ["a@x.io", "b@x.io", "c@x.io"])
+    sheet.write("B4", "Lund")
+    sheet.write_formula("B2", "=UPPER(A2)", value=2468)
+    sheet.write_formula("B3", "=UPPER(A3)", value=2468)
+    sheet.write_formula("C4", "=UPPER(A4)", value="ADA")
+    sheet.write_formula("C3", '=""', value="")
+    workbook.close()
+    with zipfile.ZipFile(written) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            content = old.read(name).replace(b"<v>2468</v></c></row>", empty + b"</c></row>")
+            # Excel gives an empty text as a result this type.
+            new.writestr(name, content.replace(b'<c r="C3">', b'<c r="C3" t="str">'))
+    rows = list(read_leads(path))
+    assert [(row.line, row.problem is None, row.fields["city"]) for row in rows] == [
+        (2, False, ""),
+        (3, True, 2468),
+        (4, True, "Lund"),
+    ]
+    assert rows[0].problem is not None
+    assert "save it" in rows[0].problem
+    assert (rows[1].fields["firstName"], rows[2].fields["firstName"]) == ("", "ADA")

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from publitrac_async.bulk import SourceError, dry_run, read_leads
+from publitrac_async.bulk import SourceError, dry_run, read_leads, sync_leads
 from publitrac_async.bulk.distributed.ranges import RangeReader
 from publitrac_async.bulk.distributed.references import open_source, reference_of
 from publitrac_async.bulk.sources import spool
@@ -222,6 +222,15 @@ def test_an_empty_array_has_no_rows_and_wrong_characters_cost_their_row(tmp_path
     content = b'[{"email": "a@example.com", "city": "\xc5re"}, {"email": "b@example.com"}]'
     rows = list(read_leads(write(tmp_path / "a.json", content)))
     assert [row.problem is None for row in rows] == [False, True]
+
+
+async def test_a_parquet_file_without_rows_has_columns_all_the_same(tmp_path: Path) -> None:
+    duckdb = pytest.importorskip("duckdb", reason="needs the extra parquet")
+    path = tmp_path / "a.parquet"
+    with duckdb.connect() as connection:
+        connection.execute(f"COPY (SELECT '' AS email WHERE false) TO '{path}' (FORMAT parquet)")
+    with pytest.raises(SourceError, match=r"a\.parquet has 0 rows"):
+        await sync_leads(read_leads(path), RecordingSink())
 
 
 def test_times_with_a_zone_of_parquet_keep_the_day_that_was_meant(tmp_path: Path) -> None:

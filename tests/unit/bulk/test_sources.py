@@ -3,13 +3,24 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import decimal
+import json
 import sqlite3
 import uuid
 from pathlib import Path
 
 import pytest
 
-from publitrac_async.bulk import Row, SourceError, read_leads, read_sql
+from publitrac_async.bulk import (
+    BulkError,
+    ColumnMapping,
+    Row,
+    SourceError,
+    read_leads,
+    read_sql,
+    sync_leads,
+)
+
+from .sinks import RecordingSink
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "leads.csv"
 
@@ -116,11 +127,75 @@ def test_lines_that_are_no_json_object_are_refused_one_by_one(tmp_path: Path) ->
     problems = {row.line: row.problem for row in read(path)}
     assert problems == {
         1: None,
-        2: "not JSON",
+        2: "not JSON: expecting value",
         3: "not a JSON object",
         4: NOT_UTF_8,
         6: None,
     }
+
+
+def test_two_values_of_one_name_are_refused_and_kept_for_correction(tmp_path: Path) -> None:
+    text = '{"email": "a@x.io", "city": "Lund", "city": "Ystad"}'
+    for name, content in (("a.jsonl", text), ("a.json", f"[{text}]")):
+        path = tmp_path / name
+        path.write_text(content)
+        (row,) = read(path)
+        assert row.problem == "two values are named city"
+        assert "Ystad" in str(row.fields)
+        if name == "a.jsonl":
+            assert row.fields == {"publitrac_text": text}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"email": "a@x.io", "city": "says \\"x\\":1"}',
+        '{"email" : "a@x.io", "city"\t:"b"}',
+        '{"email": "a@x.io", "tags": [{"a": 1}]}',
+        '{"email": "a@x.io", "score": NaN}',
+        '{"email": "a@x.io", "big": 123456789012345678901234567890}',
+    ],
+)
+def test_lines_that_are_read_with_care_are_read_as_they_are(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(text)
+    (row,) = read(path)
+    assert row.problem is None
+    assert repr(row.fields) == repr(json.loads(text))
+
+
+@pytest.mark.parametrize(
+    ("first", "shown"),
+    [
+        ("ada@example.com,Ada,Lovelace", False),
+        ("Ada,Lovelace,+46 70 123 45 67", False),
+        ("Lovelace,1815-12-10,Ada", False),
+        ("name,phone 2,address 12345", True),
+    ],
+)
+async def test_a_first_row_is_not_quoted_as_a_header(tmp_path: Path, first: str, shown: bool) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"{first}\n{first}\n")
+    mapping = ColumnMapping.from_dict({"fields": {"email": "E-post"}})
+    for each in (None, mapping):
+        with pytest.raises(BulkError) as caught:
+            await sync_leads(read_leads(path), RecordingSink(), mapping=each)
+        assert (first.split(",", maxsplit=1)[0] in caught.value.message) is shown
+        assert ("write a header above it" in caught.value.message) is not shown
+
+
+def test_a_cell_that_is_too_long_is_not_called_a_quote(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("email,city\na@x.io," + "x" * 1_100_000 + "\nb@x.io,c\n")
+    long, other = read(path)
+    assert long.problem == "a cell is longer than 1,048,576 characters"
+    assert other.fields == {"email": "b@x.io", "city": "c"}
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".zst", ".bz2"])
+def test_a_packed_file_that_is_not_read_has_to_be_unpacked(suffix: str) -> None:
+    with pytest.raises(SourceError, match="unpack the file first"):
+        read_leads(f"leads.csv{suffix}")
 
 
 @pytest.mark.parametrize(
