@@ -280,6 +280,9 @@ def read_token(response: ServiceResponse) -> tuple[Secret, float]:
     code = None if content is None else content.get("error")
     if failure is None and token is None and code:
         failure = AuthenticationError("", status=response.status)
+    errors = _errors(content)
+    if failure is None and token is None and errors and content is not None:
+        raise _refusal(errors, content, response, time.time())
     if failure is not None:
         failure.vendor_message = message_of_json(content)
         failure.code = code_of(code) or None

@@ -32,6 +32,9 @@ Responds: TypeAlias = Callable[[], Awaitable[bool]]
 _IN_A_ROW: Final = 12
 #: Consecutive failures after which the service may be the cause, and is asked whether it responds.
 _MANY: Final = 20
+#: Failures before the first success of a run after which every call is taken to fail. They reach each
+#: stretch of ten good records among 300.
+_AT_FIRST: Final = 150
 #: Codes and statuses of a service that is down, not overloaded by a call.
 _AWAY: Final = frozenset({"608", "614", 503})
 
@@ -44,8 +47,9 @@ class Halver:
     service takes. A record that fails alone is rejected if other calls pass.
 
     If many calls fail in a row, the service may be the cause. Then one batch at a time is halved further,
-    as long as the service responds to calls without records. If no call passes in such a batch, the next
-    ones are given up early, until a call passes. Many records that only time out in a row stay pending.
+    as long as the service responds to calls without records. If no call passes in such a batch, the next ones
+    are given up early, until a call passes. Before the first call of all passes, a batch is given up after
+    about 150. Many records that only time out in a row stay pending.
 
     Args:
         call: sends records in one call.
@@ -172,7 +176,10 @@ class _Delivery:
             self.in_turn = True
             if self._note_successes():
                 return True
-        if self.halver.in_vain == self.halver.successes or not await self.halver.responds():
+        passed = self.halver.successes
+        if self.halver.in_vain == passed or (not passed and self.failures > _AT_FIRST):
+            return False
+        if not await self.halver.responds():
             return False
         self.allowed += _MANY
         return True

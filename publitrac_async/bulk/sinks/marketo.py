@@ -139,6 +139,8 @@ class MarketoSink:
                 repeat_timeouts=len(contents) == 1,
             )
         except PublitracError as error:
+            if error.code == _NO_FIELD:
+                return await self._without_unknown_fields(contents, error)
             if error.code in _SETTINGS and not error.retryable:
                 raise ConfigurationError(f"Marketo refuses the settings: {error.message}") from None
             # A later run may send a record that took too long; only this call was not repeated.
@@ -148,6 +150,21 @@ class MarketoSink:
         if any(error is not None and error.code == _NO_FIELD for error in errors):
             await self._fetch_schema()
             errors = [self._named(error, body) for error, body in zip(errors, contents, strict=True)]
+        return errors
+
+    async def _without_unknown_fields(
+        self, contents: Sequence[bytes], error: PublitracError
+    ) -> Sequence[PublitracError | None]:
+        """Send the records of a call that was refused as a whole, except those with unknown fields."""
+        await self._fetch_schema()
+        errors: list[PublitracError | None] = [self._unknown_field(body) for body in contents]
+        rest = [place for place, each in enumerate(errors) if each is None]
+        if len(rest) == len(contents):
+            raise error
+        if rest:
+            outcomes = await self._call([contents[place] for place in rest])
+            for place, outcome in zip(rest, outcomes, strict=True):
+                errors[place] = outcome
         return errors
 
     async def _responds(self) -> bool:
@@ -175,12 +192,12 @@ class MarketoSink:
                 self._schema_fetched = True
                 return
             self._check_lookup_field(schema)
-            self._fields_of_account = frozenset(field.name for field in schema.fields)
+            self._fields_of_account = frozenset(field.name.casefold() for field in schema.fields)
             self._schema_fetched = True
 
     def _check_lookup_field(self, schema: LeadSchema) -> None:
         searchable = sorted({key[0] for key in schema.searchable_fields if len(key) == 1} - {"cookies"})
-        if self._lookup_field not in searchable and self._lookup_field not in _LOOKUP_FIELDS:
+        if self._lookup_field.casefold() not in {*map(str.casefold, searchable), *_LOOKUP_FIELDS}:
             raise ConfigurationError(
                 f"leads cannot be looked up by {self._lookup_field}, only by {', '.join(searchable)}"
             )
@@ -189,7 +206,9 @@ class MarketoSink:
         """Return the error of a record with fields missing in the account, ``None`` if it has none."""
         if self._fields_of_account is None:
             return None
-        unknown = PreparedMarketoLead(body).fields.keys() - self._fields_of_account
+        known = self._fields_of_account
+        # Marketo's page does not say if the case of a name matters: Marketo decides.
+        unknown = [name for name in PreparedMarketoLead(body).fields if name.casefold() not in known]
         problems = [Problem("a field does not exist", code=_NO_FIELD, field=name) for name in sorted(unknown)]
         if not problems:
             return None

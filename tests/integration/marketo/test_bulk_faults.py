@@ -215,6 +215,25 @@ async def test_result_files_have_marketos_own_words(tmp_path: Path) -> None:
     assert all(b"Invalid value" not in each.read_bytes() for each in others)
 
 
+async def test_a_call_that_is_refused_for_an_unknown_field_is_not_halved() -> None:
+    def answer(records: list[Any]) -> Any:
+        return refused("1006") if any("shoeSize" in record for record in records) else None
+
+    async with serving(answer) as (marketo, service):
+        source = [*rows(250, shoeSize=42), *rows(300, city="Oslo")[250:], *rows(600, shoeSize=42)[300:]]
+        report = await sync_leads(source, MarketoSink(marketo), concurrency=1, error_budget=ANY)
+    assert (report.ok, report.rejected) == (50, 550)
+    assert {each.reason for each in report.rejections} == {"shoeSize: a field does not exist"}
+    assert service.sizes == [300, 50]
+
+
+async def test_names_in_another_case_are_left_to_marketo() -> None:
+    async with serving(unknown) as (marketo, service):
+        source = [{"email": "a@x.com", "shoeSize": 42}, *rows(600, City="Oslo")]
+        report = await sync_leads(source, MarketoSink(marketo), concurrency=1)
+    assert (report.ok, report.rejected, service.schemas) == (600, 1, 1)
+
+
 async def test_without_the_fields_of_the_account_marketo_judges_each_record() -> None:
     async with serving(unknown, refused("603")) as (marketo, service):
         source = rows(700, shoeSize=42)

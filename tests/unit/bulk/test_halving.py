@@ -47,6 +47,7 @@ def deliver(
     idempotent: bool = True,
     calls: Sequence[tuple[int, int]] | None = None,
     responds: Responds | None = None,
+    successes: int = 0,
 ) -> tuple[list[PublitracError | None], list[list[int]]]:
     """The outcomes of records, and the calls that were made."""
     made: list[list[int]] = []
@@ -59,6 +60,7 @@ def deliver(
         return [None] * len(records)
 
     halver = Halver(call, idempotent=idempotent, responds=responds)
+    halver.successes = successes
     return asyncio.run(halver.send(range(count), calls or [(0, count)])), made
 
 
@@ -125,7 +127,7 @@ def test_no_record_waits_behind_many_bad_neighbours(kind: str, block: range) -> 
 )
 def test_every_record_that_the_service_takes_is_accepted(kind: str, bad: set[int]) -> None:
     outcomes, made = deliver(
-        lambda records: ERRORS[kind]() if bad & set(records) else None, responds=responding
+        lambda records: ERRORS[kind]() if bad & set(records) else None, responds=responding, successes=1
     )
     found = states(outcomes)
     assert {place for place, state in enumerate(found) if state is State.OK} == {*range(300)} - bad
@@ -140,7 +142,15 @@ def test_many_records_that_only_time_out_stay_pending() -> None:
     assert states(outcomes) == [State.OK] * 200 + [State.RETRY] * 100
 
 
-def test_a_service_that_refuses_everything_is_asked_all_records_of_one_batch_only() -> None:
+@pytest.mark.parametrize("good", [range(10), range(143, 153), range(290, 300)])
+def test_the_first_call_that_passes_is_found_among_many_bad_records(good: range) -> None:
+    outcomes, _ = deliver(
+        lambda records: ERRORS["refused"]() if set(records) - set(good) else None, responds=responding
+    )
+    assert [place for place, state in enumerate(states(outcomes)) if state is State.OK] == [*good]
+
+
+def test_a_service_that_refuses_everything_gets_many_calls_for_one_batch_only() -> None:
     made = asked = 0
 
     async def call(records: Sequence[int]) -> Sequence[PublitracError | None]:
@@ -160,8 +170,8 @@ def test_a_service_that_refuses_everything_is_asked_all_records_of_one_batch_onl
 
     batches = asyncio.run(run())
     assert {type(each) for batch in batches for each in batch} == {ConfigurationError}
-    assert made == 599 + 4 * 21
-    assert asked == 29
+    assert made == 161 + 4 * 21
+    assert asked == 7
 
 
 def test_batches_that_wait_for_their_turn_go_on_when_calls_pass() -> None:

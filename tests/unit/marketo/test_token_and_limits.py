@@ -18,6 +18,7 @@ from publitrac_async import (
     QuotaExhausted,
     Rate,
     RateLimited,
+    ServerError,
     UnexpectedContent,
 )
 from publitrac_async.marketo import MarketoClient
@@ -119,6 +120,8 @@ async def test_a_token_with_little_life_left_is_no_loop_of_token_requests() -> N
         (httpx.Response(401, json={"error": "invalid_client"}), AuthenticationError, "invalid_client"),
         (httpx.Response(200, json={"error": "invalid_client"}), AuthenticationError, "invalid_client"),
         (httpx.Response(401, json={"error": f"bad {SECRET}"}), AuthenticationError, None),
+        (httpx.Response(200, json=refused("601", message=SECRET)), AuthenticationError, "601"),
+        (httpx.Response(200, json=refused("608")), ServerError, "608"),
         (httpx.Response(401, content=b"<html>"), AuthenticationError, None),
         (httpx.Response(200, content=b"<html>"), UnexpectedContent, None),
         (httpx.Response(200, json={"expires_in": 3600}), UnexpectedContent, None),
