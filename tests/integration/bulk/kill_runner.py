@@ -23,6 +23,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from attrs import evolve
+
 from publitrac_async import PublitracClient, PublitracError
 from publitrac_async.bulk import (
     MarketoSink,
@@ -41,6 +43,7 @@ from publitrac_async.bulk.sinks.base import CallJournal
 from publitrac_async.bulk.state.database import Database
 from publitrac_async.marketo import MarketoClient
 from publitrac_async.transport.pool import Exchange
+from publitrac_async.v2.codec import lead_body
 from publitrac_async.vitec import LeadSource, VitecClient
 from tests.support.commands import TRANSPORT
 
@@ -48,8 +51,15 @@ WORKERS = 8
 LEAD_SOURCE = LeadSource(name="Web")
 ACTION: Final = "createDuplicate"
 
+
+def v2_record(fields: Mapping[str, Any]) -> Record[bytes]:
+    """Make the record of `PublitracV2Sink`, without a client."""
+    record = publitrac_record(fields)
+    return evolve(record, content=lead_body(record.content))
+
+
 PREPARE: Mapping[str, Callable[[Mapping[str, Any]], Record[Any]]] = {
-    "v2": publitrac_record,
+    "v2": v2_record,
     "vitec": functools.partial(vitec_record, lead_source=LEAD_SOURCE),
     "marketo": functools.partial(marketo_record, action=ACTION),
 }
