@@ -8,6 +8,7 @@ from typing import Final
 _FAULTS: Final = (
     ("transferencodingerror", "a chunk is malformed"),
     ("linetoolong", "a line or header field is too long"),
+    ("status", "the status line is malformed"),
     ("interim", "too many interim responses"),
     ("around the body", "too many bytes around the body"),
     ("too many", "too many header fields"),
@@ -16,7 +17,6 @@ _FAULTS: Final = (
     ("content-length", "Content-Length is malformed, repeated, or beside Transfer-Encoding"),
     ("transfer-encoding", "Transfer-Encoding is malformed, or beside Content-Length"),
     ("chunk", "a chunk is malformed"),
-    ("status", "the status line is malformed"),
     ("version", "the status line is malformed"),
     ("expected http", "the status line is malformed"),
     ("response line", "the status line is malformed"),

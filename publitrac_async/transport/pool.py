@@ -316,8 +316,6 @@ class _Protocol(ResponseHandler):
 
     def set_exception(self, exc: BaseException, *cause: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  (passes the cause on)
         """Fail the awaited head and, unlike aiohttp, a body that cannot be completed."""
-        if cause and isinstance(cause[0], aiohttp.http.HttpProcessingError):
-            exc, cause = cause[0], ()  # aiohttp's copy of it has lost its type.
         payload: aiohttp.StreamReader | None = self._payload
         super().set_exception(exc, *cause)
         if payload is not None and not payload.is_eof() and payload.exception() is None:

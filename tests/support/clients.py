@@ -61,6 +61,7 @@ def check_whole(publitrac: PublitracClient) -> None:
     assert publitrac.queued == 0
     assert not carrier._pool.connector._acquired
     assert carrier._pool._slots._value == carrier._pool_size
+    assert not carrier._pool.connector._factory.keywords["alarms"]._due, "a read timeout still runs"
 
 
 def connector(publitrac: PublitracClient) -> aiohttp.TCPConnector:

@@ -19,6 +19,7 @@ TOO_LONG = "a line or header field is too long"
     [
         (of_aiohttp.BadStatusLine("chunk"), STATUS),
         (of_aiohttp.BadStatusLine(error="Bad status line:\n  Invalid status code:\n\n  b'chunk'"), STATUS),
+        (of_aiohttp.HttpProcessingError(message="Bad status line 'chunk'"), STATUS),
         (of_aiohttp.InvalidHeader(b"chunk"), HEADER),
         (of_aiohttp.BadHttpMessage("Invalid header value char:\n\n  b'X: chunk'\n  ^"), HEADER),
         (of_aiohttp.BadHttpMessage("Too many headers received"), "too many header fields"),
