@@ -37,7 +37,7 @@ async def extract(
         SourceError: the source is unreadable.
         MappingError: the source lacks columns that the mapping names.
     """
-    number, check = 0, ColumnCheck(transform, source)
+    number, counted, check = 0, 0, ColumnCheck(transform, source)
     blocks: list[Block] = []
     limit = source.limit if isinstance(source, FileSource) else None
     async for part in _parts(source, limit):
@@ -46,12 +46,12 @@ async def extract(
         blocks.append(block)
         if len(blocks) * BLOCK >= PAGE:
             await staging.add(blocks)
-            metrics.advance(PAGE)
-            blocks = []
+            metrics.advance(number - counted)
+            blocks, counted = [], number
             if shutdown.requested:
                 return number
     await staging.add(blocks)
-    metrics.advance(number % PAGE)
+    metrics.advance(number - counted)
     check.at_end()
     await _share_opt_outs(staging, transform)
     return number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import shlex
 import signal
 from collections.abc import Collection
 from contextlib import suppress
@@ -81,6 +82,7 @@ def _show(sandbox: Any, rate: int) -> None:
     to_stdout(f"Emulated PUBLITRAC at {sandbox.base_url}, {rate} calls per second. Ctrl-C ends it.")
     to_stdout(f"Watch it: {sandbox.inspector_url}")
     to_stdout("For another shell:")
-    to_stdout(f"  export PUBLITRAC_BASE_URL={sandbox.base_url}")
-    to_stdout(f"  export PUBLITRAC_API_KEY={sandbox.api_key}")
-    to_stdout(f"  export PUBLITRAC_USERNAME={sandbox.username} PUBLITRAC_PASSWORD={sandbox.password}")
+    for vendor in ("PUBLITRAC", "MARKETO", "VITEC"):
+        for name, value in sandbox.environment.items():
+            if name.startswith(vendor):
+                to_stdout(f"  export {name}={shlex.quote(value)}")

@@ -26,6 +26,7 @@ from publitrac_async.bulk import (
     ErrorBudget,
     LocalExecutor,
     Monitor,
+    Phase,
     Progress,
     Report,
     Resend,
@@ -356,6 +357,14 @@ async def test_a_request_while_reading_ends_the_run_before_its_first_call() -> N
     assert sink.calls == []
     assert report.stopped == "interrupted while the source was read: the rest of it was not read"
     assert report.pending == report.rows == 1500
+
+
+@pytest.mark.parametrize("count", [1, 100, 450, 500, 950])
+async def test_progress_of_reading_is_the_number_of_rows(count: int) -> None:
+    seen: list[Progress] = []
+    await run(rows(count), RecordingSink(), monitor=Monitor(seen.append))
+    read = [progress for progress in seen if progress.phase == Phase.READING]
+    assert (read[-1].done, read[-1].total) == (count, count)
 
 
 async def test_progress_tells_every_phase_and_adds_up() -> None:
