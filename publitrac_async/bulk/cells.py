@@ -114,6 +114,9 @@ def parse_text(limit: int | None = None) -> CellParser:
     return parse
 
 
+_BEGINS_NUMBER: Final = frozenset("0123456789+(")
+
+
 def parse_code(limit: int | None = None) -> CellParser:
     """Return the parser of a phone number, postal code or id: text of digits that spreadsheets damage."""
     plain = parse_text(limit)
@@ -121,7 +124,7 @@ def parse_code(limit: int | None = None) -> CellParser:
     def parse(text: str, notes: Notes) -> str:
         if text[:4].casefold() == "tel:":
             text = strip(text[4:]) or text
-        elif text[0] == "'" and text[1:].isdigit():  # The mark of spreadsheets for text.
+        elif text[0] == "'" and text[1:2] in _BEGINS_NUMBER:  # The mark of spreadsheets for text.
             text = text[1:]
         if text[0] == "=" or not (text.isdigit() or _NO_NUMBER.search(text)):
             found = _FORMULA_TEXT.fullmatch(text)

@@ -203,6 +203,9 @@ def test_good_text_gets_no_note(text: str) -> None:
 
 def test_a_formula_that_protects_zeros_is_unwrapped() -> None:
     assert parsed(parse_code(), '="01000"') == ("01000", [])
+    assert parsed(parse_code(), "'+46 70 1") == ("+46 70 1", [])
+    assert parsed(parse_code(), "'(514) 555-0100") == ("(514) 555-0100", [])
+    assert parsed(parse_code(), "'t Hart 1") == ("'t Hart 1", [])
 
 
 def test_a_moment_with_a_zone_keeps_the_day_of_its_place() -> None:
