@@ -13,7 +13,6 @@ from publitrac_async.marketo.models import (
     Action,
     AttributeAccess,
     DataType,
-    FieldResult,
     LeadAttribute,
     LeadField,
     LeadFieldUpdate,
@@ -23,9 +22,6 @@ from publitrac_async.marketo.models import (
     MarketoLead,
     NewLeadField,
     ProgramMembership,
-    Reason,
-    RecordResult,
-    Result,
     SchemaField,
     SmartCampaignMembership,
     Value,
@@ -33,6 +29,7 @@ from publitrac_async.marketo.models import (
 )
 from publitrac_async.marketo.paging import MarketoPage, MarketoPager
 from publitrac_async.marketo.records import PreparedMarketoLead, prepare_lead
+from publitrac_async.marketo.results import FieldResult, Reason, RecordResult, Result
 
 __all__ = [
     "CONSENT_FIELDS",

@@ -12,7 +12,6 @@ from publitrac_async.config import MARKETO_NEW_FIELDS
 from publitrac_async.errors import Problem
 from publitrac_async.marketo import building, records, responses
 from publitrac_async.marketo.models import (
-    FieldResult,
     LeadAttribute,
     LeadField,
     LeadFieldUpdate,
@@ -28,6 +27,7 @@ from publitrac_async.marketo.operations import (
     UPDATE_LEAD_FIELD,
 )
 from publitrac_async.marketo.paging import MarketoPager
+from publitrac_async.marketo.results import FieldResult
 from publitrac_async.marketo.sending import MarketoBase
 from publitrac_async.marketo.structuring import structure, structure_field_result
 

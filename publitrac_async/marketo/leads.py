@@ -10,7 +10,7 @@ from publitrac_async.checks import refuse
 from publitrac_async.errors import Problem
 from publitrac_async.marketo import building, records, responses
 from publitrac_async.marketo.matching import by_id
-from publitrac_async.marketo.models import Action, LeadInput, MarketoLead, RecordResult, VisitorData
+from publitrac_async.marketo.models import Action, LeadInput, MarketoLead, VisitorData
 from publitrac_async.marketo.operations import (
     ASSOCIATE_LEAD,
     DELETE_LEADS,
@@ -25,6 +25,7 @@ from publitrac_async.marketo.operations import (
 )
 from publitrac_async.marketo.paging import MarketoPager
 from publitrac_async.marketo.records import PreparedMarketoLead
+from publitrac_async.marketo.results import RecordResult
 from publitrac_async.marketo.sending import MarketoBase
 from publitrac_async.marketo.structuring import structure_lead, structure_result
 

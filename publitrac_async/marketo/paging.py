@@ -14,7 +14,7 @@ from attrs import Factory, evolve, field, frozen
 from publitrac_async.config import MARKETO_RECORDS
 from publitrac_async.errors import PublitracError, UnexpectedContent
 from publitrac_async.frames import clears_frames, clears_frames_of
-from publitrac_async.marketo.models import Reason
+from publitrac_async.marketo.results import Reason
 from publitrac_async.pagination import Items
 from publitrac_async.read_ahead import cancel_tasks, fetch_in_task
 

@@ -35,8 +35,9 @@ from publitrac_async.marketo.codes import (
     text_of,
 )
 from publitrac_async.marketo.matching import by_index
-from publitrac_async.marketo.models import LeadField, LeadSchema, MarketoLead, Reason
+from publitrac_async.marketo.models import LeadField, LeadSchema, MarketoLead
 from publitrac_async.marketo.paging import MarketoPage
+from publitrac_async.marketo.results import Reason
 from publitrac_async.marketo.structuring import (
     structure,
     structure_all,

@@ -23,10 +23,10 @@ from publitrac_async.errors import ConfigurationError, PublitracError, Validatio
 from publitrac_async.marketo import responses
 from publitrac_async.marketo.address import host_of
 from publitrac_async.marketo.building import Query
-from publitrac_async.marketo.models import FieldResult, Reason, RecordResult
 from publitrac_async.marketo.operations import GET_TOKEN, as_post, timeout_of
 from publitrac_async.marketo.paging import MarketoPage, MarketoPager, ValuePart
 from publitrac_async.marketo.records import Batch
+from publitrac_async.marketo.results import FieldResult, Reason, RecordResult
 from publitrac_async.transport.auth import Authorization, SharedToken, StaticCredentials, Token, TokenStore
 from publitrac_async.transport.base import BaseClient
 from publitrac_async.transport.events import Hook

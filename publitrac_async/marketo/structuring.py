@@ -19,19 +19,17 @@ from publitrac_async.errors import UnexpectedContent
 from publitrac_async.marketo.codes import code_of
 from publitrac_async.marketo.models import (
     AttributeAccess,
-    FieldResult,
     LeadAttribute,
     LeadField,
     LeadSchema,
     ListMembership,
     MarketoLead,
     ProgramMembership,
-    Reason,
-    RecordResult,
     SchemaField,
     SmartCampaignMembership,
     read_time,
 )
+from publitrac_async.marketo.results import FieldResult, Reason, RecordResult
 from publitrac_async.models import vendor_name
 
 T = TypeVar("T")

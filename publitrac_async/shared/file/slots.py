@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +16,7 @@ try:
 except ImportError:  # Windows; `AccountFile` refuses it.
     fcntl = None  # type: ignore[assignment]
 
-#: Seconds between two looks for a slot.
+#: Mean seconds between two looks for a slot. They vary: else one process would be the first every time.
 _POLL: Final = 0.05
 
 
@@ -39,7 +40,7 @@ class FileSlots:
         """
         async with self._turn:
             while (slot := self._lock_one()) is None:
-                await asyncio.sleep(_POLL)
+                await asyncio.sleep(2 * _POLL * random.random())  # noqa: S311  (spread over time, not secrecy)
             return slot
 
     def give(self, slot: int) -> None:

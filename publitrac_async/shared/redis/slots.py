@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import secrets
 from typing import Any, Final
 
 from publitrac_async.errors import ConfigurationError, LimiterUnavailable
 from publitrac_async.shared.redis.connection import RETRY_AFTER, Connection, Unavailable
 
-#: Seconds between two requests for a slot.
+#: Mean seconds between two requests for a slot. They vary: else one process would be the first every time.
 _POLL: Final = 0.05
 #: Milliseconds until the slots of a killed process are free, and seconds between two renewals.
 _LIFE: Final = 15_000
@@ -77,7 +78,7 @@ class RedisSlots:
         async with self._turn:
             try:
                 while not await self._take(slot):
-                    await asyncio.sleep(_POLL)
+                    await asyncio.sleep(2 * _POLL * random.random())  # noqa: S311  (spread over time, not secrecy)
             except asyncio.CancelledError:
                 self.give(slot)
                 raise
