@@ -341,6 +341,6 @@ def _announced_life(message: aiohttp.http.RawResponseMessage) -> float:
         name, _, value = parameter.strip().partition("=")
         if name.strip().lower() == "timeout" and value.strip().isdecimal():
             # aiohttp closes idle connections after 15 seconds, so longer ones do not matter.
-            seconds = float(value.strip()[:9])
+            seconds = float(value)
             return seconds - min(_KEEP_ALIVE_MARGIN, seconds / 2)
     return math.inf
