@@ -287,6 +287,30 @@ async def test_frames_of_the_program_keep_their_names() -> None:
     assert not names["_attempts"]
 
 
+async def test_an_error_that_the_program_handles_keeps_its_names() -> None:
+    """It is the context of the error of a call that is made meanwhile."""
+
+    def fail(value: str) -> None:
+        raise ValueError(len(value))
+
+    async def read(request: httpx.Request) -> httpx.Response:
+        raise NotImplementedError
+
+    handled: BaseException | None = None
+    async with publitrac("https://vendor.test", transport=httpx.MockTransport(read)) as client:
+        try:
+            fail("seen")
+        except ValueError as own:
+            handled = own
+            with pytest.raises(NotImplementedError) as caught:
+                await client.v1.get_lead("a@example.com")
+    assert caught.value.__context__ is handled
+    assert handled is not None
+    assert handled.__traceback__ is not None
+    assert handled.__traceback__.tb_next is not None
+    assert handled.__traceback__.tb_next.tb_frame.f_locals == {"value": "seen"}
+
+
 async def test_a_task_of_a_transport_that_failed_goes_on() -> None:
     """Its frame is in the traceback of the error, and alive."""
 
