@@ -75,16 +75,15 @@ class PublitracClient(BaseClient):
         v2_rate_limit: separate limit for v2, if PUBLITRAC granted one. Otherwise v2 shares `rate_limit`.
         shared: place where all processes of the account share `rate_limit` and the v2 token: ``"file:"`` or
             ``"file:/PATH"`` for one host, the URL of a Redis for several; the client closes these. Or an
-            object such as `SharedRedis`, which the caller closes.
+            object such as `SharedRedis`, which has its own rate limit and which the caller closes.
         retry: policy for retries of failed calls.
         timeout: limits on the time of a call; a number is its total in seconds, ``None`` no total.
         concurrency: calls in flight at once. ``None`` adapts the number to `rate_limit` and the latency of
             the service, up to 256, with no more connections than that.
         transport: any ``httpx.AsyncBaseTransport``, in place of the one on aiohttp. The caller closes it, so
             several clients can share one.
-        limiter: in place of the limiter for `rate_limit`. The client closes one that has a method
-            ``aclose()``.
-        token_store: in place of one in memory; closed likewise.
+        limiter: in place of the limiter for `rate_limit`. The caller closes it.
+        token_store: in place of one in memory. The caller closes it.
         hooks: called with every event of `publitrac_async.transport.events`.
         log_failures: log each failed call as a warning, after its retries.
         trust_env: take proxies and ``SSL_CERT_FILE`` from the environment.
@@ -146,6 +145,8 @@ class PublitracClient(BaseClient):
         opened: Shared | None = None
         if isinstance(shared, str | Secret):
             shared = opened = share(shared, account=key, rate_limit=rate_limit)
+        elif shared is not None and rate_limit not in (CALLS_PER_SECOND, None):
+            raise ConfigurationError("rate_limit belongs to the object given as shared: set it there")
         elif shared is not None and not hasattr(shared, "tokens"):
             raise ConfigurationError("shared must be file:, file:/PATH, the URL of a Redis, or a SharedRedis")
         if shared is not None:
@@ -164,7 +165,7 @@ class PublitracClient(BaseClient):
             allow_insecure_http=allow_insecure_http,
             trace=trace,
         )
-        self._resources += [token_store, opened]
+        self._opened.append(opened)
         credentials = Authorization(
             parameters=((api_key_parameter, key), ("username", user), ("password", account_password))
             if user and account_password

@@ -61,8 +61,8 @@ class MarketoClient(LeadOperations, FieldOperations, MembershipOperations):
             up to 10, which Marketo allows to all integrations together. Code 615 reduces them.
         transport: any ``httpx.AsyncBaseTransport``, in place of the one on aiohttp. The caller closes it, so
             several clients can share one.
-        limiter: in place of the limiter for `rate_limit`.
-        token_store: in place of one in memory.
+        limiter: in place of the limiter for `rate_limit`. The caller closes it.
+        token_store: in place of one in memory. The caller closes it.
         hooks: called with every event of `publitrac_async.transport.events`.
         log_failures: log each failed call as a warning, after its retries.
         trust_env: take proxies and ``SSL_CERT_FILE`` from the environment.

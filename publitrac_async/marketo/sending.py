@@ -110,7 +110,6 @@ class MarketoBase(BaseClient):
         )
         self._uncounted = Unlimited()
         self._clock = time.monotonic
-        self._resources.append(token_store)
         self._token = SharedToken(
             self._request_token, header="Authorization", scheme="Bearer", store=token_store, clock=self._clock
         )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import urllib.parse
 from pathlib import Path
-from typing import Final, Protocol
+from types import TracebackType
+from typing import Final, Protocol, Self
 
 from publitrac_async.config import CALLS_PER_SECOND, Rate
 from publitrac_async.errors import ConfigurationError
@@ -29,6 +30,16 @@ class Shared(Protocol):
         """Token store of the account."""
         ...
 
+    async def aclose(self) -> None:
+        """Close file or connections, after the clients."""
+        ...
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
 
 def share(
     location: str | Secret,
@@ -41,8 +52,9 @@ def share(
 
     ::
 
-        async with PublitracClient(api_key=key, shared=share("file:", account=key)) as publitrac:
-            ...
+        async with share("file:", account=key) as shared:
+            async with PublitracClient(api_key=key, shared=shared) as publitrac:
+                ...
 
     Args:
         location: a file for the processes of one host: ``file:/run/leads/publitrac``, a folder, or ``file:``

@@ -127,7 +127,7 @@ class TokenLease(Protocol):
 class TokenStore(Protocol):
     """Store of the current token: in memory by default, or shared by several processes.
 
-    The client closes a store that has a method ``aclose()``.
+    The caller of a client closes the store that it passes.
     """
 
     async def load(self) -> Token | None:

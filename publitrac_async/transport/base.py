@@ -59,8 +59,7 @@ class BaseClient:
 
     Args:
         base_url: scheme and host; plain ``http`` is accepted for this machine only.
-        limiter: rate limiter, asked before every request. The client closes one that has a method
-            ``aclose()``.
+        limiter: rate limiter, asked before every request; the caller closes it.
         retry: policy for retries of failed calls.
         timeout: limits on the time of a call; a number is its total in seconds, ``None`` no total.
         concurrency: calls in flight at once; ``None`` for as many as the rate limit needs at the latency of
@@ -135,8 +134,8 @@ class BaseClient:
             log_failures=log_failures,
             trace=shown,
         )
-        #: These may hold connections or a file.
-        self._resources: list[object] = [limiter, opened]
+        #: What this client opened, and closes.
+        self._opened: list[object] = [opened]
 
     @property
     def queued(self) -> int:
@@ -189,7 +188,7 @@ class BaseClient:
         self._closed = True
         await self._transport.aclose()
         # Last: calls in flight use them until they end.
-        for resource in self._resources:
+        for resource in self._opened:
             if (aclose := getattr(resource, "aclose", None)) is not None:
                 await aclose()
 

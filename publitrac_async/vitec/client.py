@@ -76,7 +76,7 @@ class VitecClient(BaseClient):
         concurrency: calls in flight at once; ``None`` for as many as `rate_limit` needs.
         transport: any ``httpx.AsyncBaseTransport``, in place of the one on aiohttp. The caller closes it, so
             several clients can share one.
-        limiter: in place of the limiter for `rate_limit`.
+        limiter: in place of the limiter for `rate_limit`. The caller closes it.
         hooks: called with every event of `publitrac_async.transport.events`.
         log_failures: log each failed call as a warning, after its retries.
         trust_env: take proxies and ``SSL_CERT_FILE`` from the environment.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from publitrac_async.config import CALLS_PER_SECOND, Rate, as_rate
 from publitrac_async.errors import ConfigurationError
@@ -63,6 +65,7 @@ class SharedFile:
             slots = None if in_flight is None else FileSlots(record.path, in_flight)
             self._limiter = FileRateLimiter(record, rate, guard=guard, slots=slots, clock=clock)
         self._tokens = FileTokenStore(record, clock=clock)
+        self._record = record
 
     @property
     def limiter(self) -> FileRateLimiter | Unlimited:
@@ -73,6 +76,20 @@ class SharedFile:
     def tokens(self) -> FileTokenStore:
         """Token store of the account."""
         return self._tokens
+
+    async def aclose(self) -> None:
+        """Close the file. It opens again when it is used again."""
+        if isinstance(self._limiter, FileRateLimiter):
+            await self._limiter.aclose()
+        self._record.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
 
     def __repr__(self) -> str:
         return f"SharedFile({self._limiter!r})"

@@ -85,10 +85,9 @@ class FileRateLimiter:
         task.add_done_callback(self._announcements.discard)
 
     async def aclose(self) -> None:
-        """Close the file. It opens again if the limiter is used again."""
+        """Wait until pauses are announced."""
         if self._announcements:
             await asyncio.wait(self._announcements)
-        self._record.close()
 
     async def _wait(self) -> float:
         """Note a departure, or return the seconds to wait first."""

@@ -84,10 +84,6 @@ class FileTokenStore:
         finally:
             await lease.release()
 
-    async def aclose(self) -> None:
-        """Close the file. It opens again if the store is used again."""
-        self._record.close()
-
     def _current(self, token: Token) -> float | None:
         """Return the expiry of `token` if it is the current one."""
         found = self._record.read_token()

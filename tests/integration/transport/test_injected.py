@@ -25,12 +25,15 @@ from publitrac_async import (
     OutcomeUnknown,
     PublitracClient,
     PublitracError,
+    Rate,
     RateLimited,
     ServerError,
     UnexpectedContent,
+    WindowLimiter,
 )
 from publitrac_async.marketo import MarketoClient
 from publitrac_async.transport.aiohttp_transport import AiohttpTransport
+from publitrac_async.transport.auth import MemoryTokenStore
 from publitrac_async.vitec import VitecClient
 from tests.support.clients import client, lead, opened
 from tests.support.vendor import DONE, LEAD, Vendor
@@ -249,6 +252,27 @@ async def test_a_mistake_in_a_mock_is_not_dressed_up() -> None:
     async with opened("https://vendor.test", transport=httpx.MockTransport(wrong)) as publitrac:
         with pytest.raises(AssertionError, match="unexpected request"):
             await publitrac.v1.get_lead("a@example.com")
+
+
+async def test_a_client_leaves_limiter_and_token_store_open_for_other_clients() -> None:
+    closed: list[object] = []
+
+    class Limiter(WindowLimiter):
+        async def aclose(self) -> None:
+            closed.append(self)
+
+    class Store(MemoryTokenStore):
+        async def aclose(self) -> None:
+            closed.append(self)
+
+    limiter, store = Limiter(Rate(35)), Store()
+    async with PublitracClient(api_key="key", limiter=limiter, token_store=store):
+        pass
+    async with MarketoClient(
+        munchkin_id="123-ABC-456", client_id="a", client_secret="b", limiter=limiter, token_store=store
+    ):
+        pass
+    assert closed == []
 
 
 async def test_who_opened_a_transport_closes_it() -> None:
