@@ -24,9 +24,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
+from types import SimpleNamespace
 from typing import Any
-
-import httpx
 
 from publitrac_async import PublitracClient
 from publitrac_async.bulk import (
@@ -39,7 +38,8 @@ from publitrac_async.bulk import (
     sync_leads,
 )
 from publitrac_async.bulk.columns import Columns
-from publitrac_async.transport.aiohttp_transport import DEPARTURE, AiohttpTransport
+from publitrac_async.transport.aiohttp_transport import AiohttpTransport, Outgoing
+from publitrac_async.transport.operation import Departure
 
 SUCCESS = b'{"status": "success", "code": 200}'
 TOKEN = b'{"token": "djs4fdn4dJTer489!", "ttl": "900"}'
@@ -60,16 +60,35 @@ MAPPING = ColumnMapping.from_dict(
 WORKERS = 256
 
 
-class NullTransport(AiohttpTransport):
-    """The default transport without its network: takes every request and says yes."""
+class NullExchange:
+    """A response that has arrived."""
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        departure = request.extensions[DEPARTURE]
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    async def read_head(self) -> SimpleNamespace:
+        headers = ((b"content-length", b"%d" % len(self._body)),)
+        return SimpleNamespace(code=200, raw_headers=headers)
+
+    def whole_body(self) -> bytes:
+        return self._body
+
+    def end(self) -> None:
+        """Do nothing: there is no connection."""
+
+
+class NullTransport(AiohttpTransport):
+    """The default transport without its network: takes every request and says yes.
+
+    It replaces the method with bytes, not the one with objects of httpx: those of a replaced
+    `handle_async_request` would take a tenth of a call, and no user of the default transport pays for them.
+    """
+
+    async def send(self, outgoing: Outgoing, departure: Departure | None, _: object) -> Any:
+        assert departure is not None
         await departure.permit()
         departure.sent()
-        body = TOKEN if request.method == "GET" else SUCCESS
-        headers = [(b"content-length", b"%d" % len(body))]
-        return httpx.Response(200, headers=headers, stream=httpx.ByteStream(body))
+        return NullExchange(TOKEN if outgoing.data.startswith(b"GET") else SUCCESS)
 
 
 def rows(count: int) -> Iterator[dict[str, str]]:
