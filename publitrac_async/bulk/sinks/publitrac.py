@@ -63,7 +63,7 @@ class PublitracSink(abc.ABC, Generic[C]):
         """
 
 
-class PublitracV2Sink(PublitracSink[bytes]):
+class PublitracV2Sink(PublitracSink[bytes | Lead]):
     """``v2.delayed_sync``: the service queues the lead and processes it a little later.
 
     Args:
@@ -78,7 +78,7 @@ class PublitracV2Sink(PublitracSink[bytes]):
         super().__init__(v2, destination)
         self._v2 = v2
 
-    def to_record(self, fields: Mapping[str, Any] | Lead) -> Record[bytes]:
+    def to_record(self, fields: Mapping[str, Any] | Lead) -> Record[bytes | Lead]:
         """Transform a row into a record; see `Sink.to_record`.
 
         Raises:
@@ -93,8 +93,9 @@ class PublitracV2Sink(PublitracSink[bytes]):
         body = self._v2.prepare(lead).body
         return Record(_key(lead), hash_bytes(body), body)
 
-    async def _send(self, content: bytes) -> None:
-        await self._v2.delayed_sync(PreparedLead(content))
+    async def _send(self, content: bytes | Lead) -> None:
+        # `publitrac_record` makes leads.
+        await self._v2.delayed_sync(content if isinstance(content, Lead) else PreparedLead(content))
 
 
 class PublitracV1Sink(PublitracSink[Lead]):

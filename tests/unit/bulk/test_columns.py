@@ -4,10 +4,11 @@ import datetime as dt
 from decimal import Decimal
 from typing import Any
 
+import httpx
 import pytest
 
 from publitrac_async import PublitracClient
-from publitrac_async.bulk import PublitracV2Sink
+from publitrac_async.bulk import PublitracV2Sink, publitrac_record
 from publitrac_async.bulk.columns import Column, Columns
 from publitrac_async.bulk.errors import BulkError, MappingError, SourceError
 from publitrac_async.bulk.mapping import ColumnMapping
@@ -234,3 +235,20 @@ async def test_a_row_that_cannot_be_written_names_its_fields() -> None:
         fields = columns_of().convert({"email": "ada@example.com", "Size": object(), "Part": {"a": 1}})
         with pytest.raises(ValidationError, match=r"Size: .*; Part: "):
             PublitracV2Sink(publitrac.v2).to_record(fields)
+
+
+async def test_a_record_made_without_a_client_is_sent_like_one_of_the_sink() -> None:
+    bodies: list[bytes] = []
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(200, json={"token": "djs4fdn4dJTer489!", "ttl": "900"})
+        bodies.append(request.content)
+        return httpx.Response(200, json={"status": "success", "code": 200})
+
+    async with PublitracClient(api_key="key", transport=httpx.MockTransport(respond)) as publitrac:
+        sink = PublitracV2Sink(publitrac.v2)
+        row = {"email": "Ada@Example.com", "firstName": "Zoé"}
+        for record in (publitrac_record(row), sink.to_record(row)):
+            assert await sink.send([record.content]) == [None]
+    assert bodies[0] == bodies[1]
