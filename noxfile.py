@@ -24,8 +24,8 @@ AT_ONCE = ("-n", "4", "--dist", "worksteal")
 AT_ONCE_IN_DEVELOPMENT_MODE = ("--dist", "worksteal", "--tx", "3*popen//python=python -X dev")
 #: The packaging tests have a session of their own.
 QUICK = ("-m", "not slow", "--ignore=tests/packaging")
-#: Slow tests kill processes and wait for leases to end, more than they compute: three at a time.
-SLOW = ("-n", "3", "-m", "slow", "--ignore=tests/packaging", "--durations=10")
+#: Slow tests kill processes and wait for leases to end, more than they compute.
+SLOW = ("-n", "4", "-m", "slow", "--ignore=tests/packaging", "--durations=10")
 
 #: Tests whose result depends on the version of Python: types, parsers, SQLite, loops without sockets.
 VERSION_DEPENDENT = ("tests/unit", "tests/samples")

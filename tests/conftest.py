@@ -22,6 +22,24 @@ _TRUST = {"SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE", "NETRC"}
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Start the longest slow tests first, if several run at a time: none is left alone at the end.
+
+    A worker gets two tests to begin with: a long one and a short one.
+    """
+    if not hasattr(config, "workerinput") or not all(item.get_closest_marker("slow") for item in items):
+        return
+    items.sort(key=_timeout, reverse=True)
+    half = (len(items) + 1) // 2
+    items[::2], items[1::2] = items[:half], items[half:][::-1]
+
+
+def _timeout(item: pytest.Item) -> float:
+    marker = item.get_closest_marker("timeout")
+    return 0.0 if marker is None else float(marker.args[0])
+
+
 def pytest_collection_finish() -> None:
     """Keep modules and collected tests out of garbage collections: one takes 50 ms and more with them."""
     gc.collect()
