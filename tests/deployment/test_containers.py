@@ -76,7 +76,7 @@ class TestDockerfile:
             seen.append(stage.name)
 
     @pytest.mark.parametrize("image", IMAGES)
-    def test_images_run_as_nobody_in_particular(self, image: str) -> None:
+    def test_images_run_as_an_unprivileged_user(self, image: str) -> None:
         user = STAGES[image].last("USER", STAGES)
         assert user is not None
         assert int(user) >= 10_000

@@ -16,9 +16,9 @@ Beside = Callable[..., Awaitable["subprocess.CompletedProcess[str]"]]
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    key, user, word = CANARIES
+    key, user, password = CANARIES
     async with Sandbox(
-        rate_limit=None, processing_delay=0, api_key=key, username=user, password=word
+        rate_limit=None, processing_delay=0, api_key=key, username=user, password=password
     ) as sandbox:
         yield sandbox
 

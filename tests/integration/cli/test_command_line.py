@@ -49,9 +49,9 @@ def secrets() -> dict[str, str]:
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    key, user, word = CANARIES
+    key, user, password = CANARIES
     async with Sandbox(
-        rate_limit=None, processing_delay=0, api_key=key, username=user, password=word
+        rate_limit=None, processing_delay=0, api_key=key, username=user, password=password
     ) as sandbox:
         yield sandbox
 
@@ -300,7 +300,7 @@ async def test_the_first_signal_drains_and_the_next_run_goes_on(
     assert sandbox.journal.count(method="delayedSync", applied=True) == 300
 
 
-async def test_the_second_signal_cancels(sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_the_second_signal_cancels_the_calls_in_flight(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.inject(Fault("delay", match="v2.delayedSync", seconds=600, times=None))
     path, store = tmp_path / "leads.csv", tmp_path / "run.sqlite"
     path.write_text("email\n" + "".join(f"lead{number}@example.com\n" for number in range(300)))

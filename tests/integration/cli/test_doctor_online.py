@@ -58,7 +58,7 @@ async def test_wrong_credentials_however_the_sandbox_refuses_them(capsys: Any, r
         assert len(sandbox.journal.received()) == 2
 
 
-async def test_a_service_that_quotes_credentials_in_its_words(capsys: Any) -> None:
+async def test_a_service_that_quotes_credentials_in_its_message(capsys: Any) -> None:
     async def refuse(seen: Seen, _: Peer) -> bytes:
         if seen.path.endswith("getToken"):
             body = json.dumps({"error": f"The key {SECRETS.api_key} is blocked for this address"})

@@ -46,7 +46,7 @@ async def test_leads_go_in_and_come_back(service: aiohttp.ClientSession, sandbox
     assert sandbox.lead("ada2@example.com")["firstName"] == "Ada"
 
 
-async def test_errors_become_statuses_that_name_nobody(service, sandbox) -> None:
+async def test_errors_become_statuses_without_personal_data(service, sandbox) -> None:
     async with service.get("/leads/nobody@example.com") as response:
         assert response.status == 404
         assert "nobody" not in await response.text()

@@ -56,7 +56,7 @@ async def test_a_name_that_is_not_given_is_kept(service: aiohttp.ClientSession, 
     assert sandbox.lead("ada@example.com")["firstName"] == "Ada"
 
 
-async def test_errors_become_statuses_that_name_nobody(service, sandbox) -> None:
+async def test_errors_become_statuses_without_personal_data(service, sandbox) -> None:
     async with service.get("/leads/nobody@example.com") as response:
         assert response.status == 404
         assert "nobody" not in await response.text()

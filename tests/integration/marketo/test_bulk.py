@@ -91,7 +91,7 @@ async def test_upserts_are_retried_after_a_lost_response(marketo: MarketoClient,
     assert len(stored(sandbox)) == 1000
 
 
-async def test_new_leads_in_doubt_wait_to_be_settled(
+async def test_new_leads_with_an_unknown_outcome_wait_to_be_reconciled(
     marketo: MarketoClient, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     sandbox.inject(Fault("drop", match="marketo.syncLead", apply=True))

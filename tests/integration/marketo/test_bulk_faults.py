@@ -138,7 +138,7 @@ async def test_a_lost_call_of_new_leads_is_one_failed_call() -> None:
     assert (report.ok, report.unknown, report.pending, report.stopped) == (5700, 300, 0, None)
 
 
-async def test_a_service_that_is_away_leaves_rows_pending_and_rejects_nobody() -> None:
+async def test_a_service_that_is_down_leaves_rows_pending_and_rejects_none() -> None:
     async with serving(lambda _: httpx.Response(503)) as (marketo, service):
         report = await sync_leads(rows(3000), MarketoSink(marketo), concurrency=2)
     assert report.ok == report.rejected == 0
@@ -200,7 +200,7 @@ async def test_a_column_that_marketo_does_not_have_is_named_and_costs_few_calls(
     assert service.sizes == [300, 1]
 
 
-async def test_result_files_have_marketos_own_words(tmp_path: Path) -> None:
+async def test_result_files_have_the_message_of_marketo(tmp_path: Path) -> None:
     words = "Invalid value for field 'city' and value 'canary'"
     refusal = {"status": "skipped", "reasons": [{"code": "1003", "message": words}]}
     async with serving(lambda records: result(*[refusal] * len(records))) as (marketo, _):

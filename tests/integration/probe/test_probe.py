@@ -274,7 +274,7 @@ async def test_the_first_sign_of_harm_ends_the_probe(fault: Fault, reason: str) 
         assert report.findings["key"].state is FindingState.SETTLED
 
 
-async def test_refused_credentials_end_the_probe_with_the_services_words() -> None:
+async def test_refused_credentials_end_the_probe_with_the_message_of_the_service() -> None:
     with filled(api_key="another") as sandbox:
         async with PublitracClient(
             api_key="a-key-of-mine",

@@ -79,7 +79,7 @@ async def test_accounts_do_not_share(limiters: Limiters) -> None:
         await theirs.acquire()
 
 
-async def test_callers_are_served_in_order_and_cancelling_one_stops_nobody(limiters: Limiters) -> None:
+async def test_callers_are_served_in_order_and_cancelling_one_stops_no_other(limiters: Limiters) -> None:
     limiter, served = limiters(), list[int]()
 
     async def call(number: int) -> None:
@@ -119,7 +119,7 @@ async def test_after_the_pause_departures_are_spaced(server: Server, limiters: L
     assert times[-1] - times[0] > 0.15
 
 
-async def test_a_clock_set_back_holds_nobody_up(server: Server, limiters: Limiters) -> None:
+async def test_a_clock_set_back_delays_no_call(server: Server, limiters: Limiters) -> None:
     limiter = limiters()
     await limiter.acquire()
     key = await rate_key(server)

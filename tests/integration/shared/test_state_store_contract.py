@@ -156,7 +156,7 @@ async def test_the_same_run_begun_again_knows_what_was_being_sent(stores: Stores
     assert await known(store, EVE) == Entry(OK, FIRST, FIRST)
 
 
-async def test_unknown_outcomes_are_listed_until_they_are_settled_by_hand(stores: Stores) -> None:
+async def test_unknown_outcomes_are_listed_until_they_are_reconciled(stores: Stores) -> None:
     store = await opened(stores)
     for key in (ADA, BEN, EVE):
         await send(store, key, LOST)
@@ -174,7 +174,7 @@ async def test_unknown_outcomes_are_listed_until_they_are_settled_by_hand(stores
     assert (await known(store, EVE)).outcome == LOST
 
 
-async def test_recall_keeps_the_order_of_many(stores: Stores) -> None:
+async def test_lookup_keeps_the_order_of_many(stores: Stores) -> None:
     store = await opened(stores)
     keys = [f"{number}@example.test" for number in range(1203)]
     await store.plan([(key, key.encode()) for key in keys])
@@ -182,7 +182,7 @@ async def test_recall_keeps_the_order_of_many(stores: Stores) -> None:
     assert [entry and entry.content_hash for entry in entries] == [*(key.encode() for key in keys), None]
 
 
-async def test_order_holds_though_nobody_waits(stores: Stores) -> None:
+async def test_order_holds_without_a_caller_that_waits(stores: Stores) -> None:
     store = await opened(stores)
     keys = [f"{number}@example.test" for number in range(300)]
     await store.plan([(key, FIRST) for key in keys])

@@ -26,20 +26,20 @@ async def test_a_run_outlives_a_restart_of_redis(keeping: Stores, caplog: pytest
     opener = await job(keeping, *(f"{number}@example.test" for number in range(200)))
     chunk = await keeping().claim(job_of(opener), 1)
     assert chunk is not None
-    settled = 0
+    completed = 0
 
     async def send(worker: int) -> None:
-        nonlocal settled
+        nonlocal completed
         for number in range(worker, 200, 8):
             key = f"{number}@example.test"
             assert await chunk.begin([key]) is True
             await asyncio.sleep(0.01)
             await chunk.complete([(key, OK)])
-            settled += 1
+            completed += 1
 
     async with chunk:
         sending = [asyncio.create_task(send(worker)) for worker in range(8)]
-        while settled < 50:
+        while completed < 50:
             await asyncio.sleep(0.01)
         await keeping.server.restart()
         await asyncio.gather(*sending)

@@ -163,7 +163,7 @@ def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-async def settled(measure: Callable[[], int], at_most: int) -> int:
+async def lowered(measure: Callable[[], int], at_most: int) -> int:
     for _ in range(100):
         if measure() <= at_most:
             break
@@ -175,7 +175,7 @@ async def test_nothing_is_left_after_closing() -> None:
     async with RawServer(Vendor()) as server:
         async with opened(server.url) as publitrac:
             await publitrac.v1.get_lead("a@example.com")
-        await settled(lambda: len(server._tasks), 0)
+        await lowered(lambda: len(server._tasks), 0)
         gc.collect()
         files, tasks, threads = open_files(), len(asyncio.all_tasks()), set(threading.enumerate())
         for _ in range(20):
@@ -187,8 +187,8 @@ async def test_nothing_is_left_after_closing() -> None:
             await asyncio.wait([cancelled])
             await publitrac.aclose()
             await publitrac.aclose()
-        assert await settled(open_files, files) <= files
-        assert await settled(lambda: len(asyncio.all_tasks()), tasks) <= tasks
+        assert await lowered(open_files, files) <= files
+        assert await lowered(lambda: len(asyncio.all_tasks()), tasks) <= tasks
         assert set(threading.enumerate()) <= threads
 
 

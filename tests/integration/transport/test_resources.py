@@ -38,7 +38,7 @@ async def falls_to(measure: Callable[[], int], value: int) -> bool:
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-async def test_a_large_request_that_nobody_reads_leaves_no_socket(tls: bool) -> None:
+async def test_a_large_unread_request_leaves_no_socket(tls: bool) -> None:
     async def never_reads(peer: Peer) -> bool:
         peer.writer.transport.pause_reading()
         return False

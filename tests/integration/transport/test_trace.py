@@ -159,7 +159,7 @@ async def test_odd_bodies_of_responses_are_traced(body: bytes, shown: dict[str, 
     assert {name: response.get(name) for name in shown} == shown
 
 
-async def test_a_refusal_keeps_its_code_and_on_request_its_words(tmp_path: Path) -> None:
+async def test_a_refusal_keeps_its_code_and_on_request_its_message(tmp_path: Path) -> None:
     refusal = (
         b"<response><status>9015</status><message>Get lead failed.</message>"
         b"<errors><error>9005 - Lead (ada@example.com) does not exist.</error></errors></response>"

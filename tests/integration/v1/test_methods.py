@@ -267,6 +267,6 @@ class TestTheRest:
                 Transaction(id="1"), url=sandbox.base_url + "/nowhere", token="accountToken", email=EMAIL
             )
 
-    async def test_a_method_that_nobody_knows(self, client):
+    async def test_a_method_unknown_to_the_service(self, client):
         with pytest.raises(ApiError):
             await client.call("makeCoffee")

@@ -64,7 +64,7 @@ async def test_every_row_is_a_lead_and_none_comes_twice(
     assert stored(sandbox) == ROWS
 
 
-async def test_what_may_have_arrived_waits_to_be_settled(
+async def test_rows_that_may_have_arrived_wait_to_be_reconciled(
     vitec: VitecClient, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     store = tmp_path / "run.sqlite"
@@ -110,7 +110,9 @@ async def test_full_leaves_alone_what_may_have_arrived(
     assert sorted(arrivals(sandbox).values()) == [1, 2, 2]
 
 
-async def test_settling_what_does_not_wait(vitec: VitecClient, sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_reconciling_rows_whose_outcome_is_known(
+    vitec: VitecClient, sandbox: Sandbox, tmp_path: Path
+) -> None:
     store = tmp_path / "run.sqlite"
     sandbox.inject(Fault("drop", match="vitec"))
     await sync_leads(rows(2), sink(vitec), state=store, concurrency=1)
@@ -167,7 +169,7 @@ def command(sandbox: Sandbox, tmp_path: Path) -> Command:
     return Command(sandbox, tmp_path)
 
 
-async def test_killed_in_the_middle(command: Command, sandbox: Sandbox) -> None:
+async def test_a_killed_run_leaves_the_calls_in_flight_unknown(command: Command, sandbox: Sandbox) -> None:
     sandbox.inject(Fault("delay", match="vitec", seconds=60, after=10, times=None))
     process = await command.start(*command.sync("--state", "run.sqlite"))
     async with asyncio.timeout(20):

@@ -328,12 +328,12 @@ async def test_credentials_that_the_service_quotes_are_masked() -> None:
 
 
 def test_the_environment_has_passwords_by_customer(tmp_path: Path) -> None:
-    word = tmp_path / "word"
-    word.write_text("of-a-file\n", encoding="utf-8")
+    file = tmp_path / "password"
+    file.write_text("of-a-file\n", encoding="utf-8")
     environment = {
         "VITEC_USERNAME": "marketplace",
         "VITEC_PASSWORD": "of-all-others",
-        "VITEC_PASSWORD_M30011_FILE": str(word),
+        "VITEC_PASSWORD_M30011_FILE": str(file),
         "VITEC_PASSWORD_M30012": "of-M30012",
         "VITEC_BASE_URL": VITEC_TEST_BASE_URL,
     }

@@ -127,7 +127,7 @@ async def test_a_delete_as_post_has_its_method_in_the_url(sandbox, rest):
     assert [lead["id"] for lead in sandbox.contents("marketo")["leads"]] == [2]
 
 
-async def test_a_wrong_value_is_refused_in_the_words_of_live_instances(rest):
+async def test_a_wrong_value_is_refused_with_the_message_of_live_instances(rest):
     record = {"email": "a@x.com", "leadScore": "14c"}
     (skipped,) = (await rest.post("leads.json", {"input": [record]}))["result"]
     message = "Invalid value for field 'leadScore' and value '14c'"

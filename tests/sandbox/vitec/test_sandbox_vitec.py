@@ -41,8 +41,8 @@ class Caller:
         content_type: str = "application/json",
         accept: str | None = None,
     ) -> httpx.Response:
-        word = f"password-of-{customer}" if password is None else password
-        pair = base64.b64encode(f"{user}:{word}".encode()).decode()
+        secret = f"password-of-{customer}" if password is None else password
+        pair = base64.b64encode(f"{user}:{secret}".encode()).decode()
         headers = {"authorization": f"{scheme} {pair}", "content-type": content_type}
         headers["accept"] = "*/*" if accept is None else accept
         content = body if isinstance(body, bytes | str) else json.dumps(body)

@@ -81,12 +81,12 @@ def test_an_integer_survives_every_way_of_grouping_it(number: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["1", "1.0", "TRUE", "Yes", "y", "OUI", "o", "VRAI", "x", "✓", "on"])
-def test_words_for_yes(text: str) -> None:
+def test_spellings_of_yes(text: str) -> None:
     assert parsed(parse_flag, text) == (True, [])
 
 
 @pytest.mark.parametrize("text", ["0", "0.0", "False", "no", "N", "non", "FAUX", "off"])
-def test_words_for_no(text: str) -> None:
+def test_spellings_of_no(text: str) -> None:
     assert parsed(parse_flag, text) == (False, [])
 
 

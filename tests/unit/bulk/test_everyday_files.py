@@ -195,7 +195,7 @@ def test_look_alikes_in_addresses(tmp_path: Path, text: str, address: str, warne
     assert (sent, problems, bool(warnings)) == ([{"email": address}], [], warned)
 
 
-def test_an_object_in_a_field_is_refused_in_plain_words(tmp_path: Path) -> None:
+def test_an_object_in_a_field_is_refused_with_a_plain_message(tmp_path: Path) -> None:
     path = write(tmp_path, '{"email": "a@example.com", "address": {"city": "Lund"}}\n', "a.jsonl")
     assert checked(path)[1] == ["address: holds a JSON object: give each of its parts a column"]
 

@@ -192,7 +192,7 @@ def test_batches_that_wait_for_their_turn_go_on_when_calls_pass() -> None:
 
 @pytest.mark.parametrize("make", ERRORS.values(), ids=ERRORS)
 @pytest.mark.parametrize("rest", [6, 200])
-def test_an_outage_after_calls_that_passed_rejects_nobody(
+def test_an_outage_after_calls_that_passed_rejects_no_row(
     make: Callable[[], PublitracError], rest: int
 ) -> None:
     error = make()
@@ -206,7 +206,7 @@ def test_an_outage_after_calls_that_passed_rejects_nobody(
 
 
 @pytest.mark.parametrize("make", ERRORS.values(), ids=ERRORS)
-def test_a_service_that_is_away_rejects_nobody(make: Callable[[], PublitracError]) -> None:
+def test_a_service_that_is_down_rejects_no_row(make: Callable[[], PublitracError]) -> None:
     outcomes, made = deliver(lambda _: make())
     assert len(made) <= 21
     assert State.REJECTED not in states(outcomes)

@@ -125,7 +125,9 @@ async def test_line_state_code_and_reason_stand_beside_the_row(tmp_path: Path) -
         ),
     ],
 )
-async def test_the_words_of_the_service_stand_beside_the_row(tmp_path: Path, error: PublitracError) -> None:
+async def test_the_message_of_the_service_is_in_the_row_of_the_result_file(
+    tmp_path: Path, error: PublitracError
+) -> None:
     await run([{"email": "a@example.com"}], RecordingSink(lambda _: error), results_dir=tmp_path)
     record = json.loads((tmp_path / "latest" / "rejected.jsonl").read_text("utf-8"))
     assert record["publitrac_message"] == "No city 'X'; no name"

@@ -140,7 +140,7 @@ async def test_a_state_store_is_for_one_destination(store: Path) -> None:
     assert report.ok == 1
 
 
-async def test_a_state_store_is_for_nobody_else_to_read(store: Path) -> None:
+async def test_a_state_store_is_readable_by_its_user_only(store: Path) -> None:
     await run(rows(1), RecordingSink(), state=store)
     assert stat.S_IMODE(store.stat().st_mode) == 0o600
     assert stat.S_IMODE(store.with_suffix(".results").stat().st_mode) == 0o700
@@ -222,13 +222,13 @@ async def test_an_outcome_that_cannot_be_written_is_unknown(
     from publitrac_async.bulk.state.database import Database
 
     commit = Database._commit
-    settled = 0
+    completed = 0
 
     def failing(self: Database, waiting: Any) -> None:
-        nonlocal settled
+        nonlocal completed
         names = {writer.__name__ for writer in waiting}
-        settled += "_completions" in names
-        if settled > 10 and names & {"_completions", "_begins"}:
+        completed += "_completions" in names
+        if completed > 10 and names & {"_completions", "_begins"}:
             error = sqlite3.OperationalError("database or disk is full")
             error.sqlite_errorcode = sqlite3.SQLITE_FULL
             raise error

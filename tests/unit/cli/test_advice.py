@@ -42,7 +42,7 @@ def test_a_text_that_has_the_step_gets_no_other() -> None:
     )
 
 
-def test_the_step_follows_the_words_of_the_service() -> None:
+def test_the_step_follows_the_message_of_the_service() -> None:
     ending = ending_of(errors.ServerError("failed", vendor_message="down until noon"))
     assert ending is not None
     assert ending[0].splitlines()[1:] == [

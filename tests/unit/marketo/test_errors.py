@@ -118,7 +118,7 @@ def test_of_several_errors_the_credentials_and_the_day_come_first() -> None:
         reading.read(response(refused("704", "1006")))
 
 
-def test_the_vendors_words_are_in_no_text() -> None:
+def test_the_vendors_message_is_in_no_text() -> None:
     error = error_of("1012", message="Invalid cookie value 'id:secret'")
     assert isinstance(error, ApiError)
     assert error.problems[0].text == "Invalid cookie value 'id:secret'"

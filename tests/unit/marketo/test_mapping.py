@@ -51,7 +51,7 @@ def test_an_opt_out_is_sent_and_its_absence_is_not() -> None:
 @pytest.mark.parametrize(
     "no", [False, 0, 0.0, None, "", "0", "false", "False", " NO ", "n", "off", "non"], ids=repr
 )
-def test_every_word_for_no_is_a_no(no: object) -> None:
+def test_every_spelling_of_no_is_a_no(no: object) -> None:
     record = {"email": "a@x.com", "unsubscribed": no, "city": no}
     drop_missing_consent(record)
     assert "unsubscribed" not in record

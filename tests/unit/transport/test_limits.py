@@ -112,7 +112,7 @@ async def test_after_idle_time_the_burst_is_small_and_the_window_holds() -> None
 
 
 @virtual
-async def test_cancelled_waiters_cost_nothing_and_block_nobody() -> None:
+async def test_cancelled_waiters_cost_nothing_and_block_no_other() -> None:
     async def time_of_200(cancelled: int) -> float:
         limiter, log = WindowLimiter(35, clock=now), list[float]()
         started = now()

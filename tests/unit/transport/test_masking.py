@@ -174,7 +174,7 @@ _GLUE = st.sampled_from(
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(_WORD | _GLUE, max_size=30), st.sampled_from(["<response>", "{", "[", "", "<", '{"a":']))
-def test_no_word_survives_in_any_body(parts: list[str], start: str) -> None:
+def test_no_secret_survives_in_any_body(parts: list[str], start: str) -> None:
     text = start + "".join(f" {part} " if part.isalnum() else part for part in parts)
     masked = MASKING.body(text)
     # A word is a name if it looks like one: between "<" and ">" with an end tag, or before a colon in quotes.

@@ -86,7 +86,7 @@ def test_text_beyond_ascii_is_fine_outside_headers() -> None:
     assert Secret("pässword").reveal() == "pässword"
 
 
-def test_it_shows_itself_to_nobody() -> None:
+def test_its_representation_shows_no_secret() -> None:
     secret = Secret(MARK)
     shown = [
         repr(secret),
@@ -160,7 +160,7 @@ def test_it_is_masked_in_every_spelling(quoted: str) -> None:
 @pytest.mark.parametrize(
     "ending", ["pass…", "pass word…", "pass+wor…", "pass%…", "pass%2…", "pass word&qu…", "PASS…"]
 )
-def test_it_is_masked_where_the_words_are_cut(ending: str) -> None:
+def test_it_is_masked_where_the_message_is_cut(ending: str) -> None:
     masked = Secret('pass word"9&').masked_in(f"wrong: {ending}")
     assert masked.startswith("wrong: **********")
     assert "pass" not in masked.lower()
@@ -197,7 +197,7 @@ def test_it_is_masked_in_nested_json(levels: int) -> None:
     assert "pass" not in Secret('pass word"9&').masked_in(text)
 
 
-def test_words_that_are_not_the_credential_stay() -> None:
+def test_text_other_than_the_credential_stays() -> None:
     secret = Secret('pass word"9&')
     for text in ("pass", "the password is wrong", "pas…", "a pass is needed", "pass word", ""):
         assert secret.masked_in(text) == text

@@ -67,7 +67,7 @@ async def test_256_callers_request_token_once() -> None:
 
 @virtual
 @pytest.mark.fault("F18")
-async def test_a_cancelled_leader_takes_nobody_down() -> None:
+async def test_a_cancelled_leader_cancels_no_other_caller() -> None:
     issuer = Issuer(takes=10)
     token = sliding(issuer)
     callers = [asyncio.create_task(value(token)) for _ in range(50)]
@@ -94,7 +94,7 @@ async def test_all_cancelled_and_the_token_request_serves_who_comes_later() -> N
 
 
 @virtual
-async def test_nobody_is_left_to_hear_of_a_failure() -> None:
+async def test_a_failure_without_a_caller_that_waits() -> None:
     issuer = Issuer(takes=10)
     issuer.failure = ServerError("down")
     token = sliding(issuer)
@@ -397,7 +397,7 @@ async def test_times_to_live_that_the_service_may_send(ttl: object, lives: float
 
 @pytest.mark.parametrize("ttl", [10**9, "99999999999999999999", 0.001, "1e-9"])
 @virtual
-async def test_a_huge_or_tiny_life_harms_nobody(ttl: object) -> None:
+async def test_a_huge_or_tiny_lifetime_is_harmless(ttl: object) -> None:
     service = Service(ttl=ttl)
     api = v2(service)
     await asyncio.gather(*(api.delayed_sync(lead(number)) for number in range(20)))

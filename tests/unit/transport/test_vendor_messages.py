@@ -33,7 +33,7 @@ from publitrac_async.transport.vendor_messages import (
         "Missing key",
     ],
 )
-def test_a_refusal_of_credentials_is_told_by_its_words(words: str) -> None:
+def test_a_refusal_of_credentials_is_recognized_by_its_message(words: str) -> None:
     assert concern_credentials(words)
     assert concern_credentials(words.upper())
 
@@ -56,7 +56,7 @@ def test_values_that_a_complaint_quotes_are_not_taken_for_credentials(words: str
     assert not concern_credentials(words)
 
 
-def test_words_are_one_line_without_control_characters() -> None:
+def test_a_message_is_one_line_without_control_characters() -> None:
     assert shortened(" a\r\n\tb\x1b[2J\x00\x9b ", "", None, "a b", "é\ud800") == "a b [2J; a b; é"
     assert shortened("", " \n", None) is None
     assert len(shortened("x" * 5000) or "") == MAX_MESSAGE
@@ -97,5 +97,5 @@ def test_deep_json_ends() -> None:
         (b"\xff\xfe", "\ufffd\ufffd"),
     ],
 )
-def test_the_words_of_a_body(body: bytes, words: str | None) -> None:
+def test_the_message_in_a_body(body: bytes, words: str | None) -> None:
     assert message_of_text(body) == words

@@ -196,7 +196,7 @@ class TestGrammar:
         assert "Field20: " not in str(error)
         assert "980 more" in str(error)
 
-    def test_the_vendors_words_are_kept_without_code_and_spaces(self):
+    def test_the_vendors_message_is_kept_without_code_and_spaces(self):
         (problem,) = refusal(
             " 9006 -Score (x) must be a valid integer for xml lead-&gt;email (a@b.c)  "
         ).problems
@@ -297,7 +297,7 @@ class TestKinds:
         "status", ["0", "401", "403", "407", "1", "8001", "9000", "9015", "9018", "error"]
     )
     @pytest.mark.parametrize("as_line", [True, False])
-    def test_a_refusal_of_the_credentials_is_told_by_its_words(self, status, as_line):
+    def test_a_refusal_of_the_credentials_is_recognized_by_its_message(self, status, as_line):
         words = "Invalid username or password"
         error = refusal(*[words] * as_line, status=status, message="failed" if as_line else words)
         assert type(error) is AuthenticationError
@@ -306,7 +306,7 @@ class TestKinds:
         assert not error.maybe_applied
 
     @pytest.mark.parametrize("status", [401, 403, 407])
-    def test_a_status_of_http_tells_them_without_words(self, status):
+    def test_the_http_status_suffices_without_a_message(self, status):
         assert type(refusal(status=status, message="")) is AuthenticationError
 
     @pytest.mark.parametrize(
@@ -424,7 +424,7 @@ class TestHttp:
             (b"", None),
         ],
     )
-    def test_the_words_come_with_any_http_status(self, status, body, words):
+    def test_the_message_is_recognized_with_any_http_status(self, status, body, words):
         assert error_of(body, status).vendor_message == words
 
     @pytest.mark.parametrize(
@@ -436,7 +436,7 @@ class TestHttp:
             (b"<html><title>Sign in</title>", "Sign in"),
         ],
     )
-    def test_the_words_come_with_http_200_too_and_nothing_is_requested_again(self, body, words):
+    def test_the_message_with_http_200_is_recognized_and_nothing_is_requested_again(self, body, words):
         error = error_of(body)
         assert type(error) is UnexpectedContent
         assert error.vendor_message == words

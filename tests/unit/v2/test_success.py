@@ -105,7 +105,9 @@ def test_a_token_may_come_with_a_success() -> None:
 
 @pytest.mark.parametrize("read", [codec.read_accepted, codec.read_token])
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 429, 500, 503])
-def test_the_words_come_with_any_http_status(read: Callable[[ServiceResponse], Any], status: int) -> None:
+def test_the_message_is_recognized_with_any_http_status(
+    read: Callable[[ServiceResponse], Any], status: int
+) -> None:
     error = error_of(read, {"status": "error", "code": status, "message": "leadInfo.email is wrong"}, status)
     assert error.vendor_message == "leadInfo.email is wrong"
     assert "leadInfo" not in str(error) + repr(error)

@@ -147,7 +147,7 @@ def test_other_shapes_of_a_refusal(body: Any, expected: list[tuple[str | None, s
     assert [(field, text) for field, _, text in problems(body)] == expected
 
 
-def test_the_words_of_the_service_are_in_no_text() -> None:
+def test_the_message_of_the_service_is_in_no_text() -> None:
     body = {"modelState": {"Person.SocialSecurityNumber": ["'19121212-1212' för Anna är fel"]}}
     with pytest.raises(ValidationError) as caught:
         read_lead_id(response(body, 400))
