@@ -226,7 +226,7 @@ def _retry(retry: RetryPolicy | None) -> RetryPolicy | None:
 
 
 def _hooks(hooks: object) -> Sequence[Hook]:
-    found = tuple(hooks) if isinstance(hooks, Iterable) else (None,)
+    found: tuple[Any, ...] = tuple(hooks) if isinstance(hooks, Iterable) else (None,)
     if not all(map(callable, found)):
         raise ConfigurationError("hooks must be a list of functions: hooks=[hook]")
     return found

@@ -7,14 +7,14 @@ import contextlib
 import os
 import random
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
 from publitrac_async.errors import LimiterUnavailable
 
 try:
     import fcntl
 except ImportError:  # Windows; `AccountFile` refuses it.
-    fcntl = None  # type: ignore[assignment]
+    fcntl = cast("Any", None)
 
 #: Mean seconds between two looks for a slot. They vary: else one process would be the first every time.
 _POLL: Final = 0.05
