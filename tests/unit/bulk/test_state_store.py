@@ -254,7 +254,7 @@ async def test_files_that_are_no_state_store_are_refused(store: Path) -> None:
     with pytest.raises(StateStoreError, match="not a state store"):
         await run(rows(1), RecordingSink(), state=store)
     store.write_bytes(b"email,firstName\n" * 100)
-    with pytest.raises(StateStoreError, match="damaged"):
+    with pytest.raises(StateStoreError, match="not a SQLite database"):
         await run(rows(1), RecordingSink(), state=store)
     with pytest.raises(StateStoreError, match="cannot be created"):
         await run(rows(1), RecordingSink(), state=store.parent / "missing" / "run.sqlite")
