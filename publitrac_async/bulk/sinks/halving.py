@@ -63,12 +63,12 @@ class Halver:
     """
 
     def __init__(self, call: Call, *, idempotent: bool, responds: Responds | None = None) -> None:
-        self.call = call
-        self.idempotent = idempotent
-        self.responds = responds or _never
-        self.successes = 0
-        self.turn = asyncio.Lock()
-        self.in_vain = -1
+        self.call: Call = call
+        self.idempotent: bool = idempotent
+        self.responds: Responds = responds or _never
+        self.successes: int = 0
+        self.turn: asyncio.Lock = asyncio.Lock()
+        self.in_vain: int = -1
 
     async def send(
         self,
