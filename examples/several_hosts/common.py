@@ -25,9 +25,7 @@ def shared_redis() -> SharedRedis:
 
 def client(shared: SharedRedis) -> PublitracClient:
     """Return a client that shares rate limit and token."""
-    return PublitracClient.from_env(
-        retry=BULK_RETRY, timeout=BULK_TIMEOUT, limiter=shared.limiter, token_store=shared.tokens
-    )
+    return PublitracClient.from_env(retry=BULK_RETRY, timeout=BULK_TIMEOUT, shared=shared)
 
 
 def customers() -> AsyncIterable[Row]:

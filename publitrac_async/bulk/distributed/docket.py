@@ -120,9 +120,7 @@ async def serve(
     ::
 
         async with SharedRedis(url, account=key) as shared:
-            async with PublitracClient(
-                api_key=key, limiter=shared.limiter, token_store=shared.tokens
-            ) as publitrac:
+            async with PublitracClient(api_key=key, shared=shared) as publitrac:
                 await serve(PublitracV2Sink(publitrac.v2), RedisStateStore(shared))
 
     A worker that is shut down or cancelled finishes its calls in flight, and hands the rest of its chunks to

@@ -24,9 +24,7 @@ class SharedRedis:
     ::
 
         async with SharedRedis("redis://localhost", account=key) as shared:
-            async with PublitracClient(
-                api_key=key, limiter=shared.limiter, token_store=shared.tokens
-            ) as publitrac:
+            async with PublitracClient(api_key=key, shared=shared) as publitrac:
                 await sync_leads(source, publitrac.v2, state=RedisStateStore(shared))
 
     It owns the connections to Redis: `aclose`, or the end of ``async with``, closes them. They open on
