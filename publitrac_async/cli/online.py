@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from publitrac_async.cli.clients import open_publitrac
-from publitrac_async.config import RetryPolicy
+from publitrac_async.config import RetryPolicy, Timeout
 from publitrac_async.errors import AuthenticationError, ConfigurationError, PermissionDenied, PublitracError
 from publitrac_async.transport.environment import read_variable
 
-#: Timeout of each of the two calls, in seconds.
-_TIMEOUT: Final = 15.0
+#: Timeouts of each of the two calls. A shared limiter that does not respond would be waited for longer.
+_TIMEOUT: Final = Timeout(queue=10, total=15)
 _ADVICE: Final[Mapping[str, str]] = {
     "v1": "check PUBLITRAC_API_KEY, PUBLITRAC_USERNAME and PUBLITRAC_PASSWORD",
     "v2": "check PUBLITRAC_API_KEY",
