@@ -207,7 +207,10 @@ class Sender:
         if self._send_in_parts is not None:
             return await self._send_in_parts(contents, calls)
         await calls.begin(range(len(contents)))
-        return await self._sink.send(contents)
+        results: object = await self._sink.send(contents)
+        if not isinstance(results, Sequence) or len(results) != len(contents):
+            raise TypeError(f"Sink.send of {self._sink.name} must return one result for each of its records")
+        return results
 
     def _complete_called(self, batch: Sequence[StagedRow], calls: BatchCalls) -> asyncio.Future[None] | None:
         """Complete the rows that were in a call before no further one could start."""

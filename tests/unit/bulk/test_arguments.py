@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,3 +53,21 @@ async def test_an_option_of_another_type_is_refused(argument: str, value: Any, a
     sink = RecordingSink()
     with pytest.raises(ConfigurationError, match=f"{argument} must be .*{advice}"):
         await sync_leads(rows(1), sink, **{argument: value})
+
+
+@pytest.mark.parametrize("results", [None, [None], [None] * 11])
+async def test_a_sink_with_another_number_of_results_is_named_and_its_rows_are_unknown(
+    tmp_path: Path, results: Any
+) -> None:
+    class Wrong(RecordingSink):
+        async def send(self, contents: Sequence[Lead]) -> Any:
+            await super().send(contents)
+            return results
+
+    sink = Wrong(batch_size=10, idempotent=False)
+    with pytest.raises(TypeError, match=r"Sink\.send of recording must return one result for each"):
+        await sync_leads(rows(10), sink, state=tmp_path / "a.sqlite")
+    report = await sync_leads(
+        rows(10), RecordingSink(batch_size=10, idempotent=False), state=tmp_path / "a.sqlite"
+    )
+    assert (report.unknown, len(sink.arrived)) == (10, 10)
