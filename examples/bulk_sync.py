@@ -17,7 +17,7 @@ from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT
 
 
 def show(progress: Progress) -> None:
-    """Print where the run stands."""
+    """Print the progress."""
     print(
         f"{progress.phase}: {progress.done} of {progress.total or '?'}, {progress.rate:.0f} rows per second"
     )

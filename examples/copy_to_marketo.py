@@ -19,13 +19,13 @@ from publitrac_async.bulk import BulkError, MarketoSink, Monitor, Progress, Shut
 from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT
 from publitrac_async.marketo import STANDARD_FIELDS, MarketoClient
 
-# Marketo's REST name by the name of the lead's field here. A custom field stands under its own name; in
-# Marketo it has to exist.
+# Marketo's REST name by the name of the lead's field here. A custom field has its own name, and has to exist
+# in Marketo: put yours in place of carColor.
 FIELDS = {**STANDARD_FIELDS, "crm_lead_id": "publitracExternalId", "carColor": "carColor"}
 
 
 def show(progress: Progress) -> None:
-    """Print where the run stands."""
+    """Print the progress."""
     print(f"{progress.phase}: {progress.done} of {progress.total or '?'}, {progress.rate:.0f} leads a second")
 
 

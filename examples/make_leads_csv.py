@@ -68,7 +68,7 @@ NOTES = (
     "]]> -- '' \\ / %41 &amp; &#233;",
 )
 COLORS = ("Red", "Grön", "bleu nuit", "")
-#: Row number (from 1) and what stands where an address should be.
+#: Text in place of an address, by the number of its row, from 1.
 INVALID = {137: "anna.lindstrom.example.com", 512: "jean luc@example.com", 868: "ops@@example.com"}
 #: Row number and the earlier row whose lead it repeats: once exactly, once with new values.
 REPEATED = {400: 200, 901: 33}

@@ -58,7 +58,7 @@ class Outbox:
         return [(number, state, json.loads(form), note) for number, state, form, note in rows]
 
     def move(self, number: int, state: str, note: str = "", *, only_from: str | None = None) -> bool:
-        """Note how far a form has come. A delivered one is nobody's business here any more."""
+        """Record the state of a form, and delete the content of one that is delivered."""
         update = """UPDATE outbox SET state = ?, note = ?, form = iif(? = 'delivered', '{}', form)
             WHERE number = ? AND state = coalesce(?, state)"""
         return self._database.execute(update, [state, note, state, number, only_from]).rowcount == 1
