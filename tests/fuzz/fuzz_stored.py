@@ -26,6 +26,7 @@ from publitrac_async.bulk.state.redis.keys import reading
 from publitrac_async.bulk.state.redis.progress import _progress
 from publitrac_async.bulk.state.sqlite import SqliteStateStore
 from publitrac_async.shared import SharedFile, SharedRedis
+from publitrac_async.shared.file.tokens import FileTokenStore, _Lease
 from publitrac_async.shared.redis.tokens import _read
 from publitrac_async.transport.auth import Token
 from tests.fuzz.mutations import fuzzed, mutated
@@ -183,8 +184,10 @@ def test_shared_files_raise_only_typed_errors(changes: list[tuple[int, bytes]], 
         token = Token(value=Secret("token"), ttl=900.0, expires_at=1900.0)
         for call in (tokens.touch(token, 1950.0), tokens.discard(token), tokens.save(token), tokens.load()):
             await tried(call)
-        await tried(tokens._take(b"x" * 8))
-        await tokens.aclose()
+        assert isinstance(tokens, FileTokenStore)
+        lease = _Lease(tokens._record, tokens._clock)
+        for step in (lease.take(), lease.confirm(), lease.release()):
+            await tried(step)
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "limit"
