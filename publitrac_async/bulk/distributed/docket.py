@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+import weakref
+from collections.abc import AsyncIterator, Collection, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from secrets import token_hex
@@ -45,6 +46,8 @@ T = TypeVar("T")
 logger: Final = logging.getLogger("publitrac_async.docket")
 
 _TASK: Final = "send_chunk"
+#: Seconds between two looks at Redis while a worker ends.
+_PROBE: Final = 2.0
 #: Delay of a chunk whose state store did not respond.
 _RETRY_DELAY: Final = timedelta(seconds=5)
 
@@ -155,6 +158,7 @@ async def serve(
         sink, state, sources=sources, concurrency=concurrency, shutdown=shutdown, hooks=hooks
     )
     leaving = asyncio.Event()
+    executing: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
 
     async def send_chunk(task: str, retry: Retry = Retry.forever(delay=_RETRY_DELAY)) -> None:  # noqa: ARG001, B008  (docket reads the default)
         content = state.verified(task)
@@ -164,6 +168,8 @@ async def serve(
             )
             return
         chunk = ChunkTask.from_json(content)
+        if (executing_this := asyncio.current_task()) is not None:
+            executing.add(executing_this)
         try:
             finished = not worker.is_unable(chunk.job) and await worker.execute(chunk)
             if not finished:
@@ -183,6 +189,8 @@ async def serve(
             entered.append(docket)
             await _consume(
                 docket,
+                state,
+                executing,
                 name=worker.name,
                 chunks=chunks,
                 redelivery=redelivery,
@@ -194,7 +202,15 @@ async def serve(
 
 
 async def _consume(
-    docket: Docket, *, name: str, chunks: int, redelivery: float, shutdown: Shutdown, leaving: asyncio.Event
+    docket: Docket,
+    state: SharedStateStore,
+    executing: Collection[asyncio.Task[Any]],
+    *,
+    name: str,
+    chunks: int,
+    redelivery: float,
+    shutdown: Shutdown,
+    leaving: asyncio.Event,
 ) -> None:
     async with Worker(
         docket,
@@ -212,10 +228,39 @@ async def _consume(
                 shutdown.request()
             running.cancel()
             leaving.set()
-            # Waits for the current chunks, which end because of the shutdown.
-            await cancelled(draining, running)
+            await cancelled(draining)
+            await _ended(running, executing, state)
         if not running.cancelled() and (error := running.exception()) is not None:
             raise error if isinstance(error, PublitracError) else _unreadable(error)
+
+
+async def _ended(
+    running: asyncio.Task[None], executing: Collection[asyncio.Task[Any]], state: SharedStateStore
+) -> None:
+    """Wait for the end of the current chunks, which a shutdown has asked for.
+
+    Without Redis neither they nor docket come to an end: they are given up after the timeout of `state`.
+    Other workers treat their calls in flight as those of a killed worker.
+
+    Args:
+        running: the task in which docket runs, cancelled.
+        executing: tasks of the current chunks.
+        state: state store of the runs.
+    """
+    while not running.done():
+        await asyncio.wait([running], timeout=_PROBE)
+        probe = asyncio.create_task(state.is_current(""))
+        await asyncio.wait([running, probe], return_when=asyncio.FIRST_COMPLETED)
+        if probe.done() and probe.exception() is not None and not running.done():
+            logger.warning("Redis does not respond: this worker ends without recording its last calls")
+            # docket waits for Redis before it looks at its tasks, and after each of them.
+            for _ in range(2):
+                if left := {task for task in executing if not task.done()}:
+                    for task in left:
+                        task.cancel()
+                    await asyncio.wait(left, timeout=_PROBE)
+            running.cancel()
+        await cancelled(probe)
 
 
 @asynccontextmanager
