@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 
+import pytest
+
 from publitrac_async.bulk import ErrorBudget, Outcome, PublitracV2Sink, Shutdown, State
 from publitrac_async.bulk.rows import StagedRow
 from publitrac_async.bulk.sending import STOPPED_ELSEWHERE, Sender
@@ -194,3 +196,22 @@ async def test_a_run_that_another_process_stops_while_a_batch_is_halved_keeps_it
     assert state.rows(State.OK) == [*range(1, 151)]
     assert not state.rows(State.SENDING)
     assert {noted[number].state for number in range(151, 301)} == {State.RETRY}
+
+
+class Slow(Journal):
+    """A state store that takes ten seconds to make an outcome durable."""
+
+    def complete(self, leads: Sequence[tuple[str, Outcome]]) -> asyncio.Future[None]:
+        super().complete(leads)
+        return asyncio.ensure_future(asyncio.sleep(10))
+
+
+@virtual
+async def test_a_call_starts_after_the_outcome_of_the_last_one_is_durable() -> None:
+    started: list[float] = []
+    sink = Halving(set(), lambda _: started.append(now()))
+    sink.batch_size = 100
+    begun = now()
+    await sender(sink, Slow(), {}).send(1)
+    assert [at - begun for at in started] == pytest.approx([0, 11, 22], abs=1e-3)
+    assert now() - begun == pytest.approx(33, abs=1e-3)  # The run ends after its last outcome is durable.

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from publitrac_async import Conflict, Lead, OutcomeUnknown
-from publitrac_async.bulk import Resend, StateStoreError, read_leads, sync_leads
+from publitrac_async.bulk import Resend, SqliteStateStore, StateStoreError, read_leads, sync_leads
 
 from .sinks import RecordingSink, rows
 from .test_sync import run
@@ -245,6 +245,13 @@ async def test_an_outcome_that_cannot_be_written_is_unknown(
     report = await run(rows(100), again, state=store)
     assert report.ok == 90
     assert set(sink.emails) & set(again.emails) == {"lead10@example.com"}
+
+
+async def test_a_commit_waits_for_the_disk(store: Path) -> None:
+    state = SqliteStateStore(store)
+    await state.open(None)
+    assert await state._database.read("PRAGMA synchronous") == [(2,)]
+    await state.aclose()
 
 
 async def test_files_that_are_no_state_store_are_refused(store: Path) -> None:

@@ -30,6 +30,7 @@ from publitrac_async import (
     ValidationError,
     WindowLimiter,
 )
+from publitrac_async.config import MAX_RETRY_AFTER
 from publitrac_async.transport.auth import Authorization, SharedToken, Token
 from publitrac_async.transport.operation import Operation
 from publitrac_async.transport.secret import Secret
@@ -227,6 +228,16 @@ async def test_throttling_holds_back_all_other_calls_too() -> None:
     started = now()
     await asyncio.gather(pipeline.send(call()), *(_later(1, pipeline.send, call()) for _ in range(5)))
     assert min(script.times[1:]) >= started + 10
+
+
+@virtual
+async def test_a_retry_after_too_long_holds_other_calls_back_for_the_maximum_only() -> None:
+    script = Script(status(429, retry_after="1000"), ok())
+    pipeline = transport(script, timeout=Timeout(total=300))
+    with pytest.raises(RateLimited):
+        await pipeline.send(call())
+    await pipeline.send(call())
+    assert script.times[1] - script.times[0] == pytest.approx(MAX_RETRY_AFTER, abs=0.1)
 
 
 async def _later(seconds: float, action: Callable[..., Any], *arguments: Any) -> Any:
