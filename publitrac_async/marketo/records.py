@@ -121,7 +121,12 @@ def write_record(record: Values, check: Check, *, sort: bool = False) -> tuple[b
         record: values by the vendor's names.
         check: finds further problems.
         sort: see `write_json`.
+
+    Raises:
+        TypeError: `record` is not a mapping.
     """
+    if type(record) is not dict and not isinstance(record, Mapping):
+        raise TypeError(f"a record for Marketo must be a mapping, not {type(record).__name__}")
     body = write_json(record if type(record) is dict else dict(record), sort=sort)
     problems = list(check(record))
     # Most records have plain values only, of which JSON shows every problem.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 import uuid
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -11,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from publitrac_async import ValidationError
+from publitrac_async import Lead, ValidationError
 from tests.support.clock import virtual
 from tests.support.marketo import Sent, result, serving
 
@@ -129,3 +130,13 @@ async def test_values_of_a_filter() -> None:
         await marketo.get_leads_by_filter_type("externalId", values)
     sent = dict(service.sent[0].query)["filterValues"].split(",")
     assert sent == [str(UNIQUE), "gold", "100", "7", "2026-01-02", "2026-01-02T00:00:00+00:00"]
+
+
+@virtual
+async def test_only_a_mapping_is_a_record() -> None:
+    async with serving(result()) as (marketo, service):
+        for records in ({"email": "a@x.com"}, ["a@x.com"], [Lead(email="a@x.com")], [("email", "a@x.com")]):
+            for send in (marketo.sync_leads, functools.partial(marketo.push_leads, program_name="P")):
+                with pytest.raises(TypeError, match="a record for Marketo must be a mapping, not"):
+                    await send(records)  # type: ignore[operator]
+    assert not service.sent
