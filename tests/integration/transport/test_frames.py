@@ -11,7 +11,9 @@ import httpx
 import pytest
 
 from publitrac_async import Lead, PublitracClient, PublitracError, Timeout, ValidationError
+from publitrac_async.frames import clear_frames
 from publitrac_async.transport.aiohttp_transport import AiohttpTransport
+from publitrac_async.transport.masking import shape_of
 from publitrac_async.transport.pool import Exchange
 from tests.support.canaries import Transcript, find
 from tests.support.cancel import cancel_at
@@ -285,6 +287,15 @@ async def test_frames_of_the_program_keep_their_names() -> None:
     assert names["program"]["value"] == "seen"
     assert "self" in names["acquire"]
     assert not names["_attempts"]
+
+
+def test_errors_of_a_group_are_cleared() -> None:
+    with pytest.raises(AttributeError) as caught:
+        shape_of(7)  # type: ignore[arg-type]
+    frame = caught.traceback[-1].frame.raw
+    assert frame.f_locals == {"text": 7}
+    clear_frames(ExceptionGroup("group", [caught.value]))
+    assert frame.f_locals == {}
 
 
 async def test_an_error_that_the_program_handles_keeps_its_names() -> None:
