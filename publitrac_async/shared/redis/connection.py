@@ -44,6 +44,7 @@ _REFUSALS: Final = {
     "ClusterCrossSlotError": CLUSTER,
     "ClusterDownError": CLUSTER,
     "MovedError": CLUSTER,
+    "NoDatabase": "it has no database of the number in the URL",
     "NoPermissionError": "its user lacks rights: `publitrac-async doctor` names them",
 }
 
@@ -352,6 +353,8 @@ def _kind(error: Exception) -> str:
     text, name = str(error), type(error).__name__
     if any(words in text for words in ("NOPERM", "ACL failure", "no permissions")):
         return "NoPermissionError"
+    if "DB index" in text:
+        return "NoDatabase"
     if CLUSTER_MODE in text:
         return "MovedError"
     if tls := _TLS.search(text):

@@ -69,6 +69,7 @@ async def test_the_state_is_named(server: Server, state: str) -> None:
         ),
         (NoPermissionError("this user has no permissions to run the 'set' command"), "NoPermissionError"),
         (ResponseError("unknown command"), "ResponseError"),
+        (ResponseError("DB index is out of range"), "NoDatabase"),
         (
             NoConnection("Error 1: [SSL: CERTIFICATE_VERIFY_FAILED] (_ssl.c:1006)."),
             "CERTIFICATE_VERIFY_FAILED",
@@ -113,6 +114,12 @@ def test_a_server_that_reads_its_data_is_waited_for_at_the_start(starts_in: floa
         assert waits <= now() - begun <= waits + 1.5
 
     test()
+
+
+async def test_a_database_that_does_not_exist_is_not_waited_for(server: Server) -> None:
+    async with asyncio.timeout(10), SharedRedis(f"{server.url}/99", account="the-key") as shared:
+        with pytest.raises(ConfigurationError, match="no database of the number in the URL"):
+            await RedisStateStore(shared).stopped()
 
 
 async def test_an_unreachable_server_is_waited_for() -> None:
