@@ -31,6 +31,7 @@ class Setting:
     Attributes:
         to_redis: round-trip time to Redis of each process.
         callers: tasks in each process, each of which makes calls one after another.
+        few: number of callers in some processes, and the seconds that each waits between two calls.
         seconds: virtual time that the test lasts after the first departure.
         limit: calls a second.
         guard: the limiter's guard time.
@@ -47,6 +48,7 @@ class Setting:
 
     to_redis: Sequence[float]
     callers: int = 32
+    few: Mapping[int, tuple[int, float]] = field(factory=dict)
     seconds: float = 60.0
     limit: int = 35
     guard: float = GUARD
@@ -238,7 +240,8 @@ class _Fleet:
         connection = cast(Connection, _Connection(self.redis, host))
         limiter = _Limiter(connection, Rate(self._setting.limit), guard=self._setting.guard, clock=host.clock)
         limiter.host = host
-        callers = [asyncio.create_task(self._call(process, limiter)) for _ in range(self._setting.callers)]
+        number, pause = self._setting.few.get(process, (self._setting.callers, self._setting.response))
+        callers = [asyncio.create_task(self._call(process, limiter, pause)) for _ in range(number)]
         self._running[process] = limiter, callers
 
     async def kill(self, process: int) -> None:
@@ -252,7 +255,7 @@ class _Fleet:
         for process in list(self._running):
             await self.kill(process)
 
-    async def _call(self, process: int, limiter: _Limiter) -> None:
+    async def _call(self, process: int, limiter: _Limiter, pause: float) -> None:
         while True:
             try:
                 await limiter.acquire()
@@ -261,7 +264,7 @@ class _Fleet:
                 continue
             await asyncio.sleep(self._random.uniform(*self._setting.to_service))
             self._outcome.arrivals.append((now(), process))
-            await limiter.host.sleep(self._setting.response)
+            await limiter.host.sleep(pause)
 
 
 async def simulate(setting: Setting) -> Outcome:

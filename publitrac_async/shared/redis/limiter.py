@@ -8,7 +8,6 @@ import heapq
 import math
 import secrets
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Final, cast
 
@@ -157,7 +156,9 @@ class RedisRateLimiter:
         #: Times of reserved departures, and the end of the last one, by the clock of this process.
         self._slots: list[float] = []
         self._known = -math.inf
-        self._departures: deque[float] = deque()
+        #: Departures to reserve for callers that do not wait here yet: a client lets few wait. One more after
+        #: a departure that leaves callers waiting, half after a departure that no caller took.
+        self._ahead = 0
         #: Redis may have lost its memory, or be another server.
         self._unsure = False
         self._waiting = self._requested = 0
@@ -223,8 +224,10 @@ class RedisRateLimiter:
                 return False
             heapq.heappop(self._slots)
             if wait < -_LATE:
+                self._ahead //= 2
                 return False
-            self._departures.append(self._clock())
+            if self._waiting > 1 and self._ahead < self._reserved:
+                self._ahead += 1
             return True
         if self._failure:
             failure, self._failure = self._failure, ""
@@ -243,13 +246,11 @@ class RedisRateLimiter:
         """Ask Redis for departures for callers that wait or are expected, up to the share of the process."""
         if not self._waiting:
             return
-        while self._departures and self._departures[0] < self._clock() - _RESERVED:
-            self._departures.popleft()
-        # A client lets few calls wait here, so it expects up to twice the calls of the last second. The first
-        # process of several begins with few, or it would hold all departures of a second.
-        expected = min(self._waiting, _FIRST) + 2 * len(self._departures)
+        held = self._held()
+        # Callers that leave before the request gets to Redis need no more.
+        waiting = max(0, self._waiting - (len(self._slots) - held))
         share = max(1, self._reserved // self._processes)
-        wanted = min(share, expected) - self._held() - self._requested
+        wanted = min(share, min(waiting, _FIRST) + self._ahead) - held - self._requested
         if wanted < 1 or len(self._requests) >= (_REQUESTS if self._server.settled else 1):
             return
         self._requested += wanted

@@ -240,8 +240,7 @@ async def test_without_redis_each_has_its_share_if_asked(
     server.stop()
     with caplog.at_level(logging.INFO, "publitrac_async"):
         times = await asyncio.gather(permits(ours, 12), permits(theirs, 12))
-    # Calls that departed before the outage count; so does a departure that Redis had reserved.
-    assert all(sorted(own)[1] - departed > 0.9 for own in times)
+    assert min(map(min, times)) - departed > 0.9  # Calls that departed before the outage count.
     for own in times:
         assert busiest_second(own) <= 8
     assert len(caplog.records) == 2  # Once each.

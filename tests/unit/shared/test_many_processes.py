@@ -47,6 +47,15 @@ async def test_processes_that_join_one_after_the_other_get_their_shares() -> Non
     check(await simulate(setting), share=0.9)
 
 
+@pytest.mark.parametrize("few", [(1, 0.08), (1, 0.5), (4, 0.2), (4, 0.5)])
+def test_a_process_that_calls_now_and_then_reserves_little_that_it_does_not_use(
+    few: tuple[int, float],
+) -> None:
+    outcome = run_virtual(simulate(Setting(to_redis=(0.0004, 0.0004), few={1: few}, seconds=20)))
+    assert outcome.busiest_second <= 35
+    assert outcome.used >= 0.9
+
+
 @virtual
 async def test_killed_processes_lose_little() -> None:
     kills = ((0, 10.0), (1, 15.0), (4, 20.0), (5, 30.0))
