@@ -266,9 +266,12 @@ class Connection:
 
     async def _run_registered(self, script: str, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
         registered = self._scripts.get(script)
-        if registered is None:
-            registered = self._scripts[script] = self._client.register_script(script)
-        return await registered(keys=keys, args=arguments)
+        if registered is not None:
+            return await registered(keys=keys, args=arguments)
+        # EVAL loads the script as well, in one round trip. By its hash an unknown one takes three.
+        response = await self._client.eval(script, len(keys), *keys, *arguments)
+        self._scripts[script] = self._client.register_script(script)
+        return response
 
     async def _run_on_disk(self, script: str, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
         # WAITAOF concerns the writes of the same connection, so script and WAITAOF are sent together. A

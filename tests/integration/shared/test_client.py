@@ -70,6 +70,17 @@ async def test_shared_redis_closes_its_connections_and_clients_do_not(server: Se
         await shared.aclose()
 
 
+async def test_no_script_costs_more_than_one_round_trip(server: Server) -> None:
+    async with SharedRedis(server.url, KEY) as shared:
+        for _ in range(2):
+            await shared.limiter.acquire()
+            await shared.tokens.load()
+    stats = await server.ask("INFO", "commandstats")
+    assert "cmdstat_script|load" not in stats
+    assert not stats["cmdstat_evalsha"]["failed_calls"]
+    assert not stats["cmdstat_evalsha"]["rejected_calls"]
+
+
 async def test_two_clients_may_share_one_object(server: Server) -> None:
     vendor = Vendor()
     async with RawServer(vendor) as service:
