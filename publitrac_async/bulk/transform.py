@@ -25,6 +25,8 @@ from publitrac_async.errors import Problem, ValidationError
 from publitrac_async.models import Lead
 
 _EXAMPLES: Final = 3
+#: Characters that a key may not have: SQLite may end text at a NUL, and surrogates have no UTF-8.
+_NO_KEY: Final = re.compile("[\0\ud800-\udfff]")
 #: Combinations of names to remember. Rows of JSON may have many.
 _SHAPES: Final = 1000
 
@@ -117,7 +119,7 @@ class RowTransform:
             changes: dict[str, Any] = {NATIVE_FIELDS[name]: True for name in opt_outs}
             fields = evolve(fields, **changes) if changes else fields
             found = [name for name in CONSENT_FIELDS if getattr(fields, NATIVE_FIELDS[name]) in (True, 1)]
-            return self.to_record(fields), found
+            return _checked(self.to_record(fields)), found
         if self.strict and fields.notes:
             problems = [Problem(kind, field=column) for column, kind in fields.notes]
             raise ValidationError("; ".join(map(str, problems)), problems=problems)
@@ -125,7 +127,7 @@ class RowTransform:
             fields.update(dict.fromkeys(opt_outs, True))
         elif fields.notes or fields.withheld:
             self.notes.add(row.line, fields)
-        return self.to_record(fields), self._opt_outs(fields)
+        return _checked(self.to_record(fields)), self._opt_outs(fields)
 
     def stage(self, number: int, row: Row, opt_outs: Sequence[str] = ()) -> StagedRow:
         """Return `row` with its key, hash and content, or with the reason for its rejection.
@@ -361,6 +363,18 @@ def _header_hint(first: Row | None) -> str | None:
     if any("mail" in normalized(word) and "@" not in word for word in words):
         return f"Line {first.line} looks like the header: --header {first.line}."
     return None
+
+
+def _checked(record: Record[Any]) -> Record[Any]:
+    """Return a record whose key a state store can hold.
+
+    Raises:
+        ValidationError: two keys could be taken for one.
+    """
+    if not _NO_KEY.search(record.key):
+        return record
+    problem = Problem("the key of the row holds a NUL or a lone surrogate")
+    raise ValidationError(problem.reason, problems=[problem])
 
 
 def _rejection(row: Row, error: ValidationError) -> Outcome:

@@ -81,6 +81,13 @@ async def test_a_lead_goes_from_pending_to_its_outcome(stores: Stores) -> None:
     assert await known(store) == Entry(OK, FIRST, FIRST)
 
 
+@pytest.mark.parametrize("key", ["", "å\u0131@example.com", 'a"b\\u0041\n\x01', "$[0].😀", " x "])
+async def test_keys_are_any_text(stores: Stores, key: str) -> None:
+    store = await opened(stores)
+    await send(store, key, OK)
+    assert await known(store, key) == Entry(OK, FIRST, FIRST)
+
+
 @pytest.mark.parametrize(
     ("outcome", "acked_hash"),
     [

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from publitrac_async.bulk import (
     Monitor,
     Phase,
     Progress,
+    Record,
     Report,
     Resend,
     Shutdown,
@@ -36,6 +37,7 @@ from publitrac_async.bulk import (
     read_leads,
     sync_leads,
 )
+from publitrac_async.bulk.sinks.base import OwnColumns
 
 from .sinks import RaisingSink, RecordingSink, rows
 
@@ -106,6 +108,22 @@ async def test_the_last_of_duplicates_wins_and_all_are_reported() -> None:
     assert len(sink.arrived) == 2
     assert (report.ok, report.skipped, report.duplicates, report.rejected) == (2, 2, 2, 1)
     assert [(each.line, each.superseded_by) for each in report.superseded] == [(1, 4), (3, 4)]
+
+
+async def test_keys_that_a_state_store_could_take_for_one_are_rejected() -> None:
+    class OwnKeys(RecordingSink):
+        own_columns = OwnColumns(frozenset({"name"}), {})
+
+        def to_record(self, fields: Mapping[str, Any] | Lead) -> Record[Lead]:
+            assert not isinstance(fields, Lead)
+            key = fields["name"]
+            return Record(key, key.encode(errors="replace"), Lead(email=f"lead{ord(key[-1])}@example.com"))
+
+    sink = OwnKeys()
+    keys = ["a", "a\0b", "a\0c", "\ud800", "ø"]
+    report = await sync_leads([{"name": key} for key in keys], sink)
+    assert [rejection.line for rejection in report.rejections] == [2, 3, 4]
+    assert len(sink.arrived) == 2
 
 
 async def test_rows_that_cannot_be_accepted_are_reported_with_line_code_and_reason() -> None:
