@@ -309,10 +309,10 @@ class _Protocol(ResponseHandler):
         else:
             super().data_received(data)
 
-    def resume_reading(self, resume_parser: bool = True) -> None:
+    def resume_reading(self, *args: Any, **kwargs: Any) -> None:
         """Read on after a pause. Without one, aiohttp feeds its parser nothing after every chunk."""
         if self._reading_paused:
-            super().resume_reading(resume_parser)
+            super().resume_reading(*args, **kwargs)  # aiohttp 3.13 has no parameter, 3.14 one.
 
     def set_exception(self, exc: BaseException, *cause: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  (passes the cause on)
         """Fail the awaited head and, unlike aiohttp, a body that cannot be completed."""

@@ -50,7 +50,8 @@ async def test_a_protocol_tells_of_its_state() -> None:
     assert protocol.transport is None
     assert protocol._payload is None
     assert protocol._reading_paused is False
-    assert parameters(ResponseHandler.resume_reading) == {"self", "resume_parser"}
+    # aiohttp 3.13 has no parameter.
+    assert parameters(ResponseHandler.resume_reading) in ({"self", "resume_parser"}, {"self"})
     assert parameters(ResponseHandler.set_exception) == {"self", "exc", "exc_cause"}
     assert parameters(protocol.set_response_params) >= {
         "read_until_eof", "auto_decompress", "read_bufsize", "max_field_size"
