@@ -71,7 +71,7 @@ class WorkerReports(Protocol):
     async def add_messages(self, job: str, chunk: int, messages: Mapping[int, str]) -> None:
         """Record messages of the service about rows of a chunk, by number of the row.
 
-        They may quote personal data, so nobody else may read them.
+        They may quote personal data: only processes of the account may read them.
         """
         ...
 

@@ -23,7 +23,7 @@ async def test_messages_of_the_service_reach_the_starter_alone(
     assert await starter.reports.messages(name, 4) == {}
     key = stores.key(f"messages:{name}:3")
     sealed = await stores.server.ask("LRANGE", key, 0, -1)
-    # Encrypted; a version byte and a time of day come first.
+    # A Fernet token begins with its version and a timestamp.
     assert all(each.startswith(b"gAAAAA") and b"@example" not in each for each in sealed)
     assert await stores.server.ask("TTL", key) > 0
     # Those of another chunk, and what anybody else wrote.
