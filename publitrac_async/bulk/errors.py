@@ -1,4 +1,8 @@
-"""Errors that end a whole run. The report lists errors of single rows."""
+"""Errors of source, mapping and state store: they end a whole run.
+
+An error of a call ends it if `is_fatal` in `bulk/outcomes.py` says so, and too many failures do by
+`ErrorBudget` there. The report lists errors of single rows.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Transform rows into records; dry run."""
+"""Transform rows into records; dry run.
+
+A source reads a row (`bulk/sources`), `Columns` converts its cells to fields (`bulk/columns.py`), the sink
+makes the record; those of PUBLITRAC make a lead first (`as_lead` in `bulk/sinks/publitrac.py`).
+"""
 
 from __future__ import annotations
 

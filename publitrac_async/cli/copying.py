@@ -25,11 +25,11 @@ from publitrac_async.bulk import (
 from publitrac_async.cli import hosts
 from publitrac_async.cli.clients import open_publitrac, settings_of_any
 from publitrac_async.cli.display import display_for
-from publitrac_async.cli.exits import CommandError
+from publitrac_async.cli.exits import CommandError, exit_status
 from publitrac_async.cli.export import select_leads
 from publitrac_async.cli.signals import signals_go_to
 from publitrac_async.cli.summary import write_report
-from publitrac_async.cli.sync import check_state_options, exit_status
+from publitrac_async.cli.sync import check_state_options
 from publitrac_async.cli.vendors.base import OwnOptions
 from publitrac_async.cli.vendors.marketo import MARKETO, sink_settings
 from publitrac_async.cli.vendors.publitrac import PUBLITRAC_V1

@@ -1,10 +1,10 @@
-"""Error that ends a command; `ExitStatus` lists the statuses."""
+"""Exit status of a command: of an error, of a report. `bulk/report/model.py` lists the statuses."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from publitrac_async.bulk import BulkError, ExitStatus
+from publitrac_async.bulk import BulkError, ExitStatus, Report
 from publitrac_async.bulk.errors import StateStoreInUse
 from publitrac_async.cli.advice import next_step
 from publitrac_async.errors import ConfigurationError, PublitracError
@@ -39,6 +39,19 @@ def ending_of(error: Exception) -> tuple[str, ExitStatus] | None:
             return _text(f"{type(error).__name__}: {error}", error), ExitStatus.ABORTED
         case _:
             return None
+
+
+def exit_status(report: Report, *, sandbox: bool) -> ExitStatus:
+    """Return the exit status for a report.
+
+    With the sandbox, rejected rows are part of the demonstration, not a failure.
+    """
+    found = report.verification
+    if found is not None and (found.differs or found.missing or found.stopped):
+        return ExitStatus.ABORTED
+    if sandbox and report.exit_code == ExitStatus.REJECTED and not report.unknown:
+        return ExitStatus.OK
+    return report.exit_code
 
 
 def _text(first: str, error: PublitracError) -> str:

@@ -19,7 +19,6 @@ from publitrac_async.bulk import (
     ExitStatus,
     FileSource,
     Monitor,
-    Report,
     Resend,
     RowTransform,
     Shutdown,
@@ -33,7 +32,7 @@ from publitrac_async.bulk.sources.files import Files
 from publitrac_async.cli import hosts
 from publitrac_async.cli.console import to_stderr, to_stdout
 from publitrac_async.cli.display import display_for
-from publitrac_async.cli.exits import CommandError
+from publitrac_async.cli.exits import CommandError, exit_status
 from publitrac_async.cli.lists import done_rows, put_on_list
 from publitrac_async.cli.signals import signals_go_to
 from publitrac_async.cli.summary import write_report
@@ -257,16 +256,3 @@ def check_state_options(state: Path | None, *needs_state: bool) -> None:
     """
     if state is None and any(needs_state):
         raise CommandError("--resend-unchanged, --resend-rejected and --reset need --state")
-
-
-def exit_status(report: Report, *, sandbox: bool) -> ExitStatus:
-    """Return the exit status for a report.
-
-    With the sandbox, rejected rows are part of the demonstration, not a failure.
-    """
-    found = report.verification
-    if found is not None and (found.differs or found.missing or found.stopped):
-        return ExitStatus.ABORTED
-    if sandbox and report.exit_code == ExitStatus.REJECTED and not report.unknown:
-        return ExitStatus.OK
-    return report.exit_code

@@ -1,4 +1,7 @@
-"""`Secret`: a credential masked everywhere except on the wire."""
+"""`Secret`: a credential masked everywhere except on the wire.
+
+`transport/http.py` keeps credentials out of the URL that logs see.
+"""
 
 from __future__ import annotations
 

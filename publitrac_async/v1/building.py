@@ -1,4 +1,7 @@
-"""Build requests: the parameters of a method, and the XML in `query`."""
+"""Build requests: the parameters of a method, and the XML in `query`.
+
+The modules of the subjects make its content: `lead_element` in `v1/leads.py` that of a lead.
+"""
 
 from __future__ import annotations
 

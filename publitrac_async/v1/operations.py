@@ -2,6 +2,8 @@
 
 All have one URL; the method is a parameter. Status and message of success are quoted from the documents; the
 client does not use them, since the vendor uses them loosely (four methods share 2001).
+
+`CONTRIBUTING.md` has the steps for a new method.
 """
 
 from __future__ import annotations

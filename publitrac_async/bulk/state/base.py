@@ -1,4 +1,7 @@
-"""The state store: what it guarantees, and its interface."""
+"""The state store: its guarantee, and its interface.
+
+`BatchCalls` in `bulk/calls.py` keeps the order of its calls for every sink.
+"""
 
 from __future__ import annotations
 

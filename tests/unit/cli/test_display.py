@@ -12,8 +12,8 @@ from publitrac_async.bulk.metrics import format_duration
 from publitrac_async.bulk.report.model import Duplicate, ReasonCount
 from publitrac_async.cli.bar import Bar
 from publitrac_async.cli.display import Lines, describe
+from publitrac_async.cli.exits import exit_status
 from publitrac_async.cli.summary import lines_of
-from publitrac_async.cli.sync import exit_status
 
 
 def progress(**values: Any) -> Progress:
