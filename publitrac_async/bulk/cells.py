@@ -84,7 +84,6 @@ EPOCH: Final = "epoch"
 EPOCH_MILLISECONDS: Final = "epoch-ms"
 _SPECIAL_FORMATS: Final = frozenset({EXCEL, EPOCH, EPOCH_MILLISECONDS})
 _EXCEL_DAY_ZERO: Final = dt.datetime(1899, 12, 30)  # noqa: DTZ001  (a date of a spreadsheet has no zone)
-_ISO_ZONE: Final = re.compile(r"(?:Z|[+-]\d{2}(?::?\d{2})?)$")
 
 _ADDRESS_IN_BRACKETS: Final = re.compile(r"[^<>]*<\s*([^<>\s]+)\s*>")
 _QUOTES: Final = "\"'`\u201c\u201d\u2018\u2019<>"

@@ -22,7 +22,6 @@ from publitrac_async.v1 import V1
 #: Fields that no response contains ("List and description of all lead fields").
 _NEVER_RETURNED: Final = frozenset({"leadSource", "unsubscribeReason"})
 _IN_FLIGHT: Final = 8
-_PAGE_SIZE: Final = 100
 _FIRST_WAIT: Final = 0.5
 _LONGEST_WAIT: Final = 10.0
 

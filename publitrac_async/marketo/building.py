@@ -14,7 +14,7 @@ from publitrac_async.checks import email_problem, refuse
 from publitrac_async.config import MARKETO_MERGED, MARKETO_RECORDS
 from publitrac_async.errors import Problem, ValidationError
 from publitrac_async.marketo.models import LeadFieldUpdate, NewLeadField, VisitorData
-from publitrac_async.marketo.records import Values, ascii_problem, sync_check, write_record
+from publitrac_async.marketo.records import Values, ascii_problem
 from publitrac_async.marketo.values import value_problems, write_json, write_text, write_time
 from publitrac_async.models import Unset, vendor_name
 
@@ -62,11 +62,6 @@ def merged(winner: int, loser_ids: Iterable[int], operation: str) -> Query:
     if winner in losers:
         refuse([Problem("the winner must not be among them", field="leadIds")], operation)
     return (("leadId" if len(losers) == 1 else "leadIds", ",".join(map(str, losers))),)
-
-
-def record_problems(record: Values, action: str) -> Iterator[Problem]:
-    """Find the problems of one record of Sync Leads."""
-    yield from write_record(record, sync_check(action))[1]
 
 
 # Fields.

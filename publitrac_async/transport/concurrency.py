@@ -59,11 +59,6 @@ class ConcurrencyGate:
         """Calls that hold a slot."""
         return self._in_flight
 
-    @property
-    def has_room(self) -> bool:
-        """True if a call would get a slot at once."""
-        return not self._waiters and self._has_room()
-
     def narrow(self) -> None:
         """Remove a slot as soon as the next call ends; one slot always remains."""
         if self.width > 1:

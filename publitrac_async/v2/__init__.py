@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from publitrac_async.v2.facade import V2
-from publitrac_async.v2.prepared import PreparedLead
+from publitrac_async.v2.facade import V2, PreparedLead
 
 __all__ = ["V2", "PreparedLead"]

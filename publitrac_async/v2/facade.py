@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 
+from attrs import field, frozen
+
 from publitrac_async.errors import AuthenticationError, PermissionDenied
 from publitrac_async.many import LeadOutcome, send_many
 from publitrac_async.models import Accepted, Lead
@@ -16,9 +18,21 @@ from publitrac_async.transport.pipeline import Transport
 from publitrac_async.transport.secret import Secret
 from publitrac_async.v2 import codec
 from publitrac_async.v2.operations import DELAYED_SYNC, GET_TOKEN
-from publitrac_async.v2.prepared import PreparedLead
 
 _ACCEPT = (("accept", "application/json"),)
+
+
+@frozen
+class PreparedLead:
+    """Lead checked and encoded for ``lead/delayedSync``, to be sent now or later.
+
+    The same lead always gives the same bytes, so a comparison detects changes.
+
+    Attributes:
+        body: body of the request, JSON.
+    """
+
+    body: bytes = field(repr=False)
 
 
 @boundary

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ from publitrac_async.config import (
     Timeout,
 )
 from publitrac_async.errors import ConfigurationError, Problem, ValidationError
-from publitrac_async.transport.auth import StaticCredentials
+from publitrac_async.transport.auth import Authorization, StaticCredentials
 from publitrac_async.transport.base import BaseClient, ClientOptions
 from publitrac_async.transport.boundary import boundary
 from publitrac_async.transport.environment import read_variable, read_variables
@@ -28,7 +29,6 @@ from publitrac_async.transport.secret import Secret, seal
 from publitrac_async.transport.trace import TraceTarget
 from publitrac_async.vitec import codec
 from publitrac_async.vitec.checks import check_customer_id, check_person_lead, customer_id_note, length_notes
-from publitrac_async.vitec.credentials import basic_credentials
 from publitrac_async.vitec.models import PersonLead
 from publitrac_async.vitec.operations import CREATE_PERSON_LEAD, NAME, path_for
 from publitrac_async.vitec.responses import read_lead_id
@@ -136,7 +136,7 @@ class VitecClient(BaseClient):
             trace=trace,
         )
         self._credentials = {
-            key: basic_credentials(user, secret)
+            key: _basic_credentials(user, secret)
             for key, secret in sealed.items()
             if isinstance(user, Secret) and isinstance(secret, Secret)
         }
@@ -230,6 +230,22 @@ class VitecClient(BaseClient):
         if credentials is None:
             raise ConfigurationError(f"there is no password for customer {customer_id}", operation=NAME)
         return credentials
+
+
+def _basic_credentials(username: Secret, password: Secret) -> StaticCredentials:
+    """Return an authenticator with the same user name and password for every request (RFC 7617, in UTF-8).
+
+    Args:
+        username: without a colon, which separates it from the password.
+        password: of one customer and function group.
+
+    Raises:
+        ConfigurationError: together they are too long for a header.
+    """
+    pair = f"{username.reveal()}:{password.reveal()}".encode()
+    header = Secret(f"Basic {base64.b64encode(pair).decode('ascii')}", "Authorization", header=True)
+    headers = (("Authorization", header),)
+    return StaticCredentials(Authorization(headers=headers, encoded=(username, password)))
 
 
 def _passwords(environment: Mapping[str, str] | None) -> dict[str, Secret] | ConfigurationError:

@@ -28,10 +28,13 @@ async def test_a_narrowed_gate_keeps_the_next_slot() -> None:
         gate.narrow()
         assert gate.width == 1
     async with slot(gate):
-        assert not gate.has_room
-    gate.widen()
-    async with slot(gate):
-        assert gate.has_room
+        waiting = asyncio.create_task(gate.enter())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        gate.widen()
+        await asyncio.sleep(0)
+        assert waiting.done()
+        gate.leave()
 
 
 async def test_one_call_may_always_be_in_flight() -> None:
