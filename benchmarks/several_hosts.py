@@ -127,8 +127,7 @@ async def idle(server: Server, seconds: float) -> None:
         PublitracClient(
             api_key=KEY,
             base_url="http://127.0.0.1:1",
-            limiter=shared.limiter,
-            token_store=shared.tokens,
+            shared=shared,
         ) as publitrac,
     ):
         sink = PublitracV2Sink(publitrac.v2)

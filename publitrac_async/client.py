@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, Unpack
 
 from publitrac_async.config import (
     BASE_URL,
-    CALLS_PER_SECOND,
+    PUBLITRAC_RATE,
     TIMEOUT,
     Rate,
     RetryPolicy,
@@ -18,7 +18,7 @@ from publitrac_async.config import (
 )
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.profile import read_profile
-from publitrac_async.shared.share import Shared, share
+from publitrac_async.shared.share import Shared, limiter_and_tokens, share
 from publitrac_async.transport.auth import Authorization, Placement, StaticCredentials, TokenStore
 from publitrac_async.transport.base import BaseClient, ClientOptions, over
 from publitrac_async.transport.environment import read_variable, read_variables
@@ -75,14 +75,15 @@ class PublitracClient(BaseClient):
         v2_rate_limit: separate limit for v2, if PUBLITRAC granted one. Otherwise v2 shares `rate_limit`.
         shared: place where all processes of the account share `rate_limit` and the v2 token: ``"file:"`` or
             ``"file:/PATH"`` for one host, the URL of a Redis for several; the client closes these. Or an
-            object such as `SharedRedis`, which has its own rate limit and which the caller closes.
+            object such as `SharedRedis`, which the caller closes; it has its own rate limit, so it excludes
+            `rate_limit`. Both exclude `limiter` and `token_store`.
         retry: policy for retries of failed calls.
         timeout: limits on the time of a call; a number is its total in seconds, ``None`` no total.
         concurrency: calls in flight at once. ``None`` adapts the number to `rate_limit` and the latency of
             the service, up to 256, with no more connections than that.
         transport: any ``httpx.AsyncBaseTransport``, in place of the one on aiohttp. The caller closes it, so
-            several clients can share one.
-        limiter: in place of the limiter for `rate_limit`. The caller closes it.
+            several clients can share one. Excludes `trust_env`.
+        limiter: in place of the limiter for `rate_limit`, which it excludes. The caller closes it.
         token_store: in place of one in memory. The caller closes it.
         hooks: called with every event of `publitrac_async.transport.events`.
         log_failures: log each failed call as a warning, after its retries.
@@ -97,7 +98,7 @@ class PublitracClient(BaseClient):
             data; or a `Trace`, which the caller closes.
 
     Raises:
-        ConfigurationError: a credential or setting is unusable.
+        ConfigurationError: a credential or setting is unusable, or contradicts another.
     """
 
     def __init__(
@@ -107,7 +108,7 @@ class PublitracClient(BaseClient):
         username: str | Secret | None = None,
         password: str | Secret | None = None,
         base_url: str = BASE_URL,
-        rate_limit: Rate | int | None = CALLS_PER_SECOND,
+        rate_limit: Rate | int | None = PUBLITRAC_RATE,
         v2_rate_limit: Rate | int | None = None,
         shared: str | Secret | Shared | None = None,
         retry: RetryPolicy | None = None,
@@ -145,16 +146,18 @@ class PublitracClient(BaseClient):
         opened: Shared | None = None
         if isinstance(shared, str | Secret):
             shared = opened = share(shared, account=key, rate_limit=rate_limit)
-        elif shared is not None and rate_limit not in (CALLS_PER_SECOND, None):
-            raise ConfigurationError("rate_limit belongs to the object given as shared: set it there")
-        elif shared is not None and not hasattr(shared, "tokens"):
-            raise ConfigurationError("shared must be file:, file:/PATH, the URL of a Redis, or a SharedRedis")
-        if shared is not None:
-            token_store = token_store or shared.tokens
-            limiter = limiter or (None if rate_limit is None else shared.limiter)
+            rate_limit = PUBLITRAC_RATE  # `shared` has it.
+        limiter, token_store = limiter_and_tokens(
+            shared,
+            limiter=limiter,
+            token_store=token_store,
+            rate_limit=rate_limit,
+            default=PUBLITRAC_RATE,
+        )
+        v2_limiter = None if v2_rate_limit is None else limiter_for(v2_rate_limit)
         super().__init__(
             base_url=base_url,
-            limiter=limiter or limiter_for(rate_limit),
+            limiter=limiter,
             retry=retry,
             timeout=timeout,
             concurrency=concurrency,
@@ -182,7 +185,7 @@ class PublitracClient(BaseClient):
         self._v2 = V2(
             self._transport,
             key,
-            limiter=None if v2_rate_limit is None else limiter_for(v2_rate_limit),
+            limiter=v2_limiter,
             token_store=token_store,
         )
 

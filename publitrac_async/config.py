@@ -89,8 +89,17 @@ class Rate:
         """Seconds between calls spaced evenly."""
         return self.per / self.calls
 
+    @property
+    def per_second(self) -> float:
+        """Calls per second."""
+        return self.calls / self.per
+
     def __str__(self) -> str:
         return f"{self.calls} calls in {self.per:g} s"
+
+
+#: The limit of PUBLITRAC, for a client without another one.
+PUBLITRAC_RATE: Final = Rate(CALLS_PER_SECOND)
 
 
 def as_rate(value: Rate | int) -> Rate:
@@ -199,15 +208,14 @@ BULK_RETRY: Final = RetryPolicy(attempts=8, cap=20.0, max_retry_after=300.0)
 VITEC_BASE_URL: Final = "https://connect.maklare.vitec.net"
 VITEC_TEST_BASE_URL: Final = "https://connect-qa.maklare.vitec.net"
 #: Vitec states no limit; a public client uses this rate.
-VITEC_CALLS_PER_SECOND: Final = 10
+VITEC_RATE: Final = Rate(10)
 VITEC_CONCURRENCY: Final = 5
 
 #: Marketo Engage allows an instance, with all its integrations, 100 calls in 20 seconds and 10 at once, and
 #: advises an integration to use 50 and to begin with 5 (Adobe, "Marketo Integration Best Practices"). More
 #: are in flight only where the rate needs them at Marketo's latency.
-MARKETO_CALLS: Final = 50
 MARKETO_PERIOD: Final = 20.0
-MARKETO_RATE: Final = Rate(MARKETO_CALLS, per=MARKETO_PERIOD)
+MARKETO_RATE: Final = Rate(50, per=MARKETO_PERIOD)
 MARKETO_CONCURRENCY: Final = 10
 #: Consecutive successes until one more call is allowed in flight again.
 MARKETO_RECOVERY: Final = 20

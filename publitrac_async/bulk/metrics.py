@@ -12,8 +12,10 @@ from itertools import groupby
 from typing import Final, TypeAlias
 
 from attrs import define, field, frozen
+from attrs.converters import optional
 
 from publitrac_async.bulk.rows import Outcome, State
+from publitrac_async.config import Rate, as_rate
 from publitrac_async.transport.events import (
     AnyRunEvent,
     Event,
@@ -82,12 +84,12 @@ class CallMeter:
             await sync_leads(source, publitrac.v2, monitor=Monitor(call_meter=meter))
 
     Attributes:
-        rate_limit: requests per second that the client is allowed, for the report.
+        rate_limit: limit of the client, for the report; a number means requests per second.
         calls: number of requests.
         waited: total seconds of waiting for the rate limiter.
     """
 
-    rate_limit: int | None = None
+    rate_limit: Rate | None = field(default=None, converter=optional(as_rate))
     calls: int = 0
     waited: float = 0.0
 
@@ -166,8 +168,8 @@ class RunMetrics:
         self._longest = 0.0
 
     @property
-    def rate_limit(self) -> int | None:
-        """Requests per second that are allowed, ``None`` if unknown."""
+    def rate_limit(self) -> Rate | None:
+        """Limit on the requests, ``None`` if unknown."""
         return None if self._meter is None else self._meter.rate_limit
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
@@ -14,6 +15,7 @@ from publitrac_async.bulk.metrics import RunMetrics
 from publitrac_async.bulk.rows import Line, StagedRow
 from publitrac_async.bulk.staging import Staging
 from publitrac_async.bulk.transform import RowTransform
+from publitrac_async.config import Rate, as_rate
 from publitrac_async.converters import lead_to_wire
 from publitrac_async.errors import ConfigurationError, LeadNotFound, PublitracError
 from publitrac_async.models import Lead
@@ -24,6 +26,9 @@ _NEVER_RETURNED: Final = frozenset({"leadSource", "unsubscribeReason"})
 _IN_FLIGHT: Final = 8
 _FIRST_WAIT: Final = 0.5
 _LONGEST_WAIT: Final = 10.0
+
+#: Default rate of reading back.
+RATE: Final = Rate(10)
 
 PROCESSED: Final = "processed"
 DIFFERS: Final = "differs"
@@ -36,17 +41,18 @@ class Verify:
 
     Attributes:
         v1: façade of an open client.
-        calls_per_second: rate of reading back; the rest of the account's limit is left to other programs.
-        timeout: seconds to poll for missing leads after the first check.
+        rate_limit: rate of reading back; a number means calls per second. The rest of the account's limit is
+            left to other programs.
+        timeout: seconds to poll for missing leads after the first check; ``None`` for no limit.
     """
 
     v1: V1
-    calls_per_second: float = 10.0
-    timeout: float = 60.0
+    rate_limit: Rate = field(default=RATE, converter=as_rate)
+    timeout: float | None = 60.0
 
     def __attrs_post_init__(self) -> None:
-        if self.calls_per_second <= 0 or self.timeout < 0:
-            raise ConfigurationError("verify: calls_per_second must be above 0, timeout at least 0")
+        if self.timeout is not None and not self.timeout >= 0:
+            raise ConfigurationError("verify: timeout must be at least 0 s, or None for no limit")
 
 
 @frozen(kw_only=True)
@@ -108,7 +114,8 @@ async def read_back(
     stopped: str | None = None
     try:
         await reader.round()
-        deadline, wait = clock() + settings.timeout, _FIRST_WAIT
+        timeout = math.inf if settings.timeout is None else settings.timeout
+        deadline, wait = clock() + timeout, _FIRST_WAIT
         while await staging.unverified_count() and clock() + wait <= deadline:
             await sleep(wait)
             wait = min(wait * 2, _LONGEST_WAIT)
@@ -145,7 +152,7 @@ class _Reader:
 
     def __attrs_post_init__(self) -> None:
         # A capacity of one: a larger bucket would let a burst through.
-        self._limiter = AsyncLimiter(1, 1 / self.settings.calls_per_second)
+        self._limiter = AsyncLimiter(1, self.settings.rate_limit.interval)
 
     async def round(self) -> None:
         """Check all unverified rows once, page by page or lead by lead, whichever takes fewer calls."""

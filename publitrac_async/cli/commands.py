@@ -11,6 +11,7 @@ import click
 
 from publitrac_async.bulk import ExitStatus
 from publitrac_async.bulk.sources import FORMATS
+from publitrac_async.bulk.verify import RATE as VERIFY_RATE
 from publitrac_async.cli import account, options, sandbox_server
 from publitrac_async.cli.copying import CopyOptions, run_copy
 from publitrac_async.cli.dry_run import show_dry_run
@@ -108,10 +109,11 @@ def commands() -> None:
 @click.option("--verify", is_flag=True, help="Read leads back through v1 and compare. --sandbox always does.")
 @click.option(
     "--verify-rate",
-    type=click.FloatRange(min=0, min_open=True),
-    default=10.0,
+    type=options.read_rate,
+    metavar="RATE",
+    default=options.rate_text(VERIFY_RATE),
     show_default=True,
-    help="Calls per second for reading back.",
+    help="Calls per second (10), or calls in seconds (1/2), for reading back.",
 )
 @click.option(
     "--verify-timeout",
@@ -319,10 +321,11 @@ def export(**chosen: Any) -> None:
 @options.redis
 @click.option(
     "--rate",
-    type=click.IntRange(min=1),
-    default=MARKETO.rate,
+    type=options.read_rate,
+    metavar="RATE",
+    default=options.rate_text(MARKETO.rate),
     show_default=True,
-    help="Calls to Marketo per 20 seconds, the same for all that share a Redis.",
+    help="Calls to Marketo in seconds, the same for all that share a Redis.",
 )
 @options.max_errors
 @options.quiet

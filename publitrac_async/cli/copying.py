@@ -30,7 +30,8 @@ from publitrac_async.cli.export import select_leads
 from publitrac_async.cli.signals import signals_go_to
 from publitrac_async.cli.summary import write_report
 from publitrac_async.cli.sync import check_state_options
-from publitrac_async.cli.vendors.base import OwnOptions
+from publitrac_async.cli.vendors import sharing
+from publitrac_async.cli.vendors.base import OwnOptions, Vendor
 from publitrac_async.cli.vendors.marketo import MARKETO, sink_settings
 from publitrac_async.cli.vendors.publitrac import PUBLITRAC_V1
 from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT, Rate
@@ -50,7 +51,7 @@ class CopyOptions:
     list_name: str | None
     mapping: Path | None
     redis: str | None = field(repr=False)
-    rate: int
+    rate: Rate
     state: Path | None
     resend_unchanged: bool
     resend_rejected: bool
@@ -85,17 +86,17 @@ async def run_copy(options: CopyOptions) -> int:
     # A call to Marketo has hundreds of leads: calls per second are not leads per second.
     meter, shutdown = CallMeter(None), Shutdown()
     async with AsyncExitStack() as stack:
-        source = await _shared(stack, PUBLITRAC_V1.name, options.redis)
+        source = await _shared(stack, PUBLITRAC_V1, options.redis)
         publitrac = await stack.enter_async_context(
             open_publitrac(retry=BULK_RETRY, timeout=BULK_TIMEOUT, **source)
         )
         leads = select_leads(
             publitrac.v1, where=options.where, view=options.view, list_name=options.list_name
         )
-        rate = Rate(options.rate, per=MARKETO.period)
-        target = settings_of_any() | await _shared(stack, MARKETO.name, options.redis, options.rate)
+        target: dict[str, Any] = settings_of_any() | {"rate_limit": options.rate}
+        target |= await _shared(stack, MARKETO, options.redis, options.rate)
         marketo = await stack.enter_async_context(
-            MarketoClient.from_env(retry=BULK_RETRY, hooks=[meter], rate_limit=rate, **target)
+            MarketoClient.from_env(retry=BULK_RETRY, hooks=[meter], **target)
         )
         await stack.enter_async_context(signals_go_to(shutdown))
         sink = MarketoSink(marketo, destination=f"of {marketo!r}", **settings)
@@ -126,11 +127,11 @@ async def run_copy(options: CopyOptions) -> int:
 
 
 async def _shared(
-    stack: AsyncExitStack, via: str, redis: str | None, rate: int | None = None
+    stack: AsyncExitStack, vendor: Vendor, redis: str | None, rate: Rate | None = None
 ) -> dict[str, Any]:
-    """Return the settings of a client that shares its rate limit through Redis; empty without a Redis URL."""
-    shared = hosts.shared_redis(via, redis=redis, rate=rate)
+    """Return the settings of a client that shares its account through Redis; empty without a Redis URL."""
+    shared = hosts.shared_redis(vendor.name, redis=redis, rate=rate)
     if shared is None:
         return {}
     await stack.enter_async_context(shared)
-    return {"limiter": shared.limiter}
+    return sharing(shared, vendor)

@@ -44,7 +44,7 @@ def load_docket() -> ModuleType:
 
 
 def needed_redis(
-    via: str, *, redis: str | None, own: OwnOptions = _NONE, rate: int | None = None
+    via: str, *, redis: str | None, own: OwnOptions = _NONE, rate: Rate | None = None
 ) -> SharedRedis:
     """Return the `SharedRedis` of the account; see `shared_redis`.
 
@@ -59,7 +59,7 @@ def needed_redis(
 
 
 def shared_redis(
-    via: str, *, redis: str | None, own: OwnOptions = _NONE, rate: int | None = None
+    via: str, *, redis: str | None, own: OwnOptions = _NONE, rate: Rate | None = None
 ) -> SharedRedis | None:
     """Return the `SharedRedis` of the account, ``None`` without a Redis URL.
 
@@ -67,7 +67,7 @@ def shared_redis(
         via: name of the vendor.
         redis: URL; by default of the environment.
         own: options of the vendor.
-        rate: calls per period of the vendor.
+        rate: rate of calls; by default that of the vendor.
 
     Raises:
         CommandError: the extra is not installed.
@@ -81,8 +81,7 @@ def shared_redis(
     except ModuleNotFoundError as error:
         raise CommandError(str(error)) from None
     vendor = VENDORS[via]
-    limit = Rate(rate or vendor.rate, per=vendor.period)
-    return SharedRedis(url, _account(vendor, own), rate_limit=limit, in_flight=vendor.in_flight)
+    return SharedRedis(url, _account(vendor, own), rate_limit=rate or vendor.rate, in_flight=vendor.in_flight)
 
 
 def _account(vendor: Vendor, own: OwnOptions) -> Secret:

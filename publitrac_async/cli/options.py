@@ -14,14 +14,35 @@ from publitrac_async.cli.clients import ClientSettings, choose
 from publitrac_async.cli.logs import FORMATS, LEVELS
 from publitrac_async.cli.vendors import VENDORS
 from publitrac_async.cli.vendors.base import VendorOption
+from publitrac_async.config import Rate, parse_rate
+from publitrac_async.errors import ConfigurationError
 from publitrac_async.transport.trace import Trace
 
 Decorator: TypeAlias = Callable[[Any], Any]
 
 #: Values of ``--via``, the default first.
 NAMES = tuple(VENDORS)
+
+
 PATH = click.Path(path_type=Path)
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+def rate_text(rate: Rate) -> str:
+    """Return a rate as `read_rate` reads it."""
+    return str(rate.calls) if rate.per == 1 else f"{rate.calls}/{rate.per:g}"
+
+
+def read_rate(text: str) -> Rate:
+    """Read the value of an option: ``35`` a second, or ``50/20``.
+
+    Raises:
+        click.BadParameter: the text is not a rate.
+    """
+    try:
+        return parse_rate(text, "a rate")
+    except ConfigurationError as error:
+        raise click.BadParameter(error.message) from None
 
 
 def together(*options: Decorator) -> Decorator:
@@ -139,13 +160,10 @@ redis: Decorator = click.option(
 )
 rate: Decorator = click.option(
     "--rate",
-    type=click.IntRange(min=1),
-    help="Calls per second, the same for all that share a Redis; "
-    + ", ".join(
-        f"with {name} per {vendor.period:g} seconds" for name, vendor in VENDORS.items() if vendor.period != 1
-    )
-    + ". Default: "
-    + ", ".join(f"{vendor.rate} ({name})" for name, vendor in VENDORS.items())
+    type=read_rate,
+    metavar="RATE",
+    help="Calls per second (35), or calls in seconds (50/20); the same for all that share a Redis. Default: "
+    + ", ".join(f"{rate_text(vendor.rate)} ({name})" for name, vendor in VENDORS.items())
     + ". The sandbox's PUBLITRAC enforces the same limit.",
 )
 logs: Decorator = together(

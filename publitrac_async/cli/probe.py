@@ -61,7 +61,7 @@ async def run_probe(options: ProbeOptions, confirm: Callable[[str], bool]) -> Ex
             raise CommandError("nothing was sent")
     async with open_publitrac(retry=RetryPolicy(attempts=2), timeout=_TIMEOUT, log_failures=False) as client:
         report = await probe(
-            client, write=options.write, with_wrong_credentials=options.wrong_credentials, pace=PACE
+            client, write=options.write, with_wrong_credentials=options.wrong_credentials, rate_limit=PACE
         )
     write_profile(report, options.output)
     _show(report, options)

@@ -12,6 +12,7 @@ from publitrac_async.marketo.fields import FieldOperations
 from publitrac_async.marketo.leads import LeadOperations
 from publitrac_async.marketo.memberships import MembershipOperations
 from publitrac_async.marketo.paging import MarketoPage, MarketoPager
+from publitrac_async.shared.share import Shared
 from publitrac_async.transport.auth import TokenStore
 from publitrac_async.transport.base import ClientOptions
 from publitrac_async.transport.boundary import boundary
@@ -28,6 +29,7 @@ class MarketoOptions(ClientOptions, total=False):
     munchkin_id: str | None
     client_id: str | Secret
     client_secret: str | Secret
+    shared: Shared | None
     token_store: TokenStore | None
 
 
@@ -54,14 +56,17 @@ class MarketoClient(LeadOperations, FieldOperations, MembershipOperations):
         rate_limit: requests per second, or a `publitrac_async.Rate`; ``None`` for no limit.
             Marketo allows 100 in 20 seconds to all integrations of an instance together and advises 50 for
             one, ``Rate(50, per=20)``, the default.
+        shared: object such as `SharedRedis`, by which all processes of the account share limits and token.
+            The caller closes it. It has its own rate limit, so it excludes `rate_limit`, and also `limiter`
+            and `token_store`.
         retry: policy for retries of failed calls.
         timeout: limits on the time of a call; a number is its total in seconds, ``None`` no total. By default
             every operation has Marketo's time limit, see the guide.
         concurrency: calls in flight at once. By default as many as the rate limit needs at Marketo's latency,
             up to 10, which Marketo allows to all integrations together. Code 615 reduces them.
         transport: any ``httpx.AsyncBaseTransport``, in place of the one on aiohttp. The caller closes it, so
-            several clients can share one.
-        limiter: in place of the limiter for `rate_limit`. The caller closes it.
+            several clients can share one. Excludes `trust_env`.
+        limiter: in place of the limiter for `rate_limit`, which it excludes. The caller closes it.
         token_store: in place of one in memory. The caller closes it.
         hooks: called with every event of `publitrac_async.transport.events`.
         log_failures: log each failed call as a warning, after its retries.
@@ -71,7 +76,7 @@ class MarketoClient(LeadOperations, FieldOperations, MembershipOperations):
             data; or a `Trace`, which the caller closes.
 
     Raises:
-        ConfigurationError: a credential or setting is unusable.
+        ConfigurationError: a credential or setting is unusable, or contradicts another.
     """
 
     @classmethod

@@ -27,10 +27,11 @@ from publitrac_async.marketo.operations import GET_TOKEN, as_post, timeout_of
 from publitrac_async.marketo.paging import MarketoPage, MarketoPager, ValuePart
 from publitrac_async.marketo.records import Batch
 from publitrac_async.marketo.results import FieldResult, Reason, RecordResult
+from publitrac_async.shared.share import Shared, limiter_and_tokens
 from publitrac_async.transport.auth import Authorization, SharedToken, StaticCredentials, Token, TokenStore
 from publitrac_async.transport.base import BaseClient
 from publitrac_async.transport.events import Hook
-from publitrac_async.transport.limits import RateLimiter, Unlimited, limiter_for
+from publitrac_async.transport.limits import RateLimiter, Unlimited
 from publitrac_async.transport.operation import Call, Operation, ServiceResponse
 from publitrac_async.transport.secret import Secret, seal
 from publitrac_async.transport.trace import TraceTarget
@@ -65,6 +66,7 @@ class MarketoBase(BaseClient):
         client_id: str | Secret,
         client_secret: str | Secret,
         rate_limit: Rate | int | None = MARKETO_RATE,
+        shared: Shared | None = None,
         retry: RetryPolicy | None = None,
         timeout: Timeout | float | None = _BY_OPERATION,
         concurrency: int | None = None,
@@ -83,9 +85,12 @@ class MarketoBase(BaseClient):
         for secret in sealed:
             if isinstance(secret, ConfigurationError):
                 raise secret
+        limiter, token_store = limiter_and_tokens(
+            shared, limiter=limiter, token_store=token_store, rate_limit=rate_limit, default=MARKETO_RATE
+        )
         super().__init__(
             base_url=host_of(base_url, munchkin_id),
-            limiter=limiter or limiter_for(rate_limit),
+            limiter=limiter,
             retry=retry,
             timeout=timeout,
             concurrency=concurrency,
@@ -116,7 +121,8 @@ class MarketoBase(BaseClient):
 
     async def aclose(self) -> None:
         """Close the client: refuse new calls, and give those in flight half a second. Can be called again."""
-        await self._token.aclose()
+        if not self._is_view:
+            await self._token.aclose()
         await super().aclose()
 
     # Sending.

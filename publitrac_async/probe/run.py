@@ -8,14 +8,15 @@ from collections.abc import Callable
 from typing import Final
 
 from publitrac_async.client import PublitracClient
+from publitrac_async.config import Rate, as_rate
 from publitrac_async.probe.client import ProbeClient, Sleep
 from publitrac_async.probe.model import POINTS, HarmError, ProbeReport
 from publitrac_async.probe.reads import read_points, wrong_credentials
 from publitrac_async.probe.reads_v2 import read_v2, wrong_key
 from publitrac_async.probe.writes import Writer
 
-#: Calls a second: far from the limit, since other programs may use the account.
-PACE: Final = 5.0
+#: Far from the limit, since other programs may use the account.
+PACE: Final = Rate(5)
 _WRITE: Final = "needs a throwaway lead (--write)"
 #: Reasons for points that were not settled.
 _REASONS: Final = {
@@ -37,7 +38,7 @@ async def probe(
     *,
     write: str | None = None,
     with_wrong_credentials: bool = False,
-    pace: float | None = PACE,
+    rate_limit: Rate | int | None = PACE,
     clock: Callable[[], float] = time.monotonic,
     now: Callable[[], float] = time.time,
     sleep: Sleep = asyncio.sleep,
@@ -52,7 +53,8 @@ async def probe(
         write: address of a throwaway lead, which no lead may have. The probe creates, changes and deletes
             the lead, and leaves a static list behind. ``None`` to read only.
         with_wrong_credentials: call v1 once with a wrong password and v2 once with a wrong key, at the end.
-        pace: calls a second, of those that the client's rate limit allows; ``None`` for no pause.
+        rate_limit: rate of the calls, spaced evenly; a number means calls a second. That of the client holds
+            too; ``None`` for that one alone.
         clock: monotonic seconds.
         now: seconds since the epoch.
         sleep: waits between calls, and for a queued lead.
@@ -61,9 +63,8 @@ async def probe(
         The findings. ``report.stopped`` is the reason for an early end, ``None`` without one.
     """
     report = ProbeReport(client._base_url)  # noqa: SLF001  (the probe is of this package)
-    probe_client = ProbeClient(
-        client, report, clock=clock, sleep=sleep, pause=0 if pace is None else 1 / pace
-    )
+    pause = 0.0 if rate_limit is None else as_rate(rate_limit).interval
+    probe_client = ProbeClient(client, report, clock=clock, sleep=sleep, pause=pause)
     reason = "not tried"
     try:
         await _settle(probe_client, report, write, wrong=with_wrong_credentials, now=now)

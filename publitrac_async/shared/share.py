@@ -7,10 +7,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, Self
 
-from publitrac_async.config import CALLS_PER_SECOND, Rate
+from publitrac_async.config import PUBLITRAC_RATE, Rate
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.transport.auth import TokenStore
-from publitrac_async.transport.limits import RateLimiter
+from publitrac_async.transport.limits import RateLimiter, limiter_for
 from publitrac_async.transport.secret import Secret, seal
 
 _FILE: Final = "file:"
@@ -45,7 +45,7 @@ def share(
     location: str | Secret,
     *,
     account: str | Secret,
-    rate_limit: Rate | int | None = CALLS_PER_SECOND,
+    rate_limit: Rate | int | None = PUBLITRAC_RATE,
     in_flight: int | None = None,
 ) -> Shared:
     """Share limit and token with all processes that name the same location and account.
@@ -82,8 +82,48 @@ def share(
     if hidden.reveal().startswith(_REDIS):
         from publitrac_async.shared.redis.backend import SharedRedis  # noqa: PLC0415  (an extra)
 
-        return SharedRedis(hidden, owner, rate_limit=rate_limit, in_flight=in_flight)  # pyright: ignore[reportReturnType]  (checked by mypy)
+        return SharedRedis(hidden, owner, rate_limit=rate_limit, in_flight=in_flight)
     raise ConfigurationError("shared must be file:, file:/PATH, or the URL of a Redis")
+
+
+def limiter_and_tokens(
+    shared: Shared | None,
+    *,
+    limiter: RateLimiter | None,
+    token_store: TokenStore | None = None,
+    rate_limit: Rate | int | None,
+    default: Rate,
+) -> tuple[RateLimiter, TokenStore | None]:
+    """Return rate limiter and token store of a client, from the options of its constructor.
+
+    Args:
+        shared: see the client.
+        limiter: see the client.
+        token_store: see the client.
+        rate_limit: see the client.
+        default: default of `rate_limit`. The same object means that none was given.
+
+    Raises:
+        ConfigurationError: an option is unusable, or contradicts another.
+    """
+    if limiter is not None and not isinstance(limiter, RateLimiter):
+        raise ConfigurationError("limiter must have acquire() and pause(), as shared.limiter has")
+    if token_store is not None and not hasattr(token_store, "discard"):
+        raise ConfigurationError("token_store must be a TokenStore, such as shared.tokens")
+    if shared is None:
+        if limiter is None:
+            return limiter_for(rate_limit), token_store
+        if rate_limit is not default:
+            raise ConfigurationError("limiter has a rate of its own: leave out limiter or rate_limit")
+        return limiter, token_store
+    if not (hasattr(shared, "tokens") and hasattr(shared, "limiter")):
+        raise ConfigurationError("shared must be a SharedRedis or SharedFile, or the result of share(...)")
+    for name, value in (("limiter", limiter), ("token_store", token_store)):
+        if value is not None:
+            raise ConfigurationError(f"shared has a {name} of its own: leave out shared or {name}")
+    if rate_limit is not default:
+        raise ConfigurationError("rate_limit belongs to the object given as shared: set it there")
+    return shared.limiter, shared.tokens
 
 
 def _path(location: Secret) -> Path | None:

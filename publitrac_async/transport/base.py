@@ -64,7 +64,8 @@ class BaseClient:
         timeout: limits on the time of a call; a number is its total in seconds, ``None`` no total.
         concurrency: calls in flight at once; ``None`` for as many as the rate limit needs at the latency of
             the service, up to 256 (10 for Marketo).
-        transport: sends the requests, in place of the one on aiohttp; the caller closes it.
+        transport: sends the requests, in place of the one on aiohttp; the caller closes it. Excludes
+            `trust_env`, which is for the one on aiohttp.
         hooks: called with every event of `publitrac_async.transport.events`.
         log_failures: log each failed call as a warning, after its retries.
         trust_env: take proxies and ``SSL_CERT_FILE`` from the environment.
@@ -119,7 +120,13 @@ class BaseClient:
             wire = Wire(self._base_url, own, settings, owned=True)
         else:
             check_transport(transport)
+            if trust_env:
+                raise ConfigurationError(
+                    "trust_env is for the default transport: leave it out, and set proxy and TLS in transport"
+                )
             wire = Wire(self._base_url, transport, settings)
+        called = _hooks(hooks)
+        # Last: a constructor that fails leaves no file open.
         shown, opened = open_trace(trace)
         self._transport = Transport(
             wire,
@@ -128,7 +135,7 @@ class BaseClient:
             timeout=settings,
             concurrency=concurrency,
             most=self._most,
-            hooks=_hooks(hooks),
+            hooks=called,
             vendor=self._vendor,
             base_url=self._base_url,
             log_failures=log_failures,

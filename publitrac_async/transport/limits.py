@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 from aiolimiter import AsyncLimiter
 from attrs import define
 
-from publitrac_async.config import EVEN_GUARD, RATE_GUARD, Rate, as_rate
+from publitrac_async.config import EVEN_GUARD, RATE_GUARD, Rate, as_rate, is_integer
 from publitrac_async.errors import ConfigurationError
 
 #: Fraction of the rate that may burst after a pause; the rest is spaced evenly.
@@ -75,7 +75,6 @@ class WindowLimiter(_Pausable):
 
     Args:
         rate: requests allowed; a number means requests a second.
-        per: seconds for which a number counts.
         guard: seconds added to the time of the rate.
         clock: monotonic seconds.
 
@@ -86,7 +85,6 @@ class WindowLimiter(_Pausable):
     def __init__(
         self,
         rate: Rate | int,
-        per: float = 1.0,
         *,
         guard: float = RATE_GUARD,
         clock: Callable[[], float] = time.monotonic,
@@ -95,7 +93,7 @@ class WindowLimiter(_Pausable):
             raise ConfigurationError(f"a guard is 0 seconds or more, not {guard}")
         super().__init__(clock)
         #: The client reads it to open as many connections as the rate needs.
-        self.rate: Rate = rate if isinstance(rate, Rate) else Rate(rate, per=per)
+        self.rate: Rate = as_rate(rate)
         self._window = self.rate.per + guard
         self._departures: deque[_Departure] = deque(maxlen=self.rate.calls)
         burst = max(1, self.rate.calls // _BURST_PART)
@@ -157,7 +155,7 @@ def check_in_flight(in_flight: int | None, rate: Rate | None) -> None:
     Raises:
         ConfigurationError: it is not positive, or there is no rate limit, whose permits it goes with.
     """
-    if in_flight is not None and (in_flight < 1 or rate is None):
+    if in_flight is not None and (not is_integer(in_flight) or in_flight < 1 or rate is None):
         raise ConfigurationError("in_flight must be at least 1, and needs a rate_limit")
 
 

@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, Unpack
 from publitrac_async.config import (
     TIMEOUT,
     VITEC_BASE_URL,
-    VITEC_CALLS_PER_SECOND,
     VITEC_CONCURRENCY,
+    VITEC_RATE,
     Rate,
     RetryPolicy,
     Timeout,
 )
 from publitrac_async.errors import ConfigurationError, Problem, ValidationError
+from publitrac_async.shared.share import Shared, limiter_and_tokens
 from publitrac_async.transport.auth import Authorization, StaticCredentials
 from publitrac_async.transport.base import BaseClient, ClientOptions
 from publitrac_async.transport.boundary import boundary
 from publitrac_async.transport.environment import read_variable, read_variables
 from publitrac_async.transport.events import Hook
-from publitrac_async.transport.limits import RateLimiter, limiter_for
+from publitrac_async.transport.limits import RateLimiter
 from publitrac_async.transport.operation import Call
 from publitrac_async.transport.secret import Secret, seal
 from publitrac_async.transport.trace import TraceTarget
@@ -49,6 +50,7 @@ class VitecOptions(ClientOptions, total=False):
     username: str | Secret
     password: str | Secret | Mapping[str, str | Secret]
     base_url: str
+    shared: Shared | None
 
 
 @boundary
@@ -70,13 +72,15 @@ class VitecClient(BaseClient):
             Plain ``http`` is accepted for this machine only.
         rate_limit: requests per second, or a `publitrac_async.Rate`; ``None`` for no limit. Vitec states
             none; the default is careful.
+        shared: object such as `SharedRedis`, by which all processes of the account share a rate limit. The
+            caller closes it. It excludes `rate_limit` and `limiter`.
         retry: policy for retries of failed calls: only if nothing was sent, or if the service refused because
             of too many calls.
         timeout: limits on the time of a call; a number is its total in seconds, ``None`` no total.
         concurrency: calls in flight at once; ``None`` for as many as `rate_limit` needs.
         transport: any ``httpx.AsyncBaseTransport``, in place of the one on aiohttp. The caller closes it, so
-            several clients can share one.
-        limiter: in place of the limiter for `rate_limit`. The caller closes it.
+            several clients can share one. Excludes `trust_env`.
+        limiter: in place of the limiter for `rate_limit`, which it excludes. The caller closes it.
         hooks: called with every event of `publitrac_async.transport.events`.
         log_failures: log each failed call as a warning, after its retries.
         trust_env: take proxies and ``SSL_CERT_FILE`` from the environment.
@@ -85,7 +89,7 @@ class VitecClient(BaseClient):
             data; or a `Trace`, which the caller closes.
 
     Raises:
-        ConfigurationError: a credential or setting is unusable.
+        ConfigurationError: a credential or setting is unusable, or contradicts another.
     """
 
     _vendor = "vitec"
@@ -96,7 +100,8 @@ class VitecClient(BaseClient):
         username: str | Secret,
         password: str | Secret | Mapping[str, str | Secret],
         base_url: str = VITEC_BASE_URL,
-        rate_limit: Rate | int | None = VITEC_CALLS_PER_SECOND,
+        rate_limit: Rate | int | None = VITEC_RATE,
+        shared: Shared | None = None,
         retry: RetryPolicy | None = None,
         timeout: Timeout | float | None = TIMEOUT,
         concurrency: int | None = VITEC_CONCURRENCY,
@@ -122,9 +127,15 @@ class VitecClient(BaseClient):
             raise ConfigurationError("password is an empty mapping: no customer could be reached")
         if isinstance(user, Secret) and ":" in user.reveal():
             raise ConfigurationError("username has a colon, which HTTP Basic does not allow")
+        self._credentials = {
+            key: _basic_credentials(user, secret)
+            for key, secret in sealed.items()
+            if isinstance(user, Secret) and isinstance(secret, Secret)
+        }
+        limiter, _ = limiter_and_tokens(shared, limiter=limiter, rate_limit=rate_limit, default=VITEC_RATE)
         super().__init__(
             base_url=base_url,
-            limiter=limiter or limiter_for(rate_limit),
+            limiter=limiter,
             retry=retry,
             timeout=timeout,
             concurrency=concurrency,
@@ -135,11 +146,6 @@ class VitecClient(BaseClient):
             allow_insecure_http=allow_insecure_http,
             trace=trace,
         )
-        self._credentials = {
-            key: _basic_credentials(user, secret)
-            for key, secret in sealed.items()
-            if isinstance(user, Secret) and isinstance(secret, Secret)
-        }
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None, **options: Unpack[VitecOptions]) -> Self:

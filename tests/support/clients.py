@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import aiohttp
@@ -28,6 +28,11 @@ def lead(number: int = 0) -> Lead:
     return Lead(email=f"lead{number}@example.com", first_name="Ada")
 
 
+def unlimited(options: Mapping[str, Any]) -> dict[str, Any]:
+    """No rate limit, for a client without another limiter."""
+    return {} if options.keys() & {"limiter", "shared"} else {"rate_limit": None}
+
+
 def client(url: str, **options: Any) -> PublitracClient:
     """A client without a rate limit that repeats at once."""
     settings: dict[str, Any] = {
@@ -35,9 +40,9 @@ def client(url: str, **options: Any) -> PublitracClient:
         "username": "the-user",
         "password": "the-password",
         "base_url": url,
-        "rate_limit": None,
         "retry": EAGER,
         "timeout": Timeout(total=20, connect=5, read=5),
+        **unlimited(options),
     }
     return PublitracClient(**settings | options)
 

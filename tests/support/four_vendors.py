@@ -19,6 +19,7 @@ from publitrac_async.marketo import MarketoClient
 from publitrac_async.transport.aiohttp_transport import AiohttpTransport
 from publitrac_async.vitec import Email, LeadSource, Person, PersonLead, VitecClient
 from tests.support.canaries import Canaries
+from tests.support.clients import unlimited
 from tests.support.vendor import DONE, LEAD
 from tests.support.wire import Peer, RawServer, Seen, http
 
@@ -46,7 +47,7 @@ def respond(method: str, path: str) -> bytes:
 
 def publitrac(url: str, **options: Any) -> PublitracClient:
     keys = {"api_key": CANARIES.api_key, "username": CANARIES.username, "password": CANARIES.password}
-    return PublitracClient(base_url=url, rate_limit=None, **keys | options)
+    return PublitracClient(base_url=url, **unlimited(options), **keys | options)
 
 
 def lead() -> Lead:
@@ -75,7 +76,7 @@ async def v2(url: str, **options: Any) -> object:
 
 def marketo(url: str, **options: Any) -> MarketoClient:
     keys = {"client_id": CANARIES.username, "client_secret": CANARIES.api_key}
-    return MarketoClient(base_url=url, rate_limit=None, **keys | options)
+    return MarketoClient(base_url=url, **unlimited(options), **keys | options)
 
 
 async def marketo_write(url: str, **options: Any) -> object:
@@ -90,7 +91,7 @@ async def marketo_page(url: str, **options: Any) -> object:
 
 def vitec_client(url: str, **options: Any) -> VitecClient:
     keys = {"username": CANARIES.username, "password": CANARIES.password}
-    return VitecClient(base_url=url, rate_limit=None, **keys | options)
+    return VitecClient(base_url=url, **unlimited(options), **keys | options)
 
 
 def person_lead() -> PersonLead:

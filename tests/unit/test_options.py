@@ -145,6 +145,28 @@ async def test_views_share_one_token() -> None:
     assert sum(path.endswith("getToken") for path in routes) == 1
 
 
+@virtual
+async def test_closing_a_view_leaves_the_token_request_of_its_client_alone() -> None:
+    async def handler(request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(5)
+        if request.url.path.endswith("/oauth/token"):
+            return httpx.Response(200, json={"access_token": "t", "token_type": "bearer", "expires_in": 3600})
+        return httpx.Response(200, json={"requestId": "1", "success": True, "result": [{"id": 1}]})
+
+    async with MarketoClient(
+        base_url="https://x.mktorest.com",
+        client_id="i",
+        client_secret="s",
+        transport=httpx.MockTransport(handler),
+        retry=RetryPolicy(attempts=1),
+    ) as marketo:
+        calling = asyncio.ensure_future(marketo.call("GET", "/rest/v1/lists.json"))
+        await asyncio.sleep(1)
+        async with marketo.with_options(timeout=2):
+            pass
+        assert (await calling).items == ({"id": 1},)
+
+
 def test_a_timeout_replaces_the_times_that_marketo_gives_its_operations() -> None:
     marketo = MarketoClient(base_url="https://x.mktorest.com", client_id="i", client_secret="s")
     view = marketo.with_options(timeout=2)

@@ -69,7 +69,7 @@ def render(report: Report) -> str:
         *_reasons(report),
         *_warnings(report),
         f"<h2>{_unit(report.timeline).capitalize()}</h2>",
-        _rate_chart(report.timeline, report.rate_limit),
+        _rate_chart(report.timeline, None if report.rate_limit is None else report.rate_limit.per_second),
         "<h2>Outcomes over time</h2>",
         _outcome_chart(report.timeline),
         "<h2>Errors by kind</h2>",
@@ -169,7 +169,7 @@ def _verification(report: Report) -> list[str]:
     return ["<h2>Read back through v1</h2>", f"<p>{text}</p>"]
 
 
-def _rate_chart(timeline: Sequence[Bucket], limit: int | None) -> str:
+def _rate_chart(timeline: Sequence[Bucket], limit: float | None) -> str:
     if not timeline:
         return _nothing("Nothing was sent.")
     what, timeline = _unit(timeline), _merged(timeline)
@@ -191,7 +191,7 @@ def _rate_chart(timeline: Sequence[Bucket], limit: int | None) -> str:
     if limit is not None:
         y = _y(limit, top)
         bars.append(f'<line class="limit" x1="{_LEFT}" x2="{_WIDTH}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        bars.append(f'<text x="{_WIDTH}" y="{y - 4:.1f}" text-anchor="end">limit {limit}</text>')
+        bars.append(f'<text x="{_WIDTH}" y="{y - 4:.1f}" text-anchor="end">limit {limit:g}</text>')
     return _chart(f"{what} over time", bars, top, seconds)
 
 

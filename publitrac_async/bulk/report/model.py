@@ -15,6 +15,7 @@ from publitrac_async.bulk.metrics import Bucket
 from publitrac_async.bulk.rows import Line, State
 from publitrac_async.bulk.transform import CellWarning
 from publitrac_async.bulk.verify import Verification
+from publitrac_async.config import Rate
 
 #: Reason of a run that was interrupted before it had read its source.
 INTERRUPTED_READING: Final = "interrupted while the source was read: the rest of it was not read"
@@ -106,7 +107,7 @@ class Report:
         results_dir: folder of the result files, ``None`` without them.
         started_at: start of the run.
         seconds: duration.
-        rate_limit: requests per second that were allowed, ``None`` if unknown.
+        rate_limit: limit on the requests, ``None`` if unknown. In `as_dict` it is a number, per second.
         timeline: outcomes over time.
     """
 
@@ -133,7 +134,7 @@ class Report:
     results_dir: Path | None
     started_at: dt.datetime
     seconds: float
-    rate_limit: int | None = None
+    rate_limit: Rate | None = None
     timeline: tuple[Bucket, ...] = field(repr=False)
 
     @property
@@ -163,5 +164,6 @@ class Report:
         content["results_dir"] = None if self.results_dir is None else str(self.results_dir)
         content["started_at"] = self.started_at.isoformat(timespec="seconds")
         content["seconds"] = round(self.seconds, 3)
+        content["rate_limit"] = None if self.rate_limit is None else self.rate_limit.per_second
         content["exit_code"] = int(self.exit_code)
         return content

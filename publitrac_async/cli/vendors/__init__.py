@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Final
@@ -31,7 +32,7 @@ def for_vendor(options: dict[str, Any]) -> dict[str, Any]:
     """Return options with those of their vendor as ``own``, and its default rate if none was given.
 
     Raises:
-        CommandError: an option belongs to another vendor.
+        CommandError: an option belongs to another vendor, or a rate lacks its seconds.
     """
     options, own = dict(options), {}
     for vendor in VENDORS.values():
@@ -41,9 +42,27 @@ def for_vendor(options: dict[str, Any]) -> dict[str, Any]:
                 raise CommandError(f"{option.flag} needs --via {vendor.name}")
             if value is not None:
                 own[option.name] = value
-    if options.get("rate", 0) is None:
-        options["rate"] = VENDORS[options["via"]].rate
+    if "rate" in options:
+        options["rate"] = _rate(VENDORS[options["via"]], options["rate"])
     return options | {"own": own}
+
+
+def _rate(vendor: Vendor, given: Rate | None) -> Rate:
+    if given is None:
+        return vendor.rate
+    if vendor.rate.per != 1 and given.per == 1:
+        # Without them it would be a multiple of what the vendor allows.
+        raise CommandError(
+            f"--rate {given.calls} is per second, and {vendor.service.name} counts in {vendor.rate.per:g} "
+            f"seconds: write --rate {given.calls}/{vendor.rate.per:g}, or the calls in other seconds"
+        )
+    return given
+
+
+def sharing(shared: SharedRedis, vendor: Vendor) -> dict[str, Any]:
+    """Return the settings of a client that shares the account of a vendor."""
+    # The rate is that of `shared`, also if the environment or a profile has another one.
+    return {"shared": shared, "rate_limit": vendor.rate}
 
 
 async def open_sink(
@@ -58,10 +77,9 @@ async def open_sink(
     vendor = VENDORS[options.via]
     if options.verify and not vendor.verifies:
         raise CommandError(f"--verify reads leads back from PUBLITRAC: it excludes --via {vendor.name}")
-    rate = Rate(options.rate, per=vendor.period)
     # The report has every row that failed.
     settings: dict[str, Any] = {
-        "rate_limit": rate,
+        "rate_limit": options.rate,
         "retry": BULK_RETRY,
         "hooks": hooks,
         "log_failures": False,
@@ -70,10 +88,9 @@ async def open_sink(
     if options.sandbox:
         if vendor.sandbox_settings is None:
             raise CommandError(f"--sandbox does not emulate {vendor.service.name}: leave it out")
-        sandbox = await stack.enter_async_context(load_sandbox().Sandbox(rate_limit=options.rate))
+        limit = math.ceil(options.rate.per_second)
+        sandbox = await stack.enter_async_context(load_sandbox().Sandbox(rate_limit=limit))
         settings |= vendor.sandbox_settings(sandbox)
     if shared is not None:
-        settings["limiter"] = shared.limiter
-        if vendor.shares_token:
-            settings["token_store"] = shared.tokens
+        settings |= sharing(shared, vendor)
     return await vendor.open_sink(stack, options, settings)

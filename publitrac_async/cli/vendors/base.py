@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 from attrs import field, frozen
 
 from publitrac_async.bulk import Record, Sink, Verify
+from publitrac_async.bulk.verify import RATE as VERIFY_RATE
+from publitrac_async.config import Rate
 
 #: Sink with its open client, and settings for reading leads back.
 OpenSink: TypeAlias = tuple[Sink[Any], Verify | None]
@@ -21,12 +23,12 @@ class SinkOptions:
     """Options that choose the destination of rows; the help of the commands describes them."""
 
     via: str
-    rate: int
+    rate: Rate
     own: OwnOptions
     redis: str | None = field(repr=False)
     sandbox: bool = False
     verify: bool = False
-    verify_rate: float = 0.0
+    verify_rate: Rate = VERIFY_RATE
     verify_timeout: float = 0.0
 
 
@@ -85,8 +87,7 @@ class Vendor:
         name: value of ``--via``, and `Sink.name` of its sink.
         service: the service.
         help: what happens to leads, for the help of ``--via``.
-        rate: default number of calls per `period`.
-        period: seconds.
+        rate: default rate of calls, the object that clients take for none given.
         concurrency: calls in flight. More would only make more rows unknown after a kill.
         in_flight: calls of all processes in flight at once, ``None`` for no limit.
         account: environment variable of the credential that identifies the account.
@@ -98,7 +99,6 @@ class Vendor:
         sandbox_settings: returns the arguments of the client for a running sandbox; ``None`` if the sandbox
             does not emulate this vendor.
         account_variables: returns variables that come before `account`, for options of the account.
-        shares_token: the client takes a token store.
         verifies: leads can be read back.
         batches: a call has many rows, so calls per second are not rows per second.
         appends: a call must not be repeated: its state must be on the disk before it starts.
@@ -107,8 +107,7 @@ class Vendor:
     name: str
     service: Service
     help: str
-    rate: int
-    period: float = 1.0
+    rate: Rate
     concurrency: int
     in_flight: int | None = None
     account: str
@@ -118,7 +117,6 @@ class Vendor:
     options: tuple[VendorOption, ...] = ()
     sandbox_settings: Callable[[Any], dict[str, Any]] | None = None
     account_variables: Callable[[OwnOptions], Sequence[str]] = _no_variables
-    shares_token: bool = False
     verifies: bool = False
     batches: bool = False
     appends: bool = False

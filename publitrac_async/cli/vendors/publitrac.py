@@ -13,7 +13,7 @@ from publitrac_async.cli.clients import open_publitrac
 from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.vendors.base import OpenSink, Service, SinkOptions, Vendor
 from publitrac_async.client import PublitracClient, read_environment
-from publitrac_async.config import BASE_URL, BULK_TIMEOUT, CALLS_PER_SECOND, CONCURRENCY
+from publitrac_async.config import BASE_URL, BULK_TIMEOUT, CONCURRENCY, PUBLITRAC_RATE
 from publitrac_async.converters import lead_to_wire
 from publitrac_async.models import Lead
 
@@ -23,7 +23,7 @@ async def _open_sink(stack: AsyncExitStack, options: SinkOptions, settings: dict
     verify = None
     if options.sandbox or options.verify:
         rate = options.rate if options.sandbox else options.verify_rate
-        verify = Verify(v1=client.v1, calls_per_second=rate, timeout=options.verify_timeout)
+        verify = Verify(v1=client.v1, rate_limit=rate, timeout=options.verify_timeout)
     if options.via == PUBLITRAC_V2.name:
         return PublitracV2Sink(client.v2, destination=destination), verify
     return PublitracV1Sink(client.v1, destination=destination), verify
@@ -71,14 +71,13 @@ PUBLITRAC_V2: Final = Vendor(
     name="v2",
     service=_PUBLITRAC,
     help="queues leads",
-    rate=CALLS_PER_SECOND,
+    rate=PUBLITRAC_RATE,
     concurrency=CONCURRENCY,
     account="PUBLITRAC_API_KEY",
     open_sink=_open_sink,
     to_record=lambda _: publitrac_record,
     fields_of=_fields_of,
     sandbox_settings=_sandbox_settings,
-    shares_token=True,
     verifies=True,
 )
 PUBLITRAC_V1: Final = evolve(PUBLITRAC_V2, name="v1", help="processes them before it responds")

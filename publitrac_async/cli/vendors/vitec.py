@@ -11,7 +11,7 @@ from typing import Any, Final
 from publitrac_async.bulk import Record, VitecSink, vitec_record
 from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.vendors.base import OpenSink, OwnOptions, Service, SinkOptions, Vendor, VendorOption
-from publitrac_async.config import BULK_TIMEOUT, VITEC_BASE_URL, VITEC_CALLS_PER_SECOND, VITEC_CONCURRENCY
+from publitrac_async.config import BULK_TIMEOUT, VITEC_BASE_URL, VITEC_CONCURRENCY, VITEC_RATE
 from publitrac_async.vitec import LeadSource, PersonLead, VitecClient, to_json
 
 
@@ -68,7 +68,7 @@ VITEC: Final = Vendor(
         "test host.",
     ),
     help="sends them to an estate agent",
-    rate=VITEC_CALLS_PER_SECOND,
+    rate=VITEC_RATE,
     concurrency=VITEC_CONCURRENCY,
     account="VITEC_PASSWORD",
     open_sink=_open_sink,

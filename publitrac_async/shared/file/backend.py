@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from publitrac_async.config import CALLS_PER_SECOND, Rate, as_rate
+from publitrac_async.config import PUBLITRAC_RATE, Rate, as_rate
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.shared.file.limiter import GUARD, FileRateLimiter
 from publitrac_async.shared.file.record import AccountFile
@@ -45,7 +45,7 @@ class SharedFile:
         path: Path | str | None = None,
         *,
         account: str | Secret,
-        rate_limit: Rate | int | None = CALLS_PER_SECOND,
+        rate_limit: Rate | int | None = PUBLITRAC_RATE,
         in_flight: int | None = None,
         guard: float = GUARD,
         clock: Callable[[], float] = time.monotonic,
@@ -66,6 +66,9 @@ class SharedFile:
             self._limiter = FileRateLimiter(record, rate, guard=guard, slots=slots, clock=clock)
         self._tokens = FileTokenStore(record, clock=clock)
         self._record = record
+        # The file was opened to check it. It opens again for its first use, so that an object without a use
+        # leaves nothing open, such as that of a client whose constructor fails.
+        record.close()
 
     @property
     def limiter(self) -> FileRateLimiter | Unlimited:

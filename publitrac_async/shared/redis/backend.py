@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from types import TracebackType
 from typing import Literal, Self
 
 from attrs import evolve
 
-from publitrac_async.config import CALLS_PER_SECOND, Rate, as_rate
+from publitrac_async.config import PUBLITRAC_RATE, Rate, as_rate
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.shared.redis.connection import DISK_TIMEOUT, RESPONSE_TIMEOUT, Connection, Unavailable
 from publitrac_async.shared.redis.limiter import GUARD, RedisRateLimiter
@@ -41,7 +40,7 @@ class SharedRedis:
             Redis. The default suits hosts in one place; each 0.01 costs 1 % of the limit.
         on_unavailable: without Redis, calls fail with `LimiterUnavailable` (``"raise"``), or each process
             continues with its share of `rate_limit` (``"local"``).
-        processes: maximum number of processes; required for ``"local"``.
+        processes: maximum number of processes; required for ``"local"``, and for nothing else.
 
     Raises:
         ConfigurationError: a setting is unusable.
@@ -52,13 +51,15 @@ class SharedRedis:
         url: str | Secret,
         account: str | Secret,
         *,
-        rate_limit: Rate | int | None = CALLS_PER_SECOND,
+        rate_limit: Rate | int | None = PUBLITRAC_RATE,
         in_flight: int | None = None,
         guard: float = GUARD,
         on_unavailable: Literal["raise", "local"] = "raise",
         processes: int | None = None,
     ) -> None:
         self._connections: dict[bool, Connection] = {}
+        self._limiter: RedisRateLimiter | Unlimited | None = None
+        self._tokens: RedisTokenStore | None = None
         sealed, sealed_url = seal(account, "account"), seal(url, "url")
         # Recorded tracebacks hold the locals of frames.
         del url, account
@@ -72,6 +73,8 @@ class SharedRedis:
             raise ConfigurationError("guard must be at least 0 s")
         if on_unavailable not in ("raise", "local"):
             raise ConfigurationError('on_unavailable must be "raise" or "local"')
+        if on_unavailable == "raise" and processes is not None:
+            raise ConfigurationError('processes is for on_unavailable="local": leave it out')
         local = None
         if on_unavailable == "local":
             if processes is None or processes < 1:
@@ -85,9 +88,14 @@ class SharedRedis:
         self._local = local
         self.connect()
 
-    @cached_property
+    @property
     def limiter(self) -> RedisRateLimiter | Unlimited:
-        """Rate limiter of the account, for the ``limiter`` of a client."""
+        """Rate limiter of the account."""
+        if self._limiter is None:
+            self._limiter = self._build_limiter()
+        return self._limiter
+
+    def _build_limiter(self) -> RedisRateLimiter | Unlimited:
         if self._rate is None:
             return Unlimited()
         connection = self.connect()
@@ -96,10 +104,12 @@ class SharedRedis:
             slots = RedisSlots(connection, self._in_flight, optional=self._local is not None)
         return RedisRateLimiter(connection, self._rate, guard=self._guard, slots=slots, local=self._local)
 
-    @cached_property
+    @property
     def tokens(self) -> RedisTokenStore:
-        """Token store of the account, for the ``token_store`` of a client."""
-        return RedisTokenStore(self.connect())
+        """Token store of the account."""
+        if self._tokens is None:
+            self._tokens = RedisTokenStore(self.connect())
+        return self._tokens
 
     def connect(self, *, durable: bool = False) -> Connection:
         """Return the connection for state stores.
@@ -127,9 +137,8 @@ class SharedRedis:
 
     async def aclose(self) -> None:
         """Close the connections to Redis."""
-        limiter = self.__dict__.get("limiter")
-        if isinstance(limiter, RedisRateLimiter):
-            await limiter.aclose()
+        if isinstance(self._limiter, RedisRateLimiter):
+            await self._limiter.aclose()
         for connection in self._connections.values():
             await connection.aclose()
 

@@ -42,7 +42,7 @@ async def publitrac(sandbox: Sandbox) -> AsyncIterator[PublitracClient]:
 
 
 def verify(publitrac: PublitracClient, **options: Any) -> Verify:
-    return Verify(v1=publitrac.v1, **{"calls_per_second": 1000, "timeout": 0} | options)
+    return Verify(v1=publitrac.v1, **{"rate_limit": 1000, "timeout": 0} | options)
 
 
 def accounted(report: Report) -> Report:
@@ -134,7 +134,7 @@ async def test_reading_back_keeps_to_its_share() -> None:
             password=sandbox.password,
             hooks=[meter],
         ) as publitrac:
-            settings = verify(publitrac, calls_per_second=25)
+            settings = verify(publitrac, rate_limit=25)
             await sync_leads(rows(30), publitrac.v2, verify=settings, monitor=Monitor(call_meter=meter))
         assert sandbox.journal.count(api="v1") == 31
         assert sandbox.journal.busiest_second("v1") <= 27
@@ -167,7 +167,7 @@ async def test_reading_back_can_be_interrupted(sandbox: Sandbox, publitrac: Publ
 async def test_only_leads_of_publitrac_can_be_verified(sandbox: Sandbox, publitrac: PublitracClient) -> None:
     sandbox.seed(leads=rows(1))
     with pytest.raises(ConfigurationError):
-        verify(publitrac, calls_per_second=0)
+        verify(publitrac, rate_limit=0)
 
     sink = RecordingSink()
     with pytest.raises(ConfigurationError, match="verify reads leads back from PUBLITRAC"):

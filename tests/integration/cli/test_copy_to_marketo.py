@@ -146,7 +146,7 @@ async def test_a_copy_takes_no_opt_out_back_unless_the_mapping_says_so(
 async def test_settings_of_a_copy(sandbox: Sandbox, copy: Beside, tmp_path: Path) -> None:
     sandbox.marketo.seed({"partitions": ["Europe"], "leads": [{"email": "a@example.com"}]})
     sandbox.seed(leads=[{"email": "a@example.com"}, {"email": "b@example.com"}])
-    options = ("--action", "createOnly", "--partition", "Europe", "--rate", "90")
+    options = ("--action", "createOnly", "--partition", "Europe", "--rate", "90/20")
     done = await copy(*options)
     assert done.returncode == 0, done.stderr
     leads = sandbox.contents("marketo")["leads"]

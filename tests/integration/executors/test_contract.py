@@ -323,7 +323,7 @@ async def test_columns_become_fields_as_the_mapping_says(setup: Setup) -> None:
 async def test_what_was_sent_is_confirmed(setup: Setup) -> None:
     setup.sandbox.inject(Fault("status", match="v2.delayedSync", status=400, times=2))
     async with setup.client() as publitrac:
-        verify = Verify(v1=publitrac.v1, calls_per_second=1000, timeout=0)
+        verify = Verify(v1=publitrac.v1, rate_limit=1000, timeout=0)
         report = await setup.sync(setup.table(with_repeated()), verify=verify)
     assert report.verification is not None
     done = report.accepted

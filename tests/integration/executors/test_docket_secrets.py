@@ -73,8 +73,7 @@ async def test_redis_and_logs_see_neither_personal_data_nor_credentials(
                 hosts.sandbox.base_url,
                 api_key=hosts.sandbox.api_key,
                 retry=RetryPolicy(attempts=1),
-                limiter=shared.limiter,
-                token_store=shared.tokens,
+                shared=shared,
             )
             return PublitracV2Sink((await stack.enter_async_context(publitrac)).v2)
 

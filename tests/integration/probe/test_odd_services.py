@@ -39,7 +39,7 @@ async def ask(body: str, status: int) -> ProbeReport:
         rate_limit=None,
     ) as client:
         return await probe(
-            client, write="probe@example.com", with_wrong_credentials=True, pace=None, sleep=_sleep
+            client, write="probe@example.com", with_wrong_credentials=True, rate_limit=None, sleep=_sleep
         )
 
 

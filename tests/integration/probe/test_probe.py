@@ -116,7 +116,7 @@ async def run(
         rate_limit=None,
         retry=RetryPolicy(attempts=1),
     ) as client:
-        return await probe(client, pace=None, clock=sandbox.clock.monotonic, sleep=sleep, **options)
+        return await probe(client, rate_limit=None, clock=sandbox.clock.monotonic, sleep=sleep, **options)
 
 
 def settled(report: ProbeReport) -> set[str]:
@@ -283,7 +283,7 @@ async def test_refused_credentials_end_the_probe_with_the_message_of_the_service
             base_url="http://localhost",
             transport=httpx.ASGITransport(sandbox.app),
         ) as client:
-            report = await probe(client, pace=None)
+            report = await probe(client, rate_limit=None)
         assert report.stopped is not None
         assert report.stopped.endswith('the service says: "Authentication failed.; Authentication failed"')
         assert len(report.times) == 2
@@ -294,7 +294,7 @@ async def test_without_a_user_only_v2_is_probed() -> None:
         async with PublitracClient(
             api_key=sandbox.api_key, base_url="http://localhost", transport=httpx.ASGITransport(sandbox.app)
         ) as client:
-            report = await probe(client, pace=None, write=EMAIL, with_wrong_credentials=True)
+            report = await probe(client, rate_limit=None, write=EMAIL, with_wrong_credentials=True)
         assert settled(report) == {"v2", "token"}
         assert report.findings["key"].summary == "not tried: v1 needs user name and password"
 

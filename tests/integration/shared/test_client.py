@@ -26,8 +26,7 @@ def member(service: RawServer, shared: SharedRedis, retry: RetryPolicy = EAGER) 
         api_key=KEY,
         base_url=service.url,
         retry=retry,
-        limiter=shared.limiter,
-        token_store=shared.tokens,
+        shared=shared,
     )
 
 

@@ -33,8 +33,7 @@ async def main(number: int, base_url: str, tasks: int, state: dict[str, Any]) ->
         api_key="the-key",
         base_url=base_url,
         concurrency=tasks,
-        limiter=shared.limiter,
-        token_store=shared.tokens,
+        shared=shared,
     )
 
     async def sync(task: int) -> None:

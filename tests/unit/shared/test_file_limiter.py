@@ -280,6 +280,7 @@ async def test_a_folder_in_place_of_the_file_is_named(tmp_path: Path) -> None:
 @virtual
 async def test_a_damaged_file_is_an_error_that_names_it(tmp_path: Path) -> None:
     shared = process(tmp_path / "limit")
+    await shared.limiter.acquire()
     (tmp_path / "limit").write_bytes(b"")
     with pytest.raises(LimiterUnavailable, match="shared file was damaged"):
         await shared.limiter.acquire()

@@ -147,6 +147,7 @@ async def test_a_damaged_token_is_replaced_for_all_processes(tmp_path: Path, sto
 @virtual
 async def test_a_file_that_was_cut_is_an_error_that_names_it(tmp_path: Path) -> None:
     ours = store(tmp_path / "s")
+    assert await ours.load() is None
     (tmp_path / "s").write_bytes((tmp_path / "s").read_bytes()[: record._TOKEN_AT + 4])
     with pytest.raises(LimiterUnavailable, match="shared file was damaged"):
         await ours.load()

@@ -222,12 +222,14 @@ async def test_an_even_pace_has_no_burst_after_a_quiet_time(tmp_path: Path) -> N
 
 async def test_the_opener_closes_a_shared_file(tmp_path: Path) -> None:
     async with SharedFile(tmp_path / "s", account=KEY) as shared:
+        await shared.limiter.acquire()
         async with PublitracClient(api_key=KEY, shared=shared):
             pass
         assert is_open(shared)
     assert not is_open(shared)
     publitrac = PublitracClient(api_key=KEY, shared=f"file:{tmp_path}/s")
     (own,) = (each for each in publitrac._opened if isinstance(each, SharedFile))
+    await own.limiter.acquire()
     assert is_open(own)
     await publitrac.aclose()
     assert not is_open(own)
@@ -237,7 +239,9 @@ def is_open(shared: SharedFile) -> bool:
     return shared._record._fd >= 0
 
 
-def test_a_rate_beside_a_shared_object_is_refused(tmp_path: Path) -> None:
+async def test_an_object_that_is_never_used_has_no_file_open(tmp_path: Path) -> None:
     shared = SharedFile(tmp_path / "s", account=KEY)
-    with pytest.raises(ConfigurationError, match="rate_limit belongs to the object given as shared"):
-        PublitracClient(api_key=KEY, shared=shared, rate_limit=10)
+    assert not is_open(shared)
+    await shared.limiter.acquire()
+    await shared.aclose()
+    assert not is_open(shared)

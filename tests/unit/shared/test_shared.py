@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from publitrac_async import ConfigurationError, RateLimiter, Secret, WindowLimiter
+from publitrac_async import ConfigurationError, Rate, RateLimiter, Secret, WindowLimiter
 from publitrac_async.shared import SharedRedis
 from publitrac_async.shared.redis.connection import Connection
 from publitrac_async.shared.redis.tokens import RedisTokenStore
@@ -84,7 +84,7 @@ def test_redis_is_asked_with_short_patience_unless_the_url_says_otherwise() -> N
 def test_a_local_share_is_never_more_than_its_part(processes: int, calls: int, per: float) -> None:
     local = SharedRedis(URL, account="a", on_unavailable="local", processes=processes).limiter._local
     assert isinstance(local, WindowLimiter)
-    assert repr(local) == repr(WindowLimiter(calls, per))
+    assert repr(local) == repr(WindowLimiter(Rate(calls, per=per)))
     assert calls / per * processes <= 35
 
 

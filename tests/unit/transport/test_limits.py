@@ -244,6 +244,6 @@ def test_a_rate_gives_the_default_limiter() -> None:
 
 
 def test_a_limiter_takes_a_number_of_calls_and_seconds() -> None:
-    assert WindowLimiter(100, 20.0).rate == Rate(100, per=20.0)
+    assert WindowLimiter(100).rate == Rate(100)
     assert WindowLimiter(Rate(7, per=3.0)).rate == Rate(7, per=3.0)
     assert WindowLimiter(1, guard=0.0).rate == Rate(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final, TypeVar
@@ -67,7 +68,7 @@ class StateKeys:
     Args:
         connection: connection of the account.
         name: name of the state store.
-        timeout: seconds to wait for a Redis that does not respond.
+        timeout: seconds to wait for a Redis that does not respond, ``None`` for no limit.
         clock: monotonic seconds.
     """
 
@@ -76,12 +77,12 @@ class StateKeys:
         connection: Connection,
         name: str,
         *,
-        timeout: float,
+        timeout: float | None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.connection = connection
         self._keys = {each: connection.key(f"state:{name}:{each}") for each in KEYS}
-        self._timeout = timeout
+        self._timeout = math.inf if timeout is None else timeout
         self._clock = clock
 
     async def run(self, script: str, *arguments: Argument, on_disk: bool = False, wait: bool = True) -> Any:

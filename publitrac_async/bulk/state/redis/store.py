@@ -60,7 +60,7 @@ class RedisStateStore:
         name: name of the state store: one for each destination of the account.
         durable: wait for the disk of the server before each call.
         lease: seconds until the claims of a killed process expire.
-        timeout: seconds to wait for a Redis that does not respond, before a run ends.
+        timeout: seconds to wait for a Redis that does not respond, before a run ends; ``None`` for no limit.
 
     Raises:
         ConfigurationError: a setting is unusable.
@@ -73,11 +73,13 @@ class RedisStateStore:
         *,
         durable: bool = True,
         lease: float = LEASE,
-        timeout: float = TIMEOUT,
+        timeout: float | None = TIMEOUT,
     ) -> None:
         self._name = name
-        if lease <= 0 or timeout < 0:
-            raise ConfigurationError("lease must be above 0 s, timeout at least 0 s")
+        if not hasattr(shared, "connect"):
+            raise ConfigurationError("shared must be a SharedRedis, which holds URL and account")
+        if not lease > 0 or not (timeout is None or timeout >= 0):
+            raise ConfigurationError("lease must be above 0 s, timeout at least 0 s, or None for no limit")
         self._connection = connection = shared.connect(durable=durable)
         self._keys = StateKeys(connection, name, timeout=timeout)
         self._names = connection.key(STATE_NAMES)
