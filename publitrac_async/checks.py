@@ -29,7 +29,12 @@ def refuse(problems: Sequence[Problem], operation: str | None) -> None:
         ValidationError: `problems` is not empty.
     """
     if problems:
-        raise ValidationError("; ".join(map(str, problems)), problems=problems, operation=operation)
+        raise refusal(problems, operation)
+
+
+def refusal(problems: Sequence[Problem], operation: str | None = None) -> ValidationError:
+    """Return the error for `problems`, which lists all of them."""
+    return ValidationError("; ".join(map(str, problems)), problems=problems, operation=operation)
 
 
 def email_problem(email: object) -> Problem | None:

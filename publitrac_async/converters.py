@@ -15,7 +15,7 @@ import attrs
 from cattrs import BaseValidationError, Converter
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
-from publitrac_async.checks import not_sendable
+from publitrac_async.checks import not_sendable, refusal, refuse
 from publitrac_async.errors import Problem, ValidationError
 from publitrac_async.models import UNSET, Date, DateTime, Flag, Integer, Lead, Nested, Text, vendor_name
 
@@ -344,8 +344,7 @@ def unwritable(writers: Iterable[tuple[str, Any, Callable[[Any], Any]]], operati
                 write(value)
         except (ValueError, TypeError) as error:
             problems.append(Problem(str(error), field=name, value=value))
-    text = "; ".join(map(str, problems))
-    return ValidationError(text, problems=problems, operation=operation)
+    return refusal(problems, operation)
 
 
 def lead_from_mapping(row: Mapping[str, Any]) -> Lead:
@@ -378,8 +377,7 @@ def lead_from_mapping(row: Mapping[str, Any]) -> Lead:
             if value is None:  # 0000-00-00 and other placeholders: never sent by accident.
                 continue
         values[attribute] = value
-    if problems:
-        raise ValidationError("; ".join(map(str, problems)), problems=problems)
+    refuse(problems, None)
     return Lead(**values, custom_fields=custom)
 
 

@@ -31,9 +31,9 @@ from publitrac_async.bulk.errors import MappingError, SourceError
 from publitrac_async.bulk.fields import CLEARED, Fields
 from publitrac_async.bulk.mapping import BY_NORMALIZED, CONSENT_FIELDS, ColumnMapping, field_name, near_miss
 from publitrac_async.bulk.synonyms import BY_SYNONYM
-from publitrac_async.checks import custom_name_problem
+from publitrac_async.checks import custom_name_problem, refusal
 from publitrac_async.converters import FIELD_TYPES, NATIVE_FIELDS
-from publitrac_async.errors import Problem, ValidationError
+from publitrac_async.errors import Problem
 from publitrac_async.models import Date, DateTime, Flag, Integer
 
 #: Documented lengths ("List and description of all lead fields").
@@ -210,7 +210,7 @@ class Columns:
             elif value is not _UNSET:
                 fields[field] = value
         if problems:
-            raise ValidationError("; ".join(map(str, problems)), problems=problems)
+            raise refusal(problems)
         if self._rivals:
             self._check_rivals(cells)
         fields.checked = self._usable and isinstance(fields.get("email"), str)
@@ -245,7 +245,7 @@ class Columns:
         for field, names in self._rivals.items():
             if len(found := [name for name in names if name in cells]) > 1:
                 problem = Problem(f"{' and '.join(found)} both go to it", field=field)
-                raise ValidationError(str(problem), problems=[problem])
+                raise refusal([problem])
 
     def resolved(self) -> list[Column]:
         """Return the columns seen so far."""

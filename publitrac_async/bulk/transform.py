@@ -24,6 +24,7 @@ from publitrac_async.bulk.sinks.base import OwnColumns, Record
 from publitrac_async.bulk.sinks.publitrac import as_lead, publitrac_record
 from publitrac_async.bulk.sources.file import FileSource
 from publitrac_async.bulk.sources.files import Files
+from publitrac_async.checks import refusal
 from publitrac_async.converters import NATIVE_FIELDS
 from publitrac_async.errors import Problem, ValidationError
 from publitrac_async.models import Lead
@@ -117,7 +118,7 @@ class RowTransform:
             ValidationError: the row is unreadable, or cannot be sent.
         """
         if row.problem is not None:
-            raise ValidationError(row.problem, problems=[Problem(row.problem)])
+            raise refusal([Problem(row.problem)])
         fields = self._converted(row.fields)
         if isinstance(fields, Lead):
             changes: dict[str, Any] = {NATIVE_FIELDS[name]: True for name in opt_outs}
@@ -125,8 +126,7 @@ class RowTransform:
             found = [name for name in CONSENT_FIELDS if getattr(fields, NATIVE_FIELDS[name]) in (True, 1)]
             return _checked(self.to_record(fields)), found
         if self.strict and fields.notes:
-            problems = [Problem(kind, field=column) for column, kind in fields.notes]
-            raise ValidationError("; ".join(map(str, problems)), problems=problems)
+            raise refusal([Problem(kind, field=column) for column, kind in fields.notes])
         if opt_outs:  # The row is transformed once more.
             fields.update(dict.fromkeys(opt_outs, True))
         elif fields.notes or fields.withheld:

@@ -8,8 +8,8 @@ from typing import Any, Final, get_type_hints
 
 import attrs
 
-from publitrac_async.checks import not_sendable
-from publitrac_async.errors import Problem, ValidationError
+from publitrac_async.checks import not_sendable, refuse
+from publitrac_async.errors import Problem
 from publitrac_async.models import vendor_name
 from publitrac_async.vitec import codec
 from publitrac_async.vitec.models import (
@@ -65,8 +65,7 @@ def check_customer_id(customer_id: str) -> None:
         ValidationError: it is empty, consists of dots, or holds control characters.
     """
     if not customer_id.strip(" .") or not_sendable(customer_id):
-        problem = Problem("a customer id is required, such as M30011", field="customerId")
-        raise ValidationError(str(problem), problems=[problem], operation=NAME)
+        refuse([Problem("a customer id is required, such as M30011", field="customerId")], NAME)
 
 
 def check_person_lead(lead: PersonLead) -> None:
@@ -75,9 +74,7 @@ def check_person_lead(lead: PersonLead) -> None:
     Raises:
         ValidationError: with every problem found.
     """
-    problems = list(_mistyped(lead, PersonLead, "")) or list(_broken_rules(lead))
-    if problems:
-        raise ValidationError("; ".join(map(str, problems)), problems=problems, operation=NAME)
+    refuse(list(_mistyped(lead, PersonLead, "")) or list(_broken_rules(lead)), NAME)
 
 
 def length_notes(lead: PersonLead) -> list[Problem]:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, Unpack
 
+from publitrac_async.checks import refuse
 from publitrac_async.config import (
     TIMEOUT,
     VITEC_BASE_URL,
@@ -17,7 +18,7 @@ from publitrac_async.config import (
     RetryPolicy,
     Timeout,
 )
-from publitrac_async.errors import ConfigurationError, Problem, ValidationError
+from publitrac_async.errors import ConfigurationError, Problem
 from publitrac_async.shared.share import Shared, limiter_and_tokens
 from publitrac_async.transport.auth import Authorization, StaticCredentials
 from publitrac_async.transport.base import BaseClient, ClientOptions
@@ -212,8 +213,7 @@ class VitecClient(BaseClient):
         check_customer_id(customer_id)
         check_person_lead(lead)
         if format not in _MEDIA_TYPES:
-            problem = Problem('must be "json" or "xml"', field="format")
-            raise ValidationError(str(problem), problems=[problem], operation=NAME)
+            refuse([Problem('must be "json" or "xml"', field="format")], NAME)
         notes = length_notes(lead)
         if (note := customer_id_note(customer_id)) is not None:
             notes.append(note)

@@ -12,7 +12,8 @@ from cattrs import Converter, transform_error
 from cattrs.errors import BaseValidationError
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
-from publitrac_async.errors import Problem, ValidationError
+from publitrac_async.checks import refusal
+from publitrac_async.errors import Problem
 from publitrac_async.models import vendor_name
 from publitrac_async.vitec.models import PersonLead
 
@@ -93,7 +94,7 @@ def from_json(document: bytes | str | Mapping[str, Any]) -> PersonLead:
     except BaseValidationError as error:
         # "required field missing @ $.person.lastName": names of fields and types, no value.
         problems += [Problem(_reason(line), field=_path(line)) for line in transform_error(error)]
-    raise ValidationError("; ".join(map(str, problems)), problems=problems)
+    raise refusal(problems)
 
 
 def _reason(line: str) -> str:

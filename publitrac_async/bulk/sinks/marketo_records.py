@@ -11,6 +11,7 @@ from attrs import evolve
 
 from publitrac_async.bulk.fields import Fields
 from publitrac_async.bulk.sinks.base import OwnColumns, Record, hash_bytes
+from publitrac_async.checks import refusal
 from publitrac_async.errors import ConfigurationError, Problem, ValidationError
 from publitrac_async.marketo import (
     CONSENT_FIELDS,
@@ -172,7 +173,7 @@ class MarketoRecords:
         else:
             names = {target: column for column, target in self._columns.items()}
         problems = [evolve(each, field=names.get(each.field or "", each.field)) for each in problems]
-        return ValidationError("; ".join(map(str, problems)), problems=problems)
+        return refusal(problems)
 
 
 def _is_missing(value: Any) -> bool:

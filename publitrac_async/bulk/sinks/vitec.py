@@ -10,6 +10,7 @@ from attrs import astuple, evolve
 from publitrac_async.bulk.mapping import field_name
 from publitrac_async.bulk.rows import State
 from publitrac_async.bulk.sinks.base import Record, content_hash
+from publitrac_async.checks import refusal, refuse
 from publitrac_async.converters import custom_to_wire, lead_to_wire
 from publitrac_async.errors import Problem, PublitracError, ValidationError
 from publitrac_async.models import Lead
@@ -125,7 +126,7 @@ def vitec_record(
     except ValidationError as error:
         # The report names columns of the source.
         problems = [evolve(each, field=_NAMES.get(each.field or "", each.field)) for each in error.problems]
-    raise ValidationError("; ".join(map(str, problems)), problems=problems)
+    raise refusal(problems)
 
 
 def _document(fields: Mapping[str, Any] | Lead) -> dict[str, Any]:
@@ -155,8 +156,7 @@ def _document(fields: Mapping[str, Any] | Lead) -> dict[str, Any]:
                 _put(document, path, _FLAGS.get(str(text).lower(), text) if path == _FLAG else text)
         except (ValueError, TypeError) as error:
             problems.append(Problem(str(error), field=path or name, value=value))
-    if problems:
-        raise ValidationError("; ".join(map(str, problems)), problems=problems)
+    refuse(problems, None)
     if tags:
         document.setdefault("marketing", {}).setdefault("utmTags", tags)
     return document
