@@ -21,7 +21,7 @@ from publitrac_async.profile import read_profile
 from publitrac_async.shared.share import Shared, limiter_and_tokens, share
 from publitrac_async.transport.auth import Authorization, Placement, StaticCredentials, TokenStore
 from publitrac_async.transport.base import BaseClient, ClientOptions, over
-from publitrac_async.transport.environment import read_variable, read_variables
+from publitrac_async.transport.environment import missing_variable, read_variable, read_variables
 from publitrac_async.transport.events import Hook
 from publitrac_async.transport.limits import RateLimiter, limiter_for
 from publitrac_async.transport.pipeline import Transport
@@ -100,6 +100,8 @@ class PublitracClient(BaseClient):
     Raises:
         ConfigurationError: a credential or setting is unusable, or contradicts another.
     """
+
+    _vendor = "publitrac"
 
     def __init__(
         self,
@@ -221,9 +223,7 @@ class PublitracClient(BaseClient):
             raise found
         settings: dict[str, Any] = {**(read_profile(profile).client if profile else {}), **options}
         if "api_key" not in settings and "api_key" not in found:
-            raise ConfigurationError(
-                "the environment has neither PUBLITRAC_API_KEY nor PUBLITRAC_API_KEY_FILE: set one of them"
-            )
+            raise missing_variable("PUBLITRAC_API_KEY")
         if "base_url" in found:
             settings["base_url"] = found.pop("base_url").reveal()
         if "rate_limit" in found:

@@ -14,7 +14,7 @@ from publitrac_async.cli.vendors.base import OwnOptions, Vendor
 from publitrac_async.client import read_environment
 from publitrac_async.config import Rate
 from publitrac_async.errors import ConfigurationError
-from publitrac_async.transport.environment import read_variable
+from publitrac_async.transport.environment import missing_variable, read_variable
 from publitrac_async.transport.secret import Secret
 
 if TYPE_CHECKING:
@@ -92,6 +92,4 @@ def _account(vendor: Vendor, own: OwnOptions) -> Secret:
             raise found
         if found is not None:
             return found
-    raise ConfigurationError(
-        f"the environment has neither {vendor.account} nor {vendor.account}_FILE: set one of them"
-    )
+    raise missing_variable(vendor.account)

@@ -16,7 +16,7 @@ from publitrac_async.shared.share import Shared
 from publitrac_async.transport.auth import TokenStore
 from publitrac_async.transport.base import ClientOptions
 from publitrac_async.transport.boundary import boundary
-from publitrac_async.transport.environment import read_variables
+from publitrac_async.transport.environment import missing_variable, read_variables
 from publitrac_async.transport.secret import Secret
 
 _ENVIRONMENT: Final = "MARKETO_"
@@ -105,10 +105,7 @@ class MarketoClient(LeadOperations, FieldOperations, MembershipOperations):
         if addresses and not addresses & found.keys():
             missing.insert(0, "base_url")
         if missing:
-            variable = f"{_ENVIRONMENT}{missing[0].upper()}"
-            raise ConfigurationError(
-                f"the environment has neither {variable} nor {variable}_FILE: set one of them"
-            )
+            raise missing_variable(f"{_ENVIRONMENT}{missing[0].upper()}")
         if "base_url" in found:
             found.pop("munchkin_id", None)
         settings: dict[str, Any] = {**options}

@@ -77,7 +77,7 @@ class BaseClient:
     """
 
     #: The vendor's name in events, spans and log records.
-    _vendor: ClassVar[str] = "publitrac"
+    _vendor: ClassVar[str]
 
     #: Most calls in flight at once, if their number follows the rate limit.
     _most: ClassVar[int] = CONCURRENCY_CEILING

@@ -54,3 +54,8 @@ def read_variables(
         if value is not None:
             found[name] = value
     return found
+
+
+def missing_variable(variable: str) -> ConfigurationError:
+    """Return the error for a variable that is not set."""
+    return ConfigurationError(f"the environment has neither {variable} nor {variable}_FILE: set one of them")

@@ -23,7 +23,7 @@ from publitrac_async.shared.share import Shared, limiter_and_tokens
 from publitrac_async.transport.auth import Authorization, StaticCredentials
 from publitrac_async.transport.base import BaseClient, ClientOptions
 from publitrac_async.transport.boundary import boundary
-from publitrac_async.transport.environment import read_variable, read_variables
+from publitrac_async.transport.environment import missing_variable, read_variable, read_variables
 from publitrac_async.transport.events import Hook
 from publitrac_async.transport.limits import RateLimiter
 from publitrac_async.transport.operation import Call
@@ -173,9 +173,10 @@ class VitecClient(BaseClient):
             raise passwords
         if "base_url" in found:
             settings["base_url"] = found.pop("base_url").reveal()
-        settings |= {**found, "password": passwords}
-        if "username" not in settings or not settings["password"]:
-            raise ConfigurationError("the environment has no VITEC_USERNAME, or no VITEC_PASSWORD: set both")
+        settings |= {**found, **({"password": passwords} if passwords else {})}
+        for name in ("username", "password"):
+            if name not in settings:
+                raise missing_variable(f"{_ENVIRONMENT}{name.upper()}")
         return cls(**settings)
 
     async def create_person_lead(
