@@ -29,7 +29,7 @@ from publitrac_async.marketo import (
     SmartCampaignMembership,
     VisitorData,
 )
-from publitrac_async.marketo.anything import Parameters
+from publitrac_async.marketo.raw import Parameters
 from publitrac_async.marketo.records import PreparedMarketoLead
 from publitrac_async.models import Accepted, Lead
 from publitrac_async.pagination import Pager

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, Self, Unpack
 
 from publitrac_async.checks import refuse
 from publitrac_async.errors import ConfigurationError, Problem
-from publitrac_async.marketo import anything, responses
+from publitrac_async.marketo import raw, responses
 from publitrac_async.marketo.fields import FieldOperations
 from publitrac_async.marketo.leads import LeadOperations
 from publitrac_async.marketo.memberships import MembershipOperations
@@ -117,9 +117,9 @@ class MarketoClient(LeadOperations, FieldOperations, MembershipOperations):
         verb: Literal["GET", "POST", "DELETE"],
         path: str,
         *,
-        query: anything.Parameters = (),
+        query: raw.Parameters = (),
         json: Any = None,
-        form: anything.Parameters | None = None,
+        form: raw.Parameters | None = None,
         idempotent: bool = False,
         next_page_token: str | None = None,
     ) -> MarketoPager[Any]:
@@ -144,12 +144,12 @@ class MarketoClient(LeadOperations, FieldOperations, MembershipOperations):
             ValidationError: verb, path or a value cannot be sent.
             ApiError: Marketo refused the call; records that it refused are items of the page.
         """
-        operation = anything.operation_for(verb, path, idempotent=idempotent)
+        operation = raw.operation_for(verb, path, idempotent=idempotent)
         if json is not None and form is not None:
             refuse([Problem("cannot be given with form", field="json")], operation.name)
-        sent = anything.parameters(query, operation.name)
-        content = None if json is None else anything.body(json, operation.name)
-        fields = None if form is None else anything.parameters(form, operation.name)
+        sent = raw.parameters(query, operation.name)
+        content = None if json is None else raw.body(json, operation.name)
+        fields = None if form is None else raw.parameters(form, operation.name)
 
         def fetch(token: str | None) -> Awaitable[MarketoPage[Any]]:
             paged = sent if token is None else (*sent, ("nextPageToken", token))

@@ -29,8 +29,8 @@ from publitrac_async.transport.vendor_messages import message_of_text
 from publitrac_async.v1.operations import method
 from publitrac_async.v1.reading import children, number_of, read_response
 from publitrac_async.v1.responses import read_reply
-from publitrac_async.v2.codec import read_content
 from publitrac_async.v2.operations import DELAYED_SYNC, GET_TOKEN
+from publitrac_async.v2.responses import read_content
 
 #: Waits for some seconds.
 Sleep: TypeAlias = Callable[[float], Awaitable[object]]

@@ -18,6 +18,7 @@ from publitrac_async.transport.pipeline import Transport
 from publitrac_async.transport.secret import Secret
 from publitrac_async.v2 import codec
 from publitrac_async.v2.operations import DELAYED_SYNC, GET_TOKEN
+from publitrac_async.v2.responses import read_accepted, read_token
 
 _ACCEPT = (("accept", "application/json"),)
 
@@ -132,7 +133,7 @@ class V2:
             content=lead.body if isinstance(lead, PreparedLead) else codec.lead_body(lead),
             content_type="application/json",
             headers=_ACCEPT,
-            parse=codec.read_accepted,
+            parse=read_accepted,
             on_sent=on_sent,
         )
 
@@ -148,7 +149,7 @@ class V2:
         await self._token.aclose()
 
     async def _request_token(self) -> Token:
-        call = Call(operation=GET_TOKEN, authenticator=self._api_key, headers=_ACCEPT, parse=codec.read_token)
+        call = Call(operation=GET_TOKEN, authenticator=self._api_key, headers=_ACCEPT, parse=read_token)
         asked = self._clock()
         value, ttl = await self._transport.request_token(
             call, limiter=self._limiter, confirm=self._token.confirm_request

@@ -31,7 +31,7 @@ from publitrac_async.transport.budget import BUDGET
 from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.transport.steps import at_once
 from publitrac_async.v1.responses import read_reply
-from publitrac_async.v2.codec import read_accepted, read_token
+from publitrac_async.v2.responses import read_accepted, read_token
 from publitrac_async.vitec.responses import read_lead_id
 from tests.fuzz.mutations import fuzzed, mutated
 from tests.support.clients import client

@@ -47,7 +47,7 @@ from publitrac_async.v1 import (
     WebVisit,
     email_campaign_calls,
 )
-from publitrac_async.v2 import codec
+from publitrac_async.v2 import codec, responses
 from publitrac_async.v2.operations import DELAYED_SYNC, GET_TOKEN
 from tests.support.v1 import DONE, response, sample, v1
 
@@ -418,20 +418,22 @@ def test_35_the_samples_of_v2_are_no_json():
     for name in ("get_token_response", "delayed_sync_response", "delayed_sync_request"):
         with pytest.raises(json.JSONDecodeError):
             json.loads(sample(f"v2/{name}.txt"))
-    assert codec.read_accepted(ServiceResponse(200, sample("v2/delayed_sync_response.txt"))).code == 200
+    assert responses.read_accepted(ServiceResponse(200, sample("v2/delayed_sync_response.txt"))).code == 200
     assert (
-        codec.read_token(ServiceResponse(200, sample("v2/get_token_response.txt")))[0].reveal()
+        responses.read_token(ServiceResponse(200, sample("v2/get_token_response.txt")))[0].reveal()
         == "djs4fdn4dJTer489!"
     )
     with pytest.raises(UnexpectedContent):
-        codec.read_accepted(ServiceResponse(200, b"?{'status': 'success', 'code': 200}}"))
+        responses.read_accepted(ServiceResponse(200, b"?{'status': 'success', 'code': 200}}"))
 
 
 @pytest.mark.parametrize(
     ("ttl", "seconds"), [('"900"', 900), ('"60"', 60), ("60", 60), ('"soon"', 900), ("null", 900)]
 )
 def test_36_the_life_of_a_token_is_text(ttl, seconds):
-    assert codec.read_token(ServiceResponse(200, f'{{"token": "t", "ttl": {ttl}}}'.encode()))[1] == seconds
+    assert (
+        responses.read_token(ServiceResponse(200, f'{{"token": "t", "ttl": {ttl}}}'.encode()))[1] == seconds
+    )
 
 
 def test_37_paths_lack_v2_in_older_pages():
@@ -451,7 +453,7 @@ def test_37_paths_lack_v2_in_older_pages():
 )
 def test_38_always_accepted_is_not_taken_on_trust(status, body):
     with pytest.raises(PublitracError):
-        codec.read_accepted(ServiceResponse(status, orjson.dumps(body)))
+        responses.read_accepted(ServiceResponse(status, orjson.dumps(body)))
 
 
 def test_39_and_40_the_keys_of_v2():

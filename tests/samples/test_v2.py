@@ -9,19 +9,19 @@ import pytest
 
 from publitrac_async import Accepted, Lead, UnexpectedContent
 from publitrac_async.transport.operation import ServiceResponse
-from publitrac_async.v2 import codec
+from publitrac_async.v2 import codec, responses
 from tests.support.v1 import sample
 
 
 def test_the_token_is_read_past_the_missing_comma():
-    token, ttl = codec.read_token(ServiceResponse(200, sample("v2/get_token_response.txt")))
+    token, ttl = responses.read_token(ServiceResponse(200, sample("v2/get_token_response.txt")))
     assert token.reveal() == "djs4fdn4dJTer489!"
     assert ttl == 900.0
 
 
 def test_the_response_is_read_past_the_single_quotes():
     response = ServiceResponse(200, sample("v2/delayed_sync_response.txt"))
-    assert codec.read_accepted(response) == Accepted(status="success", code=200)
+    assert responses.read_accepted(response) == Accepted(status="success", code=200)
 
 
 def test_the_request_is_written_as_shown_but_for_the_missing_comma():
@@ -42,13 +42,13 @@ def test_the_request_is_written_as_shown_but_for_the_missing_comma():
 
 @pytest.mark.parametrize("ttl", ['"900"', "900", '"900.5"', '" 900 "'])
 def test_the_life_of_a_token_is_a_number_or_its_text(ttl):
-    _, seconds = codec.read_token(ServiceResponse(200, f'{{"token": "t", "ttl": {ttl}}}'.encode()))
+    _, seconds = responses.read_token(ServiceResponse(200, f'{{"token": "t", "ttl": {ttl}}}'.encode()))
     assert seconds == float(ttl.strip('" '))
 
 
 @pytest.mark.parametrize("ttl", ['""', "null", '"soon"', "0", "-5", '"nan"', '"inf"', "[]", "{}", "true"])
 def test_a_life_that_is_no_number_is_the_documented_one(ttl):
-    _, seconds = codec.read_token(ServiceResponse(200, f'{{"token": "t", "ttl": {ttl}}}'.encode()))
+    _, seconds = responses.read_token(ServiceResponse(200, f'{{"token": "t", "ttl": {ttl}}}'.encode()))
     assert seconds == 900.0
 
 
@@ -75,4 +75,4 @@ def test_a_life_that_is_no_number_is_the_documented_one(ttl):
 )
 def test_nothing_else_is_mended(body):
     with pytest.raises(UnexpectedContent):
-        codec.read_accepted(ServiceResponse(200, body))
+        responses.read_accepted(ServiceResponse(200, body))

@@ -20,7 +20,7 @@ from publitrac_async import (
     ValidationError,
 )
 from publitrac_async.transport.operation import ServiceResponse
-from publitrac_async.v2 import codec
+from publitrac_async.v2 import responses
 
 
 def error_of(read: Callable[[ServiceResponse], Any], content: object, status: int = 200) -> PublitracError:
@@ -33,7 +33,9 @@ def error_of(read: Callable[[ServiceResponse], Any], content: object, status: in
 @pytest.mark.parametrize("code", [200, "200", 201, 202])
 def test_a_lead_is_queued_by_a_success_with_a_code_of_success(code: object) -> None:
     body = orjson.dumps({"status": "success", "code": code, "message": "queued"})
-    assert codec.read_accepted(ServiceResponse(200, body)) == Accepted(status="success", code=int(str(code)))
+    assert responses.read_accepted(ServiceResponse(200, body)) == Accepted(
+        status="success", code=int(str(code))
+    )
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,7 @@ def test_a_lead_is_queued_by_a_success_with_a_code_of_success(code: object) -> N
     ],
 )
 def test_everything_else_is_an_error(content: dict[str, Any], kind: type[PublitracError]) -> None:
-    error = error_of(codec.read_accepted, content)
+    error = error_of(responses.read_accepted, content)
     assert type(error) is kind
     assert error.vendor_message == content.get("message", content.get("error")) or "errors" in content
 
@@ -79,7 +81,7 @@ def test_everything_else_is_an_error(content: dict[str, Any], kind: type[Publitr
 def test_a_response_that_the_documents_do_not_list_says_nothing_of_the_effect(
     content: object, *, unknown: bool
 ) -> None:
-    assert error_of(codec.read_accepted, content).maybe_applied is unknown
+    assert error_of(responses.read_accepted, content).maybe_applied is unknown
 
 
 @pytest.mark.parametrize(
@@ -94,16 +96,16 @@ def test_a_response_that_the_documents_do_not_list_says_nothing_of_the_effect(
     ],
 )
 def test_a_refusal_is_no_token(content: object) -> None:
-    assert isinstance(error_of(codec.read_token, content), AuthenticationError)
+    assert isinstance(error_of(responses.read_token, content), AuthenticationError)
 
 
 def test_a_token_may_come_with_a_success() -> None:
     body = orjson.dumps({"status": "success", "code": 200, "token": "t", "ttl": "900"})
-    secret, _ = codec.read_token(ServiceResponse(200, body))
+    secret, _ = responses.read_token(ServiceResponse(200, body))
     assert secret.reveal() == "t"
 
 
-@pytest.mark.parametrize("read", [codec.read_accepted, codec.read_token])
+@pytest.mark.parametrize("read", [responses.read_accepted, responses.read_token])
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 429, 500, 503])
 def test_the_message_is_recognized_with_any_http_status(
     read: Callable[[ServiceResponse], Any], status: int
