@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import re
 import urllib.parse
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 import attrs
 
-from publitrac_async.checks import email_problem, refuse
+from publitrac_async.checks import refuse
 from publitrac_async.config import MARKETO_MERGED, MARKETO_RECORDS
 from publitrac_async.errors import Problem, ValidationError
+from publitrac_async.marketo.checks import address_problem, ascii_problem
 from publitrac_async.marketo.models import LeadFieldUpdate, NewLeadField, VisitorData
-from publitrac_async.marketo.records import Values, ascii_problem
 from publitrac_async.marketo.values import value_problems, write_json, write_text, write_time
 from publitrac_async.models import Unset, vendor_name
 
 #: Name that fits in a path and in a list separated by commas.
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-#: "Begins with a letter, and only letters, digits or underscores" (Create Lead Fields).
-_NEW_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 #: Names and values of query parameters.
 Query: TypeAlias = tuple[tuple[str, str], ...]
@@ -70,14 +68,6 @@ def merged(winner: int, loser_ids: Iterable[int], operation: str) -> Query:
 def new_field(field: NewLeadField) -> dict[str, Any]:
     """Return the record of a field to create."""
     return _set_values(field)
-
-
-def new_field_problems(record: Values) -> Iterator[Problem]:
-    """Find the problems of a field to create."""
-    if not _NEW_NAME.fullmatch(record["name"]):
-        yield Problem("must begin with a letter and hold only letters, digits and underscores", field="name")
-    if not record["displayName"].strip():
-        yield Problem("is required", field="displayName")
 
 
 def field_update(update: LeadFieldUpdate, operation: str) -> dict[str, Any]:
@@ -135,12 +125,6 @@ def form_record(
     if written is None:
         raise ValidationError("the form holds text that JSON cannot carry", operation=operation)
     return written
-
-
-def address_problem(email: object) -> list[Problem]:
-    """Return the problem of an e-mail address, without the code of PUBLITRAC."""
-    problem = email_problem(email)
-    return [attrs.evolve(problem, code=None)] if problem else []
 
 
 def cookie_value(cookie: str, operation: str) -> str:

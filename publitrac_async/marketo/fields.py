@@ -10,7 +10,7 @@ import orjson
 from publitrac_async.checks import refuse
 from publitrac_async.config import MARKETO_NEW_FIELDS
 from publitrac_async.errors import Problem
-from publitrac_async.marketo import building, records, responses
+from publitrac_async.marketo import building, checks, records, responses
 from publitrac_async.marketo.models import (
     LeadAttribute,
     LeadField,
@@ -97,7 +97,7 @@ class FieldOperations(MarketoBase):
         if len(given) > MARKETO_NEW_FIELDS:
             refuse([Problem(f"must be at most {MARKETO_NEW_FIELDS} fields", field="input")], name)
         inputs = [building.new_field(field) for field in given]
-        batches = records.batches(inputs, name, check=building.new_field_problems, given=given)
+        batches = records.batches(inputs, name, check=checks.new_field_problems, given=given)
         return await self._send_batches(CREATE_LEAD_FIELDS, structure_field_result, batches)
 
     async def update_lead_field(self, name: str, field: LeadFieldUpdate) -> FieldResult:

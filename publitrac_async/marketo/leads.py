@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from publitrac_async.checks import refuse
 from publitrac_async.errors import Problem
-from publitrac_async.marketo import building, records, responses
+from publitrac_async.marketo import building, checks, records, responses
 from publitrac_async.marketo.matching import by_id
 from publitrac_async.marketo.models import Action, LeadInput, MarketoLead, VisitorData
 from publitrac_async.marketo.operations import (
@@ -148,7 +148,7 @@ class LeadOperations(MarketoBase):
             "partitionName": partition_name,
             "asyncProcessing": async_processing,
         }
-        batches = records.batches(leads, name, head=head, check=records.sync_check(chosen))
+        batches = records.batches(leads, name, head=head, check=checks.sync_check(chosen))
         build = responses.results if repeat_timeouts else responses.results_or_timeout
         # It is not documented that results repeat these ids.
         read = partial(build, match=partial(by_id, strict=False)) if lookup_field == "id" else build
@@ -195,7 +195,7 @@ class LeadOperations(MarketoBase):
             "partitionName": partition_name,
             "programStatus": program_status,
         }
-        batches = records.batches(leads, name, head=head, check=records.ascii_problem)
+        batches = records.batches(leads, name, head=head, check=checks.ascii_problem)
         return await self._send_batches(PUSH_LEAD, structure_result, batches)
 
     async def submit_form(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 import attrs
 import orjson
@@ -12,13 +12,11 @@ from attrs import field, frozen
 from publitrac_async.checks import refuse
 from publitrac_async.config import MARKETO_BODY, MARKETO_RECORDS
 from publitrac_async.errors import Problem
+from publitrac_async.marketo.checks import Check, Values, sync_check
 from publitrac_async.marketo.values import PLAIN, value_problems, write_json
 
-Values: TypeAlias = Mapping[str, Any]
 #: Bytes for records in a body, with room left for its other members.
 ROOM: Final = MARKETO_BODY - 1000
-#: Function that finds problems of a record besides those of its values.
-Check: TypeAlias = Callable[[Values], Iterable[Problem]]
 
 
 @frozen
@@ -184,26 +182,6 @@ def parts(sizes: Sequence[int], room: int = ROOM) -> list[tuple[int, int]]:
             first, size = place, -1
         size += 1 + length
     return [*found, (first, len(sizes))] if sizes else []
-
-
-def sync_check(action: str) -> Check:
-    """Return the check for records of Sync Leads, by Marketo's page."""
-
-    def check(record: Values) -> list[Problem]:
-        problems = ascii_problem(record)
-        if "id" in record and action != "updateOnly":
-            problems.insert(0, Problem("can only be given with the action updateOnly", field="id"))
-        return problems
-
-    return check
-
-
-def ascii_problem(record: Values) -> list[Problem]:
-    """Find an e-mail address that Marketo does not support ("only ASCII characters")."""
-    email = record.get("email")
-    if isinstance(email, str) and not email.isascii():
-        return [Problem("an e-mail address must be ASCII", field="email", value=email)]
-    return []
 
 
 def _at(place: int, problem: Problem) -> Problem:

@@ -20,9 +20,9 @@ from publitrac_async.marketo import (
     drop_missing_consent,
     to_marketo,
 )
-from publitrac_async.marketo.building import address_problem
+from publitrac_async.marketo.checks import address_problem, sync_check
 from publitrac_async.marketo.mapping import is_consent
-from publitrac_async.marketo.records import ROOM, sync_check, write_record
+from publitrac_async.marketo.records import ROOM, write_record
 from publitrac_async.models import Lead, vendor_name
 
 _ACTIONS: Final = ("createOrUpdate", "createOnly", "updateOnly", "createDuplicate")
