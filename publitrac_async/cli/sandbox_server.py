@@ -82,7 +82,5 @@ def _show(sandbox: Any, rate: int) -> None:
     to_stdout(f"Emulated PUBLITRAC at {sandbox.base_url}, {rate} calls per second. Ctrl-C ends it.")
     to_stdout(f"Watch it: {sandbox.inspector_url}")
     to_stdout("For another shell:")
-    for vendor in ("PUBLITRAC", "MARKETO", "VITEC"):
-        for name, value in sandbox.environment.items():
-            if name.startswith(vendor):
-                to_stdout(f"  export {name}={shlex.quote(value)}")
+    for name, value in sandbox.environment.items():
+        to_stdout(f"  export {name}={shlex.quote(value)}")

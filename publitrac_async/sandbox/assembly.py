@@ -14,13 +14,13 @@ from publitrac_async.sandbox.vitec import Vitec
 
 def assemble(core: SandboxCore) -> SandboxApp:
     """Return the application of a sandbox."""
-    settings, limits = core.settings, core.limits
+    settings = core.settings
     apis: list[Api] = [
-        PublitracV1(core.publitrac, settings, limits["v1"]),
-        Vitec(core.vitec, settings),
+        PublitracV1(core.publitrac, settings),
         MarketoIdentity(core.marketo, settings),
-        Marketo(core.marketo, settings, limits["marketo"]),
+        Marketo(core.marketo, settings),
+        Vitec(core.vitec, settings),
     ]
     if settings.v2_enabled:
-        apis.append(PublitracV2(core.publitrac, settings, limits["v2"]))
+        apis.append(PublitracV2(core.publitrac, settings))
     return SandboxApp(core, apis, Control(core))

@@ -10,7 +10,7 @@
 - `POST /_sandbox/process`, `POST /_sandbox/revoke_tokens`
 
 `seed` and `contents` take `?vendor=NAME`; without it they mean PUBLITRAC. Responses are JSON. `/_sandbox/` is
-the inspector, a page for people; `state`, `arrival`, `records` and `credentials` are its view.
+the inspector, a page for people; `state`, `arrival`, `records` and `vendors` are its view.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Control:
             ("GET", "state"): self._state,
             ("GET", "arrival"): self._arrival,
             ("GET", "records"): self._records,
-            ("GET", "credentials"): self._credentials,
+            ("GET", "vendors"): self._vendors,
         }
 
     def claims(self, path: str, headers: Iterable[tuple[bytes, bytes]]) -> bool:
@@ -149,8 +149,8 @@ class Control:
             search=options.get("search", ""),
         )
 
-    def _credentials(self, _document: Any, _options: Options) -> Any:
-        return self._core.settings.environment()
+    def _vendors(self, _document: Any, options: Options) -> Any:
+        return views.vendors(self._core, options["base_url"])
 
 
 def _json(document: Any, status: int = 200) -> Response:

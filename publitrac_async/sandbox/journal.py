@@ -26,7 +26,7 @@ class Arrival:
         sequence: 1 for the first arrival.
         monotonic_ns: `time.monotonic_ns()` at arrival.
         at: seconds since 1970-01-01 UTC at arrival, by the sandbox's clock.
-        api: `v1`, `v2`, `vitec`, `marketo` and the like, or `other` for a path that no API claims.
+        api: the name of the API, such as `v1`, or `other` for a path that no API claims.
         verb: the HTTP method.
         path: the path, without the query string.
         connection: the port of the client: one number for each TCP connection.
@@ -182,7 +182,7 @@ class Journal:
         Args:
             method: the vendor's name for the operation, such as `delayedSync`.
             key: the business key, such as an e-mail.
-            api: `v1`, `v2`, `vitec`, `marketo` and the like.
+            api: the name of an API, such as `v1`.
 
         Returns:
             The arrivals for which every given value holds, oldest first; with `document` each of them shows

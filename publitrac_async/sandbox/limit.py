@@ -41,6 +41,11 @@ class CallLimit:
             admitted.append(monotonic_ns)
         return exceeded
 
+    @classmethod
+    def of(cls, calls: int | None, seconds: float = 1.0, *, by_address: bool = False) -> CallLimit | None:
+        """Return a limit by its setting, None for no limit; arguments as for the constructor."""
+        return None if calls is None else cls(calls, seconds, by_address=by_address)
+
     def clear(self) -> None:
         """Forget every call."""
         self._admitted = {}

@@ -114,7 +114,21 @@ class Api(Protocol):
 
 
 class Vendor(Protocol):
-    """An emulated vendor's state, as the control side sees it."""
+    """An emulated vendor's state, as the control side sees it.
+
+    Attributes:
+        title: the vendor's name for people.
+    """
+
+    title: str
+
+    def environment(self, base_url: str) -> dict[str, str]:
+        """Return the environment variables with which `from_env` of its client finds a sandbox.
+
+        Args:
+            base_url: the URL of the sandbox.
+        """
+        ...
 
     def seed(self, document: Mapping[str, Any]) -> None:
         """Add records.

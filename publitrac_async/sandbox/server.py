@@ -121,12 +121,7 @@ class Sandbox(SandboxCore):
         Raises:
             RuntimeError: the server does not run.
         """
-        return {
-            "PUBLITRAC_BASE_URL": self.base_url,
-            "MARKETO_BASE_URL": f"{self.base_url}/rest",
-            "VITEC_BASE_URL": self.base_url,
-            **self.settings.environment(),
-        }
+        return self.environment_at(self.base_url)
 
     def seed(
         self,
@@ -183,7 +178,7 @@ class Sandbox(SandboxCore):
         Args:
             method: the vendor's name for the operation.
             key: the e-mail of the lead, or the id or name that was asked for.
-            api: `v1`, `v2`, `vitec`, `marketo` and the like.
+            api: the name of an API, such as `v1`.
 
         Returns:
             A sequence of `Arrival`. The `document` of an arrival shows its content.

@@ -67,12 +67,30 @@ def arrival_details(core: SandboxCore, sequence: int) -> dict[str, Any]:
     }
 
 
+def vendors(core: SandboxCore, base_url: str) -> dict[str, Any]:
+    """Return name for people, kinds of records and environment of each vendor.
+
+    Args:
+        core: the sandbox.
+        base_url: the URL of the sandbox, as the page sees it.
+    """
+    with core.database.lock:
+        return {
+            name: {
+                "title": vendor.title,
+                "kinds": [kind for kind, found in vendor.contents().items() if isinstance(found, list)],
+                "environment": vendor.environment(base_url),
+            }
+            for name, vendor in core.vendors.items()
+        }
+
+
 def records(core: SandboxCore, *, vendor: str, kind: str, search: str) -> dict[str, Any]:
     """Return records of a vendor.
 
     Args:
         core: the sandbox.
-        vendor: `publitrac`, `vitec` or `marketo`.
+        vendor: a name in `core.vendors`, such as `marketo`.
         kind: the name of the records, such as `leads`; an empty text means the first kind.
         search: a text that the records have to hold, in any case.
 

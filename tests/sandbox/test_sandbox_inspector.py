@@ -115,9 +115,22 @@ class TestView:
         assert [lead["email"] for lead in (await records(search="RED"))["records"]] == ["7@example.com"]
         assert (await records(kind="lists"))["records"] == [{"name": "L", "leads": ["7@example.com"]}]
         assert (await records(kind="lists", search="8@"))["records"] == []
-        assert (await records(vendor="vitec"))["kind"] == "offices"
+        assert (await records(vendor="vitec"))["kind"] == "leads"
         assert "error" in await records(kind="nonsense")
         assert "error" in await records(vendor="nonsense")
+
+    async def test_the_page_learns_of_every_vendor(self, http, sandbox):
+        shown = (await http.get("/_sandbox/vendors", params={"base_url": "http://here"})).json()
+
+        assert shown.keys() == sandbox.vendors.keys()
+        assert shown["publitrac"]["kinds"][:2] == ["leads", "lists"]
+        assert shown["vitec"]["title"] == "Vitec"
+        environment = {name: value for each in shown.values() for name, value in each["environment"].items()}
+        assert environment == sandbox.environment_at("http://here")
+        for name, vendor in shown.items():
+            for kind in vendor["kinds"]:
+                answer = await http.get("/_sandbox/records", params={"vendor": name, "kind": kind})
+                assert answer.json()["kind"] == kind
 
 
 async def get_lead(sandbox, email):

@@ -4,12 +4,6 @@
 const TABS = ["requests", "records", "queue", "faults", "controls"];
 const EVERY = 1000; // milliseconds between two looks at the state
 const MOST = 500; // requests that the page shows
-const VENDORS = { publitrac: "PUBLITRAC", marketo: "Marketo", vitec: "Vitec" };
-const KINDS = {
-  publitrac: ["leads", "lists", "views", "campaigns", "emails", "forms", "history", "opportunities", "transactions", "rejections"],
-  marketo: ["leads", "activities", "fields"],
-  vitec: ["leads", "contacts", "leadSources", "offices"],
-};
 const FAULTS = {
   status: "HTTP status", delay: "delay", drop: "connection closed, no response", cut: "response cut off",
   malformed: "damaged response", html: "maintenance page", empty: "empty response", redirect: "redirect",
@@ -88,6 +82,7 @@ async function act(done, verb, path, document_) {
 let looking = false;
 let again = false;
 let timer = null;
+let vendors = null; // by name: title, kinds of records, environment
 
 async function look() {
   if (looking) { again = true; return; }
@@ -96,6 +91,7 @@ async function look() {
   try {
     do {
       again = false;
+      if (vendors === null) await connect();
       show(await call("GET", `state?after=${firstOpen()}`));
       connected(true);
       if (!$("records").hidden) await showRecords(false);
@@ -348,6 +344,7 @@ function summary(record) {
 }
 
 async function showRecords(fresh) {
+  if (vendors === null) return;
   const question = new URLSearchParams({ vendor: $("vendor").value, kind: $("kind").value, search: $("search").value });
   const signature = `${question} ${known.generation} ${known.state?.revision}`;
   if (!fresh && signature === known.records) return;
@@ -377,8 +374,12 @@ function openEntry(record, index) {
   openDetail("entry", index, "entry", title(record), parts, true);
 }
 
+function showKinds() {
+  $("kind").replaceChildren(...vendors[$("vendor").value].kinds.map((kind) => make("option", { value: kind }, kind)));
+}
+
 function chooseVendor() {
-  $("kind").replaceChildren(...KINDS[$("vendor").value].map((kind) => make("option", { value: kind }, kind)));
+  showKinds();
   searchRecords();
 }
 
@@ -442,10 +443,13 @@ async function injectFault(event) {
 // Controls
 
 async function connect() {
-  const credentials = await call("GET", "credentials");
-  const base = location.origin;
-  const lines = { PUBLITRAC_BASE_URL: base, MARKETO_BASE_URL: `${base}/rest`, VITEC_BASE_URL: base, ...credentials };
-  $("exports").textContent = Object.entries(lines).map(([name, value]) => `export ${name}=${quoted(value)}`).join("\n");
+  vendors = await call("GET", `vendors?${new URLSearchParams({ base_url: location.origin })}`);
+  const choices = () => Object.entries(vendors).map(([value, { title }]) => make("option", { value }, title));
+  $("vendor").replaceChildren(...choices());
+  $("seed").elements.vendor.replaceChildren(...choices());
+  showKinds();
+  const lines = Object.values(vendors).flatMap(({ environment }) => Object.entries(environment));
+  $("exports").textContent = lines.map(([name, value]) => `export ${name}=${quoted(value)}`).join("\n");
 }
 
 function quoted(value) {
@@ -537,10 +541,6 @@ function start() {
   document.addEventListener("visibilitychange", () => document.hidden ? clearTimeout(timer) : look());
 
   for (const id of ["filter", "api", "problems"]) $(id).addEventListener("input", filterArrivals);
-  const vendors = () => Object.entries(VENDORS).map(([value, name]) => make("option", { value }, name));
-  $("vendor").append(...vendors());
-  $("seed").elements.vendor.append(...vendors());
-  $("kind").append(...KINDS.publitrac.map((kind) => make("option", { value: kind }, kind)));
   $("vendor").addEventListener("change", chooseVendor);
   $("kind").addEventListener("change", searchRecords);
   $("search").addEventListener("input", () => { clearTimeout(searchRecords.timer); searchRecords.timer = setTimeout(searchRecords, 150); });
@@ -570,7 +570,6 @@ function start() {
   $("confirm-no").addEventListener("click", () => $("confirm").close());
   $("confirm-yes").addEventListener("click", () => { $("confirm").close(); act("As new.", "POST", "reset"); });
   $("copy").addEventListener("click", () => navigator.clipboard.writeText($("exports").textContent).then(() => toast("Copied."), () => toast("The browser did not allow it.")));
-  connect().catch(() => connected(false));
 
   choose(TABS.includes(location.hash.slice(1)) ? location.hash.slice(1) : "requests");
   look();

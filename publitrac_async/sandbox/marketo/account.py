@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from publitrac_async.sandbox.clock import SandboxClock
 from publitrac_async.sandbox.database import Database
+from publitrac_async.sandbox.limit import CallLimit
 from publitrac_async.sandbox.marketo.assets import AssetStore
 from publitrac_async.sandbox.marketo.envelope import RecordRefusedError
 from publitrac_async.sandbox.marketo.fields import FieldStore
@@ -24,6 +25,8 @@ _CENTRAL: Final = timezone(timedelta(hours=-6))
 class MarketoAccount:
     """Leads, fields, assets and tokens of one instance; also the vendor that the control side seeds."""
 
+    title = "Marketo"
+
     def __init__(self, database: Database, clock: SandboxClock, settings: SandboxSettings) -> None:
         """Open the account.
 
@@ -38,9 +41,19 @@ class MarketoAccount:
         self.fields: FieldStore = FieldStore(database)
         self.assets: AssetStore = AssetStore(database)
         self.tokens: IssuedTokens = IssuedTokens(clock, settings.marketo_token_life)
+        self.rate_limit: CallLimit | None = CallLimit.of(settings.marketo_rate_limit, 20.0)
+        self._settings = settings
         self._calls = 0
         self._day = ""
         self._ensure_partition()
+
+    def environment(self, base_url: str) -> dict[str, str]:
+        """Return the environment variables with which `from_env` of its client finds a sandbox."""
+        return {
+            "MARKETO_BASE_URL": f"{base_url}/rest",
+            "MARKETO_CLIENT_ID": self._settings.marketo_client_id,
+            "MARKETO_CLIENT_SECRET": self._settings.marketo_client_secret,
+        }
 
     def seed(self, document: Mapping[str, Any]) -> None:
         """Add records in the vendor's own names.
@@ -105,6 +118,8 @@ class MarketoAccount:
             self._ensure_partition()
         self.tokens.revoke()
         self._calls = 0
+        if self.rate_limit is not None:
+            self.rate_limit.clear()
 
     def count_call(self) -> int:
         """Count a call and return how many there were since midnight, Central Time."""

@@ -31,17 +31,16 @@ class Marketo:
     limit: CallLimit | None = None
     """Excess rate and concurrency are refused in the vendor's form, HTTP 200, so they are counted here."""
 
-    def __init__(self, account: MarketoAccount, settings: SandboxSettings, rate: CallLimit | None) -> None:
+    def __init__(self, account: MarketoAccount, settings: SandboxSettings) -> None:
         """Create the API.
 
         Args:
             account: records.
             settings: limits, and the treatment of calls over them.
-            rate: calls allowed in any 20 seconds.
         """
         self._account = account
         self._settings = settings
-        self._rate = rate
+        self._rate = account.rate_limit
         self._running = 0
 
     def claims(self, path: str) -> bool:

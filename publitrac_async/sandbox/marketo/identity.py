@@ -18,6 +18,7 @@ class MarketoIdentity:
     """Issues the token. Its calls do not count towards a limit."""
 
     name = "marketo-identity"
+    limit: CallLimit | None = None
 
     def __init__(self, account: MarketoAccount, settings: SandboxSettings) -> None:
         """Create the API.
@@ -26,7 +27,6 @@ class MarketoIdentity:
             account: Holds the token.
             settings: The credentials that are accepted.
         """
-        self.limit: CallLimit | None = None
         self._account = account
         self._settings = settings
 

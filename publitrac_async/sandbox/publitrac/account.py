@@ -10,6 +10,7 @@ from attrs import asdict
 
 from publitrac_async.sandbox.clock import SandboxClock
 from publitrac_async.sandbox.database import Database
+from publitrac_async.sandbox.limit import CallLimit
 from publitrac_async.sandbox.publitrac.campaigns import CampaignStore
 from publitrac_async.sandbox.publitrac.delayed import DelayedQueue
 from publitrac_async.sandbox.publitrac.history import HistoryStore
@@ -25,6 +26,8 @@ from publitrac_async.sandbox.settings import SandboxSettings
 
 class PublitracAccount:
     """State of v1 and v2; the control side seeds and empties it."""
+
+    title = "PUBLITRAC"
 
     def __init__(self, database: Database, clock: SandboxClock, settings: SandboxSettings) -> None:
         """Open the account.
@@ -58,6 +61,21 @@ class PublitracAccount:
             ignore_case=settings.match_v2_names_ignoring_case,
         )
         self.tokens: IssuedTokens = IssuedTokens(clock, settings.token_ttl)
+        self._settings = settings
+        by_address = settings.limit_counts == "address"
+        self.v1_limit: CallLimit | None = CallLimit.of(settings.rate_limit, by_address=by_address)
+        self.v2_limit: CallLimit | None = self.v1_limit
+        if settings.v2_rate_limit != "shared":
+            self.v2_limit = CallLimit.of(settings.v2_rate_limit, by_address=by_address)
+
+    def environment(self, base_url: str) -> dict[str, str]:
+        """Return the environment variables with which `from_env` of its client finds a sandbox."""
+        return {
+            "PUBLITRAC_BASE_URL": base_url,
+            "PUBLITRAC_API_KEY": self._settings.api_key,
+            "PUBLITRAC_USERNAME": self._settings.username,
+            "PUBLITRAC_PASSWORD": self._settings.password,
+        }
 
     def transaction(self) -> AbstractContextManager[None]:
         """Return a context in which either everything is applied or nothing."""
@@ -133,6 +151,9 @@ class PublitracAccount:
             ):
                 store.clear()
         self.tokens.revoke()
+        for limit in (self.v1_limit, self.v2_limit):
+            if limit is not None:
+                limit.clear()
 
     def _list_contents(self, found: LeadList) -> dict[str, Any]:
         condition, parameters = found.where()

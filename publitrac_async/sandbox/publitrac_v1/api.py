@@ -48,15 +48,14 @@ class PublitracV1:
 
     name = "v1"
 
-    def __init__(self, account: PublitracAccount, settings: SandboxSettings, limit: CallLimit | None) -> None:
+    def __init__(self, account: PublitracAccount, settings: SandboxSettings) -> None:
         """Create the API.
 
         Args:
             account: the records.
             settings: credentials, and the choices the documents leave open.
-            limit: the limit of calls.
         """
-        self.limit = limit
+        self.limit: CallLimit | None = account.v1_limit
         self._account = account
         self._settings = settings
         self._over_limit = _over_limit(settings)

@@ -27,15 +27,14 @@ class PublitracV2:
 
     name = "v2"
 
-    def __init__(self, account: PublitracAccount, settings: SandboxSettings, limit: CallLimit | None) -> None:
+    def __init__(self, account: PublitracAccount, settings: SandboxSettings) -> None:
         """Create the API.
 
         Args:
             account: the records.
             settings: the API key and the choices the documents leave open.
-            limit: the limit of calls; token requests count too.
         """
-        self.limit = limit
+        self.limit: CallLimit | None = account.v2_limit
         self._account = account
         self._settings = settings
         refusal = OVER_LIMIT

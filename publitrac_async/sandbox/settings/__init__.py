@@ -17,23 +17,6 @@ class SandboxSettings(ServerSettings, PublitracSettings, VitecSettings, MarketoS
     Defaults follow the vendors' documents.
     """
 
-    def environment(self) -> dict[str, str]:
-        """Return the environment variables with the credentials for `from_env` of each client."""
-        passwords = {
-            f"VITEC_PASSWORD_{customer}": groups["PublicAdvertising"]
-            for customer, groups in self.vitec_passwords.items()
-            if "PublicAdvertising" in groups
-        }
-        return {
-            "PUBLITRAC_API_KEY": self.api_key,
-            "PUBLITRAC_USERNAME": self.username,
-            "PUBLITRAC_PASSWORD": self.password,
-            "MARKETO_CLIENT_ID": self.marketo_client_id,
-            "MARKETO_CLIENT_SECRET": self.marketo_client_secret,
-            "VITEC_USERNAME": self.vitec_username,
-            **passwords,
-        }
-
 
 class SandboxOptions(ServerOptions, PublitracOptions, VitecOptions, MarketoOptions, total=False):
     """The keyword arguments of `Sandbox`: the fields of `SandboxSettings`, all optional."""

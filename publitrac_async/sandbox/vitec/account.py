@@ -19,16 +19,19 @@ _OFFICE: Final = {"id", "customerId", "focusAreas", "redistributor"}
 class VitecAccount:
     """State of the API; the control side seeds and empties it."""
 
+    title = "Vitec"
+
     def __init__(self, database: Database, clock: SandboxClock, settings: SandboxSettings) -> None:
         """Create the tables if the database has none.
 
         Args:
             database: database of its records.
             clock: clock of the service.
-            settings: name of the marketplace.
+            settings: name of the marketplace, and the credentials.
         """
         self._database = database
         self._clock = clock
+        self._settings = settings
         self._marketplace = settings.vitec_marketplace
         for table in _TABLES:
             database.execute(
@@ -44,6 +47,19 @@ class VitecAccount:
             "SELECT id, customer, document FROM vitec_contacts ORDER BY id"
         ):
             self._know(row_id, customer, _keys(json.loads(document)))
+
+    def environment(self, base_url: str) -> dict[str, str]:
+        """Return the environment variables with which `from_env` of its client finds a sandbox."""
+        passwords = {
+            f"VITEC_PASSWORD_{customer}": groups["PublicAdvertising"]
+            for customer, groups in self._settings.vitec_passwords.items()
+            if "PublicAdvertising" in groups
+        }
+        return {
+            "VITEC_BASE_URL": base_url,
+            "VITEC_USERNAME": self._settings.vitec_username,
+            **passwords,
+        }
 
     def seed(self, document: Mapping[str, Any]) -> None:
         """Add records.
@@ -72,10 +88,10 @@ class VitecAccount:
     def contents(self) -> dict[str, Any]:
         """Return everything, oldest first."""
         return {
-            "offices": self._all("vitec_offices"),
+            "leads": self._all("vitec_leads"),
             "contacts": self._all("vitec_contacts"),
             "leadSources": self._all("vitec_sources"),
-            "leads": self._all("vitec_leads"),
+            "offices": self._all("vitec_offices"),
         }
 
     def revoke_tokens(self) -> None:

@@ -42,18 +42,16 @@ class Vitec:
     """The API in front of an account."""
 
     name = "vitec"
+    limit: CallLimit | None = None
+    """The documents state none."""
 
-    def __init__(
-        self, account: VitecAccount, settings: SandboxSettings, limit: CallLimit | None = None
-    ) -> None:
+    def __init__(self, account: VitecAccount, settings: SandboxSettings) -> None:
         """Create the API.
 
         Args:
             account: the records.
             settings: passwords, and the choices the documents leave open.
-            limit: A limit; the documents state none.
         """
-        self.limit = limit
         self._account = account
         self._settings = settings
 

@@ -163,13 +163,10 @@ async def test_a_client_with_the_profile_does_what_the_default_one_cannot(
 ) -> None:
     with filled(**VARIANTS[variant]) as sandbox:
         write_profile(await run(sandbox, write=EMAIL), tmp_path / "profile.toml")
-        environment = {
-            name: value for name, value in sandbox.settings.environment().items() if "MARKETO" not in name
-        }
+        environment = sandbox.environment_at("http://localhost")
         environment |= {"PUBLITRAC_PROFILE": str(tmp_path / "profile.toml")}
         async with PublitracClient.from_env(
             environment,
-            base_url="http://localhost",
             transport=httpx.ASGITransport(sandbox.app),
             rate_limit=None,
         ) as client:
