@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from publitrac_async.cli.vendors import SERVICES
+from publitrac_async.cli.vendors import SERVICES, VENDORS
 
 _CREDENTIALS: Final = " ".join(service.credentials for service in SERVICES)
+#: Vendors whose every call creates another lead.
+_APPENDING: Final = " or ".join(vendor.name for vendor in VENDORS.values() if vendor.appends)
 
 SYNC_HELP: Final = f"""Send the leads of SOURCE (.csv, .tsv, .jsonl, .json, .xlsx, .xls, .ods, .parquet; text
 also as .csv.gz) to PUBLITRAC, and report the outcome of every row.
@@ -16,8 +18,8 @@ Several files and patterns ('crm/*.csv') are one run. - is standard input, and n
 Credentials are read from the environment, never from the command line: {_CREDENTIALS}
 
 With --state, the same command resumes a run that was interrupted or killed, and unchanged rows are not sent
-again. Every call to vitec creates another lead, so rows that may have arrived are not sent again either: look
-them up, then use `reconcile`.
+again. Every call to {_APPENDING} creates another lead, so rows that may have arrived are not sent again
+either: look them up, then use `reconcile`.
 
 Without --state, --results and --sandbox, results go to SOURCE.results.
 
@@ -104,7 +106,7 @@ Exit status:
   2    options, configuration, no such state store, or a Redis that does not respond
 """
 
-WORKER_HELP: Final = """Send the rows that `sync --executor docket`, or a program with DocketExecutor, hands
+WORKER_HELP: Final = f"""Send the rows that `sync --executor docket`, or a program with DocketExecutor, hands
 out, until Ctrl-C or SIGTERM.
 
 Run any number of workers, on any host that reaches Redis, the service and the sources: they share the rate
@@ -112,7 +114,7 @@ limit of the account. PUBLITRAC_REDIS_URL names the Redis (also as PUBLITRAC_RED
 a password); credentials are read from the environment as for `sync`.
 
 A worker that is asked to end lets its calls end, and other workers send the rest of its rows. They do the
-same if it is killed; rows whose response was lost are sent again, but not to vitec: see `reconcile`.
+same if it is killed; rows whose response was lost are sent again, but not to {_APPENDING}: see `reconcile`.
 
 \b
 Exit status:

@@ -40,7 +40,7 @@ class CallEvent:
     Attributes:
         call_id: the same in all events, log records and the error of one call; unique across processes.
         operation: the vendor's name of the operation.
-        vendor: ``"publitrac"``, ``"marketo"`` or ``"vitec"``.
+        vendor: name of the vendor, such as ``"publitrac"``.
         host: host name of the service.
         port: port of the service.
         method: HTTP method; empty for a call that was refused before a request was built.
