@@ -58,7 +58,7 @@ nitpick_ignore_regex = [
         r"py:class",
         (
             r"Items?|NamedSources|PathLike|ProgressListener|Placement|TraceTarget|TextWriter|publitrac_async\.sandbox\.settings\.SandboxOptions"
-            r"|publitrac_async\.(client|transport\.base|marketo\.client|vitec\.client)\.\w+Options"
+            r"|publitrac_async\.(\w+\.)*(client|base)\.\w+Options"
             r"|publitrac_async\.bulk\.(transform\.Cell\w+|columns\.Columns|report\.model\.Reason)"
             r"|publitrac_async\.sandbox\.(journal\.Received|content\.Content)"
             r"|publitrac_async\.transport\.limits\.Unlimited"

@@ -16,11 +16,8 @@ from sphinx.util import logging
 import publitrac_async
 from publitrac_async import bulk, marketo, shared, vitec
 from publitrac_async.cli.commands import commands
-from publitrac_async.client import PublitracOptions
-from publitrac_async.marketo.client import MarketoOptions
 from publitrac_async.v1 import V1
 from publitrac_async.v2 import V2
-from publitrac_async.vitec.client import VitecOptions
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +31,8 @@ def queries() -> Iterator[str]:
         yield from (name for name in module.__all__ if name[0] != "_")
     for facade in (V1, V2):
         yield from (name for name, _ in inspect.getmembers(facade, inspect.isfunction) if name[0] != "_")
-    for options in (PublitracOptions, MarketoOptions, VitecOptions):
-        yield from options.__optional_keys__
+    for client in (publitrac_async.PublitracClient, marketo.MarketoClient, vitec.VitecClient):
+        yield from inspect.signature(client).parameters
     yield from _options(commands)
     yield from FRENCH
 

@@ -51,16 +51,7 @@ def logger() -> Iterator[None]:
 async def sandbox(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Sandbox]:
     async with Sandbox(processing_delay=0) as sandbox:
         sandbox.seed(**ACCOUNT)
-        monkeypatch.setenv("PUBLITRAC_BASE_URL", sandbox.base_url)
-        monkeypatch.setenv("PUBLITRAC_API_KEY", sandbox.api_key)
-        monkeypatch.setenv("PUBLITRAC_USERNAME", sandbox.username)
-        monkeypatch.setenv("PUBLITRAC_PASSWORD", sandbox.password)
-        monkeypatch.setenv("VITEC_BASE_URL", sandbox.base_url)
-        monkeypatch.setenv("VITEC_USERNAME", sandbox.settings.vitec_username)
-        for customer, groups in sandbox.settings.vitec_passwords.items():
-            monkeypatch.setenv(f"VITEC_PASSWORD_{customer}", groups["PublicAdvertising"])
         sandbox.marketo.seed(MARKETO)
-        monkeypatch.setenv("MARKETO_BASE_URL", f"{sandbox.base_url}/rest")
-        monkeypatch.setenv("MARKETO_CLIENT_ID", sandbox.settings.marketo_client_id)
-        monkeypatch.setenv("MARKETO_CLIENT_SECRET", sandbox.settings.marketo_client_secret)
+        for name, value in sandbox.environment.items():
+            monkeypatch.setenv(name, value)
         yield sandbox

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import importlib
+import pkgutil
 import re
 
 import pytest
+
+import publitrac_async
 
 from .snippets import ROOT
 
 #: Rooms whose reference lists every public name, and no other.
 ROOMS = {"publitrac_async.bulk": "bulk", "publitrac_async.shared": "shared"}
+#: All modules beside which there is no deeper place to import from.
 ALL_ROOMS = (
     "publitrac_async",
     *(
-        f"publitrac_async.{room}"
-        for room in ("bulk", "marketo", "probe", "protocols", "sandbox", "shared", "v1", "v2", "vitec")
+        name
+        for _, name, _ in pkgutil.iter_modules(publitrac_async.__path__, "publitrac_async.")
+        if name != "publitrac_async.__main__" and hasattr(importlib.import_module(name), "__all__")
     ),
 )
 REFERENCE = ROOT / "docs" / "reference"

@@ -1,4 +1,7 @@
-"""Calls of each vendor with credentials and personal data that are recognised, and a service for all."""
+"""All clients and façades, calls of each with credentials and persons that are recognised, a service for all.
+
+Tests that concern every vendor take them from here.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,11 @@ from starlette.routing import Route
 
 from publitrac_async import Lead, PublitracClient, RetryPolicy, Timeout
 from publitrac_async.marketo import MarketoClient
+from publitrac_async.protocols import MarketoApi, V1Api, V2Api, VitecApi
 from publitrac_async.transport.aiohttp_transport import AiohttpTransport
+from publitrac_async.transport.base import BaseClient
+from publitrac_async.v1 import V1
+from publitrac_async.v2 import V2
 from publitrac_async.vitec import Email, LeadSource, Person, PersonLead, VitecClient
 from tests.support.canaries import Canaries
 from tests.support.clients import unlimited
@@ -47,7 +54,7 @@ def respond(method: str, path: str) -> bytes:
 
 def publitrac(url: str, **options: Any) -> PublitracClient:
     keys = {"api_key": CANARIES.api_key, "username": CANARIES.username, "password": CANARIES.password}
-    return PublitracClient(base_url=url, **unlimited(options), **keys | options)
+    return PublitracClient(**{"base_url": url} | unlimited(options) | keys | options)
 
 
 def lead() -> Lead:
@@ -76,7 +83,7 @@ async def v2(url: str, **options: Any) -> object:
 
 def marketo(url: str, **options: Any) -> MarketoClient:
     keys = {"client_id": CANARIES.username, "client_secret": CANARIES.api_key}
-    return MarketoClient(base_url=url, **unlimited(options), **keys | options)
+    return MarketoClient(**{"base_url": url} | unlimited(options) | keys | options)
 
 
 async def marketo_write(url: str, **options: Any) -> object:
@@ -91,7 +98,7 @@ async def marketo_page(url: str, **options: Any) -> object:
 
 def vitec_client(url: str, **options: Any) -> VitecClient:
     keys = {"username": CANARIES.username, "password": CANARIES.password}
-    return VitecClient(base_url=url, **unlimited(options), **keys | options)
+    return VitecClient(**{"base_url": url} | unlimited(options) | keys | options)
 
 
 def person_lead() -> PersonLead:
@@ -104,6 +111,15 @@ async def vitec(url: str, **options: Any) -> object:
     async with vitec_client(url, **options) as client:
         return await client.create_person_lead("M30011", person_lead())
 
+
+#: Every client, and a function that makes one.
+CLIENTS: dict[type[BaseClient], Callable[..., BaseClient]] = {
+    PublitracClient: publitrac,
+    MarketoClient: marketo,
+    VitecClient: vitec_client,
+}
+#: The class with the methods of each protocol.
+FACADES: dict[type, type] = {V1Api: V1, V2Api: V2, MarketoApi: MarketoClient, VitecApi: VitecClient}
 
 SENDS: dict[str, Send] = {
     send.__name__: send for send in (v1_query, v1_page, v1_body, v2, marketo_write, marketo_page, vitec)

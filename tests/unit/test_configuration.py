@@ -12,6 +12,7 @@ from publitrac_async import ConfigurationError, PublitracClient, Rate, RetryPoli
 from publitrac_async.config import parse_rate
 from publitrac_async.marketo import MarketoClient
 from publitrac_async.vitec import VitecClient
+from tests.support.four_vendors import CLIENTS
 
 
 @pytest.mark.parametrize(
@@ -84,12 +85,8 @@ def test_a_rate_without_sense_is_refused(calls: Any, options: dict[str, Any]) ->
 
 
 def test_a_number_is_the_same_rate_for_every_client() -> None:
-    publitrac = PublitracClient(api_key="k", rate_limit=10)
-    vitec = VitecClient(username="u", password="p", rate_limit=10)
-    marketo = MarketoClient(
-        base_url="https://x.mktorest.com", client_id="i", client_secret="s", rate_limit=10
-    )
-    assert {client._transport._limiter.rate for client in (publitrac, vitec, marketo)} == {Rate(10)}  # type: ignore[attr-defined]
+    clients = [build("https://vendor.test", rate_limit=10) for build in CLIENTS.values()]
+    assert {client._transport._limiter.rate for client in clients} == {Rate(10)}  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

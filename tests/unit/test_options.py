@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import inspect
+import pkgutil
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import httpx
 import pytest
 
+import publitrac_async
 from publitrac_async import (
     ClientStateError,
     ConfigurationError,
@@ -22,26 +25,29 @@ from publitrac_async import (
     ValidationError,
     field,
 )
-from publitrac_async.client import PublitracOptions
 from publitrac_async.marketo import MarketoClient
-from publitrac_async.marketo.client import MarketoOptions
-from publitrac_async.vitec import VitecClient
-from publitrac_async.vitec.client import VitecOptions
+from publitrac_async.transport.base import BaseClient
 from tests.support.clock import now, virtual
+from tests.support.four_vendors import CLIENTS
 
 LEAD = Lead(email="ada@example.com")
 
 
-@pytest.mark.parametrize(
-    ("client", "options"),
-    [
-        (PublitracClient, PublitracOptions),
-        (MarketoClient, MarketoOptions),
-        (VitecClient, VitecOptions),
-    ],
-)
-def test_the_typed_options_are_those_of_the_constructor(client: Callable[..., Any], options: type) -> None:
+@pytest.mark.parametrize("client", CLIENTS)
+def test_the_typed_options_are_those_of_the_constructor(client: Any) -> None:
+    (options,) = get_args(get_type_hints(client.from_env)["options"])
     assert options.__annotations__.keys() == inspect.signature(client).parameters.keys()
+
+
+def test_every_client_is_in_the_tests_of_all_vendors() -> None:
+    for _, name, _ in pkgutil.iter_modules(publitrac_async.__path__, "publitrac_async."):
+        if not name.endswith("__main__"):
+            importlib.import_module(name)
+    kinds = [BaseClient]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    ours = {kind for kind in kinds if kind.__module__.startswith("publitrac_async.")}
+    assert {kind for kind in ours if ours.isdisjoint(kind.__subclasses__())} == {*CLIENTS}
 
 
 def test_type_checkers_refuse_options_that_do_not_exist() -> None:

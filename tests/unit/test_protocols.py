@@ -6,12 +6,11 @@ import inspect
 
 import pytest
 
-from publitrac_async import PublitracClient
+from publitrac_async import PublitracClient, protocols
 from publitrac_async.marketo import MarketoClient
-from publitrac_async.protocols import MarketoApi, PublitracApi, V1Api, V2Api, VitecApi
-from publitrac_async.v1 import V1
-from publitrac_async.v2 import V2
+from publitrac_async.protocols import MarketoApi, PublitracApi, VitecApi
 from publitrac_async.vitec import VitecClient
+from tests.support.four_vendors import FACADES
 
 #: Methods that belong to the life of a client, not to the API.
 LIFE = {"aclose", "from_env", "wait_closed", "with_options"}
@@ -32,9 +31,11 @@ def accept_neighbours(marketo: MarketoClient, vitec: VitecClient) -> tuple[Marke
     return marketo, vitec
 
 
-@pytest.mark.parametrize(
-    ("protocol", "client"), [(V1Api, V1), (V2Api, V2), (MarketoApi, MarketoClient), (VitecApi, VitecClient)]
-)
+def test_every_protocol_is_here() -> None:
+    assert {protocol.__name__ for protocol in FACADES} | {PublitracApi.__name__} == {*protocols.__all__}
+
+
+@pytest.mark.parametrize(("protocol", "client"), FACADES.items())
 def test_a_protocol_has_every_method_of_the_api(protocol: type, client: type) -> None:
     assert methods(protocol) == methods(client)
     for name in methods(protocol) - {"call"}:

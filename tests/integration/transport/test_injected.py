@@ -34,8 +34,8 @@ from publitrac_async import (
 from publitrac_async.marketo import MarketoClient
 from publitrac_async.transport.aiohttp_transport import AiohttpTransport
 from publitrac_async.transport.auth import MemoryTokenStore
-from publitrac_async.vitec import VitecClient
 from tests.support.clients import client, lead, opened
+from tests.support.four_vendors import CLIENTS
 from tests.support.vendor import DONE, LEAD, Vendor
 from tests.support.wire import Peer, RawServer, Seen, http
 
@@ -358,19 +358,14 @@ class Foreign:
         ("mine", "not Foreign"),
     ],
 )
-@pytest.mark.parametrize("kind", [PublitracClient, MarketoClient, VitecClient])
+@pytest.mark.parametrize("build", CLIENTS.values())
 def test_what_is_no_transport_of_httpx_is_refused(
-    kind: type[Any], module: str, text: str, monkeypatch: pytest.MonkeyPatch
+    build: Callable[..., Any], module: str, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Foreign, "__module__", module)
-    keys: dict[type[Any], dict[str, str]] = {
-        PublitracClient: {"api_key": "k"},
-        MarketoClient: {"client_id": "i", "client_secret": "s", "base_url": "https://vendor.test"},
-        VitecClient: {"username": "u", "password": "p"},
-    }
     with pytest.raises(ConfigurationError, match=text):
-        kind(transport=Foreign(), **keys[kind])
+        build("https://vendor.test", transport=Foreign())
     with pytest.raises(ConfigurationError, match="not HTTPTransport"):
-        kind(transport=httpx.HTTPTransport(), **keys[kind])
+        build("https://vendor.test", transport=httpx.HTTPTransport())
     with pytest.raises(ConfigurationError, match="not AsyncClient: pass the transport itself"):
-        kind(transport=httpx.AsyncClient(), **keys[kind])
+        build("https://vendor.test", transport=httpx.AsyncClient())
