@@ -6,6 +6,8 @@ Of click there is one more: the options that commands share.
 from __future__ import annotations
 
 import ast
+import pkgutil
+import tomllib
 from collections import defaultdict
 from pathlib import Path
 
@@ -48,3 +50,13 @@ def test_each_optional_dependency_is_imported_in_its_file_alone() -> None:
         for name in imported(path) & ONLY_IN.keys():
             found[name].add(path.relative_to(PACKAGE).as_posix())
     assert {name: files for name, files in ONLY_IN.items() if name in found} == dict(found)
+
+
+def test_the_contract_of_the_sandbox_names_every_room_of_the_client() -> None:
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    (contract,) = (
+        each for each in project["tool"]["importlinter"]["contracts"] if "independent witness" in each["name"]
+    )
+    rooms = {name for _, name, _ in pkgutil.iter_modules([str(PACKAGE)], "publitrac_async.")}
+    exempt = {"publitrac_async.__main__", "publitrac_async.sandbox", "publitrac_async.version"}
+    assert {*contract["forbidden_modules"]} == rooms - exempt
