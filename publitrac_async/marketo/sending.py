@@ -1,4 +1,4 @@
-"""Base of the operations of Marketo: token, limits, sending of calls."""
+"""Base of the operations of Marketo, which have a module for each subject: token, limits, sending."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Base of the operations of v1: sends requests, reads pages."""
+"""Base of the operations of v1, which have a module for each subject: sends requests, reads pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`VitecClient`: client of Vitec Express Connect, leads for estate agents."""
+"""`VitecClient`: client of Vitec Express Connect, leads for estate agents; with its one operation."""
 
 from __future__ import annotations
 
