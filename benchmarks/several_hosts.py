@@ -20,9 +20,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from publitrac_async import PublitracClient
 from publitrac_async.bulk import ColumnMapping, ErrorBudget, PublitracV2Sink, RedisStateStore, Shutdown, State
+from publitrac_async.bulk.distributed.chunk import Chunk
 from publitrac_async.bulk.distributed.docket import _TASK, _docket, serve
 from publitrac_async.bulk.distributed.ranges import RowRange
-from publitrac_async.bulk.distributed.tasks import ChunkTask
 from publitrac_async.bulk.rows import Outcome
 from publitrac_async.shared import SharedRedis
 from tests.integration.shared.server import Server
@@ -75,9 +75,9 @@ async def used_memory(server: Server) -> int:
     return int((await server.ask("INFO", "memory"))["used_memory"])
 
 
-def order(number: int) -> ChunkTask:
+def order(number: int) -> Chunk:
     """As a run over a file gives it."""
-    return ChunkTask(
+    return Chunk(
         job="AbCdEfGh",
         number=number,
         source={

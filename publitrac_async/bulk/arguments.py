@@ -1,4 +1,4 @@
-"""Checks of the arguments of `sync_leads`; errors say what to pass instead."""
+"""Checks of the arguments of `sync_leads`; errors name the argument to pass instead."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from publitrac_async.bulk.verify import Verify
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.models import Lead
 
-#: Type of each optional argument, and ways to make one.
+#: Type of each optional argument, and an example of creating one.
 _TYPES: Final[dict[str, tuple[type, str]]] = {
     "mapping": (ColumnMapping, "ColumnMapping.load(path) or ColumnMapping.from_dict(tables)"),
     "resend": (Resend, "Resend(unchanged=True) or Resend(rejected=True)"),
@@ -30,7 +30,7 @@ def check_arguments(source: object, sink: object, state: object, **options: obje
     """Refuse arguments of the wrong type.
 
     Raises:
-        ConfigurationError: names the argument, and the way to make the right one.
+        ConfigurationError: names the argument and shows how to create one.
     """
     _check_source(source)
     if not (hasattr(sink, "to_record") and hasattr(sink, "send")):
@@ -45,9 +45,9 @@ def check_arguments(source: object, sink: object, state: object, **options: obje
 
 def _check_source(source: object) -> None:
     if isinstance(source, str | bytes | Path):
-        raise ConfigurationError("source must have rows, and this is a path or text: use read_leads(path)")
+        raise ConfigurationError("source must be rows, not a path or text: use read_leads(path)")
     if isinstance(source, Lead | Mapping):
-        raise ConfigurationError("source must have rows, and this is a single one: use a list")
+        raise ConfigurationError("source must be rows, not a single row: use a list")
     if not isinstance(source, Iterable | AsyncIterable):
         raise ConfigurationError(
             "source must be the result of read_leads or read_sql, or an iterable of mappings or leads, "

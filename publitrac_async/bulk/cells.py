@@ -1,6 +1,7 @@
-"""Convert the cells of files into values of fields, and notice cells that look damaged.
+"""Convert the cells of files into values of fields, and detect cells that look damaged.
 
-The rule for every cell: blanks around it and characters without a glyph are removed. An empty rest is unset.
+Every cell is first stripped of surrounding blanks and of characters without a glyph. If nothing is left, the
+field is unset.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from publitrac_async.checks import email_problem
 
-#: Noted kinds of damage of a cell, in the order of their appearance.
+#: Kinds of damage found in a cell, in order.
 Notes: TypeAlias = list[str]
 #: Function that converts the text of a cell, which is stripped and not empty. Raises `ValueError` with the
 #: reason.
@@ -28,7 +29,7 @@ _INVISIBLE: Final = (
     "\u00ad\u034f\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
     "\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\ufeff"
 )
-#: What is removed around a cell.
+#: Characters to strip from both ends of a cell.
 EDGES: Final = "".join(
     (_INVISIBLE, *map(chr, range(0x20)), "\x7f", *(c for c in map(chr, range(0x3001)) if c.isspace()))
 )
@@ -51,11 +52,11 @@ _MOJIBAKE: Final = re.compile(
 )
 _CONTROLS: Final = re.compile("[\u0080-\u009f]")
 _ENTITY: Final = re.compile(r"&(?:#\d{2,6}|#x[0-9a-fA-F]{2,5}|[a-zA-Z]{2,8});")
-#: Quotes that belong to the file, not to the text.
+#: Closing quote by opening quote, of pairs that belong to the file rather than to the text.
 _TEXT_QUOTES: Final = {"'": "'", '"': '"', "\u201c": "\u201d", "\u2018": "\u2019", "\u00ab": "\u00bb"}
 _SCIENTIFIC: Final = re.compile(r"[+-]?\d+(?:[.,]\d+)?[eE][+-]?\d+")
 _FLOAT_TEXT: Final = re.compile(r"\d+[.,]0+")
-#: A character that no number has in any notation.
+#: A character that no notation of numbers has.
 _NO_NUMBER: Final = re.compile(r"[^0-9eE+.,-]")
 _FORMULA_TEXT: Final = re.compile(r'="([^"]*)"')
 
@@ -67,7 +68,7 @@ _NUMBER: Final = re.compile(
 _INNER_BLANKS: Final = re.compile("[\u00a0\u202f\u2009\u2007 ]")
 _MAX_DIGITS: Final = 18
 
-#: Yes and no in English and French, and as spreadsheets and databases write them.
+#: Yes and no: in English, in French, and in the spellings of spreadsheets and databases.
 _YES: Final = "1 1.0 1,0 true t yes y on x vrai oui o \u2713 \u2714"
 _NO: Final = "0 0.0 0,0 false f no n off faux non \u2717 \u2718"
 _FLAG_WORDS: Final[Mapping[str, bool]] = {
@@ -78,7 +79,7 @@ _FLAG_WORDS: Final[Mapping[str, bool]] = {
 _FIRST_YEAR: Final = 1900
 _SERIAL: Final = re.compile(r"[1-6]\d{4}(?:[.,]\d+)?")
 _EPOCH_SECONDS: Final = re.compile(r"\d{10}(?:\d{3})?")
-#: Formats besides those of `strptime`.
+#: Formats of dates besides those of `strptime`.
 EXCEL: Final = "excel"
 EPOCH: Final = "epoch"
 EPOCH_MILLISECONDS: Final = "epoch-ms"
@@ -123,7 +124,7 @@ def parse_code(limit: int | None = None) -> CellParser:
     def parse(text: str, notes: Notes) -> str:
         if text[:4].casefold() == "tel:":
             text = strip(text[4:]) or text
-        elif text[0] == "'" and text[1:2] in _BEGINS_NUMBER:  # The mark of spreadsheets for text.
+        elif text[0] == "'" and text[1:2] in _BEGINS_NUMBER:  # Spreadsheets mark text with a quote.
             text = text[1:]
         if text[0] == "=" or not (text.isdigit() or _NO_NUMBER.search(text)):
             found = _FORMULA_TEXT.fullmatch(text)
@@ -131,14 +132,14 @@ def parse_code(limit: int | None = None) -> CellParser:
             if _SCIENTIFIC.fullmatch(text):
                 notes.append("digits lost: the spreadsheet shortened the number")
             elif _FLOAT_TEXT.fullmatch(text):
-                notes.append("ends in .0: the spreadsheet took it for a number")
+                notes.append("ends in .0: the spreadsheet treated it as a number")
         return str(plain(text, notes))
 
     return parse
 
 
 def parse_postal_code(limit: int | None = None) -> CellParser:
-    """Return the parser of a postal code, which notices a lost zero."""
+    """Return the parser of a postal code; it warns of a lost leading zero."""
     code = parse_code(limit)
 
     def parse(text: str, notes: Notes) -> str:
@@ -154,7 +155,7 @@ _parse_address: Final = parse_text(50)
 
 
 def parse_email(text: str, notes: Notes) -> str:
-    """Return the one address of a cell.
+    """Return the e-mail address in a cell.
 
     Raises:
         ValueError: the cell holds no address, or several.
@@ -176,12 +177,12 @@ def parse_email(text: str, notes: Notes) -> str:
     if problem is not None:
         raise ValueError(problem.reason + _why_no_address(address))
     if not address.isascii():
-        notes.append("holds letters beyond a to z: is it spelt like that?")
+        notes.append("holds letters beyond a to z: check its spelling")
     return str(_parse_address(address, notes))
 
 
 def parse_integer(decimals: Decimals = "refuse") -> CellParser:
-    """Return the parser of an integer as people and programs write it.
+    """Return the parser of an integer in any common notation.
 
     Args:
         decimals: ``"refuse"`` or ``"round"`` (half to even) numbers with decimals.
@@ -196,10 +197,10 @@ def parse_integer(decimals: Decimals = "refuse") -> CellParser:
 
 
 def parse_flag(text: str, notes: Notes) -> bool:  # noqa: ARG001  (the signature of a parser)
-    """Return True or False for a word of English, French or spreadsheets.
+    """Return True or False for a yes or no of English, French or spreadsheets.
 
     Raises:
-        ValueError: the word is not known.
+        ValueError: the text is neither.
     """
     value = _FLAG_WORDS.get(text.casefold())
     if value is None:
@@ -210,11 +211,11 @@ def parse_flag(text: str, notes: Notes) -> bool:  # noqa: ARG001  (the signature
 def parse_date(formats: Sequence[str] = ()) -> CellParser:
     """Return the parser of a date.
 
-    A date keeps the day on which it was written, whatever its time zone.
+    A date keeps its calendar day, whatever its time zone.
 
     Args:
         formats: formats of `datetime.datetime.strptime`, ``"excel"`` (serial days), ``"epoch"`` or
-            ``"epoch-ms"``; the first that fits counts. Without formats it is ISO 8601.
+            ``"epoch-ms"``; the first that fits is used. ISO 8601 is always accepted.
     """
     wanted = ", ".join(formats) if formats else "yyyy-mm-dd or yyyy-mm-dd hh:mm:ss"
 
@@ -229,7 +230,7 @@ def parse_date(formats: Sequence[str] = ()) -> CellParser:
             except ValueError:
                 raise ValueError(f"not a date, {wanted}{_why_no_date(text)}") from None
         if found.year <= _FIRST_YEAR:
-            notes.append(f"not after {_FIRST_YEAR}: programs write such dates where there is none")
+            notes.append(f"not after {_FIRST_YEAR}: some programs write such a date for a missing one")
         return found
 
     return parse
@@ -259,7 +260,7 @@ def check_date_format(text: str) -> str | None:
     incomplete = f"{text!r} does not name day, month and year"
     try:
         written = sample.strftime(text)
-        # Before the format is tried: Python warns of a day without a year.
+        # Checked before parsing, because Python warns about a day without a year.
         if any(other.strftime(text) == written for other in others):
             return incomplete
         read = dt.datetime.strptime(written, text)  # noqa: DTZ007  (only the date counts)
@@ -269,9 +270,9 @@ def check_date_format(text: str) -> str | None:
 
 
 def keep_day(value: dt.date) -> dt.date:
-    """Return a date or time without its zone, so that it keeps the day of the place where it was written.
+    """Return a date or time without its zone, so that it keeps its calendar day.
 
-    Midnight in a zone is a date. A time without a zone stays as it is.
+    Midnight in a zone becomes a date. A time without a zone stays unchanged.
     """
     if not isinstance(value, dt.datetime) or value.tzinfo is None:
         return value
@@ -284,7 +285,7 @@ def _without_midnight(value: dt.datetime) -> dt.date:
 
 def _note_damage(text: str, notes: Notes) -> None:
     if text[0] in _PLACEHOLDER_STARTS and text.casefold() in _PLACEHOLDERS:
-        notes.append("looks like a placeholder for no value")
+        notes.append("looks like a placeholder for a missing value")
     if _TEXT_QUOTES.get(text[0]) == text[-1] and len(text) > 1:
         notes.append("is in quotes")
     if "&" in text and _ENTITY.search(text):
@@ -313,8 +314,8 @@ def _integer(text: str, decimals: Decimals) -> int:
     digits, rest = found["plain"] or found["grouped"], found["rest"] or ""
     group = found["group"]
     if group == "." and not rest and digits.count(".") == 1:
-        # 1.234 is one thousand two hundred and thirty-four in German, and less than two in English.
-        raise ValueError("has decimals, or points between thousands: write it without them")
+        # 1.234 is above a thousand in German, and below two in English.
+        raise ValueError("a point may be a decimal point or separate thousands: write the number without it")
     if group is not None:
         if rest and rest[0] == group:
             raise ValueError("not a number")
@@ -325,7 +326,7 @@ def _integer(text: str, decimals: Decimals) -> int:
     if not fraction:
         return int(found["sign"] + digits)
     if decimals == "refuse":
-        raise ValueError('has decimals; [options] decimals = "round" rounds them')
+        raise ValueError('has decimals: round it, or set decimals = "round" in [options] of a mapping')
     return round(Decimal(f"{found['sign']}{digits}.{fraction}"))
 
 
@@ -353,13 +354,13 @@ def _from_iso(text: str) -> dt.date:
 
 
 def _why_no_date(text: str) -> str:
-    """Return the table of a mapping that would help."""
+    """Return a hint at the table of a mapping that would help."""
     if _SERIAL.fullmatch(text):
-        return '; for the number of a spreadsheet the table [dates] takes "excel"'
+        return '; if it is a spreadsheet\'s day number, set "excel" in the table [dates] of a mapping'
     if _EPOCH_SECONDS.fullmatch(text):
         name = EPOCH if len(text) == len("1700000000") else EPOCH_MILLISECONDS
-        return f'; for a time since 1970 the table [dates] takes "{name}"'
-    return "; the table [dates] of a mapping takes other formats"
+        return f'; if it is a time since 1970, set "{name}" in the table [dates] of a mapping'
+    return "; set other formats in the table [dates] of a mapping"
 
 
 def normalized(name: str) -> str:

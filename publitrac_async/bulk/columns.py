@@ -1,4 +1,4 @@
-"""Columns of a source, the fields they go to, and the conversion of their cells."""
+"""Columns of a source, their fields, and the conversion of their cells."""
 
 from __future__ import annotations
 
@@ -48,15 +48,15 @@ _LENGTHS: Final[Mapping[str, int]] = {
 _CODES: Final = frozenset({"phone", "mobile", "fax", "crmLeadId", "customerId"})
 _AS_TEXT: Final = parse_text()
 _UNSET: Final = object()
-_UNKNOWN: Final = object()
-#: Converted cells to remember for each column.
-_KNOWN: Final = 4000
-#: Spreadsheets have numbers of 15 digits.
+_NOT_CACHED: Final = object()
+#: Converted cells to cache for each column.
+_CACHE_SIZE: Final = 4000
+#: Spreadsheets keep 15 digits of a number.
 _EXACT: Final = 10**15
-_NOTHING: Final[tuple[str, dict[str, Any]]] = ("", {})
+_NO_CACHE: Final[tuple[str, dict[str, Any]]] = ("", {})
 
 ColumnKind: TypeAlias = Literal["native", "custom", "ignored"]
-#: Converts a cell. Raises `ValueError` if the cell does not fit the field.
+#: Function that converts a cell. Raises `ValueError` if the cell does not fit the field.
 Converter: TypeAlias = Callable[[Any, Notes], Any]
 
 
@@ -70,11 +70,11 @@ class Column:
         field: vendor's name of the field, ``None`` if ignored.
         note: hint about the column, such as a similar native field.
         parse: converts the text of a cell.
-        words: values by cell, in lower case.
+        values: value by cell, in lower case.
         clears: true if an empty cell clears the field.
         dates: true if the field is a date.
         code: true if the field is a text of digits, such as a phone number.
-        one_way: true if the field is a flag of which only a "yes" is sent.
+        one_way: true if the field is a consent flag that is sent for "yes" only.
     """
 
     name: str
@@ -82,7 +82,7 @@ class Column:
     field: str | None = None
     note: str | None = None
     parse: CellParser = attrs.field(default=_AS_TEXT, repr=False)
-    words: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    values: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
     clears: bool = False
     dates: bool = False
     code: bool = False
@@ -90,19 +90,19 @@ class Column:
 
     @property
     def converter(self) -> Converter:
-        """Return the function that converts cells of this column."""
-        parse, words, code = self.parse, self.words, self.code
+        """Function that converts cells of this column."""
+        parse, values, code = self.parse, self.values, self.code
         empty = CLEARED if self.clears else _UNSET
-        # Numbers of typed sources are converted like text where a field is not text.
+        # A number of a typed source is converted like text unless the field is a plain text.
         typed = self.dates or FIELD_TYPES.get(self.field or "") in (Integer, Flag) or self.code
 
         def convert(cell: Any, notes: Notes) -> Any:
             if isinstance(cell, str):
                 text = cell.strip(EDGES)
-                if words and (word := words.get(text.casefold())) is not None:
-                    if not isinstance(word, str):
-                        return word
-                    text = word
+                if values and (mapped := values.get(text.casefold())) is not None:
+                    if not isinstance(mapped, str):
+                        return mapped
+                    text = mapped
                 value = parse(text, notes) if text else None
             elif isinstance(cell, dt.date):
                 value = keep_day(cell)
@@ -110,7 +110,7 @@ class Column:
                 value = None
             elif typed and isinstance(cell, int | float) and not isinstance(cell, bool):
                 if code and abs(cell) >= _EXACT:
-                    notes.append("more than 15 digits: a spreadsheet rounds such a number")
+                    notes.append("more than 15 digits: spreadsheets round such numbers")
                 value = parse(_number_text(cell), notes)
             else:
                 value = cell
@@ -138,19 +138,19 @@ class Columns:
             self._targets.setdefault(normalized(column), []).append(name)
         self._columns: dict[str, tuple[Column, ...]] = {}
         #: Field, converter, and true if only a "yes" is sent, by column.
-        self._targets_of: dict[str, list[tuple[str, Converter, bool]]] = {}
-        #: Field and values of cells that were converted, by column that goes to one field.
-        self._repeated: dict[str, tuple[str, dict[str, Any]]] = {}
-        #: Columns so far by field, and those that go to the same field.
-        self._names_of: dict[str, list[str]] = {}
-        self._rivals: dict[str, list[str]] = {}
-        #: True while all names of custom fields can be sent.
-        self._usable = True
+        self._converters: dict[str, list[tuple[str, Converter, bool]]] = {}
+        #: Field and converted values by cell, for each column that maps to a single field.
+        self._cache: dict[str, tuple[str, dict[str, Any]]] = {}
+        #: Columns by field so far, and those that share a field.
+        self._columns_of: dict[str, list[str]] = {}
+        self._conflicts: dict[str, list[str]] = {}
+        #: True while the names of all custom fields are valid.
+        self._names_are_valid = True
         self._constants = self._converted_constants()
         self._both_ways = frozenset(name for name, way in self._settings.consent.items() if way == "both")
 
     def resolve(self, name: str) -> tuple[Column, ...]:
-        """Return a column once for each field that it goes to."""
+        """Return a column once for each field that it maps to."""
         found = self._columns.get(name)
         if found is None:
             found = self._columns[name] = self._resolved(name)
@@ -167,8 +167,8 @@ class Columns:
             The columns.
 
         Raises:
-            SourceError: there is no column for the e-mail address, two columns go to the same field, or a
-                column cannot be a custom field.
+            SourceError: there is no column for the e-mail address, two columns map to the same field, or the
+                name of a column is not valid for a custom field.
             MappingError: columns that the mapping names are missing.
         """
         columns = [column for name in names for column in self.resolve(name)]
@@ -179,16 +179,16 @@ class Columns:
                 by_field.setdefault(column.field, []).append(column.name)
         twice = {name: found for name, found in by_field.items() if len(found) > 1}
         if twice:
-            text = "; ".join(f"{' and '.join(found)} both go to {name}" for name, found in twice.items())
+            text = "; ".join(f"{' and '.join(found)} both map to {name}" for name, found in twice.items())
             raise SourceError(f"{source}: {text}")
         if self._mapping is None and "email" not in by_field:
             raise SourceError(_no_email(source, names))
-        unusable = [column.name for column in columns if column.kind == "custom" and _unusable(column.name)]
-        if unusable and self._mapping is None:
+        invalid = [column.name for column in columns if column.kind == "custom" and _is_invalid(column.name)]
+        if invalid and self._mapping is None:
             raise SourceError(
-                f"{source}: {', '.join(map(repr, unusable))} cannot be the name of a custom field "
-                f"({custom_name_problem(unusable[0])}). A mapping file gives each column its field, or "
-                "leaves it out; --suggest-mapping writes one"
+                f"{source}: {', '.join(map(repr, invalid))} cannot be the name of a custom field "
+                f"({custom_name_problem(invalid[0])}). Map the column to a field, or leave it out, in a "
+                "mapping file; --suggest-mapping writes one"
             )
         return columns
 
@@ -202,25 +202,24 @@ class Columns:
         fields.mapped, fields.both_ways = True, self._both_ways
         problems: list[Problem] = []
         for name, cell in cells.items():
-            # Most columns go to one field, and repeat few values.
-            field, known = self._repeated.get(name, _NOTHING)
-            value = known.get(cell, _UNKNOWN) if isinstance(cell, str) else _UNKNOWN
-            if value is _UNKNOWN:
+            # Most columns map to one field, and repeat few values.
+            field, cached = self._cache.get(name, _NO_CACHE)
+            value = cached.get(cell, _NOT_CACHED) if isinstance(cell, str) else _NOT_CACHED
+            if value is _NOT_CACHED:
                 self._convert_cell(name, cell, fields, problems)
             elif value is not _UNSET:
                 fields[field] = value
         if problems:
             raise refusal(problems)
-        if self._rivals:
-            self._check_rivals(cells)
-        fields.checked = self._usable and isinstance(fields.get("email"), str)
+        if self._conflicts:
+            self._check_conflicts(cells)
+        fields.checked = self._names_are_valid and isinstance(fields.get("email"), str)
         return fields
 
     def _convert_cell(self, name: str, cell: Any, fields: Fields, problems: list[Problem]) -> None:
-        """Convert a cell for each field that its column goes to, and remember the values of texts."""
+        """Convert a cell for each field that its column maps to, and cache the values of texts."""
         found: Notes = []
-        targets = self._targets_of.get(name) or self._resolved_targets(name)
-        for field, convert, one_way in targets:
+        for field, convert, one_way in self._converters.get(name) or self._resolved_converters(name):
             try:
                 value = convert(cell, found)
             except ValueError as error:
@@ -229,55 +228,55 @@ class Columns:
             if found:
                 fields.notes += tuple((name, each) for each in found)
                 found.clear()
-            elif name in self._repeated and isinstance(cell, str) and value is not CLEARED:
-                _, known = self._repeated[name]
-                if len(known) < _KNOWN:
-                    known[cell] = value
+            elif name in self._cache and isinstance(cell, str) and value is not CLEARED:
+                _, cached = self._cache[name]
+                if len(cached) < _CACHE_SIZE:
+                    cached[cell] = value
             if value is not _UNSET:
                 fields.put(field, value, one_way=one_way)
 
-    def _check_rivals(self, cells: Mapping[str, Any]) -> None:
-        """Check that no two columns of a row go to the same field. Rows of JSON have no header to check.
+    def _check_conflicts(self, cells: Mapping[str, Any]) -> None:
+        """Check that no two columns of a row map to the same field. Rows of JSON have no header to check.
 
         Raises:
-            ValidationError: two columns do.
+            ValidationError: two columns map to the same field.
         """
-        for field, names in self._rivals.items():
+        for field, names in self._conflicts.items():
             if len(found := [name for name in names if name in cells]) > 1:
-                problem = Problem(f"{' and '.join(found)} both go to it", field=field)
+                problem = Problem(f"{' and '.join(found)} both map to it", field=field)
                 raise refusal([problem])
 
     def resolved(self) -> list[Column]:
         """Return the columns seen so far."""
         return [column for columns in self._columns.values() for column in columns]
 
-    def goes_to(self, name: str, field: str) -> bool:
-        """Return True if a column goes to a field."""
+    def maps_to(self, name: str, field: str) -> bool:
+        """Return True if a column maps to a field."""
         return any(column.field == field for column in self.resolve(name))
 
     def column_of(self, field_: str) -> str | None:
-        """Return the column that goes to a field, of those that were resolved."""
+        """Return the column that maps to a field, ``None`` if unknown."""
         for name, columns in self._columns.items():
             if any(column.field == field_ for column in columns):
                 return name
         return self._settings.columns.get(field_)
 
-    def _resolved_targets(self, name: str) -> list[tuple[str, Converter, bool]]:
-        if name not in self._targets_of:
-            targets = [
+    def _resolved_converters(self, name: str) -> list[tuple[str, Converter, bool]]:
+        if name not in self._converters:
+            converters = [
                 (column.field, column.converter, column.one_way)
                 for column in self.resolve(name)
                 if column.field is not None
             ]
-            self._targets_of[name] = targets
-            for field, _, _ in targets:
-                names = self._names_of.setdefault(field, [])
+            self._converters[name] = converters
+            for field, _, _ in converters:
+                names = self._columns_of.setdefault(field, [])
                 names.append(name)
                 if len(names) > 1:
-                    self._rivals[field] = names
-            if len(targets) == 1 and not targets[0][2]:
-                self._repeated[name] = (targets[0][0], {})
-        return self._targets_of[name]
+                    self._conflicts[field] = names
+            if len(converters) == 1 and not converters[0][2]:
+                self._cache[name] = (converters[0][0], {})
+        return self._converters[name]
 
     def _resolved(self, name: str) -> tuple[Column, ...]:
         if not strip(name):
@@ -299,7 +298,7 @@ class Columns:
         dates = settings.date_formats.get(target)
         kind = FIELD_TYPES.get(target)
         one_way = target in CONSENT_FIELDS and settings.consent.get(target) != "both"
-        self._usable = self._usable and (native or custom_name_problem(target) is None)
+        self._names_are_valid = self._names_are_valid and (native or custom_name_problem(target) is None)
         similar = None
         if not native and self._mapping is None:
             similar = near_miss(target) or BY_SYNONYM.get(normalized(target))
@@ -309,7 +308,7 @@ class Columns:
             field=target,
             note=None if similar is None else f"did you mean {similar}?",
             parse=self._parser(target, kind, dates),
-            words=settings.values.get(target, {}),
+            values=settings.values.get(target, {}),
             clears=settings.empty_by_field.get(target, settings.empty) == "clear" and target != "email",
             dates=dates is not None or kind in (Date, DateTime),
             code=target in _CODES or target == "postalCode",
@@ -356,12 +355,12 @@ class Columns:
         return converted
 
 
-#: A phone number, date or id, as a row has them.
+#: A phone number, date or id: a cell, not the name of a column.
 _NUMBER: Final = re.compile(r"[+(]*(?:\d[\s()./:-]*){5,}")
 
 
 def _code(field: str) -> int | None:
-    """Return the vendor's code for the same complaint."""
+    """Return the vendor's error code for an invalid value of the field."""
     if field == "email":
         return 9002
     kind = FIELD_TYPES.get(field)
@@ -372,25 +371,27 @@ def _number_text(value: object) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _unusable(name: str) -> bool:
+def _is_invalid(name: str) -> bool:
     return custom_name_problem(strip(name)) is not None
 
 
 def _no_email(source: str, names: Sequence[str]) -> str:
     similar = [name for name in names if "mail" in normalized(name) or "courriel" in normalized(name)]
-    hint = " Is the delimiter another one, or has the file no header?" if len(names) == 1 else ""
+    hint = " Check the delimiter, and that the file has a header." if len(names) == 1 else ""
     if not _is_header(names):
         return f"{source} has no column email; {list_columns(names)}"
     if similar and not hint:
-        hint = f' A mapping file names it: [fields] email = "{similar[0]}".'
-    hint = f" A mapping file names the column of each field.{hint}"
-    return f"{source} has no column email; {list_columns(names)}.{hint}"
+        hint = f' For example: [fields] email = "{similar[0]}".'
+    return (
+        f"{source} has no column email; {list_columns(names)}. "
+        f"Name the column of each field in a mapping file.{hint}"
+    )
 
 
 def list_columns(names: Sequence[str]) -> str:
-    """Return the end of a sentence about a missing column; it quotes no personal data of a first row."""
+    """Return the end of a sentence about a missing column. It does not quote a row in place of a header."""
     if not _is_header(names):
-        return "the first line looks like a row: write a header above it"
+        return "the first line looks like a row: add a header above it"
     return f"it has {', '.join(names) or 'no columns'}"
 
 

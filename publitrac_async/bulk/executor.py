@@ -50,17 +50,17 @@ class Executor(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Settings that a run must share to join another one; empty if runs cannot be joined.
+        """Settings that two runs must share for one to join the other; empty if runs cannot be joined.
 
-        Where workers continue a run whose first process is gone, the same run can join it.
+        Workers may continue a run whose first process was killed. A run with the same settings joins it.
         """
         ...
 
     def check(self, run: RunContext) -> None:
-        """Check that this executor supports the run, before anything is read.
+        """Check that this executor supports the run, before the source is read.
 
         Raises:
-            PublitracError: it does not.
+            PublitracError: the executor does not support the run.
         """
         ...
 
@@ -81,8 +81,8 @@ class LocalExecutor:
     """Sends the rows from this process.
 
     Attributes:
-        concurrency: maximum number of calls in flight. ``None`` for as many as the client allows: with
-            its defaults the rate limit times the latency of the service, up to 256.
+        concurrency: maximum number of calls in flight. ``None`` adapts it to the client: with default
+            settings, rate limit times latency of the service, at most 256.
     """
 
     concurrency: int | None = None

@@ -24,8 +24,8 @@ async def extract(
     """Read all rows of a source into staging, until its end or a shutdown.
 
     Args:
-        source: a finite source.
-        staging: destination of the rows.
+        source: the source; it must end.
+        staging: stores the rows.
         transform: transforms rows into records.
         metrics: counts rows.
         shutdown: request to end the run.
@@ -65,18 +65,18 @@ def _rows(items: Iterable[Item], first: int, check: ColumnCheck) -> Iterator[Row
 
 
 async def _share_opt_outs(staging: Staging, transform: RowTransform) -> None:
-    """Give the last row of each key the opt-outs of the other rows."""
+    """Copy the opt-outs of all rows with the same key to the last one, which is sent."""
     for row, opt_outs in await staging.opt_outs():
-        again = transform.stage(row.number, Row(row.line, row.fields), opt_outs)
-        await staging.replace(again)
+        with_opt_outs = transform.stage(row.number, Row(row.line, row.fields), opt_outs)
+        await staging.replace(with_opt_outs)
 
 
 async def _parts(
     source: Iterable[Item] | AsyncIterable[Item], limit: int | None
 ) -> AsyncIterator[Iterable[Item]]:
-    """Iterate over parts of `source`, each of `BLOCK` items and to be iterated over once.
+    """Split `source` into parts of `BLOCK` items; iterate over each part once.
 
-    Between them other tasks run: a part takes some milliseconds.
+    Other tasks run between two parts: processing one takes some milliseconds.
     """
     if isinstance(source, AsyncIterable):
         part: list[Item] = []

@@ -14,13 +14,13 @@ class Fields(dict[str, Any]):
     Attributes:
         cleared: fields to clear.
         notes: column and kind of damage of cells that look damaged.
-        withheld: flags of consent that say "no" and are not sent.
-        mapped: the names are those of a mapping; false for a sink's own columns.
-        both_ways: flags of consent of which a "no" is sent, too.
-        checked: address and names of custom fields are valid.
+        withheld: consent flags that are not sent because their value is "no".
+        mapped: true if the names come from a mapping; false for a sink's own columns.
+        both_ways: consent flags that are sent for "no" as well as for "yes".
+        checked: true if the address and the names of custom fields are known to be valid.
     """
 
-    # Of the class, since most rows need none of them.
+    # Class attributes: most rows need none of them.
     cleared: frozenset[str] = frozenset()
     notes: tuple[tuple[str, str], ...] = ()
     withheld: tuple[str, ...] = ()
@@ -29,7 +29,7 @@ class Fields(dict[str, Any]):
     both_ways: frozenset[str] = frozenset()
 
     def put(self, field: str, value: Any, *, one_way: bool) -> None:
-        """Set a field, note that it is to be cleared, or withhold a flag of consent that says "no"."""
+        """Set a field, mark it to be cleared, or withhold a consent flag whose value is "no"."""
         if value is CLEARED:
             self.cleared |= {field}
         elif one_way and value in (False, 0):

@@ -30,9 +30,9 @@ _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
 
 #: Vendor's name of a native field, by normalized name.
 BY_NORMALIZED: Final[Mapping[str, str]] = {normalized(name): name for name in NATIVE_FIELDS}
-#: Flags of consent: restrictions on the use of a person's data. From a file only a "yes" is sent.
+#: Consent flags: restrictions on the use of a person's data. By default only a "yes" of a file is sent.
 CONSENT_FIELDS: Final = frozenset({"unsubscribed", "blacklisted", "doNotCall", "emailInvalid", "suspended"})
-#: Similarity of names from which one counts as a spelling mistake of the other.
+#: Similarity above which one name is taken for a spelling mistake of the other.
 _SIMILAR: Final = 0.8
 
 
@@ -70,7 +70,7 @@ class ColumnMapping:
         [empty]                       # fields that an empty cell clears
         company = "clear"
 
-        [consent]                     # flags of which a "no" is sent as well
+        [consent]                     # consent flags that are sent for "no" as well
         unsubscribed = "both"
 
         [options]
@@ -87,12 +87,12 @@ class ColumnMapping:
         values: for a field, value by cell.
         other_columns: ``"ignore"`` or ``"custom"``.
         dates: formats of dates: of `datetime.datetime.strptime`, ``"excel"``, ``"epoch"``, ``"epoch-ms"``.
-            Texts of custom fields that match one of `strptime` are dates, too.
+            Texts of custom fields that match a format of `strptime` become dates.
         date_formats: formats by field, for native and custom fields.
         empty: ``"keep"`` leaves the field of an empty cell as it is at the service, ``"clear"`` clears it.
         empty_by_field: the same for single fields.
         decimals: ``"refuse"`` or ``"round"`` decimals in integer fields.
-        consent: ``"both"`` for flags of consent of which a "no" is sent, too.
+        consent: ``"both"`` for consent flags that are sent for "no" as well as for "yes".
     """
 
     columns: Mapping[str, str]
@@ -115,7 +115,7 @@ class ColumnMapping:
         """
         path = Path(path)
         try:
-            # Editors of Windows put a byte order mark in front.
+            # Windows editors start the file with a byte order mark.
             content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except OSError as error:
             raise MappingError(f"cannot read {path.name}: {error.strerror}") from None
@@ -174,9 +174,9 @@ def field_name(name: str) -> str:
 
 
 def near_miss(name: str) -> str | None:
-    """Return the native field that `name` may have been meant for, ``None`` if it is not similar to any."""
+    """Return the native field whose name is most similar to `name`, ``None`` if none is similar."""
     wanted = normalized(name)
-    if wanted[-1:].isdigit():  # phone2 is a field beside phone.
+    if wanted[-1:].isdigit():  # phone2 is a second number, not a misspelt phone.
         return None
     found = difflib.get_close_matches(wanted, BY_NORMALIZED, n=1, cutoff=_SIMILAR)
     return BY_NORMALIZED[found[0]] if found else None
@@ -203,7 +203,7 @@ def _native(name: str) -> str:
     vendor = field_name(name)
     if vendor not in NATIVE_FIELDS:
         hint = _hint(name)
-        raise MappingError(f"{name} is not a native field{hint}; custom ones go into the table custom_fields")
+        raise MappingError(f"{name} is not a native field{hint}; custom fields belong in custom_fields")
     return vendor
 
 

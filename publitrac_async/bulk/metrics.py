@@ -31,7 +31,7 @@ logger: Final = logging.getLogger("publitrac_async")
 
 #: Seconds over which the current rate is averaged.
 _RECENT: Final = 10.0
-#: Maximum number of buckets in the timeline. Beyond it, neighbours are joined.
+#: Maximum number of buckets in the timeline. Beyond it, adjacent buckets are joined.
 _BUCKETS: Final = 240
 
 
@@ -50,9 +50,9 @@ class Progress:
 
     Attributes:
         phase: current phase.
-        done: rows that are through this phase.
+        done: rows that have passed this phase.
         total: rows of this phase; ``None`` during reading.
-        counts: rows by state, rows that needed no call included.
+        counts: rows by state, including rows that needed no call.
         rate: rows per second, over the last ten seconds.
         limiter_wait: mean seconds that recent calls waited for the rate limiter; ``None`` without a
             `CallMeter`.
@@ -75,7 +75,7 @@ ProgressListener: TypeAlias = Callable[[Progress], None]
 
 @define
 class CallMeter:
-    """A hook for a client: counts requests and their waits for the rate limiter.
+    """A client hook that counts requests and their waits for the rate limiter.
 
     ::
 
@@ -115,7 +115,7 @@ class Bucket:
     outcomes: dict[State, int] = field(factory=dict)
 
     def join(self, other: Bucket) -> Bucket:
-        """Return both intervals as one."""
+        """Return one bucket for both intervals."""
         calls = None if self.calls is None or other.calls is None else self.calls + other.calls
         states = self.outcomes.keys() | other.outcomes.keys()
         outcomes = {state: self.outcomes.get(state, 0) + other.outcomes.get(state, 0) for state in states}
@@ -213,12 +213,12 @@ class RunMetrics:
         self.tick()
 
     def advance(self, rows: int = 1) -> None:
-        """Count rows that are through this phase."""
+        """Count rows that have passed this phase."""
         self._done += rows
 
     def add(self, outcomes: Sequence[Outcome]) -> None:
         """Count the outcomes of rows."""
-        # Neighbours mostly have the same outcome.
+        # Consecutive rows mostly have the same outcome.
         for outcome, same in groupby(outcomes):
             state = State.PENDING if outcome.state is State.RETRY else outcome.state
             rows = len([*same])
@@ -282,7 +282,7 @@ class RunMetrics:
         )
 
     def _append(self, bucket: Bucket) -> None:
-        # The last bucket is filled until it is as long as the joined ones.
+        # Fill the last bucket until it is as long as the joined ones.
         if self.timeline and self.timeline[-1].seconds + bucket.seconds <= self._longest:
             self.timeline[-1] = self.timeline[-1].join(bucket)
             return

@@ -23,7 +23,7 @@ from publitrac_async.errors import (
 )
 from publitrac_async.transport.vendor_messages import shortened
 
-#: Errors that every later call would raise, too.
+#: Errors that every later call would raise as well.
 _FATAL: Final = (
     AuthenticationError,
     ClientStateError,
@@ -46,7 +46,7 @@ def outcome_of(error: PublitracError) -> Outcome:
 
 
 def _message(error: PublitracError) -> str | None:
-    """Return the service's message; that of Vitec is in the problems only, one for each field."""
+    """Return the service's message; Vitec has one per field, in the problems."""
     if error.vendor_message is None and isinstance(error, ValidationError):
         return shortened(*(problem.text for problem in error.problems))
     return error.vendor_message
@@ -58,7 +58,7 @@ def _state(error: PublitracError) -> State:
     if is_fatal(error) or error.retryable or isinstance(error, DeadlineExceeded):
         return State.RETRY
     if isinstance(error, UnexpectedContent):
-        return State.UNKNOWN  # A web page in place of a response does not concern the lead.
+        return State.UNKNOWN  # A web page instead of a response: the lead is not at fault.
     return State.REJECTED if isinstance(error, ApiError) else State.UNKNOWN
 
 
@@ -72,15 +72,15 @@ def code_of(error: PublitracError) -> str | None:
 
 @frozen(kw_only=True)
 class ErrorBudget:
-    """Limits of failures that end a run, so that a wrong mapping or an outage harms few rows.
+    """Limits on failures. A run that exceeds them ends, so a wrong mapping or an outage harms few rows.
 
     A failure is a rejected row, or a call without a usable response, which counts once for all its rows.
     Failures of earlier runs do not count.
 
     Attributes:
-        failures: number of failures that is always allowed.
-        share: allowed share of failures beyond `failures`, from 0 to 1. 1 turns this limit off.
-        in_a_row: number of consecutive calls without a usable response that counts as an outage.
+        failures: number of failures that are always allowed.
+        share: share of failed rows that is allowed beyond `failures`, from 0 to 1. 1 turns this limit off.
+        in_a_row: number of consecutive calls without a usable response that count as an outage.
     """
 
     failures: int = 100
@@ -98,7 +98,7 @@ class ErrorBudget:
         return None
 
     def tracker(self) -> BudgetTracker:
-        """Return a tracker that has seen no call."""
+        """Return a tracker for a new run."""
         return BudgetTracker(self)
 
 
@@ -119,7 +119,7 @@ class BudgetTracker:
     in_a_row: int = 0
 
     def add_call(self, outcomes: Sequence[Outcome]) -> None:
-        """Count a call by the outcomes of its rows. One that a shared limiter kept back does not count."""
+        """Count a call by the outcomes of its rows. A call that a shared limiter prevented does not count."""
         with_response = rejected = without_response = 0
         for each in outcomes:
             if each.state not in (State.RETRY, State.UNKNOWN):

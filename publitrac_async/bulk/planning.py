@@ -33,7 +33,7 @@ class Resend:
 
 
 async def plan(staging: Staging, store: StateStore, resend: Resend, *, idempotent: bool) -> None:
-    """Decide about every row, and enter the rows to be sent into the state store.
+    """Decide which rows need a call, and record them in the state store.
 
     Args:
         staging: rows of the run.

@@ -10,7 +10,7 @@ from attrs import define, field, frozen
 
 from publitrac_async.models import Lead
 
-#: An item of a source.
+#: One item of a source; `as_row` makes it a `Row`.
 Item: TypeAlias = "Row | Mapping[str, Any] | Lead"
 
 #: Line of a file, number of a row, or ``FILE:LINE`` if the source is several files.
@@ -30,7 +30,7 @@ class State(enum.StrEnum):
 
     OK = "ok"  #: the service processed it
     ACCEPTED = "accepted"  #: the service queued it
-    REJECTED = "rejected"  #: the service, or a check before the call, refused it as it is
+    REJECTED = "rejected"  #: the service, or a check before the call, found it invalid
     SKIPPED = "skipped"  #: unchanged since an earlier run, or superseded by a later row with the same key
     UNKNOWN = "unknown"  #: the call may have been applied: its response was lost
     PENDING = "pending"  #: not sent, or not executed; the next run sends it
@@ -50,8 +50,8 @@ class Outcome:
         kind: name of the error class, ``None`` for success.
         reason: description of the error, without personal data.
         code: error code of the service.
-        message: the service's message. It may quote personal data: result files have it beside the row, no
-            state store and no report does. Comparison ignores it.
+        message: the service's message. It may quote personal data, so only result files contain it, not
+            state stores or reports. Comparison ignores it.
     """
 
     state: State
@@ -65,7 +65,7 @@ class Outcome:
 PENDING: Final = Outcome(State.PENDING)
 
 
-@define  # A frozen one takes twice the time, as with `StagedRow`.
+@define  # Creating a frozen instance takes twice as long, as with `StagedRow`.
 class Row:
     """A row of a source.
 
@@ -74,8 +74,8 @@ class Row:
             source is several files.
         fields: cells by column, or a `Lead`.
         problem: reason why the row is unusable, if the source finds one.
-        position: place in the source from which reading starts with this row, ``None`` if unknown. Only the
-            source interprets it. It is JSON and holds no personal data. Comparison ignores it.
+        position: offset in the source at which this row begins, ``None`` if unknown. Only the source
+            interprets it. It is JSON and holds no personal data. Comparison ignores it.
     """
 
     line: Line
@@ -85,9 +85,9 @@ class Row:
     position: int | str | None = field(default=None, eq=False)
 
 
-@define(kw_only=True)  # Twice as fast as a frozen one, of which a run makes two per row.
+@define(kw_only=True)  # Twice as fast as a frozen class; a run creates two instances per row.
 class StagedRow:
-    """A row in `Staging`. A query of `Staging` loads the attributes it names; the others are ``None``.
+    """A row in `Staging`. Each query of `Staging` loads some attributes; the others keep their defaults.
 
     Attributes:
         number: number of the row in the source, from 1.
@@ -97,7 +97,7 @@ class StagedRow:
         key: business key, ``None`` if the row is rejected.
         content_hash: hash of the content, ``None`` if the row is rejected.
         content: argument for `Sink.send`, ``None`` if the row is rejected.
-        opt_outs: flags of consent that say "yes".
+        opt_outs: consent flags that are set.
         outcome: current outcome; `State.PENDING` before the call.
     """
 
@@ -114,7 +114,7 @@ class StagedRow:
 
 @define
 class Block:
-    """Rows that follow each other, to be added to `Staging`. Each list has a value for each row.
+    """Consecutive rows to be added to `Staging`, column by column: each list has one value per row.
 
     Attributes:
         first: number of the first row in the source, from 1.

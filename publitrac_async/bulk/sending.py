@@ -9,8 +9,8 @@ from typing import Any, Final, TypeAlias
 
 from attrs import evolve
 
-from publitrac_async.bulk.calls import BatchCalls, StoppedElsewhere
 from publitrac_async.bulk.errors import StateStoreError
+from publitrac_async.bulk.journal import BatchJournal, StoppedElsewhere
 from publitrac_async.bulk.metrics import RunMetrics
 from publitrac_async.bulk.outcomes import SUCCESS, ErrorBudget, is_fatal, outcome_of
 from publitrac_async.bulk.rows import Outcome, StagedRow, State
@@ -20,19 +20,19 @@ from publitrac_async.bulk.state.base import StateWriter
 from publitrac_async.config import CONCURRENCY, CONCURRENCY_CEILING, CONCURRENCY_FLOOR
 from publitrac_async.errors import LimiterUnavailable, PublitracError
 
-#: Reason of the end of a run that another process stopped.
+#: Reason for the end of a run that another process stopped.
 STOPPED_ELSEWHERE: Final = "stopped by another process"
 
-#: Seconds between two looks at the client's queue, while more calls in flight may be needed.
+#: Seconds between two checks of the client's queue, while more calls in flight may be needed.
 _GROWTH_INTERVAL: Final = 0.02
-#: Calls that wait in the client's queue while no more are needed.
+#: Length of the client's queue above which fewer calls in flight suffice.
 _SPARE: Final = 1
 
 #: Function that returns the next rows to send after a row number; empty at the end.
 Pending: TypeAlias = Callable[[int], Awaitable[Sequence[StagedRow]]]
 #: Method of a sink, see `Sink`.
-SendInParts: TypeAlias = Callable[[Sequence[Any], BatchCalls], Awaitable[Sequence[PublitracError | None]]]
-#: Function that takes the outcomes of rows, by their numbers.
+SendInParts: TypeAlias = Callable[[Sequence[Any], BatchJournal], Awaitable[Sequence[PublitracError | None]]]
+#: Function that receives the outcomes of rows, by number of the row.
 Note: TypeAlias = Callable[[Sequence[tuple[int, Outcome]]], object]
 
 
@@ -47,6 +47,9 @@ class Sender:
         shutdown: request to end the run.
         note: called with the outcomes of rows.
         metrics: counts outcomes.
+
+    Attributes:
+        limiter_unavailable: true if the run ended because the shared limiter was unavailable for too long.
     """
 
     def __init__(
@@ -77,14 +80,13 @@ class Sender:
         self._tasks: set[asyncio.Task[None]] = set()
         #: Returns the number of calls in the client's queue; ``None`` for a fixed concurrency.
         self._queue_length: Callable[[], int] | None = None
-        #: True if the run ended because the shared limiter was unavailable for too long.
         self.limiter_unavailable: bool = False
 
     async def send(self, concurrency: int | None) -> str | None:
         """Send all rows, until the run is stopped.
 
         Args:
-            concurrency: maximum number of calls in flight; ``None`` for as many as the client allows.
+            concurrency: maximum number of calls in flight; ``None`` adapts it to the client's queue.
 
         Returns:
             The reason why the run ended before its last row, ``None`` at its regular end.
@@ -127,7 +129,7 @@ class Sender:
         return bool(self._page) or not self._exhausted
 
     def _has_spare(self) -> bool:
-        """Return True if this task is not needed: its calls would wait, their rows unknown after a kill."""
+        """Return True if this task should end: its calls would only wait, and be unknown after a kill."""
         if self._queue_length is None or len(self._tasks) <= CONCURRENCY_FLOOR:
             return False
         return self._queue_length() > _SPARE
@@ -140,9 +142,9 @@ class Sender:
             await asyncio.shield(last)
 
     async def _next_batch(self) -> list[StagedRow]:
-        """Return the rows of the next call; empty at the end of the run.
+        """Return the next batch; empty at the end of the run.
 
-        Every batch is full but the last: tasks wait for each other while a page is loaded.
+        All batches except the last are full, because the lock lets one task at a time load a page.
         """
         size = self._sink.batch_size
         if len(self._page) < size:
@@ -174,25 +176,25 @@ class Sender:
 
         Args:
             batch: the rows.
-            last: future of the last batch of this task, whose outcomes must be durable before a call.
+            last: future of this task's last batch, whose outcomes must be durable before the next call.
 
         Returns:
-            Future of this batch.
+            The future of this batch: done when its outcomes are durable.
         """
-        calls = BatchCalls(self._state, [_key(row) for row in batch], self._sink.success_state, last)
+        journal = BatchJournal(self._state, [_key(row) for row in batch], self._sink.success_state, last)
         errors: Sequence[PublitracError | None]
         try:
-            errors = await self._make_calls([row.content for row in batch], calls)
+            errors = await self._make_calls([row.content for row in batch], journal)
         except StateStoreError:
-            self._complete_called(batch, calls)
+            self._complete_called(batch, journal)
             raise
         except StoppedElsewhere:
             self._stopped = self._stopped or STOPPED_ELSEWHERE
-            return self._complete_called(batch, calls) or last
+            return self._complete_called(batch, journal) or last
         except PublitracError as error:
             errors = [error] * len(batch)
         except BaseException as error:
-            self._complete(batch, calls.outcomes(error))
+            self._complete(batch, journal.outcomes(error))
             raise
         success = SUCCESS[self._sink.success_state]
         outcomes = [success if error is None else outcome_of(error) for error in errors]
@@ -202,22 +204,24 @@ class Sender:
         return completed
 
     async def _make_calls(
-        self, contents: Sequence[Any], calls: BatchCalls
+        self, contents: Sequence[Any], journal: BatchJournal
     ) -> Sequence[PublitracError | None]:
         if self._send_in_parts is not None:
-            return await self._send_in_parts(contents, calls)
-        await calls.begin(range(len(contents)))
+            return await self._send_in_parts(contents, journal)
+        await journal.begin(range(len(contents)))
         results: object = await self._sink.send(contents)
         if not isinstance(results, Sequence) or len(results) != len(contents):
             raise TypeError(f"Sink.send of {self._sink.name} must return one result for each of its records")
         return results
 
-    def _complete_called(self, batch: Sequence[StagedRow], calls: BatchCalls) -> asyncio.Future[None] | None:
-        """Complete the rows that were in a call before no further one could start."""
-        called = calls.called()
+    def _complete_called(
+        self, batch: Sequence[StagedRow], journal: BatchJournal
+    ) -> asyncio.Future[None] | None:
+        """Record the outcomes of the calls that ended before the run had to stop."""
+        called = journal.called()
         if not called:
             return None
-        return self._complete([batch[place] for place in called], list(called.values()))
+        return self._complete([batch[index] for index in called], list(called.values()))
 
     def _complete(self, batch: Sequence[StagedRow], outcomes: Sequence[Outcome]) -> asyncio.Future[None]:
         if self._metrics is not None:
@@ -230,18 +234,18 @@ class Sender:
         return completed
 
     def _check_recorded(self, rows: Sequence[tuple[int, Outcome]], completed: asyncio.Future[None]) -> None:
-        """Note rows as unknown if the state store did not record their outcomes."""
+        """Report rows as unknown if the state store did not record their outcomes."""
         if completed.cancelled() or completed.exception() is not None:
             self._note([(number, evolve(outcome, state=State.UNKNOWN)) for number, outcome in rows])
 
     def _examine(self, errors: Sequence[PublitracError | None]) -> None:
         for error in filter(None, errors):
-            kept_back = isinstance(error, LimiterUnavailable)
-            self.limiter_unavailable |= kept_back
-            if kept_back or is_fatal(error):
+            without_limiter = isinstance(error, LimiterUnavailable)
+            self.limiter_unavailable |= without_limiter
+            if without_limiter or is_fatal(error):
                 # Fatal errors concern the account, so the service's message does not quote a lead.
-                words = f' ("{error.vendor_message}")' if error.vendor_message else ""
-                self._stopped = self._stopped or f"{type(error).__name__}: {error.message}{words}"
+                quoted = f' ("{error.vendor_message}")' if error.vendor_message else ""
+                self._stopped = self._stopped or f"{type(error).__name__}: {error.message}{quoted}"
         self._stopped = self._stopped or self._tracker.exceeded
 
 

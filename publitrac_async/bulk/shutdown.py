@@ -7,12 +7,12 @@ from typing import Any
 
 
 class Shutdown:
-    """A request to end a run: first it drains, then it aborts.
+    """A request to end a run: the first one drains it, the second one aborts it.
 
     Pass one to `sync_leads` and call `request` from a signal handler of the event loop.
 
     Attributes:
-        draining: set by the first request: calls in flight end, no call starts.
+        draining: set by the first request: calls in flight complete, no call starts.
         aborting: set by the second request: calls in flight are cancelled.
     """
 

@@ -1,4 +1,4 @@
-"""Staging: the rows of one run, on disk instead of in memory."""
+"""Staging: the rows of one run, on disk rather than in memory."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any, Final
 from publitrac_async.bulk.rows import FINAL, Block, Line, Outcome, StagedRow, State
 from publitrac_async.bulk.state.database import Database
 
-#: Rows in a block. They are pickled together: each alone takes several times as long.
+#: Rows per block. They are pickled together: one by one takes several times as long.
 BLOCK: Final = 100
-#: Rows that are added or read at once.
+#: Rows to add or read at once.
 PAGE: Final = 5 * BLOCK
 _KEYS_PAGE: Final = 50 * BLOCK
-#: Rows are added by their keys alone: each further value that Python binds takes half a microsecond.
+#: Rows are inserted with their keys only: each further value that Python binds takes half a microsecond.
 _TABLES: Final = """
 CREATE TABLE rows (
     number INTEGER PRIMARY KEY, key TEXT, state TEXT NOT NULL DEFAULT 'pending',
     kind TEXT, code TEXT, reason TEXT, message TEXT, opt_outs TEXT, verified TEXT, differing TEXT,
-    content_hash BLOB, content BLOB  -- pickled, in place of those in the block
+    content_hash BLOB, content BLOB  -- pickled; they replace those in the block
 );
 CREATE TABLE blocks (
     block INTEGER PRIMARY KEY, lines TEXT NOT NULL, hashes BLOB NOT NULL, positions BLOB NOT NULL,
@@ -43,7 +43,7 @@ _SKIP_SUPERSEDED: Final = (
     " GROUP BY key HAVING count(*) > 1) AS latest"
     " WHERE latest.key = rows.key AND rows.key IS NOT NULL AND rows.number < latest.number"
 )
-#: Last row of each key of which an earlier row has an opt-out, and the opt-outs of all of them.
+#: Last row of each key that several rows share, and the opt-outs of all these rows, if there are any.
 _OPT_OUTS: Final = (
     "SELECT max(number), group_concat(opt_outs, ' ') FROM rows WHERE key IS NOT NULL"
     " GROUP BY key HAVING count(*) > 1 AND count(opt_outs) > 0 ORDER BY 1"
@@ -61,11 +61,11 @@ _SET_OUTCOME: Final = (
 
 
 class Staging:
-    """The rows of a run, in a temporary file that ends with the process.
+    """The rows of a run, in a temporary file that does not outlive the process.
 
-    All rows are staged before the first is sent: only then the last of several rows with one key is known,
-    and the number of rows. So no key is in two calls at once, and a source may change, or its connection end,
-    during a run of hours.
+    All rows are staged before the first call, because only then are the last row of each key and the number
+    of rows known. So no key is in two calls at once, and during a run of hours the source may change or its
+    connection may close.
     """
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ class Staging:
         await self._database.aclose()
 
     async def add(self, blocks: Sequence[Block]) -> None:
-        """Add the next blocks; each has `BLOCK` rows, but the last may have fewer."""
+        """Add the next blocks; all have `BLOCK` rows, except the last, which may have fewer."""
         opt_outs = [(" ".join(found), number) for block in blocks for number, found in block.opt_outs]
         self._has_opt_outs = self._has_opt_outs or bool(opt_outs)
         await self._database.write(
@@ -133,7 +133,7 @@ class Staging:
         """Return the next rows to be sent, with their contents; empty at the end.
 
         Args:
-            after: number of the row before them.
+            after: number of the row before the first of them.
         """
         page = await self._pending(after, PAGE, "content", "contents")
         return [StagedRow(number=number, key=key, content=content) for number, key, content in page]
@@ -176,7 +176,7 @@ class Staging:
         return dict(rows)
 
     async def pending_reasons(self, limit: int = 5) -> dict[str, int]:
-        """Count the rows that are left, by the error of their last call; most frequent first."""
+        """Count pending rows by the error of their last call, the most frequent first."""
         rows = await self._read(
             "SELECT kind || ': ' || reason, count(*) FROM rows WHERE state IN ('pending', 'retry')"
             " AND kind IS NOT NULL AND reason IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?",
@@ -205,7 +205,7 @@ class Staging:
         return found
 
     async def superseded(self, limit: int) -> tuple[int, list[StagedRow]]:
-        """Count the rows that a later row supersedes, and return the first of them."""
+        """Count the rows that were superseded by a later row, and return the first of them."""
         condition, pattern = "state = 'skipped' AND reason LIKE ?", (f"{SUPERSEDED}%",)
         rows = await self._read(f"SELECT count(*) FROM rows WHERE {condition}", pattern)  # noqa: S608  (constant)
         return int(rows[0][0]), await self._with_fields(condition, pattern, limit)
@@ -225,16 +225,16 @@ class Staging:
         """Return the next rows to be verified, with their fields; empty at the end.
 
         Args:
-            after: number of the row before them.
+            after: number of the row before the first of them.
         """
         return await self._with_fields(f"number > ? AND {_UNVERIFIED}", (after,), PAGE)
 
     async def unverified_by_key(self, keys: Sequence[str]) -> list[StagedRow]:
-        """Return the rows to be verified that have one of `keys`, with their fields."""
+        """Return those rows to be verified whose key is one of `keys`, with their fields."""
         return await self._with_fields(f"{_BY_KEY} AND {_UNVERIFIED}", (json.dumps(keys),), -1)
 
     async def unverified_count(self) -> int:
-        """Count the rows that were not found as they were sent."""
+        """Count the rows that have not been found as they were sent."""
         rows = await self._read(f"SELECT count(*) FROM rows WHERE {_UNVERIFIED}")  # noqa: S608  (constant)
         return int(rows[0][0])
 
@@ -248,7 +248,7 @@ class Staging:
         )
 
     async def verification(self) -> tuple[dict[str, int], list[tuple[Line, tuple[str, ...]]]]:
-        """Count rows by their result, and return line and differing fields of the first deviations."""
+        """Count rows by result, and return line and differing fields of the first deviations."""
         counts = await self._read(
             "SELECT coalesce(verified, 'missing'), count(*) FROM rows"
             " WHERE state IN ('ok', 'accepted') GROUP BY 1"
@@ -260,7 +260,7 @@ class Staging:
         return dict(counts), [(line, tuple(names.split())) for line, names in deviations]
 
     async def _pending(self, after: int, limit: int, column: str, values: str) -> list[tuple[int, str, Any]]:
-        """Return number, key and a value of the next pending rows: of `column`, or else of their block."""
+        """Return number, key and one value of the next pending rows, from `column` or from their block."""
         rows = await self._read(
             f"SELECT number, key, {column} FROM rows WHERE number > ? AND state = 'pending'"  # noqa: S608  (constants)
             " ORDER BY number LIMIT ?",
@@ -268,7 +268,7 @@ class Staging:
         )
         if not rows:
             return []
-        # Pending rows may be far apart: the page ends with its last block.
+        # Pending rows may be far apart: a page covers no more blocks than it would without gaps.
         last = (_block(rows[0][0]) + limit // BLOCK) * BLOCK
         of_blocks = await self._blocks(values, rows[0][0], last)
         return [
@@ -289,7 +289,7 @@ class Staging:
         )
         found: list[StagedRow] = []
         outcomes: dict[tuple[str | None, ...], Outcome] = {}
-        # Rows may be far apart, and the blocks between them do not fit in memory.
+        # Rows may be far apart: all the blocks between them may not fit in memory.
         for _, group in groupby(rows, lambda row: row[0] // PAGE):
             part = list(group)
             lines = await self._blocks("lines", part[0][0], part[-1][0])
@@ -322,7 +322,7 @@ class Staging:
         )
 
     async def _read(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Return the rows of a query; outcomes that wait are written first."""
+        """Write outcomes that are not yet written, and return the rows of a query."""
         if self._outcomes:
             outcomes, self._outcomes = self._outcomes, {}
             await self._database.write((_SET_OUTCOME, _by_outcome(outcomes.items())))
@@ -341,7 +341,7 @@ def _values(block: Block) -> tuple[Any, ...]:
 
 
 def _by_outcome(outcomes: Iterable[tuple[int, Outcome]]) -> list[tuple[Any, ...]]:
-    """Return the parameters that set outcomes of rows: one statement for all rows with the same."""
+    """Return the parameters of statements that set outcomes: one for all rows with the same outcome."""
     numbers: dict[tuple[Outcome, str | None], list[int]] = {}
     for number, outcome in outcomes:
         numbers.setdefault((outcome, outcome.message), []).append(number)
@@ -363,21 +363,21 @@ def _dump(value: Any) -> bytes:
 
 
 def _dump_fields(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """Store the fields of rows; in place of a value that cannot be stored, the name of its type."""
+    """Pickle the fields of rows; a value that cannot be pickled is replaced by the name of its type."""
     try:
         return _dump(rows)
     except Exception:  # noqa: BLE001  (a value can raise anything)
-        storable = [
+        picklable = [
             {
-                name: value if _is_storable(value) else f"<{type(value).__name__}>"
+                name: value if _is_picklable(value) else f"<{type(value).__name__}>"
                 for name, value in row.items()
             }
             for row in rows
         ]
-    return _dump(storable)
+    return _dump(picklable)
 
 
-def _is_storable(value: object) -> bool:
+def _is_picklable(value: object) -> bool:
     try:
         return bool(_dump(value))
     except Exception:  # noqa: BLE001  (likewise)

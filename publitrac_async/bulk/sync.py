@@ -73,7 +73,7 @@ async def sync_leads(
 ) -> Report:
     """Sync leads to a service and report the outcome of every row.
 
-    All rows are read first, into a temporary file; then the last row of each key is sent. Memory does not
+    All rows are first read into a temporary file; then the last row of each key is sent. Memory use does not
     grow with the number of rows. With a state store, unchanged rows are skipped, and the same call resumes a
     run that was killed.
 
@@ -83,12 +83,11 @@ async def sync_leads(
         sink: ``publitrac.v2`` (queues leads), ``publitrac.v1`` (processes leads), or a `Sink`.
         mapping: mapping of columns to fields; by default columns are named like fields, and all others are
             custom fields.
-        strict: reject rows with cells that look damaged, instead of warning of them.
-        min_rows: smallest number of rows; a source with fewer is refused before the first call. By default 1
-            for files, else 0.
+        strict: reject rows with cells that look damaged, instead of warning about them.
+        min_rows: smallest number of rows; a source with fewer is refused before the first call. The default
+            is 1 for files, otherwise 0.
         state: state store, or path of its file, which is created if missing. The run opens the state store
-            and closes it at its end; the state store can be opened again, and a `SharedRedis` behind it stays
-            open.
+            and closes it at the end. The state store can be opened again; its `SharedRedis` stays open.
         reset: delete all entries of the state store first.
         resend: rows to send although the state store has an outcome for them.
         concurrency: maximum number of calls in flight from this process; by default as many as the client
@@ -96,14 +95,14 @@ async def sync_leads(
         executor: sends the rows; by default `LocalExecutor`.
         error_budget: limits of failures that end the run.
         verify: settings for reading leads back through v1 after the run.
-        results_dir: folder for results; ``NAME.results`` beside a state file by default. Each run gets a
-            folder in it, named by its time, with result files, summary and report; the link ``latest`` leads
-            to the last one.
+        results_dir: folder for results; by default ``NAME.results`` beside a state file. Each run creates a
+            folder in it, named after its start time, with result files, summary and report; the link
+            ``latest`` points to the last one.
         monitor: progress listener and call meter.
         shutdown: request to end the run; see `Shutdown`.
 
     Returns:
-        The report. It contains failures of rows, and the reason for an early end: rejected credentials, an
+        The report, with the failures of rows and the reason for an early end: rejected credentials, an
         exceeded error budget, a full disk, an interruption.
 
     Raises:
@@ -129,10 +128,10 @@ async def sync_leads(
     if state is None and (reset or resend not in (None, Resend())):
         raise ConfigurationError("reset and resend need a state store")
     if verify is not None and not isinstance(target, PublitracSink):
-        raise ConfigurationError("verify reads leads back from PUBLITRAC: it needs a sink of PUBLITRAC")
+        raise ConfigurationError("verify reads leads back from PUBLITRAC: use it with a PUBLITRAC sink only")
     path = Path(state) if isinstance(state, str | Path) else None
     if path is not None and (not path.name or path.is_dir()):
-        raise StateStoreError("the state store needs the path of a file; this is a folder, or empty")
+        raise StateStoreError("state must be the path of a file: this path is a folder, or empty")
     if results_dir is None and path is not None:
         results_dir = path.with_suffix(".results")
     if executor is None:
@@ -157,7 +156,7 @@ async def sync_leads(
         verify=verify,
         folder=None if results_dir is None else Path(results_dir),
     )
-    return await run.carry_out()
+    return await run.execute()
 
 
 @frozen(kw_only=True)
@@ -173,8 +172,8 @@ class _Run:
     folder: Path | None
     started_at: dt.datetime = field(factory=lambda: dt.datetime.now(dt.UTC))
 
-    async def carry_out(self) -> Report:
-        """Run all steps, and close afterwards what the run opened."""
+    async def execute(self) -> Report:
+        """Run all steps, and close everything that the run opened."""
         run = self.context
         self.executor.check(run)
         run.metrics.begin_run(self.name, run.sink.name)
@@ -215,7 +214,7 @@ class _Run:
         return await self._write(report)
 
     def _fingerprint(self) -> str:
-        """Return the identity of this run; empty if no run can join it."""
+        """Return a hash of all that two runs must share for one to join the other; empty if none can."""
         if not self.executor.fingerprint:
             return ""
         parts = (
@@ -240,7 +239,7 @@ class _Run:
         if self.min_rows and isinstance(run.source, Files) and run.source.without_rows:
             raise SourceError(f"{', '.join(run.source.without_rows)}: no rows")
         if rows < self.min_rows:
-            raise SourceError(f"{self.name} has {rows:,} rows, fewer than the {self.min_rows:,} of min_rows")
+            raise SourceError(f"{self.name} has {rows:,} rows, fewer than min_rows={self.min_rows:,}")
         counts = await run.staging.counts()
         return run.error_budget.check_source(counts[State.REJECTED], rows)
 
@@ -314,17 +313,17 @@ class _Run:
         )
 
     async def _write(self, report: Report) -> Report:
-        """Write the files; return the report, with the reason if they cannot be written."""
+        """Write the result files; return the report, with a reason if they cannot be written."""
         if self.folder is None:
             return report
         try:
             folder = run_folder(self.folder, self.started_at)
             report = evolve(report, results_dir=folder)
-            if report.stopped != INTERRUPTED_READING:  # They would miss the rows that were not read.
+            if report.stopped != INTERRUPTED_READING:  # The files would lack the rows that were not read.
                 await write_results(folder, self.context.staging, self.context.source)
             write_summary(folder, report)
             mark_latest(folder)
-        except Exception as error:  # noqa: BLE001  (the report survives whatever rows hold)
+        except Exception as error:  # noqa: BLE001  (no content of a row may cost the report)
             detail = error.strerror if isinstance(error, OSError) else type(error).__name__
             reason = f"the result files cannot be written: {detail}"
             return evolve(report, stopped=report.stopped or reason, results_dir=None)

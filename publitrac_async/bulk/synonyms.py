@@ -1,4 +1,4 @@
-"""Usual names of columns in exports of other systems."""
+"""Common names of columns in exports of other systems."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 from publitrac_async.bulk.cells import normalized
 
-#: Usual names of columns, in English and French, by the vendor's name of the field.
+#: Common names of columns, in English and French, by the vendor's name of the field.
 SYNONYMS: Final[Mapping[str, Sequence[str]]] = {
     "email": (
         "email address",
@@ -60,5 +60,5 @@ SYNONYMS: Final[Mapping[str, Sequence[str]]] = {
     "doNotCall": ("do not phone", "ne pas appeler"),
     "crmLeadId": ("lead id", "contact id", "record id", "id crm", "external id"),
 }
-#: Field by such a name, as `normalized` returns it.
+#: Field by common name, in the form that `normalized` returns.
 BY_SYNONYM: Final = {normalized(name): field for field, names in SYNONYMS.items() for name in names}

@@ -38,7 +38,7 @@ _SHAPES: Final = 1000
 
 @define
 class CellWarning:
-    """Cells of a column that look damaged in the same way. They are sent as they are.
+    """Cells of a column that look damaged in the same way. They are sent unchanged.
 
     Attributes:
         column: name of the column.
@@ -55,10 +55,10 @@ class CellWarning:
 
 @define
 class CellNotes:
-    """Counts what a transform noticed in the cells of a source.
+    """Counts of damaged cells and withheld consent flags in a source.
 
     Attributes:
-        withheld: number of rows by flag of consent whose "no" is not sent.
+        withheld: number of rows whose "no" is not sent, by consent flag.
     """
 
     withheld: dict[str, int] = field(factory=dict)
@@ -76,7 +76,7 @@ class CellNotes:
 
     @property
     def warnings(self) -> list[CellWarning]:
-        """Return the warnings, the most frequent first."""
+        """Warnings, the most frequent first."""
         return sorted(self._warnings.values(), key=lambda each: -each.count)
 
 
@@ -88,7 +88,7 @@ class RowTransform:
         to_record: `Sink.to_record`, or `publitrac_record`.
         mapping: mapping of columns to fields, ``None`` if the columns are named like fields.
         strict: true if cells that look damaged reject their row.
-        own_columns: columns of a sink whose fields are not PUBLITRAC's, ``None`` for fields of PUBLITRAC.
+        own_columns: columns of a sink with other fields than PUBLITRAC's, ``None`` for fields of PUBLITRAC.
         columns: the columns of the source.
         notes: notes about cells.
     """
@@ -100,7 +100,7 @@ class RowTransform:
     columns: Columns = field(init=False, repr=False)
     _keeps_columns: bool = field(init=False, repr=False)
     notes: CellNotes = field(init=False, repr=False, factory=CellNotes)
-    #: Columns or fields of consent by the names of a row; most rows have the same names.
+    #: Consent columns by the names of a row; most rows have the same names.
     _consent: dict[tuple[str, ...], Sequence[str]] = field(init=False, repr=False, factory=dict)
 
     def __attrs_post_init__(self) -> None:
@@ -112,7 +112,7 @@ class RowTransform:
 
         Args:
             row: the row.
-            opt_outs: further flags of consent, of other rows with the same key.
+            opt_outs: consent flags set by other rows with the same key.
 
         Raises:
             ValidationError: the row is unreadable, or cannot be sent.
@@ -127,7 +127,7 @@ class RowTransform:
             return _checked(self.to_record(fields)), found
         if self.strict and fields.notes:
             raise refusal([Problem(kind, field=column) for column, kind in fields.notes])
-        if opt_outs:  # The row is transformed once more.
+        if opt_outs:  # The row is transformed again; its notes were counted the first time.
             fields.update(dict.fromkeys(opt_outs, True))
         elif fields.notes or fields.withheld:
             self.notes.add(row.line, fields)
@@ -139,7 +139,7 @@ class RowTransform:
         Args:
             number: number of the row in the source, from 1.
             row: the row.
-            opt_outs: further flags of consent, of other rows with the same key.
+            opt_outs: consent flags set by other rows with the same key.
         """
         staged = StagedRow(number=number, line=row.line, position=row.position, fields=row.fields)
         try:
@@ -187,10 +187,10 @@ class RowTransform:
         return as_lead(self._converted(fields))
 
     def _check_key(self, names: Sequence[str], source: str) -> None:
-        """Check that a table identifies its leads.
+        """Check that a table has a column that identifies its leads.
 
         Raises:
-            SourceError: it does not.
+            SourceError: it has none.
         """
         wanted = self.own_columns.keys if self.own_columns is not None else frozenset[str]()
         if wanted.isdisjoint(map(strip, names)):
@@ -202,10 +202,10 @@ class RowTransform:
         return self._kept(fields) if self._keeps_columns else self.columns.convert(fields)
 
     def _kept(self, row: Mapping[str, Any]) -> Fields:
-        """Return a row with its columns unchanged; only flags of consent are read.
+        """Return a row with its columns unchanged; only consent flags are converted.
 
         Raises:
-            ValidationError: a flag says neither yes nor no.
+            ValidationError: a consent flag is neither yes nor no.
         """
         fields = Fields(row)
         for name in self._consent_columns(row):
@@ -225,11 +225,11 @@ class RowTransform:
         return fields
 
     def _opt_outs(self, fields: Mapping[str, Any]) -> list[str]:
-        """Return the flags of consent that say yes."""
+        """Return the consent flags that are set."""
         return [name for name in self._consent_columns(fields) if _is_yes(fields[name])]
 
     def _consent_columns(self, fields: Mapping[str, Any]) -> Sequence[str]:
-        """Return the names of consent among the columns or fields of a row."""
+        """Return the consent flags among the columns or fields of a row."""
         names = tuple(fields)
         found = self._consent.get(names)
         if found is None:
@@ -239,7 +239,7 @@ class RowTransform:
         return found
 
     def _both_ways(self, name: str) -> bool | None:
-        """Return True if a "no" of an own column is sent as well, ``None`` if it is no column of consent."""
+        """Return True if a "no" in an own consent column is sent as well, ``None`` for other columns."""
         return None if self.own_columns is None else self.own_columns.consent.get(name.casefold())
 
     def check_columns(self, source: object, first: Row | None) -> list[Column]:
@@ -253,7 +253,7 @@ class RowTransform:
             The columns; empty if the source is not a table.
 
         Raises:
-            SourceError: no column is the e-mail address, or columns contradict each other.
+            SourceError: no column has the e-mail address, or columns contradict each other.
             MappingError: columns that the mapping names are missing.
         """
         if not isinstance(source, FileSource) or not source.tabular:
@@ -262,7 +262,7 @@ class RowTransform:
         if not names and first is not None and not isinstance(first.fields, Lead):
             names = list(first.fields)
         if not names:
-            raise SourceError(f"{source.name} is empty: it has no line with the names of the columns")
+            raise SourceError(f"{source.name} is empty: it has no header")
         if self._keeps_columns:
             self._check_key(names, source.name)
             return []
@@ -275,7 +275,7 @@ class RowTransform:
 
 
 class ColumnCheck:
-    """Checks the columns of a source before its first row, and of each file if it is several.
+    """Checks the columns of a source, file by file, before the first row of each.
 
     Args:
         transform: transform of the rows.
@@ -320,7 +320,7 @@ class CheckedRow:
     """A row of a dry run.
 
     Attributes:
-        line: line of the source.
+        line: see `Row.line`.
         content: argument for `Sink.send`, ``None`` if the row would be rejected.
         problems: reasons for the rejection; `Problem.field` is the column of the source.
     """
@@ -333,7 +333,7 @@ class CheckedRow:
 def dry_run(
     items: Iterable[Item], transform: RowTransform, source: object | None = None
 ) -> Iterator[CheckedRow]:
-    """Transform every row and send nothing. `RowTransform.notes` has the warnings at the end.
+    """Transform every row without sending any. At the end `RowTransform.notes` has the warnings.
 
     Args:
         items: the source, or its rows.
@@ -359,21 +359,21 @@ def dry_run(
 
 
 def _header_hint(first: Row | None) -> str | None:
-    """Return a hint if the row behind the header looks like the header, below a title."""
+    """Return a hint if the first row looks like the header: a title may precede it."""
     if first is None or not isinstance(first.fields, Mapping):
         return None
     cells = [cell for cell in first.fields.values() if isinstance(cell, str)]
     words = [word for cell in cells for word in re.split("[,;\t|]", cell)]
     if any("mail" in normalized(word) and "@" not in word for word in words):
-        return f"Line {first.line} looks like the header: --header {first.line}."
+        return f"Line {first.line} looks like the header: try --header {first.line}."
     return None
 
 
 def _checked(record: Record[Any]) -> Record[Any]:
-    """Return a record whose key a state store can hold.
+    """Return the record if a state store can tell its key from all others.
 
     Raises:
-        ValidationError: two keys could be taken for one.
+        ValidationError: it cannot.
     """
     if not _NO_KEY.search(record.key):
         return record

@@ -41,9 +41,9 @@ class Verify:
 
     Attributes:
         v1: façade of an open client.
-        rate_limit: rate of reading back; a number means calls per second. The rest of the account's limit is
-            left to other programs.
-        timeout: seconds to poll for missing leads after the first check; ``None`` for no limit.
+        rate_limit: rate of reading back; a number means calls per second. Other programs may use the rest of
+            the account's limit.
+        timeout: seconds to poll for missing leads after the first check; ``None`` without a limit.
     """
 
     v1: V1
@@ -57,10 +57,10 @@ class Verify:
 
 @frozen(kw_only=True)
 class Deviation:
-    """A lead that was not found as it was sent.
+    """A lead that is missing at the service, or differs from the row that was sent.
 
     Attributes:
-        line: line of the source.
+        line: see `Row.line`.
         fields: vendor names of the fields that differ; empty if the lead is missing.
     """
 
@@ -73,11 +73,11 @@ class Verification:
     """Result of reading back the rows of a run.
 
     Attributes:
-        checked: rows looked for.
-        processed: rows found as they were sent.
-        differs: rows found with other values.
-        missing: rows not found within the timeout.
-        read: leads that v1 returned.
+        checked: number of rows that were looked up.
+        processed: number of rows found as they were sent.
+        differs: number of rows found with other values.
+        missing: number of rows not found within the timeout.
+        read: number of leads that v1 returned.
         deviations: the first rows that differ or are missing, at most 100.
         stopped: reason for an early end, ``None`` at the regular end; the other rows count as missing then.
     """
@@ -100,7 +100,7 @@ async def read_back(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Verification:
-    """Look for every acknowledged row, until all are found as they were sent, or until the timeout.
+    """Look up every acknowledged row until all are found as they were sent, or until the timeout.
 
     Args:
         settings: façade, rate and timeout.
@@ -126,7 +126,7 @@ async def read_back(
 
 
 async def verification_of(staging: Staging, *, read: int = 0, stopped: str | None = None) -> Verification:
-    """Return the result so far."""
+    """Return the result up to now."""
     counts, deviations = await staging.verification()
     processed, differs = counts.get(PROCESSED, 0), counts.get(DIFFERS, 0)
     checked = sum(counts.values())

@@ -26,19 +26,19 @@ def get(email: str, as_json: bool) -> None:
 
 @click.group()
 def lists() -> None:
-    """Add leads to a static list, or remove one."""
+    """Add leads to a static list, or remove a lead from it."""
 
 
 @lists.command()
 @click.argument("name", metavar="LIST")
 @click.argument("emails", metavar="EMAIL...", nargs=-1)
-@click.option("--file", type=options.FILE, help="Read them from the column email of a file as for `sync`.")
+@click.option("--file", type=options.FILE, help="Read the addresses from the column email of a file.")
 @options.client
 def add(name: str, emails: tuple[str, ...], file: Path | None) -> None:
     """Add the leads with the addresses EMAIL to LIST, which is created if missing.
 
-    Addresses without a lead are reported by their position; the exit status is 3 then, and the others are on
-    the list.
+    Addresses without a lead are reported by their position. The exit status is then 3, and all other leads
+    are on the list.
     """
     run(list_commands.add_to_list(name, emails, file))
 
@@ -73,7 +73,7 @@ def opportunities(as_json: bool) -> None:
 @click.option(
     "--online",
     is_flag=True,
-    help="Test the credentials with two calls: one of v1, which reads, and one of v2.",
+    help="Test the credentials with two calls: one of v1, which only reads, and a token request of v2.",
 )
 @options.client
 def doctor(as_json: bool, online: bool) -> None:
@@ -84,13 +84,13 @@ def doctor(as_json: bool, online: bool) -> None:
     run(doctor_report.show(as_json=as_json, online=online))
 
 
-@click.command("probe", help=PROBE_HELP, short_help="Find out what the documents leave open.")
+@click.command("probe", help=PROBE_HELP, short_help="Settle the open points of the documents.")
 @click.option(
     "--output",
     type=options.PATH,
     default="publitrac-profile.toml",
     show_default=True,
-    help="File for the profile, which --profile of the other commands takes.",
+    help="File for the profile; pass it to other commands as --profile.",
 )
 @click.option("--write", metavar="EMAIL", help="Also create, change and delete a lead with this address.")
 @click.option("--yes", is_flag=True, help="Do not ask before --write.")
@@ -102,7 +102,7 @@ def doctor(as_json: bool, online: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object for each point.")
 @options.client
 def probe(**chosen: Any) -> None:
-    """Find out what the documents leave open."""
+    """Settle the open points of the documents."""
     run(run_probe(ProbeOptions(**chosen), click.confirm))
 
 

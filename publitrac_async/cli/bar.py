@@ -1,4 +1,4 @@
-"""The progress bar on a terminal, and a table that refreshes. The only importer of rich."""
+"""The progress bar on a terminal, and a table that refreshes. Only this module imports rich."""
 
 from __future__ import annotations
 
@@ -68,6 +68,6 @@ class Bar:
 
 @contextmanager
 def screen(text_of: Callable[[Any], str]) -> Iterator[Callable[[Any], None]]:
-    """Yield a function that shows its argument, as text, in place of what it showed before."""
+    """Yield a function that replaces the text on the screen."""
     with Live(console=Console(), auto_refresh=False) as live:
         yield lambda content: live.update(Text(plain(text_of(content)), no_wrap=True), refresh=True)

@@ -1,4 +1,4 @@
-"""Settings of clients that the options of a command choose."""
+"""Client settings, chosen by the options of a command."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class ClientSettings:
     """Settings of the clients of one command.
 
     Attributes:
-        trace: for every client, of any vendor.
-        profile: for clients of PUBLITRAC; ``None`` for the one of the environment.
+        trace: trace of every client, of any vendor.
+        profile: profile of clients of PUBLITRAC; ``None`` for that of the environment.
     """
 
     trace: Trace | None = field(default=None, repr=False)
@@ -31,12 +31,12 @@ _CHOSEN: Final[ContextVar[ClientSettings]] = ContextVar("client settings", defau
 
 
 def choose(settings: ClientSettings) -> None:
-    """Choose the settings for the clients that this command opens."""
+    """Set the settings of all clients that this command opens."""
     _CHOSEN.set(settings)
 
 
 def settings_of_any() -> dict[str, Any]:
-    """Return the chosen settings that clients of all vendors take."""
+    """Return those chosen settings that clients of all vendors accept."""
     return {"trace": _CHOSEN.get().trace}
 
 
@@ -44,7 +44,7 @@ def open_publitrac(environment: Mapping[str, str] | None = None, **settings: Any
     """Return a client with the credentials of the environment and the chosen settings.
 
     Args:
-        environment: in place of ``os.environ``.
+        environment: mapping to use instead of ``os.environ``.
         **settings: further arguments of `PublitracClient`.
 
     Raises:

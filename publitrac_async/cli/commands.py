@@ -53,7 +53,7 @@ def commands() -> None:
     type=click.Choice(["local", "docket"]),
     default="local",
     show_default=True,
-    help="docket: `worker` sends the rows, in other processes.",
+    help="docket: processes that run `worker` send the rows.",
 )
 @click.option(
     "--sandbox",
@@ -78,7 +78,7 @@ def commands() -> None:
 @click.option(
     "--format",
     type=click.Choice(FORMATS),
-    help="Format of SOURCE in place of its suffix; - needs it.",
+    help="Format of SOURCE, instead of its suffix; required for -.",
 )
 @click.option(
     "--encoding",
@@ -93,7 +93,7 @@ def commands() -> None:
 @click.option(
     "--header",
     type=click.IntRange(min=1),
-    help="Line that names the columns; by default the first with text.",
+    help="Number of the header line; by default the first line with text.",
 )
 @click.option("--strict", is_flag=True, help="Reject rows with cells that look damaged, instead of warning.")
 @click.option(
@@ -104,7 +104,7 @@ def commands() -> None:
     help="Refuse a source with fewer rows.",
 )
 @click.option("--allow-empty", is_flag=True, help="Accept a source without rows.")
-@click.option("--limit", type=click.IntRange(min=1), help="Take the first rows only.")
+@click.option("--limit", type=click.IntRange(min=1), help="Read only this many rows.")
 @options.results
 @click.option("--verify", is_flag=True, help="Read leads back through v1 and compare. --sandbox always does.")
 @click.option(
@@ -125,13 +125,13 @@ def commands() -> None:
 @options.rate
 @options.max_errors
 @click.option(
-    "--wait", is_flag=True, help="Wait while another process uses the state store, in place of status 4."
+    "--wait", is_flag=True, help="Wait while another process uses the state store, instead of exit status 4."
 )
 @click.option(
     "--list",
     "list_name",
     metavar="NAME",
-    help="With v1 and v2: put the leads on this list afterwards, through v1; it is created if missing.",
+    help="With v1 and v2: add the leads to this static list afterwards, through v1; created if missing.",
 )
 @options.quiet
 @options.report_as_json
@@ -150,7 +150,7 @@ def sync(**chosen: Any) -> None:
         run(run_sync(options))
 
 
-@commands.command(help=WORKER_HELP, short_help="Send rows that other processes hand out.")
+@commands.command(help=WORKER_HELP, short_help="Send rows of runs that other processes start.")
 @options.via
 @options.of_vendors
 @options.redis
@@ -174,19 +174,19 @@ def sync(**chosen: Any) -> None:
     "sources",
     multiple=True,
     metavar="NAME=MODULE:FUNCTION",
-    help="Function that opens a source of programs by its name (NamedSource); can be repeated.",
+    help="Function that opens the source with this name (NamedSource); can be repeated.",
 )
 @options.rate
 @click.option(
     "--health-port",
     type=click.IntRange(0, 65535),
-    help="TCP port that responds to GET /live and GET /ready with 200 or 503, for probes; 0 for a free one.",
+    help="TCP port for health probes: GET /live and GET /ready return 200 or 503; 0 for a free port.",
 )
 @click.option(
     "--health-host",
     default="127.0.0.1",
     show_default=True,
-    help="Address of that port; 0.0.0.0 for probes from outside of a container.",
+    help="Address of that port; 0.0.0.0 for probes from outside a container.",
 )
 @options.logs
 @click.option(
@@ -196,7 +196,7 @@ def sync(**chosen: Any) -> None:
 )
 @options.client
 def worker(**chosen: Any) -> None:
-    """Send rows that other processes hand out."""
+    """Send rows of runs that other processes start."""
     options = WorkerOptions(**for_vendor(chosen))
     as_json = options.log_format == "json"
     with log_lines(level=options.log_level, as_json=as_json):
@@ -220,14 +220,14 @@ def worker(**chosen: Any) -> None:
     "--watch",
     type=click.FloatRange(min=0.1),
     metavar="SECONDS",
-    help="Show it again and again, until Ctrl-C.",
+    help="Refresh at this interval, until Ctrl-C.",
 )
 @click.option(
     "--failed",
     metavar="FILE",
     help="Write the failed rows of the run to FILE as CSV, - for stdout: line, status, code, reason.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Write one JSON object, with --watch one a line.")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object; with --watch, one per line.")
 def status(**chosen: Any) -> None:
     """Show runs on several hosts, and their failed rows."""
     run(run_status(StatusOptions(**for_vendor(chosen))))
@@ -240,7 +240,7 @@ def status(**chosen: Any) -> None:
 @click.option(
     "--via",
     type=click.Choice(options.NAMES),
-    help="STATE is the name of a state store in Redis, of runs to this destination.",
+    help="STATE is the name of a state store in Redis, for runs to this destination.",
 )
 @options.of_accounts
 @options.redis
@@ -249,11 +249,11 @@ def reconcile_rows(**chosen: Any) -> None:
     """Reconcile rows with an unknown outcome, after checking the service.
 
     Without KEYS, list these rows, each with its key (the e-mail address); the exit status is 3 if there are
-    any. With KEYS, pass --arrived if the service has the rows, or --send-again to have the next run send
+    any. With KEYS, pass --arrived if the service has the rows, or --send-again if the next run shall send
     them.
 
-    STATE is a file. With --via it is the name of a state store in Redis, which holds hashes in place of keys:
-    the result files of the run list the rows. Reconcile these by their e-mail addresses, too.
+    STATE is a file. With --via it is the name of a state store in Redis. That one holds hashes instead of
+    keys, so the result files of the run list the rows; KEYS are their e-mail addresses nevertheless.
     """
     run(run_reconcile(ReconcileOptions(**for_vendor(chosen))))
 
@@ -266,7 +266,7 @@ def reconcile_rows(**chosen: Any) -> None:
     "allowed_hosts",
     multiple=True,
     metavar="NAME",
-    help="Host name of requests, needed for a --host that other machines reach; can be repeated.",
+    help="Host name to accept, needed for a --host that other machines can reach; can be repeated.",
 )
 @click.option(
     "--rate",
@@ -276,10 +276,10 @@ def reconcile_rows(**chosen: Any) -> None:
     help="Calls per second to allow.",
 )
 @click.option(
-    "--database", type=options.PATH, help="File to keep the leads in; by default they are lost at the end."
+    "--database", type=options.PATH, help="File for the leads; by default they are lost when it ends."
 )
 def sandbox(**chosen: Any) -> None:
-    """Run an emulated PUBLITRAC on this machine until Ctrl-C, with a page that shows it."""
+    """Run an emulated PUBLITRAC on this machine until Ctrl-C, with a web page to inspect it."""
     run(sandbox_server.serve(**chosen))
 
 
@@ -292,7 +292,7 @@ def sandbox(**chosen: Any) -> None:
 @click.option(
     "--format",
     type=click.Choice(["csv", "jsonl", "xlsx"]),
-    help="By default chosen by the suffix of FILE; jsonl for -.",
+    help="Format of FILE; by default that of its suffix, and jsonl for -.",
 )
 @click.option(
     "--page",
@@ -313,7 +313,7 @@ def export(**chosen: Any) -> None:
 @click.option(
     "--mapping",
     type=options.FILE,
-    help="TOML file that maps the fields to those of Marketo; by default those that both have.",
+    help="TOML file that maps fields to those of Marketo; by default the fields that both have.",
 )
 @options.together(*map(options.own, MARKETO.options))
 @options.memory
@@ -325,7 +325,8 @@ def export(**chosen: Any) -> None:
     metavar="RATE",
     default=options.rate_text(MARKETO.rate),
     show_default=True,
-    help="Calls to Marketo in seconds, the same for all that share a Redis.",
+    help="Calls to Marketo, such as 50/20 for 50 in 20 seconds; must be the same in all processes that share "
+    "a Redis.",
 )
 @options.max_errors
 @options.quiet
@@ -349,11 +350,11 @@ for _command in account.COMMANDS:
 
 
 def cli() -> None:
-    """Run the command line; expected errors end it with one line."""
+    """Run the command line; print expected errors without a traceback."""
     try:
         commands(prog_name="publitrac-async")
     except BrokenPipeError:
-        # The reader of the output has closed the pipe; Python would report it again on flush.
+        # The reader of the output has closed the pipe; Python would report that again when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(ExitStatus.ABORTED)
     except (CommandError, PublitracError) as error:

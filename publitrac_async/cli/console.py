@@ -34,8 +34,8 @@ def outputs(*, quiet: bool, log_file: Path | None) -> Iterator[None]:
     """Copy the output of a command to a log file, or suppress it, while this is open.
 
     Args:
-        quiet: write only lines that are to be written `always`.
-        log_file: file to append to, each line with its local time; created with access for its owner only.
+        quiet: suppress lines without `always`.
+        log_file: file to append to, each line with its local time; created so that only its owner has access.
 
     Raises:
         CommandError: the log file cannot be written.
@@ -43,7 +43,7 @@ def outputs(*, quiet: bool, log_file: Path | None) -> Iterator[None]:
     log = None
     if log_file is not None:
         try:
-            # Line by line, so that it can be followed.
+            # Line by line, so that `tail -f` can follow it.
             log = open(log_file, "a", 1, "utf-8", "backslashreplace", opener=_open_private)  # noqa: SIM115
         except OSError as error:
             raise CommandError(f"{log_file} cannot be written: {error.strerror}") from None
@@ -65,7 +65,7 @@ def to_stdout(text: str, *, always: bool = False) -> None:
 
     Args:
         text: the line.
-        always: write it even if the command is to be quiet.
+        always: write it even with ``--quiet``.
     """
     to_log(text)
     if always or not _outputs.quiet:
@@ -73,12 +73,12 @@ def to_stdout(text: str, *, always: bool = False) -> None:
 
 
 def to_stderr(text: str, *, always: bool = False, timed: bool = False) -> None:
-    """Write a line to stderr, and to the log file: progress and errors, which do not belong in a pipe.
+    """Write a line of progress or an error to stderr, and to the log file.
 
     Args:
         text: the line.
-        always: write it even if the command is to be quiet.
-        timed: put the local time in front.
+        always: write it even with ``--quiet``.
+        timed: begin the line with the local time.
     """
     to_log(text)
     if always or not _outputs.quiet:
@@ -101,16 +101,16 @@ def _open_private(path: str, flags: int) -> int:
 
 
 def plain(text: str) -> str:
-    """Return `text` with codes in place of control characters."""
+    """Return `text` with escape codes in place of control characters."""
     return _CONTROLS.sub(_code, text)
 
 
 def _write(text: str, stream: TextIO) -> None:
-    # If the output cannot encode a character, its code is written: rows contain every script.
+    # Rows may contain any script: a character that the output cannot encode is written as an escape code.
     encoding = stream.encoding or "utf-8"
     stream.write(plain(text).encode(encoding, "backslashreplace").decode(encoding) + "\n")
     stream.flush()
 
 
 def _code(found: re.Match[str]) -> str:
-    return f"\\u{ord(found.group()):04x}"  # JSON accepts these codes, too.
+    return f"\\u{ord(found.group()):04x}"  # Also valid in JSON.

@@ -1,4 +1,4 @@
-"""`copy-to-marketo`: copy leads of PUBLITRAC to the lead database of Marketo."""
+"""`copy-to-marketo`: copy leads from PUBLITRAC to the lead database of Marketo."""
 
 from __future__ import annotations
 
@@ -81,9 +81,9 @@ async def run_copy(options: CopyOptions) -> int:
     if options.mapping is not None:
         settings |= load_marketo_mapping(options.mapping, lookup_field=lookup_field)
     elif lookup_field not in STANDARD_FIELDS.values():
-        raise CommandError(f"--lookup-field {lookup_field} needs a --mapping that names it")
+        raise CommandError(f"--lookup-field {lookup_field} needs a --mapping that maps a field to it")
     MarketoRecords(**settings)  # Settings that contradict each other are refused before anything is read.
-    # A call to Marketo has hundreds of leads: calls per second are not leads per second.
+    # Without a rate limit in the report: a call to Marketo has hundreds of leads, so its unit differs.
     meter, shutdown = CallMeter(None), Shutdown()
     async with AsyncExitStack() as stack:
         source = await _shared(stack, PUBLITRAC_V1, options.redis)

@@ -22,7 +22,7 @@ _PAUSE: Final = 5.0
 
 @contextmanager
 def display_for(*, as_json: bool, quiet: bool = False) -> Iterator[Callable[[Progress], None]]:
-    """Provide the listener for the progress of a run, for the time of the run."""
+    """Yield the progress listener of a run; use it while this is open."""
     if as_json and not quiet:
         yield write_json
     elif sys.stderr.isatty() and not quiet:
@@ -54,7 +54,7 @@ class Lines:
 
     Args:
         clock: monotonic seconds.
-        write: takes a line; by default it goes to stderr, with the time.
+        write: writes a line; by default to stderr, with the time.
     """
 
     def __init__(

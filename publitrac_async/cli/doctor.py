@@ -1,4 +1,4 @@
-"""`doctor`: facts for a problem report, without secrets."""
+"""`doctor`: facts for a bug report, without secrets."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ async def show(
 
     Args:
         as_json: print one JSON object.
-        online: test the credentials, too.
-        environment: in place of ``os.environ``.
+        online: test the credentials as well.
+        environment: mapping to use instead of ``os.environ``.
 
     Returns:
         The exit status: `USAGE` if a setting is unusable, `ABORTED` if a call fails.
@@ -114,7 +114,7 @@ def _settings(environment: Mapping[str, str], service: Service) -> dict[str, str
 
 
 def _setting(environment: Mapping[str, str], variable: str) -> str:
-    """Return the origin of a setting if it is set; never its value."""
+    """Return the origin of a setting, but never its value."""
     found = read_variable(environment, variable)
     if isinstance(found, ConfigurationError):
         return f"unusable: {found.message}"
@@ -140,20 +140,20 @@ def _origin(environment: Mapping[str, str], variable: str) -> str:
 
 
 async def _sharing(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return where processes share limit and token, and if that Redis suits."""
+    """Return the location of the shared limit and token, and if it is Redis, its state."""
     variable = "PUBLITRAC_SHARED"
     location = read_variable(environment, variable)
     setting = {"location": _setting(environment, variable)}
     if not isinstance(location, Secret):
         return setting
     if location.reveal().startswith("file:"):
-        # Not opened: the file would belong to the user of this command.
+        # Not opened: if it is missing, this command would create it with its own user as the owner.
         return setting | {"kind": "a file of this host"}
     return setting | await _try_redis(environment, location, state=False)
 
 
 async def _redis(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the state of the Redis of runs."""
+    """Return the state of the Redis for state stores and workers."""
     variable = "PUBLITRAC_REDIS_URL"
     url = read_variable(environment, variable)
     setting = {"url": _setting(environment, variable)}
@@ -165,19 +165,19 @@ async def _redis(environment: Mapping[str, str]) -> dict[str, str]:
 async def _try_redis(environment: Mapping[str, str], url: Secret, *, state: bool) -> dict[str, str]:
     """Return the state of a Redis: response, rights, persistence, eviction.
 
-    Never its URL, which may hold a password.
+    The URL is not part of it, because it may hold a password.
 
     Args:
-        environment: has the API key.
-        url: its URL.
-        state: True if state stores and workers use it, False if only limit and token do.
+        environment: environment with the API key.
+        url: URL of the Redis.
+        state: true if state stores and workers use it, false if only limit and token do.
     """
     try:
         from publitrac_async.shared.redis.connection import Connection, Unavailable  # noqa: PLC0415  (extra)
         from publitrac_async.shared.redis.rights import examine  # noqa: PLC0415
     except ModuleNotFoundError as error:
         return {"server": f"unusable: {error}"}
-    # Keys of this account, because the rights of a user may be limited to them.
+    # With the keys of this account, because the rights of the user may be limited to them.
     account = read_variable(environment, "PUBLITRAC_API_KEY")
     try:
         connection = Connection(url, account if isinstance(account, Secret) else "doctor")

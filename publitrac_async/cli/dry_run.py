@@ -44,7 +44,7 @@ class _Filled:
 
 @define
 class _Watched:
-    """Source that passes on the rows of another one, and counts the filled cells of each column."""
+    """Source that yields the rows of another source, and counts the filled cells of each column."""
 
     source: Any
     filled: dict[str, _Filled] = field(factory=dict)
@@ -104,7 +104,7 @@ def show_dry_run(options: SyncOptions) -> int:
 
 
 def _files(source: FileSource) -> Iterable[dict[str, Any]]:
-    """Return the detected format of each file, so that nothing is guessed silently."""
+    """Return the detected format of each file, so that the user can check it."""
     for file in source.files if isinstance(source, Files) else [source]:
         found = {
             "encoding": file.encoding,
@@ -181,13 +181,12 @@ def _as_text(event: dict[str, Any]) -> str:
                 return f"{event['event']}: line {event['lines'][0]}{column}: {event['reason']}"
             lines = ", ".join(map(str, event["lines"]))
             more = ", ..." if event["count"] > len(event["lines"]) else ""
-            place = f"{event['count']:,} rows (lines {lines}{more})"
-            return f"{event['event']}: {place}{column}: {event['reason']}"
+            rows = f"{event['count']:,} rows (lines {lines}{more})"
+            return f"{event['event']}: {rows}{column}: {event['reason']}"
         case "withheld":
             return (
-                f"consent: {event['count']:,} rows say no to {event['field']}, which would revoke an "
-                "opt-out. "
-                "It is not sent unless the mapping allows it."
+                f"consent: {event['count']:,} rows have no in {event['field']}, which would revoke an "
+                "opt-out. It is not sent unless the mapping allows it."
             )
         case _:
             counts = f"{event['sendable']:,} can be sent, {event['rejected']:,} would be rejected"

@@ -1,4 +1,4 @@
-"""The run of a command, and its end."""
+"""Run a command, and end with its exit status."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from publitrac_async.cli.console import to_stderr
 
 
 def run(command: Coroutine[Any, Any, int]) -> NoReturn:
-    """Run a command in an event loop, and end with its exit status."""
+    """Run a command in an event loop, and exit with its status."""
     try:
         status = asyncio.run(command)
     except KeyboardInterrupt:
-        # Here, since click would make it a status of 1.
+        # Caught here, because click would exit with status 1.
         fail("interrupted", ExitStatus.INTERRUPTED)
     sys.exit(status)
 
 
 def fail(message: str, status: ExitStatus) -> NoReturn:
-    """End with an error."""
+    """Print an error and exit."""
     to_stderr(f"publitrac-async: {message}")
     sys.exit(status)

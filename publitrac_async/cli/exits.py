@@ -1,4 +1,4 @@
-"""Exit status of a command: of an error, of a report. `bulk/report/model.py` lists the statuses."""
+"""Errors that end a command, and the exit status of errors and reports. `ExitStatus` lists the statuses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class CommandError(Exception):
 def ending_of(error: Exception) -> tuple[str, ExitStatus] | None:
     """Return the text and the exit status for an error, ``None`` if it is a bug.
 
-    The text has the error, the words of the service and the next step, a line each.
+    The text has a line each for the error, the message of the service and the next step.
     """
     match error:
         case CommandError():

@@ -1,4 +1,4 @@
-"""`export`: write leads to a file: all, those of a search, or those of a view or list."""
+"""`export`: write leads to a file: all leads, or those of a search, view or list."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ class ExportOptions:
         """Return the format: ``csv``, ``jsonl`` or ``xlsx``.
 
         Raises:
-            CommandError: the suffix of the file is unknown, or standard output cannot take the format.
+            CommandError: the suffix of the file is unknown, or the format does not suit standard output.
         """
         to_stdout = self.file == "-"
         kind = self.format or ("jsonl" if to_stdout else _KINDS.get(Path(self.file).suffix.lower()))
         if kind is None:
             raise CommandError(f"{Path(self.file).name} is not .csv, .jsonl or .xlsx: pass --format")
         if to_stdout and kind == "xlsx":
-            raise CommandError("a workbook needs a file in place of standard output")
+            raise CommandError("a workbook cannot be written to standard output: name a file")
         return kind
 
     def columns(self) -> list[str] | None:
@@ -67,14 +67,16 @@ class ExportOptions:
             return None
         names = [field_name(name.strip()) for name in self.fields.split(",")]
         if not all(names) or len(set(names)) < len(names):
-            raise CommandError("--fields takes names separated by commas, each once, such as email,lastName")
+            raise CommandError(
+                "--fields must be names separated by commas, each once, such as email,lastName"
+            )
         return names
 
     def leads(self, v1: V1) -> Pager[Lead]:
         """Return the selected leads.
 
         Raises:
-            CommandError: more than one of query, view and list.
+            CommandError: more than one of search, view and list.
         """
         return select_leads(v1, where=self.where, view=self.view, list_name=self.list_name, page=self.page)
 
@@ -87,13 +89,13 @@ def select_leads(
     list_name: str | None,
     page: int = 1,
 ) -> Pager[Lead]:
-    """Return the leads of a search, or of a view or list; all leads without any of them.
+    """Return the leads of a search, view or list; without any of them, all leads.
 
     Raises:
-        CommandError: more than one of query, view and list.
+        CommandError: more than one of search, view and list.
     """
     if sum((bool(where), view is not None, list_name is not None)) > 1:
-        raise CommandError("--where, --view and --list exclude each other: PUBLITRAC has no such search")
+        raise CommandError("--where, --view and --list exclude each other: PUBLITRAC cannot combine them")
     if view is not None:
         return v1.get_view(view, page=page)
     if list_name is not None:
@@ -106,11 +108,11 @@ async def run_export(options: ExportOptions) -> int:
     """Write leads to a file, page by page.
 
     Returns:
-        The exit status: 3 if a page was skipped, or cells because a workbook cannot hold them.
+        The exit status: 3 if pages were skipped, or cells left empty because a workbook cannot hold them.
 
     Raises:
         CommandError: an option is unusable, or the file cannot be written.
-        PublitracError: a page could not be read. The pages before it are kept.
+        PublitracError: a page could not be read. The pages before it are kept in a file.
     """
     kind, columns = options.kind(), options.columns()
     make = _writer_of(kind)
@@ -122,7 +124,7 @@ async def run_export(options: ExportOptions) -> int:
             return await _export(leads, table, target, options)
         except BrokenPipeError:
             target.discard()
-            raise CommandError("the reader of the output has closed it", ExitStatus.ABORTED) from None
+            raise CommandError("the reader of the output closed it early", ExitStatus.ABORTED) from None
         except OSError as error:
             target.discard()
             message = f"{target.name} cannot be written: {error.strerror}"
@@ -147,10 +149,10 @@ async def _export(leads: Pager[Lead], table: LeadWriter, target: Target, options
             left_out = table.close()
             kept = target.keep()
             to_stderr(f"{progress.count:,} leads, up to page {progress.next_page - 1}, are in {kept}.")
-            to_stderr(f"--page {progress.next_page}, with another file, writes the rest.")
+            to_stderr(f"To export the rest, pass --page {progress.next_page} and another file.")
             _write_all([*progress.remarks(), *left_out])
         if isinstance(error, UnexpectedContent) and not options.skip_unreadable:
-            to_stderr(f"Page {progress.next_page} cannot be read: --skip-unreadable skips it.")
+            to_stderr(f"Page {progress.next_page} cannot be read: pass --skip-unreadable to skip it.")
         raise
     left_out = table.close()
     target.finish()
@@ -173,7 +175,7 @@ class _Progress:
         #: Numbers of the skipped pages, and of the repaired ones.
         self.unreadable: list[int] = []
         self._repaired: list[int] = []
-        self._told = time.monotonic()
+        self._written_at = time.monotonic()
 
     def note(self, page: Page[Lead]) -> None:
         self.count += len(page.items)
@@ -183,18 +185,18 @@ class _Progress:
             to_stderr(f"page {page.number:,} cannot be read and is skipped: {page.unreadable.message}")
         if page.repaired:
             self._repaired.append(page.number)
-        if time.monotonic() - self._told >= _PAUSE:
-            self._told = time.monotonic()
+        if time.monotonic() - self._written_at >= _PAUSE:
+            self._written_at = time.monotonic()
             pages = f" of {page.pages:,}" if page.pages is not None else ""
             to_stderr(f"page {page.number:,}{pages}: {self.count:,} leads")
 
     def remarks(self) -> list[str]:
-        """Report the pages that were skipped or repaired."""
+        """Return lines about the pages that were skipped or repaired."""
         lines = []
         if self.unreadable:
-            lines.append(f"Skipped, since they cannot be read: pages {_numbers(self.unreadable)}.")
+            lines.append(f"Skipped because they cannot be read: pages {_numbers(self.unreadable)}.")
         if self._repaired:
-            lines.append(f"Repaired, since they had invalid characters: pages {_numbers(self._repaired)}.")
+            lines.append(f"Repaired because of invalid characters: pages {_numbers(self._repaired)}.")
         return lines
 
 

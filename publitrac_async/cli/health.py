@@ -1,4 +1,4 @@
-"""Health of a worker, and the HTTP port for probes."""
+"""Health of a worker, and an HTTP port for probes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from publitrac_async.cli.exits import CommandError
 from publitrac_async.errors import AuthenticationError
 from publitrac_async.transport.events import AnyRunEvent, CallEnded, ChunkEnded, ChunkStarted, Event
 
-#: Seconds without an event during a chunk after which a worker counts as stuck. A call of a bulk run
-#: ends within 300 s.
+#: Seconds without an event during a chunk after which a worker counts as stuck. A call of a bulk run takes
+#: at most 300 s.
 STUCK: Final = 900.0
 #: Timeout of Redis during a probe, in seconds.
 _REDIS_TIMEOUT: Final = 2.0
@@ -41,9 +41,12 @@ class WorkerHealth:
     It holds no credentials or personal data.
 
     Args:
-        ask_redis: returns the reason if Redis does not respond, ``None`` if it does.
+        ask_redis: returns ``None`` if Redis responds, otherwise the reason why it does not.
         shutdown: request to end the worker.
         clock: monotonic seconds.
+
+    Attributes:
+        started: true once the worker asks for chunks.
     """
 
     def __init__(
@@ -61,11 +64,10 @@ class WorkerHealth:
         self._credentials = "not used yet"
         self._last_chunk: dict[str, Any] | None = None
         self._chunk_ended_at = 0.0
-        #: True once the worker asks for chunks.
         self.started: bool = False
 
     def __call__(self, event: Event | AnyRunEvent) -> None:
-        """Take note of an event."""
+        """Record an event."""
         match event:
             case CallEnded():
                 self._last_sign = self._clock()
@@ -122,9 +124,9 @@ async def health_port(health: WorkerHealth, host: str, port: int) -> AsyncIterat
     Raises:
         CommandError: the port cannot be used.
     """
-    port_of_probes = _Port(health)
+    probes = _Port(health)
     try:
-        server = await asyncio.start_server(port_of_probes.serve, host, port, limit=_MAX_HEAD)
+        server = await asyncio.start_server(probes.serve, host, port, limit=_MAX_HEAD)
     except OSError as error:
         failure = error.strerror or type(error).__name__
     else:
@@ -132,13 +134,13 @@ async def health_port(health: WorkerHealth, host: str, port: int) -> AsyncIterat
             yield server.sockets[0].getsockname()[1]
         finally:
             server.close()
-            port_of_probes.abort()
+            probes.abort()
         return
     raise CommandError(f"--health-port: port {port} of {host} cannot be used ({failure}): choose another")
 
 
 class _Port:
-    """Responds to one request per connection: small, slow and malformed ones cost a few seconds at most."""
+    """Responds to one request per connection. A slow or malformed request costs at most a few seconds."""
 
     def __init__(self, health: WorkerHealth) -> None:
         self._health = health

@@ -1,6 +1,6 @@
-"""Redis for a command: `SharedRedis` of the account, and docket.
+"""`SharedRedis` and docket for a command.
 
-Redis and docket take a while to load, and may not be installed: they are imported on demand.
+Both are imported on demand, because they load slowly and may not be installed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NONE: Final[OwnOptions] = {}
 
 
 def load_docket() -> ModuleType:
-    """Import the executor of many hosts.
+    """Import the executor for several hosts.
 
     Raises:
         CommandError: its extra is not installed.
@@ -65,7 +65,7 @@ def shared_redis(
 
     Args:
         via: name of the vendor.
-        redis: URL; by default of the environment.
+        redis: URL; by default that of the environment.
         own: options of the vendor.
         rate: rate of calls; by default that of the vendor.
 
@@ -85,7 +85,7 @@ def shared_redis(
 
 
 def _account(vendor: Vendor, own: OwnOptions) -> Secret:
-    """Return the credential that all processes of the account have."""
+    """Return the credential that all processes of the account use."""
     for name in (*vendor.account_variables(own), vendor.account):
         found = read_variable(None, name)
         if isinstance(found, ConfigurationError):

@@ -1,4 +1,4 @@
-"""`lists`: add leads to a static list, and remove one."""
+"""`lists`: add leads to a static list, or remove a lead from it."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _TOGETHER: Final = 100
 
 @frozen
 class _Entry:
-    """Address with its position, since messages do not quote addresses."""
+    """Address with its position, which messages quote instead of the address."""
 
-    place: str
+    position: str
     email: Any
     problem: str | None = None
 
@@ -41,32 +41,32 @@ async def add_to_list(list_name: str, emails: tuple[str, ...], file: Path | None
         The exit status: 3 if some addresses are invalid, or have no lead.
 
     Raises:
-        CommandError: addresses and a file, or neither.
+        CommandError: both addresses and a file are given, or neither.
         SourceError: the file cannot be read.
-        PublitracError: a call failed; the leads before it are on the list.
+        PublitracError: a call failed; the leads of earlier calls are on the list.
     """
     if bool(emails) == (file is not None):
-        raise CommandError("name the leads by their addresses, or a --file with the column email")
-    entries = iter(_given(emails)) if file is None else _read(read_leads(file), RowTransform())
-    added = refused = 0
+        raise CommandError("name the leads by their addresses, or by a --file with the column email")
+    entries = _entries(emails) if file is None else _read(read_leads(file), RowTransform())
+    added = not_added = 0
     async with open_publitrac(retry=BULK_RETRY, timeout=BULK_TIMEOUT) as publitrac:
         try:
             while group := list(islice(entries, _TOGETHER)):
-                problems = {entry.place: entry.problem for entry in group if entry.problem is not None}
-                good = [entry for entry in group if entry.problem is None]
+                problems = {entry.position: entry.problem for entry in group if entry.problem is not None}
+                valid = [entry for entry in group if entry.problem is None]
                 problems |= dict.fromkeys(
-                    await _add(publitrac.v1, list_name, good), "the lead does not exist"
+                    await _add(publitrac.v1, list_name, valid), "the lead does not exist"
                 )
                 added += len(group) - len(problems)
-                refused += len(problems)
-                for place, complaint in problems.items():
-                    to_stderr(f"{place}: {complaint}")
+                not_added += len(problems)
+                for position, problem in problems.items():
+                    to_stderr(f"{position}: {problem}")
         except PublitracError:
             if added:
-                to_stderr(f"{added:,} were added before this; adding them again is harmless.")
+                to_stderr(f"{added:,} leads were added before this error; adding them again is harmless.")
             raise
-    to_stdout(f"{added:,} added to the list, {refused:,} not.")
-    return ExitStatus.REJECTED if refused else ExitStatus.OK
+    to_stdout(f"{added:,} added to the list, {not_added:,} not.")
+    return ExitStatus.REJECTED if not_added else ExitStatus.OK
 
 
 def done_rows(results: Path, source: FileSource) -> FileSource:
@@ -75,19 +75,19 @@ def done_rows(results: Path, source: FileSource) -> FileSource:
     return read_leads(path, encoding=source.encoding or "utf-8", delimiter=source.delimiter)
 
 
-async def put_on_list(
-    name: str, source: FileSource, transform: RowTransform, patience: float
+async def add_rows_to_list(
+    name: str, source: FileSource, transform: RowTransform, max_wait: float
 ) -> tuple[int, int]:
-    """Put the leads of a result file on a static list, and wait for leads that v2 still has in its queue.
+    """Add the leads of a result file to a static list, and wait for leads that v2 has not processed yet.
 
     Args:
         name: name of the list, which is created if missing.
         source: the file.
-        transform: tells the column of the address.
-        patience: seconds to wait for leads that do not exist yet.
+        transform: determines the column of the address.
+        max_wait: seconds to wait for leads that do not exist yet.
 
     Returns:
-        The number of rows that are on the list, and of those that have no lead.
+        The number of rows whose lead is on the list, and of those without a lead.
 
     Raises:
         SourceError: the file is unreadable.
@@ -101,8 +101,8 @@ async def put_on_list(
         while group := list(islice(rows, _TOGETHER)):
             missing = set(await _add(publitrac.v1, name, group))
             added += len(group) - len(missing)
-            entries += [entry for entry in group if entry.place in missing]
-        deadline = clock() + patience
+            entries += [entry for entry in group if entry.position in missing]
+        deadline = clock() + max_wait
         while entries and clock() + pause <= deadline:
             await asyncio.sleep(pause)
             pause *= 2
@@ -110,7 +110,7 @@ async def put_on_list(
             for start in range(0, len(entries), _TOGETHER):
                 group = entries[start : start + _TOGETHER]
                 missing = set(await _add(publitrac.v1, name, group))
-                left += [entry for entry in group if entry.place in missing]
+                left += [entry for entry in group if entry.position in missing]
             added += len(entries) - len(left)
             entries = left
     return added, len(entries)
@@ -118,6 +118,9 @@ async def put_on_list(
 
 async def remove_from_list(list_name: str, email: str) -> int:
     """Remove a lead from a static list.
+
+    Returns:
+        The exit status.
 
     Raises:
         LeadNotFound: the lead does not exist.
@@ -136,19 +139,19 @@ async def _add(v1: V1, list_name: str, entries: list[_Entry]) -> list[str]:
         try:
             await v1.add_leads_to_list([entry.email for entry in entries], list_name)
         except LeadNotFound as error:
-            # The documents do not say if the others were added, so they are sent again without these.
+            # The documents do not say if the other leads were added, so they are sent again.
             names = {str(problem.value).casefold() for problem in error.problems}
             found = [entry for entry in entries if entry.email.casefold() not in names]
             if len(found) == len(entries):
                 raise
-            missing += [entry.place for entry in entries if entry not in found]
+            missing += [entry.position for entry in entries if entry not in found]
             entries = found
         else:
             break
     return missing
 
 
-def _given(emails: tuple[str, ...]) -> Iterator[_Entry]:
+def _entries(emails: tuple[str, ...]) -> Iterator[_Entry]:
     for number, email in enumerate(emails, 1):
         yield _entry(f"address {number}", email)
 
@@ -157,20 +160,20 @@ def _read(source: FileSource, transform: RowTransform) -> Iterator[_Entry]:
     check = ColumnCheck(transform, source)
     for row in source:
         check.before(row)
-        place = f"line {row.line}"
+        position = f"line {row.line}"
         if row.problem is not None or not isinstance(row.fields, dict):
-            yield _Entry(place, None, row.problem)
+            yield _Entry(position, None, row.problem)
             continue
-        emails = [cell for column, cell in row.fields.items() if transform.columns.goes_to(column, "email")]
-        yield _entry(place, next(iter(emails), None))
+        emails = [cell for column, cell in row.fields.items() if transform.columns.maps_to(column, "email")]
+        yield _entry(position, next(iter(emails), None))
 
 
-def _entry(place: str, email: Any) -> _Entry:
+def _entry(position: str, email: Any) -> _Entry:
     email = strip(email) if isinstance(email, str) else email
     if not isinstance(email, str) or not email:
         problem = email_problem(email)
-        return _Entry(place, email, "not an e-mail address" if problem is None else problem.reason)
+        return _Entry(position, email, "not an e-mail address" if problem is None else problem.reason)
     try:
-        return _Entry(place, parse_email(email, []))
+        return _Entry(position, parse_email(email, []))
     except ValueError as error:
-        return _Entry(place, email, str(error))
+        return _Entry(position, email, str(error))

@@ -21,17 +21,17 @@ FORMATS: Final = ("text", "json")
 _REPEAT: Final = 60.0
 _PACKAGE: Final = "publitrac_async"
 _OWN_FIELDS: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-#: Names of fields in JSON that differ from those of records. ``host`` is this machine.
+#: JSON name by name of the field in a record, if they differ. ``host`` is this machine.
 _NAMES: Final = {"job": "run", "host": "server"}
 
 
 class LogLines(logging.Handler):
-    """Log handler for stderr: one line per record, no tracebacks, each warning once a minute.
+    """Log handler for stderr: one line per record, no tracebacks, each warning at most once a minute.
 
-    Below warnings it writes records of this package only: those of others may quote personal data.
+    Below the level of warnings it writes only records of this package: others may quote personal data.
 
     Args:
-        level: lowest level.
+        level: lowest level to write.
         as_json: write JSON, with this host, the run and the chunk.
         clock: monotonic seconds.
     """
@@ -79,7 +79,7 @@ def log_lines(*, level: str, as_json: bool) -> Iterator[None]:
 
 @contextmanager
 def log_outputs(*, quiet: bool, log_file: Path | None) -> Iterator[None]:
-    """Keep a command quiet, or copy what it says and the warnings of this process to a file.
+    """Suppress the output of a command, or copy it to a file together with the warnings of this process.
 
     Args:
         quiet: see `outputs`.

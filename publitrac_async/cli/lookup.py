@@ -15,6 +15,9 @@ from publitrac_async.models import Lead
 async def show_lead(email: str, *, as_json: bool) -> int:
     """Print the fields of a lead that have a value, by the vendor's names.
 
+    Returns:
+        The exit status.
+
     Raises:
         PublitracError: the lead does not exist, or the call failed.
     """
@@ -32,7 +35,7 @@ async def show_lead(email: str, *, as_json: bool) -> int:
 
 
 def fields_of(lead: Lead) -> dict[str, Any]:
-    """Return the filled fields of a lead, by the vendor's names, native ones first."""
+    """Return the filled fields of a lead, by the vendor's names, native fields first."""
     values = lead.set_fields()
     native = {name: values[attribute] for name, attribute in NATIVE_FIELDS.items() if attribute in values}
     fields = native | lead.custom_fields | dict(lead.unparsed)

@@ -11,7 +11,7 @@ from publitrac_async.config import RetryPolicy, Timeout
 from publitrac_async.errors import AuthenticationError, ConfigurationError, PermissionDenied, PublitracError
 from publitrac_async.transport.environment import read_variable
 
-#: Timeouts of each of the two calls. A shared limiter that does not respond would be waited for longer.
+#: Timeouts of each of the two calls, shorter than those for a shared limiter that does not respond.
 _TIMEOUT: Final = Timeout(queue=10, total=15)
 _ADVICE: Final[Mapping[str, str]] = {
     "v1": "check PUBLITRAC_API_KEY, PUBLITRAC_USERNAME and PUBLITRAC_PASSWORD",

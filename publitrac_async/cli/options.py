@@ -46,7 +46,7 @@ def read_rate(text: str) -> Rate:
 
 
 def together(*options: Decorator) -> Decorator:
-    """Options that several commands share, as one decorator."""
+    """Return one decorator for several options."""
 
     def decorate(command: Any) -> Any:
         for option in reversed(options):
@@ -57,7 +57,7 @@ def together(*options: Decorator) -> Decorator:
 
 
 def client(command: Any) -> Any:
-    """Options for the clients of a command; its function does not see them."""
+    """Add the options for clients to a command, whose function does not receive them."""
 
     @functools.wraps(command)
     def run(*args: Any, profile: Path | None, trace: Path | None, trace_messages: bool, **others: Any) -> Any:
@@ -76,15 +76,15 @@ _OF_CLIENTS: Decorator = together(
         "--profile",
         type=FILE,
         envvar="PUBLITRAC_PROFILE",
-        help="Settings of the account that `probe` found; the environment and other options win.",
+        help="Settings of the account that `probe` found; the environment and other options override them.",
     ),
     click.option(
         "--trace",
         type=PATH,
         metavar="FILE",
-        help="Append every exchange to FILE for a bug report, credentials and personal data masked.",
+        help="Append every exchange to FILE for a bug report, with credentials and personal data masked.",
     ),
-    click.option("--trace-messages", is_flag=True, help="Keep the service's messages in FILE."),
+    click.option("--trace-messages", is_flag=True, help="Do not mask the service's messages in FILE."),
 )
 selection: Decorator = together(
     click.option(
@@ -100,21 +100,21 @@ selection: Decorator = together(
 )
 memory: Decorator = together(
     click.option("--state", type=PATH, help="File of the state store; created if missing."),
-    click.option("--resend-unchanged", is_flag=True, help="Send rows again that have not changed."),
-    click.option("--resend-rejected", is_flag=True, help="Send rejected rows again that have not changed."),
+    click.option("--resend-unchanged", is_flag=True, help="Send unchanged rows again."),
+    click.option("--resend-rejected", is_flag=True, help="Send unchanged rows again that were rejected."),
     click.option("--reset", is_flag=True, help="Delete all entries of the state store first."),
 )
 results: Decorator = click.option(
     "--results",
     type=PATH,
-    help="Folder for results. Each run gets a folder in it with the files of done, rejected and unprocessed "
-    "rows, the summary and the report; the link latest leads to the last one. By default STATE.results, "
-    "without a state store SOURCE.results.",
+    help="Folder for results. Each run creates a folder in it, with files of the done, rejected and "
+    "unprocessed rows, a summary and a report; the link latest points to the last one. By default "
+    "STATE.results, or without a state store SOURCE.results.",
 )
 quiet: Decorator = together(
-    click.option("--quiet", is_flag=True, help="Write nothing, unless the exit status is not 0."),
+    click.option("--quiet", is_flag=True, help="Write nothing if the exit status is 0."),
     click.option(
-        "--log-file", type=PATH, help="File to which progress, warnings and report are appended, with times."
+        "--log-file", type=PATH, help="Append progress, warnings and report to this file, with times."
     ),
 )
 max_errors: Decorator = click.option(
@@ -122,7 +122,7 @@ max_errors: Decorator = click.option(
     type=click.FloatRange(min=0, max=100),
     default=50.0,
     show_default=True,
-    help="Percentage of rows that may fail, from the 101st failure on, before the run stops.",
+    help="Percentage of rows that may fail before the run stops; 100 failures are always allowed.",
 )
 report_as_json: Decorator = click.option(
     "--json", "as_json", is_flag=True, help="Write JSON lines: progress, then the report."
@@ -145,7 +145,7 @@ via: Decorator = click.option(
     show_default=True,
     help=", ".join(f"{name} {vendor.help}" for name, vendor in VENDORS.items()) + ".",
 )
-#: The options that single vendors have, and those of them that are part of an account.
+#: The options of single vendors, and those of them that identify an account.
 of_vendors: Decorator = together(
     *(own(option, name) for name, vendor in VENDORS.items() for option in vendor.options)
 )
@@ -155,14 +155,15 @@ of_accounts: Decorator = together(
 redis: Decorator = click.option(
     "--redis",
     metavar="URL",
-    help="Redis or Valkey that the account's processes share. Better in PUBLITRAC_REDIS_URL: a URL may hold "
-    "a password, and other users of a machine can see command lines.",
+    help="Redis or Valkey that the account's processes share. Prefer PUBLITRAC_REDIS_URL: the URL may hold "
+    "a password, and other users of this machine can see command lines.",
 )
 rate: Decorator = click.option(
     "--rate",
     type=read_rate,
     metavar="RATE",
-    help="Calls per second (35), or calls in seconds (50/20); the same for all that share a Redis. Default: "
+    help="Calls per second (35), or in several seconds (50/20); must be the same in all processes that share "
+    "a Redis. Default: "
     + ", ".join(f"{rate_text(vendor.rate)} ({name})" for name, vendor in VENDORS.items())
     + ". The sandbox's PUBLITRAC enforces the same limit.",
 )
@@ -179,6 +180,6 @@ logs: Decorator = together(
         type=click.Choice(LEVELS),
         default="warning",
         show_default=True,
-        help="info has a line for each chunk.",
+        help="Lowest level to write; info has two lines per chunk.",
     ),
 )

@@ -1,4 +1,4 @@
-"""`probe`: settle on an account what the vendor's documents leave open."""
+"""`probe`: settle the open points of the vendor's documents on an account."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from publitrac_async.probe.run import PACE
 
 _TIMEOUT: Final = 30.0
 
-#: Said before anything is written.
+#: Shown before the first write.
 WRITES: Final = """\
 With --write the probe
-  creates the lead {email} through v1, which no lead may have now,
+  creates the lead {email} through v1 (it must not exist yet),
   changes it about 15 times through v1 and once through v2,
-  creates the static list "publitrac probe ..." with it, which the API cannot delete,
-  deletes the lead through deleteLead, which the vendor's documents only mention.
+  adds it to a new static list "publitrac probe ...", which the API cannot delete,
+  deletes the lead through deleteLead, which the vendor's documents mention but do not describe.
 Campaigns of the account that react to new or changed leads may run for it."""
 
 
@@ -43,11 +43,11 @@ class ProbeOptions:
 
 
 async def run_probe(options: ProbeOptions, confirm: Callable[[str], bool]) -> ExitStatus:
-    """Run a probe, print a line for each open point, write the profile.
+    """Run a probe, print a line for each open point, and write the profile.
 
     Args:
-        options: of the command.
-        confirm: asks whether to go on.
+        options: options of the command.
+        confirm: asks the user a question; returns true for yes.
 
     Raises:
         CommandError: the address is unusable, or the user declines.
@@ -57,7 +57,7 @@ async def run_probe(options: ProbeOptions, confirm: Callable[[str], bool]) -> Ex
         if email_problem(options.write) is not None:
             raise CommandError("--write needs an e-mail address")
         to_stderr(WRITES.format(email=options.write))
-        if not options.yes and not confirm("Go on?"):
+        if not options.yes and not confirm("Continue?"):
             raise CommandError("nothing was sent")
     async with open_publitrac(retry=RetryPolicy(attempts=2), timeout=_TIMEOUT, log_failures=False) as client:
         report = await probe(
@@ -95,5 +95,5 @@ def _show(report: ProbeReport, options: ProbeOptions) -> None:
     if report.stopped is not None:
         to_stderr(f"Stopped: {report.stopped}")
     for record in report.left_behind:
-        to_stderr(f"Left behind: {record}.")
+        to_stderr(f"Left in the account: {record}.")
     to_stderr(f"Profile: {options.output}")

@@ -41,8 +41,11 @@ class ReconcileOptions:
 async def run_reconcile(options: ReconcileOptions) -> int:
     """List rows with an unknown outcome, or reconcile some.
 
+    Returns:
+        The exit status: 3 if rows were listed.
+
     Raises:
-        CommandError: keys without an outcome, or an outcome without keys.
+        CommandError: keys were given without an outcome, or an outcome without keys.
         StateStoreError: the state store does not exist, is in use, or a key has no unknown outcome.
     """
     if (options.arrived is None) == bool(options.keys):

@@ -14,7 +14,7 @@ from publitrac_async.cli.console import to_stderr, to_stdout
 from publitrac_async.models import UNSET, vendor_name
 from publitrac_async.pagination import Pager
 
-#: Attribute by heading; `--json` has the others, too.
+#: Attribute by heading. `--json` writes all attributes.
 _CAMPAIGN: Final = {
     "ID": "id",
     "NAME": "name",
@@ -57,7 +57,7 @@ async def _show(records: Pager[Any], columns: Mapping[str, str], *, as_json: boo
             continue
         rows = [[_text(getattr(record, name)) for name in columns.values()] for record in page.items]
         if rows and not widths:
-            # Widths of the first page: tables of any length are shown page by page.
+            # The first page sets the widths, so that tables of any length can be shown page by page.
             rows.insert(0, list(columns))
             widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
@@ -68,7 +68,7 @@ async def _show(records: Pager[Any], columns: Mapping[str, str], *, as_json: boo
 
 
 def fields_of(record: Any) -> dict[str, Any]:
-    """Return the filled fields of a record, by the vendor's names, known ones first."""
+    """Return the filled fields of a record, by the vendor's names, known fields first."""
     values = attrs.asdict(record, recurse=False)
     other, unparsed = values.pop("other_fields"), values.pop("unparsed")
     fields = {vendor_name(name): value for name, value in values.items()} | dict(other) | dict(unparsed)

@@ -39,9 +39,9 @@ async def serve(
     Args:
         host: address to listen on.
         port: TCP port; 0 for a free one.
-        allowed_hosts: host names of requests, besides loopback ones.
+        allowed_hosts: host names to accept in requests, besides those of the loopback interface.
         rate: calls per second to allow.
-        database: file for the records; None for memory.
+        database: file for the records; ``None`` keeps them in memory.
 
     Returns:
         The exit status: `OK` after SIGTERM, `INTERRUPTED` after Ctrl-C.
@@ -79,8 +79,8 @@ async def serve(
 
 
 def _show(sandbox: Any, rate: int) -> None:
-    to_stdout(f"Emulated PUBLITRAC at {sandbox.base_url}, {rate} calls per second. Ctrl-C ends it.")
-    to_stdout(f"Watch it: {sandbox.inspector_url}")
-    to_stdout("For another shell:")
+    to_stdout(f"Emulated PUBLITRAC at {sandbox.base_url}, {rate} calls per second. Press Ctrl-C to end it.")
+    to_stdout(f"Web page to inspect it: {sandbox.inspector_url}")
+    to_stdout("Settings for another shell:")
     for name, value in sandbox.environment.items():
         to_stdout(f"  export {name}={shlex.quote(value)}")

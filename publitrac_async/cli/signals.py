@@ -1,4 +1,4 @@
-"""Signals that ask a command to end."""
+"""Signals that request the end of a command."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from publitrac_async.bulk import Shutdown
 
 @asynccontextmanager
 async def signals_go_to(shutdown: Shutdown) -> AsyncIterator[None]:
-    """While this is open, Ctrl-C and SIGTERM request the end of the run."""
+    """Let Ctrl-C and SIGTERM request a shutdown while this is open."""
     loop = asyncio.get_running_loop()
     names = (signal.SIGINT, signal.SIGTERM)
     previous: dict[signal.Signals, Any] = {}

@@ -52,13 +52,13 @@ class StatusOptions:
 
 @frozen
 class RunLine:
-    """A run with the workers of its state store: names, and when each was seen last."""
+    """A run, and the workers of its state store by name with the time of their last sign of life."""
 
     run: RunProgress
     workers: Mapping[str, dt.datetime]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return JSON values."""
+        """Return both as JSON values."""
         workers = [
             {"name": name, "last_seen": seen.isoformat(timespec="seconds")}
             for name, seen in sorted(self.workers.items())
@@ -110,9 +110,9 @@ async def _watch(shared: SharedRedis, docket: ModuleType, options: StatusOptions
 
 
 def _screen(*, as_json: bool) -> AbstractContextManager[Any]:
-    """Return a function that shows lines in place of those before; one below the other without a terminal."""
+    """Return a function that shows lines; on a terminal they replace the previous ones."""
     if not as_json and sys.stdout.isatty():
-        from publitrac_async.cli.bar import screen  # noqa: PLC0415  (rich takes its time to load)
+        from publitrac_async.cli.bar import screen  # noqa: PLC0415  (rich loads slowly)
 
         return screen(lambda lines: "\n".join(table_of(lines)))
     return nullcontext(lambda lines: _write(lines, as_json=as_json))
@@ -134,7 +134,7 @@ async def _lines(shared: SharedRedis, docket: ModuleType, only: str | None) -> l
 
 
 def _known(names: Sequence[str]) -> str:
-    return f"; there are {', '.join(names)}" if names else ""
+    return f"; known: {', '.join(names)}" if names else ""
 
 
 def _write(lines: Sequence[RunLine], *, as_json: bool) -> None:
@@ -146,7 +146,7 @@ def _write(lines: Sequence[RunLine], *, as_json: bool) -> None:
 
 
 def table_of(lines: Sequence[RunLine]) -> Iterator[str]:
-    """Return a table, and below it what does not fit into it."""
+    """Return a table of runs, followed by remarks about each run."""
     if not lines:
         yield "No runs."
         return
@@ -178,26 +178,26 @@ def _remarks(line: RunLine) -> Iterator[str]:
     if run.stopped is not None:
         yield f"{run.state_store}: stopped: {run.stopped}."
     elif run.phase == "abandoned" and run.queued == 0:
-        yield f"{run.state_store}: the process that started the run is gone; the same command reports it."
+        yield f"{run.state_store}: the process that started the run has ended; the same command reports it."
     elif run.phase == "abandoned":
-        yield f"{run.state_store}: the process that started the run is gone; the same command resumes it."
+        yield f"{run.state_store}: the process that started the run has ended; the same command resumes it."
     elif run.phase == "sending" and run.rows is not None and not line.workers:
         yield f"{run.state_store}: no worker is running: start some."
     elif run.phase == "sending" and not run.starter_alive:
-        yield f"{run.state_store}: the process that started the run is gone; its workers send the rest."
+        yield f"{run.state_store}: the process that started the run has ended; workers send the rest."
     if run.rows is not None:
         for name, seen in sorted(line.workers.items()):
             yield f"{run.state_store}: worker {name}, last seen {seen:%H:%M:%S} UTC"
 
 
-def _place(line: Line) -> tuple[str, int]:
-    """Return file and number of a line, for its order."""
+def _sort_key(line: Line) -> tuple[str, int]:
+    """Return file and number of a line."""
     file, _, number = str(line).rpartition(":")
     return file, int(number) if number.isdecimal() and len(number) <= _MAX_DIGITS else 0
 
 
 async def _write_failed(shared: SharedRedis, name: str, file: str) -> int:
-    """Write the failed rows of a run to a file that its owner alone can read."""
+    """Write the failed rows of a run to a file that only its owner can read."""
     state = bulk.RedisStateStore(shared, name, durable=False, timeout=_TIMEOUT)
     run = await state.progress()
     if run is None:
@@ -206,7 +206,7 @@ async def _write_failed(shared: SharedRedis, name: str, file: str) -> int:
     target = StandardOutput() if file == "-" else NewFile(Path(file))
     try:
         table = CsvTable(target.file, _COLUMNS)
-        for line, outcome in sorted(rows, key=lambda row: _place(row[0])):
+        for line, outcome in sorted(rows, key=lambda row: _sort_key(row[0])):
             state_and_error = (str(outcome.state), outcome.code or "", outcome.reason or outcome.kind or "")
             table.write(dict(zip(_COLUMNS, (line, *state_and_error), strict=True)))
         target.finish()
@@ -214,5 +214,5 @@ async def _write_failed(shared: SharedRedis, name: str, file: str) -> int:
         target.discard()
     to_stderr(f"{len(rows):,} failed rows of run {run.run} in {target.name}.")
     if run.phase == "sending":
-        to_stderr("The run goes on; rows of a chunk are there when the chunk has ended.")
+        to_stderr("The run is still sending; failed rows of a chunk are listed when the chunk has ended.")
     return ExitStatus.OK

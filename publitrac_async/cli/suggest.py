@@ -26,7 +26,7 @@ def suggest_mapping(source: FileSource) -> None:
     each = source.files if isinstance(source, Files) else [source]
     names = list(dict.fromkeys(name for file in each for name in _names(file)))
     if not names:
-        raise SourceError(f"{source.name} is empty: it has no line with the names of the columns")
+        raise SourceError(f"{source.name} is empty: it has no header")
     for line in _lines(source.name, names):
         to_stdout(line)
 
@@ -49,7 +49,7 @@ def _lines(source: str, names: Sequence[str]) -> Iterator[str]:
             native[field] = name
         else:
             custom[_usable(name, custom)] = name
-    yield f"# Suggested for {source}. Check every line; delete what is not to be sent."
+    yield f"# Suggested for {source}. Check every line; delete columns that shall not be sent."
     yield "[fields]"
     if "email" not in native:
         yield '# email = "the column of the e-mail address"'
@@ -61,7 +61,7 @@ def _lines(source: str, names: Sequence[str]) -> Iterator[str]:
 
 
 def _usable(name: str, taken: Mapping[str, str]) -> str:
-    """Return a name that a custom field can have."""
+    """Return a valid name for a custom field."""
     ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     words: list[str] = re.findall(r"[A-Za-z0-9]+", ascii_name) or ["field"]
     usable = words[0][:1].lower() + words[0][1:] + "".join(word[:1].upper() + word[1:] for word in words[1:])

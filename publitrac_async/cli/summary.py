@@ -36,10 +36,10 @@ def write_report(
     Args:
         report: the report.
         as_json: write one line of JSON.
-        sandbox: the rows went to the sandbox.
+        sandbox: true if the rows were sent to the sandbox.
         state_store: name of the state store for `reconcile`, ``None`` without one.
-        idempotent: rows with an unknown outcome are sent again, see `Sink.idempotent`.
-        always: write it even if the command is to be quiet.
+        idempotent: true if the next run sends rows with an unknown outcome, see `Sink.idempotent`.
+        always: write it even with ``--quiet``.
     """
     if as_json:
         to_stdout(json.dumps({"event": "report"} | report.as_dict(), ensure_ascii=False), always=always)
@@ -69,7 +69,7 @@ def lines_of(report: Report, *, sandbox: bool, state_store: str | None, idempote
         yield from _verification(report.verification)
     yield from _remarks(report, state_store, idempotent=idempotent)
     if report.results_dir is None and report.rejected and not sandbox:
-        yield "The rejected rows are in no file: --results names a folder for them."
+        yield "The rejected rows were not written to a file: pass --results FOLDER to write them."
 
 
 def _remarks(report: Report, state_store: str | None, *, idempotent: bool) -> Iterator[str]:
@@ -80,15 +80,15 @@ def _remarks(report: Report, state_store: str | None, *, idempotent: bool) -> It
         if (step := next_step_after(report.stopped)) is not None:
             yield f"Next: {step}"
     for reason, count in report.pending_reasons.items():
-        yield f"{count:,} rows are left because of {reason.rstrip('.')}."
+        yield f"{count:,} rows are pending because of {reason.rstrip('.')}."
         if (step := next_step_after(reason)) is not None:
             yield f"Next: {step}"
     if report.pending and state_store is not None:
-        yield "The same command resumes the run."
+        yield "Run the same command again to resume the run."
     vendor = VENDORS[report.sink]
     if report.unknown and not idempotent:
-        verb = "" if state_store is None else f", then `publitrac-async reconcile {state_store}`"
-        yield f"Rows that may have arrived are not sent again: look them up at {vendor.service.name}{verb}."
+        then = "" if state_store is None else f", then run `publitrac-async reconcile {state_store}`"
+        yield f"Rows that may have arrived are not sent again: look them up at {vendor.service.name}{then}."
     if report.results_dir is not None:
         yield f"Rows by outcome, summary and report: {report.results_dir}"
 
@@ -98,21 +98,21 @@ def _reasons(title: str, reasons: Sequence[ReasonCount]) -> Iterator[str]:
         return
     yield title
     for each in reasons[:_SHOWN]:
-        yield f"  {_place(each.count, each.lines)}: {each.reason}"
+        yield f"  {_rows_at(each.count, each.lines)}: {each.reason}"
     if len(reasons) > _SHOWN:
         yield f"  and {len(reasons) - _SHOWN:,} more reasons"
 
 
 def _warnings(report: Report) -> Iterator[str]:
     if report.warnings:
-        yield "Look damaged, and were sent as they are:"
+        yield "Cells that look damaged, and were sent unchanged:"
     for each in report.warnings[:_SHOWN]:
-        yield f"  {_place(each.count, each.lines)}, column {each.column}: {each.kind}"
+        yield f"  {_rows_at(each.count, each.lines)}, column {each.column}: {each.kind}"
     for name, count in report.withheld.items():
-        yield f"Not sent: {count:,} rows that say no to {name}, which would revoke an opt-out."
+        yield f"Not sent: no in {name} of {count:,} rows, which would revoke an opt-out."
 
 
-def _place(count: int, lines: Sequence[Line]) -> str:
+def _rows_at(count: int, lines: Sequence[Line]) -> str:
     if count == 1:
         return f"line {lines[0]}"
     more = ", ..." if count > len(lines) else ""
@@ -132,7 +132,7 @@ def _rows(title: str, count: int, rows: Sequence[str]) -> Iterator[str]:
 def _remark(report: Report, state: str) -> str:
     unchanged = report.skipped - report.duplicates
     remarks = {
-        "accepted": " (queued by the service, which processes them a little later)",
+        "accepted": " (queued by the service, which processes them shortly after)",
         "skipped": f" ({report.duplicates:,} superseded, {unchanged:,} unchanged since an earlier run)",
         "unknown": "  (may have been applied; the response was lost)",
         "pending": " (not sent)",

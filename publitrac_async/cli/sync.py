@@ -33,7 +33,7 @@ from publitrac_async.cli import hosts
 from publitrac_async.cli.console import to_stderr, to_stdout
 from publitrac_async.cli.display import display_for
 from publitrac_async.cli.exits import CommandError, exit_status
-from publitrac_async.cli.lists import done_rows, put_on_list
+from publitrac_async.cli.lists import add_rows_to_list, done_rows
 from publitrac_async.cli.signals import signals_go_to
 from publitrac_async.cli.summary import write_report
 from publitrac_async.cli.vendors import VENDORS, open_sink
@@ -72,17 +72,19 @@ class SyncOptions(SinkOptions):
     as_json: bool
 
     def check_row_count(self, source: FileSource, rows: int) -> None:
-        """Refuse a source with too few rows: an export that failed leaves such a file.
+        """Refuse a source with too few rows: it may be the result of a failed export.
 
         Raises:
             SourceError: there are fewer than `min_rows`.
         """
         least = 0 if self.allow_empty else self.min_rows
         if rows < least:
-            hint = "; --allow-empty accepts that" if rows == 0 else ""
+            hint = "; pass --allow-empty to accept it" if rows == 0 else ""
             raise SourceError(f"{source.name} has {rows:,} rows, fewer than {least:,}{hint}")
         if least and isinstance(source, Files) and source.without_rows:
-            raise SourceError(f"{', '.join(source.without_rows)}: no rows; --allow-empty accepts that")
+            raise SourceError(
+                f"{', '.join(source.without_rows)}: no rows; pass --allow-empty to accept empty files"
+            )
 
     def open_source(self) -> FileSource:
         """Return the source."""
@@ -98,7 +100,7 @@ class SyncOptions(SinkOptions):
         return source
 
     def results_folder(self) -> Path | None:
-        """Return the folder of the results, ``None`` for that of the state store, or for no results."""
+        """Return the folder of the results, ``None`` for the default of `sync_leads`, or without results."""
         without = self.sandbox or self.executor != "local" or self.sources[0] == STANDARD_INPUT
         if self.results is not None or self.state is not None or without:
             return self.results
@@ -106,7 +108,7 @@ class SyncOptions(SinkOptions):
         if first.exists() and not first.is_file():  # A pipe.
             return None
         name = first.name if first.exists() else "sync"
-        # Data may lie on a disk that this user can only read.
+        # The folder of the source may be read-only.
         parents = [parent for parent in (first.parent, Path()) if os.access(parent, os.W_OK)]
         return parents[0] / f"{name}.results" if parents else None
 
@@ -116,10 +118,10 @@ class SyncOptions(SinkOptions):
 
 
 def _matches(path: Path) -> list[Path]:
-    """Return the files that a path names, or a pattern that the shell has left.
+    """Return the file at a path, or the files that match a pattern that the shell did not expand.
 
     Raises:
-        CommandError: there is no such file.
+        CommandError: no file matches.
     """
     if path == STANDARD_INPUT or (path.exists() and not path.is_dir()):
         return [path]
@@ -132,28 +134,28 @@ def _matches(path: Path) -> list[Path]:
 
 
 async def run_sync(options: SyncOptions) -> int:
-    """Run `sync`, after the run of another process with ``--wait``.
+    """Run `sync`; with ``--wait``, after the run of another process.
 
     Returns:
         The exit status.
     """
-    source, told = options.open_source(), False
+    source, reported = options.open_source(), False
     while True:
         try:
             return await _run_sync(options, source)
         except StateStoreInUse as error:
             if not options.wait:
                 raise
-            if not told:
+            if not reported:
                 to_stderr(f"{error.message}; waiting")
-            told = True
+            reported = True
         await asyncio.sleep(_WAIT)
 
 
 def _check_options(options: SyncOptions, *, distributed: bool) -> None:
     if distributed and options.sandbox:
         raise CommandError(
-            "workers cannot reach a sandbox inside this command: run `publitrac-async sandbox`"
+            "workers cannot reach a sandbox inside this command: run `publitrac-async sandbox` instead"
         )
     if not distributed:
         check_state_options(options.state, options.resend_unchanged, options.resend_rejected, options.reset)
@@ -178,16 +180,16 @@ async def _run_sync(options: SyncOptions, source: FileSource) -> int:
         if shared is not None:
             await stack.enter_async_context(shared)
         sink, verify = await open_sink(stack, options, [meter], shared)
-        where: dict[str, Any] = {"state": options.state}
+        settings: dict[str, Any] = {"state": options.state}
         if vendor.appends:
-            # A call that waits in the client's queue would make its row unknown after a kill.
-            where["concurrency"] = vendor.concurrency
+            # After a kill, the row of a call that only waits in the client's queue would be unknown.
+            settings["concurrency"] = vendor.concurrency
         if distributed:
             assert shared is not None
             hosts.load_docket()
             name = str(options.state or hosts.STATE)
             state = bulk.RedisStateStore(shared, name, durable=not sink.idempotent)
-            where = {"state": state, "executor": bulk.DocketExecutor()}
+            settings = {"state": state, "executor": bulk.DocketExecutor()}
         await stack.enter_async_context(signals_go_to(shutdown))
         with display_for(as_json=options.as_json, quiet=options.quiet) as display:
             report = await sync_leads(
@@ -196,7 +198,7 @@ async def _run_sync(options: SyncOptions, source: FileSource) -> int:
                 mapping=options.load_mapping(),
                 strict=options.strict,
                 min_rows=0 if options.allow_empty else options.min_rows,
-                **where,
+                **settings,
                 reset=options.reset,
                 resend=Resend(unchanged=options.resend_unchanged, rejected=options.resend_rejected),
                 error_budget=ErrorBudget(share=options.max_errors / 100),
@@ -218,21 +220,22 @@ async def _run_sync(options: SyncOptions, source: FileSource) -> int:
     )
     if options.list_name is None or report.results_dir is None or shutdown.requested:
         return status
-    return await _put_on_list(options, options.list_name, source, report.results_dir, status)
+    return await _add_to_list(options, options.list_name, source, report.results_dir, status)
 
 
-async def _put_on_list(
+async def _add_to_list(
     options: SyncOptions, name: str, source: FileSource, results: Path, status: ExitStatus
 ) -> ExitStatus:
-    """Put the rows that are done on a list; return the exit status."""
+    """Add the leads of the rows that are done to a list; return the exit status."""
     transform = RowTransform(mapping=options.load_mapping())
-    added, missing = await put_on_list(name, done_rows(results, source), transform, options.verify_timeout)
-    bad = status is not ExitStatus.OK or missing > 0
+    rows = done_rows(results, source)
+    added, missing = await add_rows_to_list(name, rows, transform, options.verify_timeout)
+    always = status is not ExitStatus.OK or missing > 0
     if options.as_json:
         event = {"event": "list", "name": name, "added": added, "missing": missing}
-        to_stdout(json.dumps(event, ensure_ascii=False), always=bad)
+        to_stdout(json.dumps(event, ensure_ascii=False), always=always)
     else:
-        to_stdout(f"{added:,} rows are on the list {name}, {missing:,} have no lead yet.", always=bad)
+        to_stdout(f"{added:,} rows are on the list {name}, {missing:,} have no lead yet.", always=always)
     return ExitStatus.REJECTED if missing and status is ExitStatus.OK else status
 
 
@@ -249,10 +252,10 @@ def _state(options: SyncOptions) -> str | None:
 
 
 def check_state_options(state: Path | None, *needs_state: bool) -> None:
-    """Check that options about a state store have one.
+    """Refuse options about a state store without a state store.
 
     Raises:
-        CommandError: one was given without a state store.
+        CommandError: an option needs a state store.
     """
     if state is None and any(needs_state):
         raise CommandError("--resend-unchanged, --resend-rejected and --reset need --state")

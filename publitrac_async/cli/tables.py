@@ -1,7 +1,7 @@
 """Formats of exported leads: JSON lines and CSV; for workbooks see `workbook`.
 
 Leads are written one by one. A table needs its columns before the first row, so without `--fields` all leads
-go to a temporary file first.
+are first written to a temporary file.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from publitrac_async.converters import NATIVE_FIELDS
 
 
 class LeadWriter(Protocol):
-    """Writer of leads, each given as values by the vendor's field names."""
+    """Writer of leads, each passed as values by the vendor's field names."""
 
     def write(self, fields: Mapping[str, Any]) -> None:
         """Write a lead."""
@@ -45,7 +45,7 @@ class JsonLines:
         self._file.write(_json_line(fields))
 
     def close(self) -> Sequence[str]:
-        """Do nothing: everything is written."""
+        """Do nothing: all leads have been written."""
         return ()
 
 
@@ -63,14 +63,14 @@ class CsvTable:
         self._writer.writerow([cell(fields.get(name)) for name in self._columns])
 
     def close(self) -> Sequence[str]:
-        """Do nothing: everything is written."""
+        """Do nothing: all leads have been written."""
         return ()
 
 
 class Spooled:
-    """Writer of a table of all fields with values.
+    """Writer of a table with a column for every field with a value.
 
-    Native ones are in the order of `Lead`, custom ones in the order of appearance.
+    Native fields are in the order of `Lead`, custom fields in the order of appearance.
     """
 
     def __init__(self, table: Callable[[Sequence[str]], LeadWriter]) -> None:
@@ -79,7 +79,7 @@ class Spooled:
         self._names: dict[str, None] = {}
 
     def write(self, fields: Mapping[str, Any]) -> None:
-        """Keep a lead in the temporary file."""
+        """Write a lead to the temporary file."""
         self._names.update(dict.fromkeys(fields))
         self._spool.write(_json_line(fields))
 
@@ -95,7 +95,7 @@ class Spooled:
 
 
 def cell(value: Any) -> str | int:
-    """Return a value as text safe for spreadsheets, or as a number."""
+    """Return a value as a number, or as text that is safe in spreadsheets."""
     match value:
         case None:
             return ""

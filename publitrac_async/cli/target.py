@@ -47,8 +47,8 @@ class StandardOutput(Target):
         self.file.flush()
 
     def discard(self) -> None:
-        """Drop the buffered data."""
-        # Python would try to write the rest again at its exit.
+        """Discard the buffered data."""
+        # Otherwise Python would try to write it again at exit.
         with suppress(OSError):
             self.file.flush()
             return
@@ -61,7 +61,7 @@ class NewFile(Target):
     def __init__(self, path: Path) -> None:
         self.name: str = path.name
         self._path = path
-        self._settled = False
+        self._is_final = False
         self._part = path.with_name(f"{path.stem}.part{path.suffix}")
         try:
             # It holds personal data: other users must not read it.
@@ -75,18 +75,18 @@ class NewFile(Target):
     def finish(self) -> None:
         """Replace the old file."""
         self.file.close()
-        self._settled = True
+        self._is_final = True
         self._part.replace(self._path)
 
     def keep(self) -> str:
         """Keep the file under its temporary name."""
         self.file.close()
-        self._settled = True
+        self._is_final = True
         return self._part.name
 
     def discard(self) -> None:
         """Remove the file."""
-        if not self._settled:
+        if not self._is_final:
             with suppress(OSError):
                 self.file.close()
             self._part.unlink(missing_ok=True)

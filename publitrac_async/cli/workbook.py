@@ -14,7 +14,7 @@ from publitrac_async.bulk.report.workbook import MAX_COLUMNS, MAX_ROWS, fits
 from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.tables import cell
 
-#: Excel has numbers of 15 digits; longer ones stay text.
+#: Excel keeps 15 digits of a number; longer numbers are written as text.
 _INTEGER: Final = 10**15
 _NAMED: Final = 10
 
@@ -24,7 +24,7 @@ class Workbook:
 
     def __init__(self, file: IO[bytes], columns: Sequence[str]) -> None:
         if len(columns) > MAX_COLUMNS:
-            raise CommandError(f"a workbook holds {MAX_COLUMNS:,} columns: choose some by --fields")
+            raise CommandError(f"a workbook holds {MAX_COLUMNS:,} columns: choose some with --fields")
         # A separate temporary folder, so that no rows are left behind after an error.
         self._folder = tempfile.TemporaryDirectory()
         self._workbook = xlsxwriter.Workbook(file, {"constant_memory": True, "tmpdir": self._folder.name})
@@ -53,7 +53,7 @@ class Workbook:
                 if value:
                     self._sheet.write_string(self._row, number, value)
             else:
-                # Empty, not truncated: a sync of the file then leaves the field unchanged.
+                # Left empty, not truncated: if the file is synced, an empty cell leaves the field unchanged.
                 self._left_out += 1
                 if self._left_out <= _NAMED:
                     self._first_left_out.append(f"row {self._row + 1}, column {name}")
@@ -64,20 +64,20 @@ class Workbook:
             try:
                 self._workbook.close()
             except XlsxWriterException:
-                message = "the workbook could not be written: is the disk full?"
+                message = "the workbook could not be written: check that the disk is not full"
                 raise CommandError(message, ExitStatus.ABORTED) from None
         if not self._left_out:
             return ()
-        words = f"{self._left_out:,} cells are empty: a workbook cannot hold their text; .csv and .jsonl can:"
+        title = f"{self._left_out:,} cells are empty: a workbook cannot hold their text; .csv and .jsonl can:"
         more = self._left_out - len(self._first_left_out)
-        return (words, *self._first_left_out, *([f"and {more:,} more"] if more else []))
+        return (title, *self._first_left_out, *([f"and {more:,} more"] if more else []))
 
 
 def check_rows(count: int) -> None:
     """Refuse more leads than a sheet has rows.
 
     Raises:
-        CommandError: there are more.
+        CommandError: there are more leads.
     """
     if count > MAX_ROWS:
         raise CommandError(

@@ -74,12 +74,12 @@ async def run_worker(options: WorkerOptions) -> int:
             )
             announce(f"Health: http://{options.health_host}:{port}/ready and /live")
         await stack.enter_async_context(signals_go_to(shutdown))
-        # Before the announcement; `serve` repeats it.
+        # Checked before the announcement, although `serve` checks it again.
         if not await _unless_shut_down(state.check(queue=True), shutdown):
             return ExitStatus.OK
         announce(
             f"Worker for state store {options.state}: sends to {sink.destination}, {options.chunks} chunks "
-            f"with {concurrency} calls in flight each. Ctrl-C lets its calls end."
+            f"with {concurrency} calls in flight each. On Ctrl-C it completes its calls and ends."
         )
         health.started = True
         await docket.serve(
@@ -95,7 +95,7 @@ async def run_worker(options: WorkerOptions) -> int:
 
 
 async def _unless_shut_down(check: Coroutine[Any, Any, None], shutdown: Shutdown) -> bool:
-    """Await a check; return False if the shutdown was faster."""
+    """Await a check; return False if a shutdown is requested before it ends."""
     checking, draining = asyncio.create_task(check), asyncio.create_task(shutdown.draining.wait())
     try:
         await asyncio.wait([checking, draining], return_when=asyncio.FIRST_COMPLETED)
@@ -129,16 +129,16 @@ def load_sources(options: Iterable[str]) -> dict[str, Callable[[], Any]]:
     """
     sources: dict[str, Callable[[], Any]] = {}
     for option in options:
-        name, _, place = option.partition("=")
-        module, _, function = place.partition(":")
+        name, _, target = option.partition("=")
+        module, _, function = target.partition(":")
         if not (name and module and function):
-            raise CommandError("--source has to be like crm=sources:customers, NAME=MODULE:FUNCTION")
+            raise CommandError("--source must be NAME=MODULE:FUNCTION, such as crm=sources:customers")
         sources[name] = _load(module, function)
     return sources
 
 
 def _load(module: str, function: str) -> Callable[[], Any]:
-    # Modules in the current folder, like `python -m`.
+    # Find modules in the current folder, as `python -m` does.
     if "" not in sys.path:
         sys.path.insert(0, "")
     try:

@@ -344,7 +344,7 @@ async def use_redis(server: Server) -> None:
             *(store.begin([ADA]), store.complete([(ADA, OK)]), store.results(0), store.stopped()),
             *(
                 store.claimed(),
-                store.reports.unable("job"),
+                store.reports.source_errors("job"),
                 store.unknown_rows(),
                 store.progress(),
                 store.failures(),

@@ -1,1 +1,1 @@
-"""Runs on several hosts: chunks of rows, their queue, their workers."""
+"""Runs on several hosts: chunks of rows, a queue of chunks, and workers."""

@@ -1,7 +1,7 @@
-"""The executor of many hosts, on docket (extra ``docket``). No other file imports docket.
+"""The executor for several hosts, built on docket (extra ``docket``). No other file imports docket.
 
-The process that calls `sync_leads` extracts and plans the run and cuts it into chunks; processes in `serve`
-send them. docket redelivers the chunk of a killed worker to another one.
+The process that calls `sync_leads` extracts and plans the run and cuts it into chunks; processes that run
+`serve` send them. docket redelivers the chunks of a killed worker to another one.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import Any, Final, TypeVar
 from attrs import frozen
 
 from publitrac_async.bulk.distributed import messages
+from publitrac_async.bulk.distributed.chunk import Chunk
 from publitrac_async.bulk.distributed.references import reference_of
 from publitrac_async.bulk.distributed.submission import Submission
-from publitrac_async.bulk.distributed.tasks import ChunkTask
 from publitrac_async.bulk.distributed.worker import ChunkWorker
 from publitrac_async.bulk.errors import StateStoreError
 from publitrac_async.bulk.executor import RunContext
@@ -46,7 +46,7 @@ T = TypeVar("T")
 logger: Final = logging.getLogger("publitrac_async.docket")
 
 _TASK: Final = "send_chunk"
-#: Seconds between two looks at Redis while a worker ends.
+#: Seconds between two checks of Redis while a worker ends.
 _PROBE: Final = 2.0
 #: Delay of a chunk whose state store did not respond.
 _RETRY_DELAY: Final = timedelta(seconds=5)
@@ -54,7 +54,7 @@ _RETRY_DELAY: Final = timedelta(seconds=5)
 
 @frozen
 class DocketExecutor:
-    """Hands out the rows of a run in chunks to the workers of an account.
+    """Distributes the rows of a run, in chunks, among the workers of an account.
 
     ::
 
@@ -62,9 +62,8 @@ class DocketExecutor:
             state = RedisStateStore(shared)
             await sync_leads(read_leads(path), publitrac.v2, state=state, executor=DocketExecutor())
 
-    The state store must be shared by the hosts, and other processes must be able to open the source
-    (`NamedSource`, or a file at the same path everywhere). If this process is killed, the workers continue,
-    and the same run joins them.
+    The hosts must share the state store and be able to open the source (a `NamedSource`, or a file at the
+    same path everywhere). If this process is killed, the workers continue, and the same run joins them.
 
     Attributes:
         chunk_rows: rows per chunk. At 35 calls per second, 200 rows take six seconds.
@@ -82,10 +81,10 @@ class DocketExecutor:
         return f"docket, {self.chunk_rows} rows per chunk"
 
     def check(self, run: RunContext) -> None:
-        """Check that other processes can reach state store and source.
+        """Check that other processes can use the state store and open the source.
 
         Raises:
-            ConfigurationError: the state store is for this process alone.
+            ConfigurationError: only this process can use the state store.
             SourceError: other processes cannot open the source.
         """
         if not isinstance(run.store, SharedStateStore):
@@ -95,15 +94,15 @@ class DocketExecutor:
         reference_of(run.source)
 
     async def execute(self, run: RunContext) -> str | None:
-        """Hand out all pending rows, and wait for their outcomes.
+        """Distribute all pending rows, and wait for their outcomes.
 
         Raises:
-            StateStoreError: Redis does not respond; workers may continue. The same run joins them.
+            StateStoreError: Redis does not respond. Workers may continue; the same run joins them.
         """
         assert isinstance(run.store, SharedStateStore)
         await run.store.check(queue=True)
         async with _docket(run.store) as docket:
-            return await Submission(run, run.store, _Queue(docket, run.store), self.chunk_rows).carry_out()
+            return await Submission(run, run.store, _Queue(docket, run.store), self.chunk_rows).execute()
 
 
 @clears_frames_of_run
@@ -126,67 +125,68 @@ async def serve(
             async with PublitracClient(api_key=key, shared=shared) as publitrac:
                 await serve(PublitracV2Sink(publitrac.v2), RedisStateStore(shared))
 
-    A worker that is shut down or cancelled finishes its calls in flight, and hands the rest of its chunks to
-    other workers at once. One that cannot open the source hands its chunks on and takes no more of that run.
+    A worker that is shut down or cancelled completes its calls in flight, and hands the rest of its chunks
+    over to other workers at once. A worker that cannot open the source of a run hands its chunks over and
+    takes no more chunks of that run.
 
     Args:
-        sink: sink of an open client, which must share its limit with all others of the account.
-        state: state store of the runs, with the same account and name. It need not be open, and stays open.
-        sources: functions that open the sources of each `NamedSource`, by name.
+        sink: sink of an open client, which must share its rate limit with all clients of the account.
+        state: state store with the account and name of the runs. It need not be open, and is not closed.
+        sources: function that opens the source, by name of each `NamedSource`.
         concurrency: maximum number of calls in flight per chunk.
         chunks: maximum number of chunks at a time. With two, the next chunk is read during the last calls of
             the other.
-        redelivery: seconds of silence after which the chunks of a worker go to another one.
-        shutdown: request to end.
+        redelivery: seconds without a sign of life after which a worker's chunks go to other workers.
+        shutdown: request to end this worker.
         hooks: called with the events of chunks, such as `publitrac_async.opentelemetry.OpenTelemetry`.
 
     Raises:
         ConfigurationError: a setting is unusable.
-        StateStoreError: Redis does not respond at the start, within the timeout of `state`. Later outages are
-            waited for.
+        StateStoreError: Redis does not respond at the start, within the timeout of `state`. The worker waits
+            for the end of later outages.
     """
     if concurrency < 1 or chunks < 1 or redelivery <= 0:
         raise ConfigurationError("concurrency and chunks must be at least 1, redelivery above 0 s")
     shutdown = shutdown or Shutdown()
-    entered: list[Docket] = []
+    opened: list[Docket] = []
 
-    async def hand_on(chunk: ChunkTask, task: str) -> None:
+    async def hand_over(chunk: Chunk, task: str) -> None:
         # At once, before docket notices the end of this process.
-        await entered[0].add(_TASK, key=f"{chunk.job}:{chunk.number}:{token_hex(4)}")(task)
+        await opened[0].add(_TASK, key=f"{chunk.job}:{chunk.number}:{token_hex(4)}")(task)
 
     worker = ChunkWorker(
         sink, state, sources=sources, concurrency=concurrency, shutdown=shutdown, hooks=hooks
     )
-    leaving = asyncio.Event()
+    ending = asyncio.Event()
     executing: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
 
     async def send_chunk(task: str, retry: Retry = Retry.forever(delay=_RETRY_DELAY)) -> None:  # noqa: ARG001, B008  (docket reads the default)
         content = state.verified(task)
         if content is None:
             logger.error(
-                "discarded a task that was not signed for this account: check who can write to Redis"
+                "discarded a task without a valid signature of this account: check who can write to Redis"
             )
             return
-        chunk = ChunkTask.from_json(content)
-        if (executing_this := asyncio.current_task()) is not None:
-            executing.add(executing_this)
+        chunk = Chunk.from_json(content)
+        if (current := asyncio.current_task()) is not None:
+            executing.add(current)
         try:
-            finished = not worker.is_unable(chunk.job) and await worker.execute(chunk)
+            finished = not worker.lacks_source(chunk.job) and await worker.execute(chunk)
             if not finished:
-                await _reached(hand_on(chunk, task))
+                await _translated(hand_over(chunk, task))
         except asyncio.CancelledError:
             # Until docket notices the end of this process, it treats cancellation as the end of the chunk.
-            await leaving.wait()
+            await ending.wait()
             raise
-        if worker.is_unable(chunk.job):
-            # A worker that waits here asks docket for no more tasks.
+        if worker.lacks_source(chunk.job):
+            # While it waits here, docket gives this worker no more tasks.
             await worker.wait_for_another_job(chunk.job)
 
     try:
-        # docket waits forever for an unreachable Redis and for missing rights; the state store raises.
+        # If Redis is unreachable or rights are missing, docket waits forever, but the state store raises.
         await state.check(queue=True)
         async with _docket(state, {_TASK: send_chunk}) as docket:
-            entered.append(docket)
+            opened.append(docket)
             await _consume(
                 docket,
                 state,
@@ -195,7 +195,7 @@ async def serve(
                 chunks=chunks,
                 redelivery=redelivery,
                 shutdown=shutdown,
-                leaving=leaving,
+                ending=ending,
             )
     finally:
         await asyncio.shield(worker.aclose())
@@ -210,7 +210,7 @@ async def _consume(
     chunks: int,
     redelivery: float,
     shutdown: Shutdown,
-    leaving: asyncio.Event,
+    ending: asyncio.Event,
 ) -> None:
     async with Worker(
         docket,
@@ -227,19 +227,19 @@ async def _consume(
             if not shutdown.requested:
                 shutdown.request()
             running.cancel()
-            leaving.set()
+            ending.set()
             await cancelled(draining)
-            await _ended(running, executing, state)
+            await _wait_for_end(running, executing, state)
         if not running.cancelled() and (error := running.exception()) is not None:
-            raise error if isinstance(error, PublitracError) else _unreadable(error)
+            raise error if isinstance(error, PublitracError) else _unavailable(error)
 
 
-async def _ended(
+async def _wait_for_end(
     running: asyncio.Task[None], executing: Collection[asyncio.Task[Any]], state: SharedStateStore
 ) -> None:
-    """Wait for the end of the current chunks, which a shutdown has asked for.
+    """Wait until the current chunks have ended after a shutdown.
 
-    Without Redis neither they nor docket come to an end: they are given up after the timeout of `state`.
+    Without Redis neither they nor docket ever end, so they are cancelled after the timeout of `state`.
     Other workers treat their calls in flight as those of a killed worker.
 
     Args:
@@ -253,7 +253,7 @@ async def _ended(
         await asyncio.wait([running, probe], return_when=asyncio.FIRST_COMPLETED)
         if probe.done() and probe.exception() is not None and not running.done():
             logger.warning("Redis does not respond: this worker ends without recording its last calls")
-            # docket waits for Redis before it looks at its tasks, and after each of them.
+            # docket waits for Redis before it checks its tasks, and after each of them.
             for _ in range(2):
                 if left := {task for task in executing if not task.done()}:
                     for task in left:
@@ -266,31 +266,31 @@ async def _ended(
 @asynccontextmanager
 async def _docket(store: SharedStateStore, tasks: Mapping[str, Any] | None = None) -> AsyncIterator[Docket]:
     async with AsyncExitStack() as stack:
-        docket = await _reached(_entered(stack, store))
-        for name, task in (tasks or {_TASK: _executed_elsewhere}).items():
+        docket = await _translated(_opened(stack, store))
+        for name, task in (tasks or {_TASK: _executed_by_workers}).items():
             docket.register(task, names=[name])
         yield docket
 
 
 class _Queue:
-    """The queue of chunk tasks, for a submission."""
+    """The queue of chunks, for a submission."""
 
     def __init__(self, docket: Docket, store: SharedStateStore) -> None:
         self._docket = docket
         self._store = store
 
-    async def add(self, tasks: Sequence[ChunkTask]) -> None:
-        """Queue tasks; see `Queue.add`."""
-        await _reached(self._add(tasks))
+    async def add(self, chunks: Sequence[Chunk]) -> None:
+        """Queue chunks; see `Queue.add`."""
+        await _translated(self._add(chunks))
 
     async def workers(self) -> dict[str, dt.datetime]:
         """Return the workers; see `Queue.workers`."""
-        return {each.name: each.last_seen for each in await _reached(self._docket.workers())}
+        return {each.name: each.last_seen for each in await _translated(self._docket.workers())}
 
-    async def _add(self, tasks: Sequence[ChunkTask]) -> None:
+    async def _add(self, chunks: Sequence[Chunk]) -> None:
         added = await self._docket.add_many(
-            self._docket.call(_TASK, key=f"{task.job}:{task.number}")(self._store.sign(task.to_json()))
-            for task in tasks
+            self._docket.call(_TASK, key=f"{chunk.job}:{chunk.number}")(self._store.sign(chunk.to_json()))
+            for chunk in chunks
         )
         for each in added:
             if each.schedule_exception is not None:
@@ -298,7 +298,7 @@ class _Queue:
 
 
 async def workers_of(store: SharedStateStore) -> dict[str, dt.datetime]:
-    """Return the names of the workers of a state store, and when each was seen last.
+    """Return the workers of a state store by name, with the time of their last sign of life.
 
     Raises:
         StateStoreError: Redis does not respond.
@@ -307,7 +307,7 @@ async def workers_of(store: SharedStateStore) -> dict[str, dt.datetime]:
         return await _Queue(docket, store).workers()
 
 
-async def _entered(stack: AsyncExitStack, store: SharedStateStore) -> Docket:
+async def _opened(stack: AsyncExitStack, store: SharedStateStore) -> Docket:
     return await stack.enter_async_context(_SignedDocket(store))
 
 
@@ -320,10 +320,10 @@ class _SignedDocket(Docket):
         self._strikes = StrikeList()
         super().__init__(name=store.queue, url=store.queue_url.reveal(), execution_ttl=timedelta(0))
 
-    # Docket assigns one of its own on entering; an attribute could not refuse it.
+    # On entering, docket assigns a list of its own; a plain attribute could not prevent it.
     @property
     def strike_list(self) -> StrikeList:  # pyright: ignore[reportIncompatibleVariableOverride]  # as above
-        """A list without Redis: docket would unpickle the instructions of the other one."""
+        """A list without Redis: docket would unpickle the instructions of its own list."""
         return self._strikes
 
     @strike_list.setter
@@ -332,7 +332,7 @@ class _SignedDocket(Docket):
 
     @asynccontextmanager
     async def redis(self) -> AsyncIterator[Any]:
-        """Return the client of docket, whose messages are checked."""
+        """Return docket's client of Redis, which checks all messages."""
         async with super().redis() as client:
             if client is not self._checked:
                 self._checked = client
@@ -345,7 +345,7 @@ class _SignedDocket(Docket):
         return self._store.verified(text) is not None
 
 
-async def _reached(call: Coroutine[Any, Any, T]) -> T:
+async def _translated(call: Coroutine[Any, Any, T]) -> T:
     """Await a call of docket; translate its errors and those of its Redis client."""
     failure: PublitracError
     try:
@@ -353,12 +353,12 @@ async def _reached(call: Coroutine[Any, Any, T]) -> T:
     except (ValueError, TypeError, AttributeError):
         failure = ConfigurationError("url must be redis://, rediss:// or unix://, as redis-py reads it")
     except Exception as error:  # noqa: BLE001  (the errors of Redis clients have no base class that is known here)
-        failure = _unreadable(error)
-    # Raised here, without the context, whose message and frames may show the URL.
+        failure = _unavailable(error)
+    # Raised outside `except`, so without the context: its message and frames may show the URL.
     raise failure
 
 
-def _unreadable(error: BaseException) -> StateStoreError:
+def _unavailable(error: BaseException) -> StateStoreError:
     return StateStoreError(
         f"the queue in Redis does not respond ({type(error).__name__}): check its URL, and that Redis "
         "runs and has memory and disk left, then run it again",
@@ -366,5 +366,5 @@ def _unreadable(error: BaseException) -> StateStoreError:
     )
 
 
-async def _executed_elsewhere(task: str) -> None:
-    """Placeholder for the task in the process that queues it."""
+async def _executed_by_workers(task: str) -> None:
+    """Stand in for the task in a process that only queues it."""

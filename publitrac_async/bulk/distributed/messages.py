@@ -1,7 +1,7 @@
 """Check the messages of the queue before docket unpickles them.
 
-docket reads the arguments of its tasks with ``pickle``, so a message could run code. Here the only argument
-is a text with a signature. It is read without unpickling, and docket unpickles a new pickle of it.
+docket reads the arguments of its tasks with ``pickle``, so a forged message could run code. Here the only
+argument is a signed text. It is read without unpickling, and docket unpickles a new pickle of it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Final
 #: Commands whose responses hold messages for workers.
 COMMANDS: Final = ("XREADGROUP", "XAUTOCLAIM", "XCLAIM")
 
-#: Opcodes of a pickled tuple with one text. None of them imports or calls anything.
+#: Opcodes of a pickled tuple with one text. They neither import nor call anything.
 _HARMLESS: Final = frozenset(
     {
         *("PROTO", "FRAME", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "MEMOIZE", "BINPUT", "TUPLE1"),
@@ -29,9 +29,9 @@ _NO_KEYWORDS: Final = pickle.dumps({})
 def checked(
     callback: Callable[..., Any] | None, task: str, is_signed: Callable[[str], bool]
 ) -> Callable[..., Any]:
-    """Return a callback for responses with messages, in place of the one of redis-py.
+    """Return a callback for responses with messages, to replace the one of redis-py.
 
-    A message without a valid signature becomes one whose text is empty.
+    A message without a valid signature is replaced by one with an empty text.
 
     Args:
         callback: callback of redis-py.
@@ -74,6 +74,6 @@ def text_of(pickled: Any) -> str | None:
                 return None
             if isinstance(argument, str):
                 texts.append(argument)
-    except Exception:  # noqa: BLE001  (whatever the bytes hold)
+    except Exception:  # noqa: BLE001  (arbitrary bytes can raise anything)
         return None
     return texts[0] if len(texts) == 1 else None

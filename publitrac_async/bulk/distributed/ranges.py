@@ -1,4 +1,4 @@
-"""Ranges of a source, read by other processes than the one that cut them."""
+"""Ranges of rows: cut by one process, read by others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from publitrac_async.bulk.sources.named import Items, NamedSource
 
 @frozen(kw_only=True)
 class RowRange:
-    """Contiguous rows of a source. JSON can hold all of it.
+    """Contiguous rows of a source, serializable as JSON.
 
     Attributes:
         number: number of the first row, from 1.
@@ -36,9 +36,9 @@ class RowRange:
 class RangeReader:
     """Reads ranges of one source, in any order.
 
-    A range without a position (workbooks, UTF-16, sources that are read from the start) needs all rows before
-    it to be read. The reader therefore remembers where the last range ended: in ascending order, all ranges
-    together cost one reading of the source. Going back starts again.
+    Without a position (workbooks, UTF-16, iterables) a range can be read only after all rows before it. The
+    reader therefore stays open after a range: in ascending order, all ranges together cost one reading of the
+    source. An earlier range starts a new reading.
 
     Args:
         source: result of `open_source`.
@@ -49,15 +49,15 @@ class RangeReader:
         self._seekable: Items | None = None
         self._lock = asyncio.Lock()
         self._items: Iterator[Row] | AsyncGenerator[Item] | None = None
-        #: Number of the next of `_items`.
+        #: Number of the next row of `_items`.
         self._number = 1
 
     async def read(self, wanted: RowRange) -> list[Row]:
         """Return the rows of a range.
 
         Raises:
-            SourceError: the rows are unreadable or missing: the source has changed. Rows with changed
-                contents are not detected here.
+            SourceError: the rows are unreadable or missing, because the source has changed. Changed contents
+                are not detected here.
         """
         items = None if wanted.position is None else await self._read_at(wanted.position, wanted)
         if items is None:
@@ -67,12 +67,12 @@ class RangeReader:
         if len(rows) != wanted.count or rows[0].line != wanted.line:
             raise SourceError(
                 f"rows {wanted.number} to {wanted.number + wanted.count - 1} have moved: the source was "
-                "changed, or this process reads another one"
+                "changed, or is not the same on this host"
             )
         return rows
 
     async def aclose(self) -> None:
-        """Close the source. Reading may start again."""
+        """Close the source; `read` opens it again."""
         items, self._items, self._seekable = self._items, None, None
         if isinstance(items, AsyncGenerator):
             await items.aclose()
@@ -87,12 +87,12 @@ class RangeReader:
         return [item async for item in items] if isinstance(items, AsyncIterable) else [*items]
 
     async def _read_on(self, wanted: RowRange) -> list[Item]:
-        """Return the items that follow the last range, or start again."""
+        """Return the items of a range, read on from the last one, or from the start."""
         if self._items is None or wanted.number < self._number:
             await self.aclose()
             self._items, self._number = _start(self._source), 1
         skipped = wanted.number - self._number
-        # If this fails, the next reading must start again.
+        # Until it succeeds there is nothing to continue: after an error the next reading starts again.
         items, self._items = self._items, None
         found: list[Item] = []
         if isinstance(items, Iterator):

@@ -1,4 +1,4 @@
-"""References: how another process opens the same source, by path or by name."""
+"""References, by which another process opens the same source: a path or a name."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def reference_of(source: Items) -> dict[str, Any]:
 def open_source(
     reference: Mapping[str, Any], sources: NamedSources | None = None
 ) -> FileSource | NamedSource:
-    """Open the source of a reference. Nothing is read yet.
+    """Return the source of a reference, without reading it.
 
     Args:
         reference: result of `reference_of` in another process.
@@ -73,7 +73,9 @@ def open_source(
                 return _class_of(kind)(Path(path), **options)
             except TypeError:
                 pass
-    raise SourceUnavailable("the reference of a source is invalid: do all processes run the same version?")
+    raise SourceUnavailable(
+        "the reference of a source is invalid: run the same version of publitrac_async in all processes"
+    )
 
 
 def _file_of(source: FileSource | NamedSource) -> FileSource:

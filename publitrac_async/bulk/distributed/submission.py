@@ -1,4 +1,4 @@
-"""Submit a run to workers: queue its chunks, watch them, copy their outcomes."""
+"""Submit a run to workers: queue its chunks, wait for their end, copy the outcomes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any, Final, Protocol
 
 from attrs import evolve
 
+from publitrac_async.bulk.distributed.chunk import Chunk, rows_hash
 from publitrac_async.bulk.distributed.ranges import RowRange
 from publitrac_async.bulk.distributed.references import reference_of
-from publitrac_async.bulk.distributed.tasks import ChunkTask, rows_hash
 from publitrac_async.bulk.errors import StateStoreError
 from publitrac_async.bulk.executor import RunContext
 from publitrac_async.bulk.rows import Outcome, StagedRow, State
@@ -26,26 +26,26 @@ logger: Final = logging.getLogger("publitrac_async.docket")
 
 #: Seconds between two polls of the results of chunks.
 _POLL: Final = 0.25
-#: Polls without a running chunk after which tasks are queued again, which is idempotent.
+#: Polls without a claimed chunk after which all chunks are queued again, which is idempotent.
 _IDLE_POLLS: Final = 120
-#: Seconds between two looks for workers that cannot open the source.
-_UNABLE_POLL: Final = 2.0
-#: Seconds between two looks at the outcomes in running chunks, and number of chunks of a look.
-_LOOK: Final = 2.0
-_LOOKED_AT: Final = 8
+#: Seconds between two polls for workers that cannot open the source.
+_SOURCE_POLL: Final = 2.0
+#: Seconds between two copies of outcomes from claimed chunks, and the most chunks to copy from at a time.
+_COPY_INTERVAL: Final = 2.0
+_COPIED_CHUNKS: Final = 8
 #: Outcomes that another call does not change.
 _CERTAIN: Final = (State.OK, State.ACCEPTED, State.REJECTED)
 
 
 class Queue(Protocol):
-    """The queue of chunk tasks. Its methods raise `StateStoreError` if it does not respond."""
+    """The queue of chunks. Its methods raise `StateStoreError` if it does not respond."""
 
-    async def add(self, tasks: Sequence[ChunkTask]) -> None:
-        """Queue tasks. A task that is queued already is not queued twice."""
+    async def add(self, chunks: Sequence[Chunk]) -> None:
+        """Queue chunks. A chunk that is already queued is not queued twice."""
         ...
 
     async def workers(self) -> Mapping[str, dt.datetime]:
-        """Return the names of the workers, and when each was seen last."""
+        """Return the workers by name, with the time of their last sign of life."""
         ...
 
 
@@ -67,13 +67,13 @@ class Submission:
         self._tracker = run.error_budget.tracker()
         self._open: set[int] = set()
         self._claimed: frozenset[int] = frozenset()
-        self._unable_at = self._look_at = 0.0
+        self._next_source_poll = self._next_copy = 0.0
 
-    async def carry_out(self) -> str | None:
-        """Return the reason why the run ended before its last row, ``None`` at its regular end."""
+    async def execute(self) -> str | None:
+        """Send all pending rows by workers; see `Executor.execute`."""
         self._open = {number async for number in self._chunks()}
         counts = await self._run.staging.counts()
-        await self._store.note_rows(counts[State.PENDING], await self._refused())
+        await self._store.note_rows(counts[State.PENDING], await self._rejected())
         draining = asyncio.create_task(self._run.shutdown.draining.wait())
         aborting = asyncio.create_task(self._run.shutdown.aborting.wait())
         stopped: str | None = None
@@ -97,18 +97,18 @@ class Submission:
 
     async def _watch(self, draining: asyncio.Task[Any], aborting: asyncio.Task[Any]) -> str | None:
         known = 0
-        # The run that this one joins has had these results; what failed there does not count here.
+        # Results of a run that this one joins: its failures do not count against this error budget.
         earlier = len(await self._store.results(0))
         idle = _IDLE_POLLS
         warned = False
         while True:
             if idle >= _IDLE_POLLS:
-                # Also in the middle of a run: a stalled worker may have lost a task.
-                await self._hand_out(sorted(self._open))
+                # Also in the middle of a run: a stalled worker may have lost a chunk.
+                await self._queue_chunks(sorted(self._open))
                 idle = 0
             results = await self._store.results(known)
-            for index, chunk in enumerate(results, known):
-                await self._take_over(chunk.number, counts=index >= earlier)
+            for index, result in enumerate(results, known):
+                await self._close_chunk(result.number, counts=index >= earlier)
             known += len(results)
             stopped = self._tracker.exceeded or ("interrupted" if draining.done() else None)
             if stopped is not None:
@@ -116,41 +116,41 @@ class Submission:
             stopped = await self._store.stopped()
             if not self._open:
                 return stopped
-            self._claimed = running = await self._store.claimed()
-            if stopped is not None and (aborting.done() or not running):
+            self._claimed = claimed = await self._store.claimed()
+            if stopped is not None and (aborting.done() or not claimed):
                 for number in sorted(self._open):
-                    await self._take_over(number)
+                    await self._close_chunk(number)
                 return stopped
-            idle = 0 if results or running else idle + 1
-            if running:
-                await self._look(running)
+            idle = 0 if results or claimed else idle + 1
+            if claimed:
+                await self._copy_from_claimed(claimed)
             else:
-                await self._stop_if_none_is_able()
+                await self._stop_without_source()
             if idle >= _IDLE_POLLS and not warned:
                 warned = True
                 logger.warning("no worker is consuming this run: start some", extra={"job": self._store.job})
             await asyncio.wait([aborting], timeout=_POLL)
 
-    async def _look(self, running: Iterable[int]) -> None:
-        """Take over outcomes in running chunks, for the progress, and in case Redis loses its data."""
-        if time.monotonic() < self._look_at:
+    async def _copy_from_claimed(self, claimed: Iterable[int]) -> None:
+        """Copy outcomes from claimed chunks, for the progress, and in case Redis loses its data."""
+        if time.monotonic() < self._next_copy:
             return
-        self._look_at = time.monotonic() + _LOOK
-        for number in sorted(self._open.intersection(running))[:_LOOKED_AT]:
+        self._next_copy = time.monotonic() + _COPY_INTERVAL
+        for number in sorted(self._open.intersection(claimed))[:_COPIED_CHUNKS]:
             await self._copy_outcomes(number, certain=True)
 
-    async def _stop_if_none_is_able(self) -> None:
-        """Stop the run if no worker can open the source; the logs of the workers have the reasons of each."""
-        if time.monotonic() < self._unable_at:
+    async def _stop_without_source(self) -> None:
+        """Stop the run if no worker can open the source; each worker logs its reason."""
+        if time.monotonic() < self._next_source_poll:
             return
-        self._unable_at = time.monotonic() + _UNABLE_POLL
-        if not (unable := await self._store.reports.unable(self._store.job or "")):
+        self._next_source_poll = time.monotonic() + _SOURCE_POLL
+        if not (errors := await self._store.reports.source_errors(self._store.job or "")):
             return
         workers = (await self._queue.workers()).keys()
-        if workers and not workers - unable.keys():
-            await self._store.stop(f"no worker can open the source: {next(iter(unable.values()))}")
+        if workers and not workers - errors.keys():
+            await self._store.stop(f"no worker can open the source: {next(iter(errors.values()))}")
 
-    async def _refused(self) -> list[Failure]:
+    async def _rejected(self) -> list[Failure]:
         """Return the rows that were rejected before the first call."""
         pages = self._run.staging.in_states(State.REJECTED)
         return failures_of([(row.line, row.outcome) async for page in pages for row in page])
@@ -168,21 +168,21 @@ class Submission:
         first = number * self._chunk_rows + 1
         return await self._run.staging.between(first, first + self._chunk_rows - 1)
 
-    async def _hand_out(self, numbers: Sequence[int]) -> None:
-        """Queue the tasks of chunks. A task that is queued already is not queued twice."""
+    async def _queue_chunks(self, numbers: Sequence[int]) -> None:
+        """Queue chunks. A chunk that is already queued is not queued twice."""
         for start in range(0, len(numbers), 500):
-            tasks = [await self._task(number) for number in numbers[start : start + 500]]
+            chunks = [await self._chunk(number) for number in numbers[start : start + 500]]
             try:
-                await self._queue.add(tasks)
+                await self._queue.add(chunks)
             except StateStoreError:
-                # The state store waits for a Redis that restarts, the queue does not.
+                # The state store waits until Redis has restarted; the queue does not.
                 await self._store.claimed()
-                await self._queue.add(tasks)
+                await self._queue.add(chunks)
 
-    async def _task(self, number: int) -> ChunkTask:
+    async def _chunk(self, number: int) -> Chunk:
         run, rows = self._run, await self._rows(number)
         first = rows[0]
-        return ChunkTask(
+        return Chunk(
             job=self._store.job or "",
             number=number,
             source=reference_of(run.source),
@@ -195,7 +195,7 @@ class Submission:
             error_budget=run.error_budget,
         )
 
-    async def _take_over(self, number: int, *, counts: bool = True) -> None:
+    async def _close_chunk(self, number: int, *, counts: bool = True) -> None:
         """Copy the outcomes of an ended chunk.
 
         Args:
@@ -207,9 +207,9 @@ class Submission:
             await self._copy_outcomes(number, counts=counts)
 
     async def _copy_outcomes(self, number: int, *, counts: bool = True, certain: bool = False) -> None:
-        """Copy outcomes from the state store to staging; with `certain` only those that remain."""
-        chunk = await self._rows(number)
-        rows = [row for row in chunk if row.outcome.state is State.PENDING]
+        """Copy outcomes from the state store to staging; with `certain` only those that cannot change."""
+        of_chunk = await self._rows(number)
+        rows = [row for row in of_chunk if row.outcome.state is State.PENDING]
         entries = await self._store.lookup([row.key or "" for row in rows])
         called: list[tuple[int, Outcome]] = []
         for row, entry in zip(rows, entries, strict=True):
@@ -225,10 +225,10 @@ class Submission:
                 self._tracker.add_call(outcomes)
         self._run.staging.set_outcomes(called)
         if not certain:
-            await self._copy_messages(number, {row.number: row.outcome for row in chunk} | dict(called))
+            await self._copy_messages(number, {row.number: row.outcome for row in of_chunk} | dict(called))
 
     async def _copy_messages(self, number: int, outcomes: Mapping[int, Outcome]) -> None:
-        """Copy the messages of the service about failed rows, which only their worker has seen."""
+        """Copy the service's messages about failed rows, which only their worker has received."""
         failed = {row: outcome for row, outcome in outcomes.items() if outcome.kind is not None}
         if not failed:
             return
@@ -246,5 +246,5 @@ def _last_outcome(outcome: Outcome) -> Outcome | None:
     """Return the outcome of the last call of a row, ``None`` if there was no call."""
     if outcome.state is not State.PENDING:
         return outcome
-    # The state store reports a row as pending both before its first call and after a failed one.
+    # The state store reports a row as pending before its first call, and also after a failed call.
     return None if outcome.kind is None else evolve(outcome, state=State.RETRY)

@@ -1,4 +1,4 @@
-"""Worker: execute chunk tasks in a process with an open client."""
+"""Worker: send chunks from a process with an open client."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from publitrac_async.bulk.distributed.chunk import Chunk, rows_hash
 from publitrac_async.bulk.distributed.ranges import RangeReader
 from publitrac_async.bulk.distributed.references import open_source
-from publitrac_async.bulk.distributed.tasks import ChunkTask, rows_hash
 from publitrac_async.bulk.errors import SourceUnavailable, StateStoreError
 from publitrac_async.bulk.metrics import count_outcomes
 from publitrac_async.bulk.planning import MAYBE_SENT
@@ -33,20 +33,20 @@ from publitrac_async.transport.reporter import emit
 
 logger: Final = logging.getLogger("publitrac_async.docket")
 
-#: Number of workers that may lose a chunk before the job is stopped.
+#: Number of claims of a chunk after which its job is stopped.
 _ATTEMPTS: Final = 20
 #: Seconds between two polls for another job.
 _POLL: Final = 2.0
-#: Number of jobs for which a worker keeps its reading position.
+#: Number of jobs whose source a worker keeps open.
 _JOBS: Final = 4
 
 
-class _HandOnError(Exception):
+class _HandOverError(Exception):
     """Another worker has to send the rest of the chunk."""
 
 
 class ChunkWorker:
-    """Executes chunk tasks.
+    """Sends the rows of chunks.
 
     Args:
         sink: destination of the rows.
@@ -74,13 +74,13 @@ class ChunkWorker:
         self._shutdown = shutdown
         self._hooks = tuple(hooks)
         self._readers: dict[str, RangeReader] = {}
-        #: Names this process in the logs, and to the process that started the job.
+        #: Name of this process in logs and reports.
         self.name: str = f"{socket.gethostname()}#{os.getpid()}-{secrets.token_hex(2)}"
-        self._unable: set[str] = set()
+        self._jobs_without_source: set[str] = set()
 
-    def is_unable(self, job: str) -> bool:
+    def lacks_source(self, job: str) -> bool:
         """Return True if this process could not open the source of a job."""
-        return job in self._unable
+        return job in self._jobs_without_source
 
     async def wait_for_another_job(self, job: str) -> None:
         """Wait until a job ends, or a shutdown."""
@@ -89,17 +89,17 @@ class ChunkWorker:
                 async with asyncio.timeout(_POLL):
                     await self._shutdown.draining.wait()
 
-    async def execute(self, task: ChunkTask) -> bool:
+    async def execute(self, chunk: Chunk) -> bool:
         """Send the rows of a chunk that have no outcome yet.
 
         Returns:
-            False if another worker has to send the rest: this process was asked to end, or cannot open the
-            source.
+            False if another worker has to send the rest, because this process is shut down or cannot open
+            the source.
 
         Raises:
-            StateStoreError: the state store does not respond; the chunk has to be executed again.
+            StateStoreError: the state store does not respond; execute the chunk again.
         """
-        claim = await self._store.claim(task.job, task.number)
+        claim = await self._store.claim(chunk.job, chunk.number)
         if claim is None:
             return True
         async with claim:
@@ -110,15 +110,15 @@ class ChunkWorker:
             names: dict[str, Any] = {
                 "run_id": secrets.token_hex(4),
                 "sink": self._sink.name,
-                "job": task.job,
-                "chunk": task.number,
+                "job": chunk.job,
+                "chunk": chunk.number,
             }
-            fields = {"job": task.job, "chunk": task.number}
-            logger.info("chunk %d begins: %d rows", task.number, task.rows.count, extra=fields)
+            fields = {"job": chunk.job, "chunk": chunk.number}
+            logger.info("chunk %d begins: %d rows", chunk.number, chunk.rows.count, extra=fields)
             emit(self._hooks, ChunkStarted(**names))
             try:
-                stopped = await self._execute(task, claim, outcomes) is not None
-            except _HandOnError:
+                stopped = await self._execute(chunk, claim, outcomes) is not None
+            except _HandOverError:
                 return False
             except BaseException as error:
                 failure = error
@@ -141,72 +141,78 @@ class ChunkWorker:
             await reader.aclose()
         self._readers.clear()
 
-    async def _execute(self, task: ChunkTask, claim: ChunkClaim, outcomes: dict[int, Outcome]) -> str | None:
+    async def _execute(self, chunk: Chunk, claim: ChunkClaim, outcomes: dict[int, Outcome]) -> str | None:
         """Send the rows and report the end; return the reason for an early one."""
-        fields = {"job": task.job, "chunk": task.number}
+        fields = {"job": chunk.job, "chunk": chunk.number}
         failures: list[Failure] = []
         try:
-            stopped = await self._send(task, claim, outcomes, failures)
+            stopped = await self._send(chunk, claim, outcomes, failures)
         except StateStoreError as error:
             if error.retryable:
                 raise
-            logger.warning("chunk %d was left to others: %s", task.number, error.message, extra=fields)
+            logger.warning(
+                "chunk %d was left to other workers: %s", chunk.number, error.message, extra=fields
+            )
             return error.message
         except SourceUnavailable as error:
-            self._unable.add(task.job)
+            self._jobs_without_source.add(chunk.job)
             logger.warning(
-                "%s takes no more of this run, which other workers carry on: %s",
+                "%s takes no more chunks of this run and leaves them to other workers: %s",
                 self.name,
                 error.message,
                 extra=fields,
             )
-            await self._store.reports.add_unable(task.job, self.name, error.message)
-            raise _HandOnError from None
+            await self._store.reports.add_source_error(chunk.job, self.name, error.message)
+            raise _HandOverError from None
         except PublitracError as error:
             stopped = f"{type(error).__name__}: {error.message}"
         except Exception as error:  # noqa: BLE001  (a chunk that always fails must not be redelivered forever)
-            stopped = f"{type(error).__name__} in chunk {task.number}: see the logs of the workers"
+            stopped = f"{type(error).__name__} in chunk {chunk.number}: see the logs of the workers"
             # Without the text of the error, which may quote a lead.
-            place = "".join(traceback.format_tb(error.__traceback__))
+            frames = "".join(traceback.format_tb(error.__traceback__))
             kind = type(error).__name__
-            logger.error("%s in chunk %d\n%s", kind, task.number, place, extra=fields | {"error": kind})  # noqa: TRY400
+            logger.error("%s in chunk %d\n%s", kind, chunk.number, frames, extra=fields | {"error": kind})  # noqa: TRY400
         if stopped is not None and self._shutdown.requested:
-            raise _HandOnError
+            raise _HandOverError
         if stopped is not None and stopped != STOPPED_ELSEWHERE:
             await claim.stop(stopped)
         await claim.end(stopped, failures)
         return stopped
 
     async def _send(
-        self, task: ChunkTask, claim: ChunkClaim, outcomes: dict[int, Outcome], failures: list[Failure]
+        self, chunk: Chunk, claim: ChunkClaim, outcomes: dict[int, Outcome], failures: list[Failure]
     ) -> str | None:
         """Send the rows; return the reason for an early end, ``None`` at the regular end.
 
         Args:
-            task: task of the chunk.
+            chunk: the chunk.
             claim: claim of the chunk.
             outcomes: receives the outcomes of calls of this worker, by number of the row.
             failures: receives the failed rows of the whole chunk.
         """
         if claim.attempt > _ATTEMPTS:
-            return f"chunk {task.number} was started {_ATTEMPTS} times and never ended: see the workers' logs"
-        if task.destination != self._sink.destination:
-            return f"a worker sends to {self._sink.destination}, not to {task.destination}"
+            return (
+                f"chunk {chunk.number} was started {_ATTEMPTS} times and never ended: see the workers' logs"
+            )
+        if chunk.destination != self._sink.destination:
+            return (
+                f"a worker sends to {self._sink.destination}, not to {chunk.destination}: check its account"
+            )
         transform = RowTransform(
-            self._sink.to_record, task.mapping, own_columns=getattr(self._sink, "own_columns", None)
+            self._sink.to_record, chunk.mapping, own_columns=getattr(self._sink, "own_columns", None)
         )
-        reader = await self._reader(task)
-        rows = await reader.read(task.rows)
+        reader = await self._reader(chunk)
+        rows = await reader.read(chunk.rows)
         staged = [
-            transform.stage(number, row, task.opt_outs.get(number, ()))
-            for number, row in enumerate(rows, task.rows.number)
+            transform.stage(number, row, chunk.opt_outs.get(number, ()))
+            for number, row in enumerate(rows, chunk.rows.number)
         ]
-        if rows_hash(row.content_hash for row in staged) != task.rows_hash:
+        if rows_hash(row.content_hash for row in staged) != chunk.rows_hash:
             return (
                 f"rows {staged[0].number} to {staged[-1].number} have changed since the start of the run:"
                 " the source was changed, or a worker has other options or another version"
             )
-        left = await self._without_outcome(task, claim, staged)
+        left = await self._without_outcome(chunk, claim, staged)
 
         async def pending(after: int) -> Sequence[StagedRow]:
             return [row for row in left if row.number > after]
@@ -216,51 +222,51 @@ class ChunkWorker:
             pending=pending,
             sink=self._sink,
             state=claim,
-            error_budget=task.error_budget,
+            error_budget=chunk.error_budget,
             shutdown=self._shutdown,
         )
         stopped = await sender.send(self._concurrency)
-        # Before the end of the chunk, when the process that started the run looks for them.
+        # Before the chunk ends: then the process that started the run reads them.
         if messages := {number: each.message for number, each in outcomes.items() if each.message}:
-            await self._store.reports.add_messages(task.job, task.number, messages)
+            await self._store.reports.add_messages(chunk.job, chunk.number, messages)
         if sender.limiter_unavailable:
-            # Do not stop the run: any worker sends the rest when Redis responds.
+            # Do not stop the run: a worker sends the rest when Redis responds again.
             raise StateStoreError(stopped or "", retryable=True)
-        failures += await self._failures(task, claim, staged, outcomes)
+        failures += await self._failures(chunk, claim, staged, outcomes)
         return stopped
 
-    async def _reader(self, task: ChunkTask) -> RangeReader:
-        # One per job: another job may find other rows in the same place.
-        reader = self._readers.pop(task.job, None) or RangeReader(open_source(task.source, self._sources))
-        self._readers[task.job] = reader
+    async def _reader(self, chunk: Chunk) -> RangeReader:
+        # One per job: the source may have other rows for another job.
+        reader = self._readers.pop(chunk.job, None) or RangeReader(open_source(chunk.source, self._sources))
+        self._readers[chunk.job] = reader
         while len(self._readers) > _JOBS:
             await self._readers.pop(next(iter(self._readers))).aclose()
         return reader
 
     async def _failures(
         self,
-        task: ChunkTask,
+        chunk: Chunk,
         claim: ChunkClaim,
         staged: Sequence[StagedRow],
         outcomes: Mapping[int, Outcome],
     ) -> list[Failure]:
-        """Return the failed rows of a chunk, those of earlier workers included."""
+        """Return the failed rows of a chunk, including those that earlier workers sent."""
         found = [(row.line, outcomes[row.number]) for row in staged if row.number in outcomes]
         if claim.attempt > 1:
             others = [
                 row
                 for row in staged
-                if row.key and row.number not in outcomes and row.number not in task.left_out
+                if row.key and row.number not in outcomes and row.number not in chunk.left_out
             ]
             entries = await claim.lookup([row.key or "" for row in others])
             found += [(row.line, entry.outcome) for row, entry in zip(others, entries, strict=True) if entry]
         return failures_of(found)
 
     async def _without_outcome(
-        self, task: ChunkTask, claim: ChunkClaim, staged: Sequence[StagedRow]
+        self, chunk: Chunk, claim: ChunkClaim, staged: Sequence[StagedRow]
     ) -> list[StagedRow]:
-        """Return the rows to be sent. An earlier worker may have been killed among them."""
-        left_out = frozenset(task.left_out)
+        """Return the rows to be sent: those without an outcome of an earlier worker."""
+        left_out = frozenset(chunk.left_out)
         wanted = [(row.key, row) for row in staged if row.key is not None and row.number not in left_out]
         entries = await claim.lookup([key for key, _ in wanted])
         left: list[StagedRow] = []

@@ -1,1 +1,1 @@
-"""Report of a run: its model, its files, its page."""
+"""Report of a run: model, result files, web page."""

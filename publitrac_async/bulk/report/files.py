@@ -41,9 +41,10 @@ _ADDED: Final = (_LINE, _STATUS, _CODE, _REASON, _MESSAGE, EXTRA)
 async def write_results(folder: Path, staging: Staging, source: object) -> None:
     """Write the three files, in the format of the source.
 
-    Delimited text gives delimited text, a workbook a workbook, a JSON array an array; all others JSON lines.
-    Rows keep their cells and get more columns, which begin with ``publitrac_``. Sources drop these columns,
-    so each file can be synchronized again. Cells that a spreadsheet would run as a formula are escaped.
+    The result of delimited text is delimited text, that of a workbook a workbook, that of a JSON array an
+    array; that of all others is JSON lines. Rows keep their cells and get additional columns, whose names
+    begin with ``publitrac_``. Sources drop these columns, so each file can be synced again. Cells that a
+    spreadsheet would run as a formula are escaped.
     """
     _make(folder)
     rows = sum((await staging.counts()).values())
@@ -56,7 +57,7 @@ async def write_results(folder: Path, staging: Staging, source: object) -> None:
 async def _encoding(name: str, staging: Staging, source: object) -> str:
     encoding = source.encoding if isinstance(source, FileSource) and source.delimiter else None
     if encoding == "utf-8-sig" and name == "rejected" and await staging.has_undecoded():
-        # With a byte order mark the bytes of another encoding could not be read again.
+        # Without a byte order mark, rows in another encoding can be read again with that encoding.
         return "utf-8"
     return encoding or "utf-8"
 
@@ -65,9 +66,9 @@ async def _encoding(name: str, staging: Staging, source: object) -> str:
 def _writer(
     path: Path, source: object, rows: int, encoding: str
 ) -> Iterator[Callable[[Sequence[StagedRow]], object]]:
-    """Open a result file, and return the function that writes rows."""
+    """Open a result file and yield a function that writes rows to it."""
     if isinstance(source, FileSource) and source.workbook_sheet is not None and rows <= _WORKBOOK_ROWS:
-        # The extra is there, since it has read the source.
+        # The extra is installed: the source has been read with it.
         from publitrac_async.bulk.report.workbook import ResultWorkbook  # noqa: PLC0415
 
         with _replacing_bytes(path.with_suffix(".xlsx")) as file:
@@ -113,7 +114,7 @@ def write_summary(folder: Path, report: Report) -> None:
 
 
 def run_folder(parent: Path, started_at: dt.datetime) -> Path:
-    """Create the folder of one run, named by its local time.
+    """Create the folder of one run, named after the local time of its start.
 
     Raises:
         OSError: the folder cannot be created.
@@ -130,12 +131,12 @@ def run_folder(parent: Path, started_at: dt.datetime) -> Path:
 
 
 def mark_latest(folder: Path) -> None:
-    """Let links beside `folder` lead to it (``latest``) and to its files, where the file system has links."""
+    """Create links beside `folder` to it (``latest``) and to its files, if the file system supports links."""
     new = folder.with_name(f"{folder.name}.link")
     with suppress(OSError):
         for target in (folder, *folder.iterdir()):
             link = folder.with_name("latest" if target is folder else target.name)
-            if link.exists() and not link.is_symlink():  # A file of the user, or of an older version.
+            if link.exists() and not link.is_symlink():  # A file of the user.
                 continue
             new.unlink(missing_ok=True)
             new.symlink_to(target.relative_to(folder.parent), target_is_directory=target is folder)
@@ -143,7 +144,7 @@ def mark_latest(folder: Path) -> None:
 
 
 def prepare_folder(folder: Path) -> None:
-    """Create the folder of the result files, and try to write to it.
+    """Create the folder of the result files, and check that it is writable.
 
     Raises:
         ConfigurationError: the folder cannot be written to.
@@ -158,7 +159,7 @@ def prepare_folder(folder: Path) -> None:
 
 
 def remove_if_empty(folder: Path) -> None:
-    """Remove a folder in which no run has left results."""
+    """Remove a folder without results."""
     with suppress(OSError):
         folder.rmdir()
 
@@ -223,7 +224,7 @@ def _record(row: StagedRow) -> dict[str, Any]:
 
 @contextmanager
 def _replacing(path: Path, encoding: str) -> Iterator[IO[str]]:
-    """Open a new file that replaces an old one only when it is complete."""
+    """Open a new text file that replaces an old one only when it is complete."""
     wide = encoding.startswith(("utf-16", "utf-32"))
     errors = "backslashreplace" if wide else "publitrac_async.escape"
     with (

@@ -21,13 +21,13 @@ _COLORS: Final = {
 }
 _MEANINGS: Final = {
     State.OK: "processed by the service",
-    State.ACCEPTED: "queued by the service, which processes them a little later",
-    State.REJECTED: "cannot be accepted as they are",
+    State.ACCEPTED: "queued by the service, which processes them shortly after",
+    State.REJECTED: "found invalid by a check before the call, or by the service",
     State.SKIPPED: "unchanged since an earlier run, or superseded by a later row",
     State.UNKNOWN: "may have been applied: the response was lost",
     State.PENDING: "not sent or not executed; the next run sends them",
 }
-#: Dimensions of a chart, in its units: the plot and the room for its labels.
+#: Dimensions of a chart, in units of its view box: whole chart, and margins for labels.
 _WIDTH: Final = 720
 _HEIGHT: Final = 220
 _LEFT: Final = 64
@@ -56,10 +56,12 @@ def render(report: Report) -> str:
     """Return the page as HTML."""
     title = f"{report.source}: {report.rows:,} rows"
     ended = f"Stopped before the last row: {report.stopped}." if report.stopped else "The run is complete."
-    left = [f" {count:,} rows are left because of {why}" for why, count in report.pending_reasons.items()]
+    left = [
+        f" {count:,} rows are pending because of {reason}" for reason, count in report.pending_reasons.items()
+    ]
     ended += "".join(left)
-    begun = f"{report.started_at:%Y-%m-%d %H:%M:%S} UTC"
-    facts = f"by {report.sink}, begun {begun}, {format_duration(report.seconds)}. {ended}"
+    started = f"{report.started_at:%Y-%m-%d %H:%M:%S} UTC"
+    facts = f"sent to {report.sink}, started {started}, took {format_duration(report.seconds)}. {ended}"
     body = [
         f"<h1>{escape(title)}</h1>",
         f"<p class=soft>{escape(facts)}</p>",
@@ -114,9 +116,9 @@ def _reasons(report: Report) -> list[str]:
 
 
 def _warnings(report: Report) -> list[str]:
-    """Return what consent withheld, and cells that look damaged."""
+    """Return the withheld consent flags, and the cells that look damaged."""
     withheld = [
-        f"<p>{count:,} rows say no to {escape(name)}. This was not sent: it would take an opt-out back.</p>"
+        f"<p>{count:,} rows have no in {escape(name)}. It was not sent: it would revoke an opt-out.</p>"
         for name, count in report.withheld.items()
     ]
     rows = "".join(
@@ -135,7 +137,7 @@ def _lines(lines: Sequence[Line], count: int) -> str:
 
 
 def _merged(timeline: Sequence[Bucket]) -> list[Bucket]:
-    """Join buckets of less than a second to their neighbours: their rate is meaningless."""
+    """Join buckets shorter than a second with adjacent ones: their rate is meaningless."""
     merged: list[Bucket] = []
     for bucket in timeline:
         if merged and (merged[-1].seconds < 1 or bucket.seconds < 1):
@@ -172,7 +174,7 @@ def _verification(report: Report) -> list[str]:
 def _rate_chart(timeline: Sequence[Bucket], limit: float | None) -> str:
     if not timeline:
         return _nothing("Nothing was sent.")
-    what, timeline = _unit(timeline), _merged(timeline)
+    unit, timeline = _unit(timeline), _merged(timeline)
     rates = [
         (sum(bucket.outcomes.values()) if bucket.calls is None else bucket.calls) / bucket.seconds
         for bucket in timeline
@@ -186,13 +188,13 @@ def _rate_chart(timeline: Sequence[Bucket], limit: float | None) -> str:
         bars.append(
             f'<rect x="{left:.1f}" y="{_y(rate, top):.1f}" width="{max(right - left - 0.5, 0.5):.1f}" '
             f'height="{_y(0, top) - _y(rate, top):.1f}" fill="{_COLORS[State.ACCEPTED]}">'
-            f"<title>{rate:.1f} {what}</title></rect>"
+            f"<title>{rate:.1f} {unit}</title></rect>"
         )
     if limit is not None:
         y = _y(limit, top)
         bars.append(f'<line class="limit" x1="{_LEFT}" x2="{_WIDTH}" y1="{y:.1f}" y2="{y:.1f}"/>')
         bars.append(f'<text x="{_WIDTH}" y="{y - 4:.1f}" text-anchor="end">limit {limit:g}</text>')
-    return _chart(f"{what} over time", bars, top, seconds)
+    return _chart(f"{unit} over time", bars, top, seconds)
 
 
 def _unit(timeline: Sequence[Bucket]) -> str:

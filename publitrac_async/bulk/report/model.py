@@ -17,8 +17,8 @@ from publitrac_async.bulk.transform import CellWarning
 from publitrac_async.bulk.verify import Verification
 from publitrac_async.config import Rate
 
-#: Reason of a run that was interrupted before it had read its source.
-INTERRUPTED_READING: Final = "interrupted while the source was read: the rest of it was not read"
+#: Reason for the end of a run that was interrupted while it read its source.
+INTERRUPTED_READING: Final = "interrupted while reading the source; no row was sent"
 
 
 class ExitStatus(enum.IntEnum):
@@ -55,7 +55,7 @@ class ReasonCount:
         state: state of the rows.
         reason: description, without personal data.
         count: number of rows.
-        lines: lines of the first of them.
+        lines: lines of the first rows.
     """
 
     state: State
@@ -86,21 +86,21 @@ class Report:
         sink: name of the sink.
         rows: rows of the source. The next six figures add up to it.
         ok: rows that the service processed.
-        accepted: rows that the service queued; it processes them a little later.
-        rejected: rows that were refused as they are.
+        accepted: rows that the service queued; it processes them shortly after.
+        rejected: rows that the service, or a check before the call, found invalid.
         skipped: rows that needed no call: unchanged since an earlier run, or superseded by a later row.
         unknown: rows that may have been applied: the response was lost.
         pending: rows that were not sent, or not executed; the next run with the same state store sends them.
-        duplicates: skipped rows that a later row supersedes.
+        duplicates: skipped rows that were superseded by a later row.
         stopped: reason why the run ended before its last row, ``None`` at its regular end.
         source_changed: true if the source has changed since the last run with this state store, ``None`` if
             unknown.
         errors: number of rows by kind of error.
         reasons: reasons for rejected, unknown and pending rows, the most frequent first, at most 50.
-        warnings: cells that look damaged, by column and kind; they were sent as they are.
-        withheld: number of rows by flag of consent whose "no" was not sent.
-        pending_reasons: number of pending rows by the error of their last call, the most frequent ones. Rows
-            that were never sent are not among them: `stopped` says why.
+        warnings: cells that look damaged, by column and kind; they were sent unchanged.
+        withheld: number of rows whose "no" was not sent, by consent flag.
+        pending_reasons: number of pending rows by the error of their last call, the most frequent ones. For
+            rows that were never sent, see `stopped`.
         rejections: the first rejected rows, at most 100. The result files list all.
         superseded: the first duplicates, at most 100. The result files list all.
         verification: result of reading back, ``None`` without it.

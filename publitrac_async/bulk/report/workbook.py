@@ -16,8 +16,8 @@ MAX_COLUMNS: Final = 16_384
 _TEXT: Final = 32_767
 _SHEET_NAME: Final = 31
 _CUT: Final = " [cut]"
-#: Texts that XlsxWriter 3.3 does not write as they are when it streams: it takes the first for its own
-#: markup, unescaped, and escapes only one of two that overlap in the second.
+#: Texts that a streaming XlsxWriter 3.3 does not write correctly. It mistakes the first for its own markup
+#: and leaves it unescaped; in the second it escapes only one of two overlapping sequences.
 _AMBIGUOUS: Final = re.compile(r"<r>.*</r>\Z|.*_x[0-9a-fA-F]{4}_x[0-9a-fA-F]{4}_", re.DOTALL)
 
 
@@ -31,7 +31,7 @@ class ResultWorkbook:
     """
 
     def __init__(self, file: IO[bytes], columns: Sequence[str], sheet: str) -> None:
-        # A folder apart: whatever happens, no rows are left behind.
+        # A folder of its own, so that no rows are left behind after an error.
         self._folder = tempfile.TemporaryDirectory()
         self._workbook = xlsxwriter.Workbook(file, {"constant_memory": True, "tmpdir": self._folder.name})
         self._workbook.use_zip64()
@@ -57,7 +57,7 @@ class ResultWorkbook:
                     self._sheet.write_string(self._row, number, text if fits(text) else _shortened(text))
 
     def close(self) -> None:
-        """Put the workbook together.
+        """Write the workbook to the file.
 
         Raises:
             OSError: the file cannot be written.
@@ -70,7 +70,7 @@ class ResultWorkbook:
 
 
 def fits(text: str) -> bool:
-    """Return True if a cell can hold `text` as it is."""
+    """Return True if a cell can hold `text` unchanged."""
     return _length(text) <= _TEXT and not _AMBIGUOUS.match(text)
 
 
@@ -80,5 +80,5 @@ def _length(text: str) -> int:
 
 
 def _shortened(text: str) -> str:
-    """Return the nearest text that a cell can hold."""
+    """Return the start of `text`, in a form that a cell can hold."""
     return text[: _TEXT // 2].replace("_x", "_ x").replace("<r>", "< r>") + _CUT

@@ -16,14 +16,14 @@ from publitrac_async.models import Lead
 C = TypeVar("C")
 
 
-@define  # A frozen one takes twice the time.
+@define  # Creating a frozen instance takes twice as long.
 class Record(Generic[C]):
     """A row in the form of its sink.
 
     Attributes:
-        key: business key: rows with the same key are the same lead, and the last of them counts.
+        key: business key: rows with the same key are the same lead, and the last of them is sent.
         content_hash: hash of everything that is sent, to detect changes.
-        content: argument for `Sink.send`. It is pickled in between.
+        content: argument for `Sink.send`. It must be picklable.
     """
 
     key: str
@@ -33,11 +33,11 @@ class Record(Generic[C]):
 
 @frozen
 class OwnColumns:
-    """Columns of a sink whose fields are not PUBLITRAC's. Without a mapping its rows keep their columns.
+    """Columns of a sink with other fields than PUBLITRAC's. Without a mapping, rows keep these columns.
 
     Attributes:
-        keys: columns of which a table must have one.
-        consent: columns of consent in lower case, each with True if a no is sent as well.
+        keys: columns that identify a lead; a table must have at least one of them.
+        consent: consent columns in lower case; the value is true if a "no" is sent as well.
     """
 
     keys: frozenset[str]
@@ -45,17 +45,17 @@ class OwnColumns:
 
 
 class CallJournal(Protocol):
-    """Records the calls that a sink makes for a batch, so that a kill affects only those in flight.
+    """Journal of the calls that a sink makes for a batch: after a kill only rows in flight are unknown.
 
-    Records are named by their index in the batch.
+    Records are identified by their index in the batch.
     """
 
-    async def begin(self, places: Sequence[int]) -> None:
-        """Record that a call with these records is about to start. Let all its errors pass."""
+    async def begin(self, indexes: Sequence[int]) -> None:
+        """Record that a call with these records is about to start. Do not catch the errors it raises."""
         ...
 
-    def end(self, places: Sequence[int], errors: Sequence[PublitracError | None]) -> None:
-        """Note the outcomes of a call. Those that `send_in_parts` returns count in the end."""
+    def end(self, indexes: Sequence[int], errors: Sequence[PublitracError | None]) -> None:
+        """Keep the outcomes of a call. The outcomes that `send_in_parts` returns replace them."""
         ...
 
     def flush(self) -> None:
@@ -64,21 +64,21 @@ class CallJournal(Protocol):
 
 
 class Sink(Protocol[C]):
-    """A service that takes records, one or several per call.
+    """A service that receives records, one or several per call.
 
     Attributes:
         name: name in reports.
         destination: identifies the account of the service; a state store belongs to one destination.
         success_state: state of a row after a success, `State.OK` or `State.ACCEPTED`.
-        idempotent: true if a record may be sent again. Otherwise a record with an unknown outcome is only
-            reported, never sent again.
+        idempotent: true if a record may be sent twice. Otherwise a record with an unknown outcome is
+            reported, but never sent again.
         batch_size: maximum number of records per call.
 
     A sink may have a method ``queue_length()``, which returns the number of calls in the queue of its client.
-    Then a run without a fixed concurrency has as many calls in flight as the client allows, otherwise 32.
+    Then a run without a fixed concurrency adapts to the client; otherwise it has 32 calls in flight.
 
     A sink that makes several calls for a batch has a method ``send_in_parts(contents, journal)``, which the
-    run calls in place of `send`. It names each call to the `CallJournal`, before and after.
+    run calls instead of `send`. It must begin and end each call in the `CallJournal`.
     """
 
     name: str
@@ -102,7 +102,7 @@ class Sink(Protocol[C]):
             contents: `Record.content` of each.
 
         Returns:
-            For each record, in order: ``None`` if the service acknowledged it, or the error.
+            One result for each record, in order: ``None`` if the service acknowledged it, or the error.
 
         Raises:
             PublitracError: the call failed as a whole.

@@ -1,4 +1,4 @@
-"""Sink of Marketo: batches of 300 leads, an outcome for each."""
+"""Sink for Marketo: batches of 300 leads with an outcome for each."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from publitrac_async.models import Lead
 
 logger: Final = logging.getLogger("publitrac_async")
 
-#: Leads can always be looked up by these; other fields are checked with the account.
+#: Every account can look up leads by these fields; others are checked against the account's schema.
 _LOOKUP_FIELDS: Final = frozenset({"email", "id"})
 #: Codes that concern the settings of a call, not its records.
 _SETTINGS: Final = frozenset({"605", "610", "612", "1002", "1009", "1011", "1018"})
@@ -39,24 +39,24 @@ _TOO_LONG: Final = "604"
 class MarketoSink:
     """``marketo.sync_leads``: 300 rows per call.
 
-    The columns of a row are sent under their names, as REST names of Marketo's fields; `fields` renames them.
-    Of a `Lead`, only `fields` are sent. A run sends each key once, so no two upserts of a key are in flight
-    together, as Marketo requires. With ``createOnly`` and ``createDuplicate`` a row with an unknown outcome
-    is never sent again: `reconcile` it.
+    The names of columns are taken as REST names of Marketo's fields; `fields` renames them. Of a `Lead`, only
+    `fields` are sent. A run sends each key once, so no two upserts of a key are in flight together, as
+    Marketo requires. With ``createOnly`` and ``createDuplicate`` a row with an unknown outcome is never sent
+    again: `reconcile` it.
 
-    A call that fails as a whole is halved until it passes; a record that always fails is rejected alone. If
-    Marketo does not know a field, the sink fetches the fields of the account once, and rejects further rows
-    by the names of their columns, without a call.
+    A call that fails as a whole is halved until it succeeds; a record that always fails is rejected alone. If
+    Marketo reports an unknown field, the sink fetches the schema of the account once, and rejects further
+    rows with unknown fields without a call.
 
     Args:
         marketo: an open client.
         action: see `MarketoClient.sync_leads`.
-        lookup_field: REST name of the field that identifies a lead; it is the key of a row. ``id`` needs
-            ``updateOnly``.
-        fields: REST name in Marketo by column, or by the name of a `Lead`'s field. By default columns keep
+        lookup_field: REST name of the field that identifies a lead; its value is the key of a row. ``id``
+            needs ``updateOnly``.
+        fields: REST name in Marketo by column, or by field of a `Lead`. By default columns keep
             their names, and leads have `publitrac_async.marketo.STANDARD_FIELDS`.
         partition_name: partition of the leads. The same lead in another partition is another row.
-        opt_in: REST names of consent fields of which a "no" is sent, too, see
+        opt_in: REST names of consent fields that are sent for "no" as well as for "yes"; see
             `publitrac_async.marketo.CONSENT_FIELDS`.
         destination: name of the instance, so that a state store is not used for another instance.
 
@@ -107,22 +107,22 @@ class MarketoSink:
         return self._records(fields)
 
     async def send(self, contents: Sequence[bytes]) -> Sequence[PublitracError | None]:
-        """Send leads, in one call up to a megabyte; see `Sink.send`."""
+        """Send leads, up to a megabyte per call; see `Sink.send`."""
         return await self.send_in_parts(contents)
 
     async def send_in_parts(
         self, contents: Sequence[bytes], journal: CallJournal | None = None
     ) -> Sequence[PublitracError | None]:
-        """Send leads, and name each call to `journal`; see `Sink`."""
+        """Send leads in one or more calls, and record each in `journal`; see `Sink`."""
         if self._lookup_field not in _LOOKUP_FIELDS:
             await self._fetch_schema()
         outcomes: list[PublitracError | None] = [self._unknown_field(each) for each in contents]
-        wanted = [place for place, problem in enumerate(outcomes) if problem is None]
-        chosen = [contents[place] for place in wanted]
+        wanted = [index for index, problem in enumerate(outcomes) if problem is None]
+        chosen = [contents[index] for index in wanted]
         calls = parts([len(each) for each in chosen])
-        sent = await self._halver.send(chosen, calls, places=wanted, journal=journal)
-        for place, outcome in zip(wanted, sent, strict=True):
-            outcomes[place] = outcome
+        sent = await self._halver.send(chosen, calls, indexes=wanted, journal=journal)
+        for index, outcome in zip(wanted, sent, strict=True):
+            outcomes[index] = outcome
         return outcomes
 
     def queue_length(self) -> int:
@@ -143,7 +143,7 @@ class MarketoSink:
                 return await self._without_unknown_fields(contents, error)
             if error.code in _SETTINGS and not error.retryable:
                 raise ConfigurationError(f"Marketo refuses the settings: {error.message}") from None
-            # A later run may send a record that took too long; only this call was not repeated.
+            # A later run may send a record that took too long, although this call was not repeated.
             error.retryable = error.retryable or error.code == _TOO_LONG
             raise
         errors = [each.error for each in results]
@@ -155,16 +155,16 @@ class MarketoSink:
     async def _without_unknown_fields(
         self, contents: Sequence[bytes], error: PublitracError
     ) -> Sequence[PublitracError | None]:
-        """Send the records of a call that was refused as a whole, except those with unknown fields."""
+        """Send the records of a refused call again, except those with unknown fields."""
         await self._fetch_schema()
         errors: list[PublitracError | None] = [self._unknown_field(body) for body in contents]
-        rest = [place for place, each in enumerate(errors) if each is None]
+        rest = [index for index, each in enumerate(errors) if each is None]
         if len(rest) == len(contents):
             raise error
         if rest:
-            outcomes = await self._call([contents[place] for place in rest])
-            for place, outcome in zip(rest, outcomes, strict=True):
-                errors[place] = outcome
+            outcomes = await self._call([contents[index] for index in rest])
+            for index, outcome in zip(rest, outcomes, strict=True):
+                errors[index] = outcome
         return errors
 
     async def _responds(self) -> bool:
@@ -177,7 +177,7 @@ class MarketoSink:
         return True
 
     async def _fetch_schema(self) -> None:
-        """Fetch the fields of the account once; without them Marketo checks each record.
+        """Fetch the schema of the account once. If that fails, only Marketo checks the fields.
 
         Raises:
             ConfigurationError: leads cannot be looked up by the field of this sink.
@@ -207,7 +207,7 @@ class MarketoSink:
         if self._fields_of_account is None:
             return None
         known = self._fields_of_account
-        # Marketo's page does not say if the case of a name matters: Marketo decides.
+        # Marketo's page does not say if the case of a name matters, so this check ignores it.
         unknown = [name for name in PreparedMarketoLead(body).fields if name.casefold() not in known]
         problems = [Problem("a field does not exist", code=_NO_FIELD, field=name) for name in sorted(unknown)]
         if not problems:
@@ -216,7 +216,7 @@ class MarketoSink:
         return ValidationError(text, problems=problems, code=_NO_FIELD)
 
     def _named(self, error: PublitracError | None, body: bytes) -> PublitracError | None:
-        """Add the names of missing fields to an error that names none."""
+        """Add the names of unknown fields to an error without names."""
         if not isinstance(error, ValidationError) or error.code != _NO_FIELD:
             return error
         if any(problem.field for problem in error.problems):

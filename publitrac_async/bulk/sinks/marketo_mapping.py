@@ -1,4 +1,4 @@
-"""Mapping files of the fields of a lead to fields of Marketo."""
+"""Mapping files from the fields of a lead to the fields of Marketo."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from publitrac_async.marketo import CONSENT_FIELDS
 
 
 def load_marketo_mapping(path: str | Path, *, lookup_field: str = "email") -> dict[str, Any]:
-    """Read a mapping of the fields of a lead to fields of Marketo.
+    """Read a mapping from the fields of a lead to the fields of Marketo.
 
     The file has the tables ``fields`` and ``custom_fields`` of a `ColumnMapping`, with REST names of Marketo
     in place of columns. Other fields are not sent. A table ``consent`` may set a field to ``"both"``: then a
-    "no" is sent, too.
+    "no" is sent as well.
 
     Args:
-        path: the file, TOML.
+        path: path of the TOML file.
         lookup_field: REST name of the field that identifies a lead.
 
     Returns:
@@ -53,10 +53,10 @@ def load_marketo_mapping(path: str | Path, *, lookup_field: str = "email") -> di
 
 
 def _opt_in(consent: Mapping[str, str], columns: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the REST names of the consent fields of which a "no" is sent, too.
+    """Return the REST names of the consent fields that are sent for "no" as well as for "yes".
 
     Raises:
-        MappingError: the table names a field that is not mapped to one.
+        MappingError: a field of the table is not mapped to a consent field.
     """
     unknown = sorted(name for name in consent if columns.get(name) not in CONSENT_FIELDS)
     if unknown:

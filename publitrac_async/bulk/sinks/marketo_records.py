@@ -1,4 +1,4 @@
-"""Records of Marketo: rows with their columns as REST names of fields."""
+"""Records for Marketo: columns become fields of the same REST name."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ _BY_VENDOR_NAME: Final = {vendor_name(name): target for name, target in STANDARD
 class MarketoRecords:
     """Transforms rows into records for Marketo.
 
-    A column is sent under its name, as REST name of a field of Marketo; `fields` renames columns. A row that
-    went through a `ColumnMapping` has PUBLITRAC's names, and REST names as custom fields. Of a `Lead`, which
-    has PUBLITRAC's fields, only those in `fields` are sent. A cell is stripped; an empty one is not sent. An
+    The name of a column is taken as the REST name of a field of Marketo; `fields` renames columns. After a
+    `ColumnMapping`, a row has PUBLITRAC's names, and REST names as custom fields. Of a `Lead`, which has
+    PUBLITRAC's fields, only those in `fields` are sent. Cells are stripped; empty cells are not sent. An
     opt-out is sent, its absence is not (`publitrac_async.marketo.CONSENT_FIELDS`).
 
     Args:
         action: see `MarketoClient.sync_leads`.
-        lookup_field: REST name of the field that identifies a lead; it is the key of a row.
-        fields: REST name in Marketo by column, or by the name of a `Lead`'s field. By default columns keep
-            their names, and leads have `STANDARD_FIELDS`.
+        lookup_field: REST name of the field that identifies a lead; its value is the key of a row.
+        fields: REST name in Marketo by column, or by field of a `Lead`. By default columns keep their names,
+            and leads have `STANDARD_FIELDS`.
         partition_name: partition of the leads. The same lead in another partition is another row.
-        opt_in: REST names of consent fields of which a "no" is sent, too.
+        opt_in: REST names of consent fields that are sent for "no" as well as for "yes".
 
     Raises:
         ConfigurationError: the settings contradict each other.
@@ -66,7 +66,7 @@ class MarketoRecords:
         if not NAME.fullmatch(lookup_field):
             raise ConfigurationError("lookup_field must be the REST name of a field")
         if lookup_field == "id" and action != "updateOnly":
-            raise ConfigurationError("lookup_field id needs the action updateOnly: Marketo gives ids itself")
+            raise ConfigurationError("lookup_field id needs the action updateOnly: Marketo assigns the ids")
         if partition_name is not None and action not in ("createOrUpdate", "createOnly"):
             raise ConfigurationError("a partition needs the action createOrUpdate or createOnly")
         if partition_name is not None and not partition_name.strip():
@@ -82,7 +82,6 @@ class MarketoRecords:
         self._opt_in = frozenset(opt_in)
         self._check = sync_check(action)
         self._settings = f"{action} {lookup_field} {self._partition}".encode()
-        #: A table must have a column that identifies its leads.
         self.own_columns: OwnColumns = OwnColumns(
             frozenset({lookup_field} | self._columns_of(lookup_field)),
             {
@@ -94,7 +93,7 @@ class MarketoRecords:
         #: Field by column, of rows with Marketo's names and of rows with PUBLITRAC's.
         self._known: dict[str, str] = {}
         self._known_mapped: dict[str, str] = {}
-        #: Consent fields among them.
+        #: Consent fields of both.
         self._consent: set[str] = set()
 
     def __call__(self, row: Mapping[str, Any] | Lead) -> Record[bytes]:
@@ -136,7 +135,7 @@ class MarketoRecords:
                     continue
             elif cell is None or _is_missing(cell):
                 continue
-            name = known.get(column) or self._learn(column, known, mapped=mapped)
+            name = known.get(column) or self._add_known(column, known, mapped=mapped)
             if not name:
                 problems.append(Problem("no field of Marketo can have this name: rename it", field=column))
                 continue
@@ -152,8 +151,8 @@ class MarketoRecords:
             drop_missing_consent(record, opt_in)
         return record, problems
 
-    def _learn(self, column: str, known: dict[str, str], *, mapped: bool) -> str | None:
-        """Return the field that a column goes to, ``None`` if no field can have that name."""
+    def _add_known(self, column: str, known: dict[str, str], *, mapped: bool) -> str | None:
+        """Return the field that a column maps to, ``None`` if no field can have that name."""
         name = self._field(column, mapped=mapped)
         if not NAME.fullmatch(name):
             return None
@@ -163,7 +162,7 @@ class MarketoRecords:
         return name
 
     def _field(self, column: str, *, mapped: bool) -> str:
-        """Return the field that a column goes to; a row that was `mapped` has PUBLITRAC's names."""
+        """Return the field that a column maps to; a row that was `mapped` has PUBLITRAC's names."""
         return self._columns.get(column, _BY_VENDOR_NAME.get(column, column) if mapped else column)
 
     def _refusal(self, problems: Sequence[Problem], row: Mapping[str, Any] | Lead) -> ValidationError:
@@ -177,10 +176,10 @@ class MarketoRecords:
 
 
 def _is_missing(value: Any) -> bool:
-    """Return True for NaN, NaT and NA, the missing values of tables."""
+    """Return True for NaN, NaT and NA, the missing values of pandas."""
     if isinstance(value, float | datetime):
         return value != value  # noqa: PLR0124  (NaN differs from itself)
-    return type(value).__name__ == "NAType"  # That of pandas, which is not a dependency.
+    return type(value).__name__ == "NAType"  # By name: pandas is not a dependency.
 
 
 def marketo_record(row: Mapping[str, Any] | Lead, /, **settings: Any) -> Record[bytes]:

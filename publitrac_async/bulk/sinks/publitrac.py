@@ -64,7 +64,7 @@ class PublitracSink(abc.ABC, Generic[C]):
 
 
 class PublitracV2Sink(PublitracSink[bytes | Lead]):
-    """``v2.delayed_sync``: the service queues the lead and processes it a little later.
+    """``v2.delayed_sync``: the service queues the lead and processes it shortly after.
 
     Args:
         v2: façade of an open client.
@@ -94,7 +94,7 @@ class PublitracV2Sink(PublitracSink[bytes | Lead]):
         return Record(_key(lead), hash_bytes(body), body)
 
     async def _send(self, content: bytes | Lead) -> None:
-        # `publitrac_record` makes leads.
+        # A record made by `publitrac_record` has a lead as its content.
         await self._v2.delayed_sync(content if isinstance(content, Lead) else PreparedLead(content))
 
 
@@ -165,7 +165,7 @@ def as_lead(fields: Mapping[str, Any] | Lead) -> Lead:
 
 
 def as_sink(sink: Sink[Any] | V1 | V2) -> Sink[Any]:
-    """Return a sink; a façade of PUBLITRAC becomes its sink."""
+    """Return `sink`, or the sink of a façade of PUBLITRAC."""
     match sink:
         case V1():
             return PublitracV1Sink(sink)

@@ -1,4 +1,4 @@
-"""Sink of Vitec Express Connect: each row becomes a person lead, at most once."""
+"""Sink for Vitec Express Connect: each row becomes a person lead, at most once."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from publitrac_async.vitec.checks import check_customer_id, check_person_lead
 from publitrac_async.vitec.codec import from_json, to_document
 from publitrac_async.vitec.operations import NAME
 
-#: Path in Vitec's JSON by native field of a lead. Vitec has no place for other fields. `leadSource` is
-#: omitted, too: a name per campaign would create a source for each in the agency's system.
+#: Path in Vitec's JSON by native field of a lead. Vitec has no equivalent of other fields. `leadSource` is
+#: also omitted: it would create a lead source in the agency's system for every campaign.
 _PATHS: Final[Mapping[str, str]] = {
     "email": "person.email.emailAddress",
     "firstName": "person.firstName",
@@ -47,14 +47,14 @@ class VitecSink:
     mapping in the form of Vitec's JSON is sent unchanged.
 
     Every call creates another lead, so a row with an unknown outcome is never sent again: `reconcile` it.
-    Give `sync_leads` a ``concurrency`` of at most 5, the limit of the client: every call in flight is a row
-    that a kill makes unknown.
+    Pass `sync_leads` a ``concurrency`` of at most 5, the limit of the client: after a kill the rows of all
+    calls in flight are unknown.
 
     Args:
         vitec: an open client.
-        customer_id: customer who gets the leads, ``"M30011"``.
-        lead_source: lead source of rows that name none.
-        receiver: receiver of rows that name none.
+        customer_id: customer who receives the leads, such as ``"M30011"``.
+        lead_source: lead source of rows that do not name one.
+        receiver: receiver of rows that do not name one.
         format: format of the requests.
         destination: name of the account, so that a state store is not used for another account.
     """
@@ -108,8 +108,8 @@ def vitec_record(
 
     Args:
         fields: the row.
-        lead_source: lead source of rows that name none.
-        receiver: receiver of rows that name none.
+        lead_source: lead source of rows that do not name one.
+        receiver: receiver of rows that do not name one.
 
     Raises:
         ValidationError: the row cannot be sent; lists every problem.
@@ -133,7 +133,7 @@ def _document(fields: Mapping[str, Any] | Lead) -> dict[str, Any]:
     """Build Vitec's JSON from the cells of a row.
 
     Raises:
-        ValidationError: a cell has no form in JSON, or two columns contradict each other.
+        ValidationError: a cell cannot be expressed in JSON, or two columns contradict each other.
     """
     if isinstance(fields, Lead):
         native, custom = lead_to_wire(fields, NAME)
@@ -167,12 +167,12 @@ def _put(document: dict[str, Any], path: str, value: Any) -> None:
     for parent in parents:
         document = document.setdefault(parent, {})
         if not isinstance(document, dict):
-            raise TypeError(f"{parent} cannot have parts and be a text itself")
+            raise TypeError(f"{parent} cannot be both a text and an object with fields")
     document[name] = value
 
 
 def _key(lead: PersonLead) -> str:
-    """Return the key of a lead: the e-mail address, or else names and telephone number."""
+    """Return the key of a lead: the e-mail address, or if there is none, names and telephone number."""
     person = lead.person
     email = person.email and (person.email.email_address or person.email.email_address2)
     if email:

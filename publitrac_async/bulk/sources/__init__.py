@@ -23,12 +23,12 @@ __all__ = [
     "read_sql",
 ]
 
-#: Kinds of files by suffix, which are the values of `format`, too.
+#: Default delimiter of text files by suffix. The suffixes are also values of `format`.
 _TEXTS: Final = {"csv": ",", "txt": ",", "tsv": "\t", "tab": "\t"}
 _JSON: Final = frozenset({"json", "jsonl", "ndjson"})
 #: Formats that calamine reads.
 _WORKBOOKS: Final = frozenset({"xlsx", "xlsm", "xlsb", "xls", "ods"})
-#: Suffixes of packed files that are not read.
+#: Suffixes of packed files that cannot be read.
 _PACKED: Final = frozenset({".zip", ".zst", ".bz2", ".xz", ".7z", ".rar", ".tar", ".tgz"})
 #: Values of `format`.
 FORMATS: Final = (*_TEXTS, *sorted(_JSON), *sorted(_WORKBOOKS), "parquet")
@@ -43,24 +43,22 @@ def read_leads(
     format: str | None = None,  # noqa: A002  (the name of the option)
     header: int | None = None,
 ) -> FileSource:
-    """Return a file of leads, or several as one source, for `sync_leads`. Nothing is read before that.
+    """Return one or several files of leads as a source for `sync_leads`, which reads them.
 
-    The first row that is not blank names the columns. Rows keep the line on which they begin; with several
-    files it is ``FILE:LINE``.
+    The first row that is not blank is the header. Each row has the line on which it begins; with several
+    files that is ``FILE:LINE``.
 
     Args:
         path: path, or paths, of ``.csv``, ``.txt``, ``.tsv``, ``.jsonl`` (one JSON object per line),
             ``.json`` (an array of objects), ``.xlsx``, ``.xls``, ``.ods`` (extra ``xlsx``) or ``.parquet``
-            (extra ``parquet``). Text may be packed by gzip (``.csv.gz``) and come from a pipe, or from
-            standard input (``"-"``); it is then unpacked into a temporary file.
-        encoding: encoding of a text file without a byte order mark, as Python names it: ``"utf-8"``,
+            (extra ``parquet``). Text may be packed by gzip (``.csv.gz``), or come from a pipe or standard
+            input (``"-"``); it is then unpacked into a temporary file.
+        encoding: Python's name of the encoding of a text file without a byte order mark: ``"utf-8"``,
             ``"cp1252"``.
         delimiter: delimiter of a text file; by default that of a line ``sep=;``, or of the header.
         sheet: sheet of a workbook; by default the first visible one.
-        format: format in place of the suffix, such as ``"csv"``; standard input needs it.
-
-        header: line of a text file or workbook that names the columns; by default the first that is not
-            blank.
+        format: format to use instead of the suffix, such as ``"csv"``; required for standard input.
+        header: number of the header line in a text file or workbook; by default the first that is not blank.
 
     Raises:
         SourceError: the format is unknown, an option does not fit it, or a file is named twice.
@@ -99,7 +97,7 @@ def _file(
         return DelimitedFile(path, encoding=encoding, delimiter=delimiter, default=default, header=header)
     if kind in _JSON:
         return JsonLinesFile(path, encoding=encoding)
-    # These need a library each: they are imported when such a file is met.
+    # Each of these needs a library: they are imported on demand.
     if kind in _WORKBOOKS:
         from publitrac_async.bulk.sources.xlsx import XlsxFile  # noqa: PLC0415
 
@@ -112,9 +110,9 @@ def _file(
 
 
 def _unknown(suffix: str) -> SourceError:
-    advice = "name the format; any iterable of mappings can be synchronized as well"
+    advice = "name the format, or pass the rows as an iterable of mappings"
     if suffix in _PACKED:
-        advice = "unpack the file first, or pack it by gzip (.csv.gz)"
+        advice = "unpack the file first, or pack it with gzip (.csv.gz)"
     return SourceError(
         f"{suffix or 'a file without suffix'} is not one of .csv, .tsv, .jsonl, .json, .xlsx and .parquet: "
         f"{advice}"

@@ -1,4 +1,4 @@
-"""Read CSV, TSV and files with semicolons."""
+"""Read CSV, TSV and other delimited text files."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from _csv import Reader
 
 
-#: Longest cell in characters. The limit of the csv module, one for the whole process, is 131,072.
+#: Longest cell in characters. The csv module has one limit for the whole process, by default 131,072.
 _LONGEST_CELL: Final = 1024 * 1024
 csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
 
 
 @define
 class _Cursor:
-    """Place of the next row: its byte, ``None`` if unknown, and its line.
+    """Position of the next row in bytes, ``None`` if unknown, and its line.
 
-    `moved` is true after a jump: lines are read again from there.
+    `moved` is true after a jump: reading has to start again from the position.
     """
 
     position: int | None
@@ -40,16 +40,16 @@ class _Cursor:
 
 
 class DelimitedFile(TextFile):
-    """Text file with one row per line, cells between delimiters, and quotes around cells that need them.
+    """Text file with one row per line, delimiters between cells, and quotes around cells that need them.
 
-    A byte order mark and a first line ``sep=;`` decide about encoding and delimiter.
+    A byte order mark sets the encoding, and a first line ``sep=;`` the delimiter.
 
     Args:
         path: path of the file.
-        encoding: encoding without a byte order mark.
-        delimiter: delimiter; ``None`` takes the one of the header.
-        default: delimiter to prefer in that case.
-        header: number of the line that names the columns, ``None`` for the first that is not blank.
+        encoding: encoding of a file without a byte order mark.
+        delimiter: delimiter; ``None`` detects it from the header.
+        default: delimiter to prefer when detecting.
+        header: number of the header line, ``None`` for the first that is not blank.
     """
 
     kind: ClassVar[str | None] = "delimited"
@@ -65,7 +65,7 @@ class DelimitedFile(TextFile):
     ) -> None:
         super().__init__(path, encoding=encoding)
         if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
-            raise SourceError("a delimiter is one character, and neither a quote nor a line break")
+            raise SourceError("the delimiter must be one character other than a quote or line break")
         self.delimiter: str | None = delimiter
         self._declared = delimiter
         self._default = default
@@ -79,7 +79,7 @@ class DelimitedFile(TextFile):
         return {**super()._options(), "delimiter": self._delimiter, "header": self._header}
 
     def _detect(self) -> None:
-        """Take encoding and delimiter from the start of the file."""
+        """Detect encoding and delimiter from the start of the file."""
         start = self._read_start(PROBE)
         found = detect_format(start, self._encoding, self._declared, self._default, self._header)
         self._set_encoding(found.encoding)
@@ -90,7 +90,7 @@ class DelimitedFile(TextFile):
             if self._has_byte_lines
             else b""
         )
-        #: Bytes before a cell, and a leading single quote.
+        #: Each sequence of bytes that may precede a cell, with the cell's leading single quote.
         self._quoted = [each + b"'" for each in (before, b'"', b"\n", b"\r")]
 
     def __iter__(self) -> Iterator[Row]:
@@ -99,17 +99,17 @@ class DelimitedFile(TextFile):
             yield from self._rows(file, None)
 
     def rows_from(self, position: int, line: int, count: int) -> Iterator[Row]:
-        """Read rows from a place in the file; see `Seekable.rows_from`.
+        """Read rows from a position; see `Seekable.rows_from`.
 
         Raises:
-            SourceError: the file cannot be read there.
+            SourceError: the file cannot be read from there.
         """
         self._detect()
         with self._open_lines() as file:
             yield from islice(self._rows(file, (position, line)), count)
 
-    def _rows(self, file: IO[Any], place: tuple[int, int] | None) -> Iterator[Row]:
-        """Iterate over the rows after the header, or from a place: a byte, and the number of its line."""
+    def _rows(self, file: IO[Any], start: tuple[int, int] | None) -> Iterator[Row]:
+        """Iterate over the rows after the header, or from a start: position in bytes, and line there."""
         lines = self._lines(file)
         reader = self._reader(lines)
         columns = self._read_header(reader)
@@ -117,9 +117,9 @@ class DelimitedFile(TextFile):
             return
         line = lines.first + reader.line_num
         cursor = _Cursor(lines.position(line), line)
-        if place is not None:
-            cursor = _Cursor(*place, moved=True)
-            file.seek(place[0])
+        if start is not None:
+            cursor = _Cursor(*start, moved=True)
+            file.seek(start[0])
         while True:
             if cursor.moved:
                 lines = self._lines(file, cursor.position or 0, cursor.line)
@@ -133,8 +133,8 @@ class DelimitedFile(TextFile):
                 raise SourceError(f"{self.name}, near line {cursor.line}: {self._not_decoded()}") from None
 
     def _records(self, lines: Lines, reader: Reader, columns: list[str], cursor: _Cursor) -> Iterator[Row]:
-        """Iterate over rows; at an error the cursor is at the row with the error."""
-        # Rows with more cells are checked cell by cell; all rows are if columns are left out.
+        """Iterate over rows; after an error the cursor is at the row with the error."""
+        # Rows with more cells are checked cell by cell, and so are all rows if columns are left out.
         width = len(columns) if columns == self.columns else -1
         end, line = cursor.position, cursor.line
         for cells in reader:
@@ -162,8 +162,8 @@ class DelimitedFile(TextFile):
         raw = self._broken_line(file, position) if start == line and position is not None else None
         if raw is None or position is None:
             raise SourceError(
-                f"{self.name}, line {start}: {error}; a quote is missing or not doubled, and the rows after "
-                "it cannot be separated"
+                f"{self.name}, line {start}: {error}; a quote is missing or not doubled, so the rows after "
+                "it cannot be read: correct this line"
             ) from None
         problem = "a quote inside a quoted cell is not doubled"
         if b'"' not in raw:
@@ -175,9 +175,9 @@ class DelimitedFile(TextFile):
         return Row(start, {EXTRA: text}, problem, position)
 
     def _broken_line(self, file: IO[bytes], position: int) -> bytes | None:
-        """Return the line of a row with a broken quote, ``None`` if the rows after it cannot be separated.
+        """Return the line of a row with a broken quote, ``None`` if the rows after it cannot be read.
 
-        An even number of quotes leaves no cell open at the end of the line.
+        After an even number of quotes, no cell is open at the end of the line.
         """
         file.seek(position)
         raw = next(iter(blocks(file)), b"").splitlines(keepends=True)[0]
@@ -197,7 +197,7 @@ class DelimitedFile(TextFile):
         return b"'" in block and (block.startswith(b"'") or any(each in block for each in self._quoted))
 
     def _read_header(self, reader: Reader) -> list[str] | None:
-        """Return the names of all columns, ``None`` if the file has no text."""
+        """Return the names of all columns, ``None`` if the file is empty."""
         cells: list[str] = []
         try:
             for cells in reader:

@@ -29,9 +29,9 @@ class TextFormat:
     """Format of a text file.
 
     Attributes:
-        encoding: encoding, as Python names it.
+        encoding: Python's name of the encoding.
         delimiter: character between cells.
-        header: number of the line that names the columns, from 1.
+        header: number of the header line, from 1.
     """
 
     encoding: str
@@ -42,11 +42,11 @@ class TextFormat:
 def detect_encoding(start: bytes, declared: str) -> str:
     """Return the encoding of a file that begins with `start`.
 
-    A byte order mark decides. UTF-16 without one is recognized by its zero bytes.
+    A byte order mark overrides `declared`. UTF-16 without one is recognized by its zero bytes.
 
     Args:
         start: first bytes of the file.
-        declared: encoding to assume otherwise.
+        declared: encoding if none is detected.
     """
     for mark, encoding in _MARKS:
         if start.startswith(mark):
@@ -65,12 +65,12 @@ def detect_format(
         start: first bytes of the file.
         encoding: declared encoding.
         delimiter: declared delimiter, ``None`` to look for one.
-        default: delimiter to prefer: it counts if the header holds it, unless only another one makes a column
-            ``email`` of it.
-        header: number of the line that names the columns, ``None`` for the first that is not blank.
+        default: delimiter to prefer if the header contains it, unless only another delimiter yields a column
+            ``email``.
+        header: number of the header line, ``None`` for the first that is not blank.
     """
     encoding = detect_encoding(start, encoding)
-    # A truncated character at the end does not matter; only the first line does.
+    # A character that is cut off at the end does not matter: only the first lines are used.
     text = start.decode(encoding, "replace").removeprefix("\ufeff")
     lines = re.split(r"\r\n|\r|\n", text)
     found = _SEPARATOR_LINE.fullmatch(lines[0])

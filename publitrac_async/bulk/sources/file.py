@@ -22,29 +22,29 @@ from publitrac_async.bulk.sources.spool import Spool, spooled
 _PROBE: Final = 64 * 1024
 #: Path of standard input.
 STANDARD_INPUT: Final = Path("-")
-#: First bytes of files that are no text, and their kind.
+#: First bytes of files that are not text, and their kind.
 _NO_TEXT: Final = (
     (b"PK\x03\x04", "a workbook or ZIP archive"),
     (b"\xd0\xcf\x11\xe0", "an old workbook"),
     (b"PAR1", "a Parquet file"),
     (b"%PDF", "a PDF"),
 )
-#: Replacements of undecodable bytes by Python's "surrogateescape".
+#: Characters by which "surrogateescape" replaces undecodable bytes.
 _ESCAPED: Final = re.compile("[\udc80-\udcff]")
 
 
 class FileSource(abc.ABC):
-    """File of leads. Iterating over it reads it from the start.
+    """A file of leads. Each iteration reads it from the start.
 
     Attributes:
         path: path of the file.
         encoding: encoding of a text file, ``None`` for others.
         delimiter: character between the cells of a text file, ``None`` for others.
-        tabular: all rows have the same columns.
-        limit: maximum number of rows to take, ``None`` for all.
-        workbook_sheet: name of the sheet of a workbook, once it is read; ``None`` for other files.
+        tabular: true if all rows have the same columns.
+        limit: maximum number of rows to read, ``None`` for all.
+        workbook_sheet: name of the sheet, set when a workbook is read; ``None`` for other files.
         other_sheets: names of the sheets that are not read.
-        columns: columns of the first line, once it is read; empty for other kinds of files.
+        columns: columns of the header, set when the file is read; empty for files without a header.
     """
 
     tabular: bool = True
@@ -65,7 +65,7 @@ class FileSource(abc.ABC):
         """Iterate over the rows.
 
         Raises:
-            SourceError: the file cannot be read, or not to its end.
+            SourceError: the file, or a part of it, cannot be read.
         """
 
     @property
@@ -75,25 +75,23 @@ class FileSource(abc.ABC):
 
     @property
     def description(self) -> str:
-        """Name of the file, with its sheet if it has several; known once it is read."""
+        """Name of the file, with the sheet if it has several; complete once the file has been read."""
         return f"{self.name}, sheet {self.workbook_sheet}" if self.other_sheets else self.name
 
     def reference(self) -> dict[str, Any]:
         """Return path and kind of this file as JSON, for `open_source` in another process.
 
         Raises:
-            SourceError: the file does not exist, or cannot be read twice, like a pipe.
+            SourceError: the file does not exist, or can be read only once, like a pipe.
         """
         if self.kind is None:
-            raise SourceError(
-                f"other processes cannot open a {type(self).__name__}: name it as a NamedSource"
-            )
+            raise SourceError(f"other processes cannot open a {type(self).__name__}: use a NamedSource")
         if not self.path.is_file():
             raise SourceError(f"{self.name} is not a file that other processes can open and read")
         return {"kind": self.kind, "path": str(self.path.absolute()), **self._options()}
 
     def _options(self) -> dict[str, Any]:
-        """Return the arguments of the constructor besides the path."""
+        """Return the arguments of the constructor, except the path."""
         return {}
 
     def source_hash(self) -> str:
@@ -113,7 +111,7 @@ class FileSource(abc.ABC):
 
     def _open(self) -> IO[bytes]:
         if self.path == STANDARD_INPUT:
-            raise SourceError("standard input can be text only: write other formats to a file")
+            raise SourceError("only text can be read from standard input: write other formats to a file")
         try:
             return self.path.open("rb")
         except OSError as error:
@@ -121,9 +119,9 @@ class FileSource(abc.ABC):
 
 
 class TextFile(FileSource):
-    """A file of text in a declared encoding, also packed by gzip, a pipe or standard input.
+    """A text file in a declared encoding; also a gzip file, a pipe or standard input.
 
-    Bytes invalid in this encoding do not end the reading: their rows are refused one by one.
+    Bytes that are invalid in this encoding do not end the reading: each row that has some is rejected.
     """
 
     def __init__(self, path: Path, *, encoding: str) -> None:
@@ -158,7 +156,7 @@ class TextFile(FileSource):
         return self._spool.open()
 
     def _open_lines(self) -> IO[Any]:
-        """Open the file as bytes if its lines can be found in them, as text otherwise."""
+        """Open the file as bytes if its line breaks can be found in the bytes, as text otherwise."""
         return self._open() if self._has_byte_lines else self._open_text()
 
     def _open_text(self) -> IO[str]:
@@ -169,13 +167,13 @@ class TextFile(FileSource):
         """Return the first bytes.
 
         Raises:
-            SourceError: the file is unreadable, or no text.
+            SourceError: the file is unreadable, or not text.
         """
         with self._open() as file:
             start = file.read(size)
         for mark, kind in _NO_TEXT:
             if start.startswith(mark):
-                raise SourceError(f"{self.name} is {kind}, not text: give it the right suffix, or a format")
+                raise SourceError(f"{self.name} is {kind}, not text: correct its suffix, or name its format")
         return start
 
     def _not_decoded(self) -> str:
@@ -190,7 +188,7 @@ def was_decoded(text: str) -> bool:
 
 
 def header_of(cells: Iterable[str]) -> list[str]:
-    """Return the names of columns, without empty ones at the end."""
+    """Return the names of columns, without empty names at the end."""
     columns = [strip(cell) for cell in cells]
     while columns and not columns[-1]:
         columns.pop()

@@ -12,7 +12,7 @@ from publitrac_async.bulk.errors import SourceError
 from publitrac_async.bulk.rows import Line, Row
 from publitrac_async.bulk.sources.file import FileSource
 
-#: Names in the name of the source.
+#: Maximum number of files in the name of the source.
 _NAMED = 3
 
 
@@ -21,8 +21,8 @@ class Files(FileSource):
 
     Attributes:
         files: the files.
-        begun: files of which reading has begun.
-        without_rows: names of files that turned out to have no rows.
+        begun: files whose reading has begun.
+        without_rows: names of files that were read and have no rows.
     """
 
     kind: ClassVar[str | None] = "files"
@@ -57,21 +57,21 @@ class Files(FileSource):
                 self._note(file)
 
     def rows_from(self, position: str, line: Line, count: int) -> Iterator[Row]:
-        """Read rows from a place.
+        """Read rows from a position; see `Seekable.rows_from`.
 
         Args:
-            position: `Row.position` of the first.
-            line: `Row.line` of the first.
-            count: number of rows, unless the last file ends before.
+            position: `Row.position` of the first row.
+            line: `Row.line` of the first row.
+            count: maximum number of rows.
 
         Raises:
             SourceError: a file is unreadable.
         """
-        start, place = map(int, position.split(":"))
+        start, offset = map(int, position.split(":"))
         own_line = int(str(line).rpartition(":")[2])
         for number, file in enumerate(self.files[start:], start):
-            # Files without the method have rows without a position.
-            rows = file.rows_from(place, own_line, count) if number == start else iter(file)  # type: ignore[attr-defined]
+            # Rows of files without this method have no position.
+            rows = file.rows_from(offset, own_line, count) if number == start else iter(file)  # type: ignore[attr-defined]
             for row in rows:
                 yield self._named(number, row)
                 count -= 1
@@ -102,7 +102,7 @@ class Files(FileSource):
         return evolve(row, line=f"{self._names[number]}:{row.line}", position=position)
 
     def _note(self, file: FileSource) -> None:
-        """Note columns and format of a file, which result files take over."""
+        """Merge columns and format of a file into those of the source, for result files."""
         if file is self.files[0]:
             self.columns: list[str] = list(file.columns)
             self.delimiter, self.encoding = file.delimiter, file.encoding
@@ -119,12 +119,12 @@ def files_source(files: Sequence[FileSource]) -> FileSource:
     """Return one source for all files.
 
     Raises:
-        SourceError: there is no file, or one twice.
+        SourceError: there is no file, or the same file twice.
     """
     if not files:
-        raise SourceError("there is no file: name at least one")
+        raise SourceError("no file is given: name at least one")
     paths = [file.path.absolute() for file in files]
     twice = sorted({file.name for file in files if paths.count(file.path.absolute()) > 1})
     if twice:
-        raise SourceError(f"{', '.join(twice)}: the same file twice")
+        raise SourceError(f"{', '.join(twice)}: the same file is given twice")
     return files[0] if len(files) == 1 else Files(files)

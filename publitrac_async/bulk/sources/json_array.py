@@ -1,4 +1,4 @@
-"""A JSON array, read element by element."""
+"""Read a JSON array element by element."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _BLANKS: Final = re.compile(r"[ \t\r\n]*")
 
 
 class RepeatedNames(dict[str, Any]):
-    """JSON object with a name that is repeated, and the last value of each name.
+    """JSON object in which a name is repeated; it holds the last value of each name.
 
     Attributes:
-        problem: names the repeated names.
+        problem: description with the repeated names.
     """
 
     problem: str
 
 
 def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object; `json` itself keeps the last value of a name silently."""
+    """Return a JSON object; `json` itself would silently keep the last value of a repeated name."""
     content = dict(pairs)
     if len(content) == len(pairs):
         return content
@@ -36,7 +36,7 @@ def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 class JsonArrayReader:
-    """Reads the elements of an array; memory holds one of them.
+    """Reads the elements of an array, with one element in memory at a time.
 
     Args:
         file: open file, at its start.
@@ -46,13 +46,13 @@ class JsonArrayReader:
         self._file = file
         self._decode = json.JSONDecoder(object_pairs_hook=object_of).raw_decode
         self._text = ""
-        self._place = 0
+        self._position = 0
 
     def __iter__(self) -> Iterator[Any]:
         """Iterate over the elements.
 
         Raises:
-            ValueError: the file is no array, is malformed, or ends early.
+            ValueError: the file is not an array, is malformed, or ends early.
         """
         self._take("[")
         if self._next() == "]":
@@ -67,23 +67,23 @@ class JsonArrayReader:
         self._next()
         while True:
             try:
-                value, end = self._decode(self._text, self._place)
+                value, end = self._decode(self._text, self._position)
             except (json.JSONDecodeError, RecursionError) as error:
                 if isinstance(error, RecursionError) or not self._read_more():
                     raise ValueError("not JSON") from None
                 continue
-            # A number at the end of what was read may go on.
+            # A number at the end of the text read so far may be incomplete.
             if end < len(self._text) or not self._read_more():
-                self._place = end
+                self._position = end
                 return value
 
     def _next(self) -> str:
-        """Return the next character that is no blank, empty at the end."""
+        """Return the next character that is not blank; empty at the end."""
         while True:
-            found = _BLANKS.match(self._text, self._place)
-            self._place = found.end() if found else self._place
-            if self._place < len(self._text):
-                return self._text[self._place]
+            found = _BLANKS.match(self._text, self._position)
+            self._position = found.end() if found else self._position
+            if self._position < len(self._text):
+                return self._text[self._position]
             if not self._read_more():
                 return ""
 
@@ -91,13 +91,13 @@ class JsonArrayReader:
         found = self._next()
         if found != wanted:
             raise ValueError(f"{wanted} is missing" if found else "it ends early")
-        self._place += 1
+        self._position += 1
 
     def _read_more(self) -> bool:
-        """Read on, twice as much for each attempt at the same element; False at the end."""
-        held = len(self._text) - self._place
+        """Read more, twice as much at each attempt for the same element; return False at the end."""
+        held = len(self._text) - self._position
         if held > _LONGEST:
             raise ValueError("not JSON, or an element is too long")
         piece = self._file.read(max(_BLOCK, held))
-        self._text, self._place = self._text[self._place :] + piece, 0
+        self._text, self._position = self._text[self._position :] + piece, 0
         return bool(piece)

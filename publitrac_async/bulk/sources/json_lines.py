@@ -1,4 +1,4 @@
-"""JSON: one object a line, or an array of objects."""
+"""Read JSON files: one object per line, or an array of objects."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from publitrac_async.bulk.sources.file import TextFile, was_decoded
 from publitrac_async.bulk.sources.json_array import JsonArrayReader, RepeatedNames, object_of
 from publitrac_async.bulk.sources.lines import TextLines, blocks
 
-#: Start of an object that is no row: over several lines, or around an array of rows.
+#: Start of an object that is not a row: it spans several lines, or holds an array of rows.
 _NO_ROW: Final = re.compile(r'\{\s*(?:[\r\n]|"([^"]*)"\s*:\s*\[\s*\{)')
 
 
@@ -26,12 +26,12 @@ _ARRAY: Final = re.compile(r"\[\s*[{\]]")
 
 
 class JsonLinesFile(TextFile):
-    """A file with one JSON object a line, or one array of objects. Blank lines do not count.
+    """A file with one JSON object per line, or one array of objects. Blank lines are ignored.
 
-    Rows of an array have the number of their element in place of a line, and no position.
+    The line of a row in an array is the number of its element; it has no position.
 
     Attributes:
-        is_array: true if the file is an array; known once it is read.
+        is_array: true if the file is an array; set when it is read.
     """
 
     kind: ClassVar[str | None] = "json lines"
@@ -45,8 +45,8 @@ class JsonLinesFile(TextFile):
         text = self._detect()
         self.is_array = _ARRAY.match(text) is not None
         if found := _NO_ROW.match(text):
-            hint = f"; take the array {found[1]} out of it" if found[1] else ""
-            raise SourceError(f"{self.name} is neither an array of objects nor one object a line{hint}")
+            hint = f"; extract the array {found[1]}" if found[1] else ""
+            raise SourceError(f"{self.name} is neither an array of objects nor one object per line{hint}")
         if self.is_array:
             with self._open_text() as file:
                 yield from self._elements(file)
@@ -55,7 +55,7 @@ class JsonLinesFile(TextFile):
                 yield from self._rows(file, 0, 1)
 
     def _detect(self) -> str:
-        """Take the encoding from the start of the file, and return that as text."""
+        """Detect the encoding from the start of the file, and return the start as text."""
         start = self._read_start(PROBE)
         self._set_encoding(detect_encoding(start, self._encoding))
         return start.decode(self._encoding, "replace").removeprefix("\ufeff").lstrip()
@@ -79,7 +79,7 @@ class JsonLinesFile(TextFile):
             raise SourceError(f"{self.name}, element {number + 1}: {error}") from None
 
     def rows_from(self, position: int, line: int, count: int) -> Iterator[Row]:
-        """Read rows from a place in the file; see `Seekable.rows_from`.
+        """Read rows from a position; see `Seekable.rows_from`.
 
         Raises:
             SourceError: the file cannot be read.
@@ -108,12 +108,12 @@ class JsonLinesFile(TextFile):
                 line += 1
 
     def _plain_row(self, line: int, raw: bytes, position: int) -> Row | None:
-        """Return the row of a line with a flat object in UTF-8, as nearly all are; ``None`` for others."""
+        """Return the row of a line with a flat object in UTF-8, the usual case; ``None`` for others."""
         try:
             content = orjson.loads(raw)
         except orjson.JSONDecodeError:
             return None
-        # orjson keeps the last of two values of one name, and rounds integers of more than 64 bits.
+        # orjson keeps the last value of a repeated name, and rounds integers of more than 64 bits.
         if not isinstance(content, dict) or raw.count(b'":') != len(content):
             return None
         cells = content.values()
@@ -131,7 +131,7 @@ class JsonLinesFile(TextFile):
             raise SourceError(f"{self.name}, near line {line + 1}: {self._not_decoded()}") from None
 
     def _row(self, line: int, text: str, position: int | None) -> Row:
-        # An unreadable line is kept under a name that is ignored when a result file is read.
+        # An unreadable line is kept in a column that sources drop when they read a result file.
         unreadable = {EXTRA: text.rstrip("\r\n")}
         if not was_decoded(text):
             return Row(line, unreadable, self._not_decoded(), position)

@@ -1,4 +1,4 @@
-"""Read the lines of a text file, and the byte at which each begins."""
+"""Read the lines of a text file, with the position of each in bytes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import IO, Final
 
 from publitrac_async.bulk.errors import SourceError
 
-#: Bytes per block. Larger ones are not faster, and a reader of a chunk reads up to this much too far.
+#: Bytes per block. Larger blocks are not faster, and a reader of one chunk reads up to a block too much.
 _BLOCK: Final = 16 * 1024
-#: Longest line in bytes or characters: memory holds a line whole.
+#: Longest line in bytes or characters: a whole line is held in memory.
 _LONGEST_LINE: Final = 64 * 1024 * 1024
 #: Encodings, by Python's names, with one byte per character and ASCII as a subset.
 _ONE_BYTE: Final = re.compile(r"ascii|iso8859-\d+|cp125\d|cp437|cp85[0-8]|cp86\d|koi8-\w|mac-roman")
@@ -28,7 +28,7 @@ def has_byte_lines(encoding: str) -> bool:
 def blocks(file: IO[bytes]) -> Iterator[bytes]:
     """Yield the rest of `file` in pieces of some kilobytes that end at line breaks.
 
-    Line breaks are LF, CRLF or a single CR, as everywhere in Python.
+    Line breaks are LF, CRLF or a single CR, as in Python's universal newlines mode.
     """
     pieces: list[bytes] = []
     held = 0
@@ -51,7 +51,7 @@ class Lines(abc.ABC):
 
     Attributes:
         first: number of the first line.
-        careful: number of the last line whose cells have to be checked one by one. It grows during reading.
+        careful: number of the last line whose cells need a check one by one; updated during iteration.
     """
 
     first: int = 1
@@ -63,11 +63,11 @@ class Lines(abc.ABC):
 
     @abc.abstractmethod
     def position(self, line: int) -> int | None:
-        """Return the byte at which `line` begins, right after the last line read; ``None`` if unknown."""
+        """Return the byte at which `line` begins, the one after the last line read; ``None`` if unknown."""
 
 
 class TextLines(Lines):
-    """Lines in an encoding that has to be decoded to find line breaks."""
+    """Lines in an encoding whose line breaks can be found only after decoding."""
 
     careful: int = sys.maxsize
 
@@ -85,15 +85,15 @@ class TextLines(Lines):
 
 
 class ByteLines(Lines):
-    """Lines found in bytes.
+    """Lines in an encoding whose line breaks can be found in the bytes.
 
     Args:
-        file: read from its current position.
-        encoding: one that `has_byte_lines`.
-        position: its current position in bytes.
+        file: open file; reading starts at its current position.
+        encoding: an encoding for which `has_byte_lines` is true.
+        position: current position of the file in bytes.
         first: number of the line there.
-        suspicious: returns True if the cells of a block have to be checked one by one. They also are if
-            bytes are invalid in this encoding; `was_decoded` finds their replacements.
+        suspicious: returns True if the cells of a block need a check one by one. Blocks with invalid bytes
+            always do; `was_decoded` finds the replacements of these bytes.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class ByteLines(Lines):
         return chain.from_iterable(self._decoded())
 
     def position(self, line: int) -> int:
-        """Return the byte at which `line` begins, right after the last line read."""
+        """Return the byte at which `line` begins, the one after the last line read."""
         return self._positions[line - self._block_line]
 
     def _decoded(self) -> Iterator[list[str]]:
@@ -145,7 +145,7 @@ class ByteLines(Lines):
                 if errors == "strict"
                 else [x.decode(errors=errors) for x in lines]
             )
-        # One call for all is faster, and each character is one byte.
+        # Decoding the whole block is faster, and in these encodings each character is one byte.
         text = block.decode(self._encoding, errors)
         return [text[start:end] for start, end in pairwise(accumulate(map(len, lines), initial=0))]
 
@@ -154,7 +154,8 @@ def _check_length(length: int) -> None:
     """Refuse a line that is too long for a table.
 
     Raises:
-        SourceError: it is.
+        SourceError: the line is too long.
     """
     if length >= _LONGEST_LINE:
-        raise SourceError(f"a line is longer than {_LONGEST_LINE // 1024**2} MiB: this is no file of leads")
+        longest = _LONGEST_LINE // 1024**2
+        raise SourceError(f"a line is longer than {longest} MiB: this is not a file of leads")

@@ -1,4 +1,4 @@
-"""Sources by name: a query, or any iterable that can be opened again."""
+"""Named sources: queries, or other iterables that any process can open again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from publitrac_async.bulk.rows import Item
 
 #: A source: rows, mappings or leads, async or not.
 Items: TypeAlias = Iterable[Item] | AsyncIterable[Item]
-#: Functions that open the sources of a process, by the name that all processes of a run share.
+#: Function that opens a source, by the name that all processes of a run use for it.
 NamedSources: TypeAlias = Mapping[str, Callable[[], Items]]
 
 #: Items between two yields to the event loop.
@@ -32,10 +32,10 @@ class NamedSource:
         await sync_leads(NamedSource("crm", crm), ...)
 
     Args:
-        name: name of the source. Nothing else leaves the process.
-        open: returns the source. Each call starts at the first row, and gives the same rows in the same
+        name: name of the source. Only the name is passed to other processes.
+        open: returns the source. Each call starts at the first row, and returns the same rows in the same
             order. If the source has the method ``rows_from``, like `SqlRows`, and its rows have a position,
-            each process reads its own rows only; otherwise each process reads past the rows of the others.
+            each process reads only its own rows; otherwise it also reads all rows before them.
     """
 
     name: str = field(validator=min_len(1))

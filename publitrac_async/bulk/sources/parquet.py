@@ -26,7 +26,7 @@ _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 class ParquetFile(FileSource):
-    """Parquet file, read in portions. The position of a row is the number of rows before it."""
+    """Parquet file, read in parts. The position of a row is the number of rows before it."""
 
     kind: ClassVar[str | None] = "parquet"
 
@@ -40,7 +40,7 @@ class ParquetFile(FileSource):
             yield from self._rows(connection, None, 0, 1)
 
     def rows_from(self, position: int, line: int, count: int) -> Iterator[Row]:
-        """Read rows from a place in the file; see `Seekable.rows_from`.
+        """Read rows from a position; see `Seekable.rows_from`.
 
         Raises:
             SourceError: the file cannot be read.
@@ -67,7 +67,7 @@ class ParquetFile(FileSource):
                 columns = [column[0] for column in result.description or ()]
                 self.columns: list[str] = [name for name in columns if not name.startswith(RESERVED)]
                 convert = [zones.get(name, plain) for name in columns]
-                # If the file has a column of that name, its rows cannot be counted.
+                # If the file itself has a column of that name, the position of its rows is unknown.
                 counted = _COUNTER not in map(str.lower, columns)
                 number = 0
                 while rows := result.fetchmany(_ROWS):
@@ -85,9 +85,10 @@ class ParquetFile(FileSource):
 
 
 def _columns(cursor: duckdb.DuckDBPyConnection, path: str) -> str:
-    """Return the expressions for all columns.
+    """Return the SQL expressions for all columns.
 
-    DuckDB needs pytz for times with a zone, except for its newest versions: they are read as microseconds.
+    Times with a zone are read as microseconds, because all but the newest versions of DuckDB need pytz for
+    them.
     """
     expressions = []
     for name, kind, *_ in cursor.execute("DESCRIBE SELECT * FROM read_parquet(?)", [path]).fetchall():
@@ -102,9 +103,9 @@ def _columns(cursor: duckdb.DuckDBPyConnection, path: str) -> str:
 
 
 def _zones(cursor: duckdb.DuckDBPyConnection, path: str) -> dict[str, Callable[[Any], Any]]:
-    """Return the converter of microseconds to times, by column.
+    """Return the converter from microseconds to times, by column.
 
-    Parquet keeps the moment only. The zone that pandas writes beside it gives the day that people meant.
+    Parquet stores only the moment. The zone, which pandas writes into the metadata, determines the day.
     """
     described = cursor.execute("DESCRIBE SELECT * FROM read_parquet(?)", [path]).fetchall()
     zoned = [name for name, kind, *_ in described if kind == _ZONED]

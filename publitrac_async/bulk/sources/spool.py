@@ -1,4 +1,4 @@
-"""Bytes that can be read only once: pipes, standard input and gzip files, unpacked into a temporary file."""
+"""Copy pipes, standard input and unpacked gzip files into a temporary file that can be read repeatedly."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from publitrac_async.bulk.errors import SourceError
 
 _GZIP: Final = b"\x1f\x8b"
 _PIECE: Final = 1024 * 1024
-#: A table shrinks to a tenth, rarely to a hundredth. More is an attack that would fill the disk.
+#: A table shrinks to a tenth, rarely to a hundredth. Beyond this ratio it is an attack that fills the disk.
 _MAX_RATIO: Final = 200
 _SMALL: Final = 64 * 1024 * 1024
 
 
 class Spool:
-    """Bytes in a temporary file without a name, which ends with the process."""
+    """Bytes in a temporary file without a name, which does not outlive the process."""
 
     def __init__(self) -> None:
         self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (it lives as long as the source)
@@ -35,13 +35,13 @@ class Spool:
         self._size += len(piece)
 
     def open(self) -> io.BufferedReader:
-        """Return a reader, which has a place apart from that of others."""
+        """Return a reader with a position of its own."""
         return io.BufferedReader(_Reader(self), _PIECE // 16)
 
-    def read_at(self, place: int, count: int) -> bytes:
-        """Return up to `count` bytes from a place."""
+    def read_at(self, position: int, count: int) -> bytes:
+        """Return up to `count` bytes from a position."""
         with self._lock:
-            self._file.seek(place)
+            self._file.seek(position)
             return self._file.read(count)
 
     @property
@@ -53,7 +53,7 @@ class Spool:
 class _Reader(io.RawIOBase):
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
-        self._place = 0
+        self._position = 0
 
     def readable(self) -> bool:
         return True
@@ -62,23 +62,23 @@ class _Reader(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._place}.get(whence, self._spool.size)
-        self._place = max(0, start + offset)
-        return self._place
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position}.get(whence, self._spool.size)
+        self._position = max(0, start + offset)
+        return self._position
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed: any buffer
-        piece = self._spool.read_at(self._place, len(buffer))
+        piece = self._spool.read_at(self._position, len(buffer))
         buffer[: len(piece)] = piece
-        self._place += len(piece)
+        self._position += len(piece)
         return len(piece)
 
 
 def spooled(name: str, file: IO[bytes], *, always: bool = False) -> Spool | None:
-    """Return the bytes of a file that cannot be read from any place, ``None`` for other files.
+    """Return a spool of a file without random access, ``None`` for other files.
 
     Args:
         name: name of the file, for errors.
-        file: open file, at its start; ends up there if nothing had to be spooled.
+        file: open file, at its start; left there if no spool is needed.
         always: spool every file.
 
     Raises:
@@ -96,7 +96,7 @@ def spooled(name: str, file: IO[bytes], *, always: bool = False) -> Spool | None
             while piece := source.read(_PIECE):
                 spool.add(piece)
     except (EOFError, gzip.BadGzipFile, zlib.error):
-        raise SourceError(f"{name} is a damaged gzip file: was it transferred to its end?") from None
+        raise SourceError(f"{name} is a damaged gzip file: it may be incomplete, transfer it again") from None
     except OSError as error:
         raise SourceError(f"{name} cannot be read into a temporary file: {error.strerror}") from None
     return spool
@@ -107,11 +107,11 @@ def _unpack(name: str, packed: _Counted, spool: Spool) -> None:
         while piece := unpacked.read(_PIECE):
             spool.add(piece)
             if spool.size > max(_SMALL, _MAX_RATIO * packed.count):
-                raise SourceError(f"{name} unpacks to over {_MAX_RATIO} times its size: this is no table")
+                raise SourceError(f"{name} unpacks to over {_MAX_RATIO} times its size: this is not a table")
 
 
 class _Counted(io.RawIOBase):
-    """Counts the bytes that are read from a file, of which the start was read already."""
+    """A file whose start has already been read; counts the bytes that are read."""
 
     def __init__(self, start: bytes, file: IO[bytes]) -> None:
         self._start = start

@@ -1,4 +1,4 @@
-"""Read rows of a database by keyset pages, so that no cursor stays open during a long run."""
+"""Read rows of a database by keyset pagination, so that no cursor stays open during a long run."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ class SqlRows:
                 yield row
 
     async def rows_from(self, position: int, line: int, count: int) -> AsyncIterator[Row]:
-        """Read rows from a place in the result.
+        """Read rows from a position; see `Seekable.rows_from`.
 
         Args:
-            position: `Row.position` of the first: the key before it.
-            line: `Row.line` of the first: its number.
-            count: number of rows, unless the result ends before.
+            position: `Row.position` of the first row: the key before it.
+            line: `Row.line` of the first row: its number.
+            count: maximum number of rows.
 
         Raises:
             SourceError: the key is unsuitable.
@@ -79,7 +79,7 @@ class SqlRows:
 
     async def _rows(self, after: Any, number: int, page_size: int) -> AsyncGenerator[Row]:
         loop = asyncio.get_running_loop()
-        # One thread: drivers such as sqlite3 require the use of a connection in the thread that opened it.
+        # One thread: drivers such as sqlite3 allow a connection only in the thread that opened it.
         with ThreadPoolExecutor(1, thread_name_prefix="publitrac-sql") as thread:
             connection = await loop.run_in_executor(thread, self.connect)
             try:
@@ -89,7 +89,7 @@ class SqlRows:
                     )
                     if rows and self.key not in columns:
                         raise SourceError(
-                            f"the query selects no column {self.key}: select it, or name another key"
+                            f"the query does not select the column {self.key}: select it, or name another key"
                         )
                     before = after
                     for cells in rows:
@@ -101,8 +101,8 @@ class SqlRows:
                         return
                     if before == after:
                         raise SourceError(
-                            f"{self.key} does not grow from page to page: is it unique, and does the query "
-                            "order by it?"
+                            f"{self.key} does not grow from page to page: it must be unique, and the query "
+                            "must be ordered by it"
                         )
                     after = before
             finally:
@@ -118,7 +118,7 @@ class SqlRows:
 
 
 def _position(key: Any) -> int | None:
-    """Return the key before a row if it is a whole number; a text could be an e-mail address."""
+    """Return the key before a row if it is an integer; a text could be an e-mail address."""
     key = plain(key)
     return key if type(key) is int else None
 
@@ -139,11 +139,11 @@ def read_sql(
 
     Args:
         connect: opens a DB-API 2.0 connection (sqlite3, psycopg, oracledb, ...).
-        query: selects rows after the key ``after`` in the order of the key, at most ``limit`` of them. Both
-            are named parameters, in the form of the driver: ``:after`` or ``%(after)s``.
-        key: column of the order, as the query names it. It has to be unique. If it holds whole numbers,
-            several processes can share a run by it; other keys may be personal data and do not leave this
-            process, so each of the others reads all rows before its range.
+        query: selects at most ``limit`` rows after the key ``after``, ordered by the key. Both are named
+            parameters in the style of the driver: ``:after`` or ``%(after)s``.
+        key: column to order by, as the query names it. It has to be unique. If it holds integers, each
+            worker of a run on several hosts reads only its own rows. Other keys may be personal data, so
+            they are not passed to workers: each of them also reads all rows before its own.
         start: value of ``after`` for the first page: less than any key.
         page_size: rows per page.
 

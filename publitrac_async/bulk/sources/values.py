@@ -1,4 +1,4 @@
-"""Convert values of spreadsheets and databases to those of leads."""
+"""Convert values of spreadsheets and databases to values of leads."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 def plain(value: Any) -> Any:
     """Return `value` as text, number, flag or date.
 
-    Spreadsheets have no integers, and databases have types for decimals and ids. Whole numbers become
-    integers, as phone numbers, postal codes and counts are.
+    Spreadsheets have no integers, and databases have types for decimals and ids. Numbers without a fraction
+    become integers: they are phone numbers, postal codes or counts.
     """
     match value:
         case float() if value.is_integer():

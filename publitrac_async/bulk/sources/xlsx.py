@@ -25,7 +25,7 @@ _NOT_CALCULATED: Final = "a formula has no result: open the workbook in a spread
 
 
 class XlsxFile(FileSource):
-    """Sheet of a workbook. It is loaded into memory, about 1 kB per row. Rows have no position."""
+    """Sheet of a workbook, loaded into memory: about 1 kB per row. Rows have no position."""
 
     kind: ClassVar[str | None] = "workbook"
 
@@ -83,7 +83,7 @@ class XlsxFile(FileSource):
             self.sheet_name = self.sheet or (visible or workbook.sheet_names)[0]
             self.workbook_sheet: str | None = self.sheet_name
             self.other_sheets: list[str] = [name for name in workbook.sheet_names if name != self.sheet_name]
-            # From the first row of the sheet, so that line numbers are those of Excel.
+            # From the first row of the sheet, so that line numbers agree with those of Excel.
             rows = workbook.get_sheet_by_name(self.sheet_name).to_python(skip_empty_area=False)
         except python_calamine.WorksheetNotFound:
             names = ", ".join(workbook.sheet_names)
@@ -105,7 +105,7 @@ class XlsxFile(FileSource):
         if start.lstrip().startswith(b"<"):
             text += ": it is a web page or XML. Open it in a spreadsheet program and save it as .xlsx"
         elif start.startswith(b"\xd0\xcf\x11\xe0") and self.path.suffix.lower() != ".xls":
-            text += ": it is protected by a password, or an old workbook (.xls)"
+            text += ": remove its password, or, if it is an old workbook, name it .xls"
         elif start and b"\0" not in start:
-            text += ': it is text. Read it as --format csv, or format="csv"'
+            text += ': it is text. Read it with --format csv, or format="csv"'
         return SourceError(text)

@@ -1,4 +1,4 @@
-"""Cells of a workbook that calamine reads as empty: errors such as ``#REF!``, formulas without a result."""
+"""Find cells of a workbook that calamine reads as empty: errors (``#REF!``) and formulas without a result."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import IO, Final
 from xml.etree import ElementTree as ET
 
 _PIECE: Final = 1024 * 1024
-#: Longest XML of a cell: pieces are cut between cells.
+#: Longest XML of a cell. Pieces of the file are cut between cells.
 _CELL_BYTES: Final = 256 * 1024
 _ERROR: Final = re.compile(
     rb'<c\s(?=[^>]*\bt="e")[^>]*\br="([A-Z]+)(\d+)"[^>]*>(?:(?!</c>).)*?<v>([^<]*)</v>', re.DOTALL
 )
-#: A program that does not calculate writes formulas so. An empty text as a result has the type "str".
+#: A formula as written by a program that does not calculate. An empty text as a result has the type "str".
 _NO_RESULT: Final = re.compile(
     rb'<c\s(?![^>]*\bt="str")[^>]*\br="([A-Z]+)(\d+)"[^>]*>\s*<f(?:\s[^>]*)?(?:/>|>[^<]*</f>)\s*(?:<v\s*/>|<v></v>)?\s*</c>'
 )
-#: Text in place of the result of a formula that has none.
+#: Value of a formula without a result.
 NO_RESULT: Final = "\0no result"
 _MAIN: Final = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _ID: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
@@ -31,7 +31,7 @@ def error_cells(path: Path, sheet: str) -> dict[tuple[int, int], str]:
     """Return the errors of a sheet by row, from 1, and column, from 0; `NO_RESULT` for a formula without one.
 
     Args:
-        path: path of the workbook. Of other formats than ``.xlsx`` and ``.xlsm`` no errors are known.
+        path: path of the workbook. Only errors of ``.xlsx`` and ``.xlsm`` can be found.
         sheet: name of the sheet.
     """
     try:

@@ -1,6 +1,6 @@
-"""The state store: its guarantee, and its interface.
+"""The state store: its interface and its guarantee.
 
-`BatchCalls` in `bulk/calls.py` keeps the order of its calls for every sink.
+`BatchJournal` in `bulk/journal.py` keeps the order of the calls that the guarantee requires, for every sink.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from publitrac_async.bulk.rows import Outcome
 
 @frozen
 class Entry:
-    """Knowledge of the state store about one lead.
+    """Entry of one lead in a state store.
 
     Attributes:
         outcome: outcome of the last call, or the current state.
@@ -34,7 +34,7 @@ class UnknownRow:
     """A row whose outcome is unknown: the call may have been applied.
 
     Attributes:
-        key: business key, usually the e-mail address; a keyed hash of it in a shared state store.
+        key: business key, usually the e-mail address; in a shared state store a keyed hash of it.
         reason: description of the error, ``None`` if the process was killed during the call.
         since: time of the call, UTC.
     """
@@ -63,22 +63,22 @@ class StateWriter(Protocol):
 class StateStore(StateWriter, Protocol):
     """An entry for each business key, kept from run to run.
 
-    `plan` enters a lead as `State.PENDING`, `begin` marks it `State.SENDING` before its call, and `complete`
-    records its outcome after the call. A lead that a killed process left as `State.SENDING` is
-    `State.UNKNOWN` from then on.
+    `plan` records a lead as `State.PENDING`, `begin` marks it `State.SENDING` before its call, and `complete`
+    records its outcome after the call. If the process is killed in between, the lead becomes
+    `State.UNKNOWN`.
 
     **The guarantee.** No call starts before its `begin` is durable, and a task starts its next call only
-    after the `complete` of its last one is durable. So after a kill at most as many rows are unknown as were
-    in flight. A begin or complete is durable when its future is done, and it is written whether or not a
-    caller awaits the future. (A lost `plan` only makes the next run plan again.) Each implementation names
+    after the `complete` of its last one is durable. So after a kill no more rows are unknown than were in
+    flight. A begin or complete is durable when its future is done, and it is written whether or not a
+    caller awaits the future. (If a `plan` is lost, the next run plans again.) Each implementation names
     its level of durability:
 
     ========  =============================================  ==========================
     level     a change survives                              implementation
     ========  =============================================  ==========================
-    memory    nothing: it ends with the run                  ``SqliteStateStore(None)``
+    memory    nothing: it is lost with the run               ``SqliteStateStore(None)``
     server    a kill of every process of the run             ``RedisStateStore(shared, durable=False)``
-    disk      a crash of the server or of the machine too    ``SqliteStateStore(path)``, `RedisStateStore`
+    disk      also a crash of the server or the machine      ``SqliteStateStore(path)``, `RedisStateStore`
     ========  =============================================  ==========================
 
     All methods raise `StateStoreError` if they cannot keep the guarantee.
@@ -88,9 +88,9 @@ class StateStore(StateWriter, Protocol):
         """Open the state store for one run exclusively.
 
         Args:
-            destination: destination of the leads; a state store belongs to one. ``None``: send nothing.
-            run: fingerprint of the run. Where workers continue a run whose first process is gone, a run with
-                the same fingerprint joins it. Other implementations ignore it.
+            destination: destination of the leads; a state store belongs to one. ``None``: nothing is sent.
+            run: fingerprint of the run. If workers continue a run whose first process was killed, a run with
+                the same fingerprint joins it. Implementations without workers ignore it.
             reset: delete all entries first.
 
         Raises:

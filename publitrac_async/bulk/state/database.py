@@ -1,4 +1,4 @@
-"""A database in SQLite: durable, for one process, and off the event loop."""
+"""A SQLite database: durable, for one process, and in a thread apart from the event loop."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 #: A statement and its parameters, for one or many executions.
 Statement: TypeAlias = tuple[str, Iterable[Sequence[Any]]]
 #: Function that makes statements from the items posted since the last commit. One statement for many items is
-#: best: SQLite releases Python's lock at each statement, and has to acquire it again.
+#: best: at each statement SQLite releases Python's lock and has to acquire it again.
 Writer: TypeAlias = Callable[[list[Any]], Iterable[Statement]]
 
 #: Marks the file as a state store ("PTrL").
@@ -35,14 +35,15 @@ _IN_USE: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 class Database:
     """One connection, used by one thread.
 
-    A write is on the disk when it returns. Writes are committed together while another commit is under way,
-    so many calls in flight cost few waits for the disk.
+    A write is on the disk when it returns. Writes that arrive during a commit are committed together by the
+    next one, so many calls in flight cost few waits for the disk.
 
-    Every failure is a `StateStoreError` that names its kind, whatever the type of the exception. A caller
-    that waits for a commit always gets a result.
+    Every failure is raised as a `StateStoreError` that names its kind. A caller that waits for a commit
+    always gets a result or an error.
 
     Args:
-        path: path of the file, created if missing. ``None``: a temporary file that ends with the process.
+        path: path of the file, created if missing. ``None``: a temporary file that does not outlive the
+            process.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -62,7 +63,7 @@ class Database:
             layout: statements that create the tables.
 
         Raises:
-            StateStoreError: the file is in use, damaged, or no state store.
+            StateStoreError: the file is in use, damaged, or not a state store.
         """
         await self._run(lambda: self._open(layout))
 
@@ -100,7 +101,7 @@ class Database:
         while self._committer is not None:
             await asyncio.wait([self._committer])
         try:
-            # In the thread, as an opening that its caller no longer awaits may be in progress there.
+            # In the thread, where an `open` whose caller was cancelled may still be in progress.
             await self._run(self._close)
         except StateStoreError:  # All commits are on the disk already.
             self._close()
@@ -129,7 +130,7 @@ class Database:
             failure = error.with_traceback(None)
         except Exception as error:  # noqa: BLE001  (no thread is left, or the executor was shut down)
             failure = self._explain(error)
-        # Raised out here, without the context; what the statements hold is personal data.
+        # Raised outside `except`, so without the context: its statements hold personal data.
         del work
         raise failure
 
@@ -158,7 +159,7 @@ class Database:
                     _resolve(future, failure)
         finally:
             self._committer = None
-            # Nothing is left here, unless the event loop is closing.
+            # No future is left here, unless the event loop is closing.
             for future in (each for each in (*futures, *self._futures) if not each.done()):
                 _resolve(future, StateStoreError(f"{self._subject} was closed before the commit"))
             self._waiting, self._futures = {}, []
@@ -175,7 +176,7 @@ class Database:
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
-                # The first error tells more than one of ROLLBACK.
+                # The first error explains more than an error of ROLLBACK.
                 with contextlib.suppress(sqlite3.Error):
                     connection.execute("ROLLBACK")
             raise
@@ -192,9 +193,9 @@ class Database:
         self._connection = connection = sqlite3.connect(
             self._path or "", timeout=0, isolation_level=None, check_same_thread=False
         )
-        # Locked until the connection is closed or the process ends.
+        # The lock lasts until the connection is closed or the process ends.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-        if self._path is None:  # It ends with the process, so nothing has to survive a crash.
+        if self._path is None:  # Deleted with the process, so it need not survive a crash.
             connection.execute("PRAGMA journal_mode = MEMORY")
             connection.execute("PRAGMA synchronous = OFF")
         else:
@@ -212,11 +213,11 @@ class Database:
         tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         application = connection.execute("PRAGMA application_id").fetchone()[0]
         if tables and application != _APPLICATION:
-            raise StateStoreError("the file is a database, but not a state store: name another one")
+            raise StateStoreError("the file is a database, but not a state store: name another file")
         layout = connection.execute("PRAGMA user_version").fetchone()[0]
         if tables and layout != _LAYOUT:
             raise StateStoreError(
-                "the state store was written by another version of publitrac_async: name another one"
+                "the state store was written by another version of publitrac_async: name another file"
             )
         if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise sqlite3.DatabaseError("malformed")
@@ -238,23 +239,25 @@ class Database:
             )
         if code == sqlite3.SQLITE_NOTADB:
             return StateStoreError(
-                "the state store is not a SQLite database: name another file, or move it away if it was one; "
-                "then every row is sent again"
+                "the state store is not a SQLite database: name another file; if it was a state store once, "
+                "move it away, and every row will be sent again"
             )
-        # sqlite3 fails to decode its own messages where a letter of the schema is damaged.
+        # If the schema is damaged, sqlite3 fails to decode its own message.
         if isinstance(error, sqlite3.Error | UnicodeDecodeError):
             return damaged(kind)
-        # Among them MemoryError, KeyboardInterrupt, and a thread that cannot start.
+        # For example MemoryError, KeyboardInterrupt, or a thread that cannot start.
         return StateStoreError(f"{subject} failed ({kind}): run it again", retryable=True)
 
 
 def damaged(kind: str) -> StateStoreError:
-    """Return the error of a file whose content makes no sense.
+    """Return the error for a file with invalid content.
 
     Args:
         kind: name of the exception that it caused.
     """
-    return StateStoreError(f"the state store is damaged ({kind}): move it away; then every row is sent again")
+    return StateStoreError(
+        f"the state store is damaged ({kind}): move it away, and every row will be sent again"
+    )
 
 
 def _statements(items: list[Sequence[Statement]]) -> Iterable[Statement]:
@@ -267,6 +270,6 @@ def _resolve(future: asyncio.Future[Any], failure: StateStoreError | None) -> No
     if failure is None:
         future.set_result(True)
     else:
-        # One for each caller: an exception collects the frames of those that raise it.
+        # A copy for each caller: an exception collects the frames of all callers that raise it.
         future.set_exception(copy.copy(failure))
-        future.exception()  # A caller that does not await it gets the error from its next write.
+        future.exception()  # A caller that does not await this future gets the error from its next write.

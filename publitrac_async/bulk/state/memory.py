@@ -1,4 +1,4 @@
-"""The state store of a run without one."""
+"""The state store of a run without a state store."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from attrs import field, frozen
 
 from publitrac_async.bulk.rows import Line, Outcome, State
 
-#: States of rows that did not reach the service.
+#: States of rows that failed.
 FAILED = (State.REJECTED, State.UNKNOWN, State.RETRY)
 
 
@@ -37,16 +37,16 @@ class RunProgress:
         run: id of the run; the logs of workers have it as ``run``.
         destination: destination of the rows.
         phase: ``"reading"``, ``"sending"``, ``"stopped"``, ``"ended"``, or ``"abandoned"``: the process that
-            started the run is gone, and no worker has a chunk. The same run resumes it.
-        begun: start, UTC.
-        ended: regular end, UTC, ``None`` without one.
+            started the run has ended, and no worker has claimed a chunk. The same run resumes it.
+        begun: time of the start, UTC.
+        ended: time of the regular end, UTC, ``None`` without one.
         stopped: reason why the run was stopped, ``None`` if it was not.
-        starter_alive: True while the process that started the run holds the state store.
-        rows: rows to be sent, ``None`` while they are not known, and for a run without workers.
-        refused: rows that were rejected before the first call.
-        in_flight: rows whose call is in flight.
-        counts: rows by the outcome of their last call.
-        claimed_chunks: chunks that workers hold.
+        starter_alive: true while the process that started the run has the state store open.
+        rows: number of rows to be sent, ``None`` while unknown and for a run without workers.
+        refused: number of rows that were rejected before the first call.
+        in_flight: number of rows whose call is in flight.
+        counts: number of rows by the outcome of their last call.
+        claimed_chunks: number of chunks that workers have claimed.
         rate: rows per second, over the last ten to twenty seconds.
     """
 
@@ -67,17 +67,17 @@ class RunProgress:
 
     @property
     def called(self) -> int:
-        """Rows with an outcome."""
+        """Number of rows with an outcome."""
         return sum(self.counts.values())
 
     @property
     def queued(self) -> int | None:
-        """Rows that wait for their call, ``None`` if unknown."""
+        """Number of rows that wait for their call, ``None`` if unknown."""
         return None if self.rows is None else max(0, self.rows - self.called - self.in_flight)
 
     @property
     def failed(self) -> int:
-        """Rows that were rejected, or whose last call failed or has an unknown outcome."""
+        """Number of rows that were rejected, or whose last call failed or has an unknown outcome."""
         return self.refused + sum(self.counts.get(state, 0) for state in FAILED)
 
     def as_dict(self) -> dict[str, Any]:
@@ -103,7 +103,7 @@ class RunProgress:
 
 
 def failures_of(rows: Iterable[tuple[Line, Outcome]]) -> list[Failure]:
-    """Group lines with their outcomes; rows that did not fail are left out."""
+    """Group failed rows by outcome."""
     lines: dict[Outcome, list[Line]] = {}
     for line, outcome in rows:
         if outcome.state in FAILED:
@@ -112,7 +112,7 @@ def failures_of(rows: Iterable[tuple[Line, Outcome]]) -> list[Failure]:
 
 
 def failures_to_json(failures: Sequence[Failure]) -> str:
-    """Return failures as JSON, an empty text for none."""
+    """Return failures as JSON; an empty text if there are none."""
     return "" if not failures else json.dumps([_values(each) for each in failures])
 
 
@@ -120,12 +120,12 @@ def failures_from_json(text: str | bytes) -> Iterator[Failure]:
     """Iterate over failures in JSON.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: the text is not the JSON of failures.
         TypeError: likewise.
     """
-    for state, *words, lines in json.loads(text):
-        kind, reason, code = words
-        if not all(isinstance(word, str | None) for word in words):
+    for state, *texts, lines in json.loads(text):
+        kind, reason, code = texts
+        if not all(isinstance(each, str | None) for each in texts):
             raise TypeError("not a text")
         if not all(isinstance(line, str | int) for line in lines):
             raise TypeError("not a line")

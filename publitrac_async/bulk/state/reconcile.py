@@ -32,14 +32,14 @@ async def reconcile(state: str | Path | StateStore, keys: Iterable[str], *, arri
     Args:
         state: path of a file, or a state store, which is opened and closed again.
         keys: business keys, usually e-mail addresses.
-        arrived: true if the service has the rows: they count as processed. Otherwise the next run sends them.
+        arrived: true if the service has the rows: they count as processed. False: the next run sends them.
 
     Returns:
-        The number of rows.
+        The number of rows that were changed.
 
     Raises:
-        StateStoreError: a key has no unknown outcome (no row was changed), the state store does not exist, or
-            a run is using it.
+        StateStoreError: a key has no unknown outcome, the state store does not exist, or a run is using it.
+            No row was changed.
     """
     wanted = dict.fromkeys(key.strip().casefold() for key in keys)
     async with _opened(state) as store:

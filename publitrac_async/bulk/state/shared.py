@@ -15,7 +15,7 @@ from publitrac_async.transport.secret import Secret
 
 @frozen
 class ChunkResult:
-    """End of a chunk.
+    """Result of a chunk that has ended.
 
     Attributes:
         number: number of the chunk.
@@ -27,19 +27,19 @@ class ChunkResult:
 
 
 class ChunkClaim(StateWriter, Protocol):
-    """The part of a state store that a worker uses during a chunk.
+    """A worker's exclusive right to send a chunk, and its part of the state store.
 
-    After another worker has taken over, no call may start and no outcome can be recorded: `StateStoreError`
-    is not ``retryable`` then.
+    After another worker has claimed the chunk, no call may start and no outcome can be recorded: the
+    `StateStoreError` is then not ``retryable``.
 
     Attributes:
-        attempt: number of workers that have claimed this chunk, this one included.
+        attempt: number of workers that have claimed this chunk, including this one.
     """
 
     attempt: int
 
     async def lookup(self, keys: Sequence[str]) -> list[Entry | None]:
-        """Return the entries of leads. A lead that an earlier worker was sending is `State.UNKNOWN`."""
+        """Return the entries of leads. Leads whose call by an earlier worker did not end are unknown."""
         ...
 
     async def stop(self, reason: str) -> object:
@@ -58,14 +58,14 @@ class ChunkClaim(StateWriter, Protocol):
 
 
 class WorkerReports(Protocol):
-    """Reports of workers to the process that started a job, beside the results of chunks."""
+    """Reports of workers to the process that started a job, in addition to the results of chunks."""
 
-    async def add_unable(self, job: str, worker: str, reason: str) -> None:
+    async def add_source_error(self, job: str, worker: str, reason: str) -> None:
         """Record that a worker cannot open the source of a job."""
         ...
 
-    async def unable(self, job: str) -> Mapping[str, str]:
-        """Return the workers that cannot open the source of a job, with their reasons."""
+    async def source_errors(self, job: str) -> Mapping[str, str]:
+        """Return the reasons why workers cannot open the source of a job, by worker."""
         ...
 
     async def add_messages(self, job: str, chunk: int, messages: Mapping[int, str]) -> None:
@@ -102,19 +102,23 @@ class SharedStateStore(StateStore, Protocol):
         ...
 
     async def check(self, *, queue: bool = False) -> None:
-        """Try what the state store, and the queue of workers, need; raise `ConfigurationError` without it."""
+        """Try the commands that the state store needs, and the queue if asked.
+
+        Raises:
+            ConfigurationError: the server lacks one of them.
+        """
         ...
 
     async def note_rows(self, pending: int, refused: Sequence[Failure]) -> None:
-        """Record for `RunProgress` how many rows will be sent, and the rows that were rejected before."""
+        """Record the number of rows to be sent, and the rows rejected before that, for `RunProgress`."""
         ...
 
     def sign(self, task: str) -> str:
-        """Return a task with a signature by a key that is derived from the account."""
+        """Return a task with a signature, by a key that is derived from the account."""
         ...
 
     def verified(self, signed: str) -> str | None:
-        """Return the task, ``None`` if the signature is not of this account and queue."""
+        """Return the task, ``None`` if its signature is not that of this account and queue."""
         ...
 
     async def claim(self, job: str, number: int) -> ChunkClaim | None:
@@ -122,7 +126,7 @@ class SharedStateStore(StateStore, Protocol):
         ...
 
     async def results(self, after: int) -> Sequence[ChunkResult]:
-        """Return the results of chunks, except the first `after`."""
+        """Return the results of ended chunks in the order of their ends, except the first `after`."""
         ...
 
     async def is_current(self, job: str) -> bool:
@@ -130,7 +134,7 @@ class SharedStateStore(StateStore, Protocol):
         ...
 
     async def claimed(self) -> frozenset[int]:
-        """Return the numbers of the claimed chunks of the job, also of killed workers with a lease."""
+        """Return the numbers of the job's claimed chunks. After a kill a claim lasts until its lease ends."""
         ...
 
     async def stop(self, reason: str) -> object:

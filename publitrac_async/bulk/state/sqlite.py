@@ -20,7 +20,7 @@ CREATE TABLE IF NOT EXISTS main.leads (
     key TEXT PRIMARY KEY,     -- business key: the e-mail address in lower case
     state TEXT NOT NULL CHECK
         (state IN ('pending', 'sending', 'ok', 'accepted', 'rejected', 'retry', 'unknown')),
-    content_hash TEXT,        -- of the content last sent, or planned; in hexadecimal, since it passes as JSON
+    content_hash TEXT,        -- of the content last sent, or planned; in hexadecimal, to be passed as JSON
     acked_hash TEXT,          -- of the content that the service acknowledged last
     attempts INTEGER NOT NULL DEFAULT 0,
     kind TEXT,                -- name of the error class
@@ -34,7 +34,7 @@ _LOOKUP: Final = (
     "SELECT leads.key, state, kind, error, code, content_hash, acked_hash FROM json_each(?) AS wanted"
     " JOIN main.leads ON leads.key = wanted.value"
 )
-#: After a call with an unknown outcome the content at the service is unknown: no row counts as unchanged.
+#: After a call with an unknown outcome the content at the service is unknown, so no row counts as unchanged.
 _PLAN: Final = (
     "INSERT INTO main.leads (key, state, content_hash)"
     " SELECT key, 'pending', value FROM json_each(?) WHERE true"
@@ -58,8 +58,8 @@ class SqliteStateStore:
     Level of durability: disk (``synchronous=FULL``); memory without a path. See `StateStore`.
 
     Args:
-        path: path of the SQLite file, created if missing. Not on a network drive. ``None``: a temporary file
-            that ends with the run.
+        path: path of the SQLite file, created if missing; not on a network drive. ``None``: a temporary file
+            that is deleted after the run.
     """
 
     def __init__(self, path: str | Path | None) -> None:

@@ -1,4 +1,4 @@
-"""The table of vendors. A new vendor is one more module here, and one more entry of `VENDORS`."""
+"""The table of vendors. A new vendor needs a module here and an entry in `VENDORS`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SERVICES: Final[Sequence[Service]] = list(dict.fromkeys(vendor.service for vendo
 
 
 def for_vendor(options: dict[str, Any]) -> dict[str, Any]:
-    """Return options with those of their vendor as ``own``, and its default rate if none was given.
+    """Return options with the vendor's own options as ``own``, and the vendor's rate if none was given.
 
     Raises:
         CommandError: an option belongs to another vendor, or a rate lacks its seconds.
@@ -76,8 +76,8 @@ async def open_sink(
     """
     vendor = VENDORS[options.via]
     if options.verify and not vendor.verifies:
-        raise CommandError(f"--verify reads leads back from PUBLITRAC: it excludes --via {vendor.name}")
-    # The report has every row that failed.
+        raise CommandError(f"--verify reads leads back from PUBLITRAC: leave it out with --via {vendor.name}")
+    # Failures are not logged: the report lists every row that failed.
     settings: dict[str, Any] = {
         "rate_limit": options.rate,
         "retry": BULK_RETRY,
@@ -87,7 +87,7 @@ async def open_sink(
     }
     if options.sandbox:
         if vendor.sandbox_settings is None:
-            raise CommandError(f"--sandbox does not emulate {vendor.service.name}: leave it out")
+            raise CommandError(f"the sandbox does not emulate {vendor.service.name}: leave out --sandbox")
         limit = math.ceil(options.rate.per_second)
         sandbox = await stack.enter_async_context(load_sandbox().Sandbox(rate_limit=limit))
         settings |= vendor.sandbox_settings(sandbox)

@@ -14,7 +14,7 @@ from publitrac_async.config import Rate
 
 #: Sink with its open client, and settings for reading leads back.
 OpenSink: TypeAlias = tuple[Sink[Any], Verify | None]
-#: Values of the options that a vendor has for itself, by name; those that were not given are missing.
+#: Values of a vendor's own options by name, without options that were not given.
 OwnOptions: TypeAlias = Mapping[str, str]
 
 
@@ -34,14 +34,14 @@ class SinkOptions:
 
 @frozen(kw_only=True)
 class VendorOption:
-    """Option that one vendor has for itself.
+    """An option that only one vendor has.
 
     Attributes:
-        name: name in `OwnOptions`; ``lookup_field`` is ``--lookup-field``.
+        name: name in `OwnOptions`, such as ``lookup_field`` for ``--lookup-field``.
         help: help text.
         choices: accepted values; empty for any text.
         metavar: placeholder in the help, ``None`` for that of the type.
-        of_account: the option is part of the account, so commands without rows take it, too.
+        of_account: true if the option identifies the account, so that commands without rows have it as well.
     """
 
     name: str
@@ -58,14 +58,14 @@ class VendorOption:
 
 @frozen(kw_only=True)
 class Service:
-    """Service behind one or several values of ``--via``.
+    """The service for one or several values of ``--via``.
 
     Attributes:
         name: name in messages.
-        prefix: begins the names of its environment variables: ``VITEC``.
+        prefix: prefix of its environment variables, such as ``VITEC``.
         secrets: names of its credentials, which are variables with this prefix.
-        base_url: its address, ``None`` if each account has another one.
-        credentials: sentences for the help of `sync` about its credentials.
+        base_url: base URL, ``None`` if each account has its own.
+        credentials: sentences about its credentials for the help of `sync`.
     """
 
     name: str
@@ -81,27 +81,28 @@ def _no_variables(own: OwnOptions) -> Sequence[str]:  # noqa: ARG001  (other ven
 
 @frozen(kw_only=True)
 class Vendor:
-    """Vendor, by its value of ``--via``.
+    """One value of ``--via``.
 
     Attributes:
         name: value of ``--via``, and `Sink.name` of its sink.
         service: the service.
-        help: what happens to leads, for the help of ``--via``.
-        rate: default rate of calls, the object that clients take for none given.
-        concurrency: calls in flight. More would only make more rows unknown after a kill.
-        in_flight: calls of all processes in flight at once, ``None`` for no limit.
+        help: end of a sentence for the help of ``--via``, such as "queues leads".
+        rate: default rate of calls; the same object as the default of the client.
+        concurrency: calls in flight per run or chunk. A higher number leaves more rows unknown after a kill.
+        in_flight: maximum number of calls in flight of all processes, ``None`` without a limit.
         account: environment variable of the credential that identifies the account.
-        open_sink: opens a client on a stack and returns its sink. Takes the stack, the options and the
-            settings of the client.
+        open_sink: opens a client on a stack and returns its sink. Its arguments are the stack, the options
+            and the settings of the client.
         to_record: returns the function that transforms a row for a dry run.
         fields_of: returns the fields of a record's content.
         options: the options that only this vendor has.
         sandbox_settings: returns the arguments of the client for a running sandbox; ``None`` if the sandbox
             does not emulate this vendor.
-        account_variables: returns variables that come before `account`, for options of the account.
-        verifies: leads can be read back.
-        batches: a call has many rows, so calls per second are not rows per second.
-        appends: a call must not be repeated: its state must be on the disk before it starts.
+        account_variables: returns the variables that are tried before `account`, by the vendor's own options.
+        verifies: true if leads can be read back.
+        batches: true if a call has many rows, so that calls per second are not rows per second.
+        appends: true if a repeated call would create another lead, so that its state must be on the disk
+            before it starts.
     """
 
     name: str

@@ -22,7 +22,7 @@ async def _open_sink(stack: AsyncExitStack, options: SinkOptions, settings: dict
     if customer is None and options.sandbox:
         customer = next(iter(settings["password"]))
     if customer is None:
-        raise CommandError("--via vitec needs --customer, the customer who gets the leads, such as M30011")
+        raise CommandError("--via vitec needs --customer: the customer of the leads, such as M30011")
     client = await stack.enter_async_context(VitecClient.from_env(**settings))
     destination = "of the sandbox" if options.sandbox else f"of {client!r}"
     return VitecSink(client, customer, lead_source=lead_source, destination=destination), None
@@ -49,7 +49,7 @@ def _fields_of(lead: PersonLead) -> dict[str, Any]:
 def _lead_source(options: SinkOptions) -> LeadSource:
     name = options.own.get("lead_source") or ("Demonstration" if options.sandbox else None)
     if name is None:
-        raise CommandError("--via vitec needs --lead-source, a name that stays the same from run to run")
+        raise CommandError("--via vitec needs --lead-source: use the same name in every run")
     return LeadSource(name=name)
 
 
@@ -75,8 +75,10 @@ VITEC: Final = Vendor(
     to_record=_to_record,
     fields_of=_fields_of,
     options=(
-        VendorOption(name="customer", help="customer who gets the leads, such as M30011.", of_account=True),
-        VendorOption(name="lead_source", help="source of the leads; Vitec creates unknown names."),
+        VendorOption(
+            name="customer", help="customer who receives the leads, such as M30011.", of_account=True
+        ),
+        VendorOption(name="lead_source", help="source of the leads; Vitec creates it if the name is new."),
     ),
     sandbox_settings=_sandbox_settings,
     account_variables=_account_variables,

@@ -153,13 +153,13 @@ class Journal:
         self._journal = journal
         self._watched = watched
 
-    async def begin(self, places: Sequence[int]) -> None:
-        await self._journal.begin(places)
+    async def begin(self, indexes: Sequence[int]) -> None:
+        await self._journal.begin(indexes)
         self._watched.before()
 
-    def end(self, places: Sequence[int], errors: Sequence[PublitracError | None]) -> None:
+    def end(self, indexes: Sequence[int], errors: Sequence[PublitracError | None]) -> None:
         self._watched.after()
-        self._journal.end(places, errors)
+        self._journal.end(indexes, errors)
 
     def flush(self) -> None:
         self._journal.flush()

@@ -238,7 +238,7 @@ def test_the_sandbox_links_its_page_and_ends_politely(tmp_path: Path) -> None:
     ) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(2)]
-        assert re.fullmatch(r"Watch it: http://127\.0\.0\.1:\d+/_sandbox/\n", lines[1])
+        assert re.fullmatch(r"Web page to inspect it: http://127\.0\.0\.1:\d+/_sandbox/\n", lines[1])
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
 

@@ -190,7 +190,7 @@ async def test_standard_output_takes_csv_as_well_and_one_that_closes_early(
     process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]
     error = (await process.stderr.read()).decode()
     assert await process.wait() == 1
-    assert error == "publitrac-async: the reader of the output has closed it\n"
+    assert error == "publitrac-async: the reader of the output closed it early\n"
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "xlsx"])
@@ -255,11 +255,11 @@ async def test_when_no_page_came_nothing_is_left(sandbox: Sandbox, beside: Besid
     ("arguments", "words"),
     [
         (("leads.txt",), "leads.txt is not .csv, .jsonl or .xlsx"),
-        (("-", "--format", "xlsx"), "a workbook needs a file"),
+        (("-", "--format", "xlsx"), "a workbook cannot be written to standard output"),
         (("leads.csv", "--view", "A", "--list", "B"), "exclude each other"),
         (("leads.csv", "--view", "A", "--where", "city", "like", "x"), "exclude each other"),
-        (("leads.csv", "--fields", "email,,city"), "--fields takes names"),
-        (("leads.csv", "--fields", "email,email"), "--fields takes names"),
+        (("leads.csv", "--fields", "email,,city"), "--fields must be names"),
+        (("leads.csv", "--fields", "email,email"), "--fields must be names"),
         (("leads.csv", "--page", "0"), "--page"),
         (("leads.csv", "--where", "city", "like"), "--where"),
         (("nowhere/leads.csv",), "leads.csv cannot be written"),

@@ -90,7 +90,7 @@ async def test_what_was_added_before_an_error_is_said(
     path.write_text("email\n" + "".join(f"lead{number}@example.com\n" for number in range(150)))
     done = await beside("lists", "add", "Fair", "--file", path)
     assert done.returncode == 1
-    assert "100 were added before this; adding them again is harmless." in done.stderr
+    assert "100 leads were added before this error; adding them again is harmless." in done.stderr
     assert "AuthenticationError" in done.stderr
 
 

@@ -113,7 +113,7 @@ async def test_failed_rows_are_there_without_the_process_that_started_the_run(
 
 async def test_a_state_store_that_no_run_has_used(run: Server, tmp_path: Path) -> None:
     for given in ({}, {"failed": str(tmp_path / "failed.csv")}):
-        with pytest.raises(CommandError, match="no run has used a state store other; there are default"):
+        with pytest.raises(CommandError, match="no run has used a state store other; known: default"):
             await run_status(options(state="other", **given))
     assert not (tmp_path / "failed.csv").exists()
 

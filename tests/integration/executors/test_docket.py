@@ -114,7 +114,7 @@ async def test_a_worker_that_sends_to_elsewhere_ends_the_run(hosts: Setup) -> No
     submission = Submission(hosts, hosts.table(rows(25)), RecordingSink())
     async with hosts.worker(other):
         report = await submission.report()
-    assert report.stopped == "a worker sends to another account, not to test"
+    assert report.stopped == "a worker sends to another account, not to test: check its account"
     assert (report.pending, other.calls) == (25, [])
 
 

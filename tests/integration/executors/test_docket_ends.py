@@ -160,7 +160,7 @@ async def test_a_redis_that_has_lost_everything_ends_the_run(hosts: Setup) -> No
 async def test_the_report_has_what_was_sent_before_redis_lost_everything(
     hosts: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("publitrac_async.bulk.distributed.submission._LOOK", 0.0)
+    monkeypatch.setattr("publitrac_async.bulk.distributed.submission._COPY_INTERVAL", 0.0)
     sink, seen = Gate(), []
 
     def let_some_through(lead: Any) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from publitrac_async.bulk import StateStoreError
-from publitrac_async.bulk.distributed.docket import _ended
+from publitrac_async.bulk.distributed.docket import _wait_for_end
 from tests.support.clock import now, virtual
 
 
@@ -37,7 +37,7 @@ async def _time_to_end(state: Any, seconds: float) -> float:
     await asyncio.sleep(0)
     begun = now()
     running.cancel()
-    await _ended(running, {chunk}, state)
+    await _wait_for_end(running, {chunk}, state)
     elapsed = now() - begun
     while not chunk.done():
         chunk.cancel()

@@ -18,7 +18,7 @@ from tests.unit.bulk.sinks import RecordingSink, rows
 
 from .setups import Setup, Submission
 
-DISCARDED = "discarded a task that was not signed for this account: check who can write to Redis"
+DISCARDED = "discarded a task without a valid signature of this account: check who can write to Redis"
 
 
 class Bomb:

@@ -25,7 +25,9 @@ async def test_a_worker_that_lacks_the_source_gives_its_chunks_back(
     async with hosts.worker(sink, sources={}), hosts.worker(sink, sources={"crm": rows}, chunks=1):
         report = await Submission(hosts, source, sink).report()
     assert (report.ok, report.pending, report.stopped) == (60, 0, None)
-    told = [record.message for record in caplog.records if "takes no more of this run" in record.message]
+    told = [
+        record.message for record in caplog.records if "takes no more chunks of this run" in record.message
+    ]
     assert told
     assert "this process has no source named crm" in told[0]
 

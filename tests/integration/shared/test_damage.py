@@ -128,7 +128,7 @@ async def everything(stores: Stores) -> list[BaseException]:
         for question in (
             store.stopped,
             store.claimed,
-            lambda: store.reports.unable(store.job or ""),
+            lambda: store.reports.source_errors(store.job or ""),
             store.unknown_rows,
             store.finish,
         ):

@@ -35,5 +35,5 @@ async def test_messages_of_the_service_reach_the_starter_alone(
 
 async def test_workers_that_cannot_open_the_source_are_known(stores: Stores) -> None:
     starter, worker = await job(stores), stores()
-    await worker.reports.add_unable(job_of(starter), "host#1", "no such file")
-    assert await starter.reports.unable(job_of(starter)) == {"host#1": "no such file"}
+    await worker.reports.add_source_error(job_of(starter), "host#1", "no such file")
+    assert await starter.reports.source_errors(job_of(starter)) == {"host#1": "no such file"}

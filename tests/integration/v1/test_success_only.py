@@ -118,11 +118,11 @@ async def test_an_export_steps_over_a_page_that_cannot_be_read(tmp_path: Path) -
 
         status, output = await export("first.jsonl")
         assert status == 1
-        assert "Page 3 cannot be read: --skip-unreadable skips it." in output
+        assert "Page 3 cannot be read: pass --skip-unreadable to skip it." in output
         assert "a < b" not in output
         assert sum(b"page=3" in seen.target.encode() for seen in server.seen) == 1
         status, output = await export("second.jsonl", "--skip-unreadable")
     assert status == 3
-    assert "Skipped, since they cannot be read: pages 3." in output
-    assert "Repaired, since they had invalid characters: pages 2." in output
+    assert "Skipped because they cannot be read: pages 3." in output
+    assert "Repaired because of invalid characters: pages 2." in output
     assert (tmp_path / "second.jsonl").read_text().count("example.com") == 6

@@ -91,7 +91,7 @@ def test_every_broken_quote_costs_its_row_only(tmp_path: Path) -> None:
 
 def test_rows_behind_a_quote_that_stays_open_are_not_guessed(tmp_path: Path) -> None:
     path = write(tmp_path, HEADER + 'a@example.com,Ana,"open\nb@example.com,Bo,x\n')
-    with pytest.raises(SourceError, match=r"line 2.*cannot be separated"):
+    with pytest.raises(SourceError, match=r"line 2.*cannot be read"):
         list(read_leads(path))
     path = write(tmp_path, HEADER + 'a@example.com,"A" na,"two\nb@example.com,Bo,"x"\n')
     with pytest.raises(SourceError, match="line 2"):
@@ -129,10 +129,10 @@ async def test_a_file_without_the_right_columns_sends_nothing(tmp_path: Path, co
 
 async def test_a_table_without_rows_is_refused_unless_that_is_accepted(tmp_path: Path) -> None:
     path = write(tmp_path, "email\n")
-    with pytest.raises(SourceError, match="0 rows, fewer than the 1"):
+    with pytest.raises(SourceError, match="0 rows, fewer than min_rows=1"):
         await run(read_leads(path), RecordingSink())
     assert (await run(read_leads(path), RecordingSink(), min_rows=0)).rows == 0
-    with pytest.raises(SourceError, match="1 rows, fewer than the 5"):
+    with pytest.raises(SourceError, match="1 rows, fewer than min_rows=5"):
         await run(read_leads(write(tmp_path, "email\na@example.com\n")), RecordingSink(), min_rows=5)
 
 

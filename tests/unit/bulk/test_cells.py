@@ -52,7 +52,11 @@ def test_integers_are_read_as_people_and_programs_write_them(text: str, number: 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        *[("4,5", "has decimals"), ("12.50", "has decimals"), ("1.234", "points between thousands")],
+        *[
+            ("4,5", "has decimals"),
+            ("12.50", "has decimals"),
+            ("1.234", "decimal point or separate thousands"),
+        ],
         *[
             ("1,234,5", "not a number"),
             ("12 34", "not a number"),

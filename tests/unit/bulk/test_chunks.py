@@ -1,4 +1,4 @@
-"""Chunk tasks, and a worker that executes them."""
+"""Chunks, and a worker that sends them."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from publitrac_async.bulk import (
     publitrac_record,
     read_leads,
 )
+from publitrac_async.bulk.distributed.chunk import Chunk, rows_hash
 from publitrac_async.bulk.distributed.ranges import RowRange
 from publitrac_async.bulk.distributed.references import reference_of
-from publitrac_async.bulk.distributed.tasks import ChunkTask, rows_hash
 from publitrac_async.bulk.distributed.worker import ChunkWorker
 from publitrac_async.bulk.planning import MAYBE_SENT
 from publitrac_async.bulk.rows import Outcome, Row, State
@@ -63,7 +63,7 @@ mappings = st.builds(
     dates=st.none() | texts,
 )
 tasks = st.builds(
-    ChunkTask,
+    Chunk,
     job=texts,
     number=st.integers(0, 10**6),
     source=st.dictionaries(texts, texts | st.none()),
@@ -85,8 +85,8 @@ tasks = st.builds(
 
 
 @given(tasks)
-def test_a_task_survives_json(task: ChunkTask) -> None:
-    assert ChunkTask.from_json(task.to_json()) == task
+def test_a_task_survives_json(task: Chunk) -> None:
+    assert Chunk.from_json(task.to_json()) == task
 
 
 def hash_of(mapping: ColumnMapping | None, fields: dict[str, Any]) -> bytes | None:
@@ -97,7 +97,7 @@ def hash_of(mapping: ColumnMapping | None, fields: dict[str, Any]) -> bytes | No
         return None
 
 
-TASK = ChunkTask(
+TASK = Chunk(
     job="job",
     number=0,
     source={},
@@ -112,7 +112,7 @@ TASK = ChunkTask(
 
 @given(mappings, st.dictionaries(texts, texts, max_size=4))
 def test_a_mapping_means_the_same_on_its_way(mapping: ColumnMapping, cells: dict[str, str]) -> None:
-    arrived = ChunkTask.from_json(evolve(TASK, mapping=mapping).to_json()).mapping
+    arrived = Chunk.from_json(evolve(TASK, mapping=mapping).to_json()).mapping
     fields = {**cells, "E-post": "ada@example.com"}
     content_hash = hash_of(mapping, fields)
     # Rows that are rejected are in no chunk.
@@ -211,7 +211,7 @@ class OneChunk:
 
 
 @pytest.fixture
-def task(tmp_path: Path) -> ChunkTask:
+def task(tmp_path: Path) -> Chunk:
     """All rows of a file."""
     path = tmp_path / "leads.csv"
     path.write_text("\n".join(["email", *KEYS]) + "\n")
@@ -223,7 +223,7 @@ def task(tmp_path: Path) -> ChunkTask:
 
 
 async def execute(
-    task: ChunkTask, claim: Claim | None, sink: Any, shutdown: Shutdown | None = None
+    task: Chunk, claim: Claim | None, sink: Any, shutdown: Shutdown | None = None
 ) -> dict[int, str]:
     """Execute a task; return the messages that reached the state store."""
     store = OneChunk(claim)
@@ -240,7 +240,7 @@ def entry(state: State) -> Entry:
     return Entry(Outcome(state), b"", None)
 
 
-async def test_all_rows_of_a_chunk_are_sent_and_noted(task: ChunkTask) -> None:
+async def test_all_rows_of_a_chunk_are_sent_and_noted(task: Chunk) -> None:
     claim, sink = Claim(), RecordingSink()
     await execute(task, claim, sink)
     assert sorted(sink.emails) == sorted(claim.begun) == KEYS
@@ -248,20 +248,20 @@ async def test_all_rows_of_a_chunk_are_sent_and_noted(task: ChunkTask) -> None:
     assert (claim.stopped, claim.ended) == (None, None)
 
 
-async def test_a_chunk_of_a_job_that_is_over_is_nothing_to_do(task: ChunkTask) -> None:
+async def test_a_chunk_of_a_job_that_is_over_is_nothing_to_do(task: Chunk) -> None:
     sink = RecordingSink()
     await execute(evolve(task, source={}), None, sink)
     assert sink.calls == []
 
 
-async def test_rows_with_an_outcome_are_left_out(task: ChunkTask) -> None:
+async def test_rows_with_an_outcome_are_left_out(task: Chunk) -> None:
     states = (State.ACCEPTED, State.REJECTED, State.RETRY, State.PENDING)
     claim, sink = Claim(dict(zip(KEYS, map(entry, states), strict=False))), RecordingSink()
     await execute(evolve(task, left_out=(6,)), claim, sink)
     assert sorted(sink.emails) == [KEYS[2], KEYS[3], KEYS[4]]
 
 
-async def test_failed_rows_are_told_with_those_of_a_worker_before(task: ChunkTask) -> None:
+async def test_failed_rows_are_told_with_those_of_a_worker_before(task: Chunk) -> None:
     def refuse(lead: Lead) -> ValidationError | None:
         wrong = lead.email in (KEYS[3], KEYS[4])
         return ValidationError("unusable", vendor_message=f"no {lead.email}") if wrong else None
@@ -274,14 +274,14 @@ async def test_failed_rows_are_told_with_those_of_a_worker_before(task: ChunkTas
 
 
 @pytest.mark.parametrize("idempotent", [True, False])
-async def test_rows_that_a_worker_before_may_have_sent(task: ChunkTask, idempotent: bool) -> None:
+async def test_rows_that_a_worker_before_may_have_sent(task: Chunk, idempotent: bool) -> None:
     claim, sink = Claim({KEYS[1]: entry(State.UNKNOWN)}), RecordingSink(idempotent=idempotent)
     await execute(task, claim, sink)
     assert (KEYS[1] in sink.emails) is idempotent
     assert claim.noted[KEYS[1]] == (Outcome(State.OK) if idempotent else MAYBE_SENT)
 
 
-async def test_a_chunk_that_is_never_done_ends_the_run(task: ChunkTask) -> None:
+async def test_a_chunk_that_is_never_done_ends_the_run(task: Chunk) -> None:
     for attempt, sent in ((20, 6), (21, 0)):
         claim, sink = Claim(attempt=attempt), RecordingSink()
         await execute(task, claim, sink)
@@ -302,7 +302,7 @@ async def test_a_chunk_that_is_never_done_ends_the_run(task: ChunkTask) -> None:
     ],
 )
 async def test_a_chunk_that_does_not_fit_ends_the_run(
-    task: ChunkTask, change: dict[str, Any], reason: str
+    task: Chunk, change: dict[str, Any], reason: str
 ) -> None:
     claim, sink = Claim(), RecordingSink()
     await execute(evolve(task, **change), claim, sink)
@@ -319,9 +319,7 @@ async def test_a_chunk_that_does_not_fit_ends_the_run(
         (ServerError("busy"), "2 calls in a row got no usable response: the service appears to be down"),
     ],
 )
-async def test_failures_of_the_service_end_the_run(
-    task: ChunkTask, error: PublitracError, reason: str
-) -> None:
+async def test_failures_of_the_service_end_the_run(task: Chunk, error: PublitracError, reason: str) -> None:
     claim, sink = Claim(), RecordingSink(lambda lead: error)
     await execute(evolve(task, error_budget=ErrorBudget(in_a_row=2)), claim, sink)
     assert claim.stopped == claim.ended == reason
@@ -330,7 +328,7 @@ async def test_failures_of_the_service_end_the_run(
 
 
 async def test_a_fault_of_the_sink_ends_the_run_and_shows_no_lead(
-    task: ChunkTask, caplog: pytest.LogCaptureFixture
+    task: Chunk, caplog: pytest.LogCaptureFixture
 ) -> None:
     def respond(lead: Any) -> None:
         raise KeyError(lead.email)
@@ -344,7 +342,7 @@ async def test_a_fault_of_the_sink_ends_the_run_and_shows_no_lead(
     assert {each.state for each in claim.noted.values()} == {State.UNKNOWN}
 
 
-async def test_a_state_store_that_does_not_respond_brings_the_chunk_back(task: ChunkTask) -> None:
+async def test_a_state_store_that_does_not_respond_brings_the_chunk_back(task: Chunk) -> None:
     claim = Claim()
     claim.failure = StateStoreError("Redis does not respond", retryable=True)
     with pytest.raises(StateStoreError, match="does not respond"):
@@ -353,7 +351,7 @@ async def test_a_state_store_that_does_not_respond_brings_the_chunk_back(task: C
 
 
 async def test_a_chunk_that_was_taken_over_is_left_to_the_other_worker(
-    task: ChunkTask, caplog: pytest.LogCaptureFixture
+    task: Chunk, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
     claim = Claim()
@@ -363,7 +361,7 @@ async def test_a_chunk_that_was_taken_over_is_left_to_the_other_worker(
     assert "another worker has taken over" in caplog.text
 
 
-async def test_a_chunk_whose_calls_may_not_begin_does_not_end_the_run(task: ChunkTask) -> None:
+async def test_a_chunk_whose_calls_may_not_begin_does_not_end_the_run(task: Chunk) -> None:
     claim, sink = Claim(), RecordingSink()
     claim.may_begin = lambda: len(claim.begun) < 3
     await execute(task, claim, sink)
@@ -372,7 +370,7 @@ async def test_a_chunk_whose_calls_may_not_begin_does_not_end_the_run(task: Chun
     assert claim.ended == "stopped by another process"
 
 
-async def test_a_worker_that_is_asked_to_end_leaves_its_chunk_to_others(task: ChunkTask) -> None:
+async def test_a_worker_that_is_asked_to_end_leaves_its_chunk_to_others(task: Chunk) -> None:
     shutdown = Shutdown()
     claim, sink = Claim(), RecordingSink(lambda lead: None if shutdown.requested else shutdown.request())
     await execute(task, claim, sink, shutdown)
@@ -382,7 +380,7 @@ async def test_a_worker_that_is_asked_to_end_leaves_its_chunk_to_others(task: Ch
     assert (claim.stopped, claim.ended) == (None, False)
 
 
-def test_nothing_personal_is_in_a_task(task: ChunkTask) -> None:
+def test_nothing_personal_is_in_a_task(task: Chunk) -> None:
     text = task.to_json()
     assert "@" not in text
     assert json.loads(text)["source"]["path"].endswith("leads.csv")

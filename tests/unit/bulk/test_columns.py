@@ -42,7 +42,7 @@ def test_a_near_miss_is_a_custom_field_with_a_hint() -> None:
 
 
 def test_two_columns_for_one_field_are_refused_by_name() -> None:
-    with pytest.raises(SourceError, match="first_name and FirstName both go to firstName"):
+    with pytest.raises(SourceError, match="first_name and FirstName both map to firstName"):
         columns_of().check(["email", "first_name", "FirstName"], "leads.csv")
 
 

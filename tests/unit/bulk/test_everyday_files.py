@@ -66,7 +66,7 @@ def test_a_title_above_the_header_is_told_with_the_line_of_the_header(tmp_path: 
         (write(tmp_path, TITLE + table.replace(",", ";"), "c.csv"), 2),
         (sheet(["email", "firstName", "city"], ["a@example.com", "Ana", "Lund"], merged="Contacts"), 2),
     ):
-        with pytest.raises(SourceError, match=f"Line {line} looks like the header: --header {line}"):
+        with pytest.raises(SourceError, match=f"Line {line} looks like the header: try --header {line}"):
             checked(path)
         source = read_leads(path, header=line)
         (row,) = source
@@ -80,7 +80,7 @@ def test_a_title_above_the_header_is_told_with_the_line_of_the_header(tmp_path: 
 
 
 def test_a_file_without_a_header_is_told_without_its_addresses(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="write a header above it") as raised:
+    with pytest.raises(SourceError, match="add a header above it") as raised:
         checked(write(tmp_path, "a@example.com,Ana\nb@example.com,Bo\n"))
     assert "a@example.com" not in str(raised.value)
 
@@ -90,7 +90,7 @@ def test_the_delimiter_that_makes_a_column_email_wins(tmp_path: Path) -> None:
     assert checked(path)[0] == [{"email": "a@example.com", "city": "Lund, Sweden", "company": "X"}]
     path = write(tmp_path, "email;phone,2;city\na@example.com;1;Lund\n")
     assert list(next(iter(read_leads(path))).fields) == ["email", "phone,2", "city"]
-    with pytest.raises(SourceError, match="Is the delimiter another one"):
+    with pytest.raises(SourceError, match="Check the delimiter"):
         checked(write(tmp_path, "email^city\na@example.com^Lund\n"))
 
 
@@ -98,7 +98,7 @@ def test_the_delimiter_that_makes_a_column_email_wins(tmp_path: Path) -> None:
     ("content", "hint"),
     [
         (b"<html><table><tr><td>email", "it is a web page or XML"),
-        (b"email,city\na@example.com,Lund\n", "it is text. Read it as --format csv"),
+        (b"email,city\na@example.com,Lund\n", "it is text. Read it with --format csv"),
         (b"\0\1\2", "is not a readable workbook$"),
     ],
 )
@@ -106,7 +106,7 @@ def test_a_file_that_is_no_workbook_is_named(tmp_path: Path, content: bytes, hin
     for name in ("leads.xls", "leads.xlsx"):
         with pytest.raises(SourceError, match=hint):
             checked(write(tmp_path, content, name))
-    with pytest.raises(SourceError, match="protected by a password"):
+    with pytest.raises(SourceError, match="remove its password"):
         checked(write(tmp_path, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "leads.xlsx"))
 
 
@@ -123,7 +123,7 @@ def test_errors_of_formulas_are_not_read_as_empty(tmp_path: Path) -> None:
     sent, problems, warnings = checked(path, sheet="Kunden & mehr")
     assert len(sent) == 2998
     assert problems == ["score: not a number"]
-    assert warnings == ["firstName: looks like a placeholder for no value"]
+    assert warnings == ["firstName: looks like a placeholder for a missing value"]
 
 
 def test_numbers_of_workbooks_as_phones_and_postal_codes_are_watched(sheet: Any) -> None:
@@ -169,11 +169,11 @@ def test_damage_of_a_cell_is_mended_or_told(
 @pytest.mark.parametrize(
     ("text", "hint"),
     [
-        ("29353", 'for the number of a spreadsheet the table [dates] takes "excel"'),
-        ("29353.5", 'the table [dates] takes "excel"'),
-        ("1700000000", 'the table [dates] takes "epoch"'),
-        ("1700000000000", 'the table [dates] takes "epoch-ms"'),
-        ("31/12/1980", "the table [dates] of a mapping takes other formats"),
+        ("29353", 'if it is a spreadsheet\'s day number, set "excel" in the table [dates]'),
+        ("29353.5", 'set "excel" in the table [dates]'),
+        ("1700000000", 'set "epoch" in the table [dates]'),
+        ("1700000000000", 'set "epoch-ms" in the table [dates]'),
+        ("31/12/1980", "set other formats in the table [dates] of a mapping"),
     ],
 )
 def test_a_date_in_another_format_says_what_would_read_it(tmp_path: Path, text: str, hint: str) -> None:
@@ -204,7 +204,7 @@ def test_two_columns_for_one_field_are_refused_in_rows_without_a_header(tmp_path
     lines = '{"email": "a@example.com", "firstName": "A", "first_name": "B"}\n'
     lines += '{"email": "b@example.com", "firstName": "B"}\n{"E-Mail": "c@example.com"}\n'
     sent, problems, _ = checked(write(tmp_path, lines, "a.jsonl"))
-    assert problems == ["firstName: firstName and first_name both go to it"]
+    assert problems == ["firstName: firstName and first_name both map to it"]
     assert [each["email"] for each in sent] == ["b@example.com", "c@example.com"]
 
 
@@ -224,7 +224,7 @@ def test_long_ids_and_marks_of_text_in_workbooks(tmp_path: Path, sheet: Any) -> 
     )
     assert (sent[0]["phone"], warnings) == (
         "0151",
-        ["customerId: more than 15 digits: a spreadsheet rounds such a number"],
+        ["customerId: more than 15 digits: spreadsheets round such numbers"],
     )
 
 

@@ -184,7 +184,7 @@ def test_batches_that_wait_for_their_turn_go_on_when_calls_pass() -> None:
     async def run() -> list[list[PublitracError | None]]:
         halver = Halver(call, idempotent=True, responds=responding)
         batches = await asyncio.gather(*(halver.send(range(300), [(0, 300)]) for _ in range(3)))
-        assert not halver.turn.locked()
+        assert not halver.lock.locked()
         return batches
 
     assert asyncio.run(run()) == [[None] * 300] * 3

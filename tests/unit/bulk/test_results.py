@@ -359,4 +359,4 @@ async def test_the_reasons_of_rows_that_are_left_are_counted(tmp_path: Path) -> 
     assert list(report.pending_reasons.items()) == list(reasons.items())
     assert json.loads((tmp_path / "latest" / "summary.json").read_text())["pending_reasons"] == reasons
     page = (tmp_path / "latest" / "report.html").read_text()
-    assert "4 rows are left because of ServerError: HTTP 503" in page
+    assert "4 rows are pending because of ServerError: HTTP 503" in page

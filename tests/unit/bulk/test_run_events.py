@@ -26,7 +26,7 @@ from publitrac_async import (
     ServerError,
 )
 from publitrac_async.bulk import ErrorBudget, Monitor, Shutdown, SourceError, sync_leads
-from publitrac_async.bulk.distributed.tasks import ChunkTask
+from publitrac_async.bulk.distributed.chunk import Chunk
 from publitrac_async.bulk.distributed.worker import ChunkWorker
 from tests.support.clients import client
 from tests.support.telemetry import Recorder
@@ -137,7 +137,7 @@ async def test_a_run_is_a_span_above_its_calls_and_its_rows_are_counted() -> Non
     ],
 )
 async def test_a_chunk_is_a_span_of_its_worker(
-    task: ChunkTask, response: Any, stopped: bool, outcomes: dict[str, int]
+    task: Chunk, response: Any, stopped: bool, outcomes: dict[str, int]
 ) -> None:
     events: list[RunEvent] = []
     recorder = Recorder()
@@ -163,7 +163,7 @@ async def test_a_chunk_is_a_span_of_its_worker(
     ).items()
 
 
-async def test_a_chunk_that_is_handed_on_ends_as_stopped(task: ChunkTask) -> None:
+async def test_a_chunk_that_is_handed_on_ends_as_stopped(task: Chunk) -> None:
     events: list[RunEvent] = []
     shutdown = Shutdown()
     shutdown.request()

@@ -80,7 +80,7 @@ def test_a_line_without_end_does_not_fill_the_memory(tmp_path: Path, monkeypatch
     monkeypatch.setattr("publitrac_async.bulk.sources.lines._LONGEST_LINE", 100_000)
     for codec in ("utf-8", "utf-16"):
         path = write(tmp_path / "a.csv", ("email\n" + "x" * 200_000).encode(codec))
-        with pytest.raises(SourceError, match="no file of leads"):
+        with pytest.raises(SourceError, match="not a file of leads"):
             fields_of(path)
 
 
@@ -96,7 +96,7 @@ def test_standard_input_needs_a_format_and_is_read_from_any_place(monkeypatch: p
         assert len(source.source_hash()) == 32
         with pytest.raises(SourceError, match="standard input"):
             reference_of(source)
-    with pytest.raises(SourceError, match="text only"):
+    with pytest.raises(SourceError, match="only text can be read"):
         fields_of("-", format="parquet")
 
 
@@ -166,7 +166,7 @@ async def test_every_file_of_several_is_checked(tmp_path: Path) -> None:
             await run(read_leads([one, two]), sink)
         assert sink.calls == []
     assert (await run(read_leads([one, two]), RecordingSink(), min_rows=0)).rows == 2
-    with pytest.raises(SourceError, match="the same file twice"):
+    with pytest.raises(SourceError, match="the same file is given twice"):
         read_leads([one, one])
 
 
@@ -208,7 +208,7 @@ def test_json_arrays_are_read_element_by_element(tmp_path: Path, indent: int | N
         ('[{"email": "a@example.com"} {}]', "element 2: , is missing"),
         ('[{"email": "a@exa', "element 1: not JSON"),
         ("[{" * 100_000, "element 1: not JSON"),
-        ('{"leads": [{"email": "a@example.com"}]}', "take the array leads out of it"),
+        ('{"leads": [{"email": "a@example.com"}]}', "extract the array leads"),
         ('{\n "email": "a@example.com"\n}', "neither an array of objects"),
     ],
 )

@@ -373,7 +373,7 @@ async def test_a_request_while_reading_ends_the_run_before_its_first_call() -> N
     sink = RecordingSink()
     report = await run(source(), sink, shutdown=shutdown)
     assert sink.calls == []
-    assert report.stopped == "interrupted while the source was read: the rest of it was not read"
+    assert report.stopped == "interrupted while reading the source; no row was sent"
     assert report.pending == report.rows == 1500
 
 

@@ -137,7 +137,7 @@ def test_rows_that_are_left_have_the_next_step() -> None:
     left = report(pending=2, pending_reasons={"QuotaExhausted: code 607": 2})
     lines = list(lines_of(left, sandbox=False, state_store=None, idempotent=True))
     assert lines[-2:] == [
-        "2 rows are left because of QuotaExhausted: code 607.",
+        "2 rows are pending because of QuotaExhausted: code 607.",
         "Next: run the command again tomorrow.",
     ]
 
@@ -146,7 +146,7 @@ def test_rows_that_are_left_have_the_next_step() -> None:
 def test_rows_that_are_not_sent_again_have_the_next_step(idempotent: bool) -> None:
     unknown = report(sink="marketo", unknown=2)
     lines = list(lines_of(unknown, sandbox=False, state_store="s.sqlite", idempotent=idempotent))
-    step = "look them up at Marketo, then `publitrac-async reconcile s.sqlite`."
+    step = "look them up at Marketo, then run `publitrac-async reconcile s.sqlite`."
     assert any(line.endswith(step) for line in lines) is not idempotent
 
 

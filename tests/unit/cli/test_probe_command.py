@@ -71,7 +71,7 @@ def test_writing_is_announced_and_asked_for(invoke: Any, sandbox: Sandbox) -> No
     result = invoke("probe", "--write", "probe@example.com", typed="y\n")
     assert result.exit_code == 0
     assert "13 of 17 settled" in result.output
-    assert "Left behind: the static list" in result.output
+    assert "Left in the account: the static list" in result.output
 
 
 def test_yes_and_json(invoke: Any) -> None:

@@ -70,7 +70,7 @@ def test_results_go_where_this_user_may_write(crm: Path, monkeypatch: pytest.Mon
     assert sync(crm, "--via", "v1").exit_code == 3
     assert (here / "crm.csv.results" / "rejected.csv").exists()
     writable.clear()
-    assert "The rejected rows are in no file: --results names a folder" in sync(crm, "--via", "v1").stdout
+    assert "The rejected rows were not written to a file: pass --results" in sync(crm, "--via", "v1").stdout
 
 
 def test_the_demonstration_leaves_no_results(crm: Path) -> None:

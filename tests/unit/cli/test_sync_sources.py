@@ -55,7 +55,7 @@ def test_standard_input_is_read_with_a_format() -> None:
 
 def test_one_file_of_several_without_rows_is_refused(folder: Path) -> None:
     (folder / "two.csv").write_text("email;company\n")
-    with pytest.raises(SourceError, match=r"two\.csv: no rows; --allow-empty"):
+    with pytest.raises(SourceError, match=r"two\.csv: no rows; pass --allow-empty"):
         events(folder / "one.csv", folder / "two.csv", "--dry-run")
     assert events(folder / "one.csv", folder / "two.csv", "--dry-run", "--allow-empty")[-1]["rows"] == 2
 

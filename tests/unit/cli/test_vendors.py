@@ -62,5 +62,5 @@ async def test_a_vendor_that_the_sandbox_does_not_emulate_is_refused(monkeypatch
     monkeypatch.setattr(vendors, "VENDORS", {"stranger": stranger})
     options = SinkOptions(via="stranger", rate=1, own={}, redis=None, sandbox=True)
     async with AsyncExitStack() as stack:
-        with pytest.raises(CommandError, match="--sandbox does not emulate PUBLITRAC"):
+        with pytest.raises(CommandError, match="the sandbox does not emulate PUBLITRAC"):
             await vendors.open_sink(stack, options, [], None)

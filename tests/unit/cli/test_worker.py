@@ -58,7 +58,7 @@ def run(**changes: Any) -> RunProgress:
     ("changes", "workers", "remark"),
     [
         ({}, 0, "no worker is running: start some."),
-        ({"starter_alive": False}, 1, "its workers send the rest."),
+        ({"starter_alive": False}, 1, "workers send the rest."),
         ({"phase": "abandoned", "in_flight": 0}, 1, "the same command resumes it."),
         ({"phase": "abandoned", "in_flight": 0, "rows": 402}, 1, "the same command reports it."),
         ({"phase": "stopped", "stopped": "rejected credentials"}, 1, "stopped: rejected credentials."),

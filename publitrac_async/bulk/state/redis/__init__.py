@@ -1,1 +1,1 @@
-"""The state store in Redis or Valkey, shared by hosts."""
+"""The state store in Redis or Valkey, shared by several hosts."""

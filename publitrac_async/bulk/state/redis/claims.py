@@ -34,46 +34,46 @@ class Lease:
 
     Args:
         life: seconds until the lease ends without renewal.
-        renew: renews the lease for `life`; returns false if there is nothing left to renew.
+        renew: renews the lease for `life`; returns false if the lease has been lost.
     """
 
     def __init__(self, life: float, renew: Callable[[], Awaitable[object]]) -> None:
         self._life = life
         self._renew = renew
-        self._over = asyncio.Event()
+        self._ended = asyncio.Event()
         self._task = asyncio.create_task(self._keep(), name="publitrac_async lease")
 
     async def end(self) -> None:
         """Stop renewing."""
-        # Without cancellation: a renewal that reaches Redis late would revive the lease.
-        self._over.set()
+        # Wait rather than cancel: a renewal that reaches Redis late would revive the lease.
+        self._ended.set()
         await asyncio.wait([self._task])
 
     async def _keep(self) -> None:
-        while not self._over.is_set():
+        while not self._ended.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._over.wait(), self._life / 3)
-            if self._over.is_set():
+                await asyncio.wait_for(self._ended.wait(), self._life / 3)
+            if self._ended.is_set():
                 return
             try:
                 if not await self._renew():
                     return
             except StateStoreError:
-                continue  # Without Redis no other process can take it either.
+                continue  # Without Redis no other process can acquire the lease either.
 
 
 class RedisChunkClaim:
     """A worker's claim of a chunk; see `ChunkClaim`.
 
     After another worker has claimed the chunk, or another run has replaced the job, `begin` returns false,
-    and `complete` records an outcome only where no other process may have recorded one since.
+    and `complete` records an outcome only if no other process can have recorded one since.
 
     Use it as a context manager, so that other processes see the end of the claim.
 
     Attributes:
         job: id of the job.
         number: number of the chunk.
-        attempt: number of workers that have claimed this chunk, this one included.
+        attempt: number of workers that have claimed this chunk, including this one.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class RedisChunkClaim:
             lookup=WORKER_LOOKUP,
             write=WORKER_WRITE,
             holder=(job, number, attempt),
-            refused=_TAKEN_OVER,
+            not_recorded=_TAKEN_OVER,
             durable=durable,
         )
         self._lease = Lease(life, self._renew)
@@ -115,7 +115,7 @@ class RedisChunkClaim:
             failures: failed rows of the chunk.
 
         Returns:
-            False if another worker has the chunk by now, or the job has ended.
+            False if another worker has claimed the chunk since, or the job has ended.
         """
         await self._entries.drain()
         text = f"{self.number} {stopped or ''}".rstrip()
@@ -126,7 +126,7 @@ class RedisChunkClaim:
         """Prevent further calls of the whole job.
 
         Args:
-            reason: reason, without personal data. The first one counts.
+            reason: reason, without personal data. If a job is stopped twice, the first reason is kept.
 
         Returns:
             False if the job has ended.
@@ -137,7 +137,7 @@ class RedisChunkClaim:
         """Write pending changes and release the chunk."""
         await self._entries.drain()
         await self._lease.end()
-        with contextlib.suppress(StateStoreError):  # The lease ends anyway.
+        with contextlib.suppress(StateStoreError):  # The lease expires anyway.
             await self._keys.run(LEAVE, self._member, wait=False)
 
     async def _renew(self) -> bool:

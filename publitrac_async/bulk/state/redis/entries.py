@@ -16,11 +16,11 @@ from publitrac_async.bulk.state.base import Entry
 from publitrac_async.bulk.state.redis.keys import StateKeys, reading
 from publitrac_async.shared.redis.connection import Argument
 
-#: Maximum number of leads per script: it blocks Redis for some milliseconds.
+#: Maximum number of leads per script. This many block Redis for some milliseconds.
 BATCH: Final = 500
 
 LOST: Final = (
-    "this process has lost the state store: another one took it while this one did not respond, or Redis "
+    "this process has lost the state store: another one opened it while this one did not respond, or Redis "
     "lost its data; run it again"
 )
 _ENDED: Final = "the run was ended"
@@ -49,16 +49,17 @@ class _Change:
 
 
 class Entries:
-    """Reads and writes entries for one holder.
+    """Reads and writes entries for one holder of the state store or of a chunk.
 
-    Changes are written in the order of the calls, together with all others that were queued meanwhile.
+    Changes are written in the order of the calls. Changes that arrive during a write go together into the
+    next one.
 
     Args:
         keys: keys of the state store.
         lookup: script that reads.
         write: script that writes; it returns nil if the caller has lost its lease.
-        holder: first arguments of the scripts.
-        refused: error text for outcomes that were not recorded.
+        holder: first arguments of both scripts, which identify the holder.
+        not_recorded: error text for outcomes that were not recorded.
         durable: wait until changes are on the disk of the server.
     """
 
@@ -69,7 +70,7 @@ class Entries:
         lookup: str,
         write: str,
         holder: Sequence[Argument],
-        refused: str,
+        not_recorded: str,
         durable: bool,
     ) -> None:
         self._keys = keys
@@ -77,7 +78,7 @@ class Entries:
         self._lookup_script = lookup
         self._write_script = write
         self._holder = holder
-        self._refused = refused
+        self._not_recorded = not_recorded
         self._durable = durable
         self._queue: list[_Change] = []
         self._writer: asyncio.Task[None] | None = None
@@ -90,7 +91,7 @@ class Entries:
             return [_entry(each) if each else None for each in found]
 
     async def lookup_hashes(self, hashes: Sequence[bytes]) -> AsyncIterator[tuple[bytes, Any]]:
-        """Iterate over hashes and the raw entries of their leads, whose bytes are characters."""
+        """Iterate over hashes and the raw entries of their leads, with each byte decoded as a character."""
         for batch in batches(hashes):
             response = await self._keys.run(self._lookup_script, *self._holder, *batch)
             with reading():
@@ -119,7 +120,7 @@ class Entries:
         change = _Change(arguments, leads, asyncio.get_running_loop().create_future(), is_begin)
         self._queue.append(change)
         if self._writer is None:
-            # A separate task: the change is written even if the caller is cancelled.
+            # In a separate task, so the change is written even if the caller is cancelled.
             self._writer = asyncio.create_task(self._write_queue(), name="publitrac_async state store")
         return change.future
 
@@ -153,10 +154,10 @@ class Entries:
             )
             with reading():
                 results = [*map(int, response or ()), *results]
-            failure = StateStoreError(LOST if response is None else self._refused)
+            failure = StateStoreError(LOST if response is None else self._not_recorded)
         except StateStoreError as error:
             failure = error
-        except Exception as error:  # noqa: BLE001  (whatever it is, callers wait for their futures)
+        except Exception as error:  # noqa: BLE001  (callers wait for their futures, whatever the error)
             failure = StateStoreError(
                 f"the state store in Redis failed ({type(error).__name__}): run it again"
             )
@@ -178,7 +179,7 @@ class Entries:
 
 
 def batches(items: Sequence[Any]) -> Iterable[Sequence[Any]]:
-    """Split `items` into batches for one script each."""
+    """Split `items` into batches, one for each run of a script."""
     return (items[start : start + BATCH] for start in range(0, len(items), BATCH))
 
 

@@ -1,4 +1,4 @@
-"""The keys of one state store in Redis, and patience while Redis does not respond."""
+"""The keys of one state store in Redis, and retries while Redis does not respond."""
 
 from __future__ import annotations
 
@@ -27,35 +27,35 @@ T = TypeVar("T")
 POLL: Final = 0.1
 
 
-#: Errors of values that another program wrote: times of other millennia, JSON without end.
-_SENSELESS: Final = (
+#: Errors that values of another program cause: a time of another millennium, JSON that is nested too deeply.
+_INVALID: Final = (
     *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError),
     OSError,
 )
 
 
 def damaged(kind: str) -> StateStoreError:
-    """Return the error of values that this package did not write.
+    """Return the error for values that this package did not write.
 
     Args:
         kind: name of the exception that they caused.
     """
     return StateStoreError(
-        f"the state store in Redis is damaged ({kind}): reset it, or name another one; then every row is sent"
-        " again"
+        f"the state store in Redis is damaged ({kind}): reset it, or name another one, and every row will be "
+        "sent again"
     )
 
 
 @contextlib.contextmanager
 def reading() -> Iterator[None]:
-    """Translate the errors of a response that makes no sense.
+    """Translate the errors of an invalid response.
 
     Raises:
         StateStoreError: the state store is damaged.
     """
     try:
         yield
-    except _SENSELESS as error:
+    except _INVALID as error:
         kind = type(error).__name__
     else:
         return
@@ -68,7 +68,7 @@ class StateKeys:
     Args:
         connection: connection of the account.
         name: name of the state store.
-        timeout: seconds to wait for a Redis that does not respond, ``None`` for no limit.
+        timeout: seconds to wait while Redis does not respond, ``None`` without a limit.
         clock: monotonic seconds.
     """
 
@@ -111,7 +111,7 @@ class StateKeys:
         return await self.ask(lambda: self.connection.command(command, self._keys[name], *arguments))
 
     async def wait_until_started(self) -> None:
-        """Wait for a Redis that reads its data, until the timeout; return at once if it does not respond."""
+        """Wait while Redis loads its data, until the timeout; return at once if it does not respond."""
         give_up_at = self._clock() + self._timeout
         while True:
             with contextlib.suppress(Unavailable):
@@ -121,28 +121,28 @@ class StateKeys:
             await asyncio.sleep(POLL)
 
     async def check_mode(self) -> None:
-        """Refuse a node of a Redis Cluster; the other nodes know nothing of its keys.
+        """Refuse a node of a Redis Cluster: the other nodes do not have its keys.
 
         Raises:
-            ConfigurationError: it is one.
+            ConfigurationError: it is a node of a Redis Cluster.
             StateStoreError: Redis does not respond.
         """
         facts = await self.ask(self.connection.facts)
         if is_cluster(facts):
             raise ConfigurationError(f"the Redis of the state store: {CLUSTER}")
 
-    async def ask(self, question: Callable[[], Awaitable[T]], *, wait: bool = True) -> T:
-        """Return the result of a method of `Connection`; repeat it while Redis does not respond.
+    async def ask(self, call: Callable[[], Awaitable[T]], *, wait: bool = True) -> T:
+        """Return the result of a call of Redis; repeat it while Redis does not respond.
 
         Raises:
-            ConfigurationError: Redis has refused this process from the start: its password, its rights, or it
-                is a Cluster.
+            ConfigurationError: Redis has refused this process from the start: its password or rights are
+                wrong, or Redis is a Cluster.
             StateStoreError: Redis does not respond, or holds a value that this package did not write.
         """
         give_up_at = self._clock() + (self._timeout if wait else 0.0)
         while True:
             try:
-                return await question()
+                return await call()
             except Damaged as error:
                 raise damaged(str(error)) from None
             except Unavailable as error:
@@ -150,7 +150,7 @@ class StateKeys:
             if (refused := self.connection.refused_always) or self._clock() >= give_up_at:
                 break
             await asyncio.sleep(POLL)
-        # Raised here, without the context, whose frames may hold secrets.
+        # Raised outside `except`, so without the context: its frames may hold secrets.
         if refused:
             raise ConfigurationError(f"the Redis of the state store: {self.connection.refusal}")
         raise StateStoreError(

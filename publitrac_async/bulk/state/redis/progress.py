@@ -1,4 +1,4 @@
-"""Progress of a run, and its failed rows, as Redis has them."""
+"""Progress and failed rows of a run, read from Redis."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def read_progress(keys: StateKeys, name: str) -> RunProgress | None:
     """Return the progress of the current or last run, ``None`` if there was none.
 
     Raises:
-        StateStoreError: Redis does not respond, or holds something else.
+        StateStoreError: Redis does not respond, or the progress is damaged.
     """
     response = await keys.run(scripts.PROGRESS)
     with reading():

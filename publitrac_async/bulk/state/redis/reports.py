@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 logger: Final = logging.getLogger("publitrac_async.shared")
 
-#: Seconds for which Redis keeps a report.
+#: Seconds until Redis deletes a report.
 _LIFE: Final = 7 * 24 * 3600
 
 
@@ -36,12 +36,12 @@ class RedisReports:
         self._connection = keys.connection
         self._name = name
 
-    async def add_unable(self, job: str, worker: str, reason: str) -> None:
+    async def add_source_error(self, job: str, worker: str, reason: str) -> None:
         """Record that a worker cannot open the source of a job."""
         await self._add("HSET", self._key("unable", job), worker, reason)
 
-    async def unable(self, job: str) -> dict[str, str]:
-        """Return the workers that cannot open the source of a job, with their reasons."""
+    async def source_errors(self, job: str) -> dict[str, str]:
+        """Return the reasons why workers cannot open the source of a job, by worker."""
         key = self._key("unable", job)
         found = await self._keys.ask(lambda: self._connection.command("HGETALL", key))
         with reading():

@@ -1,14 +1,14 @@
 """Lua scripts of the state store.
 
-A script decides and writes in one step, by the clock of the server, so neither hosts nor clocks have to
-agree. A script may run twice, because the response to the first time may be lost.
+A script decides and writes in one step, by the clock of the server, so neither hosts nor their clocks have to
+agree. A script may run twice, because the response to its first run may be lost.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-#: Names of the keys. ``leads`` is one hash for all leads: that takes less memory than a key per lead, and one
+#: Names of the keys. ``leads`` is one hash for all leads: it takes less memory than a key per lead, and one
 #: command deletes it. ``unresolved`` is the set of leads that are sending or unknown. ``progress`` and
 #: ``failures`` describe the current or last job, for display.
 KEYS: Final = (
@@ -50,7 +50,7 @@ local function store(key, entry)
 end
 """
 
-#: Counts rows by state for ``progress``, and rows that left the service in slices of ten seconds.
+#: Count rows by state for ``progress``, and rows whose call ended, in slices of ten seconds.
 _TALLY: Final = """
 local changes, called = {}, 0
 local function tally(entry, state)
@@ -84,7 +84,7 @@ local function write_tally()
 end
 """
 
-#: For the process that opened the state store. It may not write the entries that workers of the job send.
+#: For the process that opened the state store. It must not write entries that workers of the job are sending.
 _OPENER: Final = f"""{_ENTRIES}
 local session, first = ARGV[1], 2
 local id, stopped = unpack(redis.call('HMGET', job, 'id', 'stopped'))
@@ -111,8 +111,8 @@ if redis.call('HGET', lease, 'holder') ~= ARGV[1] then
 end
 """
 
-#: For a worker with a chunk. It may write entries of its job until another worker claims the chunk; after the
-#: job was replaced, the entries it was sending.
+#: For a worker with a claim. It may write entries of its job until another worker claims the chunk. After the
+#: job was replaced, it may write only the entries that it was sending.
 _WORKER: Final = f"""{_ENTRIES}
 local id, chunk, token, first = ARGV[1], ARGV[2], tonumber(ARGV[3]), 4
 local current, stopped = unpack(redis.call('HMGET', job, 'id', 'stopped'))
@@ -131,8 +131,9 @@ local function seen(entry)
 end
 """
 
-#: A worker that takes over records what its predecessor left unknown, so the predecessor can no longer write.
-#: One long response, because redis-py spends time on each element. JSON passes the bytes of hashes.
+#: A worker that takes over a chunk marks the entries its predecessor was sending as unknown, so that the
+#: predecessor can no longer write them. The response is one text, because redis-py spends time on each
+#: element. JSON keeps the bytes of hashes.
 _LOOKUP: Final = """
 local found = {}
 for i = first, #ARGV do
@@ -154,8 +155,8 @@ write_tally()
 return cjson.encode(found)
 """
 
-#: After a call with an unknown outcome the content at the service is unknown: no row counts as unchanged.
-#: Entries that workers of this job may have claimed, or have sent with this content, are not touched.
+#: After a call with an unknown outcome the content at the service is unknown, so no row counts as unchanged.
+#: Entries that workers of this job may be sending, or have sent with this content, stay unchanged.
 _PLAN: Final = """
 if not id then
   return false
@@ -177,7 +178,7 @@ end
 return 1
 """
 
-#: Any number of begins ('b', count, keys) and completes ('c', count, five words for each lead), in order.
+#: Any number of begins ('b', count, keys) and completes ('c', count, five arguments per lead), in order.
 _WRITE: Final = """
 local function begin(at, count)
   local entries = {}
@@ -202,7 +203,7 @@ local function begin(at, count)
   return 1
 end
 local function complete(at, count)
-  local refused = 0
+  local not_recorded = 0
   for i = at, at + 5 * count - 1, 5 do
     local key, state = ARGV[i], ARGV[i + 1]
     local entry = load(key)
@@ -218,10 +219,10 @@ local function complete(at, count)
       store(key, entry)
       redis.call(state == 'u' and 'SADD' or 'SREM', unresolved, key)
     else
-      refused = refused + 1
+      not_recorded = not_recorded + 1
     end
   end
-  return refused
+  return not_recorded
 end
 local results, at = {}, first
 while at <= #ARGV do
@@ -244,7 +245,7 @@ OPENER_WRITE: Final = _HEAD + _OPENER + _HELD + _TALLY + _WRITE
 WORKER_LOOKUP: Final = _HEAD + _WORKER + _TALLY + _LOOKUP
 WORKER_WRITE: Final = _HEAD + _WORKER + _TALLY + _WRITE
 
-#: Session, life of the lease, destination, run, true to reset, id for a new job.
+#: Arguments: session, life of the lease, destination, run, true to reset, id for a new job.
 OPEN: Final = f"""{_HEAD}
 local session, life, destination, run, reset, fresh = unpack(ARGV)
 local holder, until_ = unpack(redis.call('HMGET', lease, 'holder', 'until'))
@@ -285,13 +286,13 @@ if redis.call('HEXISTS', progress, 'id') == 1 and redis.call('HEXISTS', progress
 end
 return redis.call('DEL', lease)
 """
-#: Leases of running chunks remain: the next job waits for them.
+#: The leases of running chunks are kept: the next job waits until they end.
 FINISH: Final = f"""{_HEAD}{_HELD}
 redis.call('HSET', progress, 'ended', seconds)
 redis.call('DEL', job, fences, ended)
 return 1
 """
-#: Number of rows to be sent, and of those that were refused before.
+#: Arguments: session, number of rows to be sent, number of rows rejected before, failures.
 NOTE_ROWS: Final = f"""{_HEAD}{_HELD}
 redis.call('HSETNX', progress, 'rows', ARGV[2])
 redis.call('HSETNX', progress, 'refused', ARGV[3])
@@ -301,7 +302,7 @@ for i = 4, #ARGV, 2 do
 end
 return 1
 """
-#: Destination, progress, life of the lease and running chunks of the current or last job.
+#: Return time, destination, true if the lease is held, number of running chunks and progress.
 PROGRESS: Final = f"""{_HEAD}
 local until_ = tonumber(redis.call('HGET', lease, 'until') or 0)
 return {{
@@ -312,7 +313,7 @@ return {{
   redis.call('HGETALL', progress),
 }}
 """
-#: The first reason counts. Without an id, the current job is stopped.
+#: The first reason is kept. Without an id, stop the current job.
 STOP: Final = f"""{_HEAD}
 local id = redis.call('HGET', job, 'id')
 if id and (ARGV[1] == '' or ARGV[1] == id) then
@@ -324,7 +325,7 @@ if id and (ARGV[1] == '' or ARGV[1] == id) then
 end
 return 0
 """
-#: Numbers of the running chunks of this job, and how many other jobs have.
+#: Return the numbers of the running chunks of this job, and the number of those of other jobs.
 RUNNING: Final = f"""{_HEAD}
 redis.call('ZREMRANGEBYSCORE', running, '-inf', now)
 local own, others = {{}}, 0

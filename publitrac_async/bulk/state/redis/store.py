@@ -1,4 +1,4 @@
-"""The state store in Redis or Valkey, which hosts share."""
+"""The state store in Redis or Valkey, which several hosts share."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ logger: Final = logging.getLogger("publitrac_async.shared")
 if TYPE_CHECKING:
     from publitrac_async.shared.redis.backend import SharedRedis
 
-#: Seconds until a killed process loses the state store or a chunk.
+#: Seconds until a killed process loses the state store or its chunks.
 LEASE: Final = 30.0
-#: Duration in seconds of a restart of Redis that does not end a run.
+#: Seconds of an outage of Redis that a run survives.
 TIMEOUT: Final = 30.0
-#: Key of the names of the state stores of an account.
+#: Key of the set of all names of state stores of an account.
 STATE_NAMES: Final = "state-names"
 
 
@@ -49,18 +49,18 @@ class RedisStateStore:
             await sync_leads(source, publitrac.v2, state=RedisStateStore(shared))
 
     One process opens it; workers claim chunks of its run from further instances, which they do not open.
-    Redis sees keyed hashes in place of e-mail addresses.
+    Redis holds keyed hashes instead of e-mail addresses.
 
-    Level of durability, see `StateStore`: disk. It needs ``appendonly yes`` and Redis 7.2 or Valkey. With
-    ``durable=False`` it is server: a crash of the server loses its last second, and calls of that second are
+    Level of durability (see `StateStore`): disk, which needs ``appendonly yes`` and Redis 7.2 or Valkey. With
+    ``durable=False``: server. A crash of the server then loses the last second, and calls of that second are
     sent again. In both cases Redis must not evict keys (``maxmemory-policy noeviction``).
 
     Args:
         shared: Redis and account; the caller closes it.
-        name: name of the state store: one for each destination of the account.
-        durable: wait for the disk of the server before each call.
+        name: name of the state store; each destination of the account needs one of its own.
+        durable: before each call, wait until changes are on the disk of the server.
         lease: seconds until the claims of a killed process expire.
-        timeout: seconds to wait for a Redis that does not respond, before a run ends; ``None`` for no limit.
+        timeout: seconds to wait while Redis does not respond, before the run ends; ``None`` without a limit.
 
     Raises:
         ConfigurationError: a setting is unusable.
@@ -95,14 +95,14 @@ class RedisStateStore:
         self.reports: RedisReports = RedisReports(self._keys, name)
 
     async def check(self, *, queue: bool = False) -> None:
-        """Try the commands and rights that this state store needs of Redis.
+        """Try the commands and rights that this state store needs.
 
         Args:
-            queue: try those of the queue of workers too.
+            queue: try those of the workers' queue as well.
 
         Raises:
-            ConfigurationError: Redis does not suit: its user lacks rights, it may evict keys, it is a replica
-                or in cluster mode.
+            ConfigurationError: Redis is unsuitable: the user lacks rights, or Redis may evict keys, is a
+                replica or in cluster mode.
             StateStoreError: Redis does not respond.
         """
         problems = await self._keys.ask(
@@ -122,15 +122,15 @@ class RedisStateStore:
         If it replaces another run whose workers have calls in flight, it waits for these calls.
 
         Args:
-            destination: destination of the leads. ``None`` leaves the run of workers alone.
+            destination: destination of the leads. ``None``: a run of workers continues.
             run: fingerprint of the run. A run with the same fingerprint is joined, unless it was stopped or
-                has ended. An empty one joins nothing.
+                has ended. An empty fingerprint joins no run.
             reset: delete all entries first.
 
         Raises:
             StateStoreError: the state store is in use, belongs to another destination, or Redis does not
                 respond.
-            ConfigurationError: Redis does not suit; see `check`.
+            ConfigurationError: Redis is unsuitable; see `check`.
         """
         if self._session:
             raise StateStoreError("this state store is open already: close it first")
@@ -140,7 +140,7 @@ class RedisStateStore:
             await self._keys.wait_until_started()
             await self.check()
             await self._check_disk(wait=False)
-            self.job = await self._hold(destination, run, reset=reset)
+            self.job = await self._acquire(destination, run, reset=reset)
             await self._keys.ask(lambda: self._connection.command("SADD", self._names, self._name))
             self._lease = Lease(self._life, self._renew)
             if self.job is not None:
@@ -151,7 +151,7 @@ class RedisStateStore:
             await self.aclose()
             raise
 
-    async def _hold(self, destination: str | None, run: str, *, reset: bool) -> str | None:
+    async def _acquire(self, destination: str | None, run: str, *, reset: bool) -> str | None:
         """Acquire the lease; return the id of the job."""
         result, *details = await self._keys.run(
             scripts.OPEN,
@@ -190,7 +190,7 @@ class RedisStateStore:
         return await self._entries.lookup(keys)
 
     async def plan(self, leads: Sequence[tuple[str, bytes]]) -> None:
-        """Record the leads to be sent. Leads that this job has planned before keep their state."""
+        """Record the leads to be sent. Leads that this job has already planned keep their state."""
         for batch in batches(leads):
             arguments: list[Argument] = []
             for key, content_hash in batch:
@@ -224,11 +224,11 @@ class RedisStateStore:
         return sorted(rows, key=lambda row: (row.since, row.key))
 
     def sign(self, task: str) -> str:
-        """Return a task with a signature by a key that is derived from the account."""
+        """Return a task with a signature, by a key that is derived from the account."""
         return f"{self._connection.signature(f'{self.queue} {task}')} {task}"
 
     def verified(self, signed: str) -> str | None:
-        """Return the task, ``None`` if the signature is not of this account and queue."""
+        """Return the task, ``None`` if its signature is not that of this account and queue."""
         signature, _, task = signed.partition(" ")
         try:
             expected = self._connection.signature(f"{self.queue} {task}")
@@ -237,7 +237,7 @@ class RedisStateStore:
         return task if hmac.compare_digest(signature.encode("utf-8", "replace"), expected.encode()) else None
 
     async def claim(self, job: str, number: int) -> RedisChunkClaim | None:
-        """Claim a chunk for a worker. The worker that had it before cannot send any more of it.
+        """Claim a chunk for a worker. A worker that claimed it earlier can start no more calls.
 
         Args:
             job: id of the job.
@@ -257,7 +257,7 @@ class RedisStateStore:
         return RedisChunkClaim(self._keys, job, number, attempt, life=self._life, durable=self._durable)
 
     async def results(self, after: int) -> list[ChunkResult]:
-        """Return the results of chunks in the order of their ends, except the first `after`.
+        """Return the results of ended chunks in the order of their ends, except the first `after`.
 
         A chunk occurs twice if a worker was killed just after its end.
         """
@@ -270,7 +270,7 @@ class RedisStateStore:
         """Prevent further calls of the job of this state store, or of the current job if it is not open.
 
         Args:
-            reason: reason, without personal data. The first one counts.
+            reason: reason, without personal data. If a job is stopped twice, the first reason is kept.
 
         Returns:
             False if there is no job.
@@ -295,13 +295,13 @@ class RedisStateStore:
         return bool(current == job.encode() and reason is None)
 
     async def claimed(self) -> frozenset[int]:
-        """Return the numbers of the claimed chunks of the job, also of killed workers with a lease."""
+        """Return the numbers of the job's claimed chunks; see `SharedStateStore.claimed`."""
         own, _ = await self._keys.run(scripts.RUNNING)
         with reading():
             return frozenset(int(number) for number in own)
 
     async def note_rows(self, pending: int, refused: Sequence[Failure]) -> None:
-        """Record for `progress` how many rows will be sent, and the rows that were rejected before."""
+        """Record the number of rows to be sent, and the rows rejected before that, for `progress`."""
         fields: list[Argument] = []
         for number, some in enumerate(batches(refused)):
             fields += (f"refused:{number}", failures_to_json(some))
@@ -332,7 +332,7 @@ class RedisStateStore:
     def failures(self) -> AsyncIterator[Failure]:
         """Iterate over the failed rows of the current or last run with workers. Needs no `open`.
 
-        Rows of a chunk are there when the chunk has ended.
+        The failed rows of a chunk are added when the chunk has ended.
 
         Raises:
             StateStoreError: Redis does not respond.
@@ -351,7 +351,7 @@ class RedisStateStore:
         if self._lease is not None:
             await self._lease.end()
         if self._session:
-            with contextlib.suppress(StateStoreError, ConfigurationError):  # The lease ends anyway.
+            with contextlib.suppress(StateStoreError, ConfigurationError):  # The lease expires anyway.
                 await self._keys.run(scripts.RELEASE, self._session, wait=False)
         self._lease, self._session, self.job = None, "", None
 
@@ -361,7 +361,7 @@ class RedisStateStore:
             lookup=scripts.OPENER_LOOKUP,
             write=scripts.OPENER_WRITE,
             holder=(session,),
-            refused="the outcome was not recorded: the lead has no entry, or a worker has claimed it",
+            not_recorded="the outcome was not recorded: the lead has no entry, or a worker has claimed it",
             durable=self._durable,
         )
 
@@ -381,8 +381,8 @@ class RedisStateStore:
         if self._durable and not self._checked:
             if not await self._keys.ask(self._connection.supports_waiting_for_disk, wait=wait):
                 raise StateStoreError(
-                    "Redis is not durable: set appendonly yes (Redis 7.2 or newer, or Valkey), or accept "
-                    "that a crash of the server loses its last second, with durable=False"
+                    "Redis is not durable: set appendonly yes (Redis 7.2 or newer, or Valkey), or "
+                    "durable=False if a crash of the server may lose its last second"
                 )
             self._checked = True
 

@@ -1,4 +1,4 @@
-"""The calls for one batch, in the state store before and after each."""
+"""Record the calls for one batch in the state store, before and after each call."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ NOT_CALLED: Final = Outcome(State.RETRY)
 
 
 class StoppedElsewhere(Exception):
-    """Another process stopped the run: no call may start."""
+    """Another process stopped the run: no further call may start."""
 
 
-class BatchCalls:
+class BatchJournal:
     """Records the calls for one batch; see `CallJournal`.
 
     Args:
         state: state store.
         keys: business keys of the rows.
         success_state: see `Sink.success_state`.
-        completed: future of the last call of the same task, whose outcomes must be durable before a call.
+        completed: future of the same task's last call, whose outcomes must be durable before the next call.
     """
 
     def __init__(
@@ -43,10 +43,10 @@ class BatchCalls:
         #: Outcomes of ended calls by index of the row.
         self._outcomes: dict[int, Outcome] = {}
         self._in_flight: Sequence[int] = ()
-        #: Outcomes of the last call, as long as they are not recorded.
+        #: Outcomes of the last call until they are recorded.
         self._last: dict[int, PublitracError | None] = {}
 
-    async def begin(self, places: Sequence[int]) -> None:
+    async def begin(self, indexes: Sequence[int]) -> None:
         """Record that a call is about to start.
 
         Raises:
@@ -54,24 +54,24 @@ class BatchCalls:
             StoppedElsewhere: another process stopped the run.
         """
         self.flush()
-        begun = await self._state.begin([self._keys[place] for place in places])
+        begun = await self._state.begin([self._keys[index] for index in indexes])
         # The guarantee of `StateStore`: the last call is durably complete before the next one starts.
         if self._completed is not None:
             await asyncio.shield(self._completed)
         if not begun:
             raise StoppedElsewhere
-        self._in_flight = places
+        self._in_flight = indexes
 
-    def end(self, places: Sequence[int], errors: Sequence[PublitracError | None]) -> None:
-        """Note the outcomes of a call. Those of the last one are recorded with the whole batch."""
+    def end(self, indexes: Sequence[int], errors: Sequence[PublitracError | None]) -> None:
+        """Keep the outcomes of a call. Those of the last call are recorded together with the whole batch."""
         self._in_flight = ()
-        self._last = dict(zip(places, errors, strict=True))
+        self._last = dict(zip(indexes, errors, strict=True))
 
     def flush(self) -> None:
         """Record the outcomes of the last call, before a wait or another call."""
         if self._last:
             known = self._take_last()
-            self._completed = self._state.complete([(self._keys[place], known[place]) for place in known])
+            self._completed = self._state.complete([(self._keys[index], known[index]) for index in known])
 
     def called(self) -> dict[int, Outcome]:
         """Return the outcomes of the rows that were in an ended call, by index."""
@@ -86,12 +86,12 @@ class BatchCalls:
         reason = "the run ended while the call was in flight"
         unknown = Outcome(State.UNKNOWN, type(error).__name__, reason)
         known = self.called() | dict.fromkeys(self._in_flight, unknown)
-        return [known.get(place, NOT_CALLED) for place in range(len(self._keys))]
+        return [known.get(index, NOT_CALLED) for index in range(len(self._keys))]
 
     def _take_last(self) -> dict[int, Outcome]:
         found = {
-            place: self._success if error is None else outcome_of(error)
-            for place, error in self._last.items()
+            index: self._success if error is None else outcome_of(error)
+            for index, error in self._last.items()
         }
         self._last = {}
         self._outcomes |= found

@@ -1,7 +1,7 @@
-"""Chunk tasks: rows by reference, for a worker.
+"""Chunks: rows by reference, for a worker.
 
-A task holds neither rows nor credentials. The worker reads the rows from the same source, and a hash shows
-whether they are the same.
+A chunk holds neither rows nor credentials. The worker reads the rows from the same source, and a hash shows
+that they have not changed.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from publitrac_async.converters import custom_to_wire
 
 
 @frozen(kw_only=True)
-class ChunkTask:
-    """Task of a worker: one chunk of a job. JSON can hold all of it.
+class Chunk:
+    """Rows of a job that one worker sends, serializable as JSON.
 
     Attributes:
         job: id of the job.
         number: number of the chunk, from 0.
         source: reference to the source.
-        rows: place of the rows in the source.
+        rows: range of the rows in the source.
         left_out: numbers of rows that need no call.
         rows_hash: hash of the contents of all rows.
         destination: destination of the rows.
         mapping: mapping of columns to fields.
-        opt_outs: flags of consent by number of the row, those of superseded rows included.
+        opt_outs: consent flags by number of the row, including those of superseded rows.
         error_budget: limits of failures.
     """
 
@@ -50,12 +50,12 @@ class ChunkTask:
     error_budget: ErrorBudget
 
     def to_json(self) -> str:
-        """Return the task as JSON. Dates in a mapping become text, which a lead treats alike."""
+        """Return the chunk as JSON. Dates in a mapping become text, which a lead treats alike."""
         return json.dumps(attrs.asdict(self), default=_text)
 
     @classmethod
-    def from_json(cls, text: str) -> ChunkTask:
-        """Return the task from JSON."""
+    def from_json(cls, text: str) -> Chunk:
+        """Return the chunk from JSON."""
         content = json.loads(text)
         mapping = content["mapping"]
         return cls(
@@ -75,7 +75,7 @@ def _text(value: object) -> str | None:
 
 
 def rows_hash(content_hashes: Iterable[bytes | None]) -> str:
-    """Return one hash for rows.
+    """Return one hash for several rows.
 
     Args:
         content_hashes: hash of each row, ``None`` for rejected rows.
