@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,6 +17,9 @@ settings.register_profile(
 settings.load_profile("suite")
 
 _PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy", "ws_proxy", "wss_proxy"}
+#: Variables of every vendor with a client of its own begin with the name of its room.
+_ROOMS = Path(__file__).parents[1].glob("publitrac_async/*/client.py")
+_CREDENTIALS = ("PUBLITRAC_", *(f"{client.parent.name.upper()}_" for client in _ROOMS))
 _TRUST = {"SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE", "NETRC"}
 
 # A shell has its background jobs ignore Ctrl-C, and so would every program that tests start there.
@@ -50,9 +54,5 @@ def pytest_collection_finish() -> None:
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No credential, proxy or certificate of the machine reaches a test."""
     for name in list(os.environ):
-        if (
-            name.startswith(("PUBLITRAC_", "VITEC_", "MARKETO_"))
-            or name.lower() in _PROXIES
-            or name in _TRUST
-        ):
+        if name.startswith(_CREDENTIALS) or name.lower() in _PROXIES or name in _TRUST:
             monkeypatch.delenv(name)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import json
+import pkgutil
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import click
@@ -14,8 +17,8 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 
 import publitrac_async
-from publitrac_async import bulk, marketo, shared, vitec
 from publitrac_async.cli.commands import commands
+from publitrac_async.transport.base import BaseClient
 from publitrac_async.v1 import V1
 from publitrac_async.v2 import V2
 
@@ -27,14 +30,23 @@ FRENCH = ("prospect", "jeton", "bac à sable", "fichier de correspondance", "sé
 
 def queries() -> Iterator[str]:
     """What readers look for."""
-    for module in (publitrac_async, bulk, shared, marketo, vitec):
-        yield from (name for name in module.__all__ if name[0] != "_")
+    for module in (publitrac_async, *_rooms()):
+        for name in getattr(module, "__all__", ()):
+            if name[0] != "_":
+                yield name
+            value = getattr(module, name)
+            if isinstance(value, type) and issubclass(value, BaseClient):
+                yield from inspect.signature(value).parameters
     for facade in (V1, V2):
         yield from (name for name, _ in inspect.getmembers(facade, inspect.isfunction) if name[0] != "_")
-    for client in (publitrac_async.PublitracClient, marketo.MarketoClient, vitec.VitecClient):
-        yield from inspect.signature(client).parameters
     yield from _options(commands)
     yield from FRENCH
+
+
+def _rooms() -> Iterator[ModuleType]:
+    for _, name, _ in pkgutil.iter_modules(publitrac_async.__path__, "publitrac_async."):
+        if not name.endswith("__main__"):
+            yield importlib.import_module(name)
 
 
 def _options(command: click.Command) -> Iterator[str]:

@@ -9,7 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from publitrac_async.cli.vendors import SERVICES
 from publitrac_async.sandbox import Fault, Sandbox
+from tests.support.four_vendors import CLIENTS
 
 
 def threads():
@@ -196,3 +198,10 @@ def test_the_environment_names_every_vendor():
     with Sandbox().serve_in_thread() as sandbox:
         names = set(sandbox.environment)
     assert {"PUBLITRAC_BASE_URL", "MARKETO_CLIENT_ID", "VITEC_PASSWORD_M30011"} <= names
+    assert {name.partition("_")[0] for name in names} == {service.prefix for service in SERVICES}
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_every_client_finds_the_sandbox_by_the_environment(client):
+    with Sandbox().serve_in_thread() as sandbox:
+        assert sandbox.base_url in repr(client.from_env(sandbox.environment))

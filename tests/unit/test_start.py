@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from tests.support.four_vendors import CLIENTS
+
 #: What `import publitrac_async` is allowed to load besides the standard library.
 LIGHT = {
     "aiolimiter",
@@ -19,7 +21,9 @@ LIGHT = {
     "typing_extensions",
     "xmltodict",
 }
-ROOMS = {"bulk", "cli", "marketo", "redis", "sandbox", "vitec"}
+#: Rooms of the other vendors.
+NEIGHBOURS = {kind.__module__.split(".")[1] for kind in CLIENTS} - {"client"}
+ROOMS = {"bulk", "cli", "redis", "sandbox"} | NEIGHBOURS
 #: What no client needs. click and rich are not among them: httpx loads them where they are installed.
 NEVER = {"duckdb", "fastapi", "lxml", "python_calamine", "redis", "starlette", "uvicorn"}
 
@@ -56,7 +60,7 @@ def test_the_package_loads_neither_httpx_nor_aiohttp_nor_an_extra() -> None:
 
 @pytest.mark.parametrize(
     ("room", "others"),
-    [("marketo", set()), ("vitec", set()), ("bulk", {"marketo", "vitec"})],
+    [*((room, set()) for room in sorted(NEIGHBOURS)), ("bulk", NEIGHBOURS)],
 )
 def test_a_room_loads_no_more_than_it_needs(room: str, others: set[str]) -> None:
     packages, modules = loaded(f"import publitrac_async.{room}")

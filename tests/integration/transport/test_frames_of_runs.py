@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from publitrac_async.bulk import MarketoSink, Sink, VitecSink, sync_leads
+from publitrac_async.cli.vendors import VENDORS
 from publitrac_async.vitec import LeadSource
 from tests.support.canaries import Transcript
 from tests.support.four_vendors import CANARIES, OPTIONS, marketo, publitrac, respond, vitec_client
@@ -22,6 +23,10 @@ SINKS: dict[str, Any] = {
     "marketo": (marketo, MarketoSink),
     "vitec": (vitec_client, lambda client: VitecSink(client, "M30011", lead_source=LeadSource(name="Web"))),
 }
+
+
+def test_every_sink_is_here() -> None:
+    assert SINKS.keys() == VENDORS.keys()
 
 
 class Rows:

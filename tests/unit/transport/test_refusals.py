@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from publitrac_async import CallEnded, CallEvent, CallStarted, Lead, PublitracClient, PublitracError
+from publitrac_async.cli.vendors import VENDORS
 from publitrac_async.marketo import MarketoClient
 from publitrac_async.vitec import VitecClient
 from tests.unit.vitec.leads import lead as person_lead
@@ -43,6 +44,10 @@ REFUSED: dict[str, Callable[[Any, Any, Any, Any], Any]] = {
     "vitec": lambda p, k, m, v: v.create_person_lead("M1", person_lead(person=None)),
     "vitec: no password": lambda p, k, m, v: v.create_person_lead("M2", person_lead()),
 }
+
+
+def test_every_facade_is_here() -> None:
+    assert {name.partition(":")[0] for name in REFUSED} == VENDORS.keys()
 
 
 @pytest.mark.parametrize("made", REFUSED.values(), ids=REFUSED.keys())
