@@ -1,9 +1,9 @@
 """Decisions on retries, without waiting or sending.
 
 Too many calls are `RateLimited` here: by HTTP 429 (`transport/classify.py`), by a status that the policy
-names (`as_throttled`), or by a code in the response (`v1/responses.py`, `v2/codec.py`, `marketo/codes.py`).
-`_wait_or_give_up` in `transport/pipeline.py` pauses the rate limiter for ``Retry-After``, and asks
-`next_wait`.
+names (`as_throttled`), or by a code in the response (`v1/responses.py`, `v2/responses.py`,
+`marketo/codes.py`). `_wait_or_give_up` in `transport/pipeline.py` pauses the rate limiter for
+``Retry-After``, and asks `next_wait`.
 """
 
 from __future__ import annotations
