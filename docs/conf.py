@@ -57,7 +57,7 @@ nitpick_ignore_regex = [
     (
         r"py:class",
         (
-            r"Items?|NamedSources|PathLike|ProgressListener|Placement|TraceTarget|TextWriter|publitrac_async\.sandbox\.settings\.SandboxOptions"
+            r"Fetch|Items?|NamedSources|PathLike|ProgressListener|Placement|TraceTarget|TextWriter|publitrac_async\.sandbox\.settings\.SandboxOptions"
             r"|publitrac_async\.(\w+\.)*(client|base)\.\w+Options"
             r"|publitrac_async\.bulk\.(transform\.Cell\w+|columns\.Columns|report\.model\.Reason)"
             r"|publitrac_async\.sandbox\.(journal\.Received|content\.Content)"

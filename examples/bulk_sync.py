@@ -11,9 +11,8 @@ import signal
 import sys
 from pathlib import Path
 
-from publitrac_async import PublitracClient
+from publitrac_async import BULK_RETRY, BULK_TIMEOUT, PublitracClient
 from publitrac_async.bulk import BulkError, Monitor, Progress, Shutdown, read_leads, sync_leads
-from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT
 
 
 def show(progress: Progress) -> None:

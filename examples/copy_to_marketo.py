@@ -14,9 +14,8 @@ import signal
 import sys
 from pathlib import Path
 
-from publitrac_async import PublitracClient
+from publitrac_async import BULK_RETRY, BULK_TIMEOUT, PublitracClient
 from publitrac_async.bulk import BulkError, MarketoSink, Monitor, Progress, Shutdown, sync_leads
-from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT
 from publitrac_async.marketo import STANDARD_FIELDS, MarketoClient
 
 # Marketo's REST name by the name of the lead's field here. A custom field has its own name, and has to exist

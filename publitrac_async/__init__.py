@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import logging
 
-from publitrac_async.client import PublitracClient
-from publitrac_async.config import BASE_URL, CANADIAN_BASE_URL, Rate, RetryPolicy, Timeout
+from publitrac_async.client import PublitracClient, PublitracOptions
+from publitrac_async.config import (
+    BASE_URL,
+    BULK_RETRY,
+    BULK_TIMEOUT,
+    CANADIAN_BASE_URL,
+    Rate,
+    RetryPolicy,
+    Timeout,
+)
 from publitrac_async.errors import (
     ApiError,
     AuthenticationError,
@@ -30,9 +38,12 @@ from publitrac_async.errors import (
     ValidationError,
 )
 from publitrac_async.many import LeadOutcome
-from publitrac_async.models import UNSET, Accepted, Lead
+from publitrac_async.models import UNSET, Accepted, Lead, Unset
 from publitrac_async.pagination import Page, Pager
+from publitrac_async.transport.auth import Token, TokenLease, TokenStore
+from publitrac_async.transport.base import CallOptions, ClientOptions
 from publitrac_async.transport.events import (
+    AnyRunEvent,
     AttemptEnded,
     AttemptStarted,
     CallEnded,
@@ -54,7 +65,7 @@ from publitrac_async.transport.events import (
     RunStarted,
     TokenRenewed,
 )
-from publitrac_async.transport.limits import RateLimiter, WindowLimiter
+from publitrac_async.transport.limits import RateLimiter, Slots, WindowLimiter
 from publitrac_async.transport.secret import Secret
 from publitrac_async.transport.trace import Trace
 from publitrac_async.v1.query import Condition, FieldName, field
@@ -62,19 +73,24 @@ from publitrac_async.version import __version__
 
 __all__ = [
     "BASE_URL",
+    "BULK_RETRY",
+    "BULK_TIMEOUT",
     "CANADIAN_BASE_URL",
     "UNSET",
     "Accepted",
+    "AnyRunEvent",
     "ApiError",
     "AttemptEnded",
     "AttemptStarted",
     "AuthenticationError",
     "CallEnded",
     "CallEvent",
+    "CallOptions",
     "CallOutcome",
     "CallStarted",
     "ChunkEnded",
     "ChunkStarted",
+    "ClientOptions",
     "ClientStateError",
     "Condition",
     "ConfigurationError",
@@ -97,6 +113,7 @@ __all__ = [
     "Problem",
     "PublitracClient",
     "PublitracError",
+    "PublitracOptions",
     "QueueLeft",
     "QueueTimeout",
     "QuotaExhausted",
@@ -113,11 +130,16 @@ __all__ = [
     "RunStarted",
     "Secret",
     "ServerError",
+    "Slots",
     "Timeout",
+    "Token",
+    "TokenLease",
     "TokenRenewed",
+    "TokenStore",
     "Trace",
     "TransportError",
     "UnexpectedContent",
+    "Unset",
     "ValidationError",
     "WindowLimiter",
     "__version__",
@@ -126,3 +148,7 @@ __all__ = [
 
 # Libraries are silent unless the application configures logging: no handler, no level.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

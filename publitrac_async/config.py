@@ -199,8 +199,9 @@ class RetryPolicy:
                 raise ConfigurationError(f"retry: {name} cannot be {value}")
 
 
-#: For unattended runs: longer waits, the same budget.
+#: Timeout for unattended runs: five minutes for a call.
 BULK_TIMEOUT: Final = Timeout(total=300.0)
+#: Retries for unattended runs: longer waits, the same budget.
 BULK_RETRY: Final = RetryPolicy(attempts=8, cap=20.0, max_retry_after=300.0)
 
 #: Vitec Express Connect: the host of the vendor's page, and the test host in public client code (Vitec's

@@ -49,6 +49,8 @@ from publitrac_async.transport.events import (
 )
 from publitrac_async.version import __version__
 
+__all__ = ["OpenTelemetry"]
+
 _NAME: Final = "publitrac_async"
 #: Upper bounds of histogram buckets, in seconds. OpenTelemetry's defaults are for milliseconds.
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
@@ -309,3 +311,7 @@ def _close(span: trace.Span, error: str | None, *, cancelled: bool) -> None:
     if error is not None and not cancelled:
         span.set_status(trace.StatusCode.ERROR, error)
     span.end()
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -70,6 +70,15 @@ class Pager(Generic[T]):
     items may have moved to pages already read, so those are read again. If the response has no paging, or a
     total that its page contradicts, the list ends with the first page without a new item.
 
+    Methods of a client return it; a fake of a client may build one.
+
+    Args:
+        fetch: returns a page by its number. It may ignore its second argument, which is called when a request
+            is sent.
+        start: number of the first page.
+        key: returns the key that identifies an item, ``None`` for one that never counts as repeated.
+        read_ahead: limit on the pages held or in flight, besides the one in use.
+
     Raises:
         UnexpectedContent: the pages repeat, or end before the announced total.
     """

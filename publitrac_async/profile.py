@@ -13,6 +13,8 @@ from attrs import field, frozen
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.v1.shapes import V1Shapes, comma_separated_keys, empty_elements, repeated_keys
 
+__all__ = ["Profile", "read_profile"]
+
 #: Shapes of ``<customUnicityKeys>`` by their names in a profile.
 _UNICITY_KEYS: Final = {"children": repeated_keys, "text": comma_separated_keys, "names": empty_elements}
 _CLIENT: Final[Mapping[str, type]] = {
@@ -107,3 +109,7 @@ def _check(name: str, where: str, table: Mapping[str, Any], known: tuple[str, ..
     unknown = [key for key in table if key not in known]
     if unknown:
         raise ConfigurationError(f"{name}: {where}.{unknown[0]} is unknown; there are {', '.join(known)}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -308,3 +308,7 @@ class VitecApi(Protocol):
         *,
         format: Literal["json", "xml"] = "json",  # noqa: A002  (as in the client)
     ) -> str: ...
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -9,9 +9,8 @@ import os
 import sqlite3
 from collections.abc import AsyncIterable
 
-from publitrac_async import PublitracClient
+from publitrac_async import BULK_RETRY, BULK_TIMEOUT, PublitracClient
 from publitrac_async.bulk import Row, read_sql
-from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT
 from publitrac_async.shared import SharedRedis
 
 CUSTOMERS = """SELECT id AS crm_lead_id, email, first_name FROM customers

@@ -19,7 +19,7 @@ from publitrac_async.bulk.planning import Resend
 from publitrac_async.bulk.report.model import Duplicate, ExitStatus, ReasonCount, Rejection, Report
 from publitrac_async.bulk.rows import Outcome, Row, State
 from publitrac_async.bulk.shutdown import Shutdown
-from publitrac_async.bulk.sinks.base import OwnColumns, Record, Sink
+from publitrac_async.bulk.sinks.base import CallJournal, OwnColumns, Record, Sink
 from publitrac_async.bulk.sinks.marketo import MarketoSink
 from publitrac_async.bulk.sinks.marketo_mapping import load_marketo_mapping
 from publitrac_async.bulk.sinks.marketo_records import MarketoRecords, marketo_record
@@ -30,10 +30,10 @@ from publitrac_async.bulk.sources.sql import SqlRows
 from publitrac_async.bulk.state.base import Entry, StateStore, StateWriter, UnknownRow
 from publitrac_async.bulk.state.progress import Failure, RunProgress
 from publitrac_async.bulk.state.reconcile import reconcile, unknown_rows
-from publitrac_async.bulk.state.shared import ChunkClaim, ChunkResult, SharedStateStore
+from publitrac_async.bulk.state.shared import ChunkClaim, ChunkResult, SharedStateStore, WorkerReports
 from publitrac_async.bulk.state.sqlite import SqliteStateStore
 from publitrac_async.bulk.sync import sync_leads
-from publitrac_async.bulk.transform import CheckedRow, RowTransform, dry_run
+from publitrac_async.bulk.transform import CellWarning, CheckedRow, RowTransform, dry_run
 from publitrac_async.bulk.verify import Deviation, Verification, Verify
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Bucket",
     "BulkError",
+    "CallJournal",
     "CallMeter",
+    "CellWarning",
     "CheckedRow",
     "ChunkClaim",
     "ChunkResult",
@@ -93,6 +95,7 @@ __all__ = [
     "Verification",
     "Verify",
     "VitecSink",
+    "WorkerReports",
     "dry_run",
     "load_marketo_mapping",
     "marketo_record",
@@ -118,3 +121,7 @@ def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -33,14 +33,23 @@ def check_arguments(source: object, sink: object, state: object, **options: obje
         ConfigurationError: names the argument and shows how to create one.
     """
     _check_source(source)
-    if not (hasattr(sink, "to_record") and hasattr(sink, "send")):
-        raise ConfigurationError(f"sink must be publitrac.v2, publitrac.v1 or a Sink, not {_type(sink)}")
+    check_sink(sink)
     if not (state is None or isinstance(state, str | Path) or hasattr(state, "lookup")):
         raise ConfigurationError(f"state must be the path of a file, or a StateStore, not {_type(state)}")
     for name, value in options.items():
         kind, example = _TYPES[name]
         if value is not None and not isinstance(value, kind):
             raise ConfigurationError(f"{name} must be made by {example}, not {_type(value)}")
+
+
+def check_sink(sink: object) -> None:
+    """Refuse what cannot take records.
+
+    Raises:
+        ConfigurationError: names what can.
+    """
+    if not (hasattr(sink, "to_record") and hasattr(sink, "send")):
+        raise ConfigurationError(f"sink must be publitrac.v2, publitrac.v1 or a Sink, not {_type(sink)}")
 
 
 def _check_source(source: object) -> None:

@@ -16,6 +16,7 @@ from publitrac_async.bulk.sinks.base import Sink
 from publitrac_async.bulk.staging import Staging
 from publitrac_async.bulk.state.base import StateStore
 from publitrac_async.bulk.transform import RowTransform
+from publitrac_async.config import is_integer
 from publitrac_async.errors import ConfigurationError
 
 
@@ -88,8 +89,8 @@ class LocalExecutor:
     concurrency: int | None = None
 
     def __attrs_post_init__(self) -> None:
-        if self.concurrency is not None and self.concurrency < 1:
-            raise ConfigurationError("concurrency must be at least 1")
+        if self.concurrency is not None and (not is_integer(self.concurrency) or self.concurrency < 1):
+            raise ConfigurationError("concurrency must be a whole number, at least 1, or None")
 
     @property
     def fingerprint(self) -> str:

@@ -19,7 +19,7 @@ from publitrac_async.config import Rate, as_rate
 from publitrac_async.converters import lead_to_wire
 from publitrac_async.errors import ConfigurationError, LeadNotFound, PublitracError
 from publitrac_async.models import Lead
-from publitrac_async.v1 import V1
+from publitrac_async.protocols import V1Api
 
 #: Fields that no response contains ("List and description of all lead fields").
 _NEVER_RETURNED: Final = frozenset({"leadSource", "unsubscribeReason"})
@@ -46,11 +46,13 @@ class Verify:
         timeout: seconds to poll for missing leads after the first check; ``None`` without a limit.
     """
 
-    v1: V1
+    v1: V1Api
     rate_limit: Rate = field(default=RATE, converter=as_rate)
     timeout: float | None = 60.0
 
     def __attrs_post_init__(self) -> None:
+        if not hasattr(self.v1, "get_lead"):
+            raise ConfigurationError("verify: v1 must be publitrac.v1")
         if self.timeout is not None and not self.timeout >= 0:
             raise ConfigurationError("verify: timeout must be at least 0 s, or None for no limit")
 

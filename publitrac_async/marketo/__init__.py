@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from publitrac_async.marketo.client import MarketoClient
+from publitrac_async.marketo.client import MarketoClient, MarketoOptions
 from publitrac_async.marketo.mapping import (
     CONSENT_FIELDS,
     STANDARD_FIELDS,
@@ -28,6 +28,7 @@ from publitrac_async.marketo.models import (
     VisitorData,
 )
 from publitrac_async.marketo.paging import MarketoPage, MarketoPager
+from publitrac_async.marketo.raw import Parameters
 from publitrac_async.marketo.records import PreparedMarketoLead, prepare_lead
 from publitrac_async.marketo.results import FieldResult, Reason, RecordResult, Result
 
@@ -46,9 +47,11 @@ __all__ = [
     "ListMembership",
     "MarketoClient",
     "MarketoLead",
+    "MarketoOptions",
     "MarketoPage",
     "MarketoPager",
     "NewLeadField",
+    "Parameters",
     "PreparedMarketoLead",
     "ProgramMembership",
     "Reason",
@@ -62,3 +65,7 @@ __all__ = [
     "prepare_lead",
     "to_marketo",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -57,6 +57,12 @@ class MarketoPager(Generic[T]):
     The next page is requested while you work on one; leaving the loop cancels that request.
     The error that ends an iteration has it in ``error.next_page_token``; all pages before it were delivered.
 
+    Methods of a client return it; a fake of a client may build one.
+
+    Args:
+        fetch: returns the page of a token, the first page for ``None``.
+        start: token of the first page.
+
     Raises:
         UnexpectedContent: the pages repeat.
     """

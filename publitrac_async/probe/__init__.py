@@ -7,3 +7,7 @@ from publitrac_async.probe.run import probe
 from publitrac_async.probe.writing import write_profile
 
 __all__ = ["Finding", "FindingState", "ProbeReport", "probe", "write_profile"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

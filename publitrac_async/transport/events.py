@@ -277,6 +277,7 @@ class ChunkEnded(RunEvent):
     error: str | None = None
 
 
+#: Any event of a call.
 Event: TypeAlias = (
     CallStarted
     | QueueLeft
@@ -289,6 +290,7 @@ Event: TypeAlias = (
 )
 
 
+#: Any event of a bulk run.
 AnyRunEvent: TypeAlias = RunStarted | RowsCompleted | RunEnded | ChunkStarted | ChunkEnded
 
 

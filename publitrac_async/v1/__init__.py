@@ -17,7 +17,7 @@ from publitrac_async.v1.models import (
     TransactionItem,
     WebVisit,
 )
-from publitrac_async.v1.shapes import V1Shapes
+from publitrac_async.v1.shapes import V1Shapes, comma_separated_keys, empty_elements, repeated_keys
 
 __all__ = [
     "SALES_STAGES",
@@ -33,5 +33,12 @@ __all__ = [
     "TransactionItem",
     "V1Shapes",
     "WebVisit",
+    "comma_separated_keys",
     "email_campaign_calls",
+    "empty_elements",
+    "repeated_keys",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

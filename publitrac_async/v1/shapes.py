@@ -40,7 +40,7 @@ class V1Shapes:
         list_name_parameter: the list's name in addLeadToList and removeLeadFromList.
         unicity_keys: the content of syncLead's ``<customUnicityKeys>`` from the names of fields: a text,
             or a mapping of element names to texts or lists of texts. The documents describe the option only
-            in prose. `publitrac_async.v1.shapes` has `repeated_keys`, `comma_separated_keys` and
+            in prose. `publitrac_async.v1` has `repeated_keys`, `comma_separated_keys` and
             `empty_elements`.
         options_place: the place of syncLead's options: ``"before"``, ``"inside"`` or ``"after"`` ``<lead>``.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from publitrac_async.config import VITEC_BASE_URL, VITEC_TEST_BASE_URL
 from publitrac_async.vitec.checks import length_notes
-from publitrac_async.vitec.client import VitecClient
+from publitrac_async.vitec.client import VitecClient, VitecOptions
 from publitrac_async.vitec.codec import from_json, to_json
 from publitrac_async.vitec.models import (
     ACCEPT_OBJECT_FLOW,
@@ -39,7 +39,12 @@ __all__ = [
     "UserGroup",
     "UtmTag",
     "VitecClient",
+    "VitecOptions",
     "from_json",
     "length_notes",
     "to_json",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -12,10 +12,8 @@ import publitrac_async
 
 from .snippets import ROOT
 
-#: Rooms whose reference lists every public name, and no other.
-ROOMS = {"publitrac_async.bulk": "bulk", "publitrac_async.shared": "shared"}
-#: All modules beside which there is no deeper place to import from.
-ALL_ROOMS = (
+#: The places that users import from.
+ROOMS = (
     "publitrac_async",
     *(
         name
@@ -23,55 +21,70 @@ ALL_ROOMS = (
         if name != "publitrac_async.__main__" and hasattr(importlib.import_module(name), "__all__")
     ),
 )
+#: Modules that the reference documents as a whole; their names are imported from the package itself.
+WHOLE = ("publitrac_async.errors", "publitrac_async.transport.events")
 REFERENCE = ROOT / "docs" / "reference"
-DOCUMENTED = re.compile(r"\.\. auto(?:class|function|exception|data):: (?:\S+\.)?(\w+)")
+IMPORT = re.compile(r"^ *from (publitrac_async[\w.]*) import (?:\(([^)]*)\)|(.*))$", re.MULTILINE)
 
 
-def documented(module: str) -> set[str]:
-    """Names of `module` that any page of the reference documents."""
-    names: set[str] = set()
-    for page in (ROOT / "docs" / "reference").glob("*.md"):
+def documented() -> dict[str, set[str]]:
+    """Names that the reference documents, by the place that it gives for each."""
+    names: dict[str, set[str]] = {room: set() for room in ROOMS}
+    for module in WHOLE:
+        defined = vars(importlib.import_module(module)).items()
+        # Type aliases have no module.
+        names["publitrac_async"] |= {
+            name
+            for name, value in defined
+            if getattr(value, "__module__", module) == module and name[0].isupper()
+        }
+    for page in REFERENCE.glob("*.md"):
         current = ""
         for line in page.read_text(encoding="utf-8").splitlines():
             if found := re.match(r"\.\. currentmodule:: (\S+)", line):
                 current = found[1]
             elif found := re.match(r"\.\. auto(?:class|function|exception|data):: (\S+)", line):
                 place, _, name = found[1].rpartition(".")
-                if (place or current) == module:
-                    names.add(name)
+                names.setdefault(place or current, set()).add(name)
     return names
 
 
-@pytest.mark.parametrize("module", ROOMS)
-def test_every_public_name_is_documented_and_every_documented_name_is_public(module: str) -> None:
-    public = importlib.import_module(module).__all__
-    assert list(public) == sorted(public)
-    assert documented(module) == set(public)
+def test_every_public_name_is_documented_and_every_documented_name_is_public() -> None:
+    public = {room: set(importlib.import_module(room).__all__) - {"__version__"} for room in ROOMS}
+    assert documented() == public
 
 
-@pytest.mark.parametrize("module", ALL_ROOMS)
-def test_every_public_name_is_documented(module: str) -> None:
-    whole = ("publitrac_async.errors", "publitrac_async.transport.events")  # by automodule
-    known = {name for each in whole for name in vars(importlib.import_module(each))}
-    known |= {name for page in REFERENCE.glob("*.md") for name in DOCUMENTED.findall(page.read_text("utf-8"))}
-    assert set(importlib.import_module(module).__all__) - known <= {"__version__"}
-
-
-@pytest.mark.parametrize("module", ROOMS)
-def test_every_public_name_is_importable(module: str) -> None:
-    room = importlib.import_module(module)
-    assert [name for name in room.__all__ if not hasattr(room, name)] == []
-
-
-def test_no_documented_name_has_a_path_below_its_room() -> None:
-    deep = re.compile(r"\.\. auto\w+:: (publitrac_async\.(?:bulk|shared)\.\w+\.\S+)")
-    pages = (ROOT / "docs" / "reference").glob("*.md")
-    assert [found for page in pages for found in deep.findall(page.read_text(encoding="utf-8"))] == []
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_public_name_is_importable_and_no_other_is_listed(room: str) -> None:
+    module = importlib.import_module(room)
+    assert [name for name in module.__all__ if not hasattr(module, name)] == []
+    assert len(set(module.__all__)) == len(module.__all__)
+    assert dir(module) == sorted(module.__all__)
 
 
 def test_every_public_name_is_in_one_place() -> None:
     rooms: dict[str, list[str]] = {}
-    for room in ALL_ROOMS:
+    for room in ROOMS:
         for name in importlib.import_module(room).__all__:
             rooms.setdefault(name, []).append(room)
     assert {name: places for name, places in rooms.items() if len(places) > 1} == {}
+
+
+@pytest.mark.parametrize("folder", ["docs/guides", "docs/reference", "docs/fr", "examples", "."])
+def test_guides_and_examples_import_public_names_only(folder: str) -> None:
+    rooms = {room: set(importlib.import_module(room).__all__) for room in ROOMS}
+    rooms["publitrac_async"] |= {room.rpartition(".")[2] for room in ROOMS[1:]}
+    pages = [
+        page
+        for kind in ("md", "py")
+        for page in (ROOT / folder).glob(f"*.{kind}" if folder == "." else f"**/*.{kind}")
+    ]
+    private = [
+        (page.name, place, name)
+        for page in pages
+        if page.name not in ("CHANGELOG.md", "noxfile.py", "CONTRIBUTING.md")
+        for place, several, one in IMPORT.findall(page.read_text(encoding="utf-8"))
+        for name in re.findall(r"\w+", re.sub(r"#.*| as \w+", "", several or one))
+        if name not in rooms.get(place, set())
+    ]
+    assert private == []

@@ -50,8 +50,7 @@ def test_every_client_is_in_the_tests_of_all_vendors() -> None:
     assert {kind for kind in ours if ours.isdisjoint(kind.__subclasses__())} == {*CLIENTS}
 
 
-def test_type_checkers_refuse_options_that_do_not_exist() -> None:
-    """mypy complains of a comment here that it does not need."""
+def test_options_that_do_not_exist_are_refused() -> None:
     environment = {"PUBLITRAC_API_KEY": "k"}
     with pytest.raises(TypeError, match="timeot"):
         PublitracClient.from_env(environment, timeot=5)  # type: ignore[call-arg]

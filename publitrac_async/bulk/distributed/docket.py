@@ -18,6 +18,7 @@ from typing import Any, Final, TypeVar
 
 from attrs import frozen
 
+from publitrac_async.bulk.arguments import check_sink
 from publitrac_async.bulk.distributed import messages
 from publitrac_async.bulk.distributed.chunk import Chunk
 from publitrac_async.bulk.distributed.references import reference_of
@@ -27,12 +28,15 @@ from publitrac_async.bulk.errors import StateStoreError
 from publitrac_async.bulk.executor import RunContext
 from publitrac_async.bulk.shutdown import Shutdown, cancelled
 from publitrac_async.bulk.sinks.base import Sink
+from publitrac_async.bulk.sinks.publitrac import as_sink
 from publitrac_async.bulk.sources.named import NamedSources
 from publitrac_async.bulk.state.shared import SharedStateStore
-from publitrac_async.config import CONCURRENCY
+from publitrac_async.config import CONCURRENCY, is_integer
 from publitrac_async.errors import ConfigurationError, PublitracError
 from publitrac_async.frames import clears_frames_of_run
 from publitrac_async.transport.events import RunHook
+from publitrac_async.v1 import V1
+from publitrac_async.v2 import V2
 
 try:
     from docket import Docket, Retry, StrikeList, Worker
@@ -46,6 +50,7 @@ T = TypeVar("T")
 logger: Final = logging.getLogger("publitrac_async.docket")
 
 _TASK: Final = "send_chunk"
+NOT_SHARED: Final = "several hosts need a shared state store, such as RedisStateStore(shared)"
 #: Seconds between two checks of Redis while a worker ends.
 _PROBE: Final = 2.0
 #: Delay of a chunk whose state store did not respond.
@@ -72,8 +77,8 @@ class DocketExecutor:
     chunk_rows: int = 200
 
     def __attrs_post_init__(self) -> None:
-        if self.chunk_rows < 1:
-            raise ConfigurationError("chunk_rows must be at least 1")
+        if not is_integer(self.chunk_rows) or self.chunk_rows < 1:
+            raise ConfigurationError("chunk_rows must be a whole number, at least 1")
 
     @property
     def fingerprint(self) -> str:
@@ -88,9 +93,7 @@ class DocketExecutor:
             SourceError: other processes cannot open the source.
         """
         if not isinstance(run.store, SharedStateStore):
-            raise ConfigurationError(
-                "several hosts need a shared state store, such as RedisStateStore(shared)"
-            )
+            raise ConfigurationError(NOT_SHARED)
         reference_of(run.source)
 
     async def execute(self, run: RunContext) -> str | None:
@@ -107,7 +110,7 @@ class DocketExecutor:
 
 @clears_frames_of_run
 async def serve(
-    sink: Sink[Any],
+    sink: Sink[Any] | V1 | V2,
     state: SharedStateStore,
     *,
     sources: NamedSources | None = None,
@@ -123,14 +126,14 @@ async def serve(
 
         async with SharedRedis(url, account=key) as shared:
             async with PublitracClient(api_key=key, shared=shared) as publitrac:
-                await serve(PublitracV2Sink(publitrac.v2), RedisStateStore(shared))
+                await serve(publitrac.v2, RedisStateStore(shared))
 
     A worker that is shut down or cancelled completes its calls in flight, and hands the rest of its chunks
     over to other workers at once. A worker that cannot open the source of a run hands its chunks over and
     takes no more chunks of that run.
 
     Args:
-        sink: sink of an open client, which must share its rate limit with all clients of the account.
+        sink: as for `sync_leads`. Its client is open and shares its rate limit with all of the account.
         state: state store with the account and name of the runs. It need not be open, and is not closed.
         sources: function that opens the source, by name of each `NamedSource`.
         concurrency: maximum number of calls in flight per chunk.
@@ -147,6 +150,10 @@ async def serve(
     """
     if concurrency < 1 or chunks < 1 or redelivery <= 0:
         raise ConfigurationError("concurrency and chunks must be at least 1, redelivery above 0 s")
+    sink = as_sink(sink)
+    check_sink(sink)
+    if not isinstance(state, SharedStateStore):
+        raise ConfigurationError(NOT_SHARED)
     shutdown = shutdown or Shutdown()
     opened: list[Docket] = []
 

@@ -110,6 +110,11 @@ class Sink(Protocol[C]):
         ...
 
 
+def queue_length(client: object) -> int:
+    """Return the number of calls in the queue of a client, 0 for a fake without one."""
+    return int(getattr(client, "queued", 0))
+
+
 def content_hash(content: Any) -> bytes:
     """Return a 16-byte hash of `content`, independent of the order of names."""
     return hash_bytes(orjson.dumps(content, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS))

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from publitrac_async.bulk.outcomes import is_fatal
 from publitrac_async.bulk.rows import State
-from publitrac_async.bulk.sinks.base import CallJournal, OwnColumns, Record
+from publitrac_async.bulk.sinks.base import CallJournal, OwnColumns, Record, queue_length
 from publitrac_async.bulk.sinks.halving import Halver
 from publitrac_async.bulk.sinks.marketo_records import MarketoRecords
 from publitrac_async.config import MARKETO_RECORDS
@@ -22,9 +22,10 @@ from publitrac_async.errors import (
     ServerError,
     ValidationError,
 )
-from publitrac_async.marketo import Action, LeadSchema, MarketoClient, PreparedMarketoLead
+from publitrac_async.marketo import Action, LeadSchema, PreparedMarketoLead
 from publitrac_async.marketo.records import parts
 from publitrac_async.models import Lead
+from publitrac_async.protocols import MarketoApi
 
 logger: Final = logging.getLogger("publitrac_async")
 
@@ -70,7 +71,7 @@ class MarketoSink:
 
     def __init__(
         self,
-        marketo: MarketoClient,
+        marketo: MarketoApi,
         *,
         action: Action = "createOrUpdate",
         lookup_field: str = "email",
@@ -127,7 +128,7 @@ class MarketoSink:
 
     def queue_length(self) -> int:
         """Return the number of calls in the client's queue."""
-        return self._marketo.queued
+        return queue_length(self._marketo)
 
     async def _call(self, contents: Sequence[bytes]) -> Sequence[PublitracError | None]:
         try:

@@ -8,7 +8,7 @@ from typing import Any, Generic
 
 from publitrac_async.bulk.fields import Fields
 from publitrac_async.bulk.rows import State
-from publitrac_async.bulk.sinks.base import C, Record, Sink, content_hash, hash_bytes
+from publitrac_async.bulk.sinks.base import C, Record, Sink, content_hash, hash_bytes, queue_length
 from publitrac_async.checks import check_lead
 from publitrac_async.converters import (
     FIELD_TYPES,
@@ -19,6 +19,7 @@ from publitrac_async.converters import (
 )
 from publitrac_async.errors import PublitracError
 from publitrac_async.models import Lead, Text
+from publitrac_async.protocols import V1Api, V2Api
 from publitrac_async.v1 import V1
 from publitrac_async.v2 import V2, PreparedLead
 from publitrac_async.v2.codec import write_body
@@ -32,7 +33,7 @@ class PublitracSink(abc.ABC, Generic[C]):
     idempotent = True
     batch_size = 1
 
-    def __init__(self, api: V1 | V2, destination: str | None) -> None:
+    def __init__(self, api: V1Api | V2Api, destination: str | None) -> None:
         self.destination: str = f"{self.name} {destination or 'PUBLITRAC'}"
         self._api = api
 
@@ -46,7 +47,7 @@ class PublitracSink(abc.ABC, Generic[C]):
 
     def queue_length(self) -> int:
         """Return the number of calls in the client's queue."""
-        return self._api.queued
+        return queue_length(self._api)
 
     async def send(self, contents: Sequence[C]) -> Sequence[PublitracError | None]:
         """Send one lead; see `Sink.send`."""
@@ -74,7 +75,7 @@ class PublitracV2Sink(PublitracSink[bytes | Lead]):
     name = "v2"
     success_state = State.ACCEPTED
 
-    def __init__(self, v2: V2, *, destination: str | None = None) -> None:
+    def __init__(self, v2: V2Api, *, destination: str | None = None) -> None:
         super().__init__(v2, destination)
         self._v2 = v2
 
@@ -109,7 +110,7 @@ class PublitracV1Sink(PublitracSink[Lead]):
     name = "v1"
     success_state = State.OK
 
-    def __init__(self, v1: V1, *, destination: str | None = None) -> None:
+    def __init__(self, v1: V1Api, *, destination: str | None = None) -> None:
         super().__init__(v1, destination)
         self._v1 = v1
 

@@ -9,12 +9,13 @@ from attrs import astuple, evolve
 
 from publitrac_async.bulk.mapping import field_name
 from publitrac_async.bulk.rows import State
-from publitrac_async.bulk.sinks.base import Record, content_hash
+from publitrac_async.bulk.sinks.base import Record, content_hash, queue_length
 from publitrac_async.checks import refusal, refuse
 from publitrac_async.converters import custom_to_wire, lead_to_wire
 from publitrac_async.errors import Problem, PublitracError, ValidationError
 from publitrac_async.models import Lead
-from publitrac_async.vitec import LeadSource, PersonLead, Receiver, VitecClient
+from publitrac_async.protocols import VitecApi
+from publitrac_async.vitec import LeadSource, PersonLead, Receiver
 from publitrac_async.vitec.checks import check_customer_id, check_person_lead
 from publitrac_async.vitec.codec import from_json, to_document
 from publitrac_async.vitec.operations import NAME
@@ -66,7 +67,7 @@ class VitecSink:
 
     def __init__(
         self,
-        vitec: VitecClient,
+        vitec: VitecApi,
         customer_id: str,
         *,
         lead_source: LeadSource,
@@ -92,7 +93,7 @@ class VitecSink:
 
     def queue_length(self) -> int:
         """Return the number of calls in the client's queue."""
-        return self._vitec.queued
+        return queue_length(self._vitec)
 
     async def send(self, contents: Sequence[PersonLead]) -> Sequence[PublitracError | None]:
         """Send one lead; see `Sink.send`."""

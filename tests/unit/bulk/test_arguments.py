@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 
 from publitrac_async import ConfigurationError, Lead, PublitracClient
-from publitrac_async.bulk import sync_leads
+from publitrac_async.bulk import (
+    DocketExecutor,
+    PublitracV2Sink,
+    RedisStateStore,
+    SqliteStateStore,
+    Verify,
+    serve,
+    sync_leads,
+)
+from tests.typing.accepted import FakeV2
 
 from .sinks import RecordingSink, rows
 
@@ -53,6 +62,42 @@ async def test_an_option_of_another_type_is_refused(argument: str, value: Any, a
     sink = RecordingSink()
     with pytest.raises(ConfigurationError, match=f"{argument} must be .*{advice}"):
         await sync_leads(rows(1), sink, **{argument: value})
+
+
+@pytest.mark.parametrize("executor", [0, 2.5, "2"])
+async def test_a_number_of_calls_is_a_whole_number(executor: Any) -> None:
+    with pytest.raises(ConfigurationError, match="concurrency must be a whole number"):
+        await sync_leads(rows(1), RecordingSink(), concurrency=executor)
+
+
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        ({"v1": PublitracClient(api_key="k")}, r"v1 must be publitrac\.v1"),
+        ({"timeout": -1}, "timeout must be at least 0 s, or None"),
+        ({"rate_limit": 0.5}, r"1\.5 per second are Rate\(3, per=2\)"),
+    ],
+)
+def test_settings_of_reading_back(options: dict[str, Any], advice: str) -> None:
+    with pytest.raises(ConfigurationError, match=advice):
+        Verify(**{"v1": PublitracClient(api_key="k").v1} | options)
+
+
+async def test_a_worker_takes_a_sink_and_a_shared_state_store() -> None:
+    with pytest.raises(ConfigurationError, match=r"sink must be publitrac\.v2"):
+        await serve(PublitracClient(api_key="k"), SqliteStateStore(None))  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match=r"such as RedisStateStore\(shared\)"):
+        await serve(PublitracClient(api_key="k").v2, SqliteStateStore(None))  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="shared must be a SharedRedis"):
+        RedisStateStore("redis://localhost")  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="chunk_rows must be a whole number"):
+        DocketExecutor("redis://localhost")  # type: ignore[arg-type]
+
+
+async def test_a_fake_of_v2_has_a_sink() -> None:
+    fake = FakeV2()
+    report = await sync_leads(rows(3), PublitracV2Sink(fake))
+    assert (report.accepted, len(fake.sent)) == (3, 3)
 
 
 @pytest.mark.parametrize("results", [None, [None], [None] * 11])
