@@ -205,7 +205,7 @@ class Database:
         connection.execute("COMMIT")
         self._check(connection)
         if self._path is None:
-            connection.execute("PRAGMA cache_size = -8192")
+            connection.execute("PRAGMA cache_size = -6144")
         marks = f"PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {_LAYOUT}"
         connection.executescript(f"BEGIN; {layout}; {marks}; COMMIT")
 
