@@ -5,17 +5,45 @@ from __future__ import annotations
 import contextlib
 import urllib.parse
 import xml.etree.ElementTree as ET
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
 from attrs import define, field
 
-from publitrac_async import PublitracClient, RetryPolicy
-from publitrac_async.v1 import V1
+from publitrac_async import Lead, PublitracClient, RetryPolicy
+from publitrac_async.v1 import V1, ClickLink, EmailCampaign, FilledForm, Opportunity, WebVisit
 
 SAMPLES = Path(__file__).parents[1] / "samples"
+EMAIL = "ada@example.com"
+LEAD = Lead(email=EMAIL)
+_MAIL = EmailCampaign(name="n", from_name="f", from_email=EMAIL, subject="s", text="t")
+_DEAL = Opportunity(id="1", name="n", sales_stage="Prospecting", amount=1, probability=1, leads=["a"])
+#: A call of each method; tests fail for a method that is missing here.
+CALLS: Mapping[str, Callable[[Any], Awaitable[Any]]] = {
+    "get_leads": lambda v1: v1.get_leads(),
+    "get_lead": lambda v1: v1.get_lead(EMAIL),
+    "get_lead_by_external_id": lambda v1: v1.get_lead_by_external_id(7),
+    "get_lead_by_token_id": lambda v1: v1.get_lead_by_token_id("t"),
+    "add_lead": lambda v1: v1.add_lead(LEAD),
+    "update_lead": lambda v1: v1.update_lead(LEAD),
+    "delete_lead": lambda v1: v1.delete_lead(EMAIL),
+    "sync_lead": lambda v1: v1.sync_lead(LEAD),
+    "get_view": lambda v1: v1.get_view("v"),
+    "get_list": lambda v1: v1.get_list("l"),
+    "add_lead_to_list": lambda v1: v1.add_lead_to_list(EMAIL, "l"),
+    "add_leads_to_list": lambda v1: v1.add_leads_to_list([EMAIL], "l"),
+    "remove_lead_from_list": lambda v1: v1.remove_lead_from_list(EMAIL, "l"),
+    "add_web_visit_history": lambda v1: v1.add_web_visit_history(EMAIL, WebVisit()),
+    "add_click_link_history": lambda v1: v1.add_click_link_history(EMAIL, ClickLink()),
+    "add_fill_form_history": lambda v1: v1.add_fill_form_history(EMAIL, FilledForm(form_name="f")),
+    "get_campaigns": lambda v1: v1.get_campaigns(),
+    "execute_campaign": lambda v1: v1.execute_campaign(emails=[EMAIL], campaigns=["c"]),
+    "add_email_campaign": lambda v1: v1.add_email_campaign(_MAIL, [LEAD]),
+    "get_opportunities": lambda v1: v1.get_opportunities(),
+    "sync_opportunity": lambda v1: v1.sync_opportunity(_DEAL),
+}
 DONE = b"<response><status>2000</status><message>Done.</message></response>"
 
 

@@ -13,26 +13,16 @@ import pytest
 from publitrac_async import Lead, PublitracError
 from publitrac_async.marketo import LeadFieldUpdate, MarketoClient, NewLeadField
 from publitrac_async.transport.base import BaseClient
-from publitrac_async.v1 import (
-    V1,
-    ClickLink,
-    EmailCampaign,
-    FilledForm,
-    Opportunity,
-    WebVisit,
-)
+from publitrac_async.v1 import V1
 from publitrac_async.v2 import V2
 from publitrac_async.vitec import VitecClient
 from tests.support.cancel import Moment, cancel_at
 from tests.support.clients import EAGER, connector
 from tests.support.four_vendors import FACADES, marketo, person_lead, publitrac, serving, vitec_client
+from tests.support.v1 import CALLS, EMAIL, LEAD
 
-EMAIL = "ada@example.com"
-LEAD = Lead(email=EMAIL)
 #: Two of them with the same address.
 LEADS = [LEAD, Lead(email="ben@example.com"), LEAD]
-MAIL = EmailCampaign(name="n", from_name="f", from_email=EMAIL, subject="s", text="t")
-DEAL = Opportunity(id="1", name="n", sales_stage="Prospecting", amount=1, probability=1, leads=["a"])
 FIELD = NewLeadField(display_name="n", name="n", data_type="string")
 
 Use = Callable[[Any], Awaitable[Any]]
@@ -43,29 +33,13 @@ async def drained(items: AsyncIterator[Any]) -> list[Any]:
 
 
 V1_METHODS: dict[str, Use] = {
-    "add_click_link_history": lambda v1: v1.add_click_link_history(EMAIL, ClickLink()),
-    "add_email_campaign": lambda v1: v1.add_email_campaign(MAIL, [LEAD]),
-    "add_fill_form_history": lambda v1: v1.add_fill_form_history(EMAIL, FilledForm(form_name="f")),
-    "add_lead": lambda v1: v1.add_lead(LEAD),
-    "add_lead_to_list": lambda v1: v1.add_lead_to_list(EMAIL, "l"),
-    "add_leads_to_list": lambda v1: v1.add_leads_to_list([EMAIL], "l"),
-    "add_web_visit_history": lambda v1: v1.add_web_visit_history(EMAIL, WebVisit()),
+    **CALLS,
     "call": lambda v1: v1.call("getLead", {"email": EMAIL}),
-    "delete_lead": lambda v1: v1.delete_lead(EMAIL),
-    "execute_campaign": lambda v1: v1.execute_campaign(emails=[EMAIL], campaigns=["c"]),
     "get_campaigns": lambda v1: anext(aiter(v1.get_campaigns())),
-    "get_lead": lambda v1: v1.get_lead(EMAIL),
-    "get_lead_by_external_id": lambda v1: v1.get_lead_by_external_id(7),
-    "get_lead_by_token_id": lambda v1: v1.get_lead_by_token_id("t"),
     "get_leads": lambda v1: anext(aiter(v1.get_leads())),
     "get_list": lambda v1: anext(aiter(v1.get_list("l").pages())),
     "get_opportunities": lambda v1: anext(aiter(v1.get_opportunities())),
-    "get_view": lambda v1: v1.get_view("v"),
-    "remove_lead_from_list": lambda v1: v1.remove_lead_from_list(EMAIL, "l"),
-    "sync_lead": lambda v1: v1.sync_lead(LEAD),
     "sync_lead_many": lambda v1: drained(v1.sync_lead_many(LEADS)),
-    "sync_opportunity": lambda v1: v1.sync_opportunity(DEAL),
-    "update_lead": lambda v1: v1.update_lead(LEAD),
 }
 V2_METHODS: dict[str, Use] = {
     "delayed_sync": lambda v2: v2.delayed_sync(LEAD),
