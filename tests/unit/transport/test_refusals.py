@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import httpx
@@ -11,8 +12,7 @@ import pytest
 
 from publitrac_async import CallEnded, CallEvent, CallStarted, Lead, PublitracClient, PublitracError
 from publitrac_async.cli.vendors import VENDORS
-from publitrac_async.marketo import MarketoClient
-from publitrac_async.vitec import VitecClient
+from tests.support.four_vendors import CLIENTS, marketo, publitrac, vitec_client
 from tests.unit.vitec.leads import lead as person_lead
 
 
@@ -20,29 +20,28 @@ def never(request: httpx.Request) -> httpx.Response:
     raise AssertionError("a refused call was sent")
 
 
-def clients(**options: Any) -> tuple[PublitracClient, PublitracClient, MarketoClient, VitecClient]:
-    return (
-        PublitracClient(api_key="key", username="user", password="word", **options),
-        PublitracClient(api_key="key", **options),
-        MarketoClient(
-            base_url="https://123-abc-456.mktorest.com", client_id="id", client_secret="secret", **options
-        ),
-        VitecClient(username="user", password={"M1": "word"}, **options),
-    )
+def key_only(url: str, **options: Any) -> PublitracClient:
+    return PublitracClient(api_key="key", base_url=url, **options)
 
 
-REFUSED: dict[str, Callable[[Any, Any, Any, Any], Any]] = {
-    "v1: no address": lambda p, k, m, v: p.v1.get_lead(""),
-    "v1: no credentials": lambda p, k, m, v: k.v1.get_lead("ada@example.com"),
-    "v1: no credentials, page": lambda p, k, m, v: k.v1.get_leads(),
-    "v1: page 0": lambda p, k, m, v: p.v1.get_leads(page=0),
-    "v1: raw": lambda p, k, m, v: p.v1.call("no name", {"a": "\ud800"}),
-    "v2": lambda p, k, m, v: p.v2.delayed_sync(Lead(first_name="Ada")),
-    "marketo": lambda p, k, m, v: m.merge_leads(1, [1]),
-    "marketo: action": lambda p, k, m, v: m.sync_leads([{"email": "a@example.com"}], action="guess"),
-    "marketo: page": lambda p, k, m, v: m.get_leads_by_filter_type("email", []),
-    "vitec": lambda p, k, m, v: v.create_person_lead("M1", person_lead(person=None)),
-    "vitec: no password": lambda p, k, m, v: v.create_person_lead("M2", person_lead()),
+REFUSED: dict[str, tuple[Callable[..., Any], Callable[[Any], Any]]] = {
+    "v1: no address": (publitrac, lambda client: client.v1.get_lead("")),
+    "v1: no credentials": (key_only, lambda client: client.v1.get_lead("ada@example.com")),
+    "v1: no credentials, page": (key_only, lambda client: client.v1.get_leads()),
+    "v1: page 0": (publitrac, lambda client: client.v1.get_leads(page=0)),
+    "v1: raw": (publitrac, lambda client: client.v1.call("no name", {"a": "\ud800"})),
+    "v2": (publitrac, lambda client: client.v2.delayed_sync(Lead(first_name="Ada"))),
+    "marketo": (marketo, lambda client: client.merge_leads(1, [1])),
+    "marketo: action": (
+        marketo,
+        lambda client: client.sync_leads([{"email": "a@example.com"}], action="guess"),
+    ),
+    "marketo: page": (marketo, lambda client: client.get_leads_by_filter_type("email", [])),
+    "vitec": (vitec_client, lambda client: client.create_person_lead("M1", person_lead(person=None))),
+    "vitec: no password": (
+        partial(vitec_client, password={"M1": "word"}),
+        lambda client: client.create_person_lead("M2", person_lead()),
+    ),
 }
 
 
@@ -50,14 +49,13 @@ def test_every_facade_is_here() -> None:
     assert {name.partition(":")[0] for name in REFUSED} == VENDORS.keys()
 
 
-@pytest.mark.parametrize("made", REFUSED.values(), ids=REFUSED.keys())
-async def test_a_refused_call_begins_and_ends_once(
-    made: Callable[..., Any], caplog: pytest.LogCaptureFixture
-) -> None:
+@pytest.mark.parametrize("refused", REFUSED)
+async def test_a_refused_call_begins_and_ends_once(refused: str, caplog: pytest.LogCaptureFixture) -> None:
+    build, made = REFUSED[refused]
     events: list[CallEvent] = []
-    four = clients(hooks=[events.append], transport=httpx.MockTransport(never))
+    client = build("https://vendor.test", hooks=[events.append], transport=httpx.MockTransport(never))
     with pytest.raises(PublitracError) as caught, caplog.at_level(logging.WARNING):
-        await made(*four)
+        await made(client)
     begin, end = events
     assert isinstance(begin, CallStarted)
     assert isinstance(end, CallEnded)
@@ -65,9 +63,8 @@ async def test_a_refused_call_begins_and_ends_once(
     assert end.operation == (caught.value.operation or end.operation) != ""
     assert (end.outcome, end.error, end.attempts) == ("failed", type(caught.value).__name__, 0)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert all(client.queued == client.in_flight == 0 for client in four)
-    for client in four:
-        await client.aclose()
+    assert client.queued == client.in_flight == 0
+    await client.aclose()
 
 
 async def test_preparing_a_lead_is_no_call() -> None:
@@ -80,5 +77,5 @@ async def test_preparing_a_lead_is_no_call() -> None:
 
 def test_clients_add_no_hooks() -> None:
     """A call without hooks pays for no event."""
-    for client in clients():
-        assert client._transport.reporter._hooks == ()
+    for build in CLIENTS.values():
+        assert build("https://vendor.test")._transport.reporter._hooks == ()
