@@ -77,7 +77,7 @@ def commands() -> None:
 )
 @click.option(
     "--format",
-    type=click.Choice(FORMATS),
+    type=click.Choice(list(FORMATS)),
     help="Format of SOURCE, instead of its suffix; required for -.",
 )
 @click.option(

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from publitrac_async.bulk.errors import SourceError, SourceUnavailable
 from publitrac_async.bulk.rows import Item
-from publitrac_async.bulk.sources.delimited import DelimitedFile
+from publitrac_async.bulk.sources import class_of
 from publitrac_async.bulk.sources.file import FileSource
 from publitrac_async.bulk.sources.files import Files
-from publitrac_async.bulk.sources.json_lines import JsonLinesFile
 from publitrac_async.bulk.sources.named import Items, NamedSource, NamedSources
 
 
@@ -70,7 +69,7 @@ def open_source(
             return Files([_file_of(open_source(reference)) for reference in each])
         case {"kind": str(kind), "path": str(path), **options}:
             try:
-                return _class_of(kind)(Path(path), **options)
+                return class_of(kind)(Path(path), **options)
             except TypeError:
                 pass
     raise SourceUnavailable(
@@ -81,22 +80,3 @@ def open_source(
 def _file_of(source: FileSource | NamedSource) -> FileSource:
     assert isinstance(source, FileSource)
     return source
-
-
-def _class_of(kind: str) -> Callable[..., FileSource]:
-    # Imported on demand: some kinds of files need a library.
-    match kind:
-        case DelimitedFile.kind:
-            return DelimitedFile
-        case JsonLinesFile.kind:
-            return JsonLinesFile
-        case "workbook":
-            from publitrac_async.bulk.sources.xlsx import XlsxFile  # noqa: PLC0415
-
-            return XlsxFile
-        case "parquet":
-            from publitrac_async.bulk.sources.parquet import ParquetFile  # noqa: PLC0415
-
-            return ParquetFile
-        case _:
-            raise TypeError(kind)

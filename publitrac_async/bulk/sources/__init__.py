@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from attrs import field, frozen
 
 from publitrac_async.bulk.errors import SourceError
 from publitrac_async.bulk.sources.delimited import DelimitedFile
@@ -18,20 +19,75 @@ from publitrac_async.bulk.sources.sql import read_sql
 __all__ = [
     "FORMATS",
     "FileSource",
+    "Format",
     "NamedSource",
+    "class_of",
     "read_leads",
     "read_sql",
 ]
 
-#: Default delimiter of text files by suffix. The suffixes are also values of `format`.
-_TEXTS: Final = {"csv": ",", "txt": ",", "tsv": "\t", "tab": "\t"}
-_JSON: Final = frozenset({"json", "jsonl", "ndjson"})
-#: Formats that calamine reads.
-_WORKBOOKS: Final = frozenset({"xlsx", "xlsm", "xlsb", "xls", "ods"})
+
+@frozen
+class Format:
+    """Format of files.
+
+    Attributes:
+        kind: kind of file, see `class_of`.
+        options: options of `read_leads` that this kind takes; text has an encoding.
+        arguments: further arguments of its class.
+    """
+
+    kind: str
+    options: frozenset[str] = frozenset()
+    arguments: Mapping[str, Any] = field(factory=dict)
+
+
+_TABLE: Final = frozenset({"encoding", "delimiter", "header"})
+_JSON: Final = Format("json lines", frozenset({"encoding"}))
+_WORKBOOK: Final = Format("workbook", frozenset({"sheet", "header"}))
+#: Formats by suffix, which is also the value of `format`.
+FORMATS: Final[Mapping[str, Format]] = {
+    "csv": Format("delimited", _TABLE, {"default": ","}),
+    "txt": Format("delimited", _TABLE, {"default": ","}),
+    "tsv": Format("delimited", _TABLE, {"default": "\t"}),
+    "tab": Format("delimited", _TABLE, {"default": "\t"}),
+    "json": _JSON,
+    "jsonl": _JSON,
+    "ndjson": _JSON,
+    "ods": _WORKBOOK,
+    "xls": _WORKBOOK,
+    "xlsb": _WORKBOOK,
+    "xlsm": _WORKBOOK,
+    "xlsx": _WORKBOOK,
+    "parquet": Format("parquet"),
+}
 #: Suffixes of packed files that cannot be read.
 _PACKED: Final = frozenset({".zip", ".zst", ".bz2", ".xz", ".7z", ".rar", ".tar", ".tgz"})
-#: Values of `format`.
-FORMATS: Final = (*_TEXTS, *sorted(_JSON), *sorted(_WORKBOOKS), "parquet")
+
+
+def class_of(kind: str) -> Callable[..., FileSource]:
+    """Return the class for a kind of file, its `FileSource.kind`.
+
+    Raises:
+        SourceError: the library for this kind is missing.
+        TypeError: the kind is unknown.
+    """
+    match kind:
+        case DelimitedFile.kind:
+            return DelimitedFile
+        case JsonLinesFile.kind:
+            return JsonLinesFile
+        # Each of these needs a library: they are imported on demand.
+        case "workbook":
+            from publitrac_async.bulk.sources.xlsx import XlsxFile  # noqa: PLC0415
+
+            return XlsxFile
+        case "parquet":
+            from publitrac_async.bulk.sources.parquet import ParquetFile  # noqa: PLC0415
+
+            return ParquetFile
+        case _:
+            raise TypeError(kind)
 
 
 def read_leads(
@@ -64,56 +120,34 @@ def read_leads(
         SourceError: the format is unknown, an option does not fit it, or a file is named twice.
     """
     paths = [path] if isinstance(path, str | Path) else list(path)
-    open_file = partial(_file, encoding=encoding, delimiter=delimiter, sheet=sheet, header=header)
-    return files_source([open_file(Path(each), format) for each in paths])
+    delimiter = {"tab": "\t", "\\t": "\t"}.get(delimiter or "", delimiter)
+    options = {"encoding": encoding, "delimiter": delimiter, "sheet": sheet, "header": header}
+    return files_source([_file(Path(each), format, options) for each in paths])
 
 
-def _file(
-    path: Path,
-    declared: str | None,
-    *,
-    encoding: str,
-    delimiter: str | None,
-    sheet: str | None,
-    header: int | None,
-) -> FileSource:
+def _file(path: Path, declared: str | None, options: Mapping[str, Any]) -> FileSource:
     suffixes = [suffix.lower() for suffix in path.suffixes]
     packed = suffixes[-1:] == [".gz"]
     suffix = "".join(suffixes[-2:-1] if packed else suffixes[-1:])
-    kind = declared or suffix.removeprefix(".")
-    delimiter = {"tab": "\t", "\\t": "\t"}.get(delimiter or "", delimiter)
+    name = declared or suffix.removeprefix(".")
     if path == STANDARD_INPUT and declared is None:
         raise SourceError("standard input has no suffix: name its format")
-    if packed and kind not in _TEXTS and kind not in _JSON:
+    found = FORMATS.get(name)
+    if packed and (found is None or "encoding" not in found.options):
         raise SourceError(f"{path.name}: only text and JSON are read from gzip files")
-    if delimiter is not None and kind not in _TEXTS:
-        raise SourceError(f"a file of the format {kind} has no delimiter")
-    if sheet is not None and kind not in _WORKBOOKS:
-        raise SourceError(f"a file of the format {kind} has no sheets")
-    if header is not None and kind not in _TEXTS and kind not in _WORKBOOKS:
-        raise SourceError(f"a file of the format {kind} has no header")
-    if kind in _TEXTS:
-        default = _TEXTS[kind]
-        return DelimitedFile(path, encoding=encoding, delimiter=delimiter, default=default, header=header)
-    if kind in _JSON:
-        return JsonLinesFile(path, encoding=encoding)
-    # Each of these needs a library: they are imported on demand.
-    if kind in _WORKBOOKS:
-        from publitrac_async.bulk.sources.xlsx import XlsxFile  # noqa: PLC0415
-
-        return XlsxFile(path, sheet=sheet, header=header)
-    if kind == "parquet":
-        from publitrac_async.bulk.sources.parquet import ParquetFile  # noqa: PLC0415
-
-        return ParquetFile(path)
-    raise _unknown(suffix)
+    if found is None:
+        raise _unknown(suffix)
+    for option, value in options.items():
+        # The encoding has a default, and other kinds of files have their own.
+        if option not in {*found.options, "encoding"} and value is not None:
+            raise SourceError(f"a file of the format {name} has no {option}")
+    taken = {option: options[option] for option in found.options}
+    return class_of(found.kind)(path, **taken, **found.arguments)
 
 
 def _unknown(suffix: str) -> SourceError:
     advice = "name the format, or pass the rows as an iterable of mappings"
     if suffix in _PACKED:
         advice = "unpack the file first, or pack it with gzip (.csv.gz)"
-    return SourceError(
-        f"{suffix or 'a file without suffix'} is not one of .csv, .tsv, .jsonl, .json, .xlsx and .parquet: "
-        f"{advice}"
-    )
+    known = ", ".join(f".{name}" for name in FORMATS)
+    return SourceError(f"{suffix or 'a file without suffix'} is not one of {known}: {advice}")

@@ -18,6 +18,7 @@ from publitrac_async.bulk import NamedSource, Row, SourceError, read_leads, read
 from publitrac_async.bulk.distributed.ranges import RangeReader, RowRange
 from publitrac_async.bulk.distributed.references import open_source, reference_of
 from publitrac_async.bulk.rows import as_row
+from publitrac_async.bulk.sources import FORMATS
 from publitrac_async.models import Lead
 from tests.unit.bulk.test_sources import workbook
 
@@ -78,6 +79,11 @@ FILES = [
     ("a.xlsx", {"sheet": "Two"}, write_workbook),
     ("a.parquet", {}, write_parquet),
 ]
+
+
+def test_every_kind_of_file_is_among_them() -> None:
+    tested = {FORMATS[name.partition(".")[2]].kind for name, _, _ in FILES}
+    assert tested == {each.kind for each in FORMATS.values()}
 
 
 @pytest.mark.parametrize(("name", "options", "make"), FILES)
