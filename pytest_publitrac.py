@@ -1,7 +1,7 @@
 """pytest plugin of publitrac_async: sandboxes as fixtures.
 
-pytest finds it by its entry point. It is a module beside the package: a test run that uses none of the
-fixtures imports nothing of the package.
+pytest finds it by its entry point. It is a module beside the package, so a test run without these fixtures
+does not import the package.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SANDBOX = pytest.StashKey["Sandbox"]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Register the marker."""
     config.addinivalue_line(
         "markers",
         "publitrac_sandbox(**options): settings of the fixture publitrac_sandbox in this test",
@@ -27,7 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def publitrac_sandbox_options() -> dict[str, Any]:
-    """Settings of every sandbox; override this fixture to change them.
+    """Return the settings of every sandbox; override this fixture to change them.
 
     By default a lead that `delayedSync` accepted is processed at once.
     """
@@ -38,7 +38,7 @@ def publitrac_sandbox_options() -> dict[str, Any]:
 def publitrac_sandbox(
     request: pytest.FixtureRequest, publitrac_sandbox_options: dict[str, Any]
 ) -> Iterator[Sandbox]:
-    """A sandbox for one test. It listens in a thread, so any kind of test can call it."""
+    """Yield a sandbox for one test. It listens in a thread, so any kind of test can call it."""
     from publitrac_async.sandbox import Sandbox  # noqa: PLC0415 - only for tests that ask for it
 
     options = dict(publitrac_sandbox_options)
@@ -51,7 +51,7 @@ def publitrac_sandbox(
 
 @pytest.fixture(scope="session")
 def publitrac_sandbox_session(publitrac_sandbox_options: dict[str, Any]) -> Iterator[Sandbox]:
-    """A sandbox for the whole session, or for each worker of pytest-xdist; `reset()` empties it."""
+    """Yield a sandbox for the whole session (with pytest-xdist, one per worker); `reset()` empties it."""
     from publitrac_async.sandbox import Sandbox  # noqa: PLC0415 - only for tests that ask for it
 
     with Sandbox(**publitrac_sandbox_options).serve_in_thread() as sandbox:
@@ -60,7 +60,7 @@ def publitrac_sandbox_session(publitrac_sandbox_options: dict[str, Any]) -> Iter
 
 @pytest.fixture
 def publitrac_env(publitrac_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The environment of the test, in which `from_env` finds the sandbox of the test."""
+    """Set the environment variables with which `from_env` finds the sandbox of the test, and return them."""
     variables = publitrac_sandbox.environment
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -69,7 +69,7 @@ def publitrac_env(publitrac_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
-    """Show in the report of a failed test what its sandbox received."""
+    """Add the calls that the sandbox received to the report of a failed test."""
     outcome = yield
     report = outcome.get_result()
     sandbox = item.stash.get(_SANDBOX, None)
