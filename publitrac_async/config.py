@@ -51,6 +51,11 @@ TOKEN_MARGIN_PART: Final = 0.1
 MAX_RETRY_AFTER: Final = 60.0
 
 
+def is_number(value: object, *, least: float = -math.inf) -> bool:
+    """Return True for a number of at least `least`, but not for ``True``, ``False`` and NaN."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= least
+
+
 def is_integer(value: object) -> bool:
     """Return True for a whole number, but not for ``True`` and ``False``."""
     return isinstance(value, int) and not isinstance(value, bool)
@@ -150,8 +155,10 @@ class Timeout:
 
     def __attrs_post_init__(self) -> None:
         for name, seconds in attrs.asdict(self).items():
-            if seconds is not None and not seconds > 0:
-                raise ConfigurationError(f"timeout: {name} must be more than 0 seconds, not {seconds}")
+            if seconds is not None and not (is_number(seconds) and seconds > 0):
+                raise ConfigurationError(
+                    f"timeout: {name} must be more than 0 seconds, or None for no limit, not {seconds!r}"
+                )
 
 
 #: Defaults for calls without a timeout.
@@ -195,8 +202,11 @@ class RetryPolicy:
         if not all(is_integer(status) and 400 <= status <= 599 for status in self.throttled):
             raise ConfigurationError("retry: throttled takes HTTP statuses from 400 to 599")
         for name, value in attrs.asdict(self, filter=attrs.filters.exclude("throttled")).items():
-            if value < (1 if name == "attempts" else 0):
-                raise ConfigurationError(f"retry: {name} cannot be {value}")
+            whole = name not in ("base", "throttle_base", "cap", "max_retry_after")
+            if not is_number(value, least=1 if name == "attempts" else 0) or (
+                whole and not is_integer(value)
+            ):
+                raise ConfigurationError(f"retry: {name} cannot be {value!r}")
 
 
 #: Timeout for unattended runs: five minutes for a call.

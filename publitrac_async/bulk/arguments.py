@@ -12,6 +12,7 @@ from publitrac_async.bulk.outcomes import ErrorBudget
 from publitrac_async.bulk.planning import Resend
 from publitrac_async.bulk.shutdown import Shutdown
 from publitrac_async.bulk.verify import Verify
+from publitrac_async.config import is_integer, is_number
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.models import Lead
 
@@ -40,6 +41,22 @@ def check_arguments(source: object, sink: object, state: object, **options: obje
         kind, example = _TYPES[name]
         if value is not None and not isinstance(value, kind):
             raise ConfigurationError(f"{name} must be made by {example}, not {_type(value)}")
+
+
+def check_run(executor: object, min_rows: object, results_dir: object) -> None:
+    """Refuse settings of a run that are of the wrong type.
+
+    Raises:
+        ConfigurationError: names the setting, and what it takes.
+    """
+    if executor is not None and not (hasattr(executor, "execute") and hasattr(executor, "check")):
+        raise ConfigurationError(
+            f"executor must be LocalExecutor(...) or DocketExecutor(...), not {_type(executor)}"
+        )
+    if min_rows is not None and (not is_integer(min_rows) or not is_number(min_rows, least=0)):
+        raise ConfigurationError(f"min_rows must be a whole number, at least 0, not {min_rows!r}")
+    if not isinstance(results_dir, str | Path | None):
+        raise ConfigurationError(f"results_dir must be the path of a folder, not {_type(results_dir)}")
 
 
 def check_sink(sink: object) -> None:

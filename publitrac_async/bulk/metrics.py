@@ -15,7 +15,8 @@ from attrs import define, field, frozen
 from attrs.converters import optional
 
 from publitrac_async.bulk.rows import Outcome, State
-from publitrac_async.config import Rate, as_rate
+from publitrac_async.config import Rate, as_rate, is_number
+from publitrac_async.errors import ConfigurationError
 from publitrac_async.transport.events import (
     AnyRunEvent,
     Event,
@@ -138,6 +139,19 @@ class Monitor:
     hooks: Sequence[RunHook] = field(default=(), kw_only=True)
     call_meter: CallMeter | None = field(default=None, kw_only=True)
     interval: float = field(default=1.0, kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        if not is_number(self.interval) or self.interval <= 0:
+            raise ConfigurationError("monitor: interval must be above 0 s")
+        if self.listener is not None and not callable(self.listener):
+            raise ConfigurationError("monitor: listener must be a function that takes a Progress")
+        hooks: object = self.hooks
+        if not isinstance(hooks, Sequence) or not all(map(callable, hooks)):
+            raise ConfigurationError("monitor: hooks must be a list of functions: hooks=[hook]")
+        if self.call_meter is not None and not isinstance(self.call_meter, CallMeter):
+            raise ConfigurationError(
+                "monitor: call_meter must be a CallMeter, which is a hook of the client, too"
+            )
 
 
 class RunMetrics:

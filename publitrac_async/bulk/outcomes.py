@@ -8,6 +8,7 @@ from typing import Final
 from attrs import define, frozen
 
 from publitrac_async.bulk.rows import Outcome, State
+from publitrac_async.config import is_number
 from publitrac_async.errors import (
     ApiError,
     AuthenticationError,
@@ -86,6 +87,12 @@ class ErrorBudget:
     failures: int = 100
     share: float = 0.5
     in_a_row: int = 50
+
+    def __attrs_post_init__(self) -> None:
+        if not is_number(self.share, least=0) or self.share > 1:
+            raise ConfigurationError(f"error_budget: share is from 0 to 1, such as 0.5, not {self.share!r}")
+        if not is_number(self.failures, least=0) or not is_number(self.in_a_row, least=1):
+            raise ConfigurationError("error_budget: failures must be at least 0, in_a_row at least 1")
 
     def check_source(self, rejected: int, rows: int) -> str | None:
         """Check the rejections of a source before the first call.

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from attrs import evolve, field, frozen
 
-from publitrac_async.bulk.arguments import check_arguments
+from publitrac_async.bulk.arguments import check_arguments, check_run
 from publitrac_async.bulk.errors import SourceError, StateStoreError
 from publitrac_async.bulk.executor import Executor, LocalExecutor, RunContext
 from publitrac_async.bulk.extract import extract
@@ -88,7 +88,7 @@ async def sync_leads(
             is 1 for files, otherwise 0.
         state: state store, or path of its file, which is created if missing. The run opens the state store
             and closes it at the end. The state store can be opened again; its `SharedRedis` stays open.
-        reset: delete all entries of the state store first.
+        reset: delete all entries of the state store first. Excludes `resend`.
         resend: rows to send although the state store has an outcome for them.
         concurrency: maximum number of calls in flight from this process; by default as many as the client
             allows, see `LocalExecutor`. Excludes `executor`.
@@ -123,10 +123,13 @@ async def sync_leads(
         monitor=monitor,
         shutdown=shutdown,
     )
+    check_run(executor, min_rows, results_dir)
     if concurrency is not None and executor is not None:
-        raise ConfigurationError("concurrency belongs to the executor: give one of them")
+        raise ConfigurationError("concurrency belongs to the executor: leave out concurrency or executor")
     if state is None and (reset or resend not in (None, Resend())):
-        raise ConfigurationError("reset and resend need a state store")
+        raise ConfigurationError("reset and resend need a state store: pass state, or leave them out")
+    if reset and resend not in (None, Resend()):
+        raise ConfigurationError("reset deletes the outcomes that resend is about: leave out one of them")
     if verify is not None and not isinstance(target, PublitracSink):
         raise ConfigurationError("verify reads leads back from PUBLITRAC: use it with a PUBLITRAC sink only")
     path = Path(state) if isinstance(state, str | Path) else None

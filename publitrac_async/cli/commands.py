@@ -82,9 +82,7 @@ def commands() -> None:
 )
 @click.option(
     "--encoding",
-    default="utf-8",
-    show_default=True,
-    help="Encoding of a text file without a byte order mark, such as cp1252.",
+    help="Encoding of a text file without a byte order mark, such as cp1252; by default utf-8.",
 )
 @click.option(
     "--delimiter", help="Delimiter of a text file, such as ';' or tab; by default that of the header."

@@ -55,7 +55,7 @@ class SyncOptions(SinkOptions):
     resend_rejected: bool
     reset: bool
     mapping: Path | None
-    encoding: str
+    encoding: str | None
     delimiter: str | None
     sheet: str | None
     header: int | None

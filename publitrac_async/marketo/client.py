@@ -146,7 +146,11 @@ class MarketoClient(LeadOperations, FieldOperations, MembershipOperations):
         """
         operation = raw.operation_for(verb, path, idempotent=idempotent)
         if json is not None and form is not None:
-            refuse([Problem("cannot be given with form", field="json")], operation.name)
+            refuse(
+                [Problem("cannot be given with form: leave out one of them", field="json")], operation.name
+            )
+        if verb == "GET" and (json is not None or form is not None):
+            refuse([Problem("a GET has no body: pass query", field="verb")], operation.name)
         sent = raw.parameters(query, operation.name)
         content = None if json is None else raw.body(json, operation.name)
         fields = None if form is None else raw.parameters(form, operation.name)

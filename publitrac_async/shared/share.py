@@ -114,13 +114,13 @@ def limiter_and_tokens(
         if limiter is None:
             return limiter_for(rate_limit), token_store
         if rate_limit is not default:
-            raise ConfigurationError("limiter has a rate of its own: leave out limiter or rate_limit")
+            raise ConfigurationError("limiter already has a rate: leave out limiter or rate_limit")
         return limiter, token_store
     if not (hasattr(shared, "tokens") and hasattr(shared, "limiter")):
         raise ConfigurationError("shared must be a SharedRedis or SharedFile, or the result of share(...)")
     for name, value in (("limiter", limiter), ("token_store", token_store)):
         if value is not None:
-            raise ConfigurationError(f"shared has a {name} of its own: leave out shared or {name}")
+            raise ConfigurationError(f"shared already has a {name}: leave out shared or {name}")
     if rate_limit is not default:
         raise ConfigurationError("rate_limit belongs to the object given as shared: set it there")
     return shared.limiter, shared.tokens

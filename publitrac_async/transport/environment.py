@@ -27,7 +27,9 @@ def read_variable(environment: Mapping[str, str] | None, variable: str) -> Secre
     variables = os.environ if environment is None else environment
     value = variables.get(variable)
     path = variables.get(f"{variable}_FILE")
-    if value is None and path is not None:
+    if value is not None and path is not None:
+        return ConfigurationError(f"{variable} and {variable}_FILE are both set: unset one of them")
+    if path is not None:
         try:
             value = Path(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:

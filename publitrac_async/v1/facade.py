@@ -24,7 +24,7 @@ class V1(
     OpportunityOperations,
     TransactionOperations,
 ):
-    """PUBLITRAC API v1, available as ``client.v1``.
+    """PUBLITRAC API v1, available as ``client.v1``. Programs do not construct it.
 
     Methods have the vendor's names in snake_case. Every method raises the errors of `publitrac_async.errors`;
     each method lists only its particular errors. Methods that take values raise `ValidationError` before

@@ -32,6 +32,10 @@ def call(
     """Build the request of any method, with `content_of` or `body_of` to read its response."""
     if not (name.isascii() and name.isalnum()):
         refuse([Problem("letters and digits only", field="method", value=name)], None)
+    if verb not in (None, "GET", "POST"):
+        refuse([Problem("must be GET or POST", field="verb", value=verb)], name)
+    if xml is not None and "query" in (parameters or {}):
+        refuse([Problem("is the parameter that xml is sent in: leave out one of them", field="query")], name)
     known = METHODS.get(name)
     if verb is None:
         verb = "POST" if xml is not None or (known is not None and known.verb == "POST") else "GET"

@@ -38,7 +38,7 @@ class PreparedLead:
 
 @boundary
 class V2:
-    """PUBLITRAC API v2, available as ``client.v2``.
+    """PUBLITRAC API v2, available as ``client.v2``. Programs do not construct it.
 
     The token is requested on first use, kept while valid, and renewed once for all callers.
     """

@@ -46,15 +46,25 @@ def test_an_unusable_setting_is_a_configuration_error(settings: dict[str, Any]) 
         PublitracClient(**{"api_key": "key", **settings})
 
 
-@pytest.mark.parametrize("figures", [{"attempts": 0}, {"base": -1.0}, {"budget": -1}])
+@pytest.mark.parametrize(
+    "figures",
+    [
+        *({"attempts": value} for value in (0, "4", 2.5, True)),
+        *({"base": value} for value in (-1.0, float("nan"), "1")),
+        {"budget": -1},
+    ],
+)
 def test_a_retry_policy_without_sense_is_refused(figures: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         RetryPolicy(**figures)
 
 
-@pytest.mark.parametrize("seconds", [{"total": 0}, {"connect": -1}, {"read": 0.0}])
+@pytest.mark.parametrize(
+    "seconds",
+    [{"total": 0}, {"connect": -1}, {"read": 0.0}, {"total": "30"}, {"queue": True}, {"read": float("nan")}],
+)
 def test_a_timeout_without_sense_is_refused(seconds: dict[str, Any]) -> None:
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(ConfigurationError, match="or None for no limit"):
         Timeout(**seconds)
 
 
@@ -143,6 +153,20 @@ def test_a_file_that_cannot_be_read_is_named_by_its_variable(tmp_path: Path) -> 
     with pytest.raises(ConfigurationError, match="PUBLITRAC_API_KEY_FILE") as caught:
         PublitracClient.from_env({"PUBLITRAC_API_KEY_FILE": str(missing)})
     assert str(missing) not in str(caught.value)
+
+
+@pytest.mark.parametrize("client", [PublitracClient, MarketoClient, VitecClient])
+def test_a_variable_and_its_file_exclude_each_other(client: Any, tmp_path: Path) -> None:
+    names = {
+        "PublitracClient": "PUBLITRAC_API_KEY",
+        "MarketoClient": "MARKETO_CLIENT_ID",
+        "VitecClient": "VITEC_USERNAME",
+    }
+    name = names[client.__name__]
+    file = tmp_path / "secret"
+    file.write_text("b", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=f"{name} and {name}_FILE are both set: unset one"):
+        client.from_env({name: "a", f"{name}_FILE": str(file)})
 
 
 def test_files_hold_credentials_and_line_breaks_at_their_end_do_not_matter(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from publitrac_async import ConfigurationError, PublitracClient, Rate, WindowLimiter
+from publitrac_async import ConfigurationError, PublitracClient, Rate, ValidationError, WindowLimiter
 from publitrac_async.marketo import MarketoClient
 from publitrac_async.shared import Shared, SharedFile, SharedRedis
 from publitrac_async.transport.auth import MemoryTokenStore
@@ -157,3 +157,20 @@ def test_a_constructor_that_fails_leaves_no_file_open(
     given = {name: value.format(tmp_path) if name == "shared" else value for name, value in options.items()}
     with pytest.raises(ConfigurationError):
         client(**given, trace=tmp_path / "trace.jsonl")
+
+
+async def test_a_query_beside_xml() -> None:
+    async with publitrac(username="u", password="p") as client:
+        with pytest.raises(ValidationError, match="leave out one of them"):
+            await client.v1.call("getLeads", {"query": "<a/>"}, "<b/>")
+        with pytest.raises(ValidationError, match="must be GET or POST"):
+            await client.v1.call("getLeads", verb="PUT")  # type: ignore[call-overload]
+
+
+async def test_two_bodies_and_a_body_in_a_get() -> None:
+    async with marketo() as client:
+        with pytest.raises(ValidationError, match="leave out one of them"):
+            client.call("POST", "/rest/v1/lists.json", json={}, form={})
+        for body in ({"json": {}}, {"form": {}}):
+            with pytest.raises(ValidationError, match="a GET has no body: pass query"):
+                client.call("GET", "/rest/v1/lists.json", **body)

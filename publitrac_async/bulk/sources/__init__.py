@@ -93,7 +93,7 @@ def class_of(kind: str) -> Callable[..., FileSource]:
 def read_leads(
     path: str | Path | Iterable[str | Path],
     *,
-    encoding: str = "utf-8",
+    encoding: str | None = None,
     delimiter: str | None = None,
     sheet: str | None = None,
     format: str | None = None,  # noqa: A002  (the name of the option)
@@ -109,8 +109,8 @@ def read_leads(
             ``.json`` (an array of objects), ``.xlsx``, ``.xls``, ``.ods`` (extra ``xlsx``) or ``.parquet``
             (extra ``parquet``). Text may be packed by gzip (``.csv.gz``), or come from a pipe or standard
             input (``"-"``); it is then unpacked into a temporary file.
-        encoding: Python's name of the encoding of a text file without a byte order mark: ``"utf-8"``,
-            ``"cp1252"``.
+        encoding: Python's name of the encoding of a text file without a byte order mark, such as
+            ``"cp1252"``; by default UTF-8.
         delimiter: delimiter of a text file; by default that of a line ``sep=;``, or of the header.
         sheet: sheet of a workbook; by default the first visible one.
         format: format to use instead of the suffix, such as ``"csv"``; required for standard input.
@@ -138,10 +138,11 @@ def _file(path: Path, declared: str | None, options: Mapping[str, Any]) -> FileS
     if found is None:
         raise _unknown(suffix)
     for option, value in options.items():
-        # The encoding has a default, and other kinds of files have their own.
-        if option not in {*found.options, "encoding"} and value is not None:
-            raise SourceError(f"a file of the format {name} has no {option}")
+        if option not in found.options and value is not None:
+            raise SourceError(f"a file of the format {name} has no {option}: leave it out")
     taken = {option: options[option] for option in found.options}
+    if "encoding" in taken:
+        taken["encoding"] = taken["encoding"] or "utf-8"
     return class_of(found.kind)(path, **taken, **found.arguments)
 
 

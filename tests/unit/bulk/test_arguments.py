@@ -11,10 +11,15 @@ import pytest
 from publitrac_async import ConfigurationError, Lead, PublitracClient
 from publitrac_async.bulk import (
     DocketExecutor,
+    ErrorBudget,
+    Monitor,
     PublitracV2Sink,
     RedisStateStore,
+    Resend,
+    SourceError,
     SqliteStateStore,
     Verify,
+    read_leads,
     serve,
     sync_leads,
 )
@@ -56,12 +61,48 @@ async def test_a_client_is_not_a_sink(sink: Any) -> None:
         ("monitor", print, r"Monitor\(listener\)"),
         ("shutdown", True, "Shutdown"),
         ("state", 5, "path of a file"),
+        ("executor", "docket", r"DocketExecutor\(\.\.\.\)"),
+        ("min_rows", -1, "at least 0"),
+        ("min_rows", 1.5, "whole number"),
+        ("results_dir", 5, "path of a folder"),
     ],
 )
 async def test_an_option_of_another_type_is_refused(argument: str, value: Any, advice: str) -> None:
     sink = RecordingSink()
     with pytest.raises(ConfigurationError, match=f"{argument} must be .*{advice}"):
         await sync_leads(rows(1), sink, **{argument: value})
+
+
+async def test_reset_excludes_resend(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="leave out one of them"):
+        await sync_leads(
+            rows(1), RecordingSink(), state=tmp_path / "s", reset=True, resend=Resend(unchanged=True)
+        )
+    await sync_leads(rows(1), RecordingSink(), state=tmp_path / "s", reset=True, resend=Resend())
+
+
+@pytest.mark.parametrize(
+    "options", [{"share": 50}, {"share": -0.1}, {"failures": -1}, {"in_a_row": 0}, {"share": "0.5"}]
+)
+def test_a_budget_without_sense(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match="error_budget: "):
+        ErrorBudget(**options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"interval": 0}, {"listener": "print"}, {"hooks": print}, {"hooks": ["print"]}, {"call_meter": print}],
+)
+def test_a_monitor_without_sense(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match="monitor: "):
+        Monitor(**options)
+
+
+@pytest.mark.parametrize("file", ["leads.xlsx", "leads.parquet"])
+def test_only_text_has_an_encoding(file: str) -> None:
+    with pytest.raises(SourceError, match="has no encoding: leave it out"):
+        read_leads(file, encoding="cp1252")
+    assert read_leads(Path(file).with_suffix(".jsonl"), encoding="cp1252").encoding == "cp1252"
 
 
 @pytest.mark.parametrize("executor", [0, 2.5, "2"])
