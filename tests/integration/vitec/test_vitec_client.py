@@ -351,9 +351,16 @@ def test_the_environment_has_passwords_by_customer(tmp_path: Path) -> None:
     assert repr(VitecClient.from_env({}, username="a", password="b")) == f"VitecClient({VITEC_BASE_URL})"
 
 
-@pytest.mark.parametrize("environment", [{}, {"VITEC_USERNAME": "a"}, {"VITEC_PASSWORD": "b"}])
-def test_an_environment_without_credentials(environment: dict[str, str]) -> None:
-    with pytest.raises(ConfigurationError, match="VITEC_USERNAME"):
+@pytest.mark.parametrize(
+    ("environment", "missing"),
+    [
+        ({}, "VITEC_USERNAME"),
+        ({"VITEC_USERNAME": "a"}, "VITEC_PASSWORD"),
+        ({"VITEC_PASSWORD": "b"}, "VITEC_USERNAME"),
+    ],
+)
+def test_an_environment_without_credentials(environment: dict[str, str], missing: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"neither {missing} nor {missing}_FILE"):
         VitecClient.from_env(environment)
 
 
