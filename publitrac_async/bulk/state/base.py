@@ -56,7 +56,11 @@ class StateWriter(Protocol):
         ...
 
     def complete(self, leads: Sequence[tuple[str, Outcome]]) -> asyncio.Future[None]:
-        """Record the outcomes of a call."""
+        """Record the outcomes of a call.
+
+        `State.OK` and `State.ACCEPTED` make the content hash of the plan the acknowledged one; other outcomes
+        leave that as it is.
+        """
         ...
 
 
@@ -111,7 +115,11 @@ class StateStore(StateWriter, Protocol):
         ...
 
     async def plan(self, leads: Sequence[tuple[str, bytes]]) -> None:
-        """Record the leads to be sent: key and content hash of each."""
+        """Record the leads to be sent: key and content hash of each.
+
+        An acknowledged hash stays, except after an unknown outcome: the content at the service is then
+        unknown, and so is the hash.
+        """
         ...
 
     async def unknown_rows(self) -> list[UnknownRow]:
