@@ -9,6 +9,7 @@ import click
 import pytest
 from attrs import evolve
 
+from publitrac_async.bulk import sync_leads
 from publitrac_async.cli import vendors
 from publitrac_async.cli.commands import commands
 from publitrac_async.cli.exits import CommandError
@@ -55,6 +56,22 @@ def test_options_have_different_names() -> None:
 def test_the_help_names_the_credentials_of_every_service() -> None:
     for service in SERVICES:
         assert any(f"{service.prefix}_{name.upper()}" in SYNC_HELP for name in service.secrets)
+
+
+@pytest.mark.parametrize("name", VENDORS)
+async def test_a_row_reaches_the_sandbox_through_the_entry_of_every_vendor(name: str) -> None:
+    vendor = VENDORS[name]
+    options = SinkOptions(via=name, rate=vendor.rate, own={}, redis=None, sandbox=True, verify_timeout=10)
+    row = {"email": "ada@example.com", "firstName": "Ada", "lastName": "Ek"}
+    async with AsyncExitStack() as stack:
+        sink, _ = await vendors.open_sink(stack, options, [], None)
+        report = await sync_leads([row], sink)
+
+    assert (report.ok + report.accepted, report.rows, report.sink) == (1, 1, name)
+    assert (sink.name, sink.batch_size > 1, sink.idempotent) == (name, vendor.batches, not vendor.appends)
+    shown = vendor.to_record(options)(row)  # By the dry run.
+    assert shown.key == sink.to_record(row).key
+    assert "Ada" in str(vendor.fields_of(shown.content))
 
 
 async def test_a_vendor_that_the_sandbox_does_not_emulate_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
