@@ -35,9 +35,9 @@ from publitrac_async.v2.responses import read_accepted, read_token
 from publitrac_async.vitec.responses import read_lead_id
 from tests.fuzz.mutations import fuzzed, mutated
 from tests.support.clients import client
+from tests.support.sinks import RecordingSink
 from tests.support.vendor import DONE, LEAD
 from tests.support.wire import Peer, RawServer, Seen, http
-from tests.unit.bulk.sinks import RecordingSink
 
 SAMPLES = [
     LEAD.format(email="ada@example.com").encode(),

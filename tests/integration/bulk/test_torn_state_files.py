@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from publitrac_async.bulk import StateStoreError, sync_leads
-from tests.unit.bulk.sinks import RecordingSink, rows
+from tests.support.sinks import RecordingSink, rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

@@ -22,7 +22,7 @@ from publitrac_async.bulk import (
 from publitrac_async.bulk.verify import differing_fields
 from publitrac_async.sandbox import Fault, Sandbox
 from tests.support.clients import opened
-from tests.unit.bulk.sinks import RecordingSink, rows
+from tests.support.sinks import RecordingSink, rows
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "leads.csv"
 

@@ -24,7 +24,7 @@ from publitrac_async.cli.status import StatusOptions, run_status
 from tests.integration.shared.conftest import one_server, server  # noqa: F401  (fixtures)
 from tests.integration.shared.server import Server
 from tests.support.redis_state import OwnRedisState
-from tests.unit.bulk.sinks import RecordingSink, rows
+from tests.support.sinks import RecordingSink, rows
 
 ACCOUNT = "the-key"
 

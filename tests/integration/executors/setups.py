@@ -27,7 +27,7 @@ from publitrac_async.sandbox import Sandbox
 from tests.integration.shared.server import Server
 from tests.support.clients import client
 from tests.support.redis_state import OwnRedisState
-from tests.unit.bulk.sinks import RecordingSink
+from tests.support.sinks import RecordingSink
 
 ACCOUNT = "the-key"
 #: Few, so that small tests have many chunks.

@@ -37,7 +37,7 @@ from publitrac_async.bulk import (
     read_sql,
 )
 from publitrac_async.sandbox import Fault
-from tests.unit.bulk.sinks import RecordingSink, rows
+from tests.support.sinks import RecordingSink, rows
 
 from .setups import Setup, write_workbook
 

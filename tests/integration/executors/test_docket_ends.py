@@ -17,7 +17,7 @@ from publitrac_async.bulk import (
 )
 from publitrac_async.bulk.distributed import docket
 from publitrac_async.bulk.distributed.docket import serve
-from tests.unit.bulk.sinks import RecordingSink, rows
+from tests.support.sinks import RecordingSink, rows
 
 from .setups import CALLS, CHUNK_ROWS, CHUNKS, Gate, Setup, Submission, until
 

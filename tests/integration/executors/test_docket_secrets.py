@@ -15,7 +15,7 @@ from publitrac_async.bulk import (
 from publitrac_async.sandbox import Fault
 from publitrac_async.shared import SharedRedis
 from tests.support.clients import client
-from tests.unit.bulk.sinks import RecordingSink, rows
+from tests.support.sinks import RecordingSink, rows
 
 from .setups import Setup, Submission
 

@@ -14,7 +14,7 @@ import pytest
 
 from publitrac_async.bulk.distributed.messages import checked, text_of
 from tests.support.redis_state import OwnRedisState
-from tests.unit.bulk.sinks import RecordingSink, rows
+from tests.support.sinks import RecordingSink, rows
 
 from .setups import Setup, Submission
 

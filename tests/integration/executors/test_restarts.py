@@ -26,7 +26,7 @@ from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT
 from publitrac_async.sandbox import Sandbox
 from publitrac_async.shared import SharedRedis
 from tests.integration.shared.server import Server
-from tests.unit.bulk.sinks import RecordingSink
+from tests.support.sinks import RecordingSink
 
 ROWS = 400
 RATE = 150

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from publitrac_async.bulk import NamedSource
-from tests.unit.bulk.sinks import RecordingSink
+from tests.support.sinks import RecordingSink
 
 from .setups import Gate, Setup, Submission, until
 

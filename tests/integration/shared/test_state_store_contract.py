@@ -19,7 +19,7 @@ from publitrac_async.bulk.state.base import Entry, StateStore
 from publitrac_async.bulk.state.sqlite import SqliteStateStore
 from publitrac_async.shared import SharedRedis
 from tests.support.redis_state import OwnRedisState
-from tests.unit.bulk.sinks import RecordingSink, rows
+from tests.support.sinks import RecordingSink, rows
 
 from .server import Server
 from .stores import ADA, BEN, EVE, FIRST, OK, SECOND, known

@@ -23,9 +23,8 @@ from publitrac_async.bulk import (
     serve,
     sync_leads,
 )
+from tests.support.sinks import RecordingSink, rows
 from tests.typing.accepted import FakeV2
-
-from .sinks import RecordingSink, rows
 
 
 @pytest.mark.parametrize(

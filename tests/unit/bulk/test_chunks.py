@@ -34,8 +34,7 @@ from publitrac_async.bulk.rows import Outcome, Row, State
 from publitrac_async.bulk.state.base import Entry
 from publitrac_async.bulk.state.progress import Failure
 from publitrac_async.bulk.transform import RowTransform
-
-from .sinks import RecordingSink, rows
+from tests.support.sinks import RecordingSink, rows
 
 CALLS = 2
 KEYS = [row["email"] for row in rows(6)]

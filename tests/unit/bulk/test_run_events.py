@@ -29,9 +29,9 @@ from publitrac_async.bulk import ErrorBudget, Monitor, Shutdown, SourceError, sy
 from publitrac_async.bulk.distributed.chunk import Chunk
 from publitrac_async.bulk.distributed.worker import ChunkWorker
 from tests.support.clients import client
+from tests.support.sinks import RecordingSink, rows
 from tests.support.telemetry import Recorder
 
-from .sinks import RecordingSink, rows
 from .test_chunks import Claim, OneChunk, task
 
 __all__ = ["task"]  # A fixture.

@@ -19,8 +19,8 @@ from publitrac_async.bulk.distributed.ranges import RangeReader
 from publitrac_async.bulk.distributed.references import open_source, reference_of
 from publitrac_async.bulk.sources import spool
 from publitrac_async.bulk.transform import RowTransform
+from tests.support.sinks import RecordingSink
 
-from .sinks import RecordingSink
 from .test_source_references import cut, through_json
 from .test_sync import run
 

@@ -19,8 +19,7 @@ from publitrac_async.bulk import (
     read_sql,
     sync_leads,
 )
-
-from .sinks import RecordingSink
+from tests.support.sinks import RecordingSink
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "leads.csv"
 

@@ -12,8 +12,8 @@ import pytest
 
 from publitrac_async import Conflict, Lead, OutcomeUnknown
 from publitrac_async.bulk import Resend, SqliteStateStore, StateStoreError, read_leads, sync_leads
+from tests.support.sinks import RecordingSink, rows
 
-from .sinks import RecordingSink, rows
 from .test_sync import run
 
 
@@ -150,7 +150,7 @@ async def test_a_second_run_on_a_state_store_in_use_is_refused(store: Path) -> N
     other = (
         "import asyncio, sys; sys.path.insert(0, '.')\n"
         "from publitrac_async.bulk import StateStoreError, sync_leads\n"
-        "from tests.unit.bulk.sinks import RecordingSink, rows\n"
+        "from tests.support.sinks import RecordingSink, rows\n"
         "try:\n"
         f"    asyncio.run(sync_leads(rows(3), RecordingSink(), state={str(store)!r}))\n"
         "except StateStoreError as error:\n"

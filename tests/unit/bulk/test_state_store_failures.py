@@ -17,8 +17,7 @@ import pytest
 from publitrac_async.bulk import SqliteStateStore, StateStoreError, sync_leads
 from publitrac_async.bulk.rows import Outcome, State
 from publitrac_async.bulk.state.database import Database
-
-from .sinks import RecordingSink, rows
+from tests.support.sinks import RecordingSink, rows
 
 KEYS = [row["email"] for row in rows(120)]
 DAMAGED = r"the state store is damaged \(\w+( \w+)?\): move it away"

@@ -38,8 +38,7 @@ from publitrac_async.bulk import (
     sync_leads,
 )
 from publitrac_async.bulk.sinks.base import OwnColumns
-
-from .sinks import RaisingSink, RecordingSink, rows
+from tests.support.sinks import RaisingSink, RecordingSink, rows
 
 GENEROUS = ErrorBudget(share=1, in_a_row=10_000)
 
