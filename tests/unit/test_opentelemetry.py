@@ -20,9 +20,9 @@ from publitrac_async.transport.secret import Secret
 from publitrac_async.vitec import VitecClient
 from tests.support.clients import EAGER, READ, call, client, lead, transport
 from tests.support.clock import now, virtual
+from tests.support.script import Script, ok, status
 from tests.support.telemetry import Recorder
 
-from .transport.test_pipeline import Script, ok, status
 from .vitec.leads import lead as person_lead
 
 

@@ -37,8 +37,7 @@ from publitrac_async.transport.pipeline import Transport
 from publitrac_async.transport.secret import Secret
 from tests.support.clients import READ, UPSERT, call, transport
 from tests.support.clock import now, virtual
-
-from .test_pipeline import LOST, REFUSED, Script, ok, status
+from tests.support.script import LOST, REFUSED, Script, ok, status
 
 
 def pipeline(*steps: Any, **options: Any) -> tuple[Transport, list[CallEvent]]:
