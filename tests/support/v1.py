@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from attrs import define, field
 
-from publitrac_async import Lead, PublitracClient, RetryPolicy
+from publitrac_async import Lead, PublitracClient, RetryPolicy, ValidationError
 from publitrac_async.v1 import V1, ClickLink, EmailCampaign, FilledForm, Opportunity, WebVisit
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -140,3 +141,22 @@ def tree(document: bytes | str) -> Any:
 def _node(element: ET.Element) -> Any:
     text = (element.text or "").strip(" \t\r\n")
     return (element.tag, text, [_node(child) for child in element])
+
+
+ADA = Lead(email=EMAIL, first_name="Ada")
+LEAD_ELEMENT = ("lead", "", [("email", EMAIL, []), ("firstName", "Ada", [])])
+ONE_LEAD = response(f"<leads><lead><id>7</id><email>{EMAIL}</email></lead></leads>", status=2002)
+
+
+async def refused(method, *args, options=None, **kwargs) -> ValidationError:
+    """The error of a call that must not reach the wire."""
+    async with v1(**(options or {})) as (client, service):
+        with pytest.raises(ValidationError) as caught:
+            await getattr(client, method)(*args, **kwargs)
+    assert service.sent == []
+    assert caught.value.attempts == 0
+    return caught.value
+
+
+def fields_of(error: ValidationError) -> list[str | None]:
+    return [problem.field for problem in error.problems]
