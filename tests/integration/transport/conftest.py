@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.support.canaries import find
+from tests.support.canaries import Transcript, find
 
 
 @pytest_asyncio.fixture(autouse=True)
@@ -36,3 +36,8 @@ async def invariants(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFi
 def _workers() -> int:
     """Threads, without those of executors: they stay for the next name to be resolved."""
     return sum(not thread.name.startswith(("asyncio_", "ThreadPool")) for thread in threading.enumerate())
+
+
+@pytest.fixture
+def transcript() -> Transcript:
+    return Transcript()
