@@ -13,8 +13,11 @@ import httpx
 import pytest
 from attrs import define, field
 
-from publitrac_async import Lead, PublitracClient, RetryPolicy, ValidationError
+from publitrac_async import ApiError, Lead, PublitracClient, PublitracError, RetryPolicy, ValidationError
+from publitrac_async.transport.operation import ServiceResponse
+from publitrac_async.transport.steps import at_once
 from publitrac_async.v1 import V1, ClickLink, EmailCampaign, FilledForm, Opportunity, WebVisit
+from publitrac_async.v1.responses import read_reply
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 EMAIL = "ada@example.com"
@@ -160,3 +163,15 @@ async def refused(method, *args, options=None, **kwargs) -> ValidationError:
 
 def fields_of(error: ValidationError) -> list[str | None]:
     return [problem.field for problem in error.problems]
+
+
+def error_of(body: bytes, http_status: int = 200, **response: object) -> PublitracError:
+    with pytest.raises(PublitracError) as caught:
+        at_once(read_reply(ServiceResponse(http_status, body, **response)))
+    return caught.value
+
+
+def refusal(*errors: str, status: int = 9018, message: str = "failed") -> ApiError:
+    error = error_of(response(status=status, message=message, errors=errors))
+    assert isinstance(error, ApiError)
+    return error
