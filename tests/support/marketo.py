@@ -136,3 +136,6 @@ async def serving(*responses: Any, **options: Any) -> AsyncIterator[tuple[Market
 
 
 PATIENT = RetryPolicy()
+
+
+GOOD = {"id": 1, "status": "updated"}
