@@ -10,9 +10,8 @@ import pytest
 import xlsxwriter
 
 from publitrac_async.bulk import SourceError, read_leads
+from tests.support.runs import run
 from tests.support.sinks import RecordingSink
-
-from .test_sync import run
 
 HEADER = "email,firstName,company\n"
 

@@ -12,9 +12,8 @@ import pytest
 from publitrac_async import Lead
 from publitrac_async.bulk import ColumnMapping, MarketoRecords, RowTransform, dry_run, read_leads
 from publitrac_async.bulk.rows import Row
+from tests.support.runs import run
 from tests.support.sinks import RecordingSink
-
-from .test_sync import run
 
 MAPPING = {"fields": {"email": "email", "unsubscribed": "unsubscribed"}}
 

@@ -8,9 +8,8 @@ import pytest
 from publitrac_async import Lead
 from publitrac_async.bulk import ColumnMapping, MappingError, RowTransform, dry_run, read_leads
 from publitrac_async.bulk.columns import Columns
+from tests.support.runs import run
 from tests.support.sinks import RecordingSink
-
-from .test_sync import run
 
 MAPPING = """
 [fields]

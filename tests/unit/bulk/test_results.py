@@ -24,9 +24,8 @@ from publitrac_async import (
 )
 from publitrac_async.bulk import CallMeter, ErrorBudget, Monitor, Report, SourceError, read_leads, sync_leads
 from publitrac_async.transport.events import RequestSent
+from tests.support.runs import GENEROUS, run
 from tests.support.sinks import RecordingSink, rows
-
-from .test_sync import GENEROUS, run
 
 ROWS = [
     ("done@example.com", "plain"),

@@ -19,10 +19,10 @@ from publitrac_async.bulk.distributed.ranges import RangeReader
 from publitrac_async.bulk.distributed.references import open_source, reference_of
 from publitrac_async.bulk.sources import spool
 from publitrac_async.bulk.transform import RowTransform
+from tests.support.runs import run
 from tests.support.sinks import RecordingSink
 
 from .test_source_references import cut, through_json
-from .test_sync import run
 
 TABLE = b"email,city\na@example.com,Lund\nb@example.com,\xc3\x85re\n"
 ROWS = [{"email": "a@example.com", "city": "Lund"}, {"email": "b@example.com", "city": "Åre"}]

@@ -12,9 +12,8 @@ import pytest
 
 from publitrac_async import Conflict, Lead, OutcomeUnknown
 from publitrac_async.bulk import Resend, SqliteStateStore, StateStoreError, read_leads, sync_leads
+from tests.support.runs import run
 from tests.support.sinks import RecordingSink, rows
-
-from .test_sync import run
 
 
 @pytest.fixture
