@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import csv
+import hashlib
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from publitrac_async import PublitracClient
+from publitrac_async import Lead, PublitracClient
 from publitrac_async.bulk import (
     ErrorBudget,
     LocalExecutor,
@@ -184,3 +185,7 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.01)
+
+
+def sent(publitrac: PublitracClient, row: dict[str, Any]) -> str:
+    return hashlib.sha256(publitrac.v2.prepare(Lead(**row)).body).hexdigest()

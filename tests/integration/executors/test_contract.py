@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
-import sqlite3
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from publitrac_async import (
-    Lead,
-    NotSent,
-    OutcomeUnknown,
-    PublitracClient,
-    PublitracError,
-    ServerError,
-    ValidationError,
-)
+from publitrac_async import Lead, NotSent, OutcomeUnknown, PublitracError, ServerError, ValidationError
 from publitrac_async.bulk import (
-    ColumnMapping,
     ErrorBudget,
     Monitor,
-    NamedSource,
     Phase,
     Progress,
     PublitracV1Sink,
@@ -33,13 +20,12 @@ from publitrac_async.bulk import (
     Resend,
     Shutdown,
     Verify,
-    read_leads,
-    read_sql,
 )
 from publitrac_async.sandbox import Fault
+from tests.integration.executors.setups import sent
 from tests.support.sinks import RecordingSink, rows
 
-from .setups import Setup, write_workbook
+from .setups import Setup
 
 LEADS = 55
 
@@ -48,10 +34,6 @@ def with_repeated(count: int = LEADS) -> list[dict[str, Any]]:
     """Every lead, then every fifth once more, in other letters and another city."""
     again = [row | {"email": row["email"].upper(), "city": "last"} for row in rows(count)[::5]]
     return rows(count, city="first") + again
-
-
-def sent(publitrac: PublitracClient, row: dict[str, Any]) -> str:
-    return hashlib.sha256(publitrac.v2.prepare(Lead(**row)).body).hexdigest()
 
 
 def failing(error: PublitracError, *numbers: int) -> Callable[[Lead], PublitracError | None]:
@@ -297,29 +279,6 @@ async def test_report_and_result_files_are_the_same_everywhere(setup: Setup) -> 
     assert "<html" in (setup.results / "report.html").read_text()
 
 
-async def test_columns_become_fields_as_the_mapping_says(setup: Setup) -> None:
-    mapping = ColumnMapping.from_dict(
-        {
-            "fields": {"email": "E-post", "date_of_birth": "Född", "is_customer": "Kund"},
-            "custom_fields": {"carColor": "Färg"},
-            "constants": {"lead_source": "CRM", "score": 7},
-            "values": {"is_customer": {"ja": "1"}},
-            "options": {"dates": "%d.%m.%Y"},
-        }
-    )
-    source = [
-        {"E-post": f"lead{n}@example.com", "Född": "24.12.1990", "Kund": "ja", "Färg": "röd", "X": "-"}
-        for n in range(25)
-    ]
-    sink = RecordingSink()
-    report = await setup.sync(setup.table(source), sink, mapping=mapping)
-    assert report.ok == 25
-    lead = next(lead for lead in sink.arrived if lead.email == "lead24@example.com")
-    assert lead.set_fields()["date_of_birth"].isoformat() == "1990-12-24"
-    assert (lead.is_customer, lead.lead_source, lead.score) == (True, "CRM", 7)
-    assert lead.custom_fields == {"carColor": "röd"}
-
-
 async def test_what_was_sent_is_confirmed(setup: Setup) -> None:
     setup.sandbox.inject(Fault("status", match="v2.delayedSync", status=400, times=2))
     async with setup.client() as publitrac:
@@ -346,67 +305,3 @@ async def test_progress_is_told(setup: Setup) -> None:
     assert {each.total for each in sending} == {LEADS}
     assert [each.done for each in sending] == sorted(each.done for each in sending)
     assert sum(told[-1].counts.values()) == told[-1].done == LEADS + 11
-
-
-def _csv(folder: Path) -> Any:
-    text = "\n".join(["email;city", *(f"lead{n}@example.com;Malmö" for n in range(25))])
-    (folder / "leads.txt").write_bytes(text.encode("cp1252"))
-    return read_leads(folder / "leads.txt", delimiter=";", encoding="cp1252")
-
-
-def _jsonl(folder: Path) -> Any:
-    path = folder / "leads.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows(25, city="Malmö")))
-    return read_leads(path)
-
-
-def _utf_16(folder: Path) -> Any:
-    path = folder / "leads.csv"
-    path.write_text("\n".join(["email,city", *(f"lead{n}@example.com,Malmö" for n in range(25))]), "utf-16")
-    return read_leads(path, encoding="utf-16")
-
-
-def _xlsx(folder: Path) -> Any:
-    write_workbook(folder / "leads.xlsx", rows(25, city="Malmö"))
-    return read_leads(folder / "leads.xlsx")
-
-
-def _parquet(folder: Path) -> Any:
-    duckdb = pytest.importorskip("duckdb", reason="needs the extra parquet")
-    path = folder / "leads.parquet"
-    with duckdb.connect() as connection:
-        connection.execute(
-            "COPY (SELECT 'lead' || range || '@example.com' AS email, 'Malmö' AS city FROM range(25))"
-            f" TO '{path}' (FORMAT parquet)"
-        )
-    return read_leads(path)
-
-
-def _named_list(folder: Path) -> Any:
-    return NamedSource("crm", lambda: rows(25, city="Malmö"))
-
-
-def _named_sql(folder: Path) -> Any:
-    path = folder / "crm.sqlite"
-    cells = [tuple(row.values()) for row in rows(25, city="Malmö")]
-    with sqlite3.connect(path) as connection:
-        connection.execute("DROP TABLE IF EXISTS leads")
-        connection.execute("CREATE TABLE leads (id INTEGER PRIMARY KEY, email, city)")
-        connection.executemany("INSERT INTO leads (email, city) VALUES (?, ?)", cells)
-    connection.close()
-    query = "SELECT id, email, city FROM leads WHERE id > :after ORDER BY id LIMIT :limit"
-    mapping = read_sql(lambda: sqlite3.connect(path), query, key="id", page_size=7)
-    return NamedSource("crm", lambda: mapping)
-
-
-@pytest.mark.parametrize("make", [_csv, _jsonl, _utf_16, _xlsx, _parquet, _named_list, _named_sql])
-async def test_rows_come_from_every_source(setup: Setup, make: Callable[[Path], Any]) -> None:
-    source = make(setup.folder)
-    sources = {source.name: source.open} if isinstance(source, NamedSource) else None
-    sink = RecordingSink()
-    report = await setup.sync(source, sink, sources=sources)
-    assert (report.ok, report.stopped) == (25, None)
-    assert sorted(sink.emails) == sorted(row["email"] for row in rows(25))
-    assert {lead.city for lead in sink.arrived} == {"Malmö"}
-    report = await setup.sync(make(setup.folder), sink, sources=sources)
-    assert (report.skipped, len(sink.calls)) == (25, 25)
