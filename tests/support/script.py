@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 import httpx
 
-from publitrac_async import AuthenticationError
+from publitrac_async import AuthenticationError, CallEvent
 from publitrac_async.transport.auth import Authorization
+from publitrac_async.transport.pipeline import Transport
 from publitrac_async.transport.secret import Secret
+from tests.support.clients import transport
 from tests.support.clock import now
 
 Step = httpx.Response | Exception | float
@@ -67,3 +71,18 @@ class Always:
         self.accepted_at.append(sent_at)
 
     async def rejected(self, authorization: Authorization) -> None: ...
+
+
+def pipeline(*steps: Any, **options: Any) -> tuple[Transport, list[CallEvent]]:
+    events: list[CallEvent] = []
+    return transport(Script(*steps), hooks=[events.append], **options), events
+
+
+# Every end
+
+
+def raises(error: Exception) -> Callable[[object], None]:
+    def parse(_: object) -> None:
+        raise error
+
+    return parse
