@@ -20,7 +20,7 @@ from publitrac_async.bulk.distributed.references import open_source, reference_o
 from publitrac_async.bulk.rows import as_row
 from publitrac_async.bulk.sources import FORMATS
 from publitrac_async.models import Lead
-from tests.unit.bulk.test_sources import workbook
+from tests.support.sources import workbook
 
 
 def through_json(value: dict[str, Any]) -> dict[str, Any]:

@@ -1,38 +1,22 @@
 from __future__ import annotations
 
 import csv
-import datetime as dt
-import decimal
 import json
-import sqlite3
-import uuid
 from pathlib import Path
 
 import pytest
 
-from publitrac_async.bulk import (
-    BulkError,
-    ColumnMapping,
-    Row,
-    SourceError,
-    read_leads,
-    read_sql,
-    sync_leads,
-)
+from publitrac_async.bulk import BulkError, ColumnMapping, Row, SourceError, read_leads, sync_leads
 from tests.support.sinks import RecordingSink
+from tests.support.sources import read
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "leads.csv"
-
 NOT_UTF_8 = "not utf-8: declare the file's encoding; a file from Excel may need --encoding cp1252"
 
 
 def write(path: Path, text: str, encoding: str = "utf-8") -> Path:
     path.write_bytes(text.encode(encoding))
     return path
-
-
-def read(path: Path, **options: str) -> list[Row]:
-    return list(read_leads(path, **options))
 
 
 def test_the_example_is_what_its_script_writes(tmp_path: Path) -> None:
@@ -245,148 +229,6 @@ def test_the_fingerprint_changes_with_size_start_and_end(tmp_path: Path) -> None
         path.write_text(text)
         seen.add(read_leads(path).source_hash())
     assert len(seen) == 4
-
-
-def test_workbooks_have_whole_numbers_dates_and_the_lines_of_excel(tmp_path: Path) -> None:
-    pytest.importorskip("python_calamine", reason="needs the extra xlsx")
-    path = tmp_path / "a.xlsx"
-    path.write_bytes(workbook())
-    assert read(path) == [
-        Row(3, {"email": "å@x.io", "phone": 4631123, "revenue": 1.5, "birth": "", "isCustomer": True}),
-        Row(5, {"email": "b@x.io", "phone": "", "revenue": "", "birth": "", "isCustomer": ""}),
-    ]
-    assert read(path, sheet="Two")[0].fields == {"email": "two@x.io"}
-    with pytest.raises(SourceError, match="no sheet Three"):
-        read(path, sheet="Three")
-    path.write_bytes(b"PK not a workbook")
-    with pytest.raises(SourceError, match="not a readable workbook"):
-        read(path)
-
-
-def test_parquet_comes_in_plain_values(tmp_path: Path) -> None:
-    duckdb = pytest.importorskip("duckdb", reason="needs the extra parquet")
-    path = tmp_path / "a.parquet"
-    with duckdb.connect() as connection:
-        connection.execute(
-            "COPY (SELECT 'a' || i || '@x.io' AS email, CAST(12.50 AS DECIMAL(9, 2)) AS price, "
-            "DATE '2020-01-02' AS birth, CAST(i AS BIGINT) AS revenue FROM range(2500) t(i)) "
-            f"TO '{path}' (FORMAT parquet)"
-        )
-    rows = read(path)
-    assert len(rows) == 2500
-    assert rows[2499] == Row(
-        2500,
-        {"email": "a2499@x.io", "price": "12.50", "birth": dt.date(2020, 1, 2), "revenue": 2499},
-    )
-    path.write_bytes(b"nothing")
-    with pytest.raises(SourceError, match="not a readable Parquet file"):
-        read(path)
-
-
-def test_values_of_databases_become_plain() -> None:
-    from publitrac_async.bulk.sources.values import plain
-
-    assert [plain(value) for value in (2.0, 2.5, decimal.Decimal(2), decimal.Decimal("2.50"), None, "x")] == [
-        *(2, 2.5, 2, "2.50", None, "x")
-    ]
-    assert plain(uuid.UUID(int=1)) == "00000000-0000-0000-0000-000000000001"
-
-
-def database(path: Path, count: int) -> Path:
-    with sqlite3.connect(path) as connection:
-        connection.execute("CREATE TABLE customers (id INTEGER PRIMARY KEY, email TEXT)")
-        connection.executemany(
-            "INSERT INTO customers VALUES (?, ?)", [(n * 2, f"lead{n}@x.io") for n in range(1, count + 1)]
-        )
-    connection.close()
-    return path
-
-
-@pytest.mark.parametrize("count", [0, 9, 10, 11, 35])
-async def test_sql_comes_in_keyset_pages(tmp_path: Path, count: int) -> None:
-    path = database(tmp_path / "crm.sqlite", count)
-    query = "SELECT id, email FROM customers WHERE id > :after ORDER BY id LIMIT :limit"
-    source = read_sql(lambda: sqlite3.connect(path), query, key="id", page_size=10)
-    rows = [row async for row in source]
-    assert rows == [Row(n, {"id": n * 2, "email": f"lead{n}@x.io"}) for n in range(1, count + 1)]
-
-
-async def test_sql_pages_that_stand_still_are_refused(tmp_path: Path) -> None:
-    path = database(tmp_path / "crm.sqlite", 20)
-
-    def connect() -> sqlite3.Connection:
-        return sqlite3.connect(path)
-
-    query = "SELECT id, email FROM customers WHERE :after = :after ORDER BY id LIMIT :limit"
-    with pytest.raises(SourceError, match="does not grow"):
-        [row async for row in read_sql(connect, query, key="id", page_size=10)]
-    with pytest.raises(SourceError, match="does not select the column number"):
-        [row async for row in read_sql(connect, query, key="number")]
-    with pytest.raises(SourceError):
-        read_sql(connect, query, key="id", page_size=0)
-
-
-def workbook() -> bytes:
-    """A small workbook, written by hand: two sheets, the first with empty rows before and between."""
-    import io
-    import zipfile
-
-    def cell(reference: str, value: object) -> str:
-        if isinstance(value, bool):
-            return f'<c r="{reference}" t="b"><v>{int(value)}</v></c>'
-        if isinstance(value, float | int):
-            return f'<c r="{reference}"><v>{value}</v></c>'
-        return f'<c r="{reference}" t="inlineStr"><is><t>{value}</t></is></c>'
-
-    def sheet(rows: dict[int, list[object]]) -> str:
-        body = "".join(
-            f'<row r="{line}">'
-            + "".join(cell(f"{'ABCDE'[at]}{line}", value) for at, value in enumerate(cells) if value != "")
-            + "</row>"
-            for line, cells in rows.items()
-        )
-        return f'<worksheet xmlns="{MAIN}"><sheetData>{body}</sheetData></worksheet>'
-
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("[Content_Types].xml", f'<Types xmlns="{PACKAGE}/content-types">{TYPES}</Types>')
-        archive.writestr(
-            "_rels/.rels",
-            f'<Relationships xmlns="{PACKAGE}/relationships"><Relationship Id="r0" Target="xl/workbook.xml" '
-            f'Type="{OFFICE}/officeDocument"/></Relationships>',
-        )
-        archive.writestr(
-            "xl/workbook.xml",
-            f'<workbook xmlns="{MAIN}" xmlns:r="{OFFICE}"><sheets><sheet name="One" sheetId="1" r:id="r1"/>'
-            '<sheet name="Two" sheetId="2" r:id="r2"/></sheets></workbook>',
-        )
-        archive.writestr(
-            "xl/_rels/workbook.xml.rels",
-            f'<Relationships xmlns="{PACKAGE}/relationships">'
-            + "".join(
-                f'<Relationship Id="r{n}" Target="worksheets/sheet{n}.xml" Type="{OFFICE}/worksheet"/>'
-                for n in (1, 2)
-            )
-            + "</Relationships>",
-        )
-        first = {
-            2: ["email", "phone", "revenue", "birth", "isCustomer"],
-            3: ["å@x.io", 4631123.0, 1.5, "", True],
-            5: ["b@x.io"],
-        }
-        archive.writestr("xl/worksheets/sheet1.xml", sheet(first))
-        archive.writestr("xl/worksheets/sheet2.xml", sheet({1: ["email"], 2: ["two@x.io"]}))
-    return file.getvalue()
-
-
-MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
-OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-TYPES = (
-    '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
-    '<Override PartName="/xl/workbook.xml" ContentType="application/vnd.openxmlformats-officedocument'
-    '.spreadsheetml.sheet.main+xml"/>'
-)
-PACKAGE = "http://schemas.openxmlformats.org/package/2006"
 
 
 def test_the_example_is_as_awkward_as_promised() -> None:
