@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
+import functools
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
 from publitrac_async.sandbox import Sandbox
-from tests.integration.cli.test_command_line import CANARIES, run, secrets
+from tests.support.command_line import CANARIES, run_beside
 
 Beside = Callable[..., Awaitable["subprocess.CompletedProcess[str]"]]
 
@@ -25,7 +26,13 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 @pytest.fixture
 def beside(sandbox: Sandbox) -> Beside:
-    async def run_beside(*arguments: object) -> subprocess.CompletedProcess[str]:
-        return await asyncio.to_thread(run, *arguments, **secrets(), PUBLITRAC_BASE_URL=sandbox.base_url)
+    return functools.partial(run_beside, sandbox)
 
-    return run_beside
+
+@pytest.fixture
+def few(tmp_path: Path) -> Path:
+    path = tmp_path / "few.csv"
+    path.write_text(
+        "email,firstName\na@example.com,Åsa\nnot-an-address,Bo\nb@example.com,Eva\n", encoding="utf-8"
+    )
+    return path

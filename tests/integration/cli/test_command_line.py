@@ -10,63 +10,14 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from publitrac_async.bulk.sending import _SPARE
-from publitrac_async.sandbox import Fault, Sandbox
+from publitrac_async.sandbox import Sandbox
 from publitrac_async.version import __version__
-from tests.support.commands import fresh_command, run_command, start_command
-
-ROOT = Path(__file__).parents[3]
-EXAMPLE = ROOT / "examples" / "leads.csv"
-CANARIES = ("canary-key-73", "canary-user-73", "canary-word-73")
-
-
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "publitrac_async", *map(str, arguments)]
-
-
-def environment(**variables: str) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), **variables}
-
-
-def run(*arguments: object, cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
-    started = fresh_command if any(name.startswith("PYTHON") for name in variables) else run_command
-    done = started(*arguments, cwd=cwd, variables=environment(**variables))
-    for canary in CANARIES:
-        assert canary not in done.stdout + done.stderr
-    return done
-
-
-def secrets() -> dict[str, str]:
-    names = ("PUBLITRAC_API_KEY", "PUBLITRAC_USERNAME", "PUBLITRAC_PASSWORD")
-    return dict(zip(names, CANARIES, strict=True))
-
-
-@pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    key, user, password = CANARIES
-    async with Sandbox(
-        rate_limit=None, processing_delay=0, api_key=key, username=user, password=password
-    ) as sandbox:
-        yield sandbox
-
-
-async def run_beside(sandbox: Sandbox, *arguments: object) -> subprocess.CompletedProcess[str]:
-    return await asyncio.to_thread(run, *arguments, **secrets(), PUBLITRAC_BASE_URL=sandbox.base_url)
-
-
-@pytest.fixture
-def few(tmp_path: Path) -> Path:
-    path = tmp_path / "few.csv"
-    path.write_text(
-        "email,firstName\na@example.com,Åsa\nnot-an-address,Bo\nb@example.com,Eva\n", encoding="utf-8"
-    )
-    return path
+from tests.support.command_line import CANARIES, EXAMPLE, ROOT, command, environment, run, run_beside, secrets
 
 
 def test_the_demonstration_accounts_for_every_row_and_touches_nothing_else(tmp_path: Path) -> None:
@@ -248,82 +199,6 @@ def test_the_sandbox_is_not_opened_by_accident() -> None:
 
     assert done.returncode == 2
     assert "--allow-host" in done.stderr
-
-
-def test_the_sandbox_runs_until_it_is_interrupted(few: Path) -> None:
-    process = subprocess.Popen(
-        command("sandbox", "--rate", 200),
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment(PYTHONUNBUFFERED=""),
-    )
-    try:
-        assert process.stdout is not None
-        variables: dict[str, str] = {}
-        while len(variables) < 4:
-            variables |= re.findall(r"(PUBLITRAC_\w+)=(\S+)", process.stdout.readline())
-        done = run("sync", few, **variables)
-        assert done.returncode == 3
-        process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 130
-    finally:
-        process.kill()
-        process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
-
-
-@pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
-async def test_the_first_signal_drains_and_the_next_run_goes_on(
-    sandbox: Sandbox, tmp_path: Path, name: signal.Signals
-) -> None:
-    sandbox.inject(Fault("delay", match="v2.delayedSync", seconds=0.2, times=None))
-    path, store = tmp_path / "leads.csv", tmp_path / "run.sqlite"
-    path.write_text("email\n" + "".join(f"lead{number}@example.com\n" for number in range(300)))
-    process = await start_command(
-        *("sync", path, "--state", store, "--json", "--rate", 10_000),
-        cwd=tmp_path,
-        variables=environment(**secrets(), PUBLITRAC_BASE_URL=sandbox.base_url),
-    )
-    while sandbox.journal.count(method="delayedSync") < 20:
-        await asyncio.sleep(0.005)
-    process.send_signal(name)
-    out, _ = await process.communicate()
-    assert process.returncode == 130
-    report = json.loads(out.splitlines()[-1])
-    assert report["stopped"] == "interrupted"
-    assert report["unknown"] == 0
-    assert report["accepted"] + report["pending"] == 300
-    sandbox.clear_faults()
-    done = await run_beside(sandbox, "sync", path, "--state", store, "--rate", 10_000)
-    assert done.returncode == 0
-    assert sandbox.journal.count(method="delayedSync", applied=True) == 300
-
-
-async def test_the_second_signal_cancels_the_calls_in_flight(sandbox: Sandbox, tmp_path: Path) -> None:
-    sandbox.inject(Fault("delay", match="v2.delayedSync", seconds=600, times=None))
-    path, store = tmp_path / "leads.csv", tmp_path / "run.sqlite"
-    path.write_text("email\n" + "".join(f"lead{number}@example.com\n" for number in range(300)))
-    process = await start_command(
-        *("sync", path, "--state", store, "--json", "--rate", 10_000),
-        cwd=tmp_path,
-        variables=environment(**secrets(), PUBLITRAC_BASE_URL=sandbox.base_url),
-    )
-    while sandbox.journal.count(method="delayedSync") < 32:
-        await asyncio.sleep(0.005)
-    process.send_signal(signal.SIGINT)
-    await asyncio.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    out, _ = await process.communicate()
-    assert process.returncode == 130
-    report = json.loads(out.splitlines()[-1])
-    async with asyncio.timeout(20):
-        while sandbox._state.connections:  # What was sent has arrived when the last one is closed.
-            await asyncio.sleep(0.005)
-    # A run has more and more calls in flight, the longer the signals take; some may wait in the client.
-    sent = sandbox.journal.count(method="delayedSync")
-    assert 32 <= sent <= report["unknown"] <= sent + _SPARE + 1
-    assert report["unknown"] + report["pending"] == 300
 
 
 def test_doctor_shows_no_secret(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from publitrac_async.cli.tables import CsvTable
 from publitrac_async.cli.workbook import Workbook, check_rows
 from publitrac_async.sandbox import Fault, Sandbox
 from tests.integration.cli.conftest import Beside
-from tests.integration.cli.test_command_line import CANARIES, ROOT, command, environment, run, secrets
+from tests.support.command_line import CANARIES, ROOT, command, environment, run, secrets
 from tests.support.commands import start_command
 
 TRICKY = {

@@ -8,7 +8,7 @@ import pytest
 
 from publitrac_async.sandbox import Fault, Sandbox
 from tests.integration.cli.conftest import Beside
-from tests.integration.cli.test_command_line import run, secrets
+from tests.support.command_line import run, secrets
 
 
 async def members(beside: Beside, name: str) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 
 from publitrac_async import PublitracClient, RetryPolicy
 from publitrac_async.bulk import Report, sync_leads
-from tests.integration.cli.test_command_line import run, secrets
+from tests.support.command_line import run, secrets
 from tests.support.wire import Peer, RawServer, Seen, http
 
 DONE = "<response><status>2006</status><message>Leads synchronization successfull.</message></response>"
