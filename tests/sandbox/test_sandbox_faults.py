@@ -27,7 +27,7 @@ async def raw(sandbox: Sandbox, method: str, xml: str | None = None) -> bytes:
     """Send one call by hand and return everything up to the end of the connection."""
     host, port = sandbox.base_url.removeprefix("http://").split(":")
     loop = asyncio.get_running_loop()
-    # A bare socket: a stream clears_frames what it has read when the reset arrives.
+    # A bare socket: a stream drops what it has read when the reset arrives.
     connection = socket.create_connection((host, int(port)))
     connection.setblocking(False)
     url = httpx.URL(

@@ -1,4 +1,4 @@
-"""The names of tests."""
+"""The names of tests, and the length of their files."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ TESTS = Path(__file__).parents[1]
 #: One or two words after ``test_``.
 SHORT = re.compile(r"^ *(?:async )?def (test_[^\W_]+(?:_[^\W_]+)?)\(", re.MULTILINE)
 
+#: Lines of a file of tests or helpers; a longer one is split by behaviour.
+LONGEST = 400
+
 
 def test_the_name_of_a_test_says_the_behaviour() -> None:
     """Names of one or two words name a subject."""
@@ -18,3 +21,8 @@ def test_the_name_of_a_test_says_the_behaviour() -> None:
         for name in SHORT.findall(path.read_text(encoding="utf-8"))
     ]
     assert short == []
+
+
+def test_a_file_of_tests_has_at_most_400_lines() -> None:
+    lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in TESTS.rglob("*.py")}
+    assert [f"{path.relative_to(TESTS)}: {count}" for path, count in lines.items() if count > LONGEST] == []
