@@ -79,6 +79,8 @@ class Sink(Protocol[C]):
 
     A sink that makes several calls for a batch has a method ``send_in_parts(contents, journal)``, which the
     run calls instead of `send`. It must begin and end each call in the `CallJournal`.
+
+    A sink whose fields are not PUBLITRAC's has an attribute ``own_columns``, see `OwnColumns`.
     """
 
     name: str
@@ -105,7 +107,8 @@ class Sink(Protocol[C]):
             One result for each record, in order: ``None`` if the service acknowledged it, or the error.
 
         Raises:
-            PublitracError: the call failed as a whole.
+            PublitracError: the call failed as a whole. Any other exception ends the run, and the outcome of
+                the records is unknown.
         """
         ...
 
