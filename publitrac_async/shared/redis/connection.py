@@ -50,6 +50,8 @@ _REFUSALS: Final = {
 
 #: Those that may pass on a server that has responded: passwords and certificates change.
 _TEMPORARY: Final = frozenset({"AuthenticationError", "CERTIFICATE_REQUIRED", "CERTIFICATE_VERIFY_FAILED"})
+#: Errors of a node of a Redis Cluster. redis-py 5 has no classes for them.
+_OF_CLUSTER: Final = re.compile("(?:ASK|CLUSTERDOWN|CROSSSLOT|MOVED) ")
 _TLS: Final = re.compile(r"\[SSL: (?:\w+_ALERT_)?(\w+)\]")
 
 #: States of a server that may pass, by the code of its error and its class in redis-py.
@@ -358,7 +360,7 @@ def _kind(error: Exception) -> str:
         return "NoPermissionError"
     if "DB index" in text:
         return "NoDatabase"
-    if CLUSTER_MODE in text:
+    if CLUSTER_MODE in text or _OF_CLUSTER.match(text):
         return "MovedError"
     if tls := _TLS.search(text):
         return tls[1]
