@@ -185,7 +185,7 @@ async def test_a_killed_run_leaves_the_calls_in_flight_unknown(command: Command,
 
     status, said = await command(*command.sync("--state", "run.sqlite"))
     assert status == 3, said
-    assert "look them up at Vitec, then `publitrac-async reconcile run.sqlite`" in said
+    assert "look them up at Vitec, then run `publitrac-async reconcile run.sqlite`" in said
     assert max(arrivals(sandbox).values()) == 1
     assert len(arrivals(sandbox)) == ROWS, said
 
