@@ -12,6 +12,7 @@ from publitrac_async.cli import lists as list_commands
 from publitrac_async.cli import lookup, options, records
 from publitrac_async.cli.ending import run
 from publitrac_async.cli.probe import ProbeOptions, run_probe
+from publitrac_async.cli.rules import needs
 from publitrac_async.cli.texts import PROBE_HELP
 
 
@@ -101,6 +102,7 @@ def doctor(as_json: bool, online: bool) -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object for each point.")
 @options.client
+@needs("yes", "write")
 def probe(**chosen: Any) -> None:
     """Settle the open points of the documents."""
     run(run_probe(ProbeOptions(**chosen), click.confirm))

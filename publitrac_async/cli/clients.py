@@ -10,6 +10,10 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from publitrac_async.client import PublitracClient
+from publitrac_async.config import Rate, parse_rate
+from publitrac_async.errors import ConfigurationError
+from publitrac_async.profile import read_profile
+from publitrac_async.transport.environment import read_variable
 from publitrac_async.transport.trace import Trace
 
 
@@ -38,6 +42,22 @@ def choose(settings: ClientSettings) -> None:
 def settings_of_any() -> dict[str, Any]:
     """Return those chosen settings that clients of all vendors accept."""
     return {"trace": _CHOSEN.get().trace}
+
+
+def configured_rate() -> Rate | None:
+    """Return the rate limit of PUBLITRAC in the environment, or in the chosen profile; ``None`` without one.
+
+    Raises:
+        ConfigurationError: it is unusable.
+    """
+    found = read_variable(None, "PUBLITRAC_RATE_LIMIT")
+    if isinstance(found, ConfigurationError):
+        raise found
+    if found is not None:
+        return parse_rate(found.reveal(), "PUBLITRAC_RATE_LIMIT")
+    profile = _CHOSEN.get().profile
+    calls = None if profile is None else read_profile(profile).client.get("rate_limit")
+    return None if calls is None else Rate(calls)
 
 
 def open_publitrac(environment: Mapping[str, str] | None = None, **settings: Any) -> PublitracClient:

@@ -21,6 +21,7 @@ from publitrac_async.cli.export import ExportOptions, run_export
 from publitrac_async.cli.hosts import STATE
 from publitrac_async.cli.logs import log_lines, log_outputs
 from publitrac_async.cli.reconcile import ReconcileOptions, run_reconcile
+from publitrac_async.cli.rules import excludes, needs
 from publitrac_async.cli.status import StatusOptions, run_status
 from publitrac_async.cli.suggest import suggest_mapping
 from publitrac_async.cli.sync import SyncOptions, run_sync
@@ -134,6 +135,12 @@ def commands() -> None:
 @options.quiet
 @options.report_as_json
 @options.client
+@needs("verify_rate", "verify")
+@needs("verify_timeout", "verify", "sandbox", "list_name")
+@excludes("allow_empty", "min_rows")
+@excludes("sandbox", "redis", "profile")
+@excludes("dry_run", "reset", "suggest_mapping")
+@excludes("suggest_mapping", "reset", "mapping")
 def sync(**chosen: Any) -> None:
     """Send a file of leads to PUBLITRAC."""
     dry_run = chosen.pop("dry_run")
@@ -193,6 +200,7 @@ def sync(**chosen: Any) -> None:
     help="Send spans and metrics to the providers that `opentelemetry-instrument` sets up.",
 )
 @options.client
+@needs("health_host", "health_port")
 def worker(**chosen: Any) -> None:
     """Send rows of runs that other processes start."""
     options = WorkerOptions(**for_vendor(chosen))
@@ -226,6 +234,7 @@ def worker(**chosen: Any) -> None:
     help="Write the failed rows of the run to FILE as CSV, - for stdout: line, status, code, reason.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object; with --watch, one per line.")
+@excludes("failed", "watch", "as_json")
 def status(**chosen: Any) -> None:
     """Show runs on several hosts, and their failed rows."""
     run(run_status(StatusOptions(**for_vendor(chosen))))
@@ -243,6 +252,8 @@ def status(**chosen: Any) -> None:
 @options.of_accounts
 @options.redis
 @click.option("--json", "as_json", is_flag=True, help="Write JSON lines.")
+@needs("redis", "via")
+@excludes("as_json", "keys")
 def reconcile_rows(**chosen: Any) -> None:
     """Reconcile rows with an unknown outcome, after checking the service.
 

@@ -67,7 +67,7 @@ def shared_redis(
         via: name of the vendor.
         redis: URL; by default that of the environment.
         own: options of the vendor.
-        rate: rate of calls; by default that of the vendor.
+        rate: rate of calls; by default that of the environment, or else of the vendor.
 
     Raises:
         CommandError: the extra is not installed.
@@ -81,7 +81,12 @@ def shared_redis(
     except ModuleNotFoundError as error:
         raise CommandError(str(error)) from None
     vendor = VENDORS[via]
-    return SharedRedis(url, _account(vendor, own), rate_limit=rate or vendor.rate, in_flight=vendor.in_flight)
+    return SharedRedis(
+        url,
+        _account(vendor, own),
+        rate_limit=rate or vendor.configured_rate() or vendor.rate,
+        in_flight=vendor.in_flight,
+    )
 
 
 def _account(vendor: Vendor, own: OwnOptions) -> Secret:

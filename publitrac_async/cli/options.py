@@ -12,6 +12,7 @@ import click
 
 from publitrac_async.cli.clients import ClientSettings, choose
 from publitrac_async.cli.logs import FORMATS, LEVELS
+from publitrac_async.cli.rules import needs
 from publitrac_async.cli.vendors import VENDORS
 from publitrac_async.cli.vendors.base import VendorOption
 from publitrac_async.config import Rate, parse_rate
@@ -68,7 +69,7 @@ def client(command: Any) -> Any:
             choose(ClientSettings(trace=opened, profile=profile))
             return command(*args, **others)
 
-    return _OF_CLIENTS(run)
+    return _OF_CLIENTS(needs("trace_messages", "trace")(run))
 
 
 _OF_CLIENTS: Decorator = together(

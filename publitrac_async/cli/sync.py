@@ -157,6 +157,10 @@ def _check_options(options: SyncOptions, *, distributed: bool) -> None:
         raise CommandError(
             "workers cannot reach a sandbox inside this command: run `publitrac-async sandbox` instead"
         )
+    if distributed and options.state is not None and options.state.exists():
+        raise CommandError(f"--state is a name with --executor docket, not a file: {options.state} is one")
+    if options.wait and options.state is None and not distributed:
+        raise CommandError("--wait needs --state or --executor docket")
     if not distributed:
         check_state_options(options.state, options.resend_unchanged, options.resend_rejected, options.reset)
     if options.list_name is not None and (

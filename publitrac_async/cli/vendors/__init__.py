@@ -43,14 +43,16 @@ def for_vendor(options: dict[str, Any]) -> dict[str, Any]:
             if value is not None:
                 own[option.name] = value
     if "rate" in options:
-        options["rate"] = _rate(VENDORS[options["via"]], options["rate"])
+        vendor = VENDORS[options["via"]]
+        given = _with_seconds(vendor, options["rate"])
+        # The sandbox stands for an account with the limit of the documents.
+        configured = None if given or options.get("sandbox") else vendor.configured_rate()
+        options["rate"] = given or configured or vendor.rate
     return options | {"own": own}
 
 
-def _rate(vendor: Vendor, given: Rate | None) -> Rate:
-    if given is None:
-        return vendor.rate
-    if vendor.rate.per != 1 and given.per == 1:
+def _with_seconds(vendor: Vendor, given: Rate | None) -> Rate | None:
+    if given is not None and vendor.rate.per != 1 and given.per == 1:
         # Without them it would be a multiple of what the vendor allows.
         raise CommandError(
             f"--rate {given.calls} is per second, and {vendor.service.name} counts in {vendor.rate.per:g} "

@@ -79,6 +79,10 @@ def _no_variables(own: OwnOptions) -> Sequence[str]:  # noqa: ARG001  (other ven
     return ()
 
 
+def _no_rate() -> Rate | None:
+    return None
+
+
 @frozen(kw_only=True)
 class Vendor:
     """One value of ``--via``.
@@ -96,6 +100,7 @@ class Vendor:
         to_record: returns the function that transforms a row for a dry run.
         fields_of: returns the fields of a record's content.
         options: the options that only this vendor has.
+        configured_rate: returns the rate of calls that the environment sets, ``None`` without one.
         sandbox_settings: returns the arguments of the client for a running sandbox; ``None`` if the sandbox
             does not emulate this vendor.
         account_variables: returns the variables that are tried before `account`, by the vendor's own options.
@@ -116,6 +121,7 @@ class Vendor:
     to_record: Callable[[SinkOptions], Callable[[Any], Record[Any]]]
     fields_of: Callable[[Any], Mapping[str, Any]]
     options: tuple[VendorOption, ...] = ()
+    configured_rate: Callable[[], Rate | None] = _no_rate
     sandbox_settings: Callable[[Any], dict[str, Any]] | None = None
     account_variables: Callable[[OwnOptions], Sequence[str]] = _no_variables
     verifies: bool = False

@@ -9,7 +9,7 @@ from typing import Any, Final
 from attrs import evolve
 
 from publitrac_async.bulk import PublitracV1Sink, PublitracV2Sink, Verify, publitrac_record
-from publitrac_async.cli.clients import open_publitrac
+from publitrac_async.cli.clients import configured_rate, open_publitrac
 from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.vendors.base import OpenSink, Service, SinkOptions, Vendor
 from publitrac_async.client import PublitracClient, read_environment
@@ -72,6 +72,7 @@ PUBLITRAC_V2: Final = Vendor(
     service=_PUBLITRAC,
     help="queues leads",
     rate=PUBLITRAC_RATE,
+    configured_rate=configured_rate,
     concurrency=CONCURRENCY,
     account="PUBLITRAC_API_KEY",
     open_sink=_open_sink,
