@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -70,8 +70,8 @@ class NullExchange:
         headers = ((b"content-length", b"%d" % len(self._body)),)
         return SimpleNamespace(code=200, raw_headers=headers)
 
-    def whole_body(self) -> bytes:
-        return self._body
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._body
 
     def end(self) -> None:
         """Do nothing: there is no connection."""

@@ -308,7 +308,7 @@ _WRITERS: Final = {name: TO_WIRE[FIELD_TYPES[name]] for name in NATIVE_FIELDS if
 def fields_to_wire(fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """Return what `lead_to_wire` returns for a lead with these fields, without making the lead.
 
-    A lead has 44 fields and most rows have few: this takes a third of the time.
+    A lead has 44 fields and most rows have few: through leads, a row of a bulk run takes 7 % longer.
 
     Args:
         fields: values by vendor name.

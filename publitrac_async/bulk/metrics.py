@@ -8,7 +8,6 @@ import secrets
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import groupby
 from typing import Final, TypeAlias
 
 from attrs import define, field, frozen
@@ -232,10 +231,7 @@ class RunMetrics:
 
     def add(self, outcomes: Sequence[Outcome]) -> None:
         """Count the outcomes of rows."""
-        # Consecutive rows mostly have the same outcome.
-        for outcome, same in groupby(outcomes):
-            state = State.PENDING if outcome.state is State.RETRY else outcome.state
-            rows = len([*same])
+        for state, rows in _by_state(outcomes).items():
             self.counts[state] = self.counts.get(state, 0) + rows
             self._outcomes[state] = self._outcomes.get(state, 0) + rows
         self._done += len(outcomes)
@@ -311,8 +307,11 @@ class RunMetrics:
 
 def count_outcomes(outcomes: Iterable[Outcome]) -> dict[str, int]:
     """Return the number of rows by state, for events."""
-    states = (State.PENDING if outcome.state is State.RETRY else outcome.state for outcome in outcomes)
-    return dict(Counter(state.value for state in states))
+    return {state.value: rows for state, rows in _by_state(outcomes).items()}
+
+
+def _by_state(outcomes: Iterable[Outcome]) -> Counter[State]:
+    return Counter(State.PENDING if outcome.state is State.RETRY else outcome.state for outcome in outcomes)
 
 
 def format_duration(seconds: float) -> str:

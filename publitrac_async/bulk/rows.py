@@ -41,7 +41,7 @@ class State(enum.StrEnum):
 FINAL: Final = (State.OK, State.ACCEPTED, State.REJECTED, State.SKIPPED, State.UNKNOWN, State.PENDING)
 
 
-@frozen(cache_hash=True)
+@frozen
 class Outcome:
     """Outcome of a row.
 

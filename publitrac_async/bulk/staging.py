@@ -288,16 +288,12 @@ class Staging:
             (*parameters, limit),
         )
         found: list[StagedRow] = []
-        outcomes: dict[tuple[str | None, ...], Outcome] = {}
         # Rows may be far apart: all the blocks between them may not fit in memory.
         for _, group in groupby(rows, lambda row: row[0] // PAGE):
             part = list(group)
             lines = await self._blocks("lines", part[0][0], part[-1][0])
             fields = await self._blocks("fields", part[0][0], part[-1][0])
-            for number, key, opt_outs, *values in part:
-                if (outcome := outcomes.get(tuple(values))) is None:
-                    state, *more = values
-                    outcome = outcomes[tuple(values)] = Outcome(State(state), *more)
+            for number, key, opt_outs, state, *more in part:
                 found.append(
                     StagedRow(
                         number=number,
@@ -305,7 +301,7 @@ class Staging:
                         fields=fields[number],
                         key=key,
                         opt_outs=tuple(opt_outs.split()) if opt_outs else (),
-                        outcome=outcome,
+                        outcome=Outcome(State(state), *more),
                     )
                 )
         return found

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-from attrs import define, evolve, field, frozen
+from attrs import Factory, define, evolve, field, frozen
 
 from publitrac_async.bulk.cells import normalized, parse_flag, strip
 from publitrac_async.bulk.columns import Column, Columns, list_columns
@@ -32,8 +32,6 @@ from publitrac_async.models import Lead
 _EXAMPLES: Final = 3
 #: Characters that a key may not have: SQLite may end text at a NUL, and surrogates have no UTF-8.
 _NO_KEY: Final = re.compile("[\0\ud800-\udfff]")
-#: Combinations of names to remember. Rows of JSON may have many.
-_SHAPES: Final = 1000
 
 
 @define
@@ -80,6 +78,10 @@ class CellNotes:
         return sorted(self._warnings.values(), key=lambda each: -each.count)
 
 
+def _columns(transform: RowTransform) -> Columns:
+    return Columns(transform.mapping)
+
+
 @frozen
 class RowTransform:
     """Transforms rows into records: columns first, then sink.
@@ -97,15 +99,12 @@ class RowTransform:
     mapping: ColumnMapping | None = None
     strict: bool = False
     own_columns: OwnColumns | None = None
-    columns: Columns = field(init=False, repr=False)
-    _keeps_columns: bool = field(init=False, repr=False)
+    columns: Columns = field(init=False, repr=False, default=Factory(_columns, takes_self=True))
     notes: CellNotes = field(init=False, repr=False, factory=CellNotes)
-    #: Consent columns by the names of a row; most rows have the same names.
-    _consent: dict[tuple[str, ...], Sequence[str]] = field(init=False, repr=False, factory=dict)
 
-    def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "columns", Columns(self.mapping))
-        object.__setattr__(self, "_keeps_columns", self.own_columns is not None and self.mapping is None)
+    @property
+    def _keeps_columns(self) -> bool:
+        return self.own_columns is not None and self.mapping is None
 
     def __call__(self, row: Row, opt_outs: Sequence[str] = ()) -> tuple[Record[Any], Sequence[str]]:
         """Return the record of a row, and its opt-outs.
@@ -230,13 +229,7 @@ class RowTransform:
 
     def _consent_columns(self, fields: Mapping[str, Any]) -> Sequence[str]:
         """Return the consent flags among the columns or fields of a row."""
-        names = tuple(fields)
-        found = self._consent.get(names)
-        if found is None:
-            found = [name for name in names if name in CONSENT_FIELDS or self._both_ways(name) is not None]
-            if len(self._consent) < _SHAPES:
-                self._consent[names] = found
-        return found
+        return [name for name in fields if name in CONSENT_FIELDS or self._both_ways(name) is not None]
 
     def _both_ways(self, name: str) -> bool | None:
         """Return True if a "no" in an own consent column is sent as well, ``None`` for other columns."""

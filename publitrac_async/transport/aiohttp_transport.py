@@ -29,7 +29,6 @@ POOL_SIZE: Final = 2 * CONCURRENCY_CEILING + 1
 #: This transport writes these fields; it ignores those of the request.
 _WRITTEN_HERE: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection"})
 _BODILESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_REMEMBERED_HEADS: Final = 256
 _REASONS: Final = {
     errno.ECONNREFUSED: "its host refused it",
     errno.ENETUNREACH: "the network does not reach its host",
@@ -95,7 +94,6 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._destinations: dict[tuple[bytes, bytes], _Destination] = {}
-        self._heads: dict[tuple[str, bytes, bytes, tuple[tuple[bytes, bytes], ...]], Head] = {}
 
     @property
     def closed(self) -> bool:
@@ -196,14 +194,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     def _outgoing(self, request: httpx.Request) -> Outgoing:
         extensions, stream = request.extensions, request.stream
         assert isinstance(stream, httpx.ByteStream)
-        fields = tuple(request.headers.raw)
-        key = (request.method, request.url.raw_scheme, request.url.netloc, fields)
-        head = self._heads.get(key)
-        if head is None:
-            head = self.head(request.method, request.url, fields)
-            if len(self._heads) < _REMEMBERED_HEADS:
-                self._heads[key] = head
-        return head.outgoing(
+        return self.head(request.method, request.url, request.headers.raw).outgoing(
             extensions.get(TARGET, request.url.raw_path),
             extensions.get(SEALED_HEADERS, ()),
             b"".join(stream),

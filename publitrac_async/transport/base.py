@@ -178,7 +178,7 @@ class BaseClient:
         timeout = None
         if "timeout" in options:
             timeout = _timeout(options["timeout"], base=self._transport.timeout)
-        view = object.__new__(type(self))
+        view = object.__new__(type(self))  # Not `copy.copy`: it would pickle, which a client refuses.
         view.__dict__.update(self.__dict__)
         view._is_view = True
         view._set_transport(self._transport.view(retry=retry, timeout=timeout))

@@ -63,7 +63,8 @@ class Route:
             ssl=True if self._context is None else self._context,
             loop=asyncio.get_running_loop(),
         )
-        if self._proxy.url is None:  # aiohttp changes requests that go through a proxy.
+        if self._proxy.url is None:
+            # Made for each call it takes 4 to 7 % longer. aiohttp changes requests that go through a proxy.
             self._ready = request
         return request
 
@@ -79,7 +80,6 @@ class Pool:
     def __init__(self, size: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._slots = asyncio.Semaphore(size)
-        self._timeouts: dict[float | None, aiohttp.ClientTimeout] = {}
         self.connector: _Connector = _Connector(limit=0)
 
     async def connect(self, route: Route, *, connect: float | None, read: float | None) -> Exchange:
@@ -95,11 +95,8 @@ class Pool:
             aiohttp.ClientError: the connection failed.
             OSError: likewise.
         """
-        timeout = self._timeouts.get(connect)
-        if timeout is None:
-            # This aiohttp timeout limits the whole opening; the others restart with every address.
-            timeout = aiohttp.ClientTimeout(connect=connect, ceil_threshold=math.inf)
-            self._timeouts[connect] = timeout
+        # This aiohttp timeout limits the whole opening; the others restart with every address.
+        timeout = aiohttp.ClientTimeout(connect=connect, ceil_threshold=math.inf)
         await self._slots.acquire()
         try:
             while True:
@@ -209,12 +206,6 @@ class Exchange:
                 return message
         raise aiohttp.http.HttpProcessingError(message="too many interim responses")
 
-    def whole_body(self) -> bytes | None:
-        """Return the body if all of it has arrived and none of it was read; most do with their heads."""
-        payload = self._payload
-        assert payload is not None
-        return payload.read_nowait() if payload.is_eof() and payload.exception() is None else None
-
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
@@ -248,7 +239,7 @@ class _Connector(aiohttp.TCPConnector):
 
     def __init__(self, *, limit: int) -> None:
         super().__init__(limit=limit)
-        self._factory: Any = functools.partial(_Protocol, loop=self._loop, alarms=Alarms())
+        self._factory: Any = functools.partial(_Protocol, loop=asyncio.get_running_loop(), alarms=Alarms())
 
 
 class _Protocol(ResponseHandler):
@@ -272,8 +263,6 @@ class _Protocol(ResponseHandler):
         self.best_before: float = math.inf
         self.watchdog: Watchdog = Watchdog(self._is_moving, self._fall_silent, alarms)
         self._unwritten = 0
-        self._socket: Any = None
-        self._poll: select.poll | None = None
 
     def watch(self, read: float | None) -> None:
         """Start the read timeout, in seconds."""
@@ -285,19 +274,17 @@ class _Protocol(ResponseHandler):
         """Return True if the socket has bytes, or its end, for the event loop to read."""
         if self.transport is None:
             return False
-        if self._socket is None:
-            self._socket = self.transport.get_extra_info("socket")
-            if self._socket is None:
-                return False
-        descriptor: int = self._socket.fileno()
+        socket: Any = self.transport.get_extra_info("socket")
+        if socket is None:
+            return False
+        descriptor: int = socket.fileno()
         if descriptor < 0:  # TLS tells of a closed socket one turn later.
             return True
         if not hasattr(select, "poll"):  # Windows, whose select() takes descriptors of any size.
             return bool(select.select([descriptor], [], [], 0)[0])
-        if self._poll is None:
-            self._poll = select.poll()
-            self._poll.register(descriptor, select.POLLIN)
-        return bool(self._poll.poll(0))
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        return bool(poll.poll(0))
 
     def data_received(self, data: bytes) -> None:
         if self.idle:
@@ -308,11 +295,6 @@ class _Protocol(ResponseHandler):
             self.set_exception(aiohttp.http.HttpProcessingError(message="too many bytes around the body"))
         else:
             super().data_received(data)
-
-    def resume_reading(self, *args: Any, **kwargs: Any) -> None:
-        """Read on after a pause. Without one, aiohttp feeds its parser nothing after every chunk."""
-        if self._reading_paused:
-            super().resume_reading(*args, **kwargs)  # aiohttp 3.13 has no parameter, 3.14 one.
 
     def set_exception(self, exc: BaseException, *cause: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  (passes the cause on)
         """Fail the awaited head and, unlike aiohttp, a body that cannot be completed."""

@@ -68,7 +68,6 @@ class Reporter:
         self._clock = clock
         self._numbers = itertools.count(1)
         self._prefix = secrets.token_hex(4)
-        self._addresses: dict[str | None, tuple[str, int]] = {}
         #: Called at the end of each attempt, before the hooks, in clients that adapt to responses.
         self.on_attempt: Callable[[Operation, BaseException | None], None] | None = None
         #: Number of calls in the queue.
@@ -331,12 +330,8 @@ class Reporter:
         }
 
     def _address(self, base_url: str | None) -> tuple[str, int]:
-        address = self._addresses.get(base_url)
-        if address is None:
-            parts = urllib.parse.urlsplit(base_url or self._base_url)
-            address = parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 443)
-            self._addresses[base_url] = address
-        return address
+        parts = urllib.parse.urlsplit(base_url or self._base_url)
+        return parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 443)
 
 
 def emit(hooks: Sequence[Callable[[E], None]], event: E) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from attrs import evolve
@@ -22,9 +22,6 @@ from publitrac_async.v1.operations import Method
 from publitrac_async.v1.shapes import V1Shapes
 
 T = TypeVar("T")
-
-#: Length of parameters, in characters, that keeps a URL short in any encoding: 12 bytes at most for each.
-_SHORT: Final = 300
 
 
 def _parse_strictly(
@@ -78,8 +75,6 @@ class V1Base:
 
     async def _check_length(self, request: Request[Any]) -> None:
         """Refuse a request whose URL, credentials included, is too long for servers."""
-        if sum(len(text) for _, text in request.parameters) < _SHORT:
-            return
         length = len(request.method.path) + 1 + len(urlencode(request.parameters, quote_via=quote))
         length += (await self._credentials.authorize()).url_length
         if length > MAX_URL:

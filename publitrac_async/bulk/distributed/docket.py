@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
-import weakref
 from collections.abc import AsyncIterator, Collection, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -165,7 +164,7 @@ async def serve(
         sink, state, sources=sources, concurrency=concurrency, shutdown=shutdown, hooks=hooks
     )
     ending = asyncio.Event()
-    executing: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
+    executing: set[asyncio.Task[Any]] = set()
 
     async def send_chunk(task: str, retry: Retry = Retry.forever(delay=_RETRY_DELAY)) -> None:  # noqa: ARG001, B008  (docket reads the default)
         content = state.verified(task)
@@ -177,6 +176,7 @@ async def serve(
         chunk = Chunk.from_json(content)
         if (current := asyncio.current_task()) is not None:
             executing.add(current)
+            current.add_done_callback(executing.discard)
         try:
             finished = not worker.lacks_source(chunk.job) and await worker.execute(chunk)
             if not finished:

