@@ -47,7 +47,7 @@ from publitrac_async.marketo.structuring import (
     structure_result,
 )
 from publitrac_async.transport.budget import OverBudget, load_json
-from publitrac_async.transport.classify import error_for_status, is_html
+from publitrac_async.transport.classify import error_for_status, is_html, wrong_address
 from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.transport.secret import Secret
 from publitrac_async.transport.vendor_messages import joined, message_of_json
@@ -93,6 +93,8 @@ def read(response: ServiceResponse, *, now: Callable[[], float] = time.time) -> 
     if errors and content is not None and (content.get("success") is not True or not content.get("result")):
         raise _refusal(errors, content, response, now())
     failure = _status_error(response, now())
+    if content is None:
+        failure = wrong_address(response) or failure
     if failure is None and is_html(response):
         failure = UnexpectedContent("the service sent a web page instead of JSON", retryable=True)
     if failure is not None:

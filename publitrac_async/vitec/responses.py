@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 
 from publitrac_async.errors import Problem, PublitracError, UnexpectedContent, ValidationError
-from publitrac_async.transport.classify import error_for_status, is_html
+from publitrac_async.transport.classify import error_for_status, is_html, wrong_address
 from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.transport.vendor_messages import joined, shortened
 from publitrac_async.transport.xml import MalformedXml, read_document
@@ -82,6 +82,8 @@ def _explained(failure: PublitracError, response: ServiceResponse) -> PublitracE
     The body of a 5xx is not read: it may hold a stack trace.
     """
     if is_html(response):
+        if (wrong := wrong_address(response)) is not None:
+            return wrong
         failure.args = (f"{failure.message} with a web page, so a proxy may have responded in its place",)
     elif isinstance(failure, ValidationError) and len(response.body) <= MAX_RESPONSE:
         content = _content(response.body)

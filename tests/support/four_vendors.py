@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from publitrac_async import Lead, PublitracClient, RetryPolicy, Timeout
+from publitrac_async.bulk import MarketoSink, VitecSink
 from publitrac_async.marketo import MarketoClient
 from publitrac_async.protocols import MarketoApi, V1Api, V2Api, VitecApi
 from publitrac_async.transport.aiohttp_transport import AiohttpTransport
@@ -120,6 +121,14 @@ CLIENTS: dict[type[BaseClient], Callable[..., BaseClient]] = {
 }
 #: The class with the methods of each protocol.
 FACADES: dict[type, type] = {V1Api: V1, V2Api: V2, MarketoApi: MarketoClient, VitecApi: VitecClient}
+
+#: Every sink by its name: a function that makes its client, and one that makes the sink of it.
+SINKS: dict[str, tuple[Callable[..., Any], Callable[[Any], Any]]] = {
+    "v1": (publitrac, lambda client: client.v1),
+    "v2": (publitrac, lambda client: client.v2),
+    "marketo": (marketo, MarketoSink),
+    "vitec": (vitec_client, lambda client: VitecSink(client, "M30011", lead_source=LeadSource(name="Web"))),
+}
 
 SENDS: dict[str, Send] = {
     send.__name__: send for send in (v1_query, v1_page, v1_body, v2, marketo_write, marketo_page, vitec)

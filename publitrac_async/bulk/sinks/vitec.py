@@ -12,7 +12,7 @@ from publitrac_async.bulk.rows import State
 from publitrac_async.bulk.sinks.base import Record, content_hash, queue_length
 from publitrac_async.checks import refusal, refuse
 from publitrac_async.converters import custom_to_wire, lead_to_wire
-from publitrac_async.errors import Problem, PublitracError, ValidationError
+from publitrac_async.errors import ConfigurationError, NotFound, Problem, PublitracError, ValidationError
 from publitrac_async.models import Lead
 from publitrac_async.protocols import VitecApi
 from publitrac_async.vitec import LeadSource, PersonLead, Receiver
@@ -98,7 +98,11 @@ class VitecSink:
     async def send(self, contents: Sequence[PersonLead]) -> Sequence[PublitracError | None]:
         """Send one lead; see `Sink.send`."""
         for lead in contents:
-            await self._vitec.create_person_lead(self._customer_id, lead, format=self._format)
+            try:
+                await self._vitec.create_person_lead(self._customer_id, lead, format=self._format)
+            except NotFound as error:
+                # It concerns the address or the customer, so every lead.
+                raise ConfigurationError(f"Vitec refuses the settings: {error.message}") from None
         return [None] * len(contents)
 
 

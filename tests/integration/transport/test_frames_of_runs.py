@@ -8,25 +8,12 @@ from typing import Any
 
 import pytest
 
-from publitrac_async.bulk import MarketoSink, Sink, VitecSink, sync_leads
-from publitrac_async.cli.vendors import VENDORS
-from publitrac_async.vitec import LeadSource
+from publitrac_async.bulk import Sink, sync_leads
 from tests.support.canaries import Transcript
-from tests.support.four_vendors import CANARIES, OPTIONS, marketo, publitrac, respond, vitec_client
+from tests.support.four_vendors import CANARIES, OPTIONS, SINKS, respond
 from tests.support.wire import Peer, RawServer, Seen, http
 
 from .test_frames import OTHERS
-
-SINKS: dict[str, Any] = {
-    "v1": (publitrac, lambda client: client.v1),
-    "v2": (publitrac, lambda client: client.v2),
-    "marketo": (marketo, MarketoSink),
-    "vitec": (vitec_client, lambda client: VitecSink(client, "M30011", lead_source=LeadSource(name="Web"))),
-}
-
-
-def test_every_sink_is_here() -> None:
-    assert SINKS.keys() == VENDORS.keys()
 
 
 class Rows:
