@@ -32,7 +32,7 @@ def canary_client(url: str, **options: Any) -> PublitracClient:
         "base_url": url,
         "rate_limit": None,
         "retry": RetryPolicy(attempts=2, base=0, throttle_base=0, cost=0),
-        "timeout": Timeout(total=5, connect=1, read=0.2),
+        "timeout": Timeout(total=20, connect=5, read=5),
     }
     return PublitracClient(**settings | options)
 

@@ -29,7 +29,7 @@ async def test_everything_is_closed_at_the_end(hosts: Setup) -> None:
     before = await connections()
     await hosts.sync(hosts.table(rows(25)), RecordingSink())
     assert asyncio.all_tasks() == {asyncio.current_task()}
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while await connections() > before:
             await asyncio.sleep(0.01)
 

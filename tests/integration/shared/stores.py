@@ -6,6 +6,7 @@ from typing import Any
 
 from publitrac_async.bulk.rows import Outcome, State
 from publitrac_async.bulk.state.base import Entry
+from publitrac_async.bulk.state.redis.claims import Lease
 from publitrac_async.bulk.state.redis.store import RedisStateStore
 from publitrac_async.shared.redis.connection import Connection
 from tests.support.redis_state import OwnRedisState
@@ -68,3 +69,16 @@ async def job(stores: Stores, *keys: str, run: str = "one") -> RedisStateStore:
     store = await stores.opened(run=run)
     await store.plan([(key, FIRST) for key in keys])
     return store
+
+
+def renewals(lease: Lease | None) -> list[object]:
+    """A list that gets an item for each renewal of a lease from now on."""
+    assert lease is not None
+    renew, results = lease._renew, list[object]()
+
+    async def counted() -> object:
+        results.append(await renew())
+        return results[-1]
+
+    lease._renew = counted
+    return results

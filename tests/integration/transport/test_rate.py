@@ -8,7 +8,7 @@ import time
 import pytest
 import trustme
 
-from publitrac_async import WindowLimiter
+from publitrac_async import Rate, WindowLimiter
 from publitrac_async.transport.pool import Exchange
 from tests.integration.transport.test_tls import server_context, trusting
 from tests.support.clients import lead, opened
@@ -109,7 +109,9 @@ async def test_a_small_pool_does_not_turn_the_limiter_into_a_volley() -> None:
         limiter = WindowLimiter(35)
         async with opened(server.url, limiter=limiter, concurrency=2) as publitrac:
             tasks = [asyncio.create_task(publitrac.v1.get_lead("a@example.com")) for _ in range(60)]
-            await asyncio.sleep(0.5)
+            while len(server.seen) < 2:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.3)
             assert len(server.seen) == len(limiter._departures) == 2
             stuck = False
             async with asyncio.timeout(10):
@@ -147,8 +149,9 @@ async def test_retries_and_replays_count() -> None:
 async def test_v2_can_have_a_limit_of_its_own() -> None:
     async with (
         RawServer(Vendor()) as server,
-        opened(server.url, rate_limit=1, v2_rate_limit=1000) as publitrac,
+        opened(server.url, rate_limit=Rate(1, per=60), v2_rate_limit=1000) as publitrac,
     ):
-        async with asyncio.timeout(1):
+        # With the other limit they would take 100 minutes.
+        async with asyncio.timeout(30):
             await asyncio.gather(*(publitrac.v2.delayed_sync(lead(number)) for number in range(100)))
         assert len(server.seen) == 101
