@@ -1,6 +1,8 @@
-"""An aiohttp service: takes the leads of a web form, looks leads up. Put your own log-in in front of it.
+"""An aiohttp service: accepts leads of a web form, and looks leads up.
 
-Install publitrac_async, set PUBLITRAC_API_KEY and the like, then `python aiohttp_service.py`, or
+Protect it with your own authentication.
+Install publitrac_async, set PUBLITRAC_API_KEY, PUBLITRAC_USERNAME and PUBLITRAC_PASSWORD, then run
+`python aiohttp_service.py`, or
 
     gunicorn aiohttp_service:app --workers 4 --worker-class aiohttp.GunicornWebWorker
 
@@ -29,7 +31,7 @@ from publitrac_async import (
 
 SHARED = os.environ.get("PUBLITRAC_SHARED", "file:")
 STATUS = {LeadNotFound: 404, ValidationError: 422}
-PATIENCE = 2.0  # seconds that a caller waits for a lead
+LOOKUP_TIMEOUT = 2.0  # seconds
 CLIENT = web.AppKey("client", PublitracClient)
 
 
@@ -40,7 +42,7 @@ async def publitrac(app: web.Application) -> AsyncIterator[None]:
 
 
 async def create_lead(request: web.Request) -> web.Response:
-    """Hand a lead over. aiohttp lets a handler run to its end when the caller hangs up."""
+    """Send a lead. When the caller disconnects, aiohttp lets the handler finish."""
     form = await request.json()
     lead = Lead(email=form.get("email"), first_name=form.get("first_name", UNSET))
     await request.app[CLIENT].v2.delayed_sync(lead)
@@ -48,15 +50,15 @@ async def create_lead(request: web.Request) -> web.Response:
 
 
 async def read_lead(request: web.Request) -> web.Response:
-    """Look a lead up, and cancel that when it takes too long."""
-    async with asyncio.timeout(PATIENCE):
+    """Look a lead up; cancel the call if it takes too long."""
+    async with asyncio.timeout(LOOKUP_TIMEOUT):
         lead = await request.app[CLIENT].v1.get_lead(request.match_info["email"])
     return web.json_response({"id": lead.id or None, "score": lead.score or 0})
 
 
 @web.middleware
 async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Say what went wrong. Error texts hold no personal data."""
+    """Translate errors into responses. Error texts contain no personal data."""
     try:
         return await handler(request)
     except PublitracError as error:

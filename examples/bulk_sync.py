@@ -1,7 +1,8 @@
-"""Bring a file of leads to PUBLITRAC. Run it again to send what has changed, or what is left of a killed run.
+"""Sync a file of leads. Run it again to send changed rows, or to resume a run that was killed.
 
-Install publitrac_async, set PUBLITRAC_API_KEY, then `python bulk_sync.py leads.csv`. Ctrl-C lets calls in
-flight end. The exit status is 0 if all is well, 3 if rows were rejected, 1 or 130 if the run ended early.
+Install publitrac_async, set PUBLITRAC_API_KEY, then run `python bulk_sync.py leads.csv`. After Ctrl-C calls
+in flight complete. The exit status is 0 if every row has an outcome, 3 if rows were rejected, 1 or 130 if the
+run ended early.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ async def main(path: Path) -> int:
         report = await sync_leads(
             read_leads(path),
             publitrac.v2,
-            state=path.with_suffix(".sqlite"),  # remembers what was sent, for the next run
+            state=path.with_suffix(".sqlite"),  # keeps the outcome of each lead for the next run
             monitor=Monitor(show, interval=5.0),
             shutdown=shutdown,
         )

@@ -1,10 +1,10 @@
-"""Copy leads from PUBLITRAC to Marketo. Run it again to copy what has changed, or what a killed run has left.
+"""Copy leads from PUBLITRAC to Marketo. Run it again to copy changes, or to resume a run that was killed.
 
 Install publitrac_async, set PUBLITRAC_API_KEY, PUBLITRAC_USERNAME and PUBLITRAC_PASSWORD, and
 MARKETO_BASE_URL, MARKETO_CLIENT_ID and MARKETO_CLIENT_SECRET, then `python copy_to_marketo.py copy.sqlite`.
 A second argument names a filtered list; without it all leads are copied. Fields that are empty in PUBLITRAC
-stay as they are in Marketo. Ctrl-C lets calls in flight end. The exit status is 0 if all is well, 3 if
-leads were rejected, 1 or 130 if the run ended early.
+stay unchanged in Marketo. After Ctrl-C calls in flight complete. The exit status is 0 if every lead has an
+outcome, 3 if leads were rejected, 1 or 130 if the run ended early.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from publitrac_async import BULK_RETRY, BULK_TIMEOUT, PublitracClient
 from publitrac_async.bulk import BulkError, MarketoSink, Monitor, Progress, Shutdown, sync_leads
 from publitrac_async.marketo import STANDARD_FIELDS, MarketoClient
 
-# Marketo's REST name by the name of the lead's field here. A custom field has its own name, and has to exist
-# in Marketo: put yours in place of carColor.
+# Marketo's REST name by field of the lead. Custom fields have to exist in Marketo: replace carColor by yours.
 FIELDS = {**STANDARD_FIELDS, "crm_lead_id": "publitracExternalId", "carColor": "carColor"}
 
 
 def show(progress: Progress) -> None:
     """Print the progress."""
-    print(f"{progress.phase}: {progress.done} of {progress.total or '?'}, {progress.rate:.0f} leads a second")
+    print(
+        f"{progress.phase}: {progress.done} of {progress.total or '?'}, {progress.rate:.0f} leads per second"
+    )
 
 
 async def main(store: Path, view: str | None = None) -> int:
@@ -40,7 +41,7 @@ async def main(store: Path, view: str | None = None) -> int:
         report = await sync_leads(
             publitrac.v1.get_leads() if view is None else publitrac.v1.get_view(view),
             MarketoSink(marketo, fields=FIELDS),
-            state=store,  # remembers what was copied, for the next run
+            state=store,  # keeps the outcome of each lead for the next run
             monitor=Monitor(show, interval=5.0),
             shutdown=shutdown,
         )

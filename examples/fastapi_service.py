@@ -1,6 +1,7 @@
-"""A FastAPI service: takes the leads of a web form, looks leads up. Put your own log-in in front of it.
+"""A FastAPI service: accepts leads of a web form, and looks leads up.
 
-Install publitrac_async and fastapi, set PUBLITRAC_API_KEY and the like, then
+Protect it with your own authentication. Install publitrac_async and fastapi, set PUBLITRAC_API_KEY,
+PUBLITRAC_USERNAME and PUBLITRAC_PASSWORD, then run
 
     uvicorn fastapi_service:app --workers 4
     gunicorn fastapi_service:app --workers 4 --worker-class uvicorn_worker.UvicornWorker
@@ -41,7 +42,7 @@ async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, PublitracClient]]:
 
 
 def client(request: Request) -> PublitracClient:
-    """The client, as a dependency."""
+    """Return the client, as a dependency."""
     publitrac: PublitracClient = request.state.publitrac
     return publitrac
 
@@ -52,18 +53,18 @@ Client = Annotated[PublitracClient, Depends(client)]
 
 @app.post("/leads", status_code=202)
 async def create_lead(form: dict[str, str], publitrac: Client) -> None:
-    """Hand a lead over. It goes on when the caller hangs up: the lead is in our hands now."""
+    """Send a lead. The call continues when the caller disconnects: the form was submitted."""
     await publitrac.v2.delayed_sync(Lead(email=form.get("email"), first_name=form.get("first_name", UNSET)))
 
 
 @app.get("/leads/{email}")
 async def read_lead(email: str, request: Request, publitrac: Client) -> dict[str, Any]:
-    """Look a lead up, for as long as the caller waits for it."""
+    """Look a lead up; cancel the call when the caller disconnects."""
     lookup = asyncio.ensure_future(publitrac.v1.get_lead(email))
-    await request.body()  # After it, all there is to receive is that the caller hung up.
-    hang_up = asyncio.ensure_future(request.receive())
-    await asyncio.wait((lookup, hang_up), return_when=asyncio.FIRST_COMPLETED)
-    hang_up.cancel()
+    await request.body()  # After the body, the next message is the disconnect.
+    disconnect = asyncio.ensure_future(request.receive())
+    await asyncio.wait((lookup, disconnect), return_when=asyncio.FIRST_COMPLETED)
+    disconnect.cancel()
     if not lookup.done():
         lookup.cancel()
         raise HTTPException(499)
@@ -72,5 +73,5 @@ async def read_lead(email: str, request: Request, publitrac: Client) -> dict[str
 
 @app.exception_handler(PublitracError)
 async def refuse(_: Request, error: PublitracError) -> Response:
-    """Say what went wrong. Error texts hold no personal data."""
+    """Translate errors into responses. Error texts contain no personal data."""
     return Response(error.message, STATUS.get(type(error), 503 if error.retryable else 502))

@@ -1,8 +1,8 @@
-"""Write `leads.csv`: 1,000 rows as awkward as real exports are. The same rows every time.
+"""Write `leads.csv`: 1,000 rows as awkward as those of real exports, and always the same.
 
     python examples/make_leads_csv.py
 
-Three addresses are invalid and two leads come twice, so 995 leads are left to send.
+Three addresses are invalid and two leads are repeated, so 995 leads remain to be sent.
 """
 
 from __future__ import annotations
@@ -68,14 +68,14 @@ NOTES = (
     "]]> -- '' \\ / %41 &amp; &#233;",
 )
 COLORS = ("Red", "Grön", "bleu nuit", "")
-#: Text in place of an address, by the number of its row, from 1.
+#: Invalid address, by number of the row, from 1.
 INVALID = {137: "anna.lindstrom.example.com", 512: "jean luc@example.com", 868: "ops@@example.com"}
 #: Row number and the earlier row whose lead it repeats: once exactly, once with new values.
 REPEATED = {400: 200, 901: 33}
 
 
 def rows() -> Iterator[dict[str, str]]:
-    """The rows, from the first to the last."""
+    """Yield the rows in order."""
     for number in range(1, ROWS + 1):
         row = lead(REPEATED.get(number, number))
         if number in INVALID:
@@ -86,7 +86,7 @@ def rows() -> Iterator[dict[str, str]]:
 
 
 def lead(number: int) -> dict[str, str]:
-    """The lead with this number."""
+    """Return the lead with this number."""
     city, postal_code, country = CITIES[number % 5]
     north_american = country in ("CA", "US")
     local = f"{number * 7919 % 10_000_000:07d}"
@@ -119,7 +119,7 @@ def lead(number: int) -> dict[str, str]:
 
 
 def write(path: Path) -> None:
-    """Write the file: UTF-8, comma-separated, lines that end in a line feed."""
+    """Write the file: UTF-8, comma-separated, with line feeds."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()

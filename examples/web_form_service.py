@@ -1,13 +1,14 @@
-"""A FastAPI service: takes a web form, hands the lead to PUBLITRAC and then to an estate agent through Vitec.
+"""A FastAPI service: sends leads of a web form to PUBLITRAC, then to an estate agent through Vitec.
 
-Every form goes into an outbox (SQLite) before the visitor gets an answer, and every step is noted there, so
-that a restart goes on where the last run ended. PUBLITRAC is asked again as often as it takes: the same lead
-twice is one lead. Vitec is not: a second call would be a second lead. What may have reached Vitec waits for
-somebody to look (`GET /unsettled`, `POST /unsettled/{number}`). Put your own log-in in front of those two.
+Every form is stored in an outbox (SQLite) before the visitor gets a response, and so is every step, so that
+after a restart the service continues where it ended. Calls to PUBLITRAC are repeated until they succeed: the
+same lead sent twice is one lead. Calls to Vitec are not: a second call would create a second lead. A lead
+that may have reached Vitec waits for a manual check (`GET /unknown`, `POST /unknown/{number}`). Protect these
+two routes with your own authentication.
 
 Install publitrac_async and fastapi, set PUBLITRAC_API_KEY, VITEC_USERNAME, VITEC_PASSWORD and VITEC_CUSTOMER,
-then `uvicorn web_form_service:app`, in one process: an outbox has one courier. OUTBOX names the database,
-OUTBOX_PATIENCE the seconds between two tries.
+then run `uvicorn web_form_service:app` with one process: an outbox has one sender. OUTBOX is the path of the
+database, OUTBOX_INTERVAL the seconds between two attempts.
 """
 
 from __future__ import annotations
@@ -26,39 +27,39 @@ from fastapi import FastAPI, HTTPException, Request
 from publitrac_async import Lead, PublitracClient, PublitracError
 from publitrac_async.vitec import Email, LeadSource, Person, PersonLead, Telephone, VitecClient
 
-# The life of a form: received > synced (PUBLITRAC has it) > sending > delivered (Vitec has it).
-# Off that road: refused (it never will be), unsettled (Vitec may have it).
+# States of a form: received > synced (PUBLITRAC has it) > sending > delivered (Vitec has it).
+# Or it ends as: refused (a service found it invalid), unknown (Vitec may have it).
 CREATE = """CREATE TABLE IF NOT EXISTS outbox (
     number INTEGER PRIMARY KEY, form TEXT NOT NULL, state TEXT NOT NULL, note TEXT NOT NULL DEFAULT '')"""
 
 
 class Outbox:
-    """Forms and how far they have come. Every change is on disk when the method returns."""
+    """Forms and their states. Every change is on disk when the method returns."""
 
     def __init__(self, path: str) -> None:
-        """Open the database. What was being sent when the last run ended may have arrived."""
+        """Open the database. A form that was being sent when the service ended may have arrived."""
         self._database = sqlite3.connect(path, isolation_level=None)
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
             self._database.execute(f"PRAGMA {pragma}")
         self._database.execute(CREATE)
         self._database.execute(
-            "UPDATE outbox SET state = 'unsettled', note = 'the service ended here' WHERE state = 'sending'"
+            "UPDATE outbox SET state = 'unknown', note = 'the service ended here' WHERE state = 'sending'"
         )
 
     def add(self, form: dict[str, str]) -> int | None:
-        """Keep a form and return its number."""
+        """Store a form and return its number."""
         insert = "INSERT INTO outbox (form, state) VALUES (?, 'received')"
         return self._database.execute(insert, [json.dumps(form)]).lastrowid
 
     def in_state(self, *states: str) -> list[tuple[int, str, dict[str, str], str]]:
-        """Number, state, form and note of the forms in these states, oldest first."""
+        """Return number, state, form and note of the forms in these states, oldest first."""
         marks = ", ".join("?" * len(states))
         select = f"SELECT number, state, form, note FROM outbox WHERE state IN ({marks}) ORDER BY number"  # noqa: S608  (only marks)
         rows = self._database.execute(select, states)
         return [(number, state, json.loads(form), note) for number, state, form, note in rows]
 
     def move(self, number: int, state: str, note: str = "", *, only_from: str | None = None) -> bool:
-        """Record the state of a form, and delete the content of one that is delivered."""
+        """Record the state of a form; if it is delivered, delete its content."""
         update = """UPDATE outbox SET state = ?, note = ?, form = iif(? = 'delivered', '{}', form)
             WHERE number = ? AND state = coalesce(?, state)"""
         return self._database.execute(update, [state, note, state, number, only_from]).rowcount == 1
@@ -68,30 +69,29 @@ class Outbox:
         self._database.close()
 
 
-class Courier:
-    """Carries forms from the outbox to PUBLITRAC and Vitec, one after the other."""
+class Sender:
+    """Sends the forms of an outbox to PUBLITRAC and Vitec, one after another."""
 
     def __init__(self, outbox: Outbox, publitrac: PublitracClient, vitec: VitecClient) -> None:
-        """Take over an outbox and two open clients."""
         self._outbox = outbox
         self._publitrac = publitrac
         self._vitec = vitec
         self._customer = os.environ["VITEC_CUSTOMER"]
-        self._patience = float(os.environ.get("OUTBOX_PATIENCE", "30"))
-        self.work = asyncio.Event()
+        self._interval = float(os.environ.get("OUTBOX_INTERVAL", "30"))
+        self.new_form = asyncio.Event()
 
     async def run(self) -> None:
-        """Carry what there is, then wait for more, or for the time of the next try."""
+        """Send all forms, then wait for a new one or for the time of the next attempt."""
         while True:
-            self.work.clear()
+            self.new_form.clear()
             for number, state, form, _ in self._outbox.in_state("received", "synced"):
                 if state == "synced" or await self._to_publitrac(number, form):
                     await self._to_vitec(number, form)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.work.wait(), self._patience)
+                await asyncio.wait_for(self.new_form.wait(), self._interval)
 
     async def _to_publitrac(self, number: int, form: dict[str, str]) -> bool:
-        """Hand over the lead. Twice does no harm, so an end in the middle needs no note."""
+        """Send the lead. Sending it twice is harmless, so the call need not be recorded before it starts."""
         lead = Lead(email=form["email"], first_name=form["first_name"], last_name=form["last_name"])
         try:
             await self._publitrac.v2.delayed_sync(lead)
@@ -102,19 +102,19 @@ class Courier:
         return True
 
     async def _to_vitec(self, number: int, form: dict[str, str]) -> None:
-        """Hand over the lead, at most once: the note that it is being sent comes first."""
+        """Send the lead at most once: the call is recorded before it starts."""
         self._outbox.move(number, "sending")
         try:
             lead_id = await self._vitec.create_person_lead(self._customer, person_lead(form))
         except PublitracError as error:
-            again = "synced" if error.retryable else "refused"
-            self._outbox.move(number, "unsettled" if error.maybe_applied else again, str(error))
+            state = "synced" if error.retryable else "refused"
+            self._outbox.move(number, "unknown" if error.maybe_applied else state, str(error))
         else:
             self._outbox.move(number, "delivered", lead_id)
 
 
 def person_lead(form: dict[str, str]) -> PersonLead:
-    """The form as Vitec's lead. The source has a fixed name: each new one would be made in their system."""
+    """Return the lead for Vitec. The source has a fixed name, because Vitec would create every new one."""
     person = Person(
         first_name=form["first_name"],
         last_name=form["last_name"],
@@ -126,12 +126,12 @@ def person_lead(form: dict[str, str]) -> PersonLead:
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
-    """Outbox, clients and courier for the life of the service."""
+    """Open outbox, clients and sender for the life of the service."""
     outbox = Outbox(os.environ.get("OUTBOX", "outbox.sqlite"))
     async with PublitracClient.from_env() as publitrac, VitecClient.from_env() as vitec:
-        courier = Courier(outbox, publitrac, vitec)
-        running = asyncio.create_task(courier.run())
-        yield {"outbox": outbox, "courier": courier}
+        sender = Sender(outbox, publitrac, vitec)
+        running = asyncio.create_task(sender.run())
+        yield {"outbox": outbox, "sender": sender}
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running
@@ -142,28 +142,28 @@ app = FastAPI(lifespan=lifespan)
 
 
 @app.post("/form", status_code=202)
-async def take_form(request: Request) -> dict[str, int | None]:
-    """Take a form as browsers send it. It is safe on disk when the visitor gets the answer."""
+async def accept_form(request: Request) -> dict[str, int | None]:
+    """Accept a form as browsers send it. It is on disk before the visitor gets the response."""
     form = dict(parse_qsl((await request.body()).decode(errors="replace")))
     missing = [name for name in ("email", "first_name", "last_name") if not form.get(name, "").strip()]
     if missing:
         raise HTTPException(422, f"missing: {', '.join(missing)}")
     number = request.state.outbox.add(form)
-    request.state.courier.work.set()
+    request.state.sender.new_form.set()
     return {"number": number}
 
 
-@app.get("/unsettled")
-async def read_unsettled(request: Request) -> list[dict[str, Any]]:
-    """The forms that need somebody: Vitec may have them (look, then settle them), or they were refused."""
-    rows = request.state.outbox.in_state("unsettled", "refused")
+@app.get("/unknown")
+async def read_unknown(request: Request) -> list[dict[str, Any]]:
+    """Return the forms that need a manual check: Vitec may have them, or they were refused."""
+    rows = request.state.outbox.in_state("unknown", "refused")
     return [{"number": n, "state": state, "form": form, "note": note} for n, state, form, note in rows]
 
 
-@app.post("/unsettled/{number}")
-async def complete(number: int, request: Request, *, arrived: bool) -> None:
-    """Settle a form by hand: Vitec has it (`arrived`), or it shall be sent again."""
-    state, note = ("delivered", "settled by hand") if arrived else ("synced", "")
-    if not request.state.outbox.move(number, state, note, only_from="unsettled"):
-        raise HTTPException(404, "no such form is waiting to be settled")
-    request.state.courier.work.set()
+@app.post("/unknown/{number}")
+async def reconcile(number: int, request: Request, *, arrived: bool) -> None:
+    """Reconcile a form after the check: Vitec has it (`arrived`), or it is sent again."""
+    state, note = ("delivered", "reconciled") if arrived else ("synced", "")
+    if not request.state.outbox.move(number, state, note, only_from="unknown"):
+        raise HTTPException(404, "no form with this number has an unknown outcome")
+    request.state.sender.new_form.set()

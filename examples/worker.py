@@ -1,7 +1,7 @@
-"""A worker: takes leads from a pipe, one JSON object a line, and syncs eight at a time.
+"""A worker: reads leads from a pipe, one JSON object per line, and syncs eight at a time.
 
-Install publitrac_async, set PUBLITRAC_API_KEY, then `queue-reader | python worker.py > failed.jsonl`: lines
-that failed are written out again, to be sent later. SIGTERM ends the reading; what was read is still synced.
+Install publitrac_async, set PUBLITRAC_API_KEY, then run `queue-reader | python worker.py > failed.jsonl`.
+Failed lines go to stdout, to be sent later. On SIGTERM it stops reading; leads read so far are synced.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Queue = asyncio.Queue[bytes | None]
 
 
 async def read(queue: Queue) -> None:
-    """Put every line into the queue. Its bound makes the sender wait when PUBLITRAC is slow."""
+    """Put every line into the queue. The queue is bounded, so reading waits when PUBLITRAC is slow."""
     loop = asyncio.get_running_loop()
     lines = asyncio.StreamReader()
     pipe, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
@@ -30,12 +30,12 @@ async def read(queue: Queue) -> None:
 
 
 async def sync(queue: Queue, publitrac: PublitracClient) -> None:
-    """Sync lead after lead, until the queue says that it was the last."""
+    """Sync leads one after another, until the end of the queue."""
     while (line := await queue.get()) is not None:
         try:
             await publitrac.v2.delayed_sync(Lead(**json.loads(line)))
         except (PublitracError, TypeError, ValueError) as error:
-            # No error text holds personal data; the failed line does.
+            # Error texts contain no personal data; failed lines do.
             print(f"{type(error).__name__}: {error}", file=sys.stderr)
             print(line.decode(errors="replace").rstrip("\n"), flush=True)
 

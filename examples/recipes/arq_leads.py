@@ -17,18 +17,18 @@ async def startup(context: dict[str, Any]) -> None:
 
 
 async def shutdown(context: dict[str, Any]) -> None:
-    """Close it."""
+    """Close the client."""
     await context["publitrac"].aclose()
 
 
-async def hand_over(context: dict[str, Any], email: str, first_name: str) -> None:
-    """Hand a lead over. delayedSync is an upsert, so a job that runs twice does no harm."""
+async def send_lead(context: dict[str, Any], email: str, first_name: str) -> None:
+    """Send a lead. delayedSync is an upsert, so running a job twice is harmless."""
     try:
         await context["publitrac"].v2.delayed_sync(Lead(email=email, first_name=first_name))
     except PublitracError as error:
         if not error.retryable:
             raise
-        from arq import Retry  # noqa: PLC0415  (arq repeats a job for this error alone)
+        from arq import Retry  # noqa: PLC0415  (arq repeats a job for this error only)
 
         raise Retry(defer=error.retry_after or 10 * context["job_try"]) from error
 
@@ -36,7 +36,7 @@ async def hand_over(context: dict[str, Any], email: str, first_name: str) -> Non
 class WorkerSettings:
     """The settings that arq reads."""
 
-    functions: ClassVar = [hand_over]
+    functions: ClassVar = [send_lead]
     on_startup = startup
     on_shutdown = shutdown
     max_tries = 5

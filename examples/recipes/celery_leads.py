@@ -18,7 +18,7 @@ app = Celery("leads", broker=os.environ.get("CELERY_BROKER_URL", "memory://"))
 
 
 class Worker:
-    """The event loop of this process, and the client that lives in it."""
+    """The event loop of this process, and the client that belongs to it."""
 
     runner: asyncio.Runner
     publitrac: PublitracClient
@@ -39,8 +39,8 @@ def stop(**_: Any) -> None:
 
 
 @app.task(bind=True, acks_late=True, max_retries=5)
-def hand_over(self: Any, email: str, first_name: str) -> None:
-    """Hand a lead over. delayedSync is an upsert, so a task that runs twice does no harm."""
+def send_lead(self: Any, email: str, first_name: str) -> None:
+    """Send a lead. delayedSync is an upsert, so running a task twice is harmless."""
     try:
         Worker.runner.run(Worker.publitrac.v2.delayed_sync(Lead(email=email, first_name=first_name)))
     except PublitracError as error:

@@ -1,4 +1,4 @@
-"""Django with async views: the client lives as long as the ASGI server.
+"""Django with async views: the client is open as long as the ASGI server runs.
 
 uvicorn django_leads:application --workers 2
 """
@@ -23,13 +23,13 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class WithClient:
-    """Open a client when the server starts, and close it when the server ends: Django itself has no hook."""
+    """An application with a client that is open while the server runs. Django has no hook for that."""
 
     def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the server's lifespan messages, and pass all else on to Django."""
+        """Handle the server's lifespan messages, and pass all other messages to Django."""
         if scope["type"] != "lifespan":
             await self._app(scope, receive, send)
             return

@@ -13,11 +13,11 @@ from taskiq import Context, InMemoryBroker, SimpleRetryMiddleware, TaskiqDepends
 from publitrac_async import Lead, PublitracClient, RateLimited, ServerError, TransportError
 
 #: Errors after which the same task may succeed later.
-PASSING = (TransportError, RateLimited, ServerError)
+RETRYABLE = (TransportError, RateLimited, ServerError)
 
-# In production a broker of taskiq-redis, taskiq-nats or taskiq-aio-pika.
+# In production use a broker of taskiq-redis, taskiq-nats or taskiq-aio-pika.
 broker = InMemoryBroker().with_middlewares(
-    SimpleRetryMiddleware(default_retry_count=3, types_of_exceptions=PASSING)
+    SimpleRetryMiddleware(default_retry_count=3, types_of_exceptions=RETRYABLE)
 )
 
 
@@ -29,11 +29,11 @@ async def open_client(state: TaskiqState) -> None:
 
 @broker.on_event(TaskiqEvents.WORKER_SHUTDOWN)
 async def close_client(state: TaskiqState) -> None:
-    """Close it."""
+    """Close the client."""
     await state.publitrac.aclose()
 
 
 @broker.task(retry_on_error=True)
-async def hand_over(email: str, first_name: str, context: Annotated[Context, TaskiqDepends()]) -> None:
-    """Hand a lead over. delayedSync is an upsert: a second time does no harm."""
+async def send_lead(email: str, first_name: str, context: Annotated[Context, TaskiqDepends()]) -> None:
+    """Send a lead. delayedSync is an upsert, so sending it twice is harmless."""
     await context.state.publitrac.v2.delayed_sync(Lead(email=email, first_name=first_name))

@@ -1,6 +1,6 @@
-"""The account and the named sources, which the service and its workers share.
+"""The account and the named sources that the service and its workers share.
 
-The environment has PUBLITRAC_API_KEY, PUBLITRAC_REDIS_URL and CRM_DATABASE.
+Set PUBLITRAC_API_KEY, PUBLITRAC_REDIS_URL and CRM_DATABASE in the environment.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ WHERE id > :after ORDER BY id LIMIT :limit"""
 
 
 def shared_redis() -> SharedRedis:
-    """Return the place of rate limit, token, state store and queue of the account, for all processes."""
+    """Return the shared rate limit, token, state store and queue of the account, for all processes."""
     return SharedRedis(os.environ["PUBLITRAC_REDIS_URL"], account=os.environ["PUBLITRAC_API_KEY"])
 
 
@@ -28,7 +28,7 @@ def client(shared: SharedRedis) -> PublitracClient:
 
 
 def customers() -> AsyncIterable[Row]:
-    """Return the customers of the CRM. Each process reads its own rows only, by their id."""
+    """Return the customers of the CRM. Each worker reads only its own rows, by id."""
     return read_sql(lambda: sqlite3.connect(os.environ["CRM_DATABASE"]), CUSTOMERS, key="crm_lead_id")
 
 

@@ -1,7 +1,7 @@
-"""A FastAPI service that begins runs and says how they go; workers send the rows. Put a log-in before it.
+"""A FastAPI service that starts runs and shows their progress; workers send the rows.
 
-Install publitrac_async[docket] and fastapi, set the variables that common.py names and LEADS_FOLDER, a folder
-that the workers see at the same path, then `uvicorn service:app`.
+Protect it with your own authentication. Install publitrac_async[docket] and fastapi, set the variables of
+common.py and LEADS_FOLDER, a folder that is at the same path for all workers, then run `uvicorn service:app`.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ class Runs:
         self._task: asyncio.Task[None] | None = None
         self.state: dict[str, Any] = {"phase": "none yet"}
 
-    def begin(self, source: FileSource | NamedSource) -> None:
-        """Begin a run, or join the workers that still carry out the same one."""
+    def start(self, source: FileSource | NamedSource) -> None:
+        """Start a run, or join the same run if workers are still sending it."""
         if self._task is not None and not self._task.done():
-            raise HTTPException(409, "a run is going on")
-        self.state = {"phase": "beginning"}
-        self._task = asyncio.create_task(self._carry_out(source))
+            raise HTTPException(409, "a run is in progress")
+        self.state = {"phase": "starting"}
+        self._task = asyncio.create_task(self._run(source))
 
-    async def _carry_out(self, source: FileSource | NamedSource) -> None:
+    async def _run(self, source: FileSource | NamedSource) -> None:
         try:
             report = await sync_leads(
                 source,
@@ -65,7 +65,7 @@ class Runs:
         self.state = {"phase": progress.phase, "done": progress.done, "of": progress.total}
 
     async def aclose(self) -> None:
-        """Leave the run to the workers: they go on. Beginning the same one again joins it."""
+        """Leave the run to the workers, which continue. Starting the same run again joins it."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -73,7 +73,7 @@ class Runs:
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Runs]]:
-    """One client for the life of the service."""
+    """Open one client for the life of the service."""
     async with shared_redis() as shared, client(shared) as publitrac:
         runs = Runs(publitrac, shared)
         yield {"runs": runs}
@@ -81,7 +81,7 @@ async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Runs]]:
 
 
 def runs_of(request: Request) -> Runs:
-    """The runs, as a dependency."""
+    """Return the runs, as a dependency."""
     runs: Runs = request.state.runs
     return runs
 
@@ -91,21 +91,21 @@ Current = Annotated[Runs, Depends(runs_of)]
 
 
 @app.post("/runs/{name}", status_code=202)
-async def begin_from_source(name: str, runs: Current) -> None:
-    """Begin a run over a source that the workers know by name."""
+async def start_from_source(name: str, runs: Current) -> None:
+    """Start a run of a source that the workers can open by its name."""
     if name not in SOURCES:
         raise HTTPException(404)
-    runs.begin(NamedSource(name, SOURCES[name]))
+    runs.start(NamedSource(name, SOURCES[name]))
 
 
 @app.put("/runs", status_code=202)
-async def begin_from_upload(request: Request, runs: Current) -> None:
-    """Begin a run over the CSV file in the body. The same file again is the same run."""
-    runs.begin(read_leads(await asyncio.to_thread(store, await request.body())))
+async def start_from_upload(request: Request, runs: Current) -> None:
+    """Start a run of the CSV file in the body. The same file is the same run."""
+    runs.start(read_leads(await asyncio.to_thread(store, await request.body())))
 
 
 def store(content: bytes) -> Path:
-    """Write a file where workers find it; it is whole when it has its name."""
+    """Write a file for the workers. It gets its name only when it is complete."""
     path = Path(os.environ["LEADS_FOLDER"], f"{hashlib.sha256(content).hexdigest()}.csv")
     part = path.with_suffix(".part")
     part.write_bytes(content)
@@ -114,5 +114,5 @@ def store(content: bytes) -> Path:
 
 @app.get("/runs")
 async def progress(runs: Current) -> dict[str, Any]:
-    """How the run goes."""
+    """Return the progress of the run."""
     return runs.state

@@ -1,7 +1,7 @@
 """A worker: sends the rows of runs that the service starts. Start any number of workers, on any host.
 
-Install publitrac_async[docket], set the variables that common.py names, `python worker.py`. SIGTERM or Ctrl-C
-lets its calls end; other workers send the rest, also if it is killed.
+Install publitrac_async[docket], set the variables of common.py, then run `python worker.py`. On SIGTERM or
+Ctrl-C it completes its calls in flight. Other workers send the rest, even if it is killed.
 """
 
 from __future__ import annotations

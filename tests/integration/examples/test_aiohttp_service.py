@@ -65,10 +65,10 @@ async def test_look_ups_that_take_too_long_give_their_slots_back(module, service
         async with service.get("/leads/ada@example.com") as response:
             return response.status
 
-    module.PATIENCE = 0.2
+    module.LOOKUP_TIMEOUT = 0.2
     statuses = await asyncio.gather(*(look_up() for _ in range(CONCURRENCY + 8)))
     assert statuses == [504] * (CONCURRENCY + 8)
     sandbox.clear_faults()
 
-    module.PATIENCE = 30.0
+    module.LOOKUP_TIMEOUT = 30.0
     assert [await look_up() for _ in range(20)] == [200] * 20

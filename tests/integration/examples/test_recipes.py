@@ -32,8 +32,8 @@ async def test_the_taskiq_recipe_repeats_retryable_errors_only(
     module = importlib.import_module("taskiq_leads")
     await module.broker.startup()
     sandbox.inject(Fault("status", match="delayedSync", status=503, times=5))  # More than one call repeats.
-    tasks = [await module.hand_over.kiq(f"lead{number}@example.com", "Ada") for number in range(3)]
-    wrong = await module.hand_over.kiq("no address", "Ada")
+    tasks = [await module.send_lead.kiq(f"lead{number}@example.com", "Ada") for number in range(3)]
+    wrong = await module.send_lead.kiq("no address", "Ada")
     results = [await task.wait_result(timeout=30) for task in (*tasks, wrong)]
     await module.broker.shutdown()
     assert [result.is_err for result in results[:3]] == [False] * 3
@@ -48,10 +48,10 @@ async def test_the_arq_recipe_sends_leads_with_one_client(example, lifetimes, sa
     settings = example("recipes/arq_leads").WorkerSettings
     context = {"job_try": 1}
     await settings.on_startup(context)
-    (hand_over,) = settings.functions
-    await hand_over(context, "ada@example.com", "Ada")
+    (send_lead,) = settings.functions
+    await send_lead(context, "ada@example.com", "Ada")
     with pytest.raises(ValidationError):
-        await hand_over(context, "no address", "Ada")
+        await send_lead(context, "no address", "Ada")
     await settings.on_shutdown(context)
     assert emails(sandbox) == ["ada@example.com"]
     assert lifetimes.closed == lifetimes.clients
@@ -66,7 +66,7 @@ celery_leads.app.conf.update(task_always_eager=True, task_eager_propagates=True)
 worker_process_init.send(None)
 first = celery_leads.Worker.publitrac
 for number in range(3):
-    celery_leads.hand_over.delay(f"lead{{number}}@example.com", "Ada")
+    celery_leads.send_lead.delay(f"lead{{number}}@example.com", "Ada")
 assert celery_leads.Worker.publitrac is first
 worker_process_shutdown.send(None)
 """

@@ -51,7 +51,7 @@ class Service:
             await self.end(signal.SIGTERM)
 
     async def end(self, number: signal.Signals) -> bytes:
-        """Send a signal and return what the service still had to say."""
+        """Send a signal and return what it printed."""
         self.process.send_signal(number)
         _, said = await self.process.communicate()
         return said
@@ -59,8 +59,8 @@ class Service:
     async def submit(self, **changes: str) -> httpx.Response:
         return await self.http.post("/form", data=FORM | changes)
 
-    async def unsettled(self) -> list[dict[str, Any]]:
-        return (await self.http.get("/unsettled")).json()
+    async def unknown(self) -> list[dict[str, Any]]:
+        return (await self.http.get("/unknown")).json()
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ async def test_a_form_reaches_both_and_is_then_forgotten(service, sandbox, outbo
         response = await running.submit(phone="070-0000000")
         assert (response.status_code, response.json()) == (202, {"number": 1})
         await until(lambda: states(outbox) == [("delivered", "L1")])
-        assert await running.unsettled() == []
+        assert await running.unknown() == []
     sandbox.process_now()
     assert sandbox.lead("anna@example.com")["lastName"] == "Åström"
     contents = sandbox.contents("vitec")
@@ -127,7 +127,7 @@ async def test_forms_that_cannot_be_leads(service, outbox) -> None:
         assert (response.status_code, response.json()) == (422, {"detail": "missing: email, last_name"})
         assert (await running.submit(email="no address")).status_code == 202
         await until(lambda: states(outbox)[0][0] == "refused")
-        (refused,) = await running.unsettled()
+        (refused,) = await running.unknown()
         assert (refused["state"], refused["form"]["email"]) == ("refused", "no address")
         assert "no address" not in refused["note"]
 
@@ -173,17 +173,17 @@ async def test_ended_while_vitec_is_asked(service, sandbox, outbox, end, arrived
     assert states(outbox) == [("sending", "")]
 
     async with service() as running:
-        (found,) = await running.unsettled()
-        assert (found["number"], found["state"], found["form"]) == (1, "unsettled", FORM)
+        (found,) = await running.unknown()
+        assert (found["number"], found["state"], found["form"]) == (1, "unknown", FORM)
         await running.submit(email="bo@example.com")
         await until(lambda: states(outbox)[1][0] == "delivered")
         assert counts(sandbox) == (2, 2)  # The first one waited for somebody.
 
-        settle = f"/unsettled/1?arrived={arrived}"
-        assert (await running.http.post(settle)).status_code == 200
+        reconcile = f"/unknown/1?arrived={arrived}"
+        assert (await running.http.post(reconcile)).status_code == 200
         await until(lambda: states(outbox)[0][0] == "delivered")
-        assert (await running.http.post(settle)).status_code == 404
-        assert (await running.http.post("/unsettled/2?arrived=false")).status_code == 404
+        assert (await running.http.post(reconcile)).status_code == 404
+        assert (await running.http.post("/unknown/2?arrived=false")).status_code == 404
     assert counts(sandbox) == (2, 2 if arrived else 3)
 
 
@@ -191,8 +191,8 @@ async def test_a_lost_response_waits_for_a_decision(service, sandbox, outbox) ->
     sandbox.inject(Fault("drop", match="vitec", apply=True))
     async with service() as running:
         await running.submit()
-        await until(lambda: states(outbox)[0][0] == "unsettled")
-        (found,) = await running.unsettled()
+        await until(lambda: states(outbox)[0][0] == "unknown")
+        (found,) = await running.unknown()
     assert "may have been applied" in found["note"]
     assert counts(sandbox) == (1, 1)
     assert len(sandbox.contents("vitec")["leads"]) == 1
