@@ -17,18 +17,18 @@ settings.register_profile(
 settings.load_profile("suite")
 
 _PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy", "ws_proxy", "wss_proxy"}
-#: Variables of every vendor with a client of its own begin with the name of its room.
+#: Variables of each vendor with its own client begin with the name of its package.
 _ROOMS = Path(__file__).parents[1].glob("publitrac_async/*/client.py")
 _CREDENTIALS = ("PUBLITRAC_", *(f"{client.parent.name.upper()}_" for client in _ROOMS))
 _TRUST = {"SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE", "NETRC"}
 
-# A shell has its background jobs ignore Ctrl-C, and so would every program that tests start there.
+# Background jobs of a shell ignore Ctrl-C, and so would every program that tests start in them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Start the longest slow tests first, if several run at a time: none is left alone at the end.
+    """Start the longest slow tests first, if several run at a time, so that none is left at the end.
 
     A worker gets two tests to begin with: a long one and a short one.
     """
@@ -52,7 +52,7 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No credential, proxy or certificate of the machine reaches a test."""
+    """Hide credentials, proxies and certificates of the machine from tests."""
     for name in list(os.environ):
         if name.startswith(_CREDENTIALS) or name.lower() in _PROXIES or name in _TRUST:
             monkeypatch.delenv(name)

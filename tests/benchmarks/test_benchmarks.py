@@ -1,6 +1,6 @@
 """The benchmarks run and their results have the shape that the page and the documentation need.
 
-No figure is judged: that takes a quiet machine and minutes.
+No figure is checked: that needs a quiet machine and minutes.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ class TestDockerfile:
 
     @pytest.mark.parametrize("image", IMAGES)
     def test_the_program_gets_the_signals(self, image: str) -> None:
-        # Without a shell between: it would not hand SIGTERM on.
+        # Without a shell: it would not pass SIGTERM on.
         for instruction in ("ENTRYPOINT", "CMD"):
             assert isinstance(json.loads(STAGES[image].last(instruction, STAGES) or ""), list)
 

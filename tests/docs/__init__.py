@@ -1,1 +1,1 @@
-"""The words: every Python snippet runs."""
+"""Tests of the documentation: every Python snippet runs."""

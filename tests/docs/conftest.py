@@ -7,7 +7,7 @@ import pytest
 
 from publitrac_async.sandbox import Sandbox
 
-#: What the account of the pages holds when a page begins.
+#: Contents of the account when a page begins.
 ACCOUNT = {
     "leads": [
         {"email": "ada@example.com", "firstName": "Ada", "lastName": "Lovelace", "crmLeadId": "A-1"},
@@ -22,7 +22,7 @@ ACCOUNT = {
     "campaigns": ["Welcome"],
     "forms": ["Registration Form"],
 }
-#: What the Marketo instance of the pages holds.
+#: Contents of the Marketo instance when a page begins.
 MARKETO = {
     "leads": [
         {"email": "ada@example.com", "firstName": "Ada", "lastName": "Lovelace"},
@@ -39,7 +39,7 @@ MARKETO = {
 
 @pytest.fixture(autouse=True)
 def logger() -> Iterator[None]:
-    """Pages set the package's logger up; the next test finds it as it was."""
+    """Reset the package's logger after a page has configured it."""
     package = logging.getLogger("publitrac_async")
     handlers, level = package.handlers[:], package.level
     yield

@@ -1,4 +1,4 @@
-"""A program with the usual auto-instrumentation. Prints all that was recorded of its calls, as text."""
+"""A program with the usual auto-instrumentation. Prints all records of its calls as text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sentry_sdk.transport import Transport
 
 from publitrac_async import Lead, LeadNotFound, PublitracClient
 
-#: What it prints, for the test that runs it.
+#: The output, for the test that runs this program.
 write = sys.stdout.write
 
 envelopes: list[bytes] = []
@@ -33,7 +33,7 @@ class Recorder(Transport):
 
 
 async def main(email: str) -> None:
-    # Calls that are not the package's, to show that all the recorders are at work.
+    # Calls without the package, to show that all recorders work.
     async with aiohttp.ClientSession() as session, httpx.AsyncClient() as client:
         await session.get(f"{os.environ['PUBLITRAC_BASE_URL']}/_sandbox/clock?by=aiohttp")
         await client.get(f"{os.environ['PUBLITRAC_BASE_URL']}/_sandbox/clock?by=httpx")

@@ -1,4 +1,4 @@
-"""Finds the Python snippets of a page, and runs them as their reader would."""
+"""Finds the Python snippets of a page, and runs them as a reader would."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _BLOCK = re.compile(
 class Snippet:
     """One block of a page.
 
-    A page's snippets run one after the other in one namespace, which begins with an open client and the
+    The snippets of a page run in order in one namespace, which begins with an open client and the
     sandbox it talks to. A whole program (it calls ``asyncio.run``) runs as a script, a test as a test.
     """
 

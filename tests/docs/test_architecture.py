@@ -1,4 +1,4 @@
-"""Files and names that pages for contributors, and docstrings of modules, point to."""
+"""Files and names that pages for contributors, and docstrings of modules, refer to."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ POINTERS = [
 ]
 
 
-#: Names of files, wherever they are: a page may name the folder before.
+#: Names of files in any folder: a page may name the folder before.
 NAMES = {
     path.name for folder in ("publitrac_async", "tests", "docs") for path in (ROOT / folder).rglob("*.*")
 } | {path.name for path in ROOT.iterdir()}
 
 
 def missing(text: str) -> set[str]:
-    """Paths in a text that do not exist: below the project, the package, or `bulk` on the page of rooms."""
+    """Paths in a text that do not exist below the project, the package, or `bulk`."""
     folders = (ROOT, PACKAGE, PACKAGE / "bulk")
     return {
         path

@@ -118,7 +118,7 @@ def test_shells_complete_commands_options_and_values(
     assert set(found) == completed
 
 
-@pytest.mark.slow  # Two processes: bash asks the command as it does for a user.
+@pytest.mark.slow  # Two processes: bash runs the command, as it does for a user.
 @pytest.mark.skipif(not Path("/bin/bash").exists(), reason="needs bash")
 def test_bash_takes_the_documented_script(tmp_path: Path) -> None:
     program = tmp_path / "publitrac-async"

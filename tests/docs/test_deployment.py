@@ -1,4 +1,4 @@
-"""The guide to deployment: commands of servers are read by the server, those of workers run here."""
+"""The guide to deployment: commands of servers are parsed by the server, those of workers run here."""
 
 from __future__ import annotations
 

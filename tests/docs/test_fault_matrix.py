@@ -1,4 +1,4 @@
-"""Every row of the fault matrix has tests, and every mark is a row."""
+"""Every row of the fault matrix has tests, and every mark names a row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The French pages keep step with the English ones: the same headings, the same examples."""
+"""The French pages have the same headings and examples as the English ones."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def headings(text: str) -> list[str]:
 
 
 def blocks(text: str) -> list[tuple[str, str]]:
-    """Languages and examples, without what may be translated."""
+    """Languages and examples, without the parts that may be translated."""
     return [
         (language, _python(code) if language == "python" else _without_comments(code))
         for language, code in _BLOCK.findall(text)
@@ -40,7 +40,7 @@ def blocks(text: str) -> list[tuple[str, str]]:
 
 
 def _python(code: str) -> str:
-    """The code without comments; of texts that are printed, only that they are there."""
+    """The code without comments, and without the content of printed texts."""
     tree = compile(code, "page", "exec", flags=ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     for call in ast.walk(tree):
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "print":

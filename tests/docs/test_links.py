@@ -10,7 +10,7 @@ from .snippets import ROOT
 
 @pytest.mark.parametrize("page", ["README.md", "README.fr.md", "CHANGELOG.md", "CONTRIBUTING.md"])
 def test_links_lead_somewhere(page: str) -> None:
-    """Sphinx checks those of the other pages."""
+    """Sphinx checks the links of the other pages."""
     targets = re.findall(r"\]\(([^)#]+)", Path(ROOT, page).read_text(encoding="utf-8"))
     assert targets
     for target in targets:
@@ -26,7 +26,7 @@ def test_the_index_lists_every_guide_once() -> None:
 
 
 def test_the_two_commands_stand_in_the_first_screen() -> None:
-    """The test command is also what the CI runs."""
+    """The CI runs the documented test command."""
     lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:24]
     commands = [line for line in lines if line.startswith("python3 -m venv .venv && ")]
     assert len(commands) == 2

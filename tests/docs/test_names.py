@@ -1,4 +1,4 @@
-"""Documented names are importable from one place, and listed there."""
+"""Documented names can be imported from one module, which lists them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import publitrac_async
 
 from .snippets import ROOT
 
-#: The places that users import from.
+#: The modules that users import from.
 ROOMS = (
     "publitrac_async",
     *(
@@ -28,7 +28,7 @@ IMPORT = re.compile(r"^ *from (publitrac_async[\w.]*) import (?:\(([^)]*)\)|(.*)
 
 
 def documented() -> dict[str, set[str]]:
-    """Names that the reference documents, by the place that it gives for each."""
+    """Names in the reference, by the module that it gives for each."""
     names: dict[str, set[str]] = {room: set() for room in ROOMS}
     for module in WHOLE:
         defined = vars(importlib.import_module(module)).items()

@@ -54,7 +54,7 @@ async def test_the_json_formatters_write_the_fields(
 
 
 def lines(spans: tuple[ReadableSpan, ...], parent: int | None, lead: str = "") -> Iterator[str]:
-    """The spans below a parent, as the page draws them, without their durations."""
+    """The spans below a parent, as the page shows them, without their durations."""
     below = [span for span in spans if (span.parent.span_id if span.parent else None) == parent]
     below.sort(key=lambda span: span.start_time or 0)
     for span in below:

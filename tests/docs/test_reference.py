@@ -1,4 +1,4 @@
-"""The reference has a section, with an example, for everything there is."""
+"""The reference has a section, with an example, for every public method."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page "Secrets" says that OpenTelemetry and Sentry record nothing of this client's calls."""
+"""OpenTelemetry and Sentry record nothing of this client's calls, as the page "Secrets" states."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def test_no_instrumentation_records_a_secret_or_an_address(monkeypatch) ->
     recorded = output.decode()
     assert process.returncode == 0, recorded
 
-    # The recorders were at work: spans and breadcrumbs of other calls, the error, the package's own log.
+    # The recorders did work: spans and breadcrumbs of other calls, the error, the package's own log.
     assert recorded.count("SPAN ") == 2
     assert "by=aiohttp" in recorded
     assert "LeadNotFound" in recorded

@@ -1,6 +1,6 @@
-"""Mutated input for whatever reads what others write. Not part of the suite: `nox -s fuzz -- EXAMPLES`.
+"""Mutated input for all readers of foreign data. Not part of the suite: `nox -s fuzz -- EXAMPLES`.
 
-What is found becomes a test of the suite, with the input beside it. A failure prints the input and how to
+Add a test to the suite for each failure that is found. A failure prints the input and how to
 replay it (`@reproduce_failure`).
 """
 
@@ -135,7 +135,7 @@ def test_sources_raise_only_typed_errors(content: bytes) -> None:
 
 
 def read(content: bytes, suffix: str) -> None:
-    """Read a file, and do all with its rows that comes before a call."""
+    """Read a file, and take its rows through all steps before a call."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"leads.{suffix}"
         path.write_bytes(content)

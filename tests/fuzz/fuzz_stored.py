@@ -176,7 +176,7 @@ def test_other_schemas_and_values_raise_only_typed_errors(
 def test_shared_files_raise_only_typed_errors(changes: list[tuple[int, bytes]], cut: bool) -> None:
     async def use(path: Path) -> None:
         shared = SharedFile(path, account="the-key", clock=lambda: 1000.0)
-        # A departure, or seconds to wait: the file may hold any time.
+        # A departure, or seconds to wait: the file may contain any time.
         wait = await tried(shared.limiter._wait())  # type: ignore[union-attr]
         assert wait is None or wait <= 3600 + 60
         tokens = shared.tokens

@@ -11,7 +11,7 @@ EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "2000"))
 
 
 def fuzzed(divisor: int = 1) -> settings:
-    """Settings of a test with `EXAMPLES` examples, or fewer where an example takes long."""
+    """Settings of a test with `EXAMPLES` examples, or fewer if an example takes long."""
     return settings(
         max_examples=max(10, EXAMPLES // divisor),
         deadline=None,
@@ -20,7 +20,7 @@ def fuzzed(divisor: int = 1) -> settings:
     )
 
 
-#: What parsers stumble over.
+#: Input that often breaks parsers.
 PIECES = [
     *(b"\0", b"\xff", b"\xfe\xff", b"\\ud800", b'"', b",", b"\n", b"\r\n\r\n", b" " * 2000, b"(" * 2000),
     *(b"<", b">", b"&", b"&#0;", b"]]>", b"<![CDATA[", b"<!DOCTYPE x [", b"<?xml", b"<a>" * 70),
@@ -33,7 +33,7 @@ PIECES = [
 
 @st.composite
 def mutated(draw: st.DrawFn, samples: list[bytes]) -> bytes:
-    """A sample in which pieces are cut, doubled, swapped or put in."""
+    """A sample in which pieces are cut, duplicated, swapped or inserted."""
     data = draw(st.sampled_from(samples))
     for _ in range(draw(st.integers(1, 6))):
         start, end = sorted((draw(st.integers(0, len(data))), draw(st.integers(0, len(data)))))

@@ -1,6 +1,6 @@
 """Mixed faults for a long time: `nox -s soak -- 1800`. Prints memory and counts, and fails if they grow.
 
-256 tasks call v1, v2 and Marketo; of their connections and calls, 2 % end in each of: reset, close, cut,
+256 tasks call v1, v2 and Marketo; 2 % of their connections and calls end in each of: reset, close, cut,
 HTTP 500, revoked token, cancellation.
 """
 
@@ -22,7 +22,7 @@ from tests.support.wire import Peer, RawServer, Seen, http
 TASKS = 256
 FAULT = 0.02
 #: KiB of memory that each ten minutes may add, after the first fifth of the run. A shorter run may add
-#: as much: its slope would be that of chance.
+#: as much, because its slope would be random.
 SLOPE = 1024
 
 

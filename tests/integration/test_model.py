@@ -1,4 +1,4 @@
-"""Any sequence of calls, faults, cancellations and clock jumps, against a model of what the service holds.
+"""Any sequence of calls, faults, cancellations and clock jumps, against a model of the service's data.
 
 The suite always runs the same examples. `nox -s fuzz` sets ``MODEL_EXAMPLES`` and searches others.
 """
@@ -41,7 +41,7 @@ FAULTS: Final = st.one_of(
         Fault, st.just("cut"), cut_after=st.integers(0, 60), chunked=st.booleans(), reset=st.booleans()
     ),
     st.builds(Fault, st.just("status"), status=st.sampled_from([408, 500, 503]), apply=st.booleans()),
-    # With these the service says that it did not execute the call.
+    # These mean that the service did not execute the call.
     st.builds(Fault, st.just("status"), status=st.sampled_from([401, 429])),
     st.builds(Fault, st.sampled_from(["gzip", "revoke_tokens"])),
     st.builds(Fault, st.just("redirect"), location=st.just("https://example.com/")),
@@ -86,7 +86,7 @@ class Model(RuleBasedStateMachine):
         return self.runner.run(coroutine)
 
     def call(self, use: Callable[[], Coroutine[Any, Any, Any]], cancelled: tuple[int, Moment] | None) -> Any:
-        """Make a call, and wait until the service has done whatever it does with it.
+        """Make a call, and wait until the service has handled it.
 
         Raises:
             PublitracError: the call failed.

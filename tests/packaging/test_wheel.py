@@ -1,4 +1,4 @@
-"""The built wheel in empty environments: its content, imports, exports, and words about missing extras."""
+"""The built wheel in empty environments: its content, imports, exports, and messages about missing extras."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The vendor's samples, and tests that hold the client against them."""
+"""The vendor's samples, and tests that compare the client with them."""

@@ -1,4 +1,4 @@
-"""The samples of Marketo's page: what they say, and that requests are written as they show."""
+"""The samples of Marketo's page: responses are read, and requests are written as shown."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What is odd in the vendor's documents, numbered, and what the client makes of each.
+"""Oddities in the vendor's documents, numbered, and how the client handles each.
 
-"shown" in a docstring is what a page of the documents has; what the client does is in the test.
+"shown" in a docstring quotes a page of the documents; the test has what the client does.
 """
 
 # ruff: noqa: DTZ001  (the vendor's times have no zone)

@@ -125,7 +125,7 @@ async def test_33_what_is_described_nowhere_can_be_called_raw():
         id="1", name="n", sales_stage="Prospecting", amount=1, probability=1, leads=["CRM_ID134"]
     )
     async with v1() as (client, service):
-        await client.sync_opportunity(deal_of)  # `leadId` is what a lead has as crmLeadId.
+        await client.sync_opportunity(deal_of)  # `leadId` is the crmLeadId of a lead.
     assert service.last.document[2][0][2][-1] == ("leads", "", [("leadId", "CRM_ID134", [])])
 
 
@@ -246,7 +246,7 @@ async def test_45_reads_and_upserts_are_retried_after_a_busy_response_and_append
         assert (await client.get_lead(EMAIL)).id == 7
         assert len(service.sent) == 2
     async with v1(busy, DONE, retry=policy) as (client, service):
-        if status == 429:  # Refused for its pace, so it was not executed.
+        if status == 429:  # Refused because of the rate limit, so not executed.
             await client.add_web_visit_history(EMAIL, WebVisit(url="/"))
         else:
             with pytest.raises(ServerError):

@@ -1,4 +1,4 @@
-"""The samples of the v2 page. None of them is JSON as it stands."""
+"""The samples of the v2 page. None of them is valid JSON."""
 
 from __future__ import annotations
 

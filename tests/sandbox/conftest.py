@@ -14,7 +14,7 @@ SAMPLES = Path(__file__).parent / "samples"
 
 
 class V1:
-    """Calls v1 by hand: plain HTTP and the standard library's XML, nothing of the client."""
+    """Calls v1 without the client: with plain HTTP and the standard library's XML."""
 
     def __init__(self, sandbox: Sandbox, http: httpx.AsyncClient) -> None:
         self.sandbox = sandbox
@@ -45,7 +45,7 @@ class V1:
 
 
 class V2:
-    """Calls v2 by hand."""
+    """Calls v2 without the client."""
 
     def __init__(self, sandbox: Sandbox, http: httpx.AsyncClient) -> None:
         self.sandbox = sandbox
@@ -68,7 +68,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 @pytest.fixture
 async def http(sandbox: Sandbox) -> AsyncIterator[httpx.AsyncClient]:
-    # Nothing here speaks TLS, and loading certificates takes longer than most tests.
+    # No TLS here, and loading certificates takes longer than most tests.
     async with httpx.AsyncClient(base_url=sandbox.base_url, trust_env=False, verify=False) as client:
         yield client
 

@@ -1,4 +1,4 @@
-"""Responses as PHP and old databases damage them."""
+"""Responses, damaged as by PHP and old databases."""
 
 from __future__ import annotations
 

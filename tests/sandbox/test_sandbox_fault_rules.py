@@ -1,4 +1,4 @@
-"""Rules: which calls a fault strikes."""
+"""Rules select the calls that a fault affects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every kind of fault, on the real wire where it needs one."""
+"""Every kind of fault, over a socket if it needs one."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def zoe(sandbox):
 
 
 async def raw(sandbox: Sandbox, method: str, xml: str | None = None) -> bytes:
-    """Send one call by hand and return everything up to the end of the connection."""
+    """Send one call without the client and return everything up to the end of the connection."""
     host, port = sandbox.base_url.removeprefix("http://").split(":")
     loop = asyncio.get_running_loop()
-    # A bare socket: a stream drops what it has read when the reset arrives.
+    # A bare socket: a stream drops the bytes that it has read when the reset arrives.
     connection = socket.create_connection((host, int(port)))
     connection.setblocking(False)
     url = httpx.URL(
@@ -269,7 +269,7 @@ class TestEncoding:
         assert response.headers["content-type"] == content_type
         codec = {"utf-8-bom": "utf-8-sig"}.get(variant, variant)
         assert f'encoding="{declared}"' in response.content.decode(codec)
-        # expat goes by the byte order mark and the declaration.
+        # expat takes the encoding from the byte order mark and the declaration.
         assert ET.fromstring(response.content).findtext("leads/lead/firstName") == "Zoé €"
 
     async def test_an_undeclared_encoding_is_not_utf_8(self, sandbox, zoe, v1):

@@ -146,7 +146,7 @@ def running():
 
 
 async def test_the_page_in_a_browser(running, tmp_path):
-    """One browser for the whole tour: starting it takes longer than everything else."""
+    """One browser for the whole test: starting it takes longer than everything else."""
     async with browser(tmp_path / "profile") as page:
         await page.open(running.inspector_url)
         await page.until("document.getElementById('live').textContent === 'live'")
@@ -163,7 +163,7 @@ async def test_the_page_in_a_browser(running, tmp_path):
         await page.until("document.getElementById('detail').hidden")
         assert await page.run("document.activeElement.closest('li').id") == "arrival-1"
 
-        # By keyboard alone: records, the first lead, and back.
+        # With the keyboard only: records, the first lead, and back.
         await page.press("2")
         await page.until("document.querySelectorAll('#entries li').length === 1")
         await page.press("j", "Enter")

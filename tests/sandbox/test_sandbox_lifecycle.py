@@ -1,4 +1,4 @@
-"""Starting, stopping, and what stays behind: nothing."""
+"""Starting and stopping leave nothing behind."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from publitrac_async.sandbox.settings import SandboxOptions
 def open_sockets() -> int:
     links = []
     for descriptor in Path("/proc/self/fd").iterdir():
-        # The descriptor of this very listing is gone by now.
+        # The descriptor of the listing itself is closed by now.
         with contextlib.suppress(FileNotFoundError):
             links.append(str(descriptor.readlink()))
     return sum(link.startswith("socket:") for link in links)
@@ -100,7 +100,7 @@ asyncio.run(main())
 
 
 def test_no_warning_in_development_mode(tmp_path):
-    # Out of the way of asyncio's own remark on slow callbacks, which a loaded machine makes.
+    # Exclude asyncio's own message on slow callbacks, which a loaded machine causes.
     script = "import logging; logging.getLogger('asyncio').setLevel(logging.ERROR)\n" + SCRIPT
     run = subprocess.run(
         [sys.executable, "-W", "error", "-X", "dev", "-c", script],

@@ -1,4 +1,4 @@
-"""The rate limit and the journal: what tests judge a client by."""
+"""The rate limit and the journal, with which tests check a client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever comes in by one door leaves by the others unharmed."""
+"""Data that is written through one API is read through the others unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The documents' literal samples: requests as they stand there, responses compared element by element."""
+"""The documents' literal samples: requests are sent unchanged, responses are compared element by element."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def test_get_lead_by_external_id(sandbox, v1, sample, flat):
 
     response = await v1("getLeadByExternalId", externalId="123ABC")
 
-    # The sample shows the lead without the very id it was found by.
+    # The sample shows the lead without the id by which it was found.
     found = response.find("leads/lead/crmLeadId")
     assert found is not None
     assert found.text == "123ABC"

@@ -157,7 +157,7 @@ class TestCustomUnicityKeys:
 
         await v1(
             "syncLead",
-            # useToken ranks lower and is not asked.
+            # useToken ranks lower and is not used.
             request(
                 {"email": "a@example.com", "crmLeadId": "7", "city": "Lund"},
                 f"<useToken>1</useToken>{keys}",

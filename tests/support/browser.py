@@ -35,7 +35,7 @@ class Browser:
         self.requested: list[str] = []
 
     async def send(self, method: str, **params: Any) -> dict[str, Any]:
-        """Send one command and return its result; note errors of the page and what it asks for on the way."""
+        """Send one command and return its result; record errors and requests of the page meanwhile."""
         number = next(self._numbers)
         await self._socket.send_json({"id": number, "method": method, "params": params})
         while True:
@@ -58,7 +58,7 @@ class Browser:
         await self.until("document.readyState === 'complete'")
 
     async def show(self, *, width: int = 1280, height: int = 800, dark: bool = False) -> None:
-        """Choose the size of the window, and light or dark."""
+        """Set the size of the window, and the light or dark theme."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 700}
         await self.send("Emulation.setDeviceMetricsOverride", **size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
@@ -80,7 +80,7 @@ class Browser:
         raise AssertionError(f"never true: {condition}\n{text}\n{self.errors}")
 
     async def press(self, *keys: str) -> None:
-        """Press keys, one after the other."""
+        """Press keys in turn."""
         for key in keys:
             code, number, text = _KEYS.get(key, (key, ord(key[0].upper()), key))
             event = {"key": key, "code": code, "windowsVirtualKeyCode": number}

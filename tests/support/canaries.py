@@ -1,4 +1,4 @@
-"""Secrets that are recognised in any encoding, and a search for them in everything that a program shows."""
+"""Secrets that are recognised in any encoding, and a search for them in all output of a program."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from typing import Any, Self
 class Canaries:
     """Credentials of a test, each different in each encoding.
 
-    The ``repr`` shows none of them, so that frames of the test itself are no leak.
+    The ``repr`` shows none of them, so that frames of the test itself are not a leak.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ def spellings(secret: str) -> set[str]:
     written = {secret, secret[:7], urllib.parse.quote(secret), urllib.parse.quote_plus(secret), data.hex()}
     written |= {json.dumps(secret)[1:-1], html.escape(secret), repr(secret)[1:-1], repr(data)[2:-1]}
     for offset in range(3):
-        # Without the ends, whose letters depend on the text beside the secret.
+        # Without the ends: their letters depend on the text beside the secret.
         written.add(base64.b64encode(b"x" * offset + data).decode()[4 if offset else 0 : -4])
         written.add(base64.urlsafe_b64encode(b"x" * offset + data).decode()[4 if offset else 0 : -4])
     return written

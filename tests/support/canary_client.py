@@ -16,7 +16,7 @@ CANARIES = Canaries()
 
 
 class CanaryVendor(Vendor):
-    """Hands out the canary token; after that it quotes the request back in every failure."""
+    """Issues the canary token, then quotes the request back in every failure."""
 
     def new_token(self) -> str:
         super().new_token()
@@ -50,7 +50,7 @@ CALLS: dict[str, Callable[[PublitracClient], Any]] = {
 
 
 async def use(publitrac: PublitracClient, transcript: Transcript) -> list[PublitracError]:
-    """Make every call, and tell of all that a program could see of it."""
+    """Make every call, and record everything that a program could see of it."""
     errors = []
     for send in CALLS.values():
         try:
@@ -62,7 +62,7 @@ async def use(publitrac: PublitracClient, transcript: Transcript) -> list[Publit
     return errors
 
 
-# What the service does. Each is a fault of the connection or a response that quotes all it was sent.
+# Each is a fault of the connection, or a response that quotes everything that was sent.
 
 
 def quoting(seen: Seen) -> bytes:

@@ -1,4 +1,4 @@
-"""Cancels a coroutine at its k-th suspension: pending, or with the awaited result already there."""
+"""Cancels a coroutine at its k-th suspension: pending, or with the awaited result already set."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def _drive(
 
 
 async def cancel_at(coroutine: Coroutine[Any, Any, Any], at: int, moment: Moment) -> bool:
-    """Run `coroutine` in a task of its own and cancel it at suspension `at`, counted from 0.
+    """Run `coroutine` in its own task and cancel it at suspension `at`, counted from 0.
 
-    Returns whether there was such a suspension; without one, the coroutine ran to its end.
+    Returns whether there was such a suspension; without one, the coroutine completed.
 
     Raises:
         AssertionError: the cancellation was swallowed.
@@ -56,7 +56,7 @@ async def cancel_at(coroutine: Coroutine[Any, Any, Any], at: int, moment: Moment
     task = asyncio.create_task(run())
     await asyncio.wait([task])
     if hit:
-        # In the last suspension the result may be there before the cancellation is.
+        # In the last suspension the result may arrive before the cancellation.
         assert task.cancelled() or task.exception() is None, repr(task.exception())
         return True
     task.result()

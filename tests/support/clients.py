@@ -18,7 +18,7 @@ from publitrac_async.transport.operation import Call, Operation, OperationClass,
 from publitrac_async.transport.pipeline import Transport
 from tests.support.clock import now
 
-#: Retries at once and without a budget: for tests about something else.
+#: Retries immediately and without a budget: for tests about something else.
 EAGER = RetryPolicy(base=0, throttle_base=0, cost=0, throttle_cost=0)
 
 Handler = Callable[[httpx.Request], Awaitable[httpx.Response]]
@@ -34,7 +34,7 @@ def unlimited(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def client(url: str, **options: Any) -> PublitracClient:
-    """A client without a rate limit that repeats at once."""
+    """A client without a rate limit that retries immediately."""
     settings: dict[str, Any] = {
         "api_key": "the-key",
         "username": "the-user",
@@ -54,15 +54,15 @@ async def opened(url: str, **options: Any) -> AsyncIterator[PublitracClient]:
             yield publitrac
             check_whole(publitrac)
     finally:
-        if "transport" in options:  # Who opened it closes it.
+        if "transport" in options:  # The function that opened it closes it.
             await options["transport"].aclose()
 
 
 def check_whole(publitrac: PublitracClient) -> None:
-    """Raise if a call has left something behind: a slot, a place in the queue, a connection in use."""
+    """Raise if a call still holds a slot, a place in the queue, or a connection."""
     carrier = publitrac._transport._wire._transport
     if publitrac.in_flight or not isinstance(carrier, AiohttpTransport) or carrier._pool is None:
-        return  # The test closes the client while calls are under way, or has a transport of its own.
+        return  # The test closes the client during calls, or has its own transport.
     assert publitrac.queued == 0
     assert not carrier._pool.connector._acquired
     assert carrier._pool._slots._value == carrier._pool_size
@@ -78,7 +78,7 @@ def connector(publitrac: PublitracClient) -> aiohttp.TCPConnector:
 
 
 def transport(handler: Handler, **options: Any) -> Transport:
-    """A `Transport` over `handler`, in the time of the running loop; nothing of it is random."""
+    """A `Transport` over `handler`, in the time of the running loop, without randomness."""
     settings: dict[str, Any] = {
         "limiter": Unlimited(clock=now),
         "retry": RetryPolicy(),

@@ -1,4 +1,4 @@
-"""An event loop whose time jumps ahead when nothing is left to do, so that no test sleeps."""
+"""An event loop whose time jumps ahead when every task waits, so that no test sleeps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 #: Time passes a little with every turn of the loop, as it does in reality; without that, a timer that
-#: rounding puts at the present moment would be set again for ever.
+#: rounding puts at the present moment would be set again forever.
 _TURN = 1e-9
 
 
@@ -39,7 +39,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._jumping.now
 
     def jump(self, seconds: float) -> None:
-        """The clock leaps, as after the machine was suspended."""
+        """Let the clock jump, as after the machine was suspended."""
         self._jumping.now += seconds
 
 
@@ -49,14 +49,14 @@ def now() -> float:
 
 
 def jump(seconds: float) -> None:
-    """Let the virtual clock of the running loop leap."""
+    """Let the virtual clock of the running loop jump."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
     loop.jump(seconds)
 
 
 def run_virtual(main: Coroutine[Any, Any, T]) -> T:
-    """Run `main` to its end in a virtual loop, and check that it leaves no task behind."""
+    """Run `main` in a virtual loop, and check that it leaves no task behind."""
 
     async def checked() -> T:
         result = await main

@@ -1,4 +1,4 @@
-"""The commands as users run them, with credentials that nothing may show."""
+"""The commands as users run them, with credentials that no output may show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs in processes of their own that start at once: forked from one that has imported the package.
+"""Programs in their own processes that start fast: forked from one that has imported the package.
 
 A Python that starts from nothing computes for a second before it has imported the command line and docket, a
 fork for a few hundredths.
@@ -47,7 +47,7 @@ PRELOADED = [
 def fresh_command(
     *arguments: object, cwd: Path, variables: Mapping[str, str]
 ) -> subprocess.CompletedProcess[str]:
-    """Do as `run_command` does, in a Python that starts from nothing."""
+    """Do the same as `run_command`, in a new Python."""
     return subprocess.run(
         [sys.executable, "-m", "publitrac_async", *map(str, arguments)],
         capture_output=True,
@@ -62,7 +62,7 @@ def fresh_command(
 def run_command(
     *arguments: object, cwd: Path, variables: Mapping[str, str]
 ) -> subprocess.CompletedProcess[str]:
-    """Run ``publitrac-async`` as a user would, and wait for its end.
+    """Run ``publitrac-async`` as a user would, and wait until it ends.
 
     Args:
         *arguments: behind the name of the command.
@@ -89,7 +89,7 @@ def run_command(
 
 
 class Program:
-    """A program that runs: what tests use of `asyncio.subprocess.Process`, whose place it takes."""
+    """A running program, with the part of `asyncio.subprocess.Process` that tests use."""
 
     def __init__(
         self, process: BaseProcess, stdout: asyncio.StreamReader, stderr: asyncio.StreamReader
@@ -102,7 +102,7 @@ class Program:
 
     @property
     def returncode(self) -> int | None:
-        """The exit status, less than zero after a signal; None while it runs."""
+        """The exit status, negative after a signal; None while it runs."""
         return self._process.exitcode
 
     def send_signal(self, number: signal.Signals) -> None:
@@ -127,13 +127,13 @@ class Program:
         return status
 
     async def communicate(self) -> tuple[bytes, bytes]:
-        """Return what was not yet read of both outputs when the program has ended."""
+        """Wait for the end of the program; return the unread rest of both outputs."""
         out, err, _ = await asyncio.gather(self.stdout.read(), self.stderr.read(), self.wait())
         return out, err
 
 
 async def start_command(*arguments: object, cwd: Path, variables: Mapping[str, str]) -> Program:
-    """Start ``publitrac-async`` as `run_command` does, and do not wait for it."""
+    """Start ``publitrac-async`` as `run_command` does, without waiting for it."""
     return await start_program("-m", "publitrac_async", *arguments, cwd=cwd, variables=variables)
 
 

@@ -1,4 +1,4 @@
-"""The fault matrix: its rows, and the tests of a row, which are those that are marked with it."""
+"""The fault matrix: its rows, and the tests that are marked with each row."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 TESTS: Final = Path(__file__).parents[1]
 
-#: Fault, cases, and what must hold besides I3, I5, I7, I8 and I9.
+#: Fault, cases, and invariants besides I3, I5, I7, I8 and I9.
 ROWS: Final = {
     "F01": ("connection refused", "read, upsert, append, token request", "I1"),
     "F02": ("accepted, then reset", "append", "I2"),

@@ -36,7 +36,7 @@ Send = Callable[..., Awaitable[object]]
 
 
 def respond(method: str, path: str) -> bytes:
-    """The response of whichever vendor has this path."""
+    """The response of the vendor that has this path."""
     if path.endswith("/api"):
         return (LEAD.format(email=CANARIES.email) if method == "GET" else DONE).encode()
     if path.endswith("/getToken"):
@@ -134,7 +134,7 @@ SENDS: dict[str, Send] = {
     send.__name__: send for send in (v1_query, v1_page, v1_body, v2, marketo_write, marketo_page, vitec)
 }
 
-#: Retried once and at once, and not for long.
+#: One immediate retry, within a short time limit.
 OPTIONS: dict[str, Any] = {
     "retry": RetryPolicy(attempts=2, base=0, throttle_base=0, cost=0),
     "timeout": Timeout(total=5, connect=1, read=1),

@@ -20,7 +20,7 @@ from publitrac_async.shared.redis.connection import RETRY_AFTER, Connection, Una
 from publitrac_async.shared.redis.limiter import GUARD, RedisRateLimiter
 from tests.support.clock import now
 
-#: Redis' clock is far away from those of the hosts.
+#: The clock of Redis is far from those of the hosts.
 _EPOCH = 1_700_000_000.0
 
 
@@ -33,14 +33,14 @@ class Setting:
         callers: tasks in each process, each of which makes calls one after another.
         few: number of callers in some processes, and the seconds that each waits between two calls.
         seconds: virtual time that the test lasts after the first departure.
-        limit: calls a second.
+        limit: calls per second.
         guard: the limiter's guard time.
         jitter: mean of the exponential delay that is added to each way to or from Redis.
         blocked: share of each 90 ms in which something blocks the event loop of each process.
         to_service: shortest and longest time on the way to the service.
         response: time that the service takes to respond.
         joins: start time of each process; all start at once by default.
-        kills: processes to kill and when; another process starts a second later in their place.
+        kills: processes to kill and when; another process starts a second later to replace them.
         restarts: restarts of Redis: time, duration, and how many seconds of earlier writes are lost.
         steps: when the clock of Redis is set, and by how much.
         seed: seed of everything random.
@@ -79,7 +79,7 @@ class Outcome:
 
     @property
     def busiest_second(self) -> int:
-        """The most calls that the service saw in any second."""
+        """The largest number of calls that the service saw in any second."""
         times = [at for at, _ in self.arrivals]
         return max(bisect_left(times, start + 1.0) - index for index, start in enumerate(times))
 
@@ -103,12 +103,12 @@ class Outcome:
 
     @property
     def redis_calls_per_second(self) -> float:
-        """Commands sent to Redis, a second."""
+        """Commands sent to Redis per second."""
         return self.redis_calls / (self.arrivals[-1][0] - self.arrivals[0][0])
 
 
 class FakeRedis:
-    """A simulated Redis: it does what the limiter's script does in a real one."""
+    """A simulated Redis: it does the same as the limiter's script in a real one."""
 
     def __init__(self) -> None:
         self.calls = self.restarts = 0
@@ -183,7 +183,7 @@ class _Host:
         return self._one_way + (self._random.expovariate(1 / jitter) if jitter else 0.0)
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep, and go on when the event loop is no longer blocked."""
+        """Sleep, and continue when the event loop is no longer blocked."""
         await asyncio.sleep(seconds)
         left = self._setting.blocked - (now() + self._phase) % 0.09
         if left > 0:
@@ -191,7 +191,7 @@ class _Host:
 
 
 class _Connection:
-    """The connection of one process to the simulated Redis, in place of `Connection`."""
+    """The connection of one process to the simulated Redis, instead of `Connection`."""
 
     def __init__(self, redis: FakeRedis, host: _Host) -> None:
         self.outages = 0

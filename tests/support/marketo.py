@@ -69,7 +69,7 @@ class Sent:
 
 @define
 class Service:
-    """Responds from a script: documents, bytes, responses or exceptions, the last one again and again."""
+    """Responds from a script of documents, bytes, responses or exceptions; the last one repeats."""
 
     responses: list[Any]
     sent: list[Sent] = field(factory=list)

@@ -1,4 +1,4 @@
-"""Operations of every class over `Vendor`, and a check that the pool is whole."""
+"""Operations of every class over `Vendor`, and a check that the pool lost no slot."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def main(arguments: list[str]) -> int:
         for path in sorted((*root.rglob("*.py"), *root.rglob("*.md"))) if root.is_dir() else [root]:
             read = paragraphs if path.suffix == ".md" else blocks
             for line, text in read(path.read_text(encoding="utf-8")):
-                # Code is no prose.
+                # Code is not prose.
                 prose = " ".join(re.sub(r"``[^`]*``|`[^`]*`", "X", text).split())
                 words += prose.count(" ") + 1
                 for name, pattern, _ in PATTERNS:

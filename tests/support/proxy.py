@@ -71,7 +71,7 @@ class ProxyServer:
     async def _requests(
         self, head: str, reader: asyncio.StreamReader, upstream: asyncio.StreamWriter
     ) -> None:
-        """Forward requests in absolute form, without the header fields that are for the proxy."""
+        """Forward requests in absolute form, without the header fields for the proxy."""
         while True:
             method, target = head.split(" ", 2)[:2]
             lines = [line for line in head.split("\r\n")[1:] if not line.lower().startswith("proxy-")]

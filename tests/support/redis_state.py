@@ -9,13 +9,13 @@ from publitrac_async.shared import SharedRedis
 
 
 class OwnRedisState(RedisStateStore):
-    """A state store with connections of its own, which `aclose` closes.
+    """A state store with its own connections, which `aclose` closes.
 
     Unlike the default, it does not wait for the disk: most servers of tests have none.
     """
 
     def __init__(self, url: str, *, account: str, durable: bool = False, **options: Any) -> None:
-        self._name = ""  # Shown if what follows fails.
+        self._name = ""  # Shown if the next steps fail.
         self._shared = SharedRedis(url, account)
         super().__init__(self._shared, durable=durable, **options)
 

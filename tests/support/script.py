@@ -34,7 +34,7 @@ class Script:
             if isinstance(part, Exception):
                 raise part
             if isinstance(part, httpx.Response):
-                # A stream is read once; each response gets one of its own.
+                # A stream is read once, so each response gets its own.
                 return httpx.Response(part.status_code, headers=part.headers, content=part.content)
             await asyncio.sleep(part)
         raise AssertionError("the step ends without a response")

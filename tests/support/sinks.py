@@ -1,4 +1,4 @@
-"""Sinks without a network, which keep a record of what reached them."""
+"""Sinks without a network, which record what they are given."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server in a thread of its own, which goes on while the client's event loop is busy."""
+"""A server in its own thread, which keeps running while the client's event loop is busy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ThreadedServer:
         tls: for ``tls`` and ``tunnel``.
 
     Attributes:
-        after: called with the connection after each response, when `meanwhile` says so.
+        after: called with the connection after each response, once `meanwhile` is called.
         requests: heads, without those of CONNECT.
         connections: accepted so far.
     """

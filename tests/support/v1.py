@@ -24,7 +24,7 @@ EMAIL = "ada@example.com"
 LEAD = Lead(email=EMAIL)
 _MAIL = EmailCampaign(name="n", from_name="f", from_email=EMAIL, subject="s", text="t")
 _DEAL = Opportunity(id="1", name="n", sales_stage="Prospecting", amount=1, probability=1, leads=["a"])
-#: A call of each method; tests fail for a method that is missing here.
+#: A call of each method. Tests fail if a method is missing.
 CALLS: Mapping[str, Callable[[Any], Awaitable[Any]]] = {
     "get_leads": lambda v1: v1.get_leads(),
     "get_lead": lambda v1: v1.get_lead(EMAIL),
@@ -95,7 +95,7 @@ class Sent:
 
 @define
 class Service:
-    """Returns `responses` in turn, the last of them again and again; an `httpx.Response` unchanged."""
+    """Returns `responses` in turn, and repeats the last of them; an `httpx.Response` unchanged."""
 
     responses: list[bytes | httpx.Response]
     sent: list[Sent] = field(factory=list)

@@ -78,7 +78,7 @@ class RawServer:
 
     Attributes:
         respond: gets the request and the connection.
-        greet: called with each new connection; when it returns false, the connection is let alone.
+        greet: called with each new connection; if it returns false, the connection is ignored.
     """
 
     respond: Respond
@@ -101,7 +101,7 @@ class RawServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._server.close()
-        for _ in range(3):  # The last connections get their tasks.
+        for _ in range(3):  # Let the last connections get their tasks.
             await asyncio.sleep(0)
         for task in self._tasks:
             task.cancel()
@@ -175,7 +175,7 @@ def http(
 
 @dataclass(frozen=True)
 class Cut:
-    """Place where a proxied connection ends: after a number of bytes to the server, or back from it."""
+    """Where a proxied connection ends: after a number of bytes to the server, or back from it."""
 
     direction: str
     after: int
@@ -259,4 +259,4 @@ class FaultProxy:
                     self.returned += len(data)
                 await writer.drain()
             if direction == "request":
-                await asyncio.sleep(0.002)  # What was sent arrives before the connection ends.
+                await asyncio.sleep(0.002)  # The bytes that were sent arrive before the connection ends.

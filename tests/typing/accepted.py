@@ -55,7 +55,7 @@ from publitrac_async.vitec import LeadSource, PersonLead, VitecClient
 
 
 def narrowed(lead: Lead) -> str:
-    """`UNSET` is false for type checkers, too."""
+    """`UNSET` is false for type checkers as well."""
     if lead.first_name:
         assert_type(lead.first_name, str)
         return lead.first_name.upper()
@@ -107,7 +107,7 @@ class FakeVitec:
 
 
 class Fake:
-    """Satisfies `PublitracApi`, with a v1 of the program."""
+    """Satisfies `PublitracApi`, with a custom v1."""
 
     def __init__(self, v1: V1Api) -> None:
         self._v1 = v1
@@ -143,7 +143,7 @@ def fakes_are_accepted(v1: V1Api, marketo: MarketoApi) -> tuple[PublitracApi, V2
 
 
 class Polite:
-    """A limiter of the program."""
+    """A custom limiter."""
 
     async def acquire(self) -> None: ...
 
@@ -151,7 +151,7 @@ class Polite:
 
 
 class Console:
-    """A sink of the program."""
+    """A custom sink."""
 
     name: str = "console"
     destination: str = "here"

@@ -1,4 +1,4 @@
-"""Mistakes that type checkers refuse in strict mode: they report a comment that hides none.
+"""Mistakes that type checkers refuse in strict mode: a comment that hides no mistake is reported.
 
 They check it; nothing runs it.
 """

@@ -1,4 +1,4 @@
-"""Settings and credentials that are unusable are told at construction, and nothing secret with them."""
+"""Unusable settings and credentials are reported at construction, without any secret."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ GOOD = "other-secret-77aa"
 
 
 def recorded(error: BaseException) -> str:
-    """What a tool that records the locals of all frames but the caller's would see."""
+    """The locals of all frames but the caller's, as a tool records them."""
     frames = traceback.TracebackException.from_exception(error, capture_locals=True).stack[1:]
     return "\n".join(f"{frame.line} {frame.locals}" for frame in frames)
 

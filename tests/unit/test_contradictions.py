@@ -1,4 +1,4 @@
-"""Options that contradict each other are refused before anything is sent; the error says what to do."""
+"""Options that contradict each other are refused before anything is sent, with advice in the error."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_processes_are_for_local_shares(processes: int) -> None:
 
 @pytest.fixture
 def descriptors() -> Iterator[None]:
-    """Nothing that was opened stays open."""
+    """Everything that was opened is closed."""
     before = set(Path("/proc/self/fd").iterdir())
     yield
     assert set(Path("/proc/self/fd").iterdir()) <= before

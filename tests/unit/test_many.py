@@ -28,7 +28,7 @@ from tests.support.clock import now, virtual
 
 
 class Service:
-    """v1 and v2, that take their time and refuse some."""
+    """v1 and v2 that respond slowly and refuse some leads."""
 
     def __init__(self, seconds: float = 0.4) -> None:
         self.seconds = seconds

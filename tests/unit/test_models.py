@@ -1,4 +1,4 @@
-"""Records: defaults, equality, what they show."""
+"""Records: defaults, equality, repr."""
 
 from __future__ import annotations
 

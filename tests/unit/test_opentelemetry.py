@@ -1,4 +1,4 @@
-"""Spans and metrics of calls, as the SDK's in-memory exporters hold them."""
+"""Spans and metrics of calls, as the SDK's in-memory exporters record them."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ async def test_metrics_of_calls(recorder: Recorder) -> None:
     assert recorder.total("publitrac.call.retries") == 1
 
 
-# What is sent and what is not
+# Queries that are sent and those that are not
 
 
 @virtual

@@ -1,6 +1,6 @@
-"""An optional dependency is imported in one file, so that it is missed in one place only.
+"""An optional dependency is imported in one file only, which reports when it is missing.
 
-Of click there is one more: the options that commands share.
+click is also imported by the options that commands share.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ONLY_IN = {
 
 
 def imported(path: Path) -> set[str]:
-    """The top packages that a file imports anywhere, but for type checking."""
+    """The top-level packages that a file imports anywhere, except for type checking."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):

@@ -80,7 +80,7 @@ async def test_a_view_has_its_own_retries_and_shares_the_budget() -> None:
         for client, attempts in ((publitrac, 4), (eager, 6), (publitrac, 1)):
             with pytest.raises(ServerError) as caught:
                 await client.v1.sync_lead(LEAD)
-            # 100 are enough for 7 retries of 14, whoever makes them.
+            # 100 are enough for 7 retries of 14, whichever client makes them.
             assert caught.value.attempts == min(attempts, 5 if client is eager else attempts)
 
 

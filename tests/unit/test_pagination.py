@@ -1,4 +1,4 @@
-"""Walking over pages that move, lie, repeat themselves or end early."""
+"""Iterating over pages that move, repeat themselves, end early or have wrong totals."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from publitrac_async import Page, Pager, ServerError, UnexpectedContent
 
 @define
 class Shelf:
-    """A list that is handed out in pages, and changes as the test says."""
+    """A list that is served in pages, and changes as the test defines."""
 
     items: list
     size: int | None = 3
-    total: int | None = None  #: what is claimed; the truth by default
+    total: int | None = None  #: the total in responses; the true one by default
     paging: bool = True
     changes: dict = field(factory=dict)  #: before request n: a function that changes the items
     asked: list = field(factory=list)
@@ -114,7 +114,7 @@ class TestPager:
 
 
 class TestUnreadablePages:
-    """A page that cannot be read costs itself, not the rest of the walk."""
+    """A page that cannot be read is skipped, not the rest of the pages."""
 
     @staticmethod
     def broken(shelf, *numbers):
@@ -207,7 +207,7 @@ class TestMovingPages:
         st.dictionaries(st.integers(2, 20), st.lists(st.integers(0, 39), max_size=5), max_size=6),
     )
     async def test_what_stays_is_always_found(self, count, size, removals):
-        """Items are removed between requests; every item that is there to the end comes exactly once."""
+        """Items are removed between requests; every item that is kept to the end is yielded exactly once."""
 
         def remover(numbers):
             def remove(shelf):
@@ -300,7 +300,7 @@ async def test_memory_stays_bounded_and_neighbours_are_still_recognised():
     async def fetch(number):
         start = (number - 1) * 1000 - (
             1 if number > 1 else 0
-        )  # Each page repeats the last of the one before.
+        )  # Each page repeats the last item of the page before.
         return Page(tuple(range(start, min(number * 1000, total))), number, 1000, total)
 
     pages = Pager(fetch, key=lambda item: item).pages()

@@ -58,7 +58,7 @@ def test_a_count_above_its_limit_fails_and_names_the_place(
     assert prose.main([str(tmp_path)]) == 1
     out = capsys.readouterr().out
     assert f"{path}:3: " in out
-    # A question is no relative clause, and code is no prose.
+    # A question is not a relative clause, and code is not prose.
     assert "is a lead" not in out
     assert "somebody" not in out.replace("nobody/somebody/whoever", "")
 

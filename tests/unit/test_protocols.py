@@ -12,7 +12,7 @@ from publitrac_async.protocols import MarketoApi, PublitracApi, VitecApi
 from publitrac_async.vitec import VitecClient
 from tests.support.four_vendors import FACADES
 
-#: Methods that belong to the life of a client, not to the API.
+#: Methods that open, close or copy a client: they do not belong to the API.
 LIFE = {"aclose", "from_env", "wait_closed", "with_options"}
 
 
@@ -23,7 +23,7 @@ def methods(kind: type) -> set[str]:
 
 
 def accept_publitrac(client: PublitracClient) -> PublitracApi:
-    """Satisfy type checkers only where the client has what the protocol names."""
+    """Satisfy type checkers only if the client has the members of the protocol."""
     return client
 
 

@@ -1,4 +1,4 @@
-"""Pages that are asked for ahead: as fast as the limit allows, and none is missed."""
+"""Pages that are requested ahead: as fast as the limit allows, without missing an item."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support.clock import now, run_virtual, virtual
 
 @define(eq=False)
 class Library:
-    """A list that is handed out in pages; a request sees it as it is when half of its time has passed."""
+    """A list that is served in pages; a request sees its state after half of the response time."""
 
     items: list[Any]
     size: int = 3
@@ -84,7 +84,7 @@ async def test_every_item_comes_once_and_in_order() -> None:
 async def test_many_pages_are_under_way_at_once() -> None:
     library, started = Library(list(range(300)), latency=lambda _: 2.0), now()
     await collect(library.pager())
-    # 99 requests, each a hundredth of a second after the one before, once the first page has announced them.
+    # 99 requests at intervals of a hundredth of a second, once the first page has given the total.
     assert now() - started == pytest.approx(2.01 + 0.01 * 99 + 2.0, abs=0.1)
 
 
@@ -183,7 +183,7 @@ async def test_a_page_that_failed_is_an_error_when_its_turn_comes_and_can_be_ask
     for number in (1, 2, 3):
         page = await anext(pages)
         assert page.number == number
-        await asyncio.sleep(5)  # The error is there for long.
+        await asyncio.sleep(5)  # The error happened long ago.
     with pytest.raises(ServerError, match="page 4"):
         await anext(pages)
     await settle()
@@ -228,7 +228,7 @@ async def test_pages_read_before_items_moved_are_read_again() -> None:
 def test_items_that_stay_are_always_found(
     count: int, size: int, changes: list[tuple[float, int, str]], seed: int, most: int
 ) -> None:
-    """Whatever moves meanwhile, and in whatever order the pages are seen."""
+    """Whatever moves meanwhile, and in whatever order the pages are read."""
     chance = random.Random(seed)
 
     async def main() -> None:
@@ -251,7 +251,7 @@ def test_items_that_stay_are_always_found(
             async for item in library.pager(read_ahead=most):
                 found.append(item)
         except UnexpectedContent:
-            return  # Pages of one or two items can consist of known ones alone.
+            return  # Pages of one or two items can consist only of known ones.
         await asyncio.sleep(5)
         assert len(found) == len(set(found))
         assert set(range(count)) - removed <= set(found)

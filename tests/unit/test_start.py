@@ -1,4 +1,4 @@
-"""What an import loads, and what the first client loads after it, in processes of their own."""
+"""Modules that an import loads, and those that the first client loads, in separate processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.four_vendors import CLIENTS
 
-#: What `import publitrac_async` is allowed to load besides the standard library.
+#: Packages that `import publitrac_async` may load besides the standard library.
 LIGHT = {
     "aiolimiter",
     "attr",
@@ -21,15 +21,15 @@ LIGHT = {
     "typing_extensions",
     "xmltodict",
 }
-#: Rooms of the other vendors.
+#: Packages of the other vendors.
 NEIGHBOURS = {kind.__module__.split(".")[1] for kind in CLIENTS} - {"client"}
 ROOMS = {"bulk", "cli", "redis", "sandbox"} | NEIGHBOURS
-#: What no client needs. click and rich are not among them: httpx loads them where they are installed.
+#: Modules that no client needs. Not click and rich: httpx loads them if they are installed.
 NEVER = {"duckdb", "fastapi", "lxml", "python_calamine", "redis", "starlette", "uvicorn"}
 
 
 def loaded(program: str) -> tuple[set[str], set[str]]:
-    """What `program` loads: packages that are not of the standard library, and modules of this one."""
+    """Modules that `program` loads: packages outside the standard library, and modules of this package."""
     lines = (
         "import json, sys",
         "before = set(sys.modules)",
@@ -43,7 +43,7 @@ def loaded(program: str) -> tuple[set[str], set[str]]:
     packages = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names
     packages = {
         name for name in packages if not name.startswith("_sysconfigdata")
-    }  # of the standard library, too
+    }  # also of the standard library
     return packages, {name for name in modules if name.startswith("publitrac_async.")}
 
 

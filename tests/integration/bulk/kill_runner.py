@@ -1,8 +1,9 @@
 """Runs bulk syncs in forks of this small process, and kills them. Started by `test_kills`.
 
-One JSON object a line comes in and describes a run; one goes out and tells how it ended. Forking a process
-that has everything loaded takes some milliseconds, starting one takes half a second. Clients and event loops
-are made in the forks only: nothing here has a thread or an open connection that a fork would inherit.
+One JSON object per line on standard input describes a run; one on standard output describes its end. Forking
+a process that has everything loaded takes some milliseconds, starting one takes half a second. Clients and
+event loops are made in the forks only: nothing here has a thread or an open connection that a fork would
+inherit.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ PREPARE: Mapping[str, Callable[[Mapping[str, Any]], Record[Any]]] = {
     "vitec": functools.partial(vitec_record, lead_source=LEAD_SOURCE),
     "marketo": functools.partial(marketo_record, action=ACTION),
 }
-#: What a transaction is for, by its statements; it can be for several things.
+#: The purpose of a transaction, by its statements; it can have several.
 KINDS = {
     "stage": "INSERT INTO rows",
     "plan": "INSERT INTO main.leads",
@@ -74,7 +75,7 @@ KINDS = {
 
 @functools.cache
 def source(count: int) -> list[dict[str, str]]:
-    """Some leads come twice; the later row counts."""
+    """Some leads occur twice; the later row counts."""
     names = {"firstName": "Ada", "lastName": "Ek"}
     rows = [{"email": f"lead{number}@example.com", "city": "first"} | names for number in range(count)]
     rows += [row | {"city": "last"} for row in rows[::97]]
@@ -83,7 +84,7 @@ def source(count: int) -> list[dict[str, str]]:
 
 @functools.cache
 def records(service: str, count: int) -> dict[tuple[str, str], Record[Any]]:
-    """What the sink makes of the rows, by e-mail address and city."""
+    """The records that the sink makes of the rows, as e-mail address and city."""
     return {(row["email"], row["city"]): PREPARE[service](row) for row in source(count)}
 
 
@@ -102,9 +103,9 @@ class Bomb:
 
 
 class Watched:
-    """A sink that passes the bomb around each call, and tells when so many have begun.
+    """A sink that passes the bomb around each call, and reports how many have begun.
 
-    It finds its records ready: making 20,000 of them in each of 300 runs would take most of the time.
+    Its records are made in advance: making 20,000 of them in each of 300 runs would take most of the time.
     """
 
     def __init__(self, sink: Sink[Any], run: Mapping[str, Any], bomb: Bomb, tell: Callable[[], Any]) -> None:
@@ -147,7 +148,7 @@ class Watched:
 
 
 class Journal:
-    """The journal of a batch of several calls, which has the sink watched around each."""
+    """The journal of a batch of several calls, which watches the sink around each."""
 
     def __init__(self, journal: CallJournal, watched: Watched) -> None:
         self._journal = journal
@@ -220,7 +221,7 @@ def plant(bomb: Bomb) -> None:
 
 @asynccontextmanager
 async def sink(service: str, **options: Any) -> AsyncIterator[Sink[Any]]:
-    """The sink of a service, over a client of its own."""
+    """The sink of a service, with its own client."""
     options |= {"rate_limit": None, "concurrency": WORKERS}
     if service == "v2":
         async with PublitracClient(**options) as publitrac:
@@ -240,7 +241,7 @@ async def sync(run: Mapping[str, Any], bomb: Bomb, tell: Callable[[], Any]) -> R
 
 
 def fork(run: Mapping[str, Any]) -> dict[str, Any]:
-    """One run in a process of its own."""
+    """One run in its own process."""
     records(run["service"], run["count"])  # Made once, for all forks.
     assert threading.active_count() == 1
     reading, writing = os.pipe()

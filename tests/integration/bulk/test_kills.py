@@ -1,4 +1,4 @@
-"""Bulk runs that are killed, judged by the sandbox's journal: no lead is lost, and nothing is sent twice but
+"""Bulk runs that are killed, checked by the sandbox's journal: no lead is lost, and nothing is sent twice but
 what was under way."""
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ AHEAD = {
 }
 CALLS = ("call: before", "call: sent", "call: responded")
 COMMITS = ("intent: before commit", "intent: after commit", "outcome: before commit", "outcome: after commit")
-#: Points behind the last call, and how often every run passes them at least.
+#: Points after the last call, and how often every run passes them at least.
 BEHIND = {"results": 6000, "close": 1}
-#: The part of all leads over which kills during calls are spread; the rest is for those that come later.
+#: The part of all leads over which kills during calls are spread; the rest is for later kills.
 SPREAD = 0.97
 
 
@@ -109,7 +109,7 @@ MARKETO = Service(
 
 
 class Runner:
-    """Speaks with the process that runs and kills."""
+    """Communicates with the process that runs and kills."""
 
     async def __aenter__(self) -> Self:
         self._process = await asyncio.create_subprocess_exec(
@@ -123,7 +123,7 @@ class Runner:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._process.communicate(b"")  # The end of its input ends it.
+        await self._process.communicate(b"")  # It ends at the end of its input.
 
     async def run(self, **options: Any) -> dict[str, Any]:
         assert self._process.stdin is not None
@@ -140,12 +140,12 @@ class Campaign:
         folder.mkdir()
         self.kills = 0
         self.runs = 0
-        #: Leads in the calls that can be under way at once.
+        #: Leads in the calls that can be in flight at once.
         self.in_flight = WORKERS * service.batch_size
         self._service = service
         self._store = folder / "run.sqlite"
         self._seen = 0
-        #: Run by run: leads in the order of their arrival, and those that were under way when it was killed.
+        #: For each run: leads in the order of their arrival, and those in flight when it was killed.
         self._arrived: list[list[str]] = []
         self._under_way: list[set[str]] = []
         #: Leads of any run, and how many they were at each kill.
@@ -194,11 +194,11 @@ class Campaign:
             assert self._under_way[-1] & set(self._arrived[-1]), "the sandbox did not get the call"
 
     def ahead(self, part: float) -> int:
-        """How many leads are to be dealt with until this part of all is."""
+        """The number of leads that make up this part of all."""
         return max(1, int(LEADS * SPREAD * part) - len(self._dealt_with))
 
     async def check(self) -> None:
-        """Let a run come to its end, and hold what the sandbox saw against the input and the account."""
+        """Let a run end, and compare the sandbox's journal with the input and the account."""
         final = (await self.run())["counts"]
         assert final["rows"] == len(source(LEADS))
         assert sum(final.values()) == 2 * final["rows"]
@@ -212,7 +212,7 @@ class Campaign:
         if self._service.idempotent:
             assert set(arrivals) == set(WANTED)
             assert final["unknown"] == 0
-            # Some kills hit calls under way, or this would prove nothing.
+            # Some kills must hit calls in flight, or this would prove nothing.
             assert 0 < repeated <= sum(map(len, self._under_way))
             self._check_repeated()
             calls = [each for each in self._sandbox.journal.arrivals if self._is_lead(each)]
@@ -226,7 +226,7 @@ class Campaign:
         assert quarters >= {0, 1, 2, 3}, "the kills are not spread over all leads"
 
     def _check_repeated(self) -> None:
-        """A lead comes again only if it was under way when the run of its last call was killed."""
+        """A lead is sent again only if it was in flight when the run of its last call was killed."""
         last: dict[str, int] = {}
         for run, arrived in enumerate(self._arrived):
             assert len(arrived) == len(set(arrived)), "sent twice in one run"
@@ -244,7 +244,7 @@ class Campaign:
             await asyncio.sleep(0)
 
     def _arrivals(self) -> list[str]:
-        """The leads that have arrived since the last look into the journal."""
+        """The leads that have arrived since the journal was last read."""
         arrivals = self._sandbox.journal.arrivals[self._seen :]
         self._seen += len(arrivals)
         calls = [each for each in arrivals if self._is_lead(each)]
@@ -252,7 +252,7 @@ class Campaign:
         return [email for each in calls for email in str(each.key).split(",")]
 
     def _is_lead(self, arrival: Arrival) -> bool:
-        # A request that was cut off has no key, and neither has a token request.
+        # A truncated request has no key, and neither has a token request.
         return arrival.api == self._service.name and arrival.key is not None
 
     def _look(self) -> set[str]:
@@ -273,7 +273,7 @@ async def random_kills(service: Service, folder: Path, kills: int) -> None:
     chance = random.Random(20261121 + kills)
     async with Campaign(service, folder) as campaign:
         while campaign.kills < kills:
-            # One of five wherever it hits, mostly while reading; the others during calls.
+            # One of five at a random moment, mostly while reading; the others during calls.
             ahead = campaign.ahead((campaign.kills + chance.random()) / kills)
             calls = ahead if campaign.kills % 5 else 0
             await campaign.run(calls=calls, after=chance.uniform(0, 0.01 if calls else 0.4))

@@ -1,4 +1,4 @@
-"""The report page in a real browser, where one is installed."""
+"""The report page in a real browser, if one is installed."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def browse(page: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 def colors(path: Path) -> Counter[tuple[int, ...]]:
-    """How many pixels of a PNG file have each colour."""
+    """Count the pixels of a PNG file by colour."""
     data = path.read_bytes()
     at, packed = 8, b""
     width = height = channels = 0
@@ -123,7 +123,7 @@ def test_a_browser_draws_the_charts_and_complains_of_nothing(tmp_path: Path) -> 
     assert found[255, 255, 255] > 300_000
 
 
-#: Text that is cut off or too small to read, and what makes the page wider than the window.
+#: Text that is cut off or too small to read, and elements that make the page wider than the window.
 _FAULTS = """
 [...document.querySelectorAll('svg text, td, p, h1, h2')].filter(each => {
     const box = each.getBoundingClientRect();

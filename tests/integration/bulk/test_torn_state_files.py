@@ -1,4 +1,4 @@
-"""State stores torn by a crash or a bad disk: refused, or resumed without losing a lead."""
+"""State files damaged by a crash or a bad disk: refused, or resumed without losing a lead."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LEADS = 400
 
 
 class Copying(RecordingSink):
-    """Copies the state store while it is in use: what a power cut would leave."""
+    """Copies the state file while it is in use, as a power cut would leave it."""
 
     def __init__(self, store: Path, copy: Path) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Copying(RecordingSink):
 
 @pytest.fixture(scope="module")
 def crashed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, set[str]]:
-    """A folder with the state store of a run that was cut off, and the leads that had arrived by then."""
+    """A folder with the state file of an interrupted run, and the leads that had arrived by then."""
     import asyncio
 
     folder, copy = tmp_path_factory.mktemp("run"), tmp_path_factory.mktemp("crashed")

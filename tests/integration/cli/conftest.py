@@ -1,4 +1,4 @@
-"""A sandbox with credentials of its own, and commands that run beside it."""
+"""A sandbox with its own credentials, and commands that run beside it."""
 
 from __future__ import annotations
 

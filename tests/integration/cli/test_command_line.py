@@ -1,4 +1,4 @@
-"""The commands as users run them: in a process of their own, over real sockets."""
+"""The commands as users run them: in their own process, over real sockets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.command_line import CANARIES, EXAMPLE, ROOT, command, environ
 
 
 def test_the_demonstration_accounts_for_every_row_and_touches_nothing_else(tmp_path: Path) -> None:
-    # The environment would lead to another service, with credentials of its own.
+    # The environment names another service, with its own credentials.
     done = run(
         *("sync", EXAMPLE, "--sandbox", "--rate", 500),
         cwd=tmp_path,
@@ -68,7 +68,7 @@ def test_a_terminal_gets_a_bar(tmp_path: Path, few: Path) -> None:
             timeout=60,
             check=False,
         )
-        shown = os.read(leader, 100_000).decode(errors="replace")  # it may end within a character
+        shown = os.read(leader, 100_000).decode(errors="replace")  # it may end inside a character
     finally:
         os.close(leader)
         os.close(follower)

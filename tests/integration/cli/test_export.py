@@ -1,4 +1,4 @@
-"""`export` over a real socket, and its files brought back by `sync`."""
+"""`export` over a real socket, and `sync` of the exported files."""
 
 from __future__ import annotations
 
@@ -173,10 +173,10 @@ async def test_standard_output_takes_csv_as_well_and_one_that_closes_early(
 ) -> None:
     seed_many(sandbox, 200)
     done = await beside("export", "-", "--format", "csv", "--fields", "email,score")
-    # Text mode has made the line ends into plain ones.
+    # Text mode has translated the line ends.
     assert done.stdout.splitlines()[:2] == ["email,score", "lead0@example.com,0"]
     assert done.stderr == "200 leads in standard output.\n"
-    # A page is held up, so that `head` is gone before it comes.
+    # A page is delayed, so that `head` has ended before it arrives.
     sandbox.inject(Fault("delay", match="v1.getLeads", seconds=0.3, times=None))
     process = await asyncio.create_subprocess_exec(
         *command("export", "-"),
@@ -234,7 +234,7 @@ async def test_an_interruption_keeps_what_there_is(sandbox: Sandbox, tmp_path: P
     process.send_signal(signal.SIGINT)
     _, error = await process.communicate()
     assert process.returncode == 130, error
-    # Page 3 is asked for while page 2 is on its way.
+    # Page 3 is requested while page 2 is in flight.
     pages = 2 if b"200 leads" in error else 1
     assert b"%d leads, up to page %d, are in leads.part.csv." % (100 * pages, pages) in error
     assert len(table(tmp_path / "leads.part.csv")) == 100 * pages
@@ -332,7 +332,7 @@ def test_the_library_is_loaded_for_workbooks_only() -> None:
     assert done.stdout == "False\n"
 
 
-#: What XML can carry, and so what a lead can hold.
+#: Text that XML, and so a lead, can contain.
 xml_text = st.text(
     st.characters(codec="utf-8", exclude_categories=["Cs", "Cn"]).filter(
         lambda character: character >= " " or character in "\t\n\r"
@@ -355,7 +355,7 @@ def test_every_text_comes_back_from_the_file(tmp_path: Path, texts: list[str]) -
             left_out = writer.close()
         read = [row.get("notes", "") for row in rows(path)]
         if left_out:
-            # Cells that a workbook cannot hold are empty, the others are as they were.
+            # Cells that a workbook cannot hold are empty, the others are unchanged.
             assert suffix == ".xlsx"
             assert all(found in (text, "") for found, text in zip(read, texts, strict=True))
             assert int(left_out[0].split()[0]) == read.count("")

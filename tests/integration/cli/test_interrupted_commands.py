@@ -85,7 +85,7 @@ async def test_the_second_signal_cancels_the_calls_in_flight(sandbox: Sandbox, t
     assert process.returncode == 130
     report = json.loads(out.splitlines()[-1])
     async with asyncio.timeout(20):
-        while sandbox._state.connections:  # What was sent has arrived when the last one is closed.
+        while sandbox._state.connections:  # Everything that was sent has arrived when the last one is closed.
             await asyncio.sleep(0.005)
     # A run has more and more calls in flight, the longer the signals take; some may wait in the client.
     sent = sandbox.journal.count(method="delayedSync")

@@ -1,4 +1,4 @@
-"""`worker` and `sync --executor docket` in processes of their own, over a real Redis."""
+"""`worker` and `sync --executor docket` in their own processes, over a real Redis."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def server(durable_server: Server) -> Server:
 
 
 class Hosts:
-    """Starts commands that share an account, and sees to it that none outlives the test."""
+    """Starts commands that share an account, and ends all of them after the test."""
 
     def __init__(self, sandbox: Sandbox, server: Server, folder: Path, stack: AsyncExitStack) -> None:
         self.url = server.url
@@ -128,7 +128,7 @@ async def test_two_workers_carry_out_a_run(hosts: Hosts, sandbox: Sandbox, tmp_p
     assert sandbox.lead("lead7@example.com")["firstName"] == "Eva"
     assert sandbox.journal.count(method="delayedSync", applied=True) == 1000
     assert sandbox.journal.count(method="getToken") == 1
-    # One call at a time and process: as many connections as workers that took part.
+    # One call at a time per process: as many connections as workers that took part.
     assert len({each.connection for each in sandbox.journal.arrivals if each.method == "delayedSync"}) == 2
     assert (tmp_path / "results" / "latest" / "rejected.csv").read_text(encoding="utf-8").count("\n") == 2
 
@@ -139,7 +139,7 @@ async def test_two_workers_carry_out_a_run(hosts: Hosts, sandbox: Sandbox, tmp_p
     await asked_to_end(workers[1], signal.SIGINT)
 
 
-@pytest.mark.slow  # 30 seconds until others take over what it left
+@pytest.mark.slow  # 30 seconds until others take over its chunk
 async def test_a_worker_that_leaves_loses_nothing(hosts: Hosts, sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.inject(Fault("delay", match="v2.delayedSync", seconds=0.05, times=None))
     path = write(tmp_path / "leads.csv", 1_000)
@@ -253,7 +253,7 @@ async def test_a_run_of_one_process_shares_limit_and_token(
     assert sandbox.journal.count(method="getToken") == 1
     keys = {key.rpartition(":")[2] for key in await server.keys()}
     assert keys == {"token", "rate", "processes"}
-    # The sandbox of the command is nobody else's.
+    # No other program uses the sandbox of the command.
     code, _, err = await hosts.run("sync", path, "--sandbox", "--redis", "redis://127.0.0.1:1")
     assert code == 0, err
 

@@ -37,7 +37,7 @@ def refuse_some(lead: Any) -> ValidationError | None:
 
 @pytest.fixture
 async def run(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[Server]:  # noqa: F811
-    """A run of 30 rows that has ended; a worker is there."""
+    """A run of 30 rows that has ended, and a worker."""
     monkeypatch.setenv("PUBLITRAC_API_KEY", ACCOUNT)
     monkeypatch.setenv("PUBLITRAC_REDIS_URL", server.url)
     monkeypatch.setattr("publitrac_async.bulk.distributed.submission._POLL", 0.02)
@@ -106,7 +106,7 @@ async def test_failed_rows_are_there_without_the_process_that_started_the_run(
     assert [row["publitrac_line"] for row in found] == ["2", "12", "22", "32"]
     assert {row["publitrac_status"] for row in found} == {"rejected"}
     assert found[0]["publitrac_code"] == "1004"
-    # A spreadsheet would run it.
+    # A spreadsheet would execute it.
     assert found[0]["publitrac_reason"] == "'=1+1: the last name is unusable"
     assert "4 failed rows of run " in capsys.readouterr().err
 

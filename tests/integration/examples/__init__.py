@@ -1,1 +1,1 @@
-"""Every example, run as its reader would run it."""
+"""Every example, run as a reader would run it."""

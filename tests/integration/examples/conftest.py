@@ -23,7 +23,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 @pytest.fixture(autouse=True)
 def environment(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The environment that `PublitracClient.from_env` reads, pointing at the sandbox."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # The shared file of a test is its own.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # Each test has its own shared file.
     monkeypatch.setenv("PUBLITRAC_BASE_URL", sandbox.base_url)
     monkeypatch.setenv("PUBLITRAC_API_KEY", sandbox.api_key)
     monkeypatch.setenv("PUBLITRAC_USERNAME", sandbox.username)
@@ -32,7 +32,7 @@ def environment(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 @pytest.fixture
 def example() -> Callable[[str], ModuleType]:
-    """Loads an example afresh."""
+    """Loads a new copy of an example."""
 
     def load(name: str) -> ModuleType:
         spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")

@@ -18,7 +18,7 @@ def module(example):
 
 @pytest.fixture
 async def service(module, lifetimes) -> AsyncIterator[aiohttp.ClientSession]:
-    """The service on a socket, and somebody who calls it."""
+    """The service on a socket, and a client that calls it."""
     runner = web.AppRunner(module.app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

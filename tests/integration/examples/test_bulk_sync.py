@@ -85,7 +85,7 @@ async def test_an_interrupted_run_is_taken_up_again(sandbox: Sandbox, tmp_path: 
     code, out, _ = await run(path)
     assert code == 0
     assert counts(out)["skipped"] == sent
-    # At least once, and here exactly once: nothing was lost and nothing went twice.
+    # At least once, and here exactly once: nothing was lost and nothing was sent twice.
     assert sandbox.journal.count(method="delayedSync") == 80
 
 

@@ -13,7 +13,7 @@ from publitrac_async.sandbox import Fault, Sandbox
 
 @pytest.fixture
 async def service(example, lifetimes) -> AsyncIterator[aiohttp.ClientSession]:
-    """The service behind uvicorn, and somebody who calls it."""
+    """The service behind uvicorn, and a client that calls it."""
     config = uvicorn.Config(example("fastapi_service").app, port=0, log_config=None)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())

@@ -1,4 +1,4 @@
-"""The service and two workers of `examples/several_hosts`, as their reader would start them."""
+"""The service and two workers of `examples/several_hosts`, as a reader would start them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 class Hosts:
-    """Programs of the example, none of which outlives the test."""
+    """Programs of the example, which end with the test."""
 
     def __init__(self, folder: Path, redis_url: str, stack: AsyncExitStack) -> None:
         self.folder = folder
@@ -136,7 +136,7 @@ async def test_a_service_that_was_killed_joins_its_run(hosts: Hosts, sandbox: Sa
         await asyncio.sleep(0.01)
     async with session.post("/runs/crm") as response:
         assert response.status == 409
-    # A polite kill leaves the run to the worker; so would SIGKILL, after the half minute of its lease.
+    # After SIGTERM the worker continues the run; after SIGKILL it would too, once the lease has expired.
     await hosts.end(service, signal.SIGTERM)
     _, session = await hosts.service()
     async with session.post("/runs/crm") as response:

@@ -47,7 +47,7 @@ async def test_every_line_is_synced_or_handed_back(sandbox: Sandbox) -> None:
 
 
 async def test_sigterm_ends_the_reading_and_what_was_read_is_synced(sandbox: Sandbox) -> None:
-    # Slow responses, so that the queue is full of leads when the signal comes.
+    # Slow responses, so that the queue is full of leads when the signal arrives.
     sandbox.inject(Fault("delay", match="v2.delayedSync", seconds=0.1, times=None))
     emails = [f"lead{number}@example.com" for number in range(40)]
     worker = await start()
@@ -57,7 +57,7 @@ async def test_sigterm_ends_the_reading_and_what_was_read_is_synced(sandbox: San
     while sandbox.journal.count(method="delayedSync") < 8:
         await asyncio.sleep(0.01)
     worker.send_signal(signal.SIGTERM)
-    # The pipe is still open on this side: the worker ends because it was told to.
+    # The pipe is still open on this side: the worker ends because of the signal.
     assert worker.stdout is not None
     assert await worker.stdout.read() == b""
     assert await worker.wait() == 0

@@ -11,7 +11,7 @@ from tests.support.clients import EAGER
 
 
 def client(sandbox: Sandbox, **options: Any) -> MarketoClient:
-    """A client of the sandbox without a rate limit that repeats at once."""
+    """A client of the sandbox without a rate limit that retries immediately."""
     settings: dict[str, Any] = {
         "base_url": sandbox.base_url,
         "client_id": sandbox.settings.marketo_client_id,

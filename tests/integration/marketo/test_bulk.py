@@ -128,7 +128,7 @@ async def test_an_error_between_two_parts_of_a_batch(marketo: MarketoClient, san
     outcomes = await sink.send([sink.to_record(row | texts).content for row in rows(200)])
     assert outcomes[:100] == [None] * 100
     assert outcomes.count(None) < 200
-    # Whatever is in the calls, they are refused: that is no fault of the rows, which stay pending.
+    # Calls are refused whatever they contain. It is not the fault of the rows, so they stay pending.
     assert isinstance(outcomes[-1], ConfigurationError)
     assert outcome_of(outcomes[-1]).state is State.RETRY
 
@@ -232,7 +232,7 @@ def test_the_payload_depends_on_what_is_asked_for() -> None:
     digests = {
         marketo_record(row).content_hash,
         marketo_record(row, action="updateOnly").content_hash,
-        # A worker with other options than the run notices it by the hash.
+        # A worker whose options differ from those of the run notices it by the hash.
         marketo_record(row, partition_name="Europe").content_hash,
         marketo_record(row | {"city": "Oslo"}).content_hash,
     }

@@ -1,4 +1,4 @@
-"""Whole runs against a service that fails in parts: every row has its own fate, and no innocent one waits."""
+"""Whole runs against a service that fails for some rows: the others are sent, and none of them waits."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ async def test_result_files_have_the_message_of_marketo(tmp_path: Path) -> None:
         )
     rejected = (tmp_path / "latest" / "rejected.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["publitrac_message"] for line in rejected] == [words] * 2
-    # They quote the row, so nothing else has them.
+    # They quote the row, so they are nowhere else.
     assert [each.reason for each in report.rejections] == ["city: the value is invalid"] * 2
     others = [tmp_path / "s.sqlite", *(tmp_path / "latest").glob("*.html"), *tmp_path.glob("latest/*.json")]
     assert all(b"Invalid value" not in each.read_bytes() for each in others)

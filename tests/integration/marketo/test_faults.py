@@ -1,4 +1,4 @@
-"""Tokens that end, limits that are reached, responses that get lost: between client and sandbox."""
+"""Expired tokens, exceeded limits and lost responses, between client and sandbox."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LEAD = {"email": "ada@example.com"}
 
 async def test_the_token_ends_while_calls_are_made(sandbox: Sandbox, marketo: MarketoClient) -> None:
     await marketo.describe2()
-    sandbox.advance(3601)  # The client's clock does not know; the service says 602, and then 601.
+    sandbox.advance(3601)  # The client's clock does not show it; the service responds with 602, then 601.
     results = await asyncio.gather(*(marketo.sync_leads([{"email": f"{n}@example.com"}]) for n in range(50)))
     assert all(each[0].ok for each in results)
     assert sandbox.journal.count(method="getToken") == 2
@@ -105,7 +105,7 @@ async def test_a_gateway_page_before_a_read(sandbox: Sandbox, marketo: MarketoCl
 
 
 async def test_606_pauses_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    # The pause is 20 seconds; nothing here is worth waiting for that long.
+    # The pause is 20 seconds, too long for this test to wait.
     monkeypatch.setitem(codes.CODES, "606", evolve(codes.CODES["606"], pause=0.01))
     async with Sandbox(marketo_rate_limit=5) as sandbox, client(sandbox) as marketo:
         for _ in range(5):
@@ -121,7 +121,7 @@ async def test_606_pauses_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_615_narrows_until_the_calls_fit() -> None:
     async with Sandbox(marketo_rate_limit=None, marketo_concurrency=2) as sandbox:
         sandbox.inject(Fault("delay", match="marketo", times=None, seconds=0.01))
-        # Calls that come back at once may meet the others again and again; those that draw a wait do not.
+        # Calls that retry immediately may collide again and again; calls that wait a random time do not.
         patient = RetryPolicy(attempts=10, base=0.05, throttle_base=0.05, budget=10_000)
         async with client(sandbox, retry=patient) as marketo:
             await asyncio.gather(*(marketo.sync_leads([{"email": f"{n}@example.com"}]) for n in range(30)))

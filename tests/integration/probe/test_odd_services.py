@@ -1,4 +1,4 @@
-"""Services that are not like the sandbox: a probe ends without an exception, and claims nothing."""
+"""Services that are not like the sandbox: a probe ends without an exception and without a finding."""
 
 from __future__ import annotations
 
@@ -53,6 +53,6 @@ async def test_a_service_with_one_body_for_every_response(body: str, status: int
     report = await ask(BODIES[body], status)
 
     assert len(report.findings) == 17
-    # Where every response is the same, nothing tells one way from another.
+    # If every response is the same, no alternative can be told from another.
     settled = {name for name, each in report.findings.items() if each.state is FindingState.SETTLED}
     assert settled <= {"key", "credentials", "missing", "v2"}, settled

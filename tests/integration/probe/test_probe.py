@@ -18,9 +18,9 @@ from publitrac_async.sandbox import Fault, Sandbox
 from tests.support.canaries import find
 
 EMAIL = "probe@example.com"
-#: Points that no probe settles: that would break the limit, or the address is not known.
+#: Points that no probe can settle: it would break the limit, or the address is unknown.
 NEVER = {"excess", "shared_limit", "transactions"}
-#: Together these have each value of each setting that a probe can find.
+#: Together these contain each value of each setting that a probe can find.
 VARIANTS: dict[str, dict[str, Any]] = {
     "defaults": {},
     "one": {

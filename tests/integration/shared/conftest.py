@@ -17,7 +17,7 @@ def one_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 async def server(one_server: Server) -> Server:
-    """A server that runs, is empty, and may be treated badly."""
+    """A running, empty server that a test may disturb."""
     one_server.start()
     await one_server.ask("FLUSHALL")
     return one_server
@@ -32,7 +32,7 @@ async def stores(server: Server) -> AsyncIterator[Stores]:
 
 @pytest.fixture(scope="session")
 def keeping_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that keeps what it knows when it is restarted."""
+    """A server that keeps its data when it is restarted."""
     server = Server(tmp_path_factory.mktemp("keeping"), appendonly="yes", appendfsync="always")
     server.start()
     yield server

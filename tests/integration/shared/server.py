@@ -1,4 +1,4 @@
-"""A real server (Valkey, from a wheel), and what may happen to it."""
+"""A real server (Valkey, from a wheel), and accidents that may happen to it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def free_port() -> int:
 
 
 class Server:
-    """A server of a test's own, on a port that it keeps over restarts.
+    """A server for one test, on a port that it keeps over restarts.
 
-    It keeps nothing on its disk, unless `config` says so.
+    It writes nothing to its disk unless `config` sets it.
     """
 
     def __init__(self, folder: Path, **config: str) -> None:
@@ -59,12 +59,12 @@ class Server:
         return sorted(key.decode() for key in await self.ask("KEYS", "*"))
 
     async def restart(self) -> None:
-        """Everything that it has not on its disk is lost."""
+        """Kill the server: everything that is not on its disk is lost."""
         await asyncio.to_thread(self.stop)
         await asyncio.to_thread(self.start)
 
     async def stall(self, seconds: float) -> None:
-        """It accepts connections and questions, and says nothing."""
+        """Suspend the server: it accepts connections and commands, and does not respond."""
         process = (await self.ask("INFO", "server"))["process_id"]
         os.kill(process, signal.SIGSTOP)
         try:

@@ -1,4 +1,4 @@
-"""State stores in Redis for tests, and what is asked of them."""
+"""State stores in Redis for tests, and helpers that inspect them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OK = Outcome(State.OK)
 
 
 class Stores:
-    """State stores as several processes have them: each with connections of its own."""
+    """State stores as several processes have them: each with its own connections."""
 
     def __init__(self, server: Server) -> None:
         self.server = server

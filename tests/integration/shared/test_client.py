@@ -37,7 +37,7 @@ async def client(service: RawServer, url: str, retry: RetryPolicy = EAGER) -> As
 
 
 async def connections(server: Server) -> int:
-    """Besides the one that asks."""
+    """The connections besides the one that counts."""
     async with server.client() as client:
         return len(await client.client_list()) - 1
 
@@ -52,7 +52,7 @@ async def test_redis_holds_no_key_and_no_personal_data(server: Server) -> None:
         assert not any(KEY in key for key in keys)
         values = [await server.ask("GET", keys[0]), await server.ask("GET", keys[3])]
         assert values == [b"1", b"900.0 token-1"]
-        # Everything there goes away by itself.
+        # Every key expires.
         assert [key for key in keys if await server.ask("PTTL", key) <= 0] == []
 
 

@@ -1,4 +1,4 @@
-"""Values in Redis that this package did not write: typed errors, or a new start, never a wait without end."""
+"""Values in Redis that this package did not write: typed errors or a new start, never an endless wait."""
 
 from __future__ import annotations
 

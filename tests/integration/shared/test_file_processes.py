@@ -1,4 +1,4 @@
-"""Processes that share a file: killed, joined by others, and counted by what the file itself remembers."""
+"""Processes that share a file: killed, joined by others, and counted by the times in the file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-#: Counts its departures on a line each.
+#: Prints a line for each departure.
 PROGRAM = """
 import asyncio, sys
 from publitrac_async.shared.file import SharedFile
@@ -52,7 +52,7 @@ async def test_killed_stopped_and_new_processes_keep_one_limit(tmp_path: Path) -
     processes = [await start(path, f"{number}") for number in range(4)]
     await asyncio.gather(*(lines(process, 10) for process in processes))
     processes[0].kill()
-    # One that is stopped holds nobody up, whatever it was doing.
+    # A stopped process does not delay the others, whatever it was doing.
     os.kill(processes[1].pid, signal.SIGSTOP)
     processes.append(await start(path, "new"))
     await asyncio.gather(*(lines(process, 20) for process in processes[2:]))

@@ -65,7 +65,7 @@ async def server_id(connection: Connection) -> str:
 async def test_two_limiters_share_one_limit(limiters: Limiters) -> None:
     times = await asyncio.gather(permits(limiters(), 20), permits(limiters(), 20))
     assert busiest_second(sorted(itertools.chain(*times))) <= 35
-    # 40 departures take what the limit says, or longer.
+    # 40 departures take at least the time that the limit requires.
     assert max(map(max, times)) - min(map(min, times)) > 1.0
 
 
@@ -140,7 +140,7 @@ async def test_what_others_reserved_counts_when_redis_has_lost_its_memory(
     await waiting[0]
     await server.ask("FLUSHALL")
     ((later,), *times) = await asyncio.gather(permits(theirs, 1), *waiting)
-    # Ours go on, and the first of theirs follows all that could have been reserved.
+    # Ours continue, and the first of theirs is after all that could have been reserved.
     assert len(times) == 40
     assert later - times[0][0] > 1.0
     assert busiest_second(sorted([later, *itertools.chain(*times)])) <= 35
@@ -178,7 +178,7 @@ async def test_the_script_does_what_the_simulation_assumes(server: Server, seed:
     fake.time = lambda: moment  # type: ignore[method-assign]
     for step in range(150):
         if luck.random() < 0.02:
-            # The key of a pause ends by itself, a little earlier or later than the clock of the script.
+            # The key of a pause expires a little earlier or later than by the clock of the script.
             fake.pause_until = moment + 60_000_000
             await connection.run(limiter_module._PAUSE, keys[1:2], 60_000)
             response = await connection.run(limiter_module._RESERVE, keys, "a", 1, *([1] * 9))
@@ -258,7 +258,7 @@ async def test_a_silent_server_is_not_waited_for_by_one_caller_after_the_other(
     begun = time.monotonic()
     outcomes = await asyncio.gather(*(limiter.acquire() for _ in range(10)), return_exceptions=True)
     assert all(isinstance(outcome, LimiterUnavailable) for outcome in outcomes)
-    assert time.monotonic() - begun < 1.45  # One time-out for all.
+    assert time.monotonic() - begun < 1.45  # One timeout for all.
     await stalled
 
 

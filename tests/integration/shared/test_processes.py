@@ -1,4 +1,4 @@
-"""Four processes on one account, counted where it matters: at the service."""
+"""Four processes on one account, with their calls counted at the service."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ USED_WITH_STALLS = 0.9
 
 
 class Fleet:
-    """Worker processes that begin and end together; `outcomes` and `stall` are there after the end."""
+    """Worker processes that start and end together; `outcomes` and `stall` are set after the end."""
 
     def __init__(self, processes: list[asyncio.subprocess.Process]) -> None:
         self._processes = processes
@@ -102,7 +102,7 @@ def busiest_second(times: list[float]) -> int:
 
 @dataclass
 class Record:
-    """What the service saw, and what became of the calls."""
+    """The requests that the service saw, and the outcomes of the calls."""
 
     times: list[float]
     shares: collections.Counter[str]
@@ -112,7 +112,7 @@ class Record:
 
     @property
     def use(self) -> float:
-        """Requests a second, after the first."""
+        """Requests per second, after the first second."""
         return sum(1.0 < arrived - self.times[0] <= 7.0 for arrived in self.times) / 6
 
 
@@ -138,7 +138,7 @@ async def run(scenario: Scenario, **state: Any) -> Record:
 async def measure(
     scenario: Scenario, holds: Callable[[Record], bool], server: Server, **state: Any
 ) -> Record:
-    """The record of a run; of another one, up to three, where the machine was too busy to tell."""
+    """The record of a run; repeated up to twice if the machine was too busy for a verdict."""
     for _ in range(3):
         await server.ask("FLUSHALL")
         record = await run(scenario, url=server.url, **state)
@@ -164,7 +164,7 @@ async def test_the_limit_is_kept_used_and_shared(server: Server) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("on_unavailable", ["raise", "local"])
 async def test_the_limit_holds_whatever_happens_to_redis(server: Server, on_unavailable: str) -> None:
-    # Where each has its share, they wait for each other after an outage.
+    # With a share for each, they wait for each other after an outage.
     timeout = 2.0 if on_unavailable == "raise" else 4.0
     ended = 0.0
 
@@ -190,10 +190,10 @@ async def test_the_limit_holds_whatever_happens_to_redis(server: Server, on_unav
         processes=PROCESSES,
     )
     assert busiest_second(record.times) <= 35
-    # It goes on, in every process.
+    # Calls continue in every process.
     assert sum(arrived > ended for arrived in record.times) > 20
     assert len(record.shares) == PROCESSES
-    # What failed may be repeated, and where each has its share nothing fails.
+    # Failed calls may be repeated, and with a share for each none fails.
     allowed = {"ok"} if on_unavailable == "local" else {"ok", "LimiterUnavailable"}
     assert all(set(outcome) <= allowed for outcome in record.outcomes)
     # The restart lost the token.

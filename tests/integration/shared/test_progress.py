@@ -1,4 +1,4 @@
-"""Progress of a run as an onlooker sees it: each row is counted once, whatever happens to workers."""
+"""Progress of a run as an observer sees it: each row is counted once, whatever happens to workers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def test_rows_are_queued_then_in_flight_then_have_an_outcome(stores: Store
         assert (found.in_flight, found.counts) == (0, {State.OK: 1, State.RETRY: 1})
         await chunk.begin([BEN])
         await chunk.complete([(BEN, REJECTED)])
-        # The response to a script may be lost: it runs once more.
+        # The response to a script may be lost: the script runs once more.
         await chunk.complete([(BEN, REJECTED)])
         assert (await seen(stores)).counts == {State.OK: 1, State.REJECTED: 1}
         await chunk.end(failures=[Failure(REJECTED, (3,))])

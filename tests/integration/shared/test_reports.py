@@ -26,7 +26,7 @@ async def test_messages_of_the_service_reach_the_starter_alone(
     # A Fernet token begins with its version and a timestamp.
     assert all(each.startswith(b"gAAAAA") and b"@example" not in each for each in sealed)
     assert await stores.server.ask("TTL", key) > 0
-    # Those of another chunk, and what anybody else wrote.
+    # Those of another chunk, and those of other programs.
     await stores.server.ask("RPUSH", stores.key(f"messages:{name}:4"), sealed[0], b"x")
     with caplog.at_level(logging.WARNING, "publitrac_async.shared"):
         assert await starter.reports.messages(name, 4) == {}

@@ -1,4 +1,4 @@
-"""Any Redis that a company has: users with few rights, eviction, replicas, Sentinels, clusters."""
+"""Any Redis that a company may have: users with few rights, eviction, replicas, Sentinels, clusters."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ RIGHTS = [
 
 
 class Users:
-    """Creates a user with some rights; its URL."""
+    """Creates a user with some rights, and returns its URL."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -109,7 +109,7 @@ async def test_the_missing_right_is_named(server: Server, user: Users, rules: li
 
 
 async def test_a_worker_that_lacks_a_right_ends_at_its_start(server: Server, user: Users) -> None:
-    # The other tests run without docket, too, which wants a newer redis-py.
+    # The other tests also run without docket, which requires a newer redis-py.
     serve = pytest.importorskip("publitrac_async.bulk.distributed.docket", exc_type=ImportError).serve
     url = await user("~publitrac:*", "&publitrac:*", "+@all")
     async with SharedRedis(url, ACCOUNT) as shared, asyncio.timeout(20):
@@ -172,7 +172,7 @@ async def test_a_replica_is_refused(server: Server, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    # By default the second port is 10,000 above the first, and may be none.
+    # By default the second port is 10,000 above the first, which may not be a valid port.
     ports = {"cluster-port": str(free_port())}
     node = Server(tmp_path_factory.mktemp("cluster"), **{"cluster-enabled": "yes"}, **ports)
     node.start()

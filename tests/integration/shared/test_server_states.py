@@ -34,7 +34,7 @@ REPAIRS = (
 
 @pytest.fixture(params=STATES)
 async def state(request: pytest.FixtureRequest, server: Server) -> AsyncIterator[str]:
-    """Bring the server into a state; the words for it."""
+    """Bring the server into a state; return the words for it."""
     await server.ask("CONFIG", "SET", "busy-reply-threshold", "1")
     change = asyncio.create_task(server.ask(*STATES[request.param]))
     await asyncio.sleep(0.05)
@@ -46,7 +46,7 @@ async def state(request: pytest.FixtureRequest, server: Server) -> AsyncIterator
 
 async def test_the_state_is_named(server: Server, state: str) -> None:
     async with SharedRedis(server.url, account="the-key") as shared, asyncio.timeout(10):
-        if "OOM" not in state:  # The limiter goes on: its script begins with a command that frees memory.
+        if "OOM" not in state:  # The limiter still works: its script begins with a command that frees memory.
             with pytest.raises(LimiterUnavailable, match=state):
                 await shared.limiter.acquire()
         words = "read-only replica" if "READONLY" in state else state

@@ -1,4 +1,4 @@
-"""A state store in a real server: who holds it, and what Redis gets to see."""
+"""A state store in a real server: its lock, and the data that Redis sees."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The chunks of a job: who may write in them, whatever happens to workers and to the run."""
+"""The chunks of a job: who may write their outcomes, whatever happens to workers and to the run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def test_a_worker_carries_out_a_chunk(stores: Stores) -> None:
         assert await known(chunk) == Entry(Outcome(State.PENDING), FIRST, None)
         assert await chunk.begin([ADA, BEN]) is True
         assert await state(chunk) is State.SENDING
-        # The opener cannot tell whether somebody still is at it.
+        # The opener cannot tell whether a worker still has it.
         assert await state(opener) is State.PENDING
         assert await opener.unknown_rows() == []
         await chunk.complete([(ADA, OK), (BEN, Outcome(State.UNKNOWN, "Timeout", "lost"))])
@@ -203,7 +203,7 @@ async def test_a_new_job_waits_for_the_calls_of_the_old_one(stores: Stores) -> N
         await asyncio.sleep(0.01)
     await asyncio.sleep(0.3)
     assert not opening.done()
-    # The call that was under way when the job was replaced is noted, and nothing else.
+    # The call in flight when the job was replaced is recorded, and nothing else.
     await chunk.complete([(ADA, OK)])
     with pytest.raises(StateStoreError, match="another run has started"):
         await chunk.complete([(EVE, OK)])
@@ -223,7 +223,7 @@ async def test_a_new_job_does_not_wait_for_killed_workers_longer_than_their_leas
     await first.aclose()
     second = await stores.opened(run="two")
     assert await known(second) == Entry(Outcome(State.UNKNOWN), FIRST, None)
-    # Somebody has entered it anew, and sends it: what the old worker has to say does not count any more.
+    # Another process has entered it again and sends it: outcomes of the old worker no longer count.
     await second.plan([(ADA, SECOND)])
     with pytest.raises(StateStoreError, match="another run has started"):
         await killed.complete([(ADA, OK)])
@@ -316,7 +316,7 @@ async def test_a_chunk_tells_what_it_is(stores: Stores) -> None:
 async def test_nothing_is_sent_twice_and_nothing_is_lost_whatever_happens_to_workers(
     stores: Stores, seed: int
 ) -> None:
-    """Workers are killed, or taken for dead and go on; chunks are handed out twice; the run begins again."""
+    """Workers are killed, or taken for dead and continue; chunks are issued twice; the run starts again."""
     chance = random.Random(seed)
     chunks = [[f"{number}.{each}@example.test" for each in range(8)] for number in range(4)]
     keys = [key for chunk in chunks for key in chunk]
@@ -336,7 +336,7 @@ async def test_nothing_is_sent_twice_and_nothing_is_lost_whatever_happens_to_wor
             sent[key] += 1
             await asyncio.sleep(chance.choice((0, 0, 0.001, 0.01)))
             if chance.random() < 0.05:
-                break  # Killed: nothing is ended, nothing is told.
+                break  # Killed: it ends nothing and reports nothing.
             try:
                 await chunk.complete([(key, OK)])
             except StateStoreError:

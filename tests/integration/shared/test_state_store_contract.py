@@ -1,4 +1,4 @@
-"""What every state store does: the one in a file, and the one in Redis."""
+"""The contract of state stores: the one in a file, and the one in Redis."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LOST = Outcome(State.UNKNOWN, "OutcomeUnknown", "the response was lost")
 
 @pytest.fixture(params=["file", "redis"])
 async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stores]:
-    """The same state store, as one process after the other has it."""
+    """The same state store, as opened by successive processes."""
     made: list[Any] = []
     url = ""
     if request.param == "redis":
@@ -204,7 +204,7 @@ async def test_order_holds_without_a_caller_that_waits(stores: Stores) -> None:
 async def test_a_note_is_written_though_its_waiter_is_cancelled(stores: Stores) -> None:
     store = await opened(stores)
     await store.plan([(ADA, FIRST), (BEN, FIRST), (EVE, FIRST)])
-    #: A state store without a disk or a server makes no call wait.
+    #: A state store without a disk or a server delays no call.
     waits = not store.begin([EVE]).done()
 
     async def call(key: str) -> None:
@@ -276,7 +276,7 @@ Eyes: TypeAlias = Callable[[list[str]], Awaitable[list[State]]]
 
 @pytest.fixture(params=["file", "redis", "redis, durable"])
 async def watched(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[StateStore, Eyes]]:
-    """A state store, and the states that another process would find if this one were killed now."""
+    """A state store, and the states that another process would find if this one were killed."""
     if request.param == "file":
         path = tmp_path / "run.sqlite"
 

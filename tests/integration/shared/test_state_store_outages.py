@@ -1,4 +1,4 @@
-"""What an outage of Redis does to a run, and what its disk does for one."""
+"""Effects of an outage of Redis on a run, with and without a disk."""
 
 from __future__ import annotations
 
@@ -165,9 +165,9 @@ async def test_a_durable_intent_waits_for_the_disk(keeping: Stores) -> None:
     store = await keeping.opened(durable=True)
     await store.plan([(ADA, FIRST), (BEN, FIRST)])
     assert await store.begin([ADA]) is True
-    # A server that never writes to its disk of itself never says that it did.
+    # A server that does not persist its data never confirms a write to disk.
     await keeping.server.ask("CONFIG", "SET", "appendfsync", "no")
-    # Neither do writes of other connections count as those of one that has just been opened.
+    # Writes of other connections do not count for one that has just been opened, either.
     await keeping.server.cut_connections()
     intent = store.begin([BEN])
     while await state(store, BEN) is not State.SENDING:

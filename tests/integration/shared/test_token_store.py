@@ -23,7 +23,7 @@ def token(value: str = "first", life: float = 100.0) -> Token:
 
 
 class Stores:
-    """Token stores as several processes have them: each with connections of its own."""
+    """Token stores as several processes have them: each with its own connections."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -131,7 +131,7 @@ async def test_late_responses_of_a_slow_redis_cause_no_second_token_request(
     token_requests = 0
 
     def slow(connection: Connection) -> None:
-        """Let some responses come too late, though the server has run the command."""
+        """Let some responses arrive too late, though the server has executed the command."""
         attempt, attempts = connection._attempt, 0
 
         async def attempt_slowly(request: Any) -> Any:
@@ -256,7 +256,7 @@ async def test_without_redis_a_process_goes_on_with_the_token_it_knows(
 async def test_a_token_discarded_without_redis_is_not_taken_up_again(stores: Stores) -> None:
     ours = stores()
     await ours.save(token())
-    ours._connection._retry_at = time.monotonic() + 0.2  # As if it had failed just now.
+    ours._connection._retry_at = time.monotonic() + 0.2  # As if it had just failed.
     await ours.discard(token())
     assert await ours.load() is None
     await asyncio.sleep(0.25)

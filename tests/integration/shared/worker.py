@@ -1,4 +1,4 @@
-"""One of several processes on one account: syncs leads until told to stop, then says what became of them."""
+"""One of several processes on one account: syncs leads until it is stopped, then prints their outcomes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from publitrac_async.shared import SharedRedis
 
 
 async def longest_stall() -> float:
-    """The longest time, in seconds, for which this process was kept from running, until cancelled."""
+    """Measure until cancelled; return the longest time, in seconds, for which this process could not run."""
     longest = 0.0
     try:
         while True:

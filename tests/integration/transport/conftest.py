@@ -1,4 +1,4 @@
-"""The invariants of the fault matrix that hold after every case, whatever it is about."""
+"""The invariants of the fault matrix that hold after every case."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cancelled calls leave the pool, the gate and the token whole."""
+"""Cancelled calls leave the pool, the gate and the token intact."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def test_cancelled_at_every_suspension(method: str, state: str, moment: Mo
             if not hit:
                 break
             at += 1
-    # A call waits for no token that is there, and for a token request in one place.
+    # A call does not wait for a token that exists, and waits for a token request in one place.
     assert at >= (1 if method == "get_token" and state == "new" else 0 if method == "get_token" else 4)
 
 

@@ -1,4 +1,4 @@
-"""Requests and responses that are cut at every byte. Over real sockets."""
+"""Requests and responses that are truncated at every byte. Over real sockets."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def test_reset_at_every_byte_of_the_request(operation: str) -> None:
             if operation == "append":
                 assert len(vendor.applied) <= 1
             elif operation != "read":
-                # Sent again and again, the end is the same.
+                # However often it is sent, the result is the same.
                 assert 1 <= len(vendor.applied) <= 2
                 assert len(set(vendor.applied)) == 1
         await healthy(publitrac)
@@ -93,7 +93,7 @@ async def test_cut_at_every_byte_of_the_response(operation: str, chunked: int, w
 
 @pytest.mark.fault("F04")
 async def test_cut_responses_of_unknown_length_are_errors() -> None:
-    """A response without a length ends with the connection, so only its content shows that it was cut."""
+    """A response without a length ends with the connection, so only its content shows a truncation."""
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nConnection: close\r\n\r\n"
     after = 0
 
@@ -113,7 +113,7 @@ async def test_cut_responses_of_unknown_length_are_errors() -> None:
 
 
 EMPTY = {
-    b"HTTP/1.1 200 OK\r\n\r\n": 2,  # Perhaps it was cut.
+    b"HTTP/1.1 200 OK\r\n\r\n": 2,  # Perhaps it was truncated.
     b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n": 1,
     b"HTTP/1.1 204 No Content\r\n\r\n": 1,
 }
@@ -142,7 +142,7 @@ async def test_an_empty_response_is_asked_for_again_if_it_may_have_been_cut(
 
 
 async def measure(publitrac: PublitracClient, server: RawServer, operation: str) -> int:
-    """How many bytes the request of an operation has."""
+    """The number of bytes in the request of an operation."""
     before = server.received
     await send_one(publitrac, operation)
     return server.received - before

@@ -1,4 +1,4 @@
-"""Events and spans against what callers saw: the service fails, callers cancel, the client closes."""
+"""Events and spans agree with results of calls: the service fails, callers cancel, the client closes."""
 
 from __future__ import annotations
 

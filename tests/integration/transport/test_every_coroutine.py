@@ -117,7 +117,7 @@ async def test_cancelled_at_every_suspension(method: str, moment: Moment) -> Non
             async with build(server.url, concurrency=2, retry=EAGER) as client:
                 hit = await cancel_at(run(client), at, moment)
                 assert client.in_flight == client.queued == 0
-                # As many calls again as there are slots: none of them is lost.
+                # As many further calls as there are slots: no slot was lost.
                 async with asyncio.timeout(10):
                     await asyncio.gather(*(run(client) for _ in range(3)))
                 assert not connector(client)._acquired  # type: ignore[arg-type]

@@ -61,7 +61,7 @@ async def test_accepted_then_reset() -> None:
         with pytest.raises(PublitracError) as caught:
             await publitrac.v1.call("addLead", xml=APPENDED)
         assert server.seen == []
-        # Depending on who is faster, bytes had left or not; the error says which.
+        # Bytes may have left or not; the error tells which.
         assert isinstance(caught.value, OutcomeUnknown) == caught.value.maybe_applied
         assert caught.value.attempts == (1 if caught.value.maybe_applied else 4)
         server.greet = None
@@ -100,7 +100,7 @@ async def test_a_server_that_hangs_up_sees_exactly_the_attempts(kind: str, attem
 
 @pytest.mark.parametrize("kind", ["GET", "POST"])
 async def test_a_kept_connection_that_hangs_up_on_its_second_request(kind: str) -> None:
-    """aiohttp would repeat a GET by itself there, past the rate limiter and the number of attempts."""
+    """aiohttp would repeat a GET there without asking the rate limiter or counting the attempt."""
     vendor = Vendor()
 
     async def second(seen: Seen, peer: Peer) -> bytes | None:
@@ -131,7 +131,7 @@ async def test_a_connection_closed_while_idle_costs_no_attempt() -> None:
     async with RawServer(then_close) as server, opened(server.url, retry=ONCE) as publitrac:
         for _ in range(10):
             await publitrac.v1.get_lead("a@example.com")
-            await asyncio.sleep(0.01)  # The end of the connection arrives.
+            await asyncio.sleep(0.01)  # Let the end of the connection arrive.
         assert len(server.seen) == 10
 
 
@@ -139,7 +139,7 @@ async def test_a_connection_closed_while_its_request_waits_for_the_limiter() -> 
     vendor, kept = Vendor(), list[Peer]()
 
     class Holds:
-        """A limiter that lets the server close everything while a request waits."""
+        """A limiter that lets the server close every connection while a request waits."""
 
         async def acquire(self) -> None:
             for peer in kept:
@@ -182,7 +182,7 @@ async def test_a_slow_loris_ends_at_the_deadline(where: str) -> None:
         with pytest.raises((DeadlineExceeded, OutcomeUnknown)) as caught:
             await publitrac.v1.call("addLead", xml=APPENDED)
         assert asyncio.get_running_loop().time() - started < 5
-        # A head has to be whole within `read`; a body has to go on.
+        # A head must be complete within `read`; a body must make progress.
         assert type(caught.value) is (DeadlineExceeded if where == "body" else OutcomeUnknown)
         assert caught.value.maybe_applied
 

@@ -1,4 +1,4 @@
-"""No frame of a traceback shows a credential or personal data, wherever a call ends, and whoever ends it."""
+"""No frame of a traceback shows a credential or personal data, whatever ends a call, in whatever place."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.wire import Peer, RawServer, Seen, http
 
 
 async def failure_of(transcript: Transcript, running: Coroutine[Any, Any, Any]) -> BaseException | None:
-    """Tell of the exception that a call ends with."""
+    """Record the exception that a call ends with."""
     try:
         await running
     except (Exception, asyncio.CancelledError, Stop) as error:  # noqa: BLE001  (all of them are recorded)
@@ -112,7 +112,7 @@ def closed_port() -> str:
 
 
 class Fails:
-    """A limiter of the program that fails."""
+    """A custom limiter that fails."""
 
     async def acquire(self) -> None:
         await asyncio.sleep(0)
@@ -127,7 +127,7 @@ class FailsAtOnce(Fails):
 
 
 class Stop(BaseException):
-    """Nothing that a hook may raise without ending the call."""
+    """An exception that ends the call even if a hook raises it."""
 
 
 def stops(event: object) -> None:
@@ -145,7 +145,7 @@ class Breaks(httpx.AsyncBaseTransport):
 
 
 class BreaksWithTexts(httpx.AsyncBaseTransport):
-    """A transport of the program that takes the request apart, and fails while it handles a failure."""
+    """A custom transport that reads the request, and fails while it handles a failure."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         texts = [str(request.url), str(request.headers), (await request.aread()).decode()]
@@ -239,7 +239,7 @@ async def test_what_is_refused_before_anything_is_sent() -> None:
 
 @pytest.fixture
 def events() -> Iterator[list[str]]:
-    """What Sentry would send, with its defaults."""
+    """The event that Sentry would send, with its defaults."""
     import sentry_sdk
     from sentry_sdk.transport import Transport
 

@@ -1,4 +1,4 @@
-"""No frame of a run that fails shows a row, whoever ends it."""
+"""No frame of a run that fails shows a row, whatever ends it."""
 
 from __future__ import annotations
 

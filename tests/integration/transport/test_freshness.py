@@ -33,7 +33,7 @@ def respond(head: str) -> bytes:
 
 
 class Trust:
-    """A certificate of the server, and who trusts it."""
+    """A certificate of the server, and a client context that trusts it."""
 
     def __init__(self) -> None:
         authority = trustme.CA()
@@ -92,7 +92,7 @@ SPOILS: dict[str, Callable[[socket.socket], None]] = {
 
 
 class Busy:
-    """A limiter that keeps the event loop busy until the server has spoiled the connection."""
+    """A limiter that keeps the event loop busy until the server has made the connection unusable."""
 
     def __init__(self, server: ThreadedServer) -> None:
         self.server = server
@@ -231,7 +231,7 @@ async def test_a_pool_full_of_closed_connections_costs_no_attempt() -> None:
 
 
 async def test_what_never_left_is_not_called_maybe_applied() -> None:
-    """The connection was spoilt after the limiter let the request go, and there is no other one."""
+    """The connection became unusable after the limiter let the request leave, and there is no other."""
     with ThreadedServer(respond) as server:
         limiter = Busy(server)
         async with opened(f"http://127.0.0.1:{server.port}", retry=ONCE, limiter=limiter) as publitrac:

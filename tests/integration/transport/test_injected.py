@@ -1,4 +1,4 @@
-"""Whatever carries the requests, the results are the same."""
+"""The results are the same with every HTTP library."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Responded = tuple[int, dict[str, str], bytes]
 
 
 class Service:
-    """One service for all carriers: `fault` decides how it behaves."""
+    """One service for all HTTP libraries: `fault` decides how it behaves."""
 
     def __init__(self) -> None:
         self.fault: Responded | None = None
@@ -118,7 +118,7 @@ async def default(service: Service) -> AsyncIterator[tuple[str, httpx.AsyncBaseT
 
 
 class Watching(AiohttpTransport):
-    """The default transport of a program that looks at its requests: they show no credential."""
+    """The default transport of a program that inspects its requests: they show no credential."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         shown = f"{request!r} {request.url} {request.headers.multi_items()}"

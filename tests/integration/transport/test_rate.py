@@ -1,4 +1,4 @@
-"""No second at the service holds more than 35 requests, whatever the connections do."""
+"""The service gets at most 35 requests in any second, whatever the connections do."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def busiest_second(arrivals: list[float]) -> int:
 
 
 async def test_calls_that_wait_for_their_connection_have_no_permit_yet() -> None:
-    """Or else they would all leave at once, when the connections are there."""
+    """Otherwise all would leave at once when the connections are open."""
     slow = asyncio.Event()
     authority = trustme.CA()
     context = server_context(authority.issue_cert("localhost"))
@@ -92,12 +92,12 @@ async def test_no_more_than_35_leave_in_any_second_log_ins_and_retries_included(
         await asyncio.gather(*(publitrac.v2.delayed_sync(lead(number)) for number in range(60)))
     assert len(departures) == len(server.seen) > 65
     assert busiest_second(departures) <= 35
-    # What arrives has left: no request is seen before the limiter let it through.
+    # No request arrives before the limiter let it leave.
     assert all(seen.arrived >= left for seen, left in zip(server.seen, departures, strict=True))
 
 
 async def test_a_small_pool_does_not_turn_the_limiter_into_a_volley() -> None:
-    """The limiter is asked with a connection in hand: calls that queue for one have no permit yet."""
+    """A call asks the limiter only when it has a connection: calls that wait for one have no permit yet."""
     vendor, stuck = Vendor(), True
 
     async def slow(seen: Seen, peer: Peer) -> bytes:

@@ -1,4 +1,4 @@
-"""What is sent, and what never is: redirects are not followed, cookies not returned. Over real sockets."""
+"""Requests: redirects are not followed, cookies not returned. Over real sockets."""
 
 from __future__ import annotations
 

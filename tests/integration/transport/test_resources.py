@@ -55,7 +55,7 @@ async def test_a_large_unread_request_leaves_no_socket(tls: bool) -> None:
                 await publitrac.v1.call("addLead", xml="x" * 20_000_000)
             assert caught.value.maybe_applied
             assert not connector(publitrac)._acquired
-            # One end is the server's, which does not even notice.
+            # One end is the server's, which does not notice.
             assert await falls_to(open_sockets, before + 1), "the connection waits to be written to its end"
 
 

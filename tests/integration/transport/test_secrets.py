@@ -47,7 +47,7 @@ async def cut(seen: Seen, peer: Peer) -> None:
 async def vendor_error(seen: Seen, peer: Peer) -> bytes:
     if seen.path.startswith("/v2"):
         return http(json.dumps({"status": "error", "code": 422, "message": quoting(seen).decode()}).encode())
-    # What the vendor writes is kept for the program, so this service quotes data, but no credentials.
+    # Text of the vendor is kept for the program, so this service quotes data, but no credentials.
     text = html.escape(f"{CANARIES.email} {CANARIES.first_name}")
     return http(
         f"<response><status>9018</status><message>{text}</message>"
@@ -168,7 +168,7 @@ async def test_no_failure_tells(fault: str, when: str, credentials_in: str, tran
 
 @pytest.mark.fault("F36")
 async def test_other_ends_of_a_call_tell_nothing(transcript: Transcript) -> None:
-    """Refused, not trusted, out of time, cancelled, closed, unwritable."""
+    """Refused, not trusted, timed out, cancelled, closed, unwritable."""
     authority = trustme.CA()
     context = server_context(trustme.CA().issue_cert("localhost"))
     with transcript.recording():
@@ -222,19 +222,19 @@ async def test_proxies_in_trouble_tell_nothing(
 
 
 async def test_after_closing_no_copy_of_a_credential_is_left() -> None:
-    password = f"w{secrets.token_hex(16)}"  # Of this test alone: nothing else has ever held it.
+    password = f"w{secrets.token_hex(16)}"  # Only this test has ever used it.
     async with RawServer(CanaryVendor()) as server:
         async with canary_client(server.url, password=password) as publitrac:
             assert await use(publitrac, Transcript()) == []
         assert server.seen[0].query["password"] == password
         server.seen.clear()
-    gc.unfreeze()  # A copy may be in something older than the tests.
+    gc.unfreeze()  # A copy may be in an object older than the tests.
     gc.collect()
     copies = 0
     for container in gc.get_objects():
         if type(container) in (list, tuple, set, dict, frozenset):
             parts = [*container, *container.values()] if isinstance(container, dict) else list(container)
-            # By type: asking a lazy object of a library for its class may make it do something.
+            # By type: asking a lazy object of a library for its class may have side effects.
             copies += sum(
                 issubclass(type(part), str) and part is not password and password in part for part in parts
             )

@@ -35,7 +35,7 @@ async def both_ways(transcript: Transcript, **options: Any) -> AsyncIterator[lis
 
 @pytest.fixture
 def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Spans of the instrumented aiohttp and httpx, which are told to record every header."""
+    """Spans of the instrumented aiohttp and httpx, which are configured to record every header."""
     from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrumentor
     from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
     from opentelemetry.sdk.trace import TracerProvider

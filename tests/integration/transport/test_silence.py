@@ -1,4 +1,4 @@
-"""Every wait on the wire ends, wherever the other side falls silent, also without a total."""
+"""Every wait on the wire ends, wherever the other side falls silent, even without a total timeout."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def hello(stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch) -> Publi
 
 
 async def handshake(stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch) -> PublitracClient:
-    """The first record of TLS begins and does not go on."""
+    """The first record of TLS begins and does not continue."""
     server = await stack.enter_async_context(RawServer(Vendor(), greet=says(b"\x16\x03\x03\x00\x7a\x02")))
     return client(f"https://127.0.0.1:{server.port}", retry=ONCE, timeout=TIMEOUT)
 
@@ -106,7 +106,7 @@ async def test_opening_a_connection_ends_with_connect(stall: str, monkeypatch: p
         assert not connector(publitrac)._acquired
 
 
-#: The segments of a response, after which the service says nothing more.
+#: The segments of a response, after which the service sends nothing.
 RESPONSE: dict[str, list[bytes]] = {
     "response": [],
     "in the status line": [b"HTTP/1.1 20"],
@@ -135,7 +135,7 @@ async def silent_after(pieces: list[bytes]) -> AsyncIterator[RawServer]:
     async def respond(seen: Seen, peer: Peer) -> None:
         for piece in pieces:
             await peer.write(piece)
-            await asyncio.sleep(0.01)  # In segments of their own.
+            await asyncio.sleep(0.01)  # In separate segments.
         await never()
 
     async with RawServer(respond) as server:
@@ -218,7 +218,7 @@ async def test_endless_interim_responses_end() -> None:
 
 @pytest.mark.fault("F06")
 async def test_interim_responses_do_not_extend_the_time_for_a_response() -> None:
-    """A response that comes within `read` after the last of them is too late."""
+    """A response within `read` after the last of them is too late."""
 
     async def respond(seen: Seen, peer: Peer) -> None:
         while True:
@@ -269,7 +269,7 @@ async def test_a_busy_loop_is_no_silence() -> None:
         thread.join(10)
 
 
-#: What surrounds a response or its body, sent without end: it is no silence, and no progress.
+#: Bytes around a response or its body, sent without end: neither silence nor progress.
 FLOODS = {
     "blank lines": (b"", b"\r\n"),
     "the extension of a chunk": (CHUNKED + b"5;", b"a=b;"),

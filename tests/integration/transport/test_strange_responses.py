@@ -37,7 +37,7 @@ async def test_stray_bytes_are_not_taken_for_a_response(stray: bytes, when: str)
     async with RawServer(respond) as server, opened(server.url, concurrency=1) as publitrac:
         for number in range(10):
             found, failure = await outcome(publitrac.v1.get_lead(f"a{number}@example.com"))
-            if failure is not None:  # aiohttp gives up a response that has no HTTP behind it.
+            if failure is not None:  # aiohttp rejects a response that is followed by bytes that are not HTTP.
                 assert (when, type(failure)) == ("with the response", OutcomeUnknown)
                 assert stray == b"garbage" or (stray == b"\r\n\r\n" and PURE_PYTHON)
                 break
@@ -46,7 +46,7 @@ async def test_stray_bytes_are_not_taken_for_a_response(stray: bytes, when: str)
             if when == "later":
                 await strayed.wait()
                 strayed.clear()
-                await asyncio.sleep(0.02)  # The stray bytes arrive.
+                await asyncio.sleep(0.02)  # Let the stray bytes arrive.
         else:
             assert len(server.seen) == 10
 
@@ -63,7 +63,7 @@ STRANGE = {
     "bad status": b"HTTP/1.1 two hundred\r\n\r\n",
     "huge status": b"HTTP/1.1 99999 OK\r\n\r\n",
     "no colon": b"HTTP/1.1 200 OK\r\nno colon here\r\nContent-Length: 0\r\n\r\n",
-    # These would be successes if there were no caps.
+    # Without limits on size these would be successes.
     "a header of 1 MiB": http(DONE.encode(), headers=f"X: {'x' * 2**20}\r\n"),
     "a status line of 1 MiB": http(DONE.encode(), f"200 {'x' * 2**20}"),
     "100,000 headers": http(DONE.encode(), headers="X: 1\r\n" * 100_000),
@@ -73,7 +73,7 @@ STRANGE = {
     "brotli": http(b"x", headers="Content-Encoding: br\r\n"),
 }
 LENGTH = "not valid HTTP: Content-Length is malformed"
-#: What the error says of them, with the parser in C.
+#: The text of the error, with the parser in C.
 NAMED = {
     "HTTP/0.9": "not valid HTTP: the status line is malformed",
     "nothing before the end": "the connection closed",
@@ -115,7 +115,7 @@ async def test_strange_responses_are_typed_errors_and_the_pool_stays_whole(name:
             assert len(server.seen) == 1
             assert len(str(caught.value)) < 300
             assert NAMED.get(name, "") in str(caught.value) or PURE_PYTHON
-            await asyncio.sleep(0.01)  # The end of the connection arrives.
+            await asyncio.sleep(0.01)  # Let the end of the connection arrive.
         strange = False
         await healthy(publitrac)
 

@@ -1,4 +1,4 @@
-"""TLS: whom we trust, and what reaches those we do not."""
+"""TLS: which certificates are trusted, and that other servers get no request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Traces of whole calls: what is in them, and above all what is not."""
+"""Traces of whole calls: their content, and that they contain no secret."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ async def test_services_that_echo_everything(send: str, status: str, messages: b
                     await SENDS[send](server.url, trace=trace, **OPTIONS)
 
     text = path.read_text(encoding="ascii")
-    # On request messages are kept: of them only credentials are certainly masked.
+    # On request messages are kept; in them only credentials are certain to be masked.
     find(CANARIES.credentials if messages else EVERYTHING, [text])
     assert len(lines_of(path)) == len(server.seen)
 

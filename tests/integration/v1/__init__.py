@@ -1,1 +1,1 @@
-"""Client and sandbox speak v1 over a socket."""
+"""Client and sandbox exchange v1 calls over a socket."""

@@ -1,4 +1,4 @@
-"""A sandbox, and a client that speaks v1 to it."""
+"""A sandbox, and a client of its v1."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The client meets what the sandbox damages."""
+"""The client reads responses that the sandbox damages."""
 
 from __future__ import annotations
 

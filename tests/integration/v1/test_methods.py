@@ -1,4 +1,4 @@
-"""Every method against the sandbox: state that changes, refusals, and what the documents leave open."""
+"""Every method against the sandbox: state that changes, refusals, and points that documents leave open."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ EMAIL = "johnsmith@mydomain.com"
 
 
 def shown(name: str) -> ET.Element:
-    """A sample, mended where it lacks its last tag."""
+    """A sample, repaired if its last tag is missing."""
     body = sample(f"v1/{name}.xml")
     return ET.fromstring(body if b"</re" in body[-20:] else body + b"</response>")
 
@@ -139,7 +139,7 @@ class TestRequests:
         found = await client.get_lead(EMAIL)
         assert found.custom_fields == {"carColor": "Red", "carMaker": "Infiniti"}
         assert (found.score, found.revenue, found.is_customer) == (90, 400000, False)
-        # A second time it is found by its token, and changed.
+        # The second time it is found by its token and changed.
         await client.sync_lead(Lead(email="john@new.example", token=flat["token"]), use_token=True)
         assert [lead["email"] for lead in sandbox.leads()] == ["john@new.example"]
 

@@ -1,4 +1,4 @@
-"""A refusal that comes with HTTP 200 is remembered by nobody as a success: bulk runs, the command line."""
+"""A refusal with HTTP 200 is never recorded as a success, by bulk runs or the command line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Respond = Callable[[Seen, Peer], Awaitable[bytes]]
 
 
 def responding(*bodies: str) -> tuple[Respond, list[str]]:
-    """Respond with the first body until the list `bodies` is shortened; note each request."""
+    """Respond with the first body until the list `bodies` is shortened; record each request."""
     left = list(bodies)
 
     async def respond(_seen: Seen, _peer: Peer) -> bytes:

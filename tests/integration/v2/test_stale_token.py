@@ -1,4 +1,4 @@
-"""The documents have no response to a stale token: every plausible one causes a single token request."""
+"""The documents show no response to an expired token: every plausible one causes one token request."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def test_a_stale_token_is_renewed_once_for_all(response: str, how: str) ->
     ):
         await publitrac.v2.delayed_sync(Lead(email="ada@example.com"))
         if how == "expired":
-            sandbox.advance(901)  # Only the service's clock moves: the client learns it from the response.
+            sandbox.advance(901)  # Only the service's clock moves: the client learns of it from the response.
         else:
             sandbox.revoke_tokens()
         await asyncio.gather(

@@ -1,4 +1,4 @@
-"""`sync --via vitec`, its state store and its verb: no row is sent twice by itself."""
+"""`sync --via vitec`, its state store and its `reconcile`: no row is sent twice without a request."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ async def test_rows_that_may_have_arrived_wait_to_be_reconciled(
     assert report.ok + report.unknown == ROWS
 
     for again in (Resend(), Resend(unchanged=True), Resend(rejected=True)):
-        if not again.unchanged:  # All rows: those that were taken are leads once more, by request.
+        if not again.unchanged:  # All rows: those that were accepted are created once more, on request.
             found = await sync_leads(rows(), sink(vitec), state=store, resend=again)
             assert (found.unknown, found.skipped) == (report.unknown, report.ok)
     assert max(arrivals(sandbox).values()) == 1
@@ -134,7 +134,7 @@ async def test_refusals_of_the_service(vitec: VitecClient, sandbox: Sandbox, tmp
 
 
 class Command:
-    """``publitrac-async`` in a process of its own."""
+    """``publitrac-async`` in its own process."""
 
     def __init__(self, sandbox: Sandbox, folder: Path) -> None:
         self._environment = {
@@ -173,9 +173,9 @@ async def test_a_killed_run_leaves_the_calls_in_flight_unknown(command: Command,
     sandbox.inject(Fault("delay", match="vitec", seconds=60, after=10, times=None))
     process = await command.start(*command.sync("--state", "run.sqlite"))
     async with asyncio.timeout(20):
-        while len(arrivals(sandbox)) < 10 + VITEC_CONCURRENCY:  # Every worker is stuck in a call.
+        while len(arrivals(sandbox)) < 10 + VITEC_CONCURRENCY:  # Every worker waits in a call.
             await asyncio.sleep(0.01)
-    # A row that is begun but waits in the client would be unknown: give the run the time to begin one.
+    # A row that is begun but waits in the client would be unknown: give the run time to begin one.
     await asyncio.sleep(5 * _GROWTH_INTERVAL)
     process.send_signal(signal.SIGKILL)
     await process.communicate()

@@ -1,4 +1,4 @@
-"""`VitecClient` against the emulated Vitec: what goes out, what comes back, what nobody sees."""
+"""`VitecClient` against the emulated Vitec: requests, responses, and secrets that stay hidden."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def test_json_and_xml_make_the_same_lead(vitec: VitecClient, sandbox: Sand
 
 
 async def test_xml_alone_keeps_every_part_of_the_person(vitec: VitecClient, sandbox: Sandbox) -> None:
-    """The order is right: the service ignores what comes too late without a word."""
+    """The order matters: the service silently ignores anything that arrives too late."""
     await vitec.create_person_lead(CUSTOMER, FULL, format="xml")
     (contact,) = sandbox.contents("vitec")["contacts"]
     assert set(contact) - {"id", "customerId"} == {

@@ -1,4 +1,4 @@
-"""The example `web_form_service.py`: a process of its own, which is killed between and within the steps."""
+"""The example `web_form_service.py`: in its own process, which is killed between and within the steps."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ async def test_ended_while_vitec_is_asked(service, sandbox, outbox, end, arrived
         assert (found["number"], found["state"], found["form"]) == (1, "unknown", FORM)
         await running.submit(email="bo@example.com")
         await until(lambda: states(outbox)[1][0] == "delivered")
-        assert counts(sandbox) == (2, 2)  # The first one waited for somebody.
+        assert counts(sandbox) == (2, 2)  # The first one waited to be reconciled.
 
         reconcile = f"/unknown/1?arrived={arrived}"
         assert (await running.http.post(reconcile)).status_code == 200

@@ -15,7 +15,7 @@ SAMPLES = Path(__file__).parents[2] / "samples" / "marketo"
 
 
 class Rest:
-    """Calls by hand: plain HTTP, nothing of the client."""
+    """Calls Marketo without the client: with plain HTTP."""
 
     def __init__(self, sandbox: Sandbox, http: httpx.AsyncClient) -> None:
         self.sandbox = sandbox
@@ -55,7 +55,7 @@ class Rest:
         return document
 
     async def code(self, path: str, document: Any = None, *, verb: str = "", **query: Any) -> str:
-        """The code that refuses a call as a whole."""
+        """The code of a refusal of the whole call."""
         verb = verb or ("GET" if document is None else "POST")
         options = {} if document is None else {"json": document}
         (error,) = self._read(await self.send(verb, path, params=query, **options))["errors"]

@@ -1,4 +1,4 @@
-"""The emulated operations, called by hand."""
+"""The emulated operations, called without the client."""
 
 from __future__ import annotations
 

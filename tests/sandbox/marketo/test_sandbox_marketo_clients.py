@@ -1,4 +1,4 @@
-"""What clients of other people send, by hand: forms of calls that Marketo takes as well."""
+"""Calls in the forms that other clients send: Marketo accepts them as well."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Released clients of other people run their usual calls against the sandbox, where they can be installed."""
+"""Other released clients make their usual calls to the sandbox, if they can be installed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def test_the_client_marketorestpython_works(seeded: Sandbox, monkeypatch: 
     from marketorestpython.client import MarketoClient
     from marketorestpython.helper import http_lib
 
-    # Its own pause between calls, the only use of this name there.
+    # Its own pause between calls, the only use of this name in it.
     monkeypatch.setattr(http_lib, "time", SimpleNamespace(time=lambda: 0.0, sleep=lambda _: None))
     settings = seeded.settings
     client: Any = MarketoClient("000-AAA-000", settings.marketo_client_id, settings.marketo_client_secret)

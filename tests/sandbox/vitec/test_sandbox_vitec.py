@@ -1,4 +1,4 @@
-"""The emulated Vitec Express Connect, called by hand: nothing of the client takes part."""
+"""The emulated Vitec Express Connect, called without the client."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CREATED = "{http://schemas.microsoft.com/2003/10/Serialization/}string"
 
 
 class Caller:
-    """Calls the one operation."""
+    """Calls the only operation."""
 
     def __init__(self, sandbox: Sandbox, http: httpx.AsyncClient) -> None:
         self.sandbox = sandbox
@@ -151,7 +151,7 @@ async def test_an_element_that_comes_too_late_is_ignored(vitec: Caller, late: st
         return
     assert response.status_code == 200
     kept = json.dumps([vitec.contents["contacts"], vitec.contents["leads"]])
-    # A member that is left out by the reader is null or absent in what is kept.
+    # A member that the reader leaves out is null or absent in the stored lead.
     assert f'"{lost}": "' not in kept
     assert f'"{lost}": {{' not in kept
 

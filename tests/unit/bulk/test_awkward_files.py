@@ -1,4 +1,4 @@
-"""Files as spreadsheets, databases and other programs write them."""
+"""Files in the forms that spreadsheets, databases and other programs write."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ def test_a_formula_without_a_result_rejects_its_row(tmp_path: Path, empty: bytes
     with zipfile.ZipFile(written) as old, zipfile.ZipFile(path, "w") as new:
         for name in old.namelist():
             content = old.read(name).replace(b"<v>2468</v></c></row>", empty + b"</c></row>")
-            # Excel gives an empty text as a result this type.
+            # Excel gives this type to a result that is an empty text.
             new.writestr(name, content.replace(b'<c r="C3">', b'<c r="C3" t="str">'))
     rows = list(read_leads(path))
     assert [(row.line, row.problem is None, row.fields["city"]) for row in rows] == [

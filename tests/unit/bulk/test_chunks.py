@@ -89,7 +89,7 @@ def test_a_task_survives_json(task: Chunk) -> None:
 
 
 def hash_of(mapping: ColumnMapping | None, fields: dict[str, Any]) -> bytes | None:
-    """What would be sent, if anything."""
+    """The record that would be sent, if any."""
     try:
         return RowTransform(publitrac_record, mapping)(Row(1, fields))[0].content_hash
     except (ValidationError, MappingError):
@@ -114,7 +114,7 @@ def test_a_mapping_means_the_same_on_its_way(mapping: ColumnMapping, cells: dict
     arrived = Chunk.from_json(evolve(TASK, mapping=mapping).to_json()).mapping
     fields = {**cells, "E-post": "ada@example.com"}
     content_hash = hash_of(mapping, fields)
-    # Rows that are rejected are in no chunk.
+    # Rejected rows are in no chunk.
     assert content_hash is None or hash_of(arrived, fields) == content_hash
 
 
@@ -192,7 +192,7 @@ class Claim:
 
 
 class OneChunk:
-    """A state store that hands out one chunk."""
+    """A state store that issues one chunk."""
 
     def __init__(self, claim: Claim | None) -> None:
         self._claim = claim
@@ -373,7 +373,7 @@ async def test_a_worker_that_is_asked_to_end_leaves_its_chunk_to_others(task: Ch
     shutdown = Shutdown()
     claim, sink = Claim(), RecordingSink(lambda lead: None if shutdown.requested else shutdown.request())
     await execute(task, claim, sink, shutdown)
-    # Calls that had begun came to their end.
+    # Calls that had begun were completed.
     assert 0 < len(sink.calls) <= CALLS
     assert len(claim.noted) == len(sink.calls)
     assert (claim.stopped, claim.ended) == (None, False)

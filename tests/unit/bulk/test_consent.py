@@ -81,7 +81,7 @@ async def test_a_superseded_opt_out_is_remembered_by_the_state_store(tmp_path: P
 
 
 class ToMarketo(RecordingSink):
-    """Takes records of Marketo."""
+    """Accepts records of Marketo."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__()

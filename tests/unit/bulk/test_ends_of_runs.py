@@ -1,4 +1,4 @@
-"""What ends a run before its last row: errors, an outage, the error budget, a request, cancellation."""
+"""Runs that end before their last row: by errors, an outage, the error budget, a request, cancellation."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ async def test_the_first_request_drains_and_the_second_cancels(tmp_path: Path) -
 
 
 class Hanging(RecordingSink):
-    """Asks twice for the end when all its calls hang."""
+    """Requests the end twice when all its calls hang."""
 
     def __init__(self, shutdown: Shutdown) -> None:
         super().__init__()

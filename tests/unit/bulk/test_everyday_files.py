@@ -20,7 +20,7 @@ def write(folder: Path, content: str | bytes, name: str = "leads.csv") -> Path:
 
 
 def checked(path: Path, **options: Any) -> tuple[list[Any], list[str], list[str]]:
-    """Return what would be sent, the problems, and the warnings."""
+    """Return the records that would be sent, the problems, and the warnings."""
     source, transform = read_leads(path, **options), RowTransform()
     rows = list(dry_run(source, transform, source))
     sent = [lead_to_wire(row.content, "sync") for row in rows if row.content is not None]

@@ -1,4 +1,4 @@
-"""Cells that a spreadsheet would run."""
+"""Cells that a spreadsheet would execute."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from publitrac_async.bulk.formulas import defuse, restore
 
-#: Written without the module's own expressions: what is left alone has digits and these signs only.
+#: Written without the module's own expressions: unchanged texts have only digits and these signs.
 HARMLESS = re.compile(r"[+-][0-9 ()./,eE+\-\u00a0]*")
 DANGEROUS = "=+-@\t\r\n\x00\uff1d\uff0b\uff0d\uff20"
 

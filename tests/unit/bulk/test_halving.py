@@ -1,4 +1,4 @@
-"""Calls that fail as a whole are halved, so that one record costs itself and no other."""
+"""Calls that fail as a whole are halved, so that one bad record fails alone."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ def test_an_outage_after_calls_that_passed_rejects_no_row(
     outcomes, _ = deliver(lambda records: make() if 0 not in records else None, 100 + rest, calls=calls)
     found = states(outcomes)
     assert found[:100] == [State.OK] * 100
-    # A few refusals in the vendor's words are evidence in themselves: the service is up.
+    # A few refusals in the vendor's words are evidence that the service is up.
     if rest > 20 or error.code != "1003":
         assert State.REJECTED not in found
 

@@ -86,7 +86,7 @@ async def test_every_row_is_in_one_file_as_it_came_and_can_be_read_again(
         found[name] = [row.fields for row in again]
     merged = sorted(map(str, (row for fields in found.values() for row in fields)))
     assert merged == sorted(map(str, originals.values()))
-    # What was rejected can be corrected and sent; what was not sent can be sent as it is.
+    # Rejected rows can be corrected and sent; rows that were not sent can be sent unchanged.
     retried = RecordingSink()
     file = tmp_path / "results" / "latest" / f"unprocessed{suffix}"
     await run(read_leads(file, encoding=result_encoding, **options), retried)
@@ -278,7 +278,7 @@ async def test_a_json_array_comes_back_as_an_array(tmp_path: Path) -> None:
 
 
 class Page(HTMLParser):
-    """What a page refers to, and its drawings."""
+    """The resources that a page refers to, and its drawings."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

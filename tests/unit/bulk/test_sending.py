@@ -44,7 +44,7 @@ class Journal(NullStateStore):
 
 
 class Halving(PublitracV2Sink):
-    """A sink that halves calls with bad rows, and lets a test look into each."""
+    """A sink that halves calls with bad rows, and lets a test inspect each call."""
 
     success_state = State.OK
     batch_size = 300
@@ -131,7 +131,7 @@ async def test_calls_in_flight_grow_to_what_the_client_allows() -> None:
     service = Service(2.0, 70)
     seconds = await run(service, 2000)
     assert 70 <= service.most <= 72
-    assert seconds < 2000 / 35 + 6  # 35 a second, after some seconds of growth.
+    assert seconds < 2000 / 35 + 6  # 35 per second, after some seconds of growth.
 
 
 @virtual

@@ -1,4 +1,4 @@
-"""Reading from a row's position gives what reading from the start gives from there on."""
+"""Reading from the position of a row gives the same rows as reading from the start."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from publitrac_async.bulk import Row, SourceError, read_leads, read_sql
 from publitrac_async.bulk.sources import lines
 
-#: A quarter of them in quotes, a few with bytes that are none in UTF-8 (0x81 is none in cp1252 either).
+#: A quarter of them in quotes, a few with bytes that are invalid in UTF-8 (0x81 is invalid in cp1252, too).
 CELLS = [
     b"a",
     b"",
@@ -173,7 +173,7 @@ def test_positions_are_bytes(tmp_path: Path) -> None:
     first, second = read_leads(path)
     data = path.read_bytes()
     assert data[first.position :].startswith(b"a@x.io")
-    # The empty line before it may belong to it: it is read past.
+    # The empty line before it may belong to it: it is skipped.
     assert data[second.position :] == "b@x.io,Å\r\n".encode()
     (again,) = read_leads(path).rows_from(second.position, second.line, 5)
     assert (again, again.line) == (second, 5)
@@ -214,7 +214,7 @@ def test_encodings_whose_lines_are_not_found_as_bytes_have_no_positions(
 def test_encodings_whose_lines_are_found_as_bytes_have_one_byte_a_character() -> None:
     names = set()
     for module in pkgutil.iter_modules(encodings.__path__):
-        with contextlib.suppress(LookupError):  # some are no encodings
+        with contextlib.suppress(LookupError):  # some are not encodings
             names.add(codecs.lookup(module.name).name)
     found = {name for name in names if lines.has_byte_lines(name)}
     assert found > {"ascii", "cp1252", "cp437", "iso8859-1", "iso8859-15", "koi8-r", "mac-roman", "utf-8"}

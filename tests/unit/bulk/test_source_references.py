@@ -182,7 +182,7 @@ def test_a_name_that_a_process_does_not_know() -> None:
 
 
 class Source:
-    """Counts how often it is read from its start, and how far."""
+    """Counts the reads from its start, and their lengths."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -292,7 +292,7 @@ async def test_a_reading_that_failed_is_begun_again() -> None:
 
 
 async def test_positions_of_another_source_are_not_taken_for_its_own(tmp_path: Path) -> None:
-    """A named source that chains files hands on their rows, whose positions are those of the files."""
+    """A named source that chains files yields their rows, with the positions in the files."""
     for name in ("a.csv", "b.csv"):
         (tmp_path / name).write_text("email\n" + f"{name}@x.io\n" * 3)
 

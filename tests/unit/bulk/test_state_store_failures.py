@@ -71,7 +71,7 @@ async def test_all_callers_get_an_error_that_names_the_failure(
     with monkeypatch.context() as patch:
         patch.setattr(Database, "_commit", fail)
         first = store.begin(KEYS)
-        await asyncio.sleep(0)  # The thread has the first one.
+        await asyncio.sleep(0)  # The thread is writing the first one.
         posted = [first, store.begin(["late@example.com"]), store.complete([("a", Outcome(State.OK))])]
         async with asyncio.timeout(10):
             await asyncio.wait(posted)
@@ -168,7 +168,7 @@ async def test_pages_that_are_damaged_during_a_run(path: Path, monkeypatch: pyte
 
 @pytest.fixture
 def full_disk(path: Path) -> Iterator[None]:
-    """No file may grow beyond the size of the state file: writing fails as on a full disk."""
+    """Limit the size of files to that of the state file: writing fails as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size, hard))
     yield

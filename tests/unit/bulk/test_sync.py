@@ -66,7 +66,7 @@ async def test_any_iterable_of_mappings_and_leads_will_do() -> None:
     assert [lead for lead in sink.arrived if lead.email == "row@example.com"] == [
         Lead(email="row@example.com", is_customer=True, custom_fields={"carColor": "Red"})
     ]
-    # None is no unset: it is sent, and so it has to survive the staging.
+    # None is not UNSET: it is sent, so it has to survive the staging.
     assert [lead.first_name for lead in sink.arrived if lead.email == "lead0@example.com"] == [None]
 
 

@@ -1,4 +1,4 @@
-"""Sources that are no text: workbooks, Parquet, SQL."""
+"""Sources that are not text: workbooks, Parquet, SQL."""
 
 from __future__ import annotations
 

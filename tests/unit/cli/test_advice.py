@@ -23,7 +23,7 @@ def subclasses(kind: type[errors.PublitracError]) -> Iterator[type[errors.Publit
 
 
 CLASSES = set(subclasses(errors.PublitracError)) - {errors.ApiError, errors.TransportError} - TELLING
-#: In an order that is the same in every process.
+#: In the same order in every process.
 SORTED = sorted(CLASSES, key=lambda kind: kind.__name__)
 
 

@@ -9,6 +9,6 @@ def test_failed_rows_are_in_the_order_of_files_and_lines() -> None:
 
 
 def test_a_number_of_any_length_in_redis_is_no_error() -> None:
-    """Python reads no number of more than 4,300 digits."""
+    """Python reads no number with more than 4,300 digits."""
     assert _sort_key("a.csv:" + "9" * 18) == ("a.csv", 10**18 - 1)
     assert _sort_key("a.csv:" + "9" * 19) == _sort_key("a.csv:" + "9" * 5000) == ("a.csv", 0)

@@ -33,7 +33,7 @@ CHUNK: dict[str, Any] = {"run_id": "r", "sink": "v2", "job": "a1", "chunk": 3}
 
 
 class Worker:
-    """The health of a worker, whose Redis and clock are made up."""
+    """The health of a worker, with a simulated Redis and clock."""
 
     def __init__(self) -> None:
         self.redis: str | None = None
@@ -158,7 +158,7 @@ async def test_silence_is_fatal_only_with_a_chunk_in_hand(worker: Worker) -> Non
 async def test_malformed_requests_are_refused(worker: Worker, request_: bytes, status: int) -> None:
     try:
         response = await worker.send(request_)
-    except ConnectionResetError:  # Nobody reads what follows a refusal.
+    except ConnectionResetError:  # Bytes after a refusal are not read.
         assert status == 400
     else:
         assert response.startswith(f"HTTP/1.1 {status} ".encode())

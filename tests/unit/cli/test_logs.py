@@ -66,7 +66,7 @@ def test_the_reason_why_a_worker_does_not_start_is_json_too(monkeypatch: pytest.
     monkeypatch.delenv("MARKETO_CLIENT_SECRET", raising=False)
     arguments = ("worker", "--log-format", "json", "--redis", "redis://127.0.0.1", "--via", "marketo")
     done = CliRunner().invoke(commands, arguments)
-    # In development mode asyncio may remark on a slow machine before.
+    # In development mode asyncio may first log a message on a slow machine.
     line = json.loads(done.output.splitlines()[-1])
     assert (done.exit_code, line["level"], line["host"]) == (2, "error", socket.gethostname())
     assert "neither MARKETO_CLIENT_SECRET" in line["message"]

@@ -1,4 +1,4 @@
-"""Splitting by 300 records, 300 values and 1 MB; long GETs; what is refused before the wire."""
+"""Splitting by 300 records, 300 values and 1 MB; long GETs; refusals before a request."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Run = Callable[[MarketoClient], Awaitable[Any]]
 
 
 def updated(sent: Sent) -> dict[str, Any]:
-    """A response for as many records as came; ids tell which they were."""
+    """A response for the records of the request; their ids tell which they were."""
     return result(
         *(
             {"id": int(record["email"].partition("@")[0]), "status": "updated"}
@@ -201,7 +201,7 @@ async def test_a_long_token_makes_a_post_too() -> None:
     assert service.sent[0].form == {"nextPageToken": "A" * 9000}
 
 
-# What is refused before the wire.
+# Refused before a request.
 
 FIELD = {"display_name": "Acme", "name": "acme", "data_type": "string"}
 

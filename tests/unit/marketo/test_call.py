@@ -1,4 +1,4 @@
-"""Any path of the API: what is sent, where it is shown, when it is repeated, and how it is paged."""
+"""Any path of the API: requests, instruments, retries and paging."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ FINAL = ["603", "605", "607", "609", "610", "612", "701", "709", "1003", "1080",
 DONE = result({"id": 1, "name": "acme", "status": "updated"})
 
 RETRIED = {"500", "502", "604", "606", "608", "611", "614", "615", "713", "719", "1016", "1019", "1029"}
-#: Adobe says of 6xx only that they were not executed.
+#: Adobe documents of 6xx only that they were not executed.
 UNSURE = {"500", "502", "713", "719"}
 KINDS: dict[type[ApiError], set[str]] = {
     AuthenticationError: {"600", "601", "602"},
@@ -248,7 +248,7 @@ def test_a_field_that_is_not_there(code: str | None) -> None:
         reading.one_field(response(result() if code is None else refused(code)))
 
 
-# What is sent again.
+# Calls that are sent again.
 
 
 def done_of(run: Run) -> Any:

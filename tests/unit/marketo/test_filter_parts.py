@@ -1,4 +1,4 @@
-"""A filter that matches too many leads is asked for in smaller parts, and goes on from any token."""
+"""A filter that matches too many leads is split into parts, and continues from any token."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from tests.support.marketo import PATIENT, SECRET, Sent, refused, result, servin
 
 
 class Slow:
-    """Takes a second for each call, or as long as it is told, and counts the calls in flight."""
+    """Takes a second, or the given time, for each call, and counts the calls in flight."""
 
     def __init__(self, seconds: float = 1) -> None:
         self.seconds = seconds

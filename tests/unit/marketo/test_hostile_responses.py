@@ -1,4 +1,4 @@
-"""Whatever comes back: a result of the right type, or a typed error that shows nothing of it."""
+"""Any response gives a result of the right type, or a typed error that shows nothing of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A lead of PUBLITRAC as Marketo wants it."""
+"""A lead of PUBLITRAC in the form of Marketo."""
 
 from __future__ import annotations
 

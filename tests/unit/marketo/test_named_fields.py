@@ -1,4 +1,4 @@
-"""Errors name the fields that Marketo complains about, and nothing else of its words."""
+"""Errors name the fields that Marketo complains about, and nothing else of its message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Responses that are not quite what Marketo documents: warnings, odd items and dates, identity, pages."""
+"""Responses that differ from Marketo's documents: warnings, odd items and dates, identity, pages."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ async def test_identity_that_refuses_with_http_200_is_an_authentication_error() 
     assert "canary" not in str(caught.value)
 
 
-# Where an iteration goes on.
+# Where an iteration continues.
 
 
 @virtual

@@ -1,4 +1,4 @@
-"""Results that are not quite what Marketo documents: an odd one costs its record, not the batch."""
+"""Results that differ from Marketo's documents: an odd one fails its record, not the batch."""
 
 from __future__ import annotations
 

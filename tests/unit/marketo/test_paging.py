@@ -1,4 +1,4 @@
-"""Where a walk over pages ends, and where it goes on."""
+"""Where an iteration over pages ends, and where it continues."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ async def test_the_parameters_go_with_every_page() -> None:
     async with serving(page(1, nextPageToken="A="), page(2)) as (marketo, service):
         pager = marketo.get_leads_by_program_id(5, fields=["email"], batch_size=7)
         assert [each.id async for each in pager] == [1, 2]
-        assert [each.id async for each in pager] == [2]  # A pager begins anew each time.
+        assert [each.id async for each in pager] == [2]  # A pager starts again each time.
     expected = {"fields": "email", "batchSize": "7"}
     assert [dict(sent.query) for sent in service.sent] == [
         expected,

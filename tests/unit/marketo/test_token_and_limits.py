@@ -100,7 +100,7 @@ async def test_the_token_is_renewed_at_its_end_and_not_before() -> None:
 
 @virtual
 async def test_a_token_with_little_life_left_is_no_loop_of_token_requests() -> None:
-    # Identity hands out the same token until its end, with the seconds that are left of it, even 0.
+    # Identity issues the same token until it expires, with the seconds that are left, even 0.
     async with serving(result(), lives=[2, 0, 3600]) as (marketo, service):
         for _ in range(30):
             await marketo.describe()
@@ -175,7 +175,7 @@ async def test_by_default_no_20_seconds_hold_more_than_50_calls() -> None:
         inside -= 1
         return result()
 
-    # The limiter that is the default, on the clock of this loop.
+    # The default limiter, on the clock of this loop.
     async with serving(reply, limiter=WindowLimiter(Rate(50, per=20), clock=now), timeout=900) as (
         marketo,
         service,
@@ -183,7 +183,7 @@ async def test_by_default_no_20_seconds_hold_more_than_50_calls() -> None:
         await asyncio.gather(*(marketo.describe() for _ in range(200)))
     times = [sent.at for sent in service.sent]
     assert max(sum(1 for at in times if start <= at < start + 20) for start in times) <= 50
-    # At this latency more are not needed: after the first 50 the rate allows 2.5 a second.
+    # At this latency more are not needed: after the first 50 the rate allows 2.5 per second.
     assert 1 <= most <= 5
     assert times[-1] - times[0] < 85
 

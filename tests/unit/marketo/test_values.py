@@ -1,4 +1,4 @@
-"""Values of databases and programs, as they are sent."""
+"""Values of databases and programs, in the form in which they are sent."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Kind(enum.StrEnum):
 
 
 class Half(float):
-    """As numpy has one."""
+    """As in numpy."""
 
 
 UNIQUE = uuid.UUID("12345678-1234-5678-1234-567812345678")
@@ -84,7 +84,7 @@ def test_a_value_in_a_record(value: Any, text: str) -> None:
 
 
 class NotATime(datetime):
-    """As pandas has one: a datetime that equals nothing, not even itself."""
+    """As in pandas: a datetime that equals nothing, not even itself."""
 
     __hash__ = datetime.__hash__
 

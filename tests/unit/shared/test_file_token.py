@@ -94,7 +94,7 @@ async def test_a_process_killed_in_its_token_request_holds_the_others_up_for_ten
 async def test_a_token_request_is_confirmed_by_the_first_that_is_about_to_leave(tmp_path: Path) -> None:
     ours, theirs = store(tmp_path / "s"), store(tmp_path / "s")
     async with ours.lock() as first:
-        await asyncio.sleep(11)  # In the queue for longer than the lease lives.
+        await asyncio.sleep(11)  # In the queue for longer than the lease lasts.
         async with theirs.lock() as second:
             assert await first.confirm()
             assert not await second.confirm()

@@ -1,4 +1,4 @@
-"""What an import loads, in a process of its own."""
+"""Modules that an import loads, in a separate process."""
 
 from __future__ import annotations
 

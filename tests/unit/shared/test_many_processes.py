@@ -67,7 +67,7 @@ async def test_killed_processes_lose_little() -> None:
     ("duration", "lost"), [(0.01, 0.5), (0.1, 2.0), (0.1, math.inf), (3.0, 0.0), (3.0, math.inf)]
 )
 def test_a_restart_of_redis_breaks_nothing(duration: float, lost: float) -> None:
-    # A process that asked nothing meanwhile does not notice; a new primary may lack the last writes.
+    # A process without commands meanwhile does not notice; a new primary may lack the last writes.
     restarts = ((5.0, duration, lost), (15.0, duration, lost))
     outcome = run_virtual(simulate(Setting(to_redis=SIXTEEN, restarts=restarts, seconds=25, **BUSY)))
     assert outcome.busiest_second <= 35

@@ -1,4 +1,4 @@
-"""Where a limit may be shared, and what is refused."""
+"""Places where a limit may be shared, and refused ones."""
 
 from __future__ import annotations
 

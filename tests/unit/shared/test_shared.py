@@ -1,4 +1,4 @@
-"""What `SharedRedis` takes, and what it never shows."""
+"""Arguments of `SharedRedis`, and secrets that it never shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bodies that are too large, cut, or in a coding nobody asked for."""
+"""Bodies that are too large, truncated, or in a coding that was not requested."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What statuses and `Retry-After` fields mean."""
+"""The meaning of statuses and `Retry-After` fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client that is closed, or used where it does not belong: event loop, process. In virtual time."""
+"""A client that is closed, or used in another event loop or process. In virtual time."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ async def test_a_client_belongs_to_one_process() -> None:
     pipeline = transport(Script(ok()), clock=time.monotonic)  # No loop runs in the child.
     await pipeline.send(call())
     child = os.fork()
-    if child == 0:  # pragma: no cover  (measured nowhere: the child leaves at once)
+    if child == 0:  # pragma: no cover  (not measured: the child exits immediately)
         outcomes = []
         for use in (pipeline.send(call()), pipeline.aclose()):
             try:

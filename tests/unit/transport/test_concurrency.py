@@ -1,4 +1,4 @@
-"""Concurrency that finds itself: the limit is used however slow the service is, and no more than needed."""
+"""Automatic concurrency: the rate limit is used however slow the service is, with few calls in flight."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Latency = Callable[[float], float]
 
 @define
 class Service:
-    """Responds after the time that `latency` says, and counts."""
+    """Responds after the time that `latency` returns, and counts."""
 
     latency: Latency
     started: float = field(factory=now)
@@ -46,7 +46,7 @@ class Service:
 
 
 async def press(service: Service, seconds: float, *, calls: int = 40, **options: Any) -> Transport:
-    """Have more calls wait than the limit lets through, `calls` a second, for some seconds."""
+    """Start more calls than the limit permits, `calls` per second, for some seconds."""
     settings = {"limiter": WindowLimiter(35, clock=now), "concurrency": None, "timeout": Timeout(total=None)}
     pipeline = transport(service, **settings | options)
     tasks = [asyncio.create_task(pipeline.send(call())) for _ in range(int(seconds * calls))]
@@ -99,7 +99,7 @@ async def test_a_service_that_became_fast_again_has_few_calls_in_flight() -> Non
 
     await asyncio.gather(press(service, seconds=20), forget())
     assert service.rate(13, 20) >= 0.93 * 35
-    assert service.most <= 1.3 * 35 * 0.1 + 7  # The volley after each window is not smaller than before.
+    assert service.most <= 1.3 * 35 * 0.1 + 7  # The burst after each window is not smaller than before.
 
 
 @virtual
@@ -137,7 +137,7 @@ async def test_the_limit_of_a_limiter_that_does_not_tell_its_rate_is_used_too() 
 
 @virtual
 async def test_calls_that_wait_for_a_retry_lend_their_slots() -> None:
-    """Or else a few of them would stop all others."""
+    """Otherwise a few of them would stop all others."""
     refused = 0
 
     async def handler(request: httpx.Request) -> httpx.Response:
@@ -198,7 +198,7 @@ async def _first_success(pipeline: Transport) -> bytes:
 
 @virtual
 async def test_a_second_limiter_has_calls_in_flight_of_its_own() -> None:
-    """Calls that wait for the one do not hold up those that wait for the other."""
+    """Calls that wait for one of them do not delay calls that wait for the other."""
     service = Service(lambda _: 0.1)
     slow, quick = WindowLimiter(1, clock=now), WindowLimiter(100, clock=now)
     pipeline = transport(service, limiter=slow, concurrency=None)

@@ -1,4 +1,4 @@
-"""Deadlines do what `asyncio.timeout` does; watchdogs end silences. In virtual time."""
+"""Deadlines work as `asyncio.timeout` does; watchdogs end silences. In virtual time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def test_the_time_is_up() -> None:
     assert deadline.expired
     assert now() == pytest.approx(started + 3.0)
     assert asyncio.current_task().cancelling() == 0  # type: ignore[union-attr]  # there is one
-    await asyncio.sleep(1.0)  # Nothing is left that would cancel.
+    await asyncio.sleep(1.0)  # No timer is left that would cancel.
 
 
 @pytest.mark.parametrize("seconds", [5.0, None])
@@ -46,7 +46,7 @@ async def test_it_can_be_now() -> None:
 @pytest.mark.parametrize("cancelled_at", [2.0, 3.0])
 @virtual
 async def test_the_cancellation_of_others_stays_one(cancelled_at: float) -> None:
-    """Also when it comes in the very moment in which the time is up."""
+    """Even in the same moment in which the deadline expires."""
 
     async def work() -> None:
         with Deadline(3.0):
@@ -149,7 +149,7 @@ async def test_deadlines_that_share_alarms_end_each_at_its_own_time() -> None:
 
 
 class Watched:
-    """A watchdog and what it saw."""
+    """A watchdog and the end that it detected."""
 
     def __init__(self, seconds: float | None) -> None:
         self.expired_at: list[float] = []

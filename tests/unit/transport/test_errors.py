@@ -1,4 +1,4 @@
-"""Every error travels: between processes, into deep copies, with all it knows."""
+"""Every error can be pickled and copied with all its attributes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def tree(kind: type[PublitracError] = PublitracError) -> Iterator[type[Publitrac
 
 
 class Own(ValidationError):
-    """A user's subclass, with a constructor of its own."""
+    """A user's subclass, with its own constructor."""
 
     def __init__(self, shop: str, *, article: int) -> None:
         super().__init__(f"{shop} failed", problems=[Problem("bad", field="email", value="a@b.c")], code=9002)

@@ -39,7 +39,7 @@ from tests.support.script import LOST, REFUSED, Script, ok, pipeline, raises, st
 
 
 def ends(events: list[CallEvent]) -> list[CallEnded]:
-    """The ends, after a look at the whole: each call begins once, then ends once, and nothing follows."""
+    """Return the ends, after a check that each call begins once, then ends once, and nothing follows."""
     by_call: dict[str, list[CallEvent]] = {}
     for event in events:
         by_call.setdefault(event.call_id, []).append(event)

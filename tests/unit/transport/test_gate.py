@@ -1,4 +1,4 @@
-"""The concurrency gate: narrower when the service complains, wide again later."""
+"""The concurrency gate: narrower when the service is overloaded, wide again later."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_the_gate_never_lets_more_through_than_its_width_and_loses_no_slot(
             if step == "work":
                 await asyncio.sleep(1)
             else:
-                async with slot(gate):  # It is a call in flight that hears of the complaint, or of its end.
+                async with slot(gate):  # Only calls in flight get such responses.
                     getattr(gate, step)()
         await asyncio.gather(*workers)
         most = 0

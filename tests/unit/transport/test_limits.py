@@ -1,4 +1,4 @@
-"""The rule is a property: no sliding window ever holds more departures than allowed."""
+"""No sliding window ever contains more departures than allowed."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_no_window_holds_more_whatever_the_arrivals(
             if number < len(tasks):
                 asyncio.get_running_loop().call_later(arrivals[number] + 0.01, tasks[number].cancel)
         await asyncio.wait(tasks)
-        await asyncio.sleep(10)  # Pauses that were still to come.
+        await asyncio.sleep(10)  # Pauses in the future.
         assert most_in_window(log, WINDOW) <= 35
         assert len(log) >= len(tasks) - len(cancelled)
 
@@ -170,12 +170,12 @@ async def test_a_clock_that_stood_still_gives_no_more_than_the_allowance() -> No
 
 @virtual
 async def test_what_counts_is_when_the_caller_has_written() -> None:
-    """Between permit and write come hooks, and other programs that want the processor."""
+    """Between permit and write, hooks and other programs take time."""
     limiter, log = WindowLimiter(35, clock=now), list[float]()
 
     async def depart_late() -> None:
         await limiter.acquire()
-        jump(0.3)  # Nothing else runs meanwhile: the event loop is not asked.
+        jump(0.3)  # Nothing else runs meanwhile: the event loop does not turn.
         log.append(now())
 
     await depart_late()

@@ -1,4 +1,4 @@
-"""Log records: fields, levels, and no data."""
+"""Log records: fields and levels, without data."""
 
 from __future__ import annotations
 

@@ -226,7 +226,7 @@ async def test_after_an_outage_successes_fill_the_budget_again() -> None:
         await pipeline.send(call())
     script.steps = [status(503), ok()]
     assert await pipeline.send(call()) == b"fine"
-    for _ in range(100):  # A retry that succeeds gives back what it took.
+    for _ in range(100):  # A retry that succeeds returns its share of the budget.
         script.steps = [status(503), ok()]
         assert await pipeline.send(call()) == b"fine"
 

@@ -1,4 +1,4 @@
-"""The names of aiohttp that the pool uses although no page of aiohttp documents them."""
+"""The undocumented names of aiohttp that the pool uses."""
 
 from __future__ import annotations
 

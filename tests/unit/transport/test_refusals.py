@@ -1,4 +1,4 @@
-"""Calls that are refused before the wire are told like those that are sent. All façades."""
+"""Calls that are refused before a request emit the same events as those that are sent. All façades."""
 
 from __future__ import annotations
 
@@ -76,6 +76,6 @@ async def test_preparing_a_lead_is_no_call() -> None:
 
 
 def test_clients_add_no_hooks() -> None:
-    """A call without hooks pays for no event."""
+    """A call without hooks creates no event."""
     for build in CLIENTS.values():
         assert build("https://vendor.test")._transport.reporter._hooks == ()

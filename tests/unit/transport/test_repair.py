@@ -1,4 +1,4 @@
-"""Repair characters of a document, never its structure, and say what was repaired."""
+"""Repair characters of a document, never its structure, and report the repairs."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_the_log_tells_of_a_repair_and_quotes_nothing(caplog: pytest.LogCaptureF
 
 @given(text=st.text(max_size=200))
 def test_what_is_escaped_carelessly_comes_back(text: str) -> None:
-    """A service that escapes with HTML's names, and only some characters, is read all the same."""
+    """A service that escapes only some characters, with HTML's names, is read nevertheless."""
     written = "".join(
         f"&{name};" if (name := html.entities.codepoint2name.get(ord(character))) else character
         for character in text
@@ -182,4 +182,4 @@ def test_hostile_documents_take_little_time(unit: bytes) -> None:
     body = document("@").encode().replace(b"@", b"\x01" + unit * (MAX_REPAIRED // len(unit) - 100))
     started = time.thread_time()
     repair(body, "response")
-    assert time.thread_time() - started < 2  # Some 0.3 s on a quiet machine.
+    assert time.thread_time() - started < 2  # About 0.3 s on a quiet machine.

@@ -151,7 +151,7 @@ def test_figures_that_are_none(name: str) -> None:
 
 
 class TestThrottled:
-    """503 means "throttled, not executed" where the user knows that it does."""
+    """503 means "throttled, not executed" if the user knows that it does."""
 
     def test_only_the_statuses_that_are_declared(self) -> None:
         busy = ServerError("busy", status=503, maybe_applied=True, retry_after=2.0, vendor_message="slow")

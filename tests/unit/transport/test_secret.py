@@ -1,4 +1,4 @@
-"""A `Secret` shows itself to nobody."""
+"""A `Secret` never shows its value."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ BAD = [
 
 
 def told(error: BaseException) -> str:
-    """Everything that a report of `error` could show, locals included."""
+    """Everything that a report of `error` could show, including locals."""
     parts = [str(error), repr(error), repr(error.args), repr(vars(error))]
     parts += traceback.TracebackException.from_exception(error, capture_locals=True).format(chain=True)
     parts.append(pickle.dumps(error).decode("latin-1"))
@@ -167,7 +167,7 @@ def test_it_is_masked_where_the_message_is_cut(ending: str) -> None:
 
 
 def test_a_long_credential_takes_no_time() -> None:
-    """Tokens have a thousand characters and more, and a service quotes what it likes."""
+    """Tokens have a thousand characters and more, and a service may quote any part of them."""
     value = "".join(f"{number:x}-%&" for number in range(500))
     secret = Secret(value)
     for text in (

@@ -1,4 +1,4 @@
-"""A token that use does not prolong, a path and a time of a call's own."""
+"""A token that use does not prolong, and a path and time limits of a single call."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.clock import now, virtual
 
 
 class TokenRequest:
-    """Hands out a token that lives 100 seconds; asked early, the same one with what is left of its life."""
+    """Issues a token that lasts 100 seconds; asked early, the same one with its remaining time."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -111,7 +111,7 @@ async def test_closing_ends_those_who_wait_for_a_token() -> None:
     waiting[0].cancel()
     await asyncio.sleep(0)
     assert waiting[0].cancelled()
-    # Cancelled by the program in the same turn: not told that the client was closed.
+    # Cancelled by the program in the same turn: not reported as a closed client.
     waiting[1].cancel()
     await shared.aclose()
     with pytest.raises(asyncio.CancelledError):

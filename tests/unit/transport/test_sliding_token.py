@@ -1,4 +1,4 @@
-"""A token that lives on with every use, fetched once for all who need it. In virtual time."""
+"""A token that every use prolongs, fetched once for all calls that need it. In virtual time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.clock import jump, now, virtual
 
 
 class Issuer:
-    """Logs in: counts, waits, fails as told."""
+    """Issues tokens: counts, waits, fails as configured."""
 
     def __init__(self, *, ttl: float = 900.0, takes: float = 0.1) -> None:
         self.token_requests = 0
@@ -260,7 +260,7 @@ async def test_two_who_share_a_store_make_one_token_request() -> None:
 
 @virtual
 async def test_the_same_token_that_another_has_revived_is_taken() -> None:
-    """A service that is asked near the end of a token's life may hand out that token again."""
+    """A service that is asked shortly before a token expires may issue that token again."""
     store, issuer = MemoryTokenStore(), Issuer()
     token = sliding(issuer, store)
     await token.authorize()

@@ -1,4 +1,4 @@
-"""Work in steps: what it returns and raises, inside the send loop and by itself."""
+"""Work in steps: results and errors, inside the send loop and without it."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ async def test_the_limit_on_the_queue_covers_the_limiter() -> None:
         assert not error.maybe_applied
     assert script.seen == []
     await asyncio.sleep(1000)
-    await asyncio.wait_for(limiter.acquire(), 0.001)  # No permit is stuck.
+    await asyncio.wait_for(limiter.acquire(), 0.001)  # No permit is lost.
 
 
 @virtual

@@ -1,4 +1,4 @@
-"""The token of v2 with the service played by a function. In virtual time."""
+"""The token of v2, with a function as the service. In virtual time."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ async def test_while_the_machine_slept_the_token_died_and_401_says_so() -> None:
     service = Service()
     api = v2(service)
     await api.delayed_sync(lead())
-    service.valid.clear()  # The monotonic clock stands still during a suspend: the client knows nothing.
+    service.valid.clear()  # The monotonic clock stops during a suspend: the client does not notice.
     await api.delayed_sync(lead())
     assert (service.token_requests, service.refused) == (2, 1)
 

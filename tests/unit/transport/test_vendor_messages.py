@@ -1,4 +1,4 @@
-"""Read what a service says in its own words: in one line, and whether it is about credentials."""
+"""Messages of a service: in one line, and recognised if they are about credentials."""
 
 from __future__ import annotations
 

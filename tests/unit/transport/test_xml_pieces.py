@@ -1,4 +1,4 @@
-"""XML read in pieces is what it would be in one; large documents are read in turns with other tasks."""
+"""XML is the same read in pieces or in one; large documents are read in turns with other tasks."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ELEMENTS = st.recursive(
 
 
 def content(element: ET.Element, depth: int = 1) -> Any:
-    """Return what an element is to become, the plain way."""
+    """Convert an element the simple way."""
     if not len(element):
         return (element.text or "").strip(" \t\r\n")
     texts = [text for each in element.iter() if len(each) for text in (each.text, *(e.tail for e in each))]
@@ -112,7 +112,7 @@ def test_records_are_read_in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> No
     "token", [b"<!-- > %s -->", b"<?p > %s ?>", b"<a b='> %s'/>", b"<a %s=''/>"], ids=lambda token: token[:3]
 )
 def test_a_long_token_is_not_read_again_and_again(monkeypatch: pytest.MonkeyPatch, token: bytes) -> None:
-    """Expat begins anew with each piece while a token is not whole: in small pieces that is quadratic."""
+    """Expat starts a token again with each piece until it is complete: quadratic with small pieces."""
     body = b"<r>" + token % (b"x" * 2_000_000) + b"</r>"
     sizes = fed(monkeypatch, body)
     assert sum(sizes) == len(body)

@@ -1,4 +1,4 @@
-"""What is written can be read again, or is refused: no text and no name breaks out of its element."""
+"""Any written document can be read again, or is refused: no text or name breaks out of its element."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from publitrac_async.v1.shapes import V1Shapes
 
 SPACE = " \t\r\n"
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*")
-#: Any text, and often what has a meaning in XML, in xmltodict or in a URL.
+#: Any text, often with characters that have a meaning in XML, in xmltodict or in a URL.
 texts = st.one_of(
     st.text(),
     st.lists(

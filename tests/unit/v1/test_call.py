@@ -1,4 +1,4 @@
-"""The raw call, for what has no function."""
+"""The raw call, for operations without a method."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leads straight from their elements are those that their content makes; large pages are read in turns."""
+"""Leads read directly from elements equal those read through dicts; large pages are read in turns."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ async def turns_while(reading: asyncio.Task[object]) -> int:
 @pytest.mark.fault("F40")
 async def test_other_tasks_have_turns_while_a_large_page_is_read() -> None:
     async with v1(large_page(1), large_page(1), large_page(1000)) as (client, _):
-        await client.get_leads()  # Whatever is done once.
+        await client.get_leads()  # Everything that is done once.
         few = await turns_while(asyncio.ensure_future(client.get_leads()._fetch(1)))
         many = await turns_while(asyncio.ensure_future(client.get_leads()._fetch(1)))
     assert many - few >= len(large_page(1000)) // 65_536

@@ -1,4 +1,4 @@
-"""What the error lines of a response say: code, field and value, and the class of the error."""
+"""Error lines of a response: code, field and value, and the class of the error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Methods for leads: what each sends, refuses to send, and makes of the response."""
+"""Methods for leads: requests, refused arguments, and results."""
 
 from __future__ import annotations
 

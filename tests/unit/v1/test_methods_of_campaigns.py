@@ -1,5 +1,5 @@
 # ruff: noqa: DTZ001  (the vendor's times have no zone)
-"""Methods for opportunities and campaigns: what each sends, refuses to send, and makes of the response."""
+"""Methods for opportunities and campaigns: requests, refused arguments, and results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Methods for lists and histories: what each sends, refuses to send, and makes of the response."""
+"""Methods for lists and histories: requests, refused arguments, and results."""
 
 from __future__ import annotations
 

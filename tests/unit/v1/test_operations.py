@@ -1,4 +1,4 @@
-"""The table against the vendor's page, and what it makes of a lost response."""
+"""The table agrees with the vendor's page, and decides on lost responses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from publitrac_async.v1.operations import METHODS
 from tests.support.v1 import CALLS as V1_CALLS
 from tests.support.v1 import DONE, EMAIL, response, v1
 
-#: Name, verb, class, page size, limits: what the page says (or, for annex and constant, what is inferred).
+#: Name, verb, class, page size, limits: from the page (or, for annex and constant, inferred).
 PAGE = [
     ("getLeads", "GET", "read", "page", 100, {}),
     ("getLead", "GET", "read", "page", None, {}),
@@ -71,7 +71,7 @@ LEAD_RESPONSE = response(f"<leads><lead><email>{EMAIL}</email></lead></leads><ca
 
 
 class Lost(httpx.AsyncBaseTransport):
-    """Loses the response of the first request, after the service has had it."""
+    """Loses the response to the first request, after the service has received it."""
 
     def __init__(self) -> None:
         self.requests = 0

@@ -1,4 +1,4 @@
-"""Reading XML: what is mended, which encodings are understood, what is refused."""
+"""Reading XML: repairs, encodings, and refused documents."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class TestMending:
                 continue
             mended.append(length)
             assert content["status"] == "2002"
-        # After </status> or </message> all that belongs to a success is there.
+        # After </status> or </message> everything that belongs to a success has been read.
         ends = [whole.index(b"</status>") + len(b"</status>"), len(whole) - len(b"</response>")]
         assert mended == ends
 
@@ -257,12 +257,12 @@ def test_hostile_documents_are_refused_at_once(body, monkeypatch):
 
     monkeypatch.setattr("builtins.open", touched)
     monkeypatch.setattr(socket, "socket", touched)
-    gc.disable()  # A collection of all that other tests have left takes as long.
+    gc.disable()  # A garbage collection after other tests takes as long.
     try:
         started = time.thread_time()
         error = refused(body)
         assert not error.retryable or b"</response>" not in body
-        assert time.thread_time() - started < 0.5  # CPU of this thread, not time on the wall.
+        assert time.thread_time() - started < 0.5  # CPU time of this thread, not wall-clock time.
     finally:
         gc.enable()
     assert len(str(error)) < 200

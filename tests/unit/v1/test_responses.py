@@ -1,4 +1,4 @@
-"""Which error a response stands for: statuses, codes, error lines, HTTP statuses."""
+"""The error for a response: statuses, codes, error lines, HTTP statuses."""
 
 from __future__ import annotations
 

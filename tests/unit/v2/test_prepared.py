@@ -1,4 +1,4 @@
-"""Leads that were written ahead, or whose calls wait for the limit, take little memory."""
+"""Leads that are serialised ahead, or whose calls wait for the limit, take little memory."""
 
 from __future__ import annotations
 

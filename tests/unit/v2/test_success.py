@@ -1,4 +1,4 @@
-"""Believe a response of v2 only for what it says: a lead was queued, a token was given, or which error."""
+"""A response of v2 counts only as what it states: a lead was queued, a token was issued, or an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is refused before the wire, and what is only noted."""
+"""Leads that are refused before a request, and leads that only get a warning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leads as JSON and XML, held against the samples of Vitec's page."""
+"""Leads as JSON and XML, compared with the samples of Vitec's page."""
 
 from __future__ import annotations
 

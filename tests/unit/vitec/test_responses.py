@@ -1,4 +1,4 @@
-"""What a response of Vitec says."""
+"""Responses of Vitec."""
 
 from __future__ import annotations
 
