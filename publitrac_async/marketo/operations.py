@@ -42,7 +42,7 @@ UPDATE_LEAD_FIELD: Final = _operation(
 #: Every call writes an activity for each record.
 PUSH_LEAD: Final = _operation("Push Lead", "POST", "/rest/v1/leads/push.json", APPEND)
 SUBMIT_FORM: Final = _operation("Submit Form", "POST", "/rest/v1/leads/submitForm.json", APPEND)
-#: A second call is refused, since the merged leads are gone.
+#: A second call is refused, since the merged leads no longer exist.
 MERGE_LEADS: Final = _operation("Merge Leads", "POST", "/rest/v1/leads/{leadId}/merge.json", APPEND)
 ASSOCIATE_LEAD: Final = _operation("Associate Lead", "POST", "/rest/v1/leads/{leadId}/associate.json", UPSERT)
 GET_LEADS_BY_LIST_ID: Final = _operation(

@@ -169,14 +169,14 @@ class ProbeClient:
             case: description of the call, for the evidence.
             key_name: spelling of the key's parameter.
             place: place of the credentials of a POST.
-            may_refuse: go on after a refusal of the credentials.
+            may_refuse: continue after a refusal of the credentials.
             writes: the method changes something.
             authorization: in place of the credentials of the client.
             form: further parameters of the body.
             paced: pause before the call.
 
         Raises:
-            HarmError: the probe must not go on.
+            HarmError: the probe must stop.
         """
         sent = tuple((parameters or {}).items()) + ((("query", xml),) if xml is not None else ())
         posts = verb == "POST"
@@ -197,10 +197,10 @@ class ProbeClient:
 
         Args:
             key: in place of the client's.
-            may_refuse: go on after a refusal.
+            may_refuse: continue after a refusal.
 
         Raises:
-            HarmError: the probe must not go on.
+            HarmError: the probe must stop.
         """
         given = None if key is None else StaticCredentials(Authorization(headers=(("Authorization", key),)))
         return await self._call_v2(GET_TOKEN, given or self._key, may_refuse=may_refuse)
@@ -214,11 +214,11 @@ class ProbeClient:
             token: the v2 token.
             body: JSON.
             case: description of the call, for the evidence.
-            may_refuse: go on after a refusal.
+            may_refuse: continue after a refusal.
             paced: pause before the call.
 
         Raises:
-            HarmError: the probe must not go on.
+            HarmError: the probe must stop.
         """
         credentials = StaticCredentials(Authorization(headers=(("Token", token),)))
         return await self._call_v2(

@@ -61,7 +61,7 @@ class Finding:
 
 
 class HarmError(Exception):
-    """The probe must not go on.
+    """The probe must stop.
 
     Args:
         reason: a line without personal data.

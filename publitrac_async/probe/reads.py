@@ -49,7 +49,7 @@ async def read_points(client: ProbeClient, report: ProbeReport) -> None:
     """Settle the points of v1 that reading settles.
 
     Raises:
-        HarmError: the probe must not go on.
+        HarmError: the probe must stop.
     """
     await _spelling_of_the_key(client, report)
     await _post(client, report)
@@ -268,7 +268,7 @@ async def search_points(client: ProbeClient, report: ProbeReport, first: ProbeRe
         first: the first page of all leads.
 
     Raises:
-        HarmError: the probe must not go on.
+        HarmError: the probe must stop.
     """
     nobody = unknown_address()
     responses = {

@@ -14,7 +14,7 @@ async def read_v2(client: ProbeClient, report: ProbeReport) -> Secret | None:
     """Settle the points of v2 that reading settles, and return a token.
 
     Raises:
-        HarmError: the probe must not go on.
+        HarmError: the probe must stop.
     """
     response = await client.request_token()
     token = seal(str(response.content.get("token") or ""), "token", header=True)
@@ -64,7 +64,7 @@ async def wrong_key(client: ProbeClient, report: ProbeReport) -> None:
     """Request a v2 token once with a wrong key.
 
     Raises:
-        HarmError: the probe must not go on.
+        HarmError: the probe must stop.
     """
     before = report.findings.get("token")
     if before is None or before.state is FindingState.OPEN:

@@ -53,7 +53,7 @@ async def probe(
         write: address of a throwaway lead, which no lead may have. The probe creates, changes and deletes
             the lead, and leaves a static list behind. ``None`` to read only.
         with_wrong_credentials: call v1 once with a wrong password and v2 once with a wrong key, at the end.
-        rate_limit: rate of the calls, spaced evenly; a number means calls a second. That of the client holds
+        rate_limit: rate of the calls, spaced evenly; a number is calls per second. That of the client holds
             too; ``None`` for that one alone.
         clock: monotonic seconds.
         now: seconds since the epoch.

@@ -67,7 +67,7 @@ class Writer:
         """Settle the points, and delete the lead.
 
         Raises:
-            HarmError: the probe must not go on, or the address belongs to a lead.
+            HarmError: the probe must stop, or the address belongs to a lead.
         """
         if not await self._is_free():
             raise HarmError("a lead with the address of --write may exist: choose one that no lead has")

@@ -51,7 +51,7 @@ class Fault:
     `kind` names it:
 
     - `status`: respond with `status` (default 503), `body` and `retry_after`.
-    - `delay`: wait `seconds` before the call is handled, then go on (also to other faults).
+    - `delay`: wait `seconds` before the call is handled, then continue (also with other faults).
     - `drop`: close the connection without a response.
     - `cut`: send the head and `cut_after` bytes of the real response's body, then break the connection.
     - `malformed`: damage the real response, HTTP 200. Variants of structure: `truncated`, `misnested`,
@@ -63,7 +63,7 @@ class Fault:
     - `redirect`: respond with `status` (default 302) and `location`.
     - `encoding`: send the real response as `latin-1` (declared), `latin-1-undeclared`, `utf-16`, `utf-8-bom`.
     - `gzip`: send the real response with `Content-Encoding: gzip`.
-    - `revoke_tokens`: make every v2 token stale, then go on.
+    - `revoke_tokens`: make every v2 token stale, then continue.
 
     `drop` and `cut` need a connection: in-process they raise `ConnectionResetError`.
 

@@ -8,7 +8,7 @@ from collections import deque
 class CallLimit:
     """A number of calls that any window of a given length may hold.
 
-    PUBLITRAC allows 35 calls a second (PUBLITRAC API reference, Limitation).
+    PUBLITRAC allows 35 calls per second (PUBLITRAC API reference, Limitation).
     """
 
     def __init__(self, calls: int, seconds: float = 1.0, *, by_address: bool = False) -> None:

@@ -74,7 +74,7 @@ class WindowLimiter(_Pausable):
     arrival.
 
     Args:
-        rate: requests allowed; a number means requests a second.
+        rate: requests allowed; a number means requests per second.
         guard: seconds added to the time of the rate.
         clock: monotonic seconds.
 

@@ -278,7 +278,7 @@ class _Protocol(ResponseHandler):
         if socket is None:
             return False
         descriptor: int = socket.fileno()
-        if descriptor < 0:  # TLS tells of a closed socket one turn later.
+        if descriptor < 0:  # TLS reports a closed socket one turn later.
             return True
         if not hasattr(select, "poll"):  # Windows, whose select() takes descriptors of any size.
             return bool(select.select([descriptor], [], [], 0)[0])

@@ -1,7 +1,7 @@
 """Work in steps: long computations are generators, which yield to the event loop between steps.
 
 A page of 1,000 leads holds the event loop for 6 ms in steps, for 75 ms in one piece. Read in a thread, it
-takes a third more CPU, other tasks wait twice as long, and a cancelled call goes on.
+takes a third more CPU, other tasks wait twice as long, and a cancelled call continues.
 """
 
 from __future__ import annotations

@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-#: Name, pattern, allowed number per 10,000 words. The limits are those of well-known Python libraries.
+#: Name, pattern, allowed number per 10,000 words. The limits are those of well-known Python libraries; from
+#: "what" on they are a little above the counts when the pattern was added.
 PATTERNS: Final = (
     ("opener What/Whether/Who", re.compile(r"(?:^|(?<=[.!?:] ))(?:What|Whether|Who)\b(?![^.!?]*\?)"), 5.0),
     ("nobody/somebody/whoever", re.compile(r"\b(?:nobody|somebody|whoever)\b", re.IGNORECASE), 1.0),
@@ -35,6 +36,17 @@ PATTERNS: Final = (
     ("under way/anew", re.compile(r"\b(?:under way|anew)\b", re.IGNORECASE), 2.0),
     ("by itself/of its own", re.compile(r"\b(?:by itself|of its own|of their own)\b", re.IGNORECASE), 3.0),
     ("what became of", re.compile(r"\b(?:became|becomes) of\b", re.IGNORECASE), 1.0),
+    ("what", re.compile(r"\bwhat\b(?![^.!?]*\?)", re.IGNORECASE), 7.0),
+    ("makes of", re.compile(r"\b(?:makes?|made) of\b", re.IGNORECASE), 1.5),
+    ("tells/hears", re.compile(r"\b(?:tells?|told|hears?|heard)\b", re.IGNORECASE), 1.5),
+    ("goes on", re.compile(r"\b(?:goes|go|went|gone) on\b", re.IGNORECASE), 1.0),
+    ("is gone/away", re.compile(r"\b(?:is|are|was|were) (?:gone|away)\b", re.IGNORECASE), 1.0),
+    ("hands out/on/over", re.compile(r"\bhand(?:s|ed)? (?:\w+ \w+ )?(?:out|on|over)\b", re.IGNORECASE), 1.5),
+    (
+        "calls a second",
+        re.compile(r"\b(?:calls|requests|rows|leads|records|times|MB|\d+) a (?:second|minute|hour)\b"),
+        1.0,
+    ),
 )
 
 

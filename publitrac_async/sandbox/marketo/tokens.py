@@ -17,7 +17,7 @@ class IssuedTokens:
         """Create the state before the first token.
 
         Args:
-            clock: Tells the time.
+            clock: returns the time.
             life: Seconds a token lives after it was issued.
         """
         self._clock = clock

@@ -14,7 +14,7 @@ class IssuedTokens:
         """Create the state before the first token.
 
         Args:
-            clock: tells the time.
+            clock: returns the time.
             ttl: lifetime of a token in seconds after its last use.
         """
         self._clock = clock

@@ -34,7 +34,7 @@ class SharedRedis:
             may follow: ``?socket_timeout=2`` (seconds; 1 by default).
         account: owner of limit, token and leads. The API key is best, because it cannot be mixed up: two
             accounts under one name would use each other's token. Redis sees keyed hashes of it only.
-        rate_limit: requests of all processes together; a number means requests a second, ``None`` no limit.
+        rate_limit: requests of all processes together; a number means requests per second, ``None`` no limit.
         in_flight: requests of all processes in flight at once, ``None`` for no limit.
         guard: seconds added to the time of the rate: tolerated difference between the latencies of hosts to
             Redis. The default suits hosts in one place; each 0.01 costs 1 % of the limit.
