@@ -73,6 +73,6 @@ def test_a_life_that_is_no_number_is_the_documented_one(ttl):
         b'{"a" ' * 100_000,
     ],
 )
-def test_nothing_else_is_mended(body):
+def test_nothing_else_is_repaired(body):
     with pytest.raises(UnexpectedContent):
         responses.read_accepted(ServiceResponse(200, body))

@@ -41,32 +41,32 @@ WITH_TOKENS = pytest.mark.parametrize("client", [publitrac, marketo])
 
 @EVERY
 @pytest.mark.parametrize("rate_limit", [35, None, Rate(50, per=20)])
-def test_a_rate_beside_a_limiter(client: Open, rate_limit: Any) -> None:
+def test_a_rate_with_a_limiter(client: Open, rate_limit: Any) -> None:
     with pytest.raises(ConfigurationError, match="leave out limiter or rate_limit"):
         client(limiter=WindowLimiter(35), rate_limit=rate_limit)
 
 
 @EVERY
 @pytest.mark.parametrize("rate_limit", [35, None, Rate(50, per=20)])
-def test_a_rate_beside_a_shared_object(client: Open, shared: Shared, rate_limit: Any) -> None:
+def test_a_rate_with_a_shared_object(client: Open, shared: Shared, rate_limit: Any) -> None:
     with pytest.raises(ConfigurationError, match="rate_limit belongs to the object given as shared"):
         client(shared=shared, rate_limit=rate_limit)
 
 
 @EVERY
-def test_a_limiter_beside_a_shared_object(client: Open, shared: Shared) -> None:
+def test_a_limiter_with_a_shared_object(client: Open, shared: Shared) -> None:
     with pytest.raises(ConfigurationError, match="leave out shared or limiter"):
         client(shared=shared, limiter=shared.limiter)
 
 
 @WITH_TOKENS
-def test_a_token_store_beside_a_shared_object(client: Open, shared: Shared) -> None:
+def test_a_token_store_with_a_shared_object(client: Open, shared: Shared) -> None:
     with pytest.raises(ConfigurationError, match="leave out shared or token_store"):
         client(shared=shared, token_store=shared.tokens)
 
 
 @pytest.mark.parametrize("name", ["limiter", "token_store"])
-def test_parts_of_its_own_beside_a_shared_place(tmp_path: Path, name: str) -> None:
+def test_parts_of_its_own_with_a_shared_place(tmp_path: Path, name: str) -> None:
     own = {"limiter": WindowLimiter(35), "token_store": MemoryTokenStore()}
     with pytest.raises(ConfigurationError, match=f"leave out shared or {name}"):
         publitrac(shared=f"file:{tmp_path}/s", **{name: own[name]})
@@ -86,7 +86,7 @@ def test_the_environment_counts_as_the_program_does(tmp_path: Path, shared: Shar
 
 
 @EVERY
-def test_settings_of_the_default_transport_beside_another_one(client: Open) -> None:
+def test_settings_of_the_default_transport_with_another_one(client: Open) -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(500))
     with pytest.raises(ConfigurationError, match="trust_env is for the default transport: leave it out"):
         client(transport=transport, trust_env=True)
@@ -159,7 +159,7 @@ def test_a_constructor_that_fails_leaves_no_file_open(
         client(**given, trace=tmp_path / "trace.jsonl")
 
 
-async def test_a_query_beside_xml() -> None:
+async def test_a_query_with_xml() -> None:
     async with publitrac(username="u", password="p") as client:
         with pytest.raises(ValidationError, match="leave out one of them"):
             await client.v1.call("getLeads", {"query": "<a/>"}, "<b/>")

@@ -158,7 +158,7 @@ async def test_an_asynchronous_source_and_its_error_after_the_outcomes_before_it
 
 
 @virtual
-async def test_leaving_the_loop_cancels_what_is_under_way() -> None:
+async def test_leaving_the_loop_cancels_what_is_in_flight() -> None:
     service = Service(seconds=20.0)
     async with opened(service) as publitrac:
         for _ in range(3):
@@ -172,7 +172,7 @@ async def test_leaving_the_loop_cancels_what_is_under_way() -> None:
 
 
 @virtual
-async def test_a_caller_who_is_cancelled_cancels_what_is_under_way_also_after_the_last_lead() -> None:
+async def test_cancelling_a_caller_cancels_what_is_in_flight_also_after_the_last_lead() -> None:
     service = Service(seconds=20.0)
     async with opened(service) as publitrac:
 

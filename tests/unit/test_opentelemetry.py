@@ -199,7 +199,7 @@ async def test_metrics_of_calls(recorder: Recorder) -> None:
 
 
 @virtual
-async def test_traceparent_is_sent_when_asked_for(caplog: pytest.LogCaptureFixture) -> None:
+async def test_traceparent_is_sent_on_request(caplog: pytest.LogCaptureFixture) -> None:
     recorder = Recorder()
     for inject in (False, True):
         script = Script(status(503), ok())

@@ -81,7 +81,7 @@ class TestPager:
         assert await collect(pager) == await collect(pager) == list("abcd")
         assert (await pager).items == (await pager).items
 
-    async def test_it_goes_on_where_another_stopped(self):
+    async def test_it_continues_where_another_stopped(self):
         shelf = Shelf(list("abcdefg"))
         async for page in shelf.pager().pages():
             if page.number == 2:
@@ -93,7 +93,7 @@ class TestPager:
         assert await collect(shelf.pager(start=9)) == []
         assert shelf.asked == [9]
 
-    async def test_a_page_that_failed_can_be_asked_for_again(self):
+    async def test_a_page_that_failed_can_be_requested_again(self):
         shelf = Shelf(list("abcdefg"))
 
         def fail(_):
@@ -107,7 +107,7 @@ class TestPager:
         assert found + [item async for item in walk] == list("abcdefg")
         assert shelf.asked == [1, 2, 2, 3]
 
-    async def test_a_walk_that_ended_stays_ended(self):
+    async def test_an_iteration_that_ended_stays_ended(self):
         walk = aiter(Shelf(["a"]).pager())
         assert [item async for item in walk] == ["a"]
         assert [item async for item in walk] == []
@@ -126,7 +126,7 @@ class TestUnreadablePages:
 
         return Pager(fetch, key=lambda item: item)
 
-    async def test_a_walk_ends_there_unless_it_is_asked_to_go_on(self):
+    async def test_an_iteration_ends_there_unless_it_is_asked_to_continue(self):
         pager = self.broken(Shelf(list("abcdefghi")), 2)
         pages = pager.pages()
         assert (await anext(pages)).items == tuple("abc")
@@ -135,7 +135,7 @@ class TestUnreadablePages:
 
     @pytest.mark.parametrize("paging", [True, False])
     @pytest.mark.parametrize("number", [1, 2, 3])
-    async def test_it_can_go_on_behind_the_page(self, number, paging):
+    async def test_it_can_continue_behind_the_page(self, number, paging):
         shelf = Shelf(list("abcdefghi"), paging=paging)
         pages = [page async for page in self.broken(shelf, number).pages(skip_unreadable=True)]
         missing = "abcdefghi"[(number - 1) * 3 : number * 3]
@@ -177,7 +177,7 @@ class TestMovingPages:
         shelf = Shelf([f"{number:02}" for number in range(30)], changes={6: remove})
         assert sorted(await collect(shelf.pager())) == [f"{number:02}" for number in range(30)]
 
-    async def test_the_list_shrinks_below_the_page_that_is_asked_for(self):
+    async def test_the_list_shrinks_below_the_page_that_is_requested(self):
         def remove(shelf):
             shelf.items = shelf.items[:4]
 
@@ -289,7 +289,7 @@ class TestWithoutPaging:
 
         assert await collect(Pager(fetch, key=lambda _: None)) == [{"name": "a"}, {"name": "b"}]
 
-    async def test_the_empty_page_at_the_end_is_not_handed_out(self):
+    async def test_the_empty_page_at_the_end_is_not_returned(self):
         pages = [page.items async for page in Shelf(list("abc"), paging=False).pager().pages()]
         assert pages == [tuple("abc")]
 

@@ -74,14 +74,14 @@ async def settle() -> None:
 
 
 @virtual
-async def test_every_item_comes_once_and_in_order() -> None:
+async def test_every_item_is_yielded_once_and_in_order() -> None:
     library = Library(list(range(1000)), latency=lambda _: random.Random(7).uniform(0, 1))
     assert await collect(library.pager()) == list(range(1000))
     assert library.asked == list(range(1, 335))
 
 
 @virtual
-async def test_many_pages_are_under_way_at_once() -> None:
+async def test_many_pages_are_in_flight_at_once() -> None:
     library, started = Library(list(range(300)), latency=lambda _: 2.0), now()
     await collect(library.pager())
     # 99 requests at intervals of a hundredth of a second, once the first page has given the total.
@@ -124,7 +124,7 @@ async def test_a_caller_who_takes_his_time_finds_eight_pages_ready_and_not_a_hun
 
 
 @virtual
-async def test_without_reading_ahead_a_page_is_asked_for_when_it_is_needed() -> None:
+async def test_without_reading_ahead_a_page_is_requested_when_it_is_needed() -> None:
     library = Library(list(range(30)))
     async for page in library.pager(read_ahead=0).pages():
         await asyncio.sleep(1)
@@ -132,7 +132,7 @@ async def test_without_reading_ahead_a_page_is_asked_for_when_it_is_needed() -> 
 
 
 @virtual
-async def test_it_goes_on_where_another_stopped() -> None:
+async def test_it_continues_where_another_stopped() -> None:
     library = Library(list(range(100)))
     assert await collect(library.pager(start=10)) == list(range(27, 100))
     assert min(library.asked) == 10
@@ -140,7 +140,7 @@ async def test_it_goes_on_where_another_stopped() -> None:
 
 @pytest.mark.parametrize("leave", ["break", "return", "aclose of the task"])
 @virtual
-async def test_leaving_the_loop_cancels_what_is_under_way(leave: str) -> None:
+async def test_leaving_the_loop_cancels_what_is_in_flight(leave: str) -> None:
     library = Library(list(range(3000)), latency=lambda _: 5.0)
 
     async def work() -> None:
@@ -177,7 +177,7 @@ async def test_a_hundred_loops_that_are_left_leave_nothing() -> None:
 
 
 @virtual
-async def test_a_page_that_failed_is_an_error_when_its_turn_comes_and_can_be_asked_for_again() -> None:
+async def test_a_page_that_failed_is_an_error_when_its_turn_comes_and_can_be_requested_again() -> None:
     library = Library(list(range(30)), failing={4: 1})
     pages = library.pager().pages()
     for number in (1, 2, 3):
@@ -193,7 +193,7 @@ async def test_a_page_that_failed_is_an_error_when_its_turn_comes_and_can_be_ask
 
 
 @virtual
-async def test_a_caller_who_is_cancelled_while_he_waits_cancels_what_is_in_flight_and_can_go_on() -> None:
+async def test_cancelling_a_waiting_caller_cancels_what_is_in_flight_and_it_can_continue() -> None:
     library = Library(list(range(30)), latency=lambda _: 5.0)
     pages = library.pager().pages()
     await anext(pages)

@@ -133,7 +133,7 @@ async def test_wrong_credentials_stop_the_run_before_it_does_harm(sandbox: Sandb
         (("unknown",), "No such command"),
     ],
 )
-def test_what_cannot_begin_ends_with_2(few: Path, arguments: tuple[str, ...], words: str) -> None:
+def test_commands_that_cannot_start_end_with_2(few: Path, arguments: tuple[str, ...], words: str) -> None:
     done = run(*arguments, cwd=few.parent)
     assert done.returncode == 2
     assert words in " ".join(done.stderr.split())

@@ -266,7 +266,9 @@ async def test_when_no_page_came_nothing_is_left(sandbox: Sandbox, beside: Besid
         (("leads.csv", "--api-key", "x"), "No such option"),
     ],
 )
-def test_what_cannot_begin_ends_with_2(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
+def test_commands_that_cannot_start_end_with_2(
+    tmp_path: Path, arguments: tuple[str, ...], words: str
+) -> None:
     done = run("export", *arguments, cwd=tmp_path, PUBLITRAC_BASE_URL="http://127.0.0.1:1", **secrets())
     assert done.returncode == 2
     assert words in " ".join(done.stderr.split())

@@ -41,7 +41,7 @@ def test_the_sandbox_runs_until_it_is_interrupted(few: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
-async def test_the_first_signal_drains_and_the_next_run_goes_on(
+async def test_the_first_signal_drains_and_the_next_run_continues(
     sandbox: Sandbox, tmp_path: Path, name: signal.Signals
 ) -> None:
     sandbox.inject(Fault("delay", match="v2.delayedSync", seconds=0.2, times=None))

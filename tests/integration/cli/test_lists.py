@@ -104,7 +104,9 @@ async def test_what_was_added_before_an_error_is_said(
         (("remove", "Fair"), "Missing argument"),
     ],
 )
-def test_what_cannot_begin_ends_with_2(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
+def test_commands_that_cannot_start_end_with_2(
+    tmp_path: Path, arguments: tuple[str, ...], words: str
+) -> None:
     (tmp_path / "leads.csv").write_text("email\na@example.com\n")
     (tmp_path / "names.csv").write_text("name,city\nBo,Lund\n")
     done = run("lists", *arguments, cwd=tmp_path, PUBLITRAC_BASE_URL="http://127.0.0.1:1", **secrets())

@@ -211,7 +211,7 @@ async def test_what_may_have_arrived_is_reconciled_by_address(
     assert len(sandbox.contents("vitec")["leads"]) == 6
 
 
-async def test_a_program_hands_out_a_source_by_name(hosts: Hosts, sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_a_program_provides_a_source_by_name(hosts: Hosts, sandbox: Sandbox, tmp_path: Path) -> None:
     (tmp_path / "sources.py").write_text(
         "def customers():\n"
         "    for number in range(500):\n"
@@ -288,7 +288,9 @@ async def test_redis_that_does_not_respond(hosts: Hosts, tmp_path: Path) -> None
         (("worker", "--source", "crm=os:nothing"), "os has no function nothing"),
     ],
 )
-def test_what_cannot_begin_ends_with_2(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
+def test_commands_that_cannot_start_end_with_2(
+    tmp_path: Path, arguments: tuple[str, ...], words: str
+) -> None:
     write(tmp_path / "few.csv", 2)
     done = run_alone(*arguments, cwd=tmp_path, **secrets())
     assert (done.returncode, done.stdout) == (2, "")

@@ -30,7 +30,7 @@ def lines(*emails: str) -> bytes:
     return b"".join(json.dumps({"email": email}).encode() + b"\n" for email in emails)
 
 
-async def test_every_line_is_synced_or_handed_back(sandbox: Sandbox) -> None:
+async def test_every_line_is_synced_or_returned(sandbox: Sandbox) -> None:
     emails = [f"lead{number}@example.com" for number in range(40)]
     worker = await start()
     bad = b'{"email": "no address"}\n', b'{"mail": "x@example.com"}\n', b"no JSON\n"

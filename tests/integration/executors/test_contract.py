@@ -104,7 +104,7 @@ async def test_the_next_run_sends_what_has_changed(setup: Setup) -> None:
     assert (report.accepted, report.skipped, report.source_changed) == (30, 0, False)
 
 
-async def test_rejected_rows_are_sent_again_when_asked_for(setup: Setup) -> None:
+async def test_rejected_rows_are_sent_again_on_request(setup: Setup) -> None:
     error = ValidationError("no such country", code=610)
     source = setup.table(rows(25))
     await setup.sync(source, RecordingSink(failing(error, 3, 14)))
@@ -290,7 +290,7 @@ async def test_what_was_sent_is_confirmed(setup: Setup) -> None:
     assert (report.verification.checked, report.verification.processed) == (done, done)
 
 
-async def test_progress_is_told(setup: Setup) -> None:
+async def test_progress_is_reported(setup: Setup) -> None:
     told: list[Progress] = []
     await setup.sync(
         setup.table(with_repeated()), RecordingSink(), monitor=Monitor(told.append, interval=0.02)

@@ -44,7 +44,7 @@ def message(args: bytes, kwargs: bytes = pickle.dumps({}), function: str = "send
     return [part for pair in fields.items() for part in pair]
 
 
-async def test_foreign_messages_are_discarded_and_the_run_goes_on(
+async def test_foreign_messages_are_discarded_and_the_run_continues(
     hosts: Setup, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.ERROR, "publitrac_async")

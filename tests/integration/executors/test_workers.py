@@ -43,7 +43,7 @@ async def test_the_run_stops_when_no_worker_can_open_the_source(
     assert report.stopped.startswith("no worker can open the source: this process has no source named crm")
 
 
-async def test_a_worker_that_ends_hands_its_rows_on_at_once(hosts: Setup) -> None:
+async def test_a_worker_that_ends_releases_its_rows_at_once(hosts: Setup) -> None:
     sink = Gate()
     source = hosts.table(ROWS)
     async with hosts.worker(sink, chunks=2, redelivery=600.0) as first:

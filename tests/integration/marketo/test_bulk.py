@@ -106,7 +106,7 @@ async def test_new_leads_with_an_unknown_outcome_wait_to_be_reconciled(
     assert len(await unknown_rows(store)) == 300
 
 
-async def test_the_quota_of_the_day_ends_the_run_and_the_next_day_goes_on(tmp_path: Path) -> None:
+async def test_the_quota_of_the_day_ends_the_run_and_the_next_day_continues(tmp_path: Path) -> None:
     async with Sandbox(marketo_rate_limit=None, marketo_daily_quota=2) as sandbox, client(sandbox) as marketo:
         sink = MarketoSink(marketo)
         report = await sync_leads(rows(1000), sink, state=tmp_path / "run.sqlite", concurrency=1)
@@ -227,7 +227,7 @@ def test_settings_that_contradict_each_other(settings: dict[str, Any], complaint
         MarketoRecords(**settings)
 
 
-def test_the_payload_depends_on_what_is_asked_for() -> None:
+def test_the_payload_depends_on_what_is_requested() -> None:
     row = {"email": "a@x.com"}
     digests = {
         marketo_record(row).content_hash,

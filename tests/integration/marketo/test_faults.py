@@ -104,7 +104,7 @@ async def test_a_gateway_page_before_a_read(sandbox: Sandbox, marketo: MarketoCl
         await marketo.describe2()
 
 
-async def test_606_pauses_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_606_pauses_and_continues(monkeypatch: pytest.MonkeyPatch) -> None:
     # The pause is 20 seconds, too long for this test to wait.
     monkeypatch.setitem(codes.CODES, "606", evolve(codes.CODES["606"], pause=0.01))
     async with Sandbox(marketo_rate_limit=5) as sandbox, client(sandbox) as marketo:

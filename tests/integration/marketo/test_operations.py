@@ -187,7 +187,7 @@ async def test_memberships_are_read_from_both_sides(marketo: MarketoClient, sand
         await marketo.get_leads_by_list_id(99)
 
 
-async def test_a_walk_goes_on_from_a_token_in_another_client(
+async def test_an_iteration_continues_from_a_token_in_another_client(
     sandbox: Sandbox, marketo: MarketoClient
 ) -> None:
     sandbox.marketo.seed(

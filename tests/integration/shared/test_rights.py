@@ -118,7 +118,7 @@ async def test_a_worker_that_lacks_a_right_ends_at_its_start(server: Server, use
 
 
 @pytest.mark.parametrize("rules", [["~other:*", "+@all"], ["~publitrac:*", "+@all", "-time"]])
-async def test_a_client_that_lacks_a_right_says_so_at_once(
+async def test_a_client_that_lacks_a_right_raises_at_once(
     server: Server, user: Users, rules: list[str]
 ) -> None:
     url = await user(*rules)

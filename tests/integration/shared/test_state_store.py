@@ -74,7 +74,7 @@ async def test_a_process_that_lost_the_state_store_writes_nothing_more(stores: S
         await stores.opened()
 
 
-async def test_a_suspended_process_goes_on_unless_another_took_the_state_store(stores: Stores) -> None:
+async def test_a_suspended_process_continues_unless_another_took_the_state_store(stores: Stores) -> None:
     store = await stores.opened()
     await store.plan([(ADA, FIRST)])
     await stores.let_lapse()

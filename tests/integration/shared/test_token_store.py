@@ -235,7 +235,7 @@ async def test_a_lock_that_is_held_too_long_is_not_taken_from_the_next(
     assert not await server.keys()
 
 
-async def test_without_redis_a_process_goes_on_with_the_token_it_knows(
+async def test_without_redis_a_process_continues_with_the_token_it_knows(
     server: Server, stores: Stores, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("publitrac_async.shared.redis.tokens._PATIENCE", 0.0)

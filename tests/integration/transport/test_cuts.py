@@ -122,7 +122,7 @@ EMPTY = {
 @pytest.mark.parametrize("operation", ["read", "queue"])
 @pytest.mark.parametrize("empty", EMPTY)
 @pytest.mark.fault("F04")
-async def test_an_empty_response_is_asked_for_again_if_it_may_have_been_cut(
+async def test_an_empty_response_is_requested_again_if_it_may_have_been_cut(
     empty: bytes, operation: str
 ) -> None:
     vendor = Vendor()

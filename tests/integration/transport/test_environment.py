@@ -68,7 +68,7 @@ async def test_plain_http_goes_through_its_proxy_too(userinfo: str, monkeypatch:
 
 
 @pytest.mark.fault("F39")
-async def test_proxies_are_ignored_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_proxies_are_ignored_unless_requested(monkeypatch: pytest.MonkeyPatch) -> None:
     async with RawServer(Vendor()) as server, ProxyServer() as proxy:
         for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy.url("me:word@"))

@@ -322,7 +322,7 @@ async def test_an_error_that_the_program_handles_keeps_its_names() -> None:
     assert handled.__traceback__.tb_next.tb_frame.f_locals == {"value": "seen"}
 
 
-async def test_a_task_of_a_transport_that_failed_goes_on() -> None:
+async def test_a_task_of_a_transport_that_failed_continues() -> None:
     """Its frame is in the traceback of the error, and alive."""
 
     class Failing(httpx.AsyncBaseTransport):

@@ -65,7 +65,7 @@ async def test_of_several_rows_with_one_address_an_opt_out_in_any_of_them_wins(
     assert (report.ok, report.duplicates) == (1, 1)
 
 
-async def test_a_lead_without_opt_outs_stays_as_it_is_beside_others_that_have_some() -> None:
+async def test_a_lead_without_opt_outs_stays_unchanged_in_a_batch_with_others() -> None:
     sink = RecordingSink()
     await run([*as_rows({"suspended": "yes"}, {}), {"email": "b@example.com"}], sink)
     assert sink.arrived == [Lead(email="A@Example.com", suspended=True), Lead(email="b@example.com")]

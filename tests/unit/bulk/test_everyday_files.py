@@ -58,7 +58,7 @@ def sheet(tmp_path: Path) -> Any:
 TITLE = "Contact list 2026,,\n"
 
 
-def test_a_title_above_the_header_is_told_with_the_line_of_the_header(tmp_path: Path, sheet: Any) -> None:
+def test_a_title_above_the_header_is_reported_with_the_line_of_the_header(tmp_path: Path, sheet: Any) -> None:
     table = "email,firstName,city\na@example.com,Ana,Lund\n"
     for path, line in (
         (write(tmp_path, TITLE + table), 2),
@@ -79,7 +79,7 @@ def test_a_title_above_the_header_is_told_with_the_line_of_the_header(tmp_path: 
         read_leads("a.jsonl", header=2)
 
 
-def test_a_file_without_a_header_is_told_without_its_addresses(tmp_path: Path) -> None:
+def test_a_file_without_a_header_is_reported_without_its_addresses(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="add a header above it") as raised:
         checked(write(tmp_path, "a@example.com,Ana\nb@example.com,Bo\n"))
     assert "a@example.com" not in str(raised.value)
@@ -158,7 +158,7 @@ def test_a_mark_for_the_end_of_the_file_and_padding_are_no_rows(tmp_path: Path) 
         ("dateOfBirth", "1900-01-01", "1900-01-01", "not after 1900"),
     ],
 )
-def test_damage_of_a_cell_is_mended_or_told(
+def test_damage_of_a_cell_is_repaired_or_reported(
     tmp_path: Path, column: str, text: str, sent: str | None, warning: str | None
 ) -> None:
     value, problems, warnings = cell(tmp_path, column, text)

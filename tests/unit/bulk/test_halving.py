@@ -174,7 +174,7 @@ def test_a_service_that_refuses_everything_gets_many_calls_for_one_batch_only() 
     assert asked == 7
 
 
-def test_batches_that_wait_for_their_turn_go_on_when_calls_pass() -> None:
+def test_batches_that_wait_for_their_turn_continue_when_calls_pass() -> None:
     async def call(records: Sequence[int]) -> Sequence[PublitracError | None]:
         await asyncio.sleep(0)
         if len(records) > 1:

@@ -93,7 +93,7 @@ async def test_every_row_is_in_one_file_as_it_came_and_can_be_read_again(
     assert retried.emails == EXPECTED["unprocessed"]
 
 
-async def test_line_state_code_and_reason_stand_beside_the_row(tmp_path: Path) -> None:
+async def test_line_state_code_and_reason_are_added_to_the_row(tmp_path: Path) -> None:
     await run(rows_of(), RecordingSink(respond), results_dir=tmp_path)
     records = [
         json.loads(line)

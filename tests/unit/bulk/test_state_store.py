@@ -176,7 +176,7 @@ async def test_a_second_run_on_a_state_store_in_use_is_refused(store: Path) -> N
     assert heard == ["another process is using the state store: wait until its run ends\n"]
 
 
-async def test_a_full_disk_stops_the_run_and_the_next_one_goes_on(
+async def test_a_full_disk_stops_the_run_and_the_next_one_continues(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from publitrac_async.bulk.state.database import Database

@@ -101,7 +101,7 @@ async def test_without_redis_it_is_live_but_not_ready(
     assert (await worker.get("/live"))[0] == 200
 
 
-async def test_rejected_credentials_are_told_until_a_call_succeeds(worker: Worker) -> None:
+async def test_rejected_credentials_are_reported_until_a_call_succeeds(worker: Worker) -> None:
     worker.health.started = True
     for error, status, told in [
         ("AuthenticationError", 503, "rejected"),
@@ -115,7 +115,7 @@ async def test_rejected_credentials_are_told_until_a_call_succeeds(worker: Worke
         assert (got, facts["credentials"]) == (status, told)
 
 
-async def test_the_last_chunk_is_told(worker: Worker) -> None:
+async def test_the_last_chunk_is_reported(worker: Worker) -> None:
     worker.health(ChunkStarted(**CHUNK))
     worker.now = 10.0
     worker.health(ChunkEnded(**CHUNK, outcomes={"accepted": 199, "rejected": 1}, elapsed=10.0))

@@ -117,7 +117,7 @@ def test_what_was_synced_is_put_on_a_list(sandbox: Any, crm: Path, via: str) -> 
 
 @pytest.mark.usefixtures("sandbox")
 @pytest.mark.parametrize("delay", [3600])
-def test_a_lead_that_does_not_exist_yet_is_told(crm: Path) -> None:
+def test_a_lead_that_does_not_exist_yet_is_reported(crm: Path) -> None:
     crm.write_text("email\na@example.com\n")
     done = sync(crm, "--list", "Fair", "--verify-timeout", "0", "--json")
     assert (done.exit_code, json.loads(done.stdout.splitlines()[-1])) == (

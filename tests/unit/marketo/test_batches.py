@@ -128,7 +128,7 @@ def found(sent: Sent) -> dict[str, Any]:
 
 
 @virtual
-async def test_values_of_a_filter_are_asked_for_in_calls_of_300() -> None:
+async def test_values_of_a_filter_are_requested_in_calls_of_300() -> None:
     async with serving(found) as (marketo, service):
         ids = [lead.id async for lead in marketo.get_leads_by_filter_type("id", [*range(1, 701), 5, "6"])]
     assert ids == list(range(1, 701))
@@ -136,7 +136,7 @@ async def test_values_of_a_filter_are_asked_for_in_calls_of_300() -> None:
 
 
 @virtual
-async def test_a_walk_over_many_values_goes_on_from_any_token() -> None:
+async def test_an_iteration_over_many_values_continues_from_any_token() -> None:
     def paged(sent: Sent) -> dict[str, Any]:
         query = dict(sent.query)
         values = query["filterValues"].split(",")
@@ -256,7 +256,7 @@ REFUSED: dict[str, tuple[Run, str]] = {
 
 
 @pytest.mark.parametrize(("run", "message"), REFUSED.values(), ids=REFUSED)
-def test_what_is_refused_before_the_wire(run: Run, message: str) -> None:
+def test_arguments_refused_before_a_request(run: Run, message: str) -> None:
     @virtual
     async def main() -> None:
         async with serving(result()) as (marketo, service):

@@ -81,7 +81,7 @@ async def test_a_long_get_becomes_a_post() -> None:
 
 
 @virtual
-async def test_all_items_of_all_pages_and_the_token_to_go_on_from() -> None:
+async def test_all_items_of_all_pages_and_the_token_to_continue_from() -> None:
     pages = [
         result({"id": 1}, nextPageToken="B=", moreResult=True),
         result(nextPageToken="C=", moreResult=True),
@@ -110,7 +110,7 @@ async def test_more_without_a_token_is_an_error() -> None:
 
 
 @virtual
-async def test_errors_are_those_of_marketo_with_the_token_to_go_on_from() -> None:
+async def test_errors_are_those_of_marketo_with_the_token_to_continue_from() -> None:
     async with serving(result(1, nextPageToken="A="), refused("603")) as (marketo, _):
         items = aiter(marketo.call("GET", "/rest/v1/x.json"))
         await anext(items)
@@ -188,7 +188,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("options", "message"), REFUSED.values(), ids=REFUSED)
-def test_what_is_refused_before_the_wire(options: dict[str, Any], message: str) -> None:
+def test_arguments_refused_before_a_request(options: dict[str, Any], message: str) -> None:
     @virtual
     async def main() -> None:
         async with serving(result()) as (marketo, service):

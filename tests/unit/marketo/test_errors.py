@@ -192,7 +192,7 @@ def test_an_envelope_counts_whatever_the_status(status: int) -> None:
     assert (caught.value.code, caught.value.status) == ("606", status)
 
 
-def test_errors_beside_a_success_are_no_refusal() -> None:
+def test_errors_with_a_success_are_no_refusal() -> None:
     envelope = reading.read(response({"success": True, "result": [1], "errors": [{"code": "606"}]}))
     assert envelope.result == [1]
 

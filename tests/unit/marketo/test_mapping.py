@@ -28,7 +28,7 @@ def test_set_fields_get_their_names_at_marketo() -> None:
     }
 
 
-def test_empty_values_are_left_alone_unless_asked_for() -> None:
+def test_empty_values_are_left_alone_unless_requested() -> None:
     lead = Lead(email="a@x.com", city="", state=None, do_not_call=None)
     assert to_marketo(lead) == {"email": "a@x.com"}
     assert to_marketo(lead, empty=True) == {"email": "a@x.com", "city": "", "state": None}

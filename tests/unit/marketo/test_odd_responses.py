@@ -179,7 +179,7 @@ async def test_the_error_of_an_iteration_has_the_token_of_its_page() -> None:
 
 
 @virtual
-async def test_a_walk_goes_on_after_an_error_of_a_page() -> None:
+async def test_an_iteration_continues_after_an_error_of_a_page() -> None:
     async with serving(result({"id": 1}, nextPageToken="A="), refused("603"), result({"id": 2})) as (m, _):
         pages = m.get_leads_by_list_id(1).pages()
         first = await anext(pages)
@@ -190,7 +190,7 @@ async def test_a_walk_goes_on_after_an_error_of_a_page() -> None:
 
 
 @virtual
-async def test_a_token_that_is_too_old_does_not_say_that_the_list_is_gone() -> None:
+async def test_a_token_that_is_too_old_does_not_say_that_the_list_no_longer_exists() -> None:
     async with serving(refused("702")) as (marketo, _):
         with pytest.raises(ApiError, match="token of the page may be too old") as caught:
             await marketo.get_leads_by_list_id(1, next_page_token="A=")

@@ -146,7 +146,7 @@ async def test_a_caller_who_leaves_cancels_the_request_of_the_next_page() -> Non
 
 
 @virtual
-async def test_a_caller_who_is_cancelled_while_he_waits_cancels_the_request_and_can_go_on() -> None:
+async def test_cancelling_a_waiting_caller_cancels_the_request_and_it_can_continue() -> None:
     cancelled = asyncio.Event()
 
     async def slow(_: object) -> dict[str, Any]:
@@ -167,7 +167,7 @@ async def test_a_caller_who_is_cancelled_while_he_waits_cancels_the_request_and_
 
 
 @virtual
-async def test_a_page_ahead_that_fails_is_asked_for_again() -> None:
+async def test_a_page_ahead_that_fails_is_requested_again() -> None:
     async with serving(page(1, nextPageToken="A="), *[refused("606")] * 4, page(2)) as (marketo, _):
         pages = marketo.get_leads_by_list_id(1).pages()
         await anext(pages)
@@ -178,7 +178,9 @@ async def test_a_page_ahead_that_fails_is_asked_for_again() -> None:
 
 
 @given(st.lists(st.lists(st.integers(1, 9), max_size=3), min_size=1, max_size=8), st.booleans())
-def test_every_item_of_every_page_comes_once_and_in_order(pages: list[list[int]], says_more: bool) -> None:
+def test_every_item_of_every_page_is_yielded_once_and_in_order(
+    pages: list[list[int]], says_more: bool
+) -> None:
     last = len(pages) - 1
     responses = [
         page(

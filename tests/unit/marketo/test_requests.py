@@ -215,7 +215,9 @@ ROWS: list[tuple[str, Run, str, str, dict[str, str], Any, Any]] = [
 @pytest.mark.parametrize(
     ("run", "verb", "path", "query", "body", "reply"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS]
 )
-def test_what_is_sent(run: Run, verb: str, path: str, query: dict[str, str], body: Any, reply: Any) -> None:
+def test_the_request_is_complete(
+    run: Run, verb: str, path: str, query: dict[str, str], body: Any, reply: Any
+) -> None:
     @virtual
     async def main() -> None:
         async with serving(reply) as (marketo, service):

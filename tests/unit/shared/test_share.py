@@ -165,7 +165,7 @@ def test_a_rate_limit_in_the_environment_is_a_whole_number(value: str) -> None:
         PublitracClient.from_env({"PUBLITRAC_API_KEY": KEY, "PUBLITRAC_RATE_LIMIT": value})
 
 
-def test_a_fork_opens_the_file_anew(tmp_path: Path) -> None:
+def test_a_fork_opens_the_file_again(tmp_path: Path) -> None:
     program = f"""
 import asyncio, os, sys, time
 from publitrac_async.shared.file import SharedFile

@@ -43,7 +43,7 @@ def test_whole_bodies_come_back_in_any_pieces(data: bytes, size: int) -> None:
 @pytest.mark.parametrize(
     "encoding", ["br", "zstd", "compress", "gzip, gzip", "gzip,deflate", "identity, gzip", "x"]
 )
-def test_codings_that_were_not_asked_for(encoding: str) -> None:
+def test_codings_that_were_not_requested(encoding: str) -> None:
     with pytest.raises(UnexpectedContent, match="not asked for"):
         read(b"x", encoding)
 

@@ -119,7 +119,7 @@ async def test_there_is_a_ceiling() -> None:
 
 
 @virtual
-async def test_the_limit_of_a_limiter_that_does_not_tell_its_rate_is_used_too() -> None:
+async def test_the_limit_of_a_limiter_that_does_not_report_its_rate_is_used_too() -> None:
     class Silent:
         def __init__(self) -> None:
             self._limiter = WindowLimiter(100, clock=now)
@@ -226,6 +226,6 @@ def test_a_number_fixes_it(settings: dict[str, Any], kind: type[ConcurrencyGate]
     assert gate.width == width
 
 
-def test_limiters_tell_their_rate() -> None:
+def test_limiters_report_their_rate() -> None:
     limiter: RateLimiter = WindowLimiter(Rate(50, per=20))
     assert getattr(limiter, "rate", None) == Rate(50, per=20)

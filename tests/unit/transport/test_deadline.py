@@ -174,7 +174,7 @@ async def test_a_silence_ends_after_its_seconds() -> None:
 
 
 @virtual
-async def test_what_moves_starts_the_silence_anew() -> None:
+async def test_what_moves_starts_the_silence_again() -> None:
     watched = Watched(3.0)
     watched.start()
     for _ in range(5):

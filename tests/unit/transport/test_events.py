@@ -56,7 +56,7 @@ def ends(events: list[CallEvent]) -> list[CallEnded]:
 
 
 @virtual
-async def test_a_call_with_retries_tells_of_every_step() -> None:
+async def test_a_call_with_retries_emits_every_step() -> None:
     sender, events = pipeline(LOST, [0.5, status(503)], ok())
     await sender.send(call())
     attempt = (AttemptStarted, RequestSent, AttemptEnded)
@@ -135,7 +135,7 @@ async def test_waits_are_told_apart() -> None:
 
 
 @virtual
-async def test_a_wait_for_the_limit_is_told_whole() -> None:
+async def test_a_wait_for_the_limit_is_reported_completely() -> None:
     """The slots follow the limit, so most of the wait is for a slot."""
     sender, events = pipeline([0.05, ok()], limiter=WindowLimiter(35, clock=now), concurrency=None)
     begun = now()
@@ -189,7 +189,7 @@ async def test_a_failed_call_ends_once(
 
 
 @virtual
-async def test_calls_that_end_in_the_queue_are_told_of() -> None:
+async def test_calls_that_end_in_the_queue_are_reported() -> None:
     sender, events = pipeline([10.0, ok()], concurrency=2, timeout=Timeout(queue=15))
     calls = [asyncio.create_task(sender.send(call())) for _ in range(9)]
     await asyncio.sleep(1)
@@ -211,7 +211,7 @@ async def test_calls_that_end_in_the_queue_are_told_of() -> None:
 
 
 @virtual
-async def test_a_call_of_a_closed_client_is_told_of() -> None:
+async def test_a_call_of_a_closed_client_is_reported() -> None:
     sender, events = pipeline([100.0, ok()], concurrency=1)
     calls = [asyncio.create_task(sender.send(call())) for _ in range(3)]
     await asyncio.sleep(1)
@@ -222,7 +222,7 @@ async def test_a_call_of_a_closed_client_is_told_of() -> None:
     assert [end.error for end in ends(events)] == ["ClientStateError"] * 4
 
 
-def test_a_call_from_another_event_loop_is_told_of() -> None:
+def test_a_call_from_another_event_loop_is_reported() -> None:
     sender, events = pipeline(ok())
     asyncio.run(sender.send(call()))
     with pytest.raises(ClientStateError):
@@ -268,7 +268,7 @@ async def test_a_wait_for_a_token_that_ends_in_cancellation_is_counted() -> None
 
 
 @virtual
-async def test_a_shared_token_request_is_told_once_and_is_no_call_of_the_program() -> None:
+async def test_a_shared_token_request_is_reported_once_and_is_no_call_of_the_program() -> None:
     sender, events = pipeline([2.0, status(503)], [2.0, ok()])
     request = Call(operation=READ, parse=lambda response: (Secret(read(response), "token"), 900.0))
 

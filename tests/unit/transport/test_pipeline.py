@@ -254,7 +254,7 @@ async def test_a_401_after_a_retry_is_still_replayed_only_once() -> None:
 
 
 @virtual
-async def test_a_success_is_told_with_the_moment_its_request_left() -> None:
+async def test_a_success_is_reported_with_the_moment_its_request_left() -> None:
     script, authenticator = Script([5.0, ok()]), Always()
     await transport(script).send(call(authenticator=authenticator))
     assert authenticator.accepted_at == script.times

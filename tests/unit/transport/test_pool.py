@@ -47,7 +47,7 @@ def test_a_protocol_has(name: str) -> None:
     assert hasattr(ResponseHandler, name)
 
 
-async def test_a_protocol_tells_of_its_state() -> None:
+async def test_a_protocol_reports_its_state() -> None:
     protocol = ResponseHandler(asyncio.get_running_loop())
     assert protocol.transport is None
     assert protocol._payload is None

@@ -154,7 +154,7 @@ def test_only_a_document_that_was_cut_is_worth_a_second_try(body: str, *, retrya
     assert caught.value.retryable is retryable
 
 
-def test_the_log_tells_of_a_repair_and_quotes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_mentions_a_repair_and_quotes_nothing(caplog: pytest.LogCaptureFixture) -> None:
     read(document("secret\x0b &eacute;"))
     (record,) = caplog.records
     assert record.getMessage().endswith("characters 1, entities 1")

@@ -135,7 +135,7 @@ async def test_only_letters_and_digits_are_a_method(method):
         {"xml": "<a>\x01</a>"},
     ],
 )
-async def test_what_cannot_be_sent_is_refused(options):
+async def test_unsendable_arguments_are_refused(options):
     async with v1() as (client, service):
         with pytest.raises(ValidationError):
             await client.call("getLead", **options)

@@ -197,7 +197,7 @@ class TestReadingLeads:
 
 
 class TestSyncLead:
-    async def test_only_what_is_set_is_sent(self):
+    async def test_only_set_fields_are_sent(self):
         async with v1() as (client, service):
             await client.sync_lead(ADA)
         assert service.last.document == ("request", "", [LEAD_ELEMENT])

@@ -25,7 +25,7 @@ OPPORTUNITY = Opportunity(
 
 
 class TestOpportunities:
-    async def test_what_is_sent(self):
+    async def test_the_request_is_complete(self):
         async with v1() as (client, service):
             await client.sync_opportunity(OPPORTUNITY)
         ((root, _, fields),) = service.last.document[2]
@@ -238,5 +238,5 @@ class TestCampaigns:
             (EMAIL_CAMPAIGN, [evolve(ADA, score="x")], "score"),
         ],
     )
-    async def test_what_is_refused(self, campaign, leads, field_name):
+    async def test_invalid_arguments_are_refused(self, campaign, leads, field_name):
         assert fields_of(await refused("add_email_campaign", campaign, leads)) == [field_name]

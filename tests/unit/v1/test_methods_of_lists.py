@@ -50,7 +50,7 @@ class TestLists:
             await client.add_leads_to_list([EMAIL], "é" * 49)
         assert len(service.sent) == 1
 
-    async def test_what_is_refused(self):
+    async def test_invalid_arguments_are_refused(self):
         error = await refused("add_leads_to_list", ["plain", EMAIL, ""], "")
         assert [(p.field, p.code) for p in error.problems] == [
             ("listName", 9009),
@@ -85,7 +85,7 @@ class TestHistories:
     )
 
     @pytest.mark.parametrize(("method", "record", "root"), CALLS)
-    async def test_only_what_is_set_is_sent(self, method, record, root):
+    async def test_only_set_fields_are_sent(self, method, record, root):
         async with v1() as (client, service):
             await getattr(client, method)(EMAIL, record)
         ((tag, _, fields),) = service.last.document[2]
@@ -117,7 +117,7 @@ class TestHistories:
             await client.add_fill_form_history(EMAIL, FilledForm(form_name="F", values=values))
         assert ("values", sent, []) in service.last.document[2][0][2]
 
-    async def test_what_cannot_be_sent(self):
+    async def test_arguments_that_cannot_be_sent(self):
         error = await refused("add_web_visit_history", EMAIL, WebVisit(url="\x00", ip=5.5, context="fine"))
         assert sorted(fields_of(error)) == ["ip", "url"]
 

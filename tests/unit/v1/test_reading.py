@@ -78,7 +78,7 @@ class TestShape:
 
 
 class TestMending:
-    def test_the_sample_of_get_list_is_mended(self):
+    def test_the_sample_of_get_list_is_repaired(self):
         body = sample("v1/get_list_response.xml")
         assert not body.rstrip().endswith(b"</response>")
         assert content_of(body)["leads"]["lead"]["email"] == "johnsmith@publipage.com"
@@ -115,7 +115,7 @@ class TestMending:
             b"<x><response><status>2001</status></response>",
         ],
     )
-    def test_nothing_else_is_mended(self, body):
+    def test_nothing_else_is_repaired(self, body):
         refused(body)
 
 

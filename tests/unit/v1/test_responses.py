@@ -77,7 +77,7 @@ class TestSuccess:
         assert type(error) is ApiError
         assert (error.code, error.vendor_message) == (None, "Something else")
 
-    def test_too_many_calls_are_told_as_in_http(self):
+    def test_too_many_calls_raise_the_same_error_as_in_http(self):
         assert isinstance(refusal(status=429, message="Slow down"), RateLimited)
 
     @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ async def test_numbers_are_written_as_text(value, text):
         (Transaction(id="1", items=[TransactionItem(name="\x00")]), ["name"]),
     ],
 )
-async def test_what_cannot_be_sent(transaction, fields):
+async def test_arguments_that_cannot_be_sent(transaction, fields):
     async with v1() as (client, service):
         with pytest.raises(ValidationError) as caught:
             await client.add_transaction(transaction, url=URL, token="t", email=EMAIL)

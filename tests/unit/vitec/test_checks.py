@@ -80,7 +80,7 @@ def test_what_can_be_sent(changes: dict[str, Any]) -> None:
         ),
     ],
 )
-def test_what_cannot_be_sent(changes: dict[str, Any], fields: list[str]) -> None:
+def test_arguments_that_cannot_be_sent(changes: dict[str, Any], fields: list[str]) -> None:
     with pytest.raises(ValidationError) as caught:
         check_person_lead(lead(**changes))
     error = caught.value

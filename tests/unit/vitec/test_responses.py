@@ -189,7 +189,7 @@ def test_each_status_has_its_error_without_the_body(
         assert hidden not in shown
 
 
-def test_a_web_page_from_a_proxy_is_told() -> None:
+def test_a_web_page_from_a_proxy_is_reported() -> None:
     with pytest.raises(PermissionDenied, match="web page, so a proxy may have responded"):
         read_lead_id(response(HTML, 403))
 
