@@ -19,7 +19,7 @@ from publitrac_async.config import (
     RetryPolicy,
     Timeout,
 )
-from publitrac_async.errors import ConfigurationError, PublitracError, ValidationError
+from publitrac_async.errors import PublitracError, ValidationError
 from publitrac_async.marketo import responses
 from publitrac_async.marketo.address import host_of
 from publitrac_async.marketo.building import Query
@@ -33,7 +33,7 @@ from publitrac_async.transport.base import BaseClient
 from publitrac_async.transport.events import Hook
 from publitrac_async.transport.limits import RateLimiter, Unlimited
 from publitrac_async.transport.operation import Call, Operation, ServiceResponse
-from publitrac_async.transport.secret import Secret, seal
+from publitrac_async.transport.secret import Secret, all_sealed, seal
 from publitrac_async.transport.trace import TraceTarget
 
 if TYPE_CHECKING:
@@ -79,12 +79,10 @@ class MarketoBase(BaseClient):
         allow_insecure_http: bool = False,
         trace: TraceTarget | None = None,
     ) -> None:
-        sealed = [seal(client_id, "client_id"), seal(client_secret, "client_secret")]
+        sealed = seal(client_id, "client_id"), seal(client_secret, "client_secret")
         # From here on no local name holds a bare credential: error trackers record the local names of frames.
         del client_id, client_secret
-        for secret in sealed:
-            if isinstance(secret, ConfigurationError):
-                raise secret
+        identity = tuple(zip(("client_id", "client_secret"), all_sealed(*sealed), strict=True))
         limiter, token_store = limiter_and_tokens(
             shared, limiter=limiter, token_store=token_store, rate_limit=rate_limit, default=MARKETO_RATE
         )
@@ -103,16 +101,7 @@ class MarketoBase(BaseClient):
         )
         self._successes = 0
         self._transport.reporter.on_attempt = self._watch
-        names = ("client_id", "client_secret")
-        self._identity = StaticCredentials(
-            Authorization(
-                parameters=tuple(
-                    (name, secret)
-                    for name, secret in zip(names, sealed, strict=True)
-                    if isinstance(secret, Secret)
-                )
-            )
-        )
+        self._identity = StaticCredentials(Authorization(parameters=identity))
         self._uncounted = Unlimited()
         self._clock = time.monotonic
         self._token = SharedToken(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import urllib.parse
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Protocol, Self
 
 from publitrac_async.config import PUBLITRAC_RATE, Rate
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.transport.auth import TokenStore
 from publitrac_async.transport.limits import RateLimiter, limiter_for
-from publitrac_async.transport.secret import Secret, seal
+from publitrac_async.transport.secret import Secret, all_sealed, seal
 
 _FILE: Final = "file:"
 _REDIS: Final = ("redis://", "rediss://", "unix://", "redis+", "rediss+")
@@ -36,9 +35,7 @@ class Shared(Protocol):
 
     async def __aenter__(self) -> Self: ...
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None: ...
+    async def __aexit__(self, *_: object) -> None: ...
 
 
 def share(
@@ -67,14 +64,10 @@ def share(
     Raises:
         ConfigurationError: the location cannot be used.
     """
-    owner, hidden = seal(account, "account"), seal(location, "shared")
+    sealed = seal(account, "account"), seal(location, "shared")
     # Recorded tracebacks hold the locals of frames, and a URL may hold a password.
     del account, location
-    for each in (owner, hidden):
-        if isinstance(each, ConfigurationError):
-            raise each
-    assert isinstance(owner, Secret)
-    assert isinstance(hidden, Secret)
+    owner, hidden = all_sealed(*sealed)
     if hidden.reveal().startswith(_FILE):
         from publitrac_async.shared.file import SharedFile  # noqa: PLC0415  (only needed to share)
 

@@ -7,7 +7,6 @@ import ipaddress
 import re
 import urllib.parse
 from collections.abc import Iterable, Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self, TypedDict, TypeVar, Unpack
 
 from attrs import evolve
@@ -204,12 +203,7 @@ class BaseClient:
             raise ClientStateError("the client is closed: open a new one")
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     def __repr__(self) -> str:

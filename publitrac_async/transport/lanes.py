@@ -98,10 +98,8 @@ class Lanes:
         limiter: of the client.
         concurrency: calls in flight at once, over all limiters; ``None`` for as many as each limiter needs.
         most: the most calls in flight in that case.
-        sleep: waits for seconds; raises if the client closes.
+        build: makes the lane of a limiter and its gate.
         clock: monotonic seconds.
-        draw: uniform in [0, 1), for the jitter.
-        on_obstacle: called when a limiter becomes unavailable.
     """
 
     def __init__(
@@ -110,17 +108,13 @@ class Lanes:
         concurrency: int | None,
         *,
         most: int,
-        sleep: Callable[[float], Awaitable[None]],
+        build: Callable[[RateLimiter, ConcurrencyGate], Lane],
         clock: Callable[[], float],
-        draw: Callable[[], float],
-        on_obstacle: Callable[[LimiterUnavailable], None],
     ) -> None:
         self._concurrency = concurrency
         self._most = most
-        self._sleep = sleep
+        self._build = build
         self._clock = clock
-        self._draw = draw
-        self._on_obstacle = on_obstacle
         self._own = self._build(limiter, self._gate(limiter))
         self._lanes = {id(limiter): self._own}
         #: For token requests: calls that hold slots wait for them.
@@ -187,16 +181,6 @@ class Lanes:
             if not self._token_requests:
                 for deadline in self._authorizing:
                     deadline.leave_queue()
-
-    def _build(self, limiter: RateLimiter, gate: ConcurrencyGate) -> Lane:
-        return Lane(
-            limiter,
-            gate,
-            sleep=self._sleep,
-            clock=self._clock,
-            draw=self._draw,
-            on_obstacle=self._on_obstacle,
-        )
 
     def _gate(self, limiter: RateLimiter) -> ConcurrencyGate:
         concurrency = self._concurrency

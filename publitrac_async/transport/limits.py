@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 from aiolimiter import AsyncLimiter
 from attrs import define
 
-from publitrac_async.config import EVEN_GUARD, RATE_GUARD, Rate, as_rate, is_integer
+from publitrac_async.config import EVEN_GUARD, RATE_GUARD, Rate, as_rate
 from publitrac_async.errors import ConfigurationError
 
 #: Fraction of the rate that may burst after a pause; the rest is spaced evenly.
@@ -149,14 +149,24 @@ class Unlimited(_Pausable):
             await asyncio.sleep(max(wait, 0.001))
 
 
-def check_in_flight(in_flight: int | None, rate: Rate | None) -> None:
-    """Check the limit on requests in flight of several processes.
+def shared_rate(rate_limit: Rate | int | None, in_flight: int | None, guard: float) -> Rate | None:
+    """Return the rate of a limit that processes share, ``None`` for no limit.
+
+    Args:
+        rate_limit: requests of all processes together; a number means requests per second.
+        in_flight: requests in flight of all processes, ``None`` for no limit.
+        guard: seconds added to the time of the rate.
 
     Raises:
-        ConfigurationError: it is not positive, or there is no rate limit, whose permits it goes with.
+        ConfigurationError: a number is not positive, or requests in flight are limited without a rate, whose
+            permits this limit goes with.
     """
-    if in_flight is not None and (not is_integer(in_flight) or in_flight < 1 or rate is None):
+    rate = None if rate_limit is None else as_rate(rate_limit)
+    if not guard >= 0:
+        raise ConfigurationError("guard must be at least 0 s")
+    if in_flight is not None and (in_flight < 1 or rate is None):
         raise ConfigurationError("in_flight must be at least 1, and needs a rate_limit")
+    return rate
 
 
 def limiter_for(rate_limit: Rate | int | None) -> RateLimiter:

@@ -7,7 +7,7 @@ import copy
 import functools
 import random
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
@@ -105,10 +105,14 @@ class Transport:
             limiter,
             concurrency,
             most=most,
-            sleep=self._lifetime.sleep,
+            build=functools.partial(
+                Lane,
+                sleep=self._lifetime.sleep,
+                clock=clock,
+                draw=draw,
+                on_obstacle=self._reporter.limiter_unavailable,
+            ),
             clock=clock,
-            draw=draw,
-            on_obstacle=self._reporter.limiter_unavailable,
         )
 
     @property
@@ -140,7 +144,7 @@ class Transport:
         """Reporter of the calls: events, log and gauges."""
         return self._reporter
 
-    def send(self, call: Call[T], *, limiter: RateLimiter | None = None) -> Coroutine[Any, Any, T]:
+    async def send(self, call: Call[T], *, limiter: RateLimiter | None = None) -> T:
         """Run `call` and return the result of its ``parse``.
 
         Args:
@@ -150,7 +154,8 @@ class Transport:
         Raises:
             PublitracError: see the module `publitrac_async.errors`.
         """
-        return self._carry_out(call, limiter)
+        record = self._reporter.begin(call.operation, max_attempts=self._retry.attempts)
+        return await self._carry_out(call, limiter, record)
 
     async def request_token(
         self,
@@ -175,11 +180,7 @@ class Transport:
         self._reporter.token_renewed(record, ttl)
         return value, ttl
 
-    async def _carry_out(
-        self, call: Call[T], limiter: RateLimiter | None, record: CallRecord | None = None
-    ) -> T:
-        if record is None:
-            record = self._reporter.begin(call.operation, max_attempts=self._retry.attempts)
+    async def _carry_out(self, call: Call[T], limiter: RateLimiter | None, record: CallRecord) -> T:
         timeout = call.timeout or self._timeout
         failure: PublitracError
         scope: Deadline | None = None

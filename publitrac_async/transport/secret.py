@@ -152,3 +152,15 @@ def seal(value: str | Secret, name: str, *, header: bool = False) -> Secret | Co
         return Secret(value, name, header=header)
     except ConfigurationError as error:
         return error.with_traceback(None)
+
+
+def all_sealed(*sealed: Secret | ConfigurationError) -> tuple[Secret, ...]:
+    """Return results of `seal`; call it when no local name holds a bare credential any more.
+
+    Raises:
+        ConfigurationError: the first error among them.
+    """
+    for each in sealed:
+        if isinstance(each, ConfigurationError):
+            raise each
+    return tuple(each for each in sealed if isinstance(each, Secret))

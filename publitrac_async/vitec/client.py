@@ -27,7 +27,7 @@ from publitrac_async.transport.environment import missing_variable, read_variabl
 from publitrac_async.transport.events import Hook
 from publitrac_async.transport.limits import RateLimiter
 from publitrac_async.transport.operation import Call
-from publitrac_async.transport.secret import Secret, seal
+from publitrac_async.transport.secret import Secret, all_sealed, seal
 from publitrac_async.transport.trace import TraceTarget
 from publitrac_async.vitec import codec
 from publitrac_async.vitec.checks import check_customer_id, check_person_lead, customer_id_note, length_notes
@@ -115,23 +115,21 @@ class VitecClient(BaseClient):
         trace: TraceTarget | None = None,
     ) -> None:
         passwords = password if isinstance(password, Mapping) else {_EVERY_CUSTOMER: password}
-        user = seal(username, "username")
-        sealed = {
-            key: seal(each, f"password of {key}" if key else "password") for key, each in passwords.items()
-        }
+        customers = list(passwords)
+        sealed = [
+            seal(username, "username"),
+            *(seal(each, f"password of {key}" if key else "password") for key, each in passwords.items()),
+        ]
         # From here on no local name holds a bare credential: error trackers record the local names of frames.
         del username, password, passwords
-        for secret in (user, *sealed.values()):
-            if isinstance(secret, ConfigurationError):
-                raise secret
-        if not sealed:
+        user, *secrets = all_sealed(*sealed)
+        if not secrets:
             raise ConfigurationError("password is an empty mapping: no customer could be reached")
-        if isinstance(user, Secret) and ":" in user.reveal():
+        if ":" in user.reveal():
             raise ConfigurationError("username has a colon, which HTTP Basic does not allow")
         self._credentials = {
-            key: _basic_credentials(user, secret)
-            for key, secret in sealed.items()
-            if isinstance(user, Secret) and isinstance(secret, Secret)
+            customer: _basic_credentials(user, secret)
+            for customer, secret in zip(customers, secrets, strict=True)
         }
         limiter, _ = limiter_and_tokens(shared, limiter=limiter, rate_limit=rate_limit, default=VITEC_RATE)
         super().__init__(

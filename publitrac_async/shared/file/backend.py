@@ -5,17 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
-from publitrac_async.config import PUBLITRAC_RATE, Rate, as_rate
-from publitrac_async.errors import ConfigurationError
+from publitrac_async.config import PUBLITRAC_RATE, Rate
 from publitrac_async.shared.file.limiter import GUARD, FileRateLimiter
 from publitrac_async.shared.file.record import AccountFile
 from publitrac_async.shared.file.slots import FileSlots
 from publitrac_async.shared.file.tokens import FileTokenStore
-from publitrac_async.transport.limits import Unlimited, check_in_flight
-from publitrac_async.transport.secret import Secret, seal
+from publitrac_async.transport.limits import Unlimited, shared_rate
+from publitrac_async.transport.secret import Secret, all_sealed, seal
 
 
 class SharedFile:
@@ -53,13 +51,9 @@ class SharedFile:
         sealed = seal(account, "account")
         # Error trackers record the local names of frames.
         del account
-        if isinstance(sealed, ConfigurationError):
-            raise sealed
-        rate = None if rate_limit is None else as_rate(rate_limit)
-        if not guard >= 0:
-            raise ConfigurationError("guard must be at least 0 s")
-        check_in_flight(in_flight, rate)
-        record = AccountFile(None if path is None else Path(path), sealed, clock=clock)
+        (owner,) = all_sealed(sealed)
+        rate = shared_rate(rate_limit, in_flight, guard)
+        record = AccountFile(None if path is None else Path(path), owner, clock=clock)
         self._limiter: FileRateLimiter | Unlimited = Unlimited(clock=clock)
         if rate is not None:
             slots = None if in_flight is None else FileSlots(record.path, in_flight)
@@ -89,9 +83,7 @@ class SharedFile:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     def __repr__(self) -> str:

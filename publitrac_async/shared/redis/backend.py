@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import Literal, Self
 
 from attrs import evolve
 
-from publitrac_async.config import PUBLITRAC_RATE, Rate, as_rate
+from publitrac_async.config import PUBLITRAC_RATE, Rate
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.shared.redis.connection import DISK_TIMEOUT, RESPONSE_TIMEOUT, Connection, Unavailable
 from publitrac_async.shared.redis.limiter import GUARD, RedisRateLimiter
 from publitrac_async.shared.redis.slots import RedisSlots
 from publitrac_async.shared.redis.tokens import RedisTokenStore
-from publitrac_async.transport.limits import Unlimited, WindowLimiter, check_in_flight
-from publitrac_async.transport.secret import Secret, seal
+from publitrac_async.transport.limits import Unlimited, WindowLimiter, shared_rate
+from publitrac_async.transport.secret import Secret, all_sealed, seal
 
 
 class SharedRedis:
@@ -60,17 +59,11 @@ class SharedRedis:
         self._connections: dict[bool, Connection] = {}
         self._limiter: RedisRateLimiter | Unlimited | None = None
         self._tokens: RedisTokenStore | None = None
-        sealed, sealed_url = seal(account, "account"), seal(url, "url")
+        sealed = seal(url, "url"), seal(account, "account")
         # Recorded tracebacks hold the locals of frames.
         del url, account
-        for each in (sealed_url, sealed):
-            if isinstance(each, ConfigurationError):
-                raise each
-        assert isinstance(sealed, Secret)
-        assert isinstance(sealed_url, Secret)
-        rate = None if rate_limit is None else as_rate(rate_limit)
-        if not guard >= 0:
-            raise ConfigurationError("guard must be at least 0 s")
+        self._url, self._account = all_sealed(*sealed)
+        rate = shared_rate(rate_limit, in_flight, guard)
         if on_unavailable not in ("raise", "local"):
             raise ConfigurationError('on_unavailable must be "raise" or "local"')
         if on_unavailable == "raise" and processes is not None:
@@ -80,9 +73,7 @@ class SharedRedis:
             if processes is None or processes < 1:
                 raise ConfigurationError('on_unavailable="local" needs the number of processes')
             local = Unlimited() if rate is None else _share(rate, processes)
-        check_in_flight(in_flight, rate)
         self._in_flight = in_flight
-        self._url, self._account = sealed_url, sealed
         self._rate = rate
         self._guard = guard
         self._local = local
@@ -145,9 +136,7 @@ class SharedRedis:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     def __repr__(self) -> str:

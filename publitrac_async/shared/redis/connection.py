@@ -18,7 +18,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from publitrac_async.errors import ConfigurationError
 from publitrac_async.shared.redis.client import client_for
-from publitrac_async.transport.secret import Secret, seal
+from publitrac_async.transport.secret import Secret, all_sealed, seal
 
 T = TypeVar("T")
 
@@ -117,23 +117,20 @@ class Connection:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._prefix = "publitrac"
-        sealed, sealed_url = seal(account, "account"), seal(url, "url")
+        sealed = seal(account, "account"), seal(url, "url")
         # Recorded tracebacks hold the locals of frames: from here on neither password nor API key.
         del url, account
-        if isinstance(sealed, ConfigurationError):
-            raise sealed
-        if isinstance(sealed_url, ConfigurationError):
-            raise sealed_url
-        client = client_for(sealed_url, timeout=timeout, connect_timeout=RESPONSE_TIMEOUT)
+        owner, address = all_sealed(*sealed)
+        client = client_for(address, timeout=timeout, connect_timeout=RESPONSE_TIMEOUT)
         if isinstance(client, ConfigurationError):
             raise client
-        self.url: Secret = sealed_url
+        self.url: Secret = address
         # The hash is a hash tag: a Redis Cluster keeps all keys of an account on one node.
-        self._prefix = f"publitrac:{{{_digest(sealed)}}}"
-        self._hash = hashlib.blake2b(key=_derived(sealed, b"publitrac state"), digest_size=16)
-        self._signature = hashlib.blake2b(key=_derived(sealed, b"publitrac task"), digest_size=32)
+        self._prefix = f"publitrac:{{{_digest(owner)}}}"
+        self._hash = hashlib.blake2b(key=_derived(owner, b"publitrac state"), digest_size=16)
+        self._signature = hashlib.blake2b(key=_derived(owner, b"publitrac task"), digest_size=32)
         #: Key of 32 bytes for what only processes of the account may read.
-        self.cipher_key: bytes = _derived(sealed, b"publitrac cipher")[:32]
+        self.cipher_key: bytes = _derived(owner, b"publitrac cipher")[:32]
         self._client = client
         self._timeout: float = client.connection_pool.connection_kwargs["socket_timeout"]
         self._scripts: dict[str, AsyncScript] = {}

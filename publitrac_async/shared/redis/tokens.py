@@ -9,11 +9,11 @@ import logging
 import math
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final, TypeVar
 
 from publitrac_async.errors import ConfigurationError
-from publitrac_async.shared.redis.connection import Argument, Connection, Damaged, Unavailable
+from publitrac_async.shared.redis.connection import Connection, Damaged, Unavailable
 from publitrac_async.transport.auth import MemoryTokenStore, Token, TokenLease
 from publitrac_async.transport.secret import Secret
 
@@ -238,7 +238,7 @@ class _Lease:
             Unavailable: Redis does not respond.
         """
         while True:
-            lock = self._run(_LOCK, self._keys, self._mine, _LOCK_MILLISECONDS)
+            lock = functools.partial(self._connection.run, _LOCK, self._keys, self._mine, _LOCK_MILLISECONDS)
             holder, stored = await _patiently(self._connection, lock)
             if holder == self._mine.encode():
                 self._held, self._ending = True, stored
@@ -250,9 +250,9 @@ class _Lease:
     async def confirm(self) -> bool:
         """Return True if this process may request a token now; see `TokenLease.confirm`."""
         try:
-            confirmed = await self._run(
+            confirmed = await self._connection.run(
                 _CONFIRM, self._keys, self._mine, _LOCK_MILLISECONDS, memoryview(self._ending)
-            )()
+            )
         except Unavailable:
             return True
         self._held = bool(confirmed)
@@ -262,10 +262,8 @@ class _Lease:
         """Let another process request a token."""
         if self._held:
             with contextlib.suppress(Unavailable):
-                await _patiently(self._connection, self._run(_RELEASE, self._keys[:1], self._mine))
-
-    def _run(self, script: str, keys: Sequence[str], *arguments: Argument) -> Callable[[], Awaitable[Any]]:
-        return functools.partial(self._connection.run, script, keys, *arguments)
+                release = functools.partial(self._connection.run, _RELEASE, self._keys[:1], self._mine)
+                await _patiently(self._connection, release)
 
 
 async def _patiently(connection: Connection, request: Callable[[], Awaitable[T]], *, wait: bool = True) -> T:

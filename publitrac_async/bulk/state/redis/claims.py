@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from types import TracebackType
 from typing import Final, Self
 
 from publitrac_async.bulk.errors import StateStoreError
-from publitrac_async.bulk.rows import Outcome
-from publitrac_async.bulk.state.base import Entry
 from publitrac_async.bulk.state.progress import Failure, failures_to_json
 from publitrac_async.bulk.state.redis.entries import Entries
 from publitrac_async.bulk.state.redis.keys import StateKeys
@@ -62,7 +59,7 @@ class Lease:
                 continue  # Without Redis no other process can acquire the lease either.
 
 
-class RedisChunkClaim:
+class RedisChunkClaim(Entries):
     """A worker's claim of a chunk; see `ChunkClaim`.
 
     After another worker has claimed the chunk, or another run has replaced the job, `begin` returns false,
@@ -79,13 +76,7 @@ class RedisChunkClaim:
     def __init__(
         self, keys: StateKeys, job: str, number: int, attempt: int, *, life: float, durable: bool
     ) -> None:
-        self.job = job
-        self.number = number
-        self.attempt = attempt
-        self._keys = keys
-        self._member = f"{job}:{number}:{attempt}"
-        self._life = life
-        self._entries = Entries(
+        super().__init__(
             keys,
             lookup=WORKER_LOOKUP,
             write=WORKER_WRITE,
@@ -93,19 +84,12 @@ class RedisChunkClaim:
             not_recorded=_TAKEN_OVER,
             durable=durable,
         )
+        self.job = job
+        self.number = number
+        self.attempt = attempt
+        self._member = f"{job}:{number}:{attempt}"
+        self._life = life
         self._lease = Lease(life, self._renew)
-
-    async def lookup(self, keys: Sequence[str]) -> list[Entry | None]:
-        """Return the entries of leads; see `ChunkClaim.lookup`."""
-        return await self._entries.lookup(keys)
-
-    def begin(self, keys: Sequence[str]) -> asyncio.Future[bool]:
-        """Record that a call is about to start; see `StateWriter.begin`."""
-        return self._entries.begin(keys)
-
-    def complete(self, leads: Sequence[tuple[str, Outcome]]) -> asyncio.Future[None]:
-        """Record the outcomes of a call; see `StateWriter.complete`."""
-        return self._entries.complete(leads)
 
     async def end(self, stopped: str | None = None, failures: Sequence[Failure] = ()) -> bool:
         """Report the end of this chunk to the process that started the job.
@@ -117,7 +101,7 @@ class RedisChunkClaim:
         Returns:
             False if another worker has claimed the chunk since, or the job has ended.
         """
-        await self._entries.drain()
+        await self.drain()
         text = f"{self.number} {stopped or ''}".rstrip()
         failed = failures_to_json(failures)
         return bool(await self._keys.run(END, self.job, self.number, self.attempt, text, failed))
@@ -135,7 +119,7 @@ class RedisChunkClaim:
 
     async def aclose(self) -> None:
         """Write pending changes and release the chunk."""
-        await self._entries.drain()
+        await self.drain()
         await self._lease.end()
         with contextlib.suppress(StateStoreError):  # The lease expires anyway.
             await self._keys.run(LEAVE, self._member, wait=False)
@@ -147,9 +131,7 @@ class RedisChunkClaim:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     def __repr__(self) -> str:
