@@ -75,7 +75,9 @@ class V1Base:
 
     async def _check_length(self, request: Request[Any]) -> None:
         """Refuse a request whose URL, credentials included, is too long for servers."""
-        length = len(request.method.path) + 1 + len(urlencode(request.parameters, quote_via=quote))
+        # Lone surrogates are refused when the request is written.
+        query = urlencode(request.parameters, quote_via=quote, errors="replace")
+        length = len(request.method.path) + 1 + len(query)
         length += (await self._credentials.authorize()).url_length
         if length > MAX_URL:
             reason = (

@@ -196,6 +196,7 @@ async def test_other_ends_of_a_call_tell_nothing(transcript: Transcript) -> None
             for wrong in (
                 lambda: publitrac.v1.call("getLead", {"email": CANARIES.email + "\ud800"}),
                 lambda: publitrac.v1.call("getLead", {CANARIES.email + "\ud800": "x"}),
+                lambda: publitrac.v1.call("getLead", {CANARIES.email + "\ud800": "x" * 400}),
             ):
                 with pytest.raises(PublitracError) as caught:
                     await wrong()
