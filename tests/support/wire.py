@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import contextlib
 import socket
@@ -182,20 +183,8 @@ class Cut:
     with_reset: bool = True
 
 
-class FaultProxy:
-    """A TCP proxy that cuts its next connections as planned, and lets all others through.
-
-    Attributes:
-        plan: what happens to the next connections.
-        hold: awaited with each connection, before its first byte is passed on.
-        returned: bytes that went back to clients.
-    """
-
-    def __init__(self, port: int) -> None:
-        self._target = port
-        self.plan: list[Cut] = []
-        self.hold: Callable[[], Awaitable[None]] | None = None
-        self.returned = 0
+class Loopback(abc.ABC):
+    """A server on the loopback, whose connections end with it."""
 
     async def __aenter__(self) -> Self:
         self._tasks: set[asyncio.Task[None]] = set()
@@ -210,14 +199,40 @@ class FaultProxy:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        try:
+            await self._connected(reader, writer)
+        finally:
+            self._tasks.discard(task)
+
+    @abc.abstractmethod
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Handle a connection to its end."""
+
+
+class FaultProxy(Loopback):
+    """A TCP proxy that cuts its next connections as planned, and lets all others through.
+
+    Attributes:
+        plan: what happens to the next connections.
+        hold: awaited with each connection, before its first byte is passed on.
+        returned: bytes that went back to clients.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self.plan: list[Cut] = []
+        self.hold: Callable[[], Awaitable[None]] | None = None
+        self.returned = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         cut = self.plan.pop(0) if self.plan else None
         if self.hold is not None:
             await self.hold()
@@ -241,7 +256,6 @@ class FaultProxy:
             await asyncio.wait(pipes)
             upstream.transport.abort()
             writer.transport.abort() if cut is None else None
-            self._tasks.discard(task)
 
     async def _pipe(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, cut: Cut | None, direction: str

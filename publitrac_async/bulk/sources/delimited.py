@@ -13,9 +13,9 @@ from attrs import define
 from publitrac_async.bulk.cells import strip
 from publitrac_async.bulk.errors import SourceError
 from publitrac_async.bulk.formulas import restore
-from publitrac_async.bulk.rows import EXTRA, RESERVED, Row, without_reserved
+from publitrac_async.bulk.rows import EXTRA, Row, without_reserved
 from publitrac_async.bulk.sources.detect import PROBE, detect_format
-from publitrac_async.bulk.sources.file import TextFile, header_of, refuse_repeated, was_decoded
+from publitrac_async.bulk.sources.file import TextFile, was_decoded
 from publitrac_async.bulk.sources.lines import ByteLines, Lines, TextLines, blocks
 
 if TYPE_CHECKING:
@@ -210,12 +210,9 @@ class DelimitedFile(TextFile):
             raise SourceError(f"{self.name}, line {reader.line_num}: {error}") from None
         except UnicodeError:
             raise SourceError(f"{self.name}, near line {reader.line_num}: {self._not_decoded()}") from None
-        columns = header_of(cells)
-        if not was_decoded("".join(columns)):
+        if not was_decoded("".join(cells)):
             raise SourceError(f"{self.name}, line {reader.line_num}: {self._not_decoded()}")
-        refuse_repeated(self.name, columns)
-        self.columns: list[str] = [name for name in columns if name and not name.startswith(RESERVED)]
-        return columns
+        return self._read_names(self.name, cells)
 
     def _row(self, line: int, position: int | None, columns: list[str], cells: list[str]) -> Row:
         problem = None

@@ -8,14 +8,14 @@ import hashlib
 import io
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any, ClassVar, Final
 
 from publitrac_async.bulk.cells import strip
 from publitrac_async.bulk.errors import SourceError, SourceUnavailable
-from publitrac_async.bulk.rows import Row
+from publitrac_async.bulk.rows import RESERVED, Row
 from publitrac_async.bulk.sources.lines import has_byte_lines
 from publitrac_async.bulk.sources.spool import Spool, spooled
 
@@ -93,6 +93,25 @@ class FileSource(abc.ABC):
     def _options(self) -> dict[str, Any]:
         """Return the arguments of the constructor, except the path."""
         return {}
+
+    def _read_names(self, source: str, cells: Iterable[str]) -> list[str]:
+        """Return the names of columns, without empty names at the end, and note those that rows keep.
+
+        Args:
+            source: name of the source, for the error.
+            cells: cells of the header.
+
+        Raises:
+            SourceError: a name is repeated.
+        """
+        columns = [strip(cell) for cell in cells]
+        while columns and not columns[-1]:
+            columns.pop()
+        repeated = sorted({name for name in columns if name and columns.count(name) > 1})
+        if repeated:
+            raise SourceError(f"{source}: two columns are named {', '.join(repeated)}")
+        self.columns = [name for name in columns if name and not name.startswith(RESERVED)]
+        return columns
 
     def source_hash(self) -> str:
         """Return a hash of size, start and end of the file, to detect changes.
@@ -185,22 +204,3 @@ class TextFile(FileSource):
 def was_decoded(text: str) -> bool:
     """Return True if all bytes of `text` were valid in the declared encoding."""
     return text.isascii() or _ESCAPED.search(text) is None
-
-
-def header_of(cells: Iterable[str]) -> list[str]:
-    """Return the names of columns, without empty names at the end."""
-    columns = [strip(cell) for cell in cells]
-    while columns and not columns[-1]:
-        columns.pop()
-    return columns
-
-
-def refuse_repeated(source: str, columns: Sequence[str]) -> None:
-    """Refuse two columns with the same name.
-
-    Raises:
-        SourceError: a name is repeated.
-    """
-    repeated = sorted({name for name in columns if name and columns.count(name) > 1})
-    if repeated:
-        raise SourceError(f"{source}: two columns are named {', '.join(repeated)}")

@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Final
 from publitrac_async.bulk.cells import strip
 from publitrac_async.bulk.errors import SourceError
 from publitrac_async.bulk.formulas import restore
-from publitrac_async.bulk.rows import EXTRA, RESERVED, Row, without_reserved
-from publitrac_async.bulk.sources.file import FileSource, header_of, refuse_repeated
+from publitrac_async.bulk.rows import EXTRA, Row, without_reserved
+from publitrac_async.bulk.sources.file import FileSource
 from publitrac_async.bulk.sources.values import plain
 from publitrac_async.bulk.sources.xlsx_errors import NO_RESULT, error_cells
 
@@ -45,7 +45,7 @@ class XlsxFile(FileSource):
                 continue
             if columns is None:
                 if line >= (self._header or 1):
-                    columns = self._read_header(cells)
+                    columns = self._read_names(f"{self.name}, sheet {self.sheet_name}", map(str, cells))
                 continue
             yield self._row(line, columns, cells)
 
@@ -61,12 +61,6 @@ class XlsxFile(FileSource):
             return Row(line, fields)
         fields[EXTRA] = "; ".join(map(str, surplus))
         return Row(line, fields, f"{len(cells)} cells for {len(columns)} columns")
-
-    def _read_header(self, cells: Sequence[object]) -> list[str]:
-        columns = header_of(map(str, cells))
-        refuse_repeated(f"{self.name}, sheet {self.sheet_name}", columns)
-        self.columns: list[str] = [name for name in columns if name and not name.startswith(RESERVED)]
-        return columns
 
     def _read(self) -> Iterator[Sequence[object]]:
         self._open().close()
