@@ -72,7 +72,8 @@ class PublitracClient(BaseClient):
             Plain ``http`` is accepted for this machine only.
         rate_limit: limit on requests of v1 and v2, retries and token requests included: a number per second,
             or a `Rate`; ``None`` for no limit.
-        v2_rate_limit: separate limit for v2, if PUBLITRAC granted one. Otherwise v2 shares `rate_limit`.
+        v2_rate_limit: separate limit for v2, if PUBLITRAC granted one; it holds for this client alone, also
+            with `shared`. Otherwise v2 shares `rate_limit`.
         shared: place where all processes of the account share `rate_limit` and the v2 token: ``"file:"`` or
             ``"file:/PATH"`` for one host, the URL of a Redis for several; the client closes these. Or an
             object such as `SharedRedis`, which the caller closes; it has its own rate limit, so it excludes

@@ -71,6 +71,9 @@ class Rate:
         pace: ``"quick"`` allows a burst of a seventh of the calls after a pause and spaces the rest.
             ``"even"`` spaces all calls, a little wider than `per` divided by `calls`, for a service that
             refuses calls that arrive too close together.
+
+    Raises:
+        ConfigurationError: the calls are not a whole number, or a figure is not positive.
     """
 
     calls: int
@@ -146,6 +149,9 @@ class Timeout:
             attempts. A call that takes longer ends with `DeadlineExceeded`.
         connect: opening one connection, TLS included.
         read: time without data while a response is awaited or read.
+
+    Raises:
+        ConfigurationError: a limit is not a number above 0.
     """
 
     queue: float | None = None
@@ -186,6 +192,9 @@ class RetryPolicy:
         throttle_cost: cost of a retry after throttling.
         throttled: further HTTP statuses besides 429 known to mean "too many calls, not executed": ``(503,)``,
             the default of nginx's ``limit_req``. Such a call is retried as after 429, even if it appends.
+
+    Raises:
+        ConfigurationError: a figure is out of its range.
     """
 
     attempts: int = 4

@@ -84,6 +84,9 @@ class LocalExecutor:
     Attributes:
         concurrency: maximum number of calls in flight. ``None`` adapts it to the client: with default
             settings, rate limit times latency of the service, at most 256.
+
+    Raises:
+        ConfigurationError: `concurrency` is not a whole number, or below 1.
     """
 
     concurrency: int | None = None

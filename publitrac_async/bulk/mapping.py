@@ -110,6 +110,9 @@ class ColumnMapping:
     def load(cls, path: str | Path) -> ColumnMapping:
         """Read a mapping file.
 
+        Args:
+            path: path of a TOML file in UTF-8.
+
         Raises:
             MappingError: the file is unreadable or invalid.
         """
@@ -134,6 +137,9 @@ class ColumnMapping:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> ColumnMapping:
         """Create a mapping from the tables of a file.
+
+        Args:
+            content: the tables, as in the class.
 
         Raises:
             MappingError: a table, field, option, constant or format is unusable.

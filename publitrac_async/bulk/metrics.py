@@ -132,6 +132,9 @@ class Monitor:
         call_meter: hook of the client in use, for the cost of the rate limit.
         interval: seconds between two calls of the listener.
         hooks: called with every event of the run, such as `publitrac_async.opentelemetry.OpenTelemetry`.
+
+    Raises:
+        ConfigurationError: a setting is of the wrong type, or the interval is not above 0.
     """
 
     listener: ProgressListener | None = None

@@ -82,6 +82,9 @@ class ErrorBudget:
         failures: number of failures that are always allowed.
         share: share of failed rows that is allowed beyond `failures`, from 0 to 1. 1 turns this limit off.
         in_a_row: number of consecutive calls without a usable response that count as an outage.
+
+    Raises:
+        ConfigurationError: a limit is out of its range.
     """
 
     failures: int = 100

@@ -44,6 +44,9 @@ class Verify:
         rate_limit: rate of reading back; a number means calls per second. Other programs may use the rest of
             the account's limit.
         timeout: seconds to poll for missing leads after the first check; ``None`` without a limit.
+
+    Raises:
+        ConfigurationError: a setting is unusable.
     """
 
     v1: V1Api

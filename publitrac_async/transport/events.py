@@ -133,7 +133,13 @@ class AttemptEnded(CallEvent):
 
 @frozen(kw_only=True)
 class RetryScheduled(CallEvent):
-    """A call will be retried after `wait` seconds, because of `error` in attempt `attempt`."""
+    """A call will be retried after a wait.
+
+    Attributes:
+        attempt: number of the attempt that failed, from 1.
+        wait: seconds until the next one, without the wait for the rate limiter.
+        error: class of the error that it failed with.
+    """
 
     attempt: int
     wait: float

@@ -32,6 +32,9 @@ class CampaignOperations(V1Base):
 
         The documents' sample has no paging, although a page can be requested: the pager continues until a
         page has no new campaign.
+
+        Args:
+            page: first page, from 1.
         """
         return self._pager(GET_CAMPAIGNS, search, page, campaign_key)
 

@@ -65,6 +65,9 @@ class LeadOperations(V1Base):
     async def get_lead(self, email: str) -> Lead:
         """Get the lead with this e-mail address ("Get lead").
 
+        Args:
+            email: address of the lead.
+
         Raises:
             LeadNotFound: no lead matches.
         """
@@ -73,6 +76,9 @@ class LeadOperations(V1Base):
     async def get_lead_by_external_id(self, external_id: str | int) -> Lead:
         """Get the lead with this id in your system, its ``crm_lead_id`` ("Get lead by external id").
 
+        Args:
+            external_id: id in your system, as text or number.
+
         Raises:
             LeadNotFound: no lead matches.
         """
@@ -80,6 +86,9 @@ class LeadOperations(V1Base):
 
     async def get_lead_by_token_id(self, token: str) -> Lead:
         """Get the lead with this tracking token, the value of the cookie (documents: annex).
+
+        Args:
+            token: value of the cookie, such as ``_nl-example.com-1282527313351-84730``.
 
         Raises:
             LeadNotFound: no lead matches.
@@ -176,6 +185,9 @@ class LeadOperations(V1Base):
     async def add_lead(self, lead: Lead) -> None:
         """Create a lead (documents: annex). The body is that of `sync_lead`, a guess.
 
+        Args:
+            lead: with an e-mail address, which no other lead has.
+
         Raises:
             Conflict: a lead with this address exists; use `update_lead` or `sync_lead`.
         """
@@ -184,6 +196,9 @@ class LeadOperations(V1Base):
     async def update_lead(self, lead: Lead) -> None:
         """Update the lead with this address (documents: annex). The body is that of `sync_lead`, a guess.
 
+        Args:
+            lead: with an e-mail address, which identifies it. Only fields that are set are sent.
+
         Raises:
             LeadNotFound: no lead matches.
         """
@@ -191,6 +206,9 @@ class LeadOperations(V1Base):
 
     async def delete_lead(self, email: str) -> None:
         """Delete the lead with this address (documents: constant).
+
+        Args:
+            email: address of the lead.
 
         Raises:
             LeadNotFound: no lead matches; with ``maybe_applied`` this call may have deleted it.

@@ -59,6 +59,10 @@ class ListOperations(V1Base):
     async def add_lead_to_list(self, email: str, list_name: str) -> None:
         """Add a lead to an existing static list (documents: annex).
 
+        Args:
+            email: address of an existing lead.
+            list_name: fewer than 50 characters.
+
         Raises:
             LeadNotFound: the lead does not exist.
             NotFound: the list does not exist.
@@ -80,6 +84,10 @@ class ListOperations(V1Base):
 
     async def remove_lead_from_list(self, email: str, list_name: str) -> None:
         """Remove a lead from a static list (documents: annex).
+
+        Args:
+            email: address of an existing lead.
+            list_name: fewer than 50 characters.
 
         Raises:
             LeadNotFound: the lead does not exist.

@@ -82,6 +82,9 @@ def length_notes(lead: PersonLead) -> list[Problem]:
 
     The pages contradict each other, so a long value is still sent and the service decides. Every call logs
     these notes as a warning, without the values.
+
+    Args:
+        lead: any lead.
     """
     document = codec.to_document(lead)
     notes = []

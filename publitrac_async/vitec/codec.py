@@ -62,7 +62,11 @@ def to_document(lead: PersonLead) -> dict[str, Any]:
 
 
 def to_json(lead: PersonLead) -> bytes:
-    """Return the body of a JSON request; also a format to store a lead, see `from_json`."""
+    """Return the body of a JSON request; also a format to store a lead, see `from_json`.
+
+    Args:
+        lead: any lead.
+    """
     return orjson.dumps(to_document(lead))
 
 

@@ -71,6 +71,9 @@ class DocketExecutor:
 
     Attributes:
         chunk_rows: rows per chunk. At 35 calls per second, 200 rows take six seconds.
+
+    Raises:
+        ConfigurationError: `chunk_rows` is not a whole number, or below 1.
     """
 
     chunk_rows: int = 200

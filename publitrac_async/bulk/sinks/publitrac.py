@@ -129,6 +129,10 @@ class PublitracV1Sink(PublitracSink[Lead]):
 def publitrac_record(fields: Mapping[str, Any] | Lead, operation: str = "delayedSync") -> Record[Lead]:
     """Transform a row into a record for PUBLITRAC, without a client.
 
+    Args:
+        fields: the row.
+        operation: the vendor's name of the operation, for errors.
+
     Raises:
         ValidationError: the row cannot be sent; lists every problem.
     """
