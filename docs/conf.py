@@ -64,7 +64,7 @@ nitpick_ignore_regex = [
             r"|publitrac_async\.transport\.limits\.Unlimited"
         ),
     ),
-    # What stands beside such an alias is shown as it is written.
+    # The text after such an alias is shown as it is written.
     (r"py:class", r"Path(Like)?"),
     # Type variables.
     (r"py:.*", r"(.*\.)?[CTR]"),

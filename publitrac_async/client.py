@@ -82,10 +82,10 @@ class PublitracClient(BaseClient):
         timeout: limits on the time of a call; a number is its total in seconds, ``None`` no total.
         concurrency: calls in flight at once. ``None`` adapts the number to `rate_limit` and the latency of
             the service, up to 256, with no more connections than that.
-        transport: any ``httpx.AsyncBaseTransport``, in place of the one on aiohttp. The caller closes it, so
+        transport: any ``httpx.AsyncBaseTransport``, instead of the one on aiohttp. The caller closes it, so
             several clients can share one. Excludes `trust_env`.
-        limiter: in place of the limiter for `rate_limit`, which it excludes. The caller closes it.
-        token_store: in place of one in memory. The caller closes it.
+        limiter: instead of the limiter for `rate_limit`, which it excludes. The caller closes it.
+        token_store: instead of one in memory. The caller closes it.
         hooks: called with every event of `publitrac_async.transport.events`.
         log_failures: log each failed call as a warning, after its retries.
         trust_env: take proxies and ``SSL_CERT_FILE`` from the environment.
@@ -207,7 +207,7 @@ class PublitracClient(BaseClient):
         that holds the value. ``PUBLITRAC_PROFILE`` is the path of a profile.
 
         Args:
-            environment: in place of ``os.environ``.
+            environment: instead of ``os.environ``.
             profile: file with settings that `publitrac_async.probe` found; the one that
                 ``PUBLITRAC_PROFILE`` names by default. Environment and `options` take precedence.
             **options: further arguments of the constructor; they take precedence over the environment.

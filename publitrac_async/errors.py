@@ -227,7 +227,7 @@ class ValidationError(ApiError):
 
 
 class Conflict(ApiError):
-    """The lead exists already, or several leads match in place of one."""
+    """The lead exists already, or several leads match instead of one."""
 
 
 class RateLimited(ApiError):

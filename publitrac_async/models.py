@@ -42,7 +42,7 @@ DateTime: TypeAlias = datetime | Unset | None
 
 
 class Nested(dict[str, Any]):
-    """Content of a field with XML elements in place of text.
+    """Content of a field with XML elements instead of text.
 
     Attributes:
         inner: the XML between the tags of the field.

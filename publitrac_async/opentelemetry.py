@@ -84,8 +84,8 @@ class OpenTelemetry:
     so spans of its attempts and of its token request are its children.
 
     Args:
-        tracer_provider: in place of the global one.
-        meter_provider: in place of the global one.
+        tracer_provider: instead of the global one.
+        meter_provider: instead of the global one.
         inject: send the context of the trace (``traceparent``) to the service with each request, by the
             global propagator. The vendors do not read it; a gateway of yours may.
     """

@@ -35,7 +35,7 @@ EDGES: Final = "".join(
 )
 _NO_GLYPH: Final = re.compile(f"[{_INVISIBLE}]")
 
-#: Texts that programs write in place of a missing value.
+#: Texts that programs write instead of a missing value.
 _PLACEHOLDERS: Final = frozenset(
     (
         *("null", "\\n", "n/a", "#n/a", "na", "nan", "none", "nil", "undefined", "-", "--", ".", "?"),

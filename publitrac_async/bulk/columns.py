@@ -389,7 +389,7 @@ def _no_email(source: str, names: Sequence[str]) -> str:
 
 
 def list_columns(names: Sequence[str]) -> str:
-    """Return the end of a sentence about a missing column. It does not quote a row in place of a header."""
+    """Return the end of a sentence about a missing column. It does not quote a row instead of a header."""
     if not _is_header(names):
         return "the first line looks like a row: add a header above it"
     return f"it has {', '.join(names) or 'no columns'}"

@@ -101,7 +101,7 @@ def _open_private(path: str, flags: int) -> int:
 
 
 def plain(text: str) -> str:
-    """Return `text` with escape codes in place of control characters."""
+    """Return `text` with escape codes instead of control characters."""
     return _CONTROLS.sub(_code, text)
 
 

@@ -19,7 +19,7 @@ def host_of(base_url: str | None, munchkin_id: str | None) -> str:
 
     Args:
         base_url: address of the instance.
-        munchkin_id: the id of the account, in place of `base_url`.
+        munchkin_id: the id of the account, instead of `base_url`.
 
     Raises:
         ConfigurationError: both or neither are given, or the value is malformed.

@@ -50,7 +50,7 @@ class MarketoClient(LeadOperations, FieldOperations, MembershipOperations):
         base_url: address of your instance, ``https://123-ABC-456.mktorest.com``. The paths that Marketo
             displays after it (``/rest``, ``/rest/v1``, ``/identity``) are removed. Plain ``http`` is accepted
             for this machine only.
-        munchkin_id: id of your account, ``123-ABC-456``, in place of `base_url`.
+        munchkin_id: id of your account, ``123-ABC-456``, instead of `base_url`.
         client_id: client id of the custom service ("LaunchPoint").
         client_secret: client secret of the custom service.
         rate_limit: requests per second, or a `publitrac_async.Rate`; ``None`` for no limit.
@@ -64,10 +64,10 @@ class MarketoClient(LeadOperations, FieldOperations, MembershipOperations):
             every operation has Marketo's time limit, see the guide.
         concurrency: calls in flight at once. By default as many as the rate limit needs at Marketo's latency,
             up to 10, which Marketo allows to all integrations together. Code 615 reduces them.
-        transport: any ``httpx.AsyncBaseTransport``, in place of the one on aiohttp. The caller closes it, so
+        transport: any ``httpx.AsyncBaseTransport``, instead of the one on aiohttp. The caller closes it, so
             several clients can share one. Excludes `trust_env`.
-        limiter: in place of the limiter for `rate_limit`, which it excludes. The caller closes it.
-        token_store: in place of one in memory. The caller closes it.
+        limiter: instead of the limiter for `rate_limit`, which it excludes. The caller closes it.
+        token_store: instead of one in memory. The caller closes it.
         hooks: called with every event of `publitrac_async.transport.events`.
         log_failures: log each failed call as a warning, after its retries.
         trust_env: take proxies and ``SSL_CERT_FILE`` from the environment.
@@ -89,7 +89,7 @@ class MarketoClient(LeadOperations, FieldOperations, MembershipOperations):
         ``MARKETO_CLIENT_SECRET``; each also as ``..._FILE`` with the path of a file that holds the value.
 
         Args:
-            environment: in place of ``os.environ``.
+            environment: instead of ``os.environ``.
             **options: further arguments of the constructor; they take precedence over the environment.
 
         Raises:

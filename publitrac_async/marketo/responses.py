@@ -210,7 +210,7 @@ def schema(response: ServiceResponse) -> LeadSchema:
     """Return the item of Describe Lead2."""
     result = _read_and_log(response).result
     if len(result) != 1:
-        raise UnexpectedContent(f"{len(result)} items in place of one")
+        raise UnexpectedContent(f"{len(result)} items instead of one")
     return structure(result[0], LeadSchema)
 
 

@@ -20,7 +20,7 @@ _WRITABLE: Final = (str, int, float, date, Decimal, uuid.UUID, NoneType)
 #: Types of values that JSON carries, or refuses.
 PLAIN: Final = frozenset({str, int, bool, NoneType})
 _MINUTE: Final = timedelta(minutes=1)
-#: Rules of this package for datetimes, in place of orjson's.
+#: Rules of this package for datetimes, instead of orjson's.
 _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATETIME
 _SORTED: Final = _OPTIONS | orjson.OPT_SORT_KEYS
 

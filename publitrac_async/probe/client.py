@@ -82,7 +82,7 @@ class ProbeResponse:
 
     @property
     def leads(self) -> list[Any]:
-        """Leads of the response: dicts of texts, or a text in place of one."""
+        """Leads of the response: dicts of texts, or a text instead of one."""
         return [lead for place in children(dict(self.content), "leads") for lead in children(place, "lead")]
 
     @property
@@ -171,7 +171,7 @@ class ProbeClient:
             place: place of the credentials of a POST.
             may_refuse: continue after a refusal of the credentials.
             writes: the method changes something.
-            authorization: in place of the credentials of the client.
+            authorization: instead of the credentials of the client.
             form: further parameters of the body.
             paced: pause before the call.
 
@@ -196,7 +196,7 @@ class ProbeClient:
         """Request a v2 token.
 
         Args:
-            key: in place of the client's.
+            key: instead of the client's.
             may_refuse: continue after a refusal.
 
         Raises:

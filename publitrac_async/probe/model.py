@@ -91,7 +91,7 @@ class ProbeReport:
     times: list[float] = field(factory=list)
 
     def add(self, finding: Finding) -> None:
-        """Add a finding in place of an earlier one about its point."""
+        """Add a finding instead of an earlier one about its point."""
         self.findings[finding.point] = finding
 
     def leave(self, point: str, reason: str) -> None:

@@ -63,7 +63,7 @@ class BaseClient:
         timeout: limits on the time of a call; a number is its total in seconds, ``None`` no total.
         concurrency: calls in flight at once; ``None`` for as many as the rate limit needs at the latency of
             the service, up to 256, or as many as the vendor allows.
-        transport: sends the requests, in place of the one on aiohttp; the caller closes it. Excludes
+        transport: sends the requests, instead of the one on aiohttp; the caller closes it. Excludes
             `trust_env`, which is for the one on aiohttp.
         hooks: called with every event of `publitrac_async.transport.events`.
         log_failures: log each failed call as a warning, after its retries.

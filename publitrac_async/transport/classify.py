@@ -35,7 +35,7 @@ _BY_STATUS: dict[int, type[ApiError]] = {
 }
 #: Gateways and restarts; a retry would not change 501 or 505.
 _PASSING = frozenset({408, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 527, 530})
-#: Statuses of a network in place of the service (511: RFC 6585, the others: Cloudflare's table).
+#: Statuses of a network instead of the service (511: RFC 6585, the others: Cloudflare's table).
 _NETWORK = {
     511: "a login to the network is required",
     520: "the service's response could not be used",

@@ -18,7 +18,7 @@ def read_variable(environment: Mapping[str, str] | None, variable: str) -> Secre
     """Return the value of `variable`, or of the file named by `variable` + ``_FILE``; ``None`` without both.
 
     Args:
-        environment: in place of ``os.environ``.
+        environment: instead of ``os.environ``.
         variable: its name.
 
     Returns:
@@ -44,7 +44,7 @@ def read_variables(
     """Return the options found in the environment, by name; or the error if one of them is unusable.
 
     Args:
-        environment: in place of ``os.environ``.
+        environment: instead of ``os.environ``.
         prefix: ``"PUBLITRAC_"``.
         names: options, in lower case.
     """

@@ -338,7 +338,7 @@ class _Incoming:
                     self._content_type = value.decode("latin-1")
                 case b"retry-after":
                     self._retry_after.append(value.decode("latin-1"))
-        # A proxy may send a web page in place of the shortest response.
+        # A proxy may send a web page instead of the shortest response.
         max_body = call.operation.max_body if 200 <= status < 300 else BUDGET.body
         self.body: Body = Body(encoding, max_body)
 

@@ -117,7 +117,7 @@ def _is_neutral(text: str) -> bool:
 
 
 def mask_secret(value: str) -> str:
-    """Return the length of a credential in place of it."""
+    """Return the length of a credential instead of it."""
     return f"{MASK} ({len(value)} characters)"
 
 

@@ -35,7 +35,7 @@ class Operation:
         verb: HTTP method.
         path: below the base URL, visible in logs and spans: it holds no credential and no personal data.
         operation_class: what repeating does, and with it when the call is repeated.
-        base_url: in place of the client's, for operations at another address.
+        base_url: instead of the client's, for operations at another address.
         max_body: bytes of a response, on the wire and after decompression.
     """
 
@@ -89,7 +89,7 @@ class Call(Generic[T]):
     Attributes:
         path: path with the placeholders of the operation's filled in; percent-encoded. Like the query it is
             added at the last moment, so spans and logs show the operation's path.
-        timeout: in place of the client's, for operations with another time limit at the service.
+        timeout: instead of the client's, for operations with another time limit at the service.
         query: parameters of the query string.
         form: fields of a form-encoded body, or ``None``.
         content: an encoded body, or ``None``; `content_type` describes it.

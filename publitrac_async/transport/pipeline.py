@@ -129,8 +129,8 @@ class Transport:
         """Return a transport with other settings that shares the rest: pool, limiter, budget, lifetime.
 
         Args:
-            retry: in place of this one's.
-            timeout: in place of this one's.
+            retry: instead of this one's.
+            timeout: instead of this one's.
         """
         view = copy.copy(self)
         view._retry = retry or self._retry  # noqa: SLF001  (a copy of this object)
@@ -149,7 +149,7 @@ class Transport:
 
         Args:
             call: what to send.
-            limiter: in place of the client's.
+            limiter: instead of the client's.
 
         Raises:
             PublitracError: see the module `publitrac_async.errors`.
@@ -168,7 +168,7 @@ class Transport:
 
         Args:
             call: the token request; its result is a token and the seconds it lives.
-            limiter: in place of the client's.
+            limiter: instead of the client's.
             confirm: called with the permit, right before each attempt leaves; an error of it ends the call.
 
         Raises:

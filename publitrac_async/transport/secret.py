@@ -13,7 +13,7 @@ from typing import Final, NoReturn
 
 from publitrac_async.errors import ConfigurationError
 
-#: Text in place of a credential.
+#: Text instead of a credential.
 MASK: Final = "**********"
 _MAX_LENGTH: Final = 4096
 #: Minimum length of a credential to mask in texts; a shorter one would match any text.

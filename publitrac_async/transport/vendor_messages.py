@@ -67,7 +67,7 @@ def message_of_text(body: bytes) -> str | None:
 
 
 def title_of(page: bytes) -> str | None:
-    """Return the title of a web page, which may name the server that responded in place of the service."""
+    """Return the title of a web page, which may name the server that responded instead of the service."""
     match = _TITLE.search(page[: 16 * 1024])
     return None if match is None else shortened(html.unescape(match[1].decode("utf-8", "replace")))
 

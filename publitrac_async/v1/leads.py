@@ -333,7 +333,7 @@ def one_lead(response: ServiceResponse) -> Steps[Lead]:
     if not leads:
         raise LeadNotFound("no lead matches", status=response.status, code=reply.status)
     if len(leads) > 1:
-        raise UnexpectedContent(f"{len(leads)} leads arrived in place of one")
+        raise UnexpectedContent(f"{len(leads)} leads arrived instead of one")
     return leads[0]
 
 

@@ -173,7 +173,7 @@ def number_of(node: Node | None, name: str) -> int | None:
 def records_of(content: dict[str, Any], container: str, name: str, *, page: int) -> list[Any]:
     """Find the records of a successful response.
 
-    No records are accepted only if the response says so: a total of 0, or an empty element in place of the
+    No records are accepted only if the response says so: a total of 0, or an empty element instead of the
     records and no total that contradicts it.
 
     Args:
@@ -189,7 +189,7 @@ def records_of(content: dict[str, Any], container: str, name: str, *, page: int)
     records = [record for place in places for record in children(place, name)]
     texts = [record for record in records if isinstance(record, str)]
     if any(texts):
-        raise UnexpectedContent(f"a <{name}> holds text in place of fields")
+        raise UnexpectedContent(f"a <{name}> holds text instead of fields")
     if texts:  # An empty record means no record.
         records = [record for record in records if not isinstance(record, str)]
     if records:

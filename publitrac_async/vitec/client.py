@@ -79,9 +79,9 @@ class VitecClient(BaseClient):
             of too many calls.
         timeout: limits on the time of a call; a number is its total in seconds, ``None`` no total.
         concurrency: calls in flight at once; ``None`` for as many as `rate_limit` needs.
-        transport: any ``httpx.AsyncBaseTransport``, in place of the one on aiohttp. The caller closes it, so
+        transport: any ``httpx.AsyncBaseTransport``, instead of the one on aiohttp. The caller closes it, so
             several clients can share one. Excludes `trust_env`.
-        limiter: in place of the limiter for `rate_limit`, which it excludes. The caller closes it.
+        limiter: instead of the limiter for `rate_limit`, which it excludes. The caller closes it.
         hooks: called with every event of `publitrac_async.transport.events`.
         log_failures: log each failed call as a warning, after its retries.
         trust_env: take proxies and ``SSL_CERT_FILE`` from the environment.
@@ -155,7 +155,7 @@ class VitecClient(BaseClient):
         the value.
 
         Args:
-            environment: in place of ``os.environ``.
+            environment: instead of ``os.environ``.
             **options: further arguments of the constructor; they take precedence over the environment.
 
         Raises:

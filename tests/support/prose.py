@@ -39,6 +39,7 @@ PATTERNS: Final = (
     ("what", re.compile(r"\bwhat\b(?![^.!?]*\?)", re.IGNORECASE), 7.0),
     ("makes of", re.compile(r"\b(?:makes?|made) of\b", re.IGNORECASE), 1.5),
     ("tells/hears", re.compile(r"\b(?:tells?|told|hears?|heard)\b", re.IGNORECASE), 1.5),
+    ("in place of", re.compile(r"\bin place of\b", re.IGNORECASE), 0.5),
     ("goes on", re.compile(r"\b(?:goes|go|went|gone) on\b", re.IGNORECASE), 1.0),
     ("is gone/away", re.compile(r"\b(?:is|are|was|were) (?:gone|away)\b", re.IGNORECASE), 1.0),
     ("hands out/on/over", re.compile(r"\bhand(?:s|ed)? (?:\w+ \w+ )?(?:out|on|over)\b", re.IGNORECASE), 1.5),

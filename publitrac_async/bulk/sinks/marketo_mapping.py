@@ -17,7 +17,7 @@ def load_marketo_mapping(path: str | Path, *, lookup_field: str = "email") -> di
     """Read a mapping from the fields of a lead to the fields of Marketo.
 
     The file has the tables ``fields`` and ``custom_fields`` of a `ColumnMapping`, with REST names of Marketo
-    in place of columns. Other fields are not sent. A table ``consent`` may set a field to ``"both"``: then a
+    instead of columns. Other fields are not sent. A table ``consent`` may set a field to ``"both"``: then a
     "no" is sent as well.
 
     Args:

@@ -80,7 +80,7 @@ def network_file_system(path: Path, device: int, mounts: Path = _MOUNTS) -> str 
     Args:
         path: of an existing file.
         device: its ``st_dev``.
-        mounts: in place of the kernel's list.
+        mounts: instead of the kernel's list.
     """
     try:
         lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from publitrac_async.shared.redis.connection import CLUSTER, Connection, is_cluster
 
-#: A command, with ``{key}`` and ``{queue}`` in place of keys.
+#: A command, with ``{key}`` and ``{queue}`` instead of keys.
 Probe: TypeAlias = tuple[str, ...]
 
 #: Limiter and token.

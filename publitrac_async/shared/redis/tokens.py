@@ -31,7 +31,7 @@ _LIFE_TOLERANCE: Final = 1.0
 
 logger: Final = logging.getLogger("publitrac_async.shared")
 
-#: Value in place of a token that the service rejected: another process may still know the token.
+#: Value instead of a token that the service rejected: another process may still know the token.
 _REJECTED: Final = b"rejected "
 
 #: Returns the current token. Stores the one that this process knows if Redis has lost it.

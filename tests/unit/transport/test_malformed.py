@@ -34,11 +34,11 @@ TOO_LONG = "a line or header field is too long"
         (httpx.RemoteProtocolError("Receive buffer too long"), TOO_LONG),
         (
             httpx.RemoteProtocolError("conflicting Content-Length headers"),
-            "Content-Length is malformed, repeated, or beside Transfer-Encoding",
+            "Content-Length is malformed, repeated, or combined with Transfer-Encoding",
         ),
         (
             httpx.RemoteProtocolError("multiple Transfer-Encoding headers"),
-            "Transfer-Encoding is malformed, or beside Content-Length",
+            "Transfer-Encoding is malformed, or combined with Content-Length",
         ),
         (httpx.RemoteProtocolError("Server disconnected without sending a response."), None),
         (httpx.RemoteProtocolError("peer closed connection (incomplete chunked read)"), None),
