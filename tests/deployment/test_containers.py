@@ -138,7 +138,7 @@ class TestCompose:
         images = [each["image"] for each in COMPOSE["services"].values() if "image" in each]
         assert all(re.search(r":\d", image) for image in images)
 
-    def test_what_is_waited_for_has_a_health_check(self) -> None:
+    def test_services_that_others_wait_for_have_a_health_check(self) -> None:
         for service in COMPOSE["services"].values():
             for name in service.get("depends_on", ()):
                 other = COMPOSE["services"][name]

@@ -76,7 +76,7 @@ def names_in(path: Path) -> Iterator[str]:
                     yield name
 
 
-def test_the_table_of_places_names_what_is_there() -> None:
+def test_the_table_of_places_names_existing_files() -> None:
     assert sum(len(names) for _, names in POINTERS) > 20
     for file, names in POINTERS:
         assert (PACKAGE / file).exists(), file

@@ -59,7 +59,7 @@ def run(line: str, monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 @pytest.mark.usefixtures("account")
-def test_commands_write_what_the_page_shows(
+def test_commands_write_the_output_on_the_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

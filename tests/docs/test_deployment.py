@@ -126,7 +126,7 @@ async def test_the_worker_runs_and_responds_to_probes(
             assert response.status_code == 200, response.text
 
 
-def test_probes_ask_the_port_of_the_worker() -> None:
+def test_probes_use_the_port_of_the_worker() -> None:
     assert {CONTAINER[f"{kind}Probe"]["httpGet"]["port"] for kind in ("liveness", "readiness")} == {8080}
     assert {"--health-port=8080", "--health-host=0.0.0.0"} <= set(CONTAINER["args"])
 

@@ -22,7 +22,7 @@ class TestRules:
             ("v2.getLead", [200, 200]),
         ],
     )
-    async def test_a_rule_strikes_matching_calls_only(self, sandbox, v1, match, struck):
+    async def test_a_rule_affects_only_matching_calls(self, sandbox, v1, match, struck):
         sandbox.inject(Fault("status", match=match, times=None))
 
         assert [(await v1.send(method)).status_code for method in ("getLead", "syncLead")] == struck

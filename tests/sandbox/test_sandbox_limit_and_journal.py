@@ -68,7 +68,7 @@ class TestCallLimit:
         assert slow_count(admitted) == 35
         assert len(admitted) == 5 * 35
 
-    def test_refused_calls_fill_the_window_when_told(self):
+    def test_refused_calls_fill_the_window_if_set(self):
         window = CallLimit(2)
 
         exceeded = [window.exceeded_by(time, count_refused=True) for time in (0, 1, 2, SECOND, SECOND + 1)]
@@ -148,7 +148,7 @@ async def test_control_calls_are_not_limited(in_process):
         assert (await v1.send("getLead")).status_code == 200
 
 
-async def test_what_the_journal_holds(sandbox, v1, v2, http):
+async def test_contents_of_the_journal(sandbox, v1, v2, http):
     xml = "<request><lead><email>a@example.com</email></lead></request>"
     await v1("syncLead", xml)
     await v1("getLead", email="b@example.com")

@@ -66,7 +66,7 @@ def test_faults_that_break_connections_work_in_a_thread():
         assert call(sandbox).status_code == 200
 
 
-def test_a_port_that_is_taken_is_said_in_the_calling_thread():
+def test_a_port_in_use_is_an_error_in_the_calling_thread():
     with Sandbox().serve_in_thread() as first:
         port = int(first.base_url.rpartition(":")[2])
         with pytest.raises(OSError, match=str(port)), Sandbox(port=port).serve_in_thread():
@@ -174,7 +174,7 @@ class TestReceived:
         assert call.document is None
         assert call.content.body == content
 
-    async def test_the_text_of_nothing_says_what_arrived(self, sandbox, v1):
+    async def test_the_repr_of_no_arrivals_lists_other_calls(self, sandbox, v1):
         assert repr(sandbox.received("delayedSync")) == "<no delayedSync; nothing arrived>"
         for _ in range(2):
             await v1("getLead", email="a@example.com")

@@ -96,7 +96,7 @@ class TestAddLead:
 
 
 class TestUpdateLead:
-    async def test_changes_only_what_is_sent(self, sandbox, v1):
+    async def test_changes_only_the_fields_that_are_sent(self, sandbox, v1):
         sandbox.seed(leads=[{"email": "a@example.com", "city": "Lund", "state": "Skåne"}])
 
         response = await v1("updateLead", request("<email>a@example.com</email><city>Malmö</city>"))
@@ -138,7 +138,7 @@ class TestUpdateLead:
 
 
 class TestDeleteLead:
-    async def test_removes_the_lead_and_what_hangs_on_it(self, sandbox, v1):
+    async def test_removes_the_lead_and_its_dependent_records(self, sandbox, v1):
         sandbox.seed(
             leads=[{"email": "a@example.com", "crmLeadId": "7"}, {"email": "b@example.com"}],
             lists=[{"name": "L", "leads": ["a@example.com", "b@example.com"]}],

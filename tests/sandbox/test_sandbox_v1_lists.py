@@ -134,7 +134,7 @@ class TestAddLeadsToList:
         assert filled.journal.arrivals[-1].applied is True
         assert filled.journal.arrivals[-1].key == "x@example.com,b@example.com"
 
-    async def test_nothing_is_added_when_told(self, in_process):
+    async def test_nothing_is_added_if_the_setting_forbids_it(self, in_process):
         with Sandbox(partial_list_additions=False) as sandbox:
             sandbox.seed(leads=[{"email": "a@example.com"}])
             await in_process(sandbox)("addLeadsToList", add_leads("New", "a@example.com", "x@example.com"))

@@ -100,7 +100,7 @@ async def test_the_last_page_again(in_process):
 
 
 @pytest.mark.parametrize("page", ["0", "-1", "x", "", "²", "9" * 30])
-async def test_what_is_no_page_number_means_the_first_page(sandbox, v1, page):
+async def test_an_invalid_page_number_means_the_first_page(sandbox, v1, page):
     sandbox.seed(leads=[{"email": "a@example.com"}])
 
     response = await v1("getLeads", query=ALL, page=page)

@@ -212,7 +212,7 @@ async def test_the_connection_survives_a_too_large_request():
     ],
     ids=["tls", "version", "no host", "two lengths", "huge head", "websocket"],
 )
-async def test_what_is_not_http_does_no_harm(sandbox, v1, bytes_sent, capfd):
+async def test_input_that_is_not_http_is_harmless(sandbox, v1, bytes_sent, capfd):
     host, port = sandbox.base_url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(bytes_sent)

@@ -283,7 +283,7 @@ async def test_names_that_cannot_be_custom_fields(v1, errors, name):
     assert errors(response) == [f"9008 - Unsupported custom tag ({name}) {EMAIL}"]
 
 
-async def test_only_known_custom_fields_when_told(in_process, errors):
+async def test_only_known_custom_fields_if_set(in_process, errors):
     with Sandbox(custom_fields=["carColor"]) as sandbox:
         v1 = in_process(sandbox)
         known = await v1("syncLead", request({"email": "a@example.com"}, custom={"carColor": "Red"}))

@@ -199,7 +199,7 @@ async def test_several_leads_with_the_email_are_refused(sandbox, v2):
     assert rejection["reason"] == "Several leads match the unicity key"
 
 
-async def test_names_are_matched_with_case_when_told(in_process):
+async def test_names_are_matched_with_case_if_set(in_process):
     with Sandbox(match_v2_names_ignoring_case=False) as sandbox:
         sandbox.publitrac.queue.accept({"leadInfo": {"Email": "a@example.com"}})
         sandbox.process_now()

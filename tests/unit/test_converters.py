@@ -76,7 +76,7 @@ class TestUnset:
     def test_unset_is_left_out_of_custom_fields_too(self):
         assert written(email=EMAIL, custom_fields={"a": UNSET, "b": None}) == {"email": EMAIL, "b": None}
 
-    def test_what_only_the_service_sets_is_not_sent(self):
+    def test_fields_that_only_the_service_sets_are_not_sent(self):
         moment = datetime(2026, 1, 2)
         assert written(email=EMAIL, id=7, created_date=moment, last_updated=moment) == {"email": EMAIL}
 
@@ -161,12 +161,12 @@ class TestReading:
         assert lead.email == EMAIL
         assert lead.custom_fields == {"score2": "x"}
 
-    def test_what_is_not_one_text_is_kept(self):
+    def test_values_that_are_not_one_text_are_kept(self):
         lead = lead_from_wire({"email": [EMAIL, "b@example.com"], "notes": {"b": "bold"}, "city": "Rome"})
         assert (lead.email, lead.notes, lead.city) == (None, None, "Rome")
         assert set(lead.unparsed) == {"email", "notes"}
 
-    def test_whatever_is_not_native_is_a_custom_field(self):
+    def test_every_other_field_is_a_custom_field(self):
         lead = lead_from_wire({"email": EMAIL, "carColor": "Red", "interest": ["ski", "chess"], "Email": "x"})
         assert lead.custom_fields == {"carColor": "Red", "interest": ["ski", "chess"], "Email": "x"}
 
@@ -218,7 +218,7 @@ class TestWriting:
             pytest.param("crm_lead_id", 10**5000, id="more digits than str() takes"),
         ],
     )
-    def test_what_cannot_be_written_is_named(self, name, value):
+    def test_values_that_cannot_be_written_are_named(self, name, value):
         vendor = next(key for key, attribute in NATIVE_FIELDS.items() if attribute == name)
         with pytest.raises(ValidationError) as caught:
             written(**{name: value, "email": EMAIL})
@@ -268,7 +268,7 @@ class TestCustomFields:
             "\x01",
         ],
     )
-    def test_what_cannot_be_written_is_an_error(self, value):
+    def test_a_value_that_cannot_be_written_is_an_error(self, value):
         with pytest.raises(ValidationError):
             written(email=EMAIL, custom_fields={"custom": value})
 
@@ -299,7 +299,7 @@ class TestRows:
         assert lead.city is UNSET
         assert lead.custom_fields == {}
 
-    def test_what_does_not_fit_is_named_with_the_vendors_code(self):
+    def test_a_value_that_does_not_fit_is_named_with_the_vendors_code(self):
         with pytest.raises(ValidationError) as caught:
             lead_from_mapping({"email": EMAIL, "score": "high", "isCustomer": "yes", "dateOfBirth": "soon"})
         assert [(problem.field, problem.code) for problem in caught.value.problems] == [
@@ -323,6 +323,6 @@ leads = st.builds(
 
 
 @given(leads)
-def test_a_lead_comes_back_as_it_was_sent(lead):
+def test_a_lead_is_read_back_as_it_was_sent(lead):
     native, custom = lead_to_wire(lead, "syncLead")
     assert lead_from_wire(dict((native | custom).items())) == lead

@@ -205,6 +205,6 @@ async def test_a_client_that_is_closed_or_unfit_ends_it() -> None:
 
 
 @virtual
-async def test_no_leads_are_no_outcomes() -> None:
+async def test_no_outcomes_for_no_leads() -> None:
     async with opened(Service()) as publitrac:
         assert [outcome async for outcome in publitrac.v2.delayed_sync_many([])] == []

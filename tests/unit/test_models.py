@@ -34,7 +34,7 @@ def test_a_new_lead_has_nothing():
     assert lead.email is UNSET
 
 
-def test_a_lead_shows_what_is_set():
+def test_the_repr_of_a_lead_shows_set_fields():
     lead = Lead(email="a@example.com", first_name=None, custom_fields={"a": 1})
     assert lead.set_fields() == {"email": "a@example.com", "first_name": None, "custom_fields": {"a": 1}}
     assert repr(lead) == "Lead(email='a@example.com', first_name=None, custom_fields={'a': 1})"
@@ -52,7 +52,7 @@ def test_unset_stays_itself_when_copied_and_pickled():
     assert repr(UNSET) == "UNSET"
 
 
-def test_what_could_not_be_parsed_does_not_count_for_equality():
+def test_values_that_could_not_be_parsed_do_not_count_for_equality():
     assert Lead(unparsed={"score": "x"}) == Lead()
 
 

@@ -13,7 +13,7 @@ SHORT = re.compile(r"^ *(?:async )?def (test_[^\W_]+(?:_[^\W_]+)?)\(", re.MULTIL
 LONGEST = 400
 
 
-def test_the_name_of_a_test_says_the_behaviour() -> None:
+def test_the_name_of_a_test_states_the_behaviour() -> None:
     """Names of one or two words name a subject."""
     short = [
         f"{path.relative_to(TESTS)}: {name}"

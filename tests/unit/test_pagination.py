@@ -49,7 +49,7 @@ class TestPager:
         assert (page.items, page.number, page.size, page.total, page.pages) == (tuple("abc"), 1, 3, 7, 3)
         assert shelf.asked == [1]
 
-    async def test_nothing_is_asked_before_it_is_used(self):
+    async def test_no_request_is_made_before_it_is_used(self):
         shelf = Shelf(list("abc"))
         shelf.pager()
         shelf.pager().pages()
@@ -162,11 +162,11 @@ class TestUnreadablePages:
 
 
 class TestMovingPages:
-    async def test_what_is_seen_twice_comes_once(self):
+    async def test_an_item_seen_twice_is_yielded_once(self):
         shelf = Shelf(list("abcdef"), changes={2: lambda s: s.items.insert(0, "new")})
         assert await collect(shelf.pager()) == list("abcdef")
 
-    async def test_what_moves_to_a_page_already_read_is_not_lost(self):
+    async def test_an_item_that_moves_to_a_page_already_read_is_not_lost(self):
         shelf = Shelf(list("abcdefghi"), changes={2: lambda s: s.items.remove("a")})
         assert sorted(await collect(shelf.pager())) == list("abcdefghi")
 
@@ -206,7 +206,7 @@ class TestMovingPages:
         st.integers(1, 7),
         st.dictionaries(st.integers(2, 20), st.lists(st.integers(0, 39), max_size=5), max_size=6),
     )
-    async def test_what_stays_is_always_found(self, count, size, removals):
+    async def test_items_that_stay_are_always_found(self, count, size, removals):
         """Items are removed between requests; every item that is kept to the end is yielded exactly once."""
 
         def remover(numbers):
@@ -250,7 +250,7 @@ class TestLies:
         with pytest.raises(UnexpectedContent, match="the list changes too fast"):
             await collect(Pager(fetch, key=str))
 
-    async def test_another_page_than_the_one_asked_for(self):
+    async def test_another_page_than_the_requested_one(self):
         async def fetch(number):
             return Page(("a",), 1, 1, 5)
 

@@ -89,7 +89,7 @@ async def test_many_pages_are_in_flight_at_once() -> None:
 
 
 @virtual
-async def test_nothing_is_asked_before_the_first_page_is_used() -> None:
+async def test_no_page_is_requested_before_the_first_one_is_used() -> None:
     library = Library(list(range(100)))
     pager = library.pager()
     pager.pages()

@@ -79,9 +79,7 @@ async def test_few_leads_of_many_are_looked_up_one_by_one(
     assert sandbox.journal.count(method="getLeads") == 1
 
 
-async def test_what_never_arrives_and_what_differs_is_named(
-    publitrac: PublitracClient, sandbox: Sandbox
-) -> None:
+async def test_missing_and_different_leads_are_named(publitrac: PublitracClient, sandbox: Sandbox) -> None:
     class Forgetful(PublitracV1Sink):
         async def _send(self, lead: Lead) -> None:
             if lead.email == "lead1@example.com":

@@ -78,7 +78,7 @@ def test_a_terminal_gets_a_bar(tmp_path: Path, few: Path) -> None:
     assert "\x1b[" in shown
 
 
-async def test_a_real_run_needs_the_environment_and_says_what_was_rejected(
+async def test_a_real_run_needs_the_environment_and_reports_rejected_rows(
     sandbox: Sandbox, few: Path, tmp_path: Path
 ) -> None:
     store = tmp_path / "run.sqlite"
@@ -230,7 +230,7 @@ def test_doctor_shows_no_secret(tmp_path: Path) -> None:
         {"PUBLITRAC_USERNAME_FILE": "/nowhere"},
     ],
 )
-def test_doctor_says_what_is_unusable(variables: dict[str, str]) -> None:
+def test_doctor_reports_unusable_settings(variables: dict[str, str]) -> None:
     done = run("doctor", **variables)
     assert done.returncode == 2
     assert "unusable: " in done.stdout
@@ -307,7 +307,7 @@ def test_a_narrow_output_is_no_obstacle(few: Path) -> None:
     assert "\\xc5sa" in done.stdout
 
 
-def test_what_a_command_does_not_need_is_not_loaded() -> None:
+def test_modules_that_a_command_does_not_need_are_not_loaded() -> None:
     names = ("httpx", "aiohttp", "rich", "redis", "uvicorn", "duckdb", "python_calamine", "xlsxwriter")
     code = f"import sys, publitrac_async.cli.commands; print([n for n in {names} if n in sys.modules])"
     done = subprocess.run(

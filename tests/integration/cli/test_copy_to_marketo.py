@@ -121,7 +121,7 @@ async def test_two_selections_exclude_each_other(copy: Beside) -> None:
     assert "exclude each other" in done.stderr
 
 
-async def test_a_copy_takes_no_opt_out_back_unless_the_mapping_says_so(
+async def test_a_copy_reverts_no_opt_out_unless_the_mapping_does(
     sandbox: Sandbox, copy: Beside, tmp_path: Path
 ) -> None:
     sandbox.seed(leads=[{"email": "out@example.com"}, {"email": "gone@example.com", "unsubscribed": "1"}])

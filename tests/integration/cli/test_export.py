@@ -98,7 +98,7 @@ async def test_a_table_has_the_fields_that_occur_native_ones_first(
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "xlsx"])
-async def test_what_is_exported_comes_back_by_sync_as_it_was(
+async def test_an_export_is_synced_back_unchanged(
     sandbox: Sandbox, beside: Beside, tmp_path: Path, suffix: str
 ) -> None:
     seeded = {"email": "a@example.com", **TRICKY, "dateOfBirth": "1970-01-31 00:00:00", "score": -3}
@@ -194,7 +194,7 @@ async def test_standard_output_takes_csv_as_well_and_one_that_closes_early(
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "xlsx"])
-async def test_what_came_before_an_error_is_kept_and_a_later_page_brings_the_rest(
+async def test_leads_before_an_error_are_kept_and_a_later_page_has_the_rest(
     sandbox: Sandbox, beside: Beside, tmp_path: Path, suffix: str
 ) -> None:
     seed_many(sandbox, 350)
@@ -221,7 +221,7 @@ async def test_what_came_before_an_error_is_kept_and_a_later_page_brings_the_res
     assert [lead["email"] for lead in both] == [f"lead{number}@example.com" for number in range(350)]
 
 
-async def test_an_interruption_keeps_what_there_is(sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_an_interruption_keeps_the_written_leads(sandbox: Sandbox, tmp_path: Path) -> None:
     seed_many(sandbox, 350)
     sandbox.inject(Fault("delay", match="v1.getLeads", seconds=30, after=2, times=None))
     process = await start_command(
@@ -284,7 +284,7 @@ def test_v1_needs_all_credentials(tmp_path: Path) -> None:
         assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_cell_that_no_workbook_holds_is_empty_and_said(
+async def test_a_cell_that_no_workbook_can_hold_is_empty_and_reported(
     sandbox: Sandbox, beside: Beside, tmp_path: Path
 ) -> None:
     sandbox.seed(
@@ -347,7 +347,7 @@ pieces = st.sampled_from(["=", "'", "+", "-", "@", "\r", "\n", '"', ",", ";", "<
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(xml_text | st.lists(pieces, min_size=1).map("".join), min_size=1, max_size=5))
 @example(texts=["<r>x</r>", "'", "=1", " ", "\r\n"])
-def test_every_text_comes_back_from_the_file(tmp_path: Path, texts: list[str]) -> None:
+def test_every_text_is_read_back_from_the_file(tmp_path: Path, texts: list[str]) -> None:
     for suffix, kind in ((".csv", CsvTable), (".xlsx", Workbook)):
         path = tmp_path / f"texts{suffix}"
         with path.open("wb") as file:

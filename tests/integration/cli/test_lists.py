@@ -81,7 +81,7 @@ async def test_addresses_are_in_no_complaint(sandbox: Sandbox, beside: Beside) -
     assert "a@example.com" not in done.stderr
 
 
-async def test_what_was_added_before_an_error_is_said(
+async def test_leads_added_before_an_error_are_reported(
     sandbox: Sandbox, beside: Beside, tmp_path: Path
 ) -> None:
     sandbox.seed(leads=[{"email": f"lead{number}@example.com"} for number in range(150)])

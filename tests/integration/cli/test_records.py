@@ -46,7 +46,7 @@ async def test_opportunities_of_several_pages(sandbox: Sandbox, beside: Beside) 
     assert sandbox.journal.count(method="getOpportunities") == 4
 
 
-async def test_an_account_without_records_says_so(beside: Beside) -> None:
+async def test_an_account_without_records_gets_a_message(beside: Beside) -> None:
     for name in ("campaigns", "opportunities"):
         done = await beside(name)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "No records.\n")

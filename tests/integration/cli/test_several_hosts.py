@@ -186,7 +186,7 @@ async def test_workers_send_rows_to_marketo(hosts: Hosts, sandbox: Sandbox, tmp_
     assert len(sandbox.contents("marketo")["leads"]) == 700
 
 
-async def test_what_may_have_arrived_is_reconciled_by_address(
+async def test_rows_that_may_have_arrived_are_reconciled_by_address(
     hosts: Hosts, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     sandbox.inject(Fault("drop", match="vitec", apply=True, after=2))
@@ -299,7 +299,7 @@ def test_commands_that_cannot_start_end_with_2(
     assert all(line.startswith("Next: ") for line in more)
 
 
-async def test_doctor_asks_redis(hosts: Hosts, server: Server) -> None:
+async def test_doctor_checks_the_server_of_redis(hosts: Hosts, server: Server) -> None:
     code, out, _ = await hosts.run("doctor", "--json")
     found = json.loads(out)
     assert code == 0
@@ -320,7 +320,7 @@ async def test_doctor_asks_redis(hosts: Hosts, server: Server) -> None:
         ("redis://127.0.0.1:1", "server", "unusable: Redis does not respond (ConnectionError)"),
     ],
 )
-async def test_doctor_tries_what_processes_share(
+async def test_doctor_tries_the_shared_limit_and_token(
     server: Server, capsys: pytest.CaptureFixture[str], location: str, fact: str, words: str
 ) -> None:
     environment = {"PUBLITRAC_API_KEY": "the-key", "PUBLITRAC_SHARED": location or server.url}
@@ -348,7 +348,7 @@ async def test_options_come_from_the_environment(hosts: Hosts, tmp_path: Path) -
     await asked_to_end(process)
 
 
-async def test_a_second_run_waits_if_asked_to(hosts: Hosts, server: Server, tmp_path: Path) -> None:
+async def test_a_second_run_waits_on_request(hosts: Hosts, server: Server, tmp_path: Path) -> None:
     path = write(tmp_path / "leads.csv", 10)
     first = OwnRedisState(server.url, account=hosts._variables["PUBLITRAC_API_KEY"])
     await first.open("elsewhere", run="another")

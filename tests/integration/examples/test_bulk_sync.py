@@ -38,7 +38,7 @@ def counts(out: str) -> dict[str, int]:
     return {words[1]: int(words[0]) for words in lines if len(words) == 2 and words[0].isdigit()}
 
 
-async def test_every_row_is_accounted_for_and_a_second_run_sends_what_changed(
+async def test_every_row_has_an_outcome_and_a_second_run_sends_changed_rows(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     rows = [(f"lead{number}@example.com", "Åsa") for number in range(20)]

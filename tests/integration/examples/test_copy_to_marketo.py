@@ -39,7 +39,7 @@ def counts(out: str) -> dict[str, int]:
     return {words[1]: int(words[0]) for words in lines if len(words) == 2 and words[0].isdigit()}
 
 
-async def test_leads_are_copied_with_a_mapping_and_only_what_changed_goes_again(
+async def test_leads_are_copied_with_a_mapping_and_only_changed_ones_are_sent_again(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     sandbox.marketo.seed({"fields": FIELDS, "leads": [{"email": "LEAD7@example.com", "city": "Oslo"}]})

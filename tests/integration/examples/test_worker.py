@@ -46,7 +46,7 @@ async def test_every_line_is_synced_or_returned(sandbox: Sandbox) -> None:
     assert sandbox.journal.count(method="delayedSync") == 40
 
 
-async def test_sigterm_ends_the_reading_and_what_was_read_is_synced(sandbox: Sandbox) -> None:
+async def test_sigterm_ends_the_reading_and_read_leads_are_synced(sandbox: Sandbox) -> None:
     # Slow responses, so that the queue is full of leads when the signal arrives.
     sandbox.inject(Fault("delay", match="v2.delayedSync", seconds=0.1, times=None))
     emails = [f"lead{number}@example.com" for number in range(40)]

@@ -41,7 +41,7 @@ def failing(error: PublitracError, *numbers: int) -> Callable[[Lead], PublitracE
     return lambda lead: error if lead.email in emails else None
 
 
-async def test_every_lead_arrives_once_with_what_its_last_row_says(setup: Setup) -> None:
+async def test_every_lead_arrives_once_with_the_values_of_its_last_row(setup: Setup) -> None:
     report = await setup.sync(setup.table(with_repeated()))
     assert (report.accepted, report.skipped, report.duplicates) == (LEADS, 11, 11)
     assert report.stopped is None
@@ -93,7 +93,7 @@ async def test_rejected_rows_are_reported_with_reason_and_code(setup: Setup) -> 
     ]
 
 
-async def test_the_next_run_sends_what_has_changed(setup: Setup) -> None:
+async def test_the_next_run_sends_changed_rows(setup: Setup) -> None:
     source = rows(30, city="Lund")
     await setup.sync(setup.table(source))
     source[7]["city"] = source[21]["city"] = "Kiruna"
@@ -174,7 +174,7 @@ async def test_the_first_request_to_end_lets_calls_end(setup: Setup) -> None:
     assert (report.skipped, report.ok, len(sink.arrived)) == (taken, 100 - taken, 100 - taken)
 
 
-async def test_what_may_have_arrived_is_reported_and_not_sent_again(setup: Setup) -> None:
+async def test_rows_that_may_have_arrived_are_reported_and_not_sent_again(setup: Setup) -> None:
     error = OutcomeUnknown("the response was lost")
     source = setup.table(rows(25))
     first = RecordingSink(failing(error, 3, 14), idempotent=False)
@@ -189,7 +189,7 @@ async def test_what_may_have_arrived_is_reported_and_not_sent_again(setup: Setup
     assert not {"lead3@example.com", "lead14@example.com"} & set(sink.emails)
 
 
-async def test_what_may_have_arrived_is_sent_again_where_that_does_no_harm(setup: Setup) -> None:
+async def test_rows_that_may_have_arrived_are_sent_again_if_that_is_harmless(setup: Setup) -> None:
     error = OutcomeUnknown("the response was lost")
     source = setup.table(rows(25))
     await setup.sync(source, RecordingSink(failing(error, 3, 14)))
@@ -198,7 +198,7 @@ async def test_what_may_have_arrived_is_sent_again_where_that_does_no_harm(setup
     assert sorted(sink.emails) == ["lead14@example.com", "lead3@example.com"]
 
 
-async def test_what_was_not_executed_is_pending(setup: Setup) -> None:
+async def test_rows_that_were_not_executed_are_pending(setup: Setup) -> None:
     source = setup.table(rows(25))
     report = await setup.sync(source, RecordingSink(failing(NotSent("refused"), 3, 14)))
     assert (report.ok, report.pending, report.stopped) == (23, 2, None)
@@ -279,7 +279,7 @@ async def test_report_and_result_files_are_the_same_everywhere(setup: Setup) -> 
     assert "<html" in (setup.results / "report.html").read_text()
 
 
-async def test_what_was_sent_is_confirmed(setup: Setup) -> None:
+async def test_sent_rows_are_confirmed(setup: Setup) -> None:
     setup.sandbox.inject(Fault("status", match="v2.delayedSync", status=400, times=2))
     async with setup.client() as publitrac:
         verify = Verify(v1=publitrac.v1, rate_limit=1000, timeout=0)

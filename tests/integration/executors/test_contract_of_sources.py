@@ -16,7 +16,7 @@ from tests.support.sinks import RecordingSink, rows
 from .setups import Setup, write_workbook
 
 
-async def test_columns_become_fields_as_the_mapping_says(setup: Setup) -> None:
+async def test_the_mapping_maps_columns_to_fields(setup: Setup) -> None:
     mapping = ColumnMapping.from_dict(
         {
             "fields": {"email": "E-post", "date_of_birth": "Född", "is_customer": "Kund"},

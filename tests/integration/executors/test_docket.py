@@ -191,7 +191,7 @@ async def test_a_state_store_is_for_one_run_at_a_time(hosts: Setup) -> None:
 
 
 @pytest.mark.parametrize("kind", ["csv", "xlsx"])
-async def test_a_worker_lives_on_while_files_change(hosts: Setup, kind: str) -> None:
+async def test_a_worker_continues_while_files_change(hosts: Setup, kind: str) -> None:
     sink = RecordingSink()
     first, more = rows(CHUNK_ROWS, city="Lund"), rows(25, city="Lund")
     other = [{"city": "Ystad", "email": row["email"]} for row in more]

@@ -54,7 +54,7 @@ async def test_a_cancelled_worker_lets_its_calls_end(hosts: Setup) -> None:
 
 
 @pytest.mark.parametrize("turns", [0, 3, 30])
-async def test_what_a_worker_leaves_goes_to_others(
+async def test_rows_that_a_worker_leaves_go_to_others(
     hosts: Setup, monkeypatch: pytest.MonkeyPatch, turns: int
 ) -> None:
     # Nobody gives an order twice: what is lost stays lost.
@@ -157,7 +157,7 @@ async def test_a_redis_that_has_lost_everything_ends_the_run(hosts: Setup) -> No
     assert "lost its data" in report.stopped
 
 
-async def test_the_report_has_what_was_sent_before_redis_lost_everything(
+async def test_the_report_has_the_rows_sent_before_redis_lost_everything(
     hosts: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("publitrac_async.bulk.distributed.submission._COPY_INTERVAL", 0.0)

@@ -141,7 +141,7 @@ def test_a_row_that_no_call_can_take_is_rejected_before_one() -> None:
         marketo_record({"email": "a@x.com", "city": "x" * 1_000_000})
 
 
-def test_what_a_row_becomes() -> None:
+def test_a_row_is_mapped_to_a_record() -> None:
     row = {
         "email": " Ada@example.com ",
         "firstName": "Ada",
@@ -166,7 +166,7 @@ def test_what_a_row_becomes() -> None:
     }
 
 
-def test_of_a_lead_only_what_the_mapping_names_is_sent() -> None:
+def test_only_mapped_fields_of_a_lead_are_sent() -> None:
     lead = Lead(email="a@x.com", city="Oslo", notes="secret", custom_fields={"carColor": "Red", "other": 1})
     record = marketo_record(lead, fields={**STANDARD_FIELDS, "carColor": "color__c"})
     assert orjson.loads(record.content) == {"email": "a@x.com", "city": "Oslo", "color__c": "Red"}
@@ -227,7 +227,7 @@ def test_settings_that_contradict_each_other(settings: dict[str, Any], complaint
         MarketoRecords(**settings)
 
 
-def test_the_payload_depends_on_what_is_requested() -> None:
+def test_the_payload_depends_on_the_options() -> None:
     row = {"email": "a@x.com"}
     digests = {
         marketo_record(row).content_hash,
@@ -284,7 +284,7 @@ async def test_the_command_with_its_own_sandbox(sandbox: Sandbox, tmp_path: Path
     assert not stored(sandbox)
 
 
-async def test_what_the_command_refuses(sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_options_that_the_command_refuses(sandbox: Sandbox, tmp_path: Path) -> None:
     write(tmp_path / "leads.csv", 1)
     code, _, err = await command(sandbox, tmp_path, "sync", "leads.csv", "--via", "marketo", "--verify")
     assert code == 2

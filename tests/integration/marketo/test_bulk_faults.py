@@ -243,7 +243,7 @@ async def test_without_the_fields_of_the_account_marketo_judges_each_record() ->
     assert service.sizes == [300, 300, 100]
 
 
-async def test_nothing_is_asked_where_everything_is_known() -> None:
+async def test_no_call_is_made_if_everything_is_known() -> None:
     async with serving(lambda _: None) as (marketo, service):
         report = await sync_leads(rows(5, Region__c="N", status="Hot"), MarketoSink(marketo))
     assert (report.ok, service.schemas) == (5, 0)

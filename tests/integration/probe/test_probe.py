@@ -158,7 +158,7 @@ async def test_a_profile_names_the_settings_of_the_sandbox(variant: str, tmp_pat
 
 
 @pytest.mark.parametrize("variant", ["one", "two", "three"])
-async def test_a_client_with_the_profile_does_what_the_default_one_cannot(
+async def test_a_client_with_the_profile_makes_calls_that_the_default_one_cannot(
     variant: str, tmp_path: Path
 ) -> None:
     with filled(**VARIANTS[variant]) as sandbox:

@@ -230,7 +230,7 @@ async def test_every_change_gets_a_result(
 
 
 @pytest.mark.parametrize("retryable", [True, False])
-async def test_a_change_that_fails_says_if_it_may_be_repeated(
+async def test_a_failed_change_states_if_it_may_be_repeated(
     stores: Stores, monkeypatch: pytest.MonkeyPatch, retryable: bool
 ) -> None:
     store = await job(stores, ADA)
@@ -246,7 +246,7 @@ async def test_a_change_that_fails_says_if_it_may_be_repeated(
     monkeypatch.undo()
 
 
-async def test_fewer_entries_than_were_asked_for_are_damage(
+async def test_fewer_entries_than_requested_are_damage(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = await job(stores, ADA, BEN)

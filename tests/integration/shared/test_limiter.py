@@ -132,7 +132,7 @@ async def test_a_clock_set_back_delays_no_call(server: Server, limiters: Limiter
         await limiter.acquire()
 
 
-async def test_what_others_reserved_counts_when_redis_has_lost_its_memory(
+async def test_reservations_of_others_count_when_redis_has_lost_its_memory(
     server: Server, limiters: Limiters
 ) -> None:
     ours, theirs = limiters(), limiters()
@@ -232,7 +232,7 @@ async def test_without_redis_nothing_leaves(
     assert said == ["Redis does not respond (ConnectionError)", "Redis responds again"]
 
 
-async def test_without_redis_each_has_its_share_if_asked(
+async def test_without_redis_each_has_its_share_on_request(
     server: Server, limiters: Limiters, caplog: pytest.LogCaptureFixture
 ) -> None:
     options = {"on_unavailable": "local", "processes": 4}

@@ -88,7 +88,7 @@ async def test_the_last_run_is_there_until_the_next_one_begins(stores: Stores) -
     assert [each async for each in stores().failures()] == []
 
 
-async def test_a_stopped_run_says_why_and_a_run_without_its_process_is_left(stores: Stores) -> None:
+async def test_a_stopped_run_has_a_reason_and_a_run_without_its_process_is_left(stores: Stores) -> None:
     opener = await job(stores, ADA)
     await opener.note_rows(1, [])
     await opener.aclose()

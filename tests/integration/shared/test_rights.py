@@ -218,7 +218,7 @@ async def test_a_server_that_is_no_redis_is_unavailable() -> None:
         await problems("redis://127.0.0.1:1")
 
 
-async def test_a_ping_names_what_is_wrong(server: Server) -> None:
+async def test_a_ping_names_the_problem(server: Server) -> None:
     async with SharedRedis(server.url, ACCOUNT) as shared:
         assert await shared.ping() is None
     async with SharedRedis(server.url.replace("redis://", "redis://nobody:wrong@"), ACCOUNT) as shared:

@@ -22,7 +22,7 @@ from .server import Server
 from .stores import ADA, BEN, FIRST, OK, SECOND, Stores, job_of, known, renewals, state
 
 
-async def test_a_second_process_is_told_how_long_a_killed_one_holds_it(stores: Stores) -> None:
+async def test_a_second_process_learns_how_long_a_killed_one_holds_it(stores: Stores) -> None:
     await stores.opened()
     with pytest.raises(
         StateStoreError, match=r"if it was killed, the state store is free in (29|30) s at most"
@@ -113,7 +113,7 @@ async def test_stores_of_other_names_and_accounts_are_others(stores: Stores, ser
     await stranger.aclose()
 
 
-async def test_what_a_call_of_the_same_job_was_sending_is_unknown_after_a_crash(stores: Stores) -> None:
+async def test_rows_in_flight_of_the_same_job_are_unknown_after_a_crash(stores: Stores) -> None:
     crashed = await stores.opened(run="one")
     await crashed.plan([(ADA, FIRST), (BEN, FIRST)])
     await crashed.begin([ADA])
@@ -141,7 +141,7 @@ async def test_an_intent_may_be_noted_twice(stores: Stores) -> None:
 
 
 @pytest.mark.parametrize(("leads", "notes", "most", "least"), [(1, 300, 3, 1), (300, 10, 12, 10)])
-async def test_notes_that_come_together_are_written_together_but_never_too_many(
+async def test_records_made_together_are_written_together_but_never_too_many(
     stores: Stores, server: Server, leads: int, notes: int, most: int, least: int
 ) -> None:
     store = await stores.opened()
@@ -167,7 +167,7 @@ async def test_a_lease_has_a_length() -> None:
         OwnRedisState("redis://localhost", account="the-key", lease=0)
 
 
-async def test_only_what_is_in_doubt_is_listed_as_such(stores: Stores, server: Server) -> None:
+async def test_only_doubtful_rows_are_listed_as_such(stores: Stores, server: Server) -> None:
     store = await stores.opened()
     await store.plan([(ADA, FIRST)])
     await store.begin([ADA])

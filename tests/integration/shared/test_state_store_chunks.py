@@ -37,7 +37,7 @@ async def test_a_worker_carries_out_a_chunk(stores: Stores) -> None:
     assert [(each.number, each.stopped) for each in await opener.results(0)] == [(7, None)]
 
 
-async def test_ended_chunks_are_told_from_any_position(stores: Stores) -> None:
+async def test_ended_chunks_are_listed_from_any_position(stores: Stores) -> None:
     opener = await job(stores)
     for number, stopped in ((3, None), (1, "credentials were rejected"), (2, None)):
         chunk = await stores().claim(job_of(opener), number)
@@ -171,7 +171,7 @@ async def test_a_run_begun_again_joins_its_job(stores: Stores) -> None:
 
 
 @pytest.mark.parametrize("end", ["stopped", "finished", "another run", "no run"])
-async def test_what_is_over_is_not_joined(stores: Stores, end: str) -> None:
+async def test_a_run_that_has_ended_is_not_joined(stores: Stores, end: str) -> None:
     first = await job(stores, ADA)
     before = job_of(first)
     chunk = await stores().claim(before, 1)
@@ -285,7 +285,7 @@ async def test_settling_by_hand_leaves_the_job_alone(stores: Stores) -> None:
     await chunk.aclose()
 
 
-async def test_a_chunk_ends_when_all_its_outcomes_are_noted(stores: Stores) -> None:
+async def test_a_chunk_ends_when_all_its_outcomes_are_recorded(stores: Stores) -> None:
     keys = [f"{number}@example.test" for number in range(300)]
     opener = await job(stores, *keys)
     async with await stores().claim(job_of(opener), 1) as chunk:  # type: ignore[union-attr]
@@ -305,7 +305,7 @@ async def test_nothing_is_left_running_when_all_is_closed(stores: Stores) -> Non
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_a_chunk_tells_what_it_is(stores: Stores) -> None:
+async def test_reprs_name_the_state_store_and_the_chunk(stores: Stores) -> None:
     opener = await job(stores)
     assert repr(opener) == "RedisStateStore(default)"
     async with await stores().claim(job_of(opener), 3) as chunk:  # type: ignore[union-attr]

@@ -98,7 +98,7 @@ async def test_keys_are_any_text(stores: Stores, key: str) -> None:
         (LOST, FIRST),
     ],
 )
-async def test_only_what_was_taken_is_acknowledged(
+async def test_only_accepted_rows_are_acknowledged(
     stores: Stores, outcome: Outcome, acked_hash: bytes
 ) -> None:
     store = await opened(stores)
@@ -107,7 +107,7 @@ async def test_only_what_was_taken_is_acknowledged(
     assert await known(store) == Entry(outcome, SECOND, acked_hash)
 
 
-async def test_entering_again_forgets_what_was_wrong_and_keeps_what_was_taken(stores: Stores) -> None:
+async def test_entering_again_forgets_rejections_and_keeps_accepted_payloads(stores: Stores) -> None:
     store = await opened(stores)
     await send(store, ADA, OK)
     await send(store, ADA, Outcome(State.REJECTED, "ValidationError", "wrong", "9"), SECOND)
@@ -117,7 +117,7 @@ async def test_entering_again_forgets_what_was_wrong_and_keeps_what_was_taken(st
     assert await known(store) == Entry(Outcome(State.PENDING), b"third", FIRST)
 
 
-async def test_after_an_unknown_outcome_nothing_counts_as_taken(stores: Stores) -> None:
+async def test_after_an_unknown_outcome_no_payload_counts_as_accepted(stores: Stores) -> None:
     store = await opened(stores)
     await send(store, ADA, OK)
     await send(store, ADA, LOST, SECOND)
@@ -128,7 +128,7 @@ async def test_after_an_unknown_outcome_nothing_counts_as_taken(stores: Stores) 
     assert (await known(store)).acked_hash is None
 
 
-async def test_what_was_being_sent_when_the_run_ended_is_unknown(stores: Stores) -> None:
+async def test_rows_in_flight_when_the_run_ended_are_unknown(stores: Stores) -> None:
     store = await opened(stores)
     await send(store, ADA, OK)
     await store.plan([(ADA, SECOND), (BEN, FIRST)])
@@ -147,7 +147,7 @@ async def test_what_was_being_sent_when_the_run_ended_is_unknown(stores: Stores)
     assert await store.unknown_rows() == []
 
 
-async def test_the_same_run_begun_again_knows_what_was_being_sent(stores: Stores) -> None:
+async def test_the_same_run_started_again_knows_the_rows_in_flight(stores: Stores) -> None:
     store = await opened(stores, run="the same")
     await store.plan([(ADA, FIRST), (BEN, FIRST), (EVE, FIRST)])
     await store.begin([ADA, BEN])

@@ -84,7 +84,7 @@ async def test_an_outcome_waits_for_redis_and_its_waiter_need_not(keeping: Store
     assert await known(await keeping.opened(run="one")) == Entry(OK, FIRST, FIRST)
 
 
-async def test_without_redis_a_run_ends_with_what_to_do(server: Server) -> None:
+async def test_without_redis_a_run_ends_with_advice(server: Server) -> None:
     canaries = Canaries()
     store = OwnRedisState(server.url, account=canaries.api_key, timeout=0.3)
     key = canaries.email.casefold()
@@ -190,7 +190,7 @@ async def test_a_durable_intent_does_not_pass_for_written_when_time_is_up(keepin
     await store.aclose()
 
 
-async def test_what_was_not_asked_to_be_durable_does_not_wait(keeping: Stores) -> None:
+async def test_a_write_does_not_wait_for_a_disk_that_is_not_synced(keeping: Stores) -> None:
     store = await keeping.opened()
     await store.plan([(ADA, FIRST)])
     await keeping.server.ask("CONFIG", "SET", "appendfsync", "no")

@@ -52,7 +52,7 @@ async def life(server: Server) -> float:
     return int(await server.ask("PTTL", key)) / 1000
 
 
-async def test_what_one_saves_the_others_load(stores: Stores) -> None:
+async def test_a_token_saved_by_one_process_is_loaded_by_others(stores: Stores) -> None:
     ours, theirs = stores(), stores()
     assert await theirs.load() is None
     saved = token()

@@ -142,7 +142,7 @@ async def test_a_task_group_that_fails_takes_its_calls_down_cleanly() -> None:
         await twenty(publitrac)
 
 
-async def test_a_callers_timeout_leaves_the_pool_whole() -> None:
+async def test_a_callers_timeout_leaves_the_pool_intact() -> None:
     vendor, slow = Vendor(), True
 
     async def respond(seen: Seen, peer: Peer) -> bytes:
@@ -219,7 +219,7 @@ async def test_closing_ends_calls_that_wait_for_a_silent_server() -> None:
 
 
 @pytest.mark.fault("F33")
-def test_a_client_used_in_a_second_loop_says_so() -> None:
+def test_a_client_used_in_a_second_loop_raises_an_error() -> None:
     async def use(publitrac: PublitracClient) -> Lead:
         async with RawServer(Vendor()) as server:
             publitrac._transport._wire._base = server.url  # type: ignore[attr-defined]

@@ -145,7 +145,7 @@ TUNNELS = {
 
 
 @pytest.mark.parametrize("tunnel", TUNNELS)
-async def test_a_proxy_that_says_anything_means_nothing_was_sent(
+async def test_any_response_of_a_proxy_means_that_nothing_was_sent(
     tunnel: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def greet(peer: Peer) -> bool:
@@ -187,7 +187,7 @@ async def test_a_proxy_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> Non
         "ftp://me:proxyword@host",
     ],
 )
-async def test_an_address_that_is_none_is_a_configuration_error(
+async def test_an_invalid_address_is_a_configuration_error(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", address)
@@ -236,7 +236,7 @@ async def test_netrc_is_never_read(trust_env: bool, monkeypatch: pytest.MonkeyPa
         "https://host/pa th\n",
     ],
 )
-async def test_base_urls_that_are_none(url: str) -> None:
+async def test_invalid_base_urls_are_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="base_url") as caught:
         async with opened(url):
             pass

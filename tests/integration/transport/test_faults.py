@@ -188,7 +188,7 @@ async def test_a_slow_loris_ends_at_the_deadline(where: str) -> None:
 
 
 @pytest.mark.parametrize("where", ["before", "head", "body"])
-async def test_a_stall_ends_at_the_read_timeout_and_the_pool_stays_whole(where: str) -> None:
+async def test_a_stall_ends_at_the_read_timeout_and_the_pool_stays_intact(where: str) -> None:
     response = http(DONE.encode(), content_type="application/xml")
     vendor, stalls = Vendor(), True
 
@@ -209,7 +209,7 @@ async def test_a_stall_ends_at_the_read_timeout_and_the_pool_stays_whole(where: 
         await healthy(publitrac)
 
 
-async def test_a_server_that_accepts_and_says_nothing_to_tls() -> None:
+async def test_a_server_that_accepts_and_is_silent_in_tls() -> None:
     async def silent(peer: Peer) -> bool:
         return False
 

@@ -217,7 +217,7 @@ async def test_memory_that_runs_out(
     transcript.check(CANARIES)
 
 
-async def test_what_is_refused_before_anything_is_sent() -> None:
+async def test_calls_refused_before_anything_is_sent() -> None:
     transcript = Transcript()
 
     def wrong() -> Lead:

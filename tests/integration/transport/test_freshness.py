@@ -230,7 +230,7 @@ async def test_a_pool_full_of_closed_connections_costs_no_attempt() -> None:
     assert len(server.requests) == 21
 
 
-async def test_what_never_left_is_not_called_maybe_applied() -> None:
+async def test_a_request_that_never_left_is_not_called_maybe_applied() -> None:
     """The connection became unusable after the limiter let the request leave, and there is no other."""
     with ThreadedServer(respond) as server:
         limiter = Busy(server)

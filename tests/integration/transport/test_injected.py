@@ -206,7 +206,7 @@ async def test_failures_are_the_same(
         assert not error.maybe_applied
 
 
-async def test_respx_patches_what_httpx_would_send() -> None:
+async def test_respx_patches_requests_of_httpx() -> None:
     """respx cannot see the credentials, since it builds what it shows from what is shown to it."""
     with respx.mock as router:
         route = router.get(host="vendor.test", path="/api").mock(
@@ -230,7 +230,9 @@ async def test_respx_patches_what_httpx_would_send() -> None:
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
-async def test_what_a_transport_raises(raised: Exception, kind: type[PublitracError], sent: int) -> None:
+async def test_errors_that_a_transport_raises(
+    raised: Exception, kind: type[PublitracError], sent: int
+) -> None:
     requests: list[httpx.Request] = []
 
     def fails(request: httpx.Request) -> httpx.Response:
@@ -311,7 +313,7 @@ async def test_a_closed_transport_is_no_failure_of_the_network() -> None:
 
 
 @pytest.mark.parametrize("chunked", [0, 1000])
-async def test_a_body_that_the_reader_lets_wait_comes_whole(chunked: int) -> None:
+async def test_a_body_that_is_read_slowly_arrives_completely(chunked: int) -> None:
     """The connection stops reading while much of the body waits, and reads on with the reader."""
     body = b"".join(b"%07d\n" % number for number in range(100_000))
 
@@ -359,7 +361,7 @@ class Foreign:
     ],
 )
 @pytest.mark.parametrize("build", CLIENTS.values())
-def test_what_is_no_transport_of_httpx_is_refused(
+def test_objects_that_are_not_transports_are_refused(
     build: Callable[..., Any], module: str, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Foreign, "__module__", module)

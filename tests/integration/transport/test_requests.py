@@ -69,7 +69,7 @@ async def test_a_path_in_the_base_url_is_kept() -> None:
         ]
 
 
-async def test_what_is_sent_is_what_the_documents_ask_for() -> None:
+async def test_requests_are_as_the_documents_require() -> None:
     async with RawServer(Vendor()) as server, opened(server.url) as publitrac:
         await publitrac.v1.get_lead("ada+tag@example.com")
         await publitrac.v1.sync_lead(lead())

@@ -95,7 +95,7 @@ NAMED = {
 
 @pytest.mark.parametrize("name", STRANGE)
 @pytest.mark.fault("F28")
-async def test_strange_responses_are_typed_errors_and_the_pool_stays_whole(name: str) -> None:
+async def test_strange_responses_are_typed_errors_and_the_pool_stays_intact(name: str) -> None:
     vendor = Vendor()
     strange = True
 
@@ -152,7 +152,7 @@ async def test_provisional_responses_are_skipped(first: bytes) -> None:
 
 
 @pytest.mark.fault("F24")
-async def test_a_gzip_bomb_ends_in_an_error_and_the_pool_stays_whole() -> None:
+async def test_a_gzip_bomb_ends_in_an_error_and_the_pool_stays_intact() -> None:
     import zlib
 
     packer = zlib.compressobj(9, wbits=31)

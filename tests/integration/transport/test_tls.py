@@ -140,7 +140,7 @@ async def test_old_tls_is_refused(authority: trustme.CA) -> None:
 
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
-async def test_authorities_from_the_environment_only_when_asked(
+async def test_authorities_from_the_environment_only_on_request(
     authority: trustme.CA, variable: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     file = tmp_path / "authority.pem"

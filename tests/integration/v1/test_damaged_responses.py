@@ -20,7 +20,7 @@ REPAIRED = {
 
 
 @pytest.mark.parametrize("variant", [*REPAIRED, "bracket", "truncated", "misnested"])
-async def test_a_page_is_repaired_and_says_so_or_is_refused(variant: str) -> None:
+async def test_a_page_is_repaired_with_a_note_or_refused(variant: str) -> None:
     async with Sandbox(rate_limit=None) as sandbox:
         sandbox.seed(leads=[{"email": "a@example.com", "firstName": "Ada"}])
         sandbox.inject(Fault("malformed", variant=variant, times=None))

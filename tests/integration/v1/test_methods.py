@@ -47,7 +47,7 @@ class TestLeads:
         assert found == await client.get_lead_by_token_id(TOKEN) == await client.get_lead_by_external_id(7)
         assert [lead.email async for lead in client.get_leads(field("lastName").like("love%"))] == [EMAIL]
 
-    async def test_what_is_not_there(self, client):
+    async def test_records_that_do_not_exist(self, client):
         for call in (
             client.get_lead(EMAIL),
             client.get_lead_by_external_id("x"),
@@ -62,7 +62,7 @@ class TestLeads:
             with pytest.raises(LeadNotFound):
                 await client.get_lead(EMAIL)
 
-    async def test_what_is_there_already(self, client):
+    async def test_records_that_exist_already(self, client):
         await client.add_lead(Lead(email=EMAIL))
         with pytest.raises(Conflict) as caught:
             await client.add_lead(Lead(email=EMAIL))

@@ -59,9 +59,7 @@ async def sync(url: str, state: Path) -> Report:
         ("9000", "Account suspended"),
     ],
 )
-async def test_a_bulk_run_sends_again_what_was_not_a_success(
-    tmp_path: Path, status: str, message: str
-) -> None:
+async def test_a_bulk_run_sends_failed_rows_again(tmp_path: Path, status: str, message: str) -> None:
     respond, left = responding(REFUSED.format(status=status, message=message), DONE)
     async with RawServer(respond) as server:
         first = await sync(server.url, tmp_path / "state")
@@ -73,7 +71,7 @@ async def test_a_bulk_run_sends_again_what_was_not_a_success(
     assert second.exit_code == 0
 
 
-async def test_the_command_line_says_so_and_sends_again(tmp_path: Path) -> None:
+async def test_the_command_line_reports_it_and_sends_again(tmp_path: Path) -> None:
     path = tmp_path / "leads.csv"
     path.write_text("email\n" + "".join(f"u{number}@example.com\n" for number in range(20)))
     respond, left = responding(REFUSED.format(status=401, message="Invalid username or password"), DONE)

@@ -52,7 +52,7 @@ def stored(sandbox: Sandbox) -> int:
     return len(sandbox.contents("vitec")["leads"])
 
 
-async def test_every_row_is_a_lead_and_none_comes_twice(
+async def test_every_row_is_a_lead_and_none_is_created_twice(
     vitec: VitecClient, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     source = [*rows(), rows()[0] | {"notes": "newer"}, {"email": "no names"}]
@@ -98,7 +98,7 @@ async def test_rows_that_may_have_arrived_wait_to_be_reconciled(
     assert stored(sandbox) == ROWS
 
 
-async def test_full_leaves_alone_what_may_have_arrived(
+async def test_unchanged_rows_are_sent_again_and_unknown_ones_are_not(
     vitec: VitecClient, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     sandbox.inject(Fault("drop", match="vitec", apply=True))

@@ -88,7 +88,7 @@ async def test_silence_after_the_request_left(sandbox: Sandbox) -> None:
     assert sandbox.journal.count(api="vitec") == 1
 
 
-async def test_what_was_never_sent_is_tried_again(sandbox: Sandbox) -> None:
+async def test_a_request_that_was_never_sent_is_tried_again(sandbox: Sandbox) -> None:
     refusals = 2
 
     class Flaky(httpx.AsyncHTTPTransport):

@@ -159,7 +159,7 @@ async def test_refused_credentials_are_typed_errors(
 
 @pytest.mark.parametrize("names", ["camel", "pascal"])
 @pytest.mark.parametrize("spoken", ["json", "xml"])
-async def test_the_service_refuses_what_only_it_can(names: Any, spoken: Any) -> None:
+async def test_the_service_refuses_leads_that_only_it_can_check(names: Any, spoken: Any) -> None:
     long = lead(person=person(first_name="x" * 41, address=Address(city="y" * 26)))
     async with Sandbox(vitec_error_names=names) as sandbox, client(sandbox.base_url) as vitec:
         with pytest.raises(ValidationError) as caught:

@@ -132,7 +132,7 @@ async def test_forms_that_cannot_be_leads(service, outbox) -> None:
         assert "no address" not in refused["note"]
 
 
-async def test_killed_while_publitrac_is_asked(service, sandbox, outbox) -> None:
+async def test_killed_during_the_call_to_publitrac(service, sandbox, outbox) -> None:
     sandbox.inject(Fault("delay", match="v2.delayedSync", seconds=60))
     async with service() as running:
         await running.submit()
@@ -163,7 +163,7 @@ async def test_ended_between_the_steps(service, sandbox, outbox, end) -> None:
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("arrived", [True, False])
-async def test_ended_while_vitec_is_asked(service, sandbox, outbox, end, arrived) -> None:
+async def test_ended_during_the_call_to_vitec(service, sandbox, outbox, end, arrived) -> None:
     sandbox.inject(Fault("delay", match="vitec", seconds=60))
     async with service() as running:
         await running.submit()

@@ -24,7 +24,7 @@ async def test_sync_leads_as_on_the_page(sandbox, rest, sample):
     ]
 
 
-async def test_what_each_action_does(sandbox, rest):
+async def test_the_effect_of_each_action(sandbox, rest):
     async def sync(action, *records, **more):
         response = await rest.post("leads.json", {"action": action, "input": list(records), **more})
         return [item.get("reasons", [{"code": item["status"]}])[0]["code"] for item in response["result"]]
@@ -189,7 +189,7 @@ async def test_a_field_that_cannot_be_created(rest, change, code):
     assert (skipped["status"], skipped["reasons"][0]["code"]) == ("skipped", code)
 
 
-async def test_what_cannot_be_changed_about_a_field(rest):
+async def test_properties_of_a_field_that_cannot_change(rest):
     for name, change in (("email", {"displayName": "E-mail"}), ("email", {"dataType": "string"})):
         (skipped,) = (await rest.post(f"leads/schema/fields/{name}.json", {"input": [change]}))["result"]
         assert (skipped["status"], skipped["reasons"][0]["code"]) == ("skipped", "1003")
@@ -390,7 +390,7 @@ async def test_pages_follow_by_token(sandbox, rest):
         ("GET", "nothing.json", "610"),
     ],
 )
-async def test_what_is_not_there(rest, verb, path, code):
+async def test_records_that_do_not_exist(rest, verb, path, code):
     assert await rest.code(path, verb=verb) == code
 
 

@@ -71,7 +71,7 @@ async def test_ids_of_lists_and_of_deleting(sandbox, rest, form):
     assert [lead["id"] for lead in sandbox.contents("marketo")["leads"]] == [3]
 
 
-async def test_ids_that_are_none(sandbox, rest):
+async def test_values_that_are_not_ids(sandbox, rest):
     sandbox.marketo.seed({"lists": [{"id": 7}]})
     assert await rest.code("lists/7/leads.json", verb="POST", id="x") == "1001"
     assert await rest.code("lists/8/leads.json", verb="POST", id="1") == "1013"
@@ -108,7 +108,7 @@ async def test_a_lead_shows_its_partition_and_is_found_by_it(sandbox, rest):
     assert (await rest.get("lead/1.json", fields="leadPartitionId"))["result"][0]["leadPartitionId"] == 1
 
 
-async def test_what_leads_can_be_searched_by_is_what_is_said(rest):
+async def test_leads_can_be_searched_by_every_described_field(rest):
     (schema,) = (await rest.get("leads/describe2.json"))["result"]
     assert ["cookies"] in schema["searchableFields"]
     for (name,) in schema["searchableFields"]:

@@ -139,7 +139,7 @@ async def test_seeding_and_contents_over_http(rest):
         {"leads": [{"id": 1}, {"id": 1}]},
     ],
 )
-async def test_what_cannot_be_seeded(sandbox, document):
+async def test_records_that_cannot_be_seeded(sandbox, document):
     with pytest.raises(ValueError, match=r"Nothing|no lead|field|exists"):
         sandbox.marketo.seed(document)
     assert sandbox.contents("marketo")["leads"] == []

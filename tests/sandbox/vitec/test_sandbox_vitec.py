@@ -132,7 +132,7 @@ async def test_the_code_sample_lacks_a_way_of_contact(vitec: Caller) -> None:
         ("Referrer", "referrer"),
     ],
 )
-async def test_an_element_that_comes_too_late_is_ignored(vitec: Caller, late: str, lost: str) -> None:
+async def test_an_element_in_the_wrong_order_is_ignored(vitec: Caller, late: str, lost: str) -> None:
     root = ET.fromstring(sample("person_lead_request.xml"))
     receiver = next(element for element in root if element.tag.endswith("}Receiver"))
     root.remove(receiver)
@@ -236,7 +236,7 @@ async def test_json_names_in_any_case(vitec: Caller) -> None:
         ({"person": {**PERSON, "address": {"city": "x" * 26}}}, "application.Person.Address.City"),
     ],
 )
-async def test_what_is_missing_or_too_long_is_refused(vitec: Caller, change: dict, field: str) -> None:
+async def test_missing_and_too_long_values_are_refused(vitec: Caller, change: dict, field: str) -> None:
     state = fields(await vitec.post({**LEAD, **change}))
     assert list(state) == [field]
     assert vitec.contents["leads"] == []
@@ -394,6 +394,6 @@ async def test_journal_control_and_reset(vitec: Caller) -> None:
 
 
 @pytest.mark.parametrize("document", [{"agents": []}, {"offices": [{"id": "1"}]}, {"leadSources": [{}]}])
-def test_seeding_what_cannot_be_used(document: dict) -> None:
+def test_seeding_of_unusable_records(document: dict) -> None:
     with Sandbox() as sandbox, pytest.raises(ValueError):
         sandbox.vitec.seed(document)

@@ -94,7 +94,7 @@ def test_spellings_of_no(text: str) -> None:
     assert parsed(parse_flag, text) == (False, [])
 
 
-def test_an_unknown_word_for_a_flag_is_refused_and_the_error_says_where_words_go() -> None:
+def test_an_unknown_word_for_a_flag_is_refused_and_the_error_names_the_setting() -> None:
     with pytest.raises(ValueError, match=r"\[values\]"):
         parsed(parse_flag, "perhaps")
 
@@ -159,7 +159,7 @@ def test_dates_in_declared_formats_keep_their_day(text: str, formats: list[str],
     assert parsed(parse_date(formats), text) == (day, [])
 
 
-def test_what_is_no_date_is_refused_with_the_formats_that_would_do() -> None:
+def test_an_invalid_date_is_refused_with_the_accepted_formats() -> None:
     with pytest.raises(ValueError, match="%d/%m/%Y, excel"):
         parsed(parse_date(["%d/%m/%Y", "excel"]), "tomorrow")
     with pytest.raises(ValueError, match="yyyy-mm-dd"):

@@ -260,7 +260,7 @@ async def test_rows_with_an_outcome_are_left_out(task: Chunk) -> None:
     assert sorted(sink.emails) == [KEYS[2], KEYS[3], KEYS[4]]
 
 
-async def test_failed_rows_are_told_with_those_of_a_worker_before(task: Chunk) -> None:
+async def test_failed_rows_are_reported_with_those_of_a_worker_before(task: Chunk) -> None:
     def refuse(lead: Lead) -> ValidationError | None:
         wrong = lead.email in (KEYS[3], KEYS[4])
         return ValidationError("unusable", vendor_message=f"no {lead.email}") if wrong else None

@@ -28,7 +28,7 @@ async def test_a_no_from_a_file_is_not_sent_and_is_counted(tmp_path: Path) -> No
     assert report.as_dict()["withheld"] == {"unsubscribed": 1, "doNotCall": 2}
 
 
-async def test_a_no_is_sent_where_the_mapping_says_both() -> None:
+async def test_a_no_is_sent_if_the_mapping_has_both() -> None:
     sink = RecordingSink()
     mapping = ColumnMapping.from_dict({**MAPPING, "consent": {"unsubscribed": "both"}})
     report = await run([{"email": "a@example.com", "unsubscribed": "0"}], sink, mapping=mapping)
@@ -112,7 +112,7 @@ async def test_marketos_own_flags_are_one_way_and_any_opt_out_wins() -> None:
     ]
 
 
-async def test_a_no_to_marketo_is_sent_where_the_sink_says_so() -> None:
+async def test_a_no_to_marketo_is_sent_if_the_sink_sets_it() -> None:
     sink = ToMarketo(fields={"Avregistrerad": "unsubscribed"}, opt_in=["unsubscribed"])
     report = await run([{"email": "a@example.com", "Avregistrerad": "no", "doNotCall": "no"}], sink)
     assert sink.records == [{"email": "a@example.com", "unsubscribed": False}]
@@ -137,7 +137,7 @@ async def test_a_mapping_to_marketo_names_fields_and_consent() -> None:
 
 
 @pytest.mark.parametrize(("consent", "sent"), [({}, {}), ({"unsubscribed": "both"}, {"unsubscribed": None})])
-def test_an_empty_cell_clears_a_flag_of_marketo_only_where_the_mapping_says_both(
+def test_an_empty_cell_clears_a_flag_of_marketo_only_if_the_mapping_has_both(
     consent: dict[str, str], sent: dict[str, None]
 ) -> None:
     mapping = ColumnMapping.from_dict({**MAPPING, "empty": {"unsubscribed": "clear"}, "consent": consent})

@@ -179,7 +179,7 @@ class Hanging(RecordingSink):
         await asyncio.Event().wait()
 
 
-async def test_a_cancelled_task_leaves_a_state_store_that_knows(tmp_path: Path) -> None:
+async def test_after_a_cancelled_task_the_state_store_has_the_rows_in_flight(tmp_path: Path) -> None:
     store = tmp_path / "state.sqlite"
     hanging = Hanging(Shutdown())
     task = asyncio.create_task(sync_leads(rows(50), hanging, state=store, concurrency=3))

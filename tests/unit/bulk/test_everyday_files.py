@@ -176,7 +176,9 @@ def test_damage_of_a_cell_is_repaired_or_reported(
         ("31/12/1980", "set other formats in the table [dates] of a mapping"),
     ],
 )
-def test_a_date_in_another_format_says_what_would_read_it(tmp_path: Path, text: str, hint: str) -> None:
+def test_an_error_about_a_date_names_the_format_that_would_read_it(
+    tmp_path: Path, text: str, hint: str
+) -> None:
     _, (problem,), _ = cell(tmp_path, "dateOfBirth", text)
     assert hint in problem
 

@@ -27,7 +27,7 @@ texts = st.one_of(
 @example("'")
 @example("''=1")
 @example("'+46 70 123 45 67")
-def test_every_text_comes_back(text: str) -> None:
+def test_every_text_is_read_back(text: str) -> None:
     assert restore(defuse(text)) == text
 
 
@@ -35,7 +35,7 @@ def test_every_text_comes_back(text: str) -> None:
 @example(" \n")
 @example(" \x00")
 @pytest.mark.fault("F38")
-def test_what_is_written_begins_with_no_sign_of_a_formula(text: str) -> None:
+def test_written_cells_begin_with_no_sign_of_a_formula(text: str) -> None:
     written = defuse(text)
     assert written in (text, f"'{text}")
     if written.strip(" \u00a0").startswith(tuple(DANGEROUS)) or written.startswith(tuple(DANGEROUS)):

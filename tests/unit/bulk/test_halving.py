@@ -273,7 +273,7 @@ FINAL: dict[str, Callable[[], PublitracError]] = {
 
 
 @pytest.mark.parametrize("make", FINAL.values(), ids=FINAL)
-def test_what_is_no_fault_of_the_records_is_not_halved(make: Callable[[], PublitracError]) -> None:
+def test_a_failure_that_is_not_due_to_records_is_not_halved(make: Callable[[], PublitracError]) -> None:
     outcomes, made = deliver(lambda _: make())
     assert len(made) == 1
     assert set(states(outcomes)) <= {State.RETRY, State.UNKNOWN}
@@ -297,7 +297,7 @@ def test_calls_behind_a_lost_append_keep_their_own_fate() -> None:
     assert states(outcomes) == [State.OK] * 100 + [State.UNKNOWN] * 100 + [State.OK] * 100
 
 
-def test_a_rejection_says_what_happened() -> None:
+def test_a_rejection_has_its_reason() -> None:
     outcomes, _ = deliver(lambda records: ERRORS["code 502"]() if 1 in records else None)
     error = outcomes[1]
     assert type(error) is ApiError

@@ -121,7 +121,7 @@ def test_other_columns_can_become_custom_fields() -> None:
         ({"fields": {"email": "mail"}, "values": {"city": "x"}}, "values.city must be a table"),
     ],
 )
-def test_a_mapping_that_is_none_is_refused(content: dict[str, Any], complaint: str) -> None:
+def test_an_invalid_mapping_is_refused(content: dict[str, Any], complaint: str) -> None:
     with pytest.raises(MappingError, match=complaint):
         ColumnMapping.from_dict(content)
 

@@ -36,7 +36,7 @@ def test_rate_and_end_are_of_the_last_ten_seconds() -> None:
     assert seen[-1].done == 560
 
 
-def test_nothing_is_said_of_the_end_before_a_row_is_through() -> None:
+def test_no_end_is_estimated_before_the_first_outcome() -> None:
     seen: list[Progress] = []
     clock = Clock()
     metrics = RunMetrics(Monitor(seen.append), clock)
@@ -72,7 +72,7 @@ def test_a_listener_that_raises_is_not_called_again(caplog: pytest.LogCaptureFix
     assert caplog.messages == ["the progress listener raised BrokenPipeError and is not called again"]
 
 
-def test_what_is_remembered_does_not_grow_and_loses_nothing() -> None:
+def test_the_timeline_is_bounded_and_loses_no_outcome() -> None:
     clock, meter = Clock(), CallMeter()
     metrics = RunMetrics(Monitor(call_meter=meter), clock)
     metrics.start(Phase.SENDING, 10**6)

@@ -136,7 +136,7 @@ def rows_of() -> list[dict[str, str]]:
     return [{"email": email, "notes": notes} for email, notes in ROWS]
 
 
-async def test_bytes_that_were_no_characters_come_back_as_they_were(tmp_path: Path) -> None:
+async def test_bytes_that_are_not_characters_are_written_back_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "leads.csv"
     path.write_bytes(b"email,city\na@example.com,G\xf6teborg\nb@example.com,b,too much\n")
     await run(read_leads(path), RecordingSink(), results_dir=tmp_path / "results")
@@ -231,7 +231,7 @@ async def test_no_run_overwrites_the_results_of_another(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
-async def test_a_workbook_comes_back_as_a_workbook_of_text(tmp_path: Path) -> None:
+async def test_results_of_a_workbook_are_a_workbook_of_text(tmp_path: Path) -> None:
     xlsxwriter = pytest.importorskip("xlsxwriter", reason="needs the extra xlsx")
     with xlsxwriter.Workbook(str(tmp_path / "leads.xlsx")) as book:
         date = book.add_format({"num_format": "yyyy-mm-dd"})
@@ -266,7 +266,7 @@ async def test_a_workbook_comes_back_as_a_workbook_of_text(tmp_path: Path) -> No
     assert stray.problem is None
 
 
-async def test_a_json_array_comes_back_as_an_array(tmp_path: Path) -> None:
+async def test_results_of_a_json_array_are_an_array(tmp_path: Path) -> None:
     (tmp_path / "leads.json").write_text(json.dumps(rows_of()), encoding="utf-8")
     await run(read_leads(tmp_path / "leads.json"), RecordingSink(respond), results_dir=tmp_path / "results")
     for name, emails in EXPECTED.items():

@@ -127,7 +127,7 @@ async def test_every_batch_is_full_but_the_last() -> None:
 
 
 @virtual
-async def test_calls_in_flight_grow_to_what_the_client_allows() -> None:
+async def test_calls_in_flight_grow_to_the_limit_of_the_client() -> None:
     service = Service(2.0, 70)
     seconds = await run(service, 2000)
     assert 70 <= service.most <= 72
@@ -173,7 +173,7 @@ async def test_only_the_rows_of_the_call_in_flight_are_being_sent_while_a_batch_
 
 
 @virtual
-async def test_a_run_that_is_cancelled_while_a_batch_is_halved_knows_what_was_in_flight() -> None:
+async def test_a_run_that_is_cancelled_while_a_batch_is_halved_knows_the_rows_in_flight() -> None:
     for calls in range(12):
         state, noted, seen = Journal(), dict[int, Outcome](), list[list[int]]()
         running = asyncio.create_task(sender(Halving({137}, seen.append), state, noted).send(1))

@@ -62,7 +62,7 @@ async def test_chunks_of_a_gzip_file_are_read_by_another_process(tmp_path: Path)
     [gzip.compress(TABLE)[:-9], gzip.compress(TABLE)[:20] + b"x" * 40],
     ids=["cut", "damaged"],  # the bytes contain the time
 )
-def test_a_gzip_file_that_did_not_arrive_whole_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_truncated_gzip_file_is_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(SourceError, match=r"a\.csv\.gz is a damaged gzip file"):
         fields_of(write(tmp_path / "a.csv.gz", content))
 

@@ -132,7 +132,7 @@ async def test_another_process_reads_the_same_rows(tmp_path: Path) -> None:
     assert json.loads(response.stdout) == [[row.line, row.fields] for row in rows[3:]]
 
 
-def test_what_cannot_be_opened_again_says_what_can(tmp_path: Path) -> None:
+def test_the_error_about_other_sources_names_those_that_can_be_reopened(tmp_path: Path) -> None:
     async def awaited() -> AsyncIterator[dict[str, str]]:
         yield {}
 

@@ -19,7 +19,7 @@ def write(path: Path, text: str, encoding: str = "utf-8") -> Path:
     return path
 
 
-def test_the_example_is_what_its_script_writes(tmp_path: Path) -> None:
+def test_the_example_is_the_output_of_its_script(tmp_path: Path) -> None:
     namespace: dict[str, object] = {"__name__": "example"}
     exec(
         compile((EXAMPLE.parent / "make_leads_csv.py").read_text("utf-8"), "make_leads_csv.py", "exec"),

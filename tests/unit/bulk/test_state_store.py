@@ -67,7 +67,7 @@ async def test_full_sends_everything_again(store: Path) -> None:
     assert (report.ok, len(sink.arrived)) == (5, 5)
 
 
-async def test_rejected_rows_stay_rejected_until_they_change_or_are_asked_for(store: Path) -> None:
+async def test_rejected_rows_stay_rejected_until_they_change_or_are_requested(store: Path) -> None:
     def refuse(lead: Lead) -> Conflict | None:
         return Conflict("several match", code=9018) if lead.email == "lead2@example.com" else None
 
@@ -111,7 +111,7 @@ async def test_unknown_outcomes_are_sent_again_for_upserts_and_reported_for_appe
     assert (report.ok, report.skipped, upserting.emails) == (1, 2, ["lead1@example.com"])
 
 
-async def test_a_lead_that_may_have_changed_is_sent_even_if_an_old_payload_comes_back(store: Path) -> None:
+async def test_a_lead_that_may_have_changed_is_sent_even_if_an_old_payload_recurs(store: Path) -> None:
     old, new = [{"email": "a@example.com", "city": "old"}], [{"email": "a@example.com", "city": "new"}]
     await run(old, RecordingSink(), state=store)
     await run(new, RecordingSink(lambda lead: OutcomeUnknown("lost")), state=store)

@@ -30,7 +30,7 @@ def test_workbooks_have_whole_numbers_dates_and_the_lines_of_excel(tmp_path: Pat
         read(path)
 
 
-def test_parquet_comes_in_plain_values(tmp_path: Path) -> None:
+def test_parquet_is_read_as_plain_values(tmp_path: Path) -> None:
     duckdb = pytest.importorskip("duckdb", reason="needs the extra parquet")
     path = tmp_path / "a.parquet"
     with duckdb.connect() as connection:
@@ -70,7 +70,7 @@ def database(path: Path, count: int) -> Path:
 
 
 @pytest.mark.parametrize("count", [0, 9, 10, 11, 35])
-async def test_sql_comes_in_keyset_pages(tmp_path: Path, count: int) -> None:
+async def test_sql_is_read_in_keyset_pages(tmp_path: Path, count: int) -> None:
     path = database(tmp_path / "crm.sqlite", count)
     query = "SELECT id, email FROM customers WHERE id > :after ORDER BY id LIMIT :limit"
     source = read_sql(lambda: sqlite3.connect(path), query, key="id", page_size=10)

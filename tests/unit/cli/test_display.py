@@ -72,7 +72,7 @@ def test_a_line_every_five_seconds_and_at_every_change() -> None:
     ]
 
 
-def test_a_line_says_rate_wait_and_end() -> None:
+def test_a_line_shows_rate_wait_and_end() -> None:
     assert describe(progress(limiter_wait=0.5)) == (
         "sending: 340 of 1,000, 34.0 per second, 0.50 s waiting for the rate limit, 0:19 left"
     )

@@ -13,7 +13,7 @@ from publitrac_async.cli.commands import commands
 from publitrac_async.cli.logs import LogLines, log_lines
 
 
-def test_trouble_is_one_line_and_said_once_a_minute(
+def test_trouble_is_one_line_per_minute(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [0.0]

@@ -62,7 +62,7 @@ def test_commands_take_the_profile(invoke: Any, monkeypatch: pytest.MonkeyPatch)
     assert "client.x is unknown" in str(invoke("campaigns").exception)
 
 
-def test_writing_is_announced_and_asked_for(invoke: Any, sandbox: Sandbox) -> None:
+def test_writing_is_announced_and_has_to_be_confirmed(invoke: Any, sandbox: Sandbox) -> None:
     result = invoke("probe", "--write", "probe@example.com", typed="n\n")
     assert "creates the lead probe@example.com" in result.output
     assert "nothing was sent" in str(result.exception)

@@ -108,7 +108,7 @@ def test_lines_of_progress_have_times(crm: Path) -> None:
 
 
 @pytest.mark.parametrize("via", ["v1", "v2"])
-def test_what_was_synced_is_put_on_a_list(sandbox: Any, crm: Path, via: str) -> None:
+def test_synced_leads_are_added_to_a_list(sandbox: Any, crm: Path, via: str) -> None:
     done = sync(crm, "--via", via, "--list", "Fair 2026")
     assert "2 rows are on the list Fair 2026, 0 have no lead yet." in done.stdout
     (found,) = [each for each in sandbox.contents()["lists"] if each["name"] == "Fair 2026"]

@@ -64,7 +64,7 @@ def run(**changes: Any) -> RunProgress:
         ({"phase": "stopped", "stopped": "rejected credentials"}, 1, "stopped: rejected credentials."),
     ],
 )
-def test_a_run_that_needs_attention_says_why(changes: dict[str, Any], workers: int, remark: str) -> None:
+def test_a_run_that_needs_attention_has_a_reason(changes: dict[str, Any], workers: int, remark: str) -> None:
     seen = {f"host#{number}": dt.datetime(2026, 1, 1, tzinfo=dt.UTC) for number in range(workers)}
     lines = [*table_of([RunLine(run(**changes), seen)])]
     assert any(line.endswith(remark) for line in lines[2:])

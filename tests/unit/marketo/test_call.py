@@ -126,7 +126,7 @@ LOST = httpx.ReadError("x")
     ("verb", "idempotent", "sent"),
     [("GET", False, 2), ("DELETE", False, 2), ("POST", False, 1), ("POST", True, 2)],
 )
-def test_what_is_sent_again_after_a_lost_response(verb: Any, idempotent: bool, sent: int) -> None:
+def test_calls_sent_again_after_a_lost_response(verb: Any, idempotent: bool, sent: int) -> None:
     @virtual
     async def main() -> None:
         async with serving(LOST, result()) as (marketo, service):
@@ -141,7 +141,7 @@ def test_what_is_sent_again_after_a_lost_response(verb: Any, idempotent: bool, s
 
 
 @virtual
-async def test_what_was_not_executed_is_repeated_and_a_token_renewed() -> None:
+async def test_calls_not_executed_are_repeated_and_a_token_renewed() -> None:
     async with serving(refused("606"), refused("602"), result()) as (marketo, service):
         await marketo.call("POST", "/rest/v1/x.json")
     assert len(service.sent) == 3

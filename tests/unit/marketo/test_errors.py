@@ -176,7 +176,7 @@ def test_a_full_queue_and_a_used_up_day_share_a_code() -> None:
         (200, b'{"success": false, "errors": "no"}', ApiError, False, False),
     ],
 )
-def test_what_is_no_envelope(
+def test_bodies_that_are_not_envelopes(
     status: int, body: bytes, kind: type[PublitracError], retryable: bool, maybe_applied: bool
 ) -> None:
     with pytest.raises(PublitracError) as caught:
@@ -212,7 +212,7 @@ def test_errors_with_a_success_are_no_refusal() -> None:
         ([], ApiError),
     ],
 )
-def test_what_a_records_code_means(codes: list[str], kind: type[ApiError]) -> None:
+def test_the_meaning_of_a_records_code(codes: list[str], kind: type[ApiError]) -> None:
     skipped = RecordResult(status="skipped", reasons=tuple(Reason(code, "a@x.com") for code in codes))
     error = skipped.error
     assert type(error) is kind

@@ -311,7 +311,7 @@ async def test_a_cookie_as_filter_value_is_one_parameter() -> None:
 
 
 @virtual
-async def test_no_lead_id_is_in_what_spans_and_hooks_see() -> None:
+async def test_spans_and_hooks_see_no_lead_id() -> None:
     events: list[Any] = []
     async with serving(refused("1004"), hooks=[events.append]) as (marketo, _):
         with pytest.raises(LeadNotFound) as caught:

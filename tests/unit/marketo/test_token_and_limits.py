@@ -188,7 +188,7 @@ async def test_by_default_no_20_seconds_hold_more_than_50_calls() -> None:
     assert times[-1] - times[0] < 85
 
 
-def test_the_defaults_are_what_marketo_advises() -> None:
+def test_the_defaults_follow_the_advice_of_marketo() -> None:
     client = MarketoClient(base_url=HOST, client_id="a", client_secret="b")
     assert repr(client._transport._limiter) == "WindowLimiter(50 calls in 20.05 s)"
     gate = client._transport.gate
@@ -308,7 +308,7 @@ async def test_a_token_request_counts_towards_no_limit() -> None:
         ({"base_url": f"{HOST}/v1"}, "a path that is not Marketo's"),
     ],
 )
-def test_what_cannot_be_used_is_refused_at_construction(options: dict[str, Any], message: str) -> None:
+def test_unusable_settings_are_refused_at_construction(options: dict[str, Any], message: str) -> None:
     settings = {"base_url": HOST, "client_id": ID, "client_secret": SECRET}
     with pytest.raises(ConfigurationError, match=message):
         MarketoClient(**settings | options)

@@ -111,7 +111,7 @@ def test_a_process_killed_while_it_laid_the_file_out_is_no_obstacle(tmp_path: Pa
 
 
 @pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs", "9p"])
-def test_network_file_systems_are_told_by_the_list_of_mounts(tmp_path: Path, kind: str) -> None:
+def test_network_file_systems_are_recognised_by_the_list_of_mounts(tmp_path: Path, kind: str) -> None:
     mounts = tmp_path / "mountinfo"
     there = str(tmp_path.resolve()).replace(" ", r"\040")
     mounts.write_text(

@@ -70,7 +70,7 @@ def test_keys_hold_a_hash_of_the_account() -> None:
     assert key.endswith("}:rate")
 
 
-def test_redis_is_asked_with_short_patience_unless_the_url_says_otherwise() -> None:
+def test_timeouts_of_redis_are_short_unless_the_url_sets_others() -> None:
     settings = Connection(URL, "a")._client.connection_pool.connection_kwargs
     assert (settings["socket_timeout"], settings["socket_connect_timeout"]) == (1.0, 1.0)
     settings = Connection(f"{URL}?socket_timeout=3", "a")._client.connection_pool.connection_kwargs
@@ -88,7 +88,7 @@ def test_a_local_share_is_never_more_than_its_part(processes: int, calls: int, p
     assert calls / per * processes <= 35
 
 
-def test_they_are_what_a_client_takes() -> None:
+def test_a_client_accepts_them_as_arguments() -> None:
     shared = SharedRedis(URL, account="a")
     assert isinstance(shared.limiter, RateLimiter)
     assert isinstance(shared.tokens, RedisTokenStore)

@@ -24,7 +24,7 @@ async def test_the_time_is_up() -> None:
 
 @pytest.mark.parametrize("seconds", [5.0, None])
 @virtual
-async def test_what_is_done_in_time_is_left_alone(seconds: float | None) -> None:
+async def test_work_done_in_time_is_not_cancelled(seconds: float | None) -> None:
     with Deadline(seconds) as deadline:
         await asyncio.sleep(3.0)
     await asyncio.sleep(10.0)
@@ -174,7 +174,7 @@ async def test_a_silence_ends_after_its_seconds() -> None:
 
 
 @virtual
-async def test_what_moves_starts_the_silence_again() -> None:
+async def test_progress_restarts_the_watchdog() -> None:
     watched = Watched(3.0)
     watched.start()
     for _ in range(5):
@@ -194,7 +194,7 @@ async def test_bytes_on_their_way_are_no_silence() -> None:
 
 
 @virtual
-async def test_what_the_loop_has_just_read_is_no_silence() -> None:
+async def test_bytes_that_the_loop_has_just_read_are_progress() -> None:
     watched, loop = Watched(3.0), asyncio.get_running_loop()
     loop.call_later(3.0, loop.call_soon, watched.watchdog.moved)
     watched.start()

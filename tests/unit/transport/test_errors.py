@@ -39,7 +39,7 @@ COPIES: list[Callable[[BaseException], BaseException]] = [
 
 @pytest.mark.parametrize("duplicate", COPIES)
 @pytest.mark.parametrize("kind", list(tree()), ids=lambda kind: kind.__name__)
-def test_every_error_is_copied_whole(
+def test_every_error_is_copied_completely(
     kind: type[PublitracError], duplicate: Callable[[BaseException], BaseException]
 ) -> None:
     error = kind(
@@ -83,7 +83,7 @@ def test_an_error_without_a_message_has_a_text() -> None:
     assert "PublitracError" in str(error)
 
 
-def test_what_the_vendor_quotes_is_in_no_text() -> None:
+def test_quotes_of_the_vendor_are_in_no_text() -> None:
     problem = Problem("bad", field="email", value="ada@example.com", text="Email(ada@example.com) is bad")
     error = ValidationError(str(problem), problems=[problem])
     assert "ada@example.com" not in str(error) + repr(error) + repr(problem) + str(problem)

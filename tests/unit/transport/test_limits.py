@@ -169,7 +169,7 @@ async def test_a_clock_that_stood_still_gives_no_more_than_the_allowance() -> No
 
 
 @virtual
-async def test_what_counts_is_when_the_caller_has_written() -> None:
+async def test_the_time_of_the_write_counts() -> None:
     """Between permit and write, hooks and other programs take time."""
     limiter, log = WindowLimiter(35, clock=now), list[float]()
 

@@ -111,7 +111,7 @@ async def test_an_append_whose_response_does_not_unpack_is_not_sent_again(body: 
 
 
 @virtual
-async def test_what_an_earlier_attempt_may_have_done_is_not_forgotten() -> None:
+async def test_effects_of_an_earlier_attempt_are_not_forgotten() -> None:
     script = Script(LOST, status(400))
     with pytest.raises(ValidationError) as caught:
         await transport(script).send(call())
@@ -123,7 +123,7 @@ async def test_what_an_earlier_attempt_may_have_done_is_not_forgotten() -> None:
 
 
 @virtual
-async def test_what_an_earlier_attempt_may_have_done_is_not_forgotten_when_the_token_request_fails() -> None:
+async def test_effects_of_an_earlier_attempt_are_not_forgotten_when_the_token_request_fails() -> None:
     class LosesHeart:
         reauthenticate_on = (AuthenticationError,)
         asked = 0

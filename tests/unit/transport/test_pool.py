@@ -72,7 +72,7 @@ def test_the_errors_of_aiohttp_are_exceptions() -> None:
     assert issubclass(aiohttp.EofStream, Exception)
 
 
-def test_no_other_module_imports_what_aiohttp_does_not_document() -> None:
+def test_no_other_module_imports_undocumented_names_of_aiohttp() -> None:
     package = Path(publitrac_async.__file__).parent
     importing = {
         path.relative_to(package).as_posix()

@@ -88,7 +88,7 @@ def test_bytes_that_are_no_utf_8_are_windows_1252(notes: bytes, expected: str, c
         ("PHP <1> " + DECLARATION, ""),
     ],
 )
-def test_what_php_writes_around_a_document_is_left_out(before: str, after: str) -> None:
+def test_output_of_php_around_a_document_is_left_out(before: str, after: str) -> None:
     content = read(document("x", before=before, after=after))
     assert content.children == {"n": "x", "m": "Éloïse", "status": "2001"}
     assert content.repaired["surroundings"] >= 1
@@ -130,7 +130,7 @@ def test_the_structure_is_never_guessed(body: str) -> None:
         read(body)
 
 
-def test_it_can_be_turned_off_and_needs_a_body_that_arrived_whole() -> None:
+def test_it_can_be_turned_off_and_needs_a_complete_body() -> None:
     for response in ({"repair": False}, {"framed": False}):
         with pytest.raises(UnexpectedContent):
             read(document("A\x0bB"), **response)
@@ -162,7 +162,7 @@ def test_the_log_mentions_a_repair_and_quotes_nothing(caplog: pytest.LogCaptureF
 
 
 @given(text=st.text(max_size=200))
-def test_what_is_escaped_carelessly_comes_back(text: str) -> None:
+def test_carelessly_escaped_text_is_read_back(text: str) -> None:
     """A service that escapes only some characters, with HTML's names, is read nevertheless."""
     written = "".join(
         f"&{name};" if (name := html.entities.codepoint2name.get(ord(character))) else character

@@ -112,7 +112,7 @@ def test_a_wait_past_the_deadline_is_not_begun(remaining: float, expected: float
         (ApiError("x"), set()),
     ],
 )
-def test_what_may_be_repeated(failure: PublitracError, classes: set[OperationClass]) -> None:
+def test_calls_that_may_be_repeated(failure: PublitracError, classes: set[OperationClass]) -> None:
     assert {kind for kind in OperationClass if may_repeat(failure, kind)} == classes
 
 
@@ -143,7 +143,7 @@ def test_the_budget_never_passes_its_capacity_nor_zero() -> None:
 @pytest.mark.parametrize(
     "name", ["attempts", "base", "cap", "budget", "cost", "throttle_cost", "max_retry_after"]
 )
-def test_figures_that_are_none(name: str) -> None:
+def test_invalid_figures_are_refused(name: str) -> None:
     with pytest.raises(ConfigurationError, match=name):
         RetryPolicy(**{name: -1})
     with pytest.raises(ConfigurationError, match="attempts"):
@@ -164,7 +164,7 @@ class TestThrottled:
         assert not throttled.maybe_applied
         assert may_repeat(throttled, APPEND)
 
-    def test_a_code_of_the_vendor_says_more(self) -> None:
+    def test_a_code_of_the_vendor_takes_precedence(self) -> None:
         failure = ServerError("failed", status=503, code=9018)
         assert as_throttled(failure, RetryPolicy(throttled=(503,))) is failure
 

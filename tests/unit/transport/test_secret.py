@@ -217,7 +217,7 @@ def test_a_format_is_applied_to_the_mask() -> None:
     assert f"{Secret(MARK):>12}" == "  **********"
 
 
-def test_sealing_checks_what_a_secret_checks() -> None:
+def test_sealing_makes_the_checks_of_a_secret() -> None:
     assert seal("key", "key") == Secret("key")
     assert isinstance(seal("é", "key", header=True), ConfigurationError)
     assert isinstance(seal("é", "key"), Secret)

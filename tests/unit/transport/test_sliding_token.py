@@ -69,7 +69,7 @@ async def test_a_cancelled_leader_cancels_no_other_caller() -> None:
 
 
 @virtual
-async def test_all_cancelled_and_the_token_request_serves_who_comes_later() -> None:
+async def test_all_cancelled_and_the_token_request_serves_later_calls() -> None:
     issuer = Issuer(takes=10)
     token = sliding(issuer)
     callers = [asyncio.create_task(value(token)) for _ in range(5)]
@@ -195,7 +195,7 @@ async def test_a_token_is_renewed_shortly_before_its_end(
 
 
 @virtual
-async def test_a_failed_early_renewal_keeps_the_token_that_still_lives() -> None:
+async def test_a_failed_early_renewal_keeps_the_token_that_is_still_valid() -> None:
     issuer = Issuer()
     token = sliding(issuer)
     await token.authorize()

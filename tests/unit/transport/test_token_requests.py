@@ -114,7 +114,7 @@ async def test_many_expiries_cost_a_token_request_each_and_lose_nothing() -> Non
 
 @virtual
 @pytest.mark.fault("F19")
-async def test_a_service_that_always_refuses_is_asked_twice_a_call() -> None:
+async def test_a_service_that_always_refuses_gets_two_requests_per_call() -> None:
     service = Service()
     service.valid = set[str]()
     api = v2(service)
@@ -169,7 +169,7 @@ async def test_a_huge_or_tiny_lifetime_is_harmless(ttl: object) -> None:
 
 @virtual
 @pytest.mark.fault("F20")
-async def test_while_the_machine_slept_the_token_died_and_401_says_so() -> None:
+async def test_a_token_that_expired_during_a_suspend_is_replaced_after_401() -> None:
     service = Service()
     api = v2(service)
     await api.delayed_sync(lead())

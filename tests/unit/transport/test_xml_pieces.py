@@ -78,7 +78,7 @@ def test_only_elements_below_children_of_the_root_are_converted_and_each_once(
     assert seen == [(child.tag, element.tag, content(element, 3)) for child in root for element in child]
 
 
-def test_what_convert_returns_stands_in_the_content() -> None:
+def test_results_of_convert_are_in_the_content() -> None:
     body = b"<r><as><a>1</a><b/><a>2</a></as><a>3</a></r>"
     steps = parse_xml(body, lambda container, element: element.text and (container, int(element.text)))
     assert at_once(steps) == ("r", {"as": {"a": [("as", 1), ("as", 2)], "b": ""}, "a": "3"})
@@ -164,12 +164,12 @@ class TestIndentation:
 
 
 class TestTurns:
-    def test_what_is_not_large_is_read_without_a_pause(self) -> None:
+    def test_a_small_document_is_read_without_a_pause(self) -> None:
         body = b"<r><list>" + b"<a>x</a>" * (xml._STEP // 8 - 10) + b"</list></r>"
         assert len(body) <= xml._STEP
         assert len(list(parse_xml(body))) == 0
 
-    def test_what_is_large_pauses_before_each_step(self) -> None:
+    def test_a_large_document_pauses_before_each_step(self) -> None:
         pauses = len(list(parse_xml(RECORDS)))
         assert pauses == -(-len(RECORDS) // xml._STEP)
 

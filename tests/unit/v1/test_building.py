@@ -74,7 +74,7 @@ def sent(request) -> ET.Element:
 @example("a\rb\r\nc")
 @example("<!--")
 @pytest.mark.fault("F38")
-def test_any_text_comes_back_or_is_refused(text):
+def test_any_text_is_read_back_or_refused(text):
     if not_sendable(text):
         with pytest.raises(ValidationError) as caught:
             to_xml({"notes": text, "after": "here"}, "syncLead")
@@ -94,7 +94,7 @@ def test_any_text_comes_back_or_is_refused(text):
 @given(st.dictionaries(names, texts, max_size=4))
 @example({"status": ""})
 @pytest.mark.fault("F38")
-def test_a_lead_with_any_custom_fields_is_written_whole_or_refused(custom):
+def test_a_lead_with_any_custom_fields_is_written_completely_or_refused(custom):
     lead = Lead(email="a@example.com", custom_fields=custom)
     unfit = [name for name in custom if not NAME.fullmatch(name) or name in NATIVE_FIELDS]
     if unfit or any(map(not_sendable, custom.values())):
@@ -157,7 +157,7 @@ def test_every_unsendable_text_is_named():
     assert caught.value.operation == "syncLead"
 
 
-def test_the_declaration_says_utf_8():
+def test_the_declaration_is_utf_8():
     document = to_xml({"a": "é€😀"})
     assert document.startswith('<?xml version="1.0" encoding="utf-8"?>')
     assert ET.fromstring(document.encode())[0].text == "é€😀"

@@ -18,7 +18,7 @@ from publitrac_async import (
 from tests.support.v1 import DONE, response, sample, v1
 
 
-async def test_the_content_comes_as_nested_dicts_with_lists_where_several_are_possible():
+async def test_the_content_is_nested_dicts_with_lists_if_several_are_possible():
     async with v1(sample("v1/get_leads_response.xml"), sample("v1/get_campaigns_response.xml"), DONE) as (
         client,
         service,
@@ -159,7 +159,7 @@ async def test_the_body_can_be_had_as_it_arrived():
             await client.call("getLeads", raw=True)
 
 
-async def test_a_response_is_repaired_unless_the_client_is_told_not_to(caplog):
+async def test_a_response_is_repaired_unless_the_client_disables_it(caplog):
     body = response("<leads><lead><notes>A\x0bB</notes></lead></leads>", status=2001)
     async with v1(body) as (client, _):
         page = await client.get_leads()

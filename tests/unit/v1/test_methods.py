@@ -29,7 +29,7 @@ async def _sent_for(client, service, external_id):
 
 class TestReadingLeads:
     @pytest.mark.parametrize("method", ["get_lead", "get_lead_by_external_id", "get_lead_by_token_id"])
-    async def test_none_may_come_as_an_error_or_as_an_empty_list(self, method):
+    async def test_no_leads_may_be_an_error_or_an_empty_list(self, method):
         nothing = [
             response(status=9015, errors=["9005 - Lead does not exist."]),
             response(status=9015),
@@ -56,7 +56,7 @@ class TestReadingLeads:
             "<leads/><paging><total>3</total></paging>",
         ],
     )
-    async def test_none_is_believed_only_of_a_response_that_says_so(self, method, content):
+    async def test_no_leads_are_accepted_only_from_an_explicit_response(self, method, content):
         async with v1(response(content, status=2002)) as (client, _):
             with pytest.raises(UnexpectedContent) as caught:
                 await getattr(client, method)(EMAIL)
@@ -187,7 +187,7 @@ class TestReadingLeads:
         assert service.last.document == ("request", "", [("queries", "", [("query", "", parts)])])
         assert service.last.parameters == {"page": "2"}
 
-    async def test_leads_without_an_id_are_told_apart_by_address(self):
+    async def test_leads_without_an_id_are_distinguished_by_address(self):
         page = response(
             "<leads><lead><email>a@example.com</email></lead><lead><email>b@example.com</email></lead></leads>"
         )

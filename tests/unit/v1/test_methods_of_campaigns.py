@@ -105,7 +105,7 @@ class TestOpportunities:
             ("soon", None, {"Date_Closed": "soon"}),
         ],
     )
-    async def test_dates_that_come_back(self, sent, date_closed, unparsed):
+    async def test_dates_in_responses_are_parsed(self, sent, date_closed, unparsed):
         content = (
             f"<opportunities><opportunity><Date_Closed>{sent}</Date_Closed></opportunity></opportunities>"
         )
@@ -146,7 +146,7 @@ EMAIL_CAMPAIGN = EmailCampaign(
 
 
 class TestCampaigns:
-    async def test_campaigns_end_where_nothing_new_comes(self):
+    async def test_campaigns_end_at_a_page_without_new_ones(self):
         first = response("<campaign><id>1</id></campaign><campaign><id>2</id></campaign>", status=5001)
         second = response("<campaign><id>2</id></campaign><campaign><id>3</id></campaign>", status=5001)
         async with v1(first, second, second) as (client, service):
@@ -222,7 +222,7 @@ class TestCampaigns:
         async with v1() as (client, _):
             await client.add_email_campaign(evolve(EMAIL_CAMPAIGN, name="n" * 49), [ADA])
 
-    async def test_what_is_mandatory(self):
+    async def test_mandatory_arguments_are_checked(self):
         error = await refused(
             "add_email_campaign", EmailCampaign(name="", from_name="", from_email="", subject=""), []
         )

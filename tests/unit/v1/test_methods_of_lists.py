@@ -59,7 +59,7 @@ class TestLists:
         ]
         assert fields_of(await refused("add_leads_to_list", [], "VIP")) == ["leads"]
 
-    async def test_failed_addresses_and_what_is_known_of_the_others(self):
+    async def test_failed_addresses_and_the_state_of_the_others(self):
         lines = [f"9005 - ({name}@example.com) Leads not found." for name in "ab"]
         body = response(status=9013, message="Add Leads To List failed.", errors=lines)
         async with v1(body) as (client, _):

@@ -50,7 +50,7 @@ def test_the_table_equals_the_page():
     assert all(row.path == f"/api?method={name}" for name, row in METHODS.items())
 
 
-def test_every_method_has_a_function_and_every_function_says_what_it_is():
+def test_every_method_has_a_function_with_a_docstring():
     functions = {
         name: function
         for name, function in inspect.getmembers(V1, inspect.isfunction)

@@ -156,7 +156,7 @@ class TestEncodings:
 
     @pytest.mark.parametrize("declared", [None, "UTF-8", "ISO-8859-1", "windows-1252", "klingon", "utf-16"])
     @pytest.mark.parametrize("charset", ["", "; charset=utf-8", "; charset=iso-8859-1", "; charset=x"])
-    def test_bytes_that_are_utf_8_are_read_so_whatever_is_declared(self, declared, charset):
+    def test_valid_utf_8_is_read_as_utf_8_whatever_is_declared(self, declared, charset):
         declaration = f"<?xml version='1.0' encoding='{declared}'?>\n" if declared else ""
         content = content_of(
             (declaration + RESPONSE).encode(), content_type=f"text/xml{charset}", repair=False

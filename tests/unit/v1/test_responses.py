@@ -157,12 +157,12 @@ class TestHttp:
         ("status", "kind"),
         [(401, AuthenticationError), (403, PermissionDenied), (429, RateLimited)],
     )
-    def test_what_http_says_of_credentials_and_pace_comes_first(self, status, kind):
+    def test_http_statuses_for_credentials_and_rate_take_precedence(self, status, kind):
         body = response(status=9018, errors=["9005 - Lead does not exist."])
         assert type(error_of(body, status)) is kind
 
     @pytest.mark.parametrize("status", [400, 404, 409, 422])
-    def test_other_refusals_are_told_by_the_xml_if_there_is_any(self, status):
+    def test_other_refusals_are_read_from_the_xml_if_there_is_any(self, status):
         error = error_of(response(status=9015, errors=["9005 - Lead does not exist."]), status)
         assert isinstance(error, LeadNotFound)
         assert (error.status, error.code) == (status, 9005)
@@ -207,7 +207,7 @@ class TestHttp:
         assert words not in str(error)
         assert not error.retryable
 
-    def test_a_failing_service_may_still_say_what_is_wrong(self):
+    def test_a_failing_service_may_still_name_the_problem(self):
         assert isinstance(
             error_of(response(errors=["9006 - Score (x) must be"], status=9018), 500), ValidationError
         )

@@ -177,7 +177,7 @@ async def test_a_token_may_be_sealed_and_shows_nowhere():
         b"<response><status>5002</status><message>ok</message></response>",
     ],
 )
-async def test_success_is_http_200_and_a_body_that_says_no_more(body):
+async def test_success_is_http_200_and_a_body_without_an_error(body):
     await add(SAMPLE, httpx.Response(200, content=body))
 
 
@@ -192,7 +192,7 @@ async def test_success_is_http_200_and_a_body_that_says_no_more(body):
         (b"<response><status>401</status><message>no</message></response>", AuthenticationError),
     ],
 )
-async def test_a_refusal_that_comes_with_http_200_is_no_success(body, kind):
+async def test_a_refusal_with_http_200_is_no_success(body, kind):
     with pytest.raises(kind) as caught:
         await add(SAMPLE, httpx.Response(200, content=body))
     assert "known" not in str(caught.value)

@@ -78,9 +78,7 @@ def test_everything_else_is_an_error(content: dict[str, Any], kind: type[Publitr
         ({"status": "error", "code": 401}, False),
     ],
 )
-def test_a_response_that_the_documents_do_not_list_says_nothing_of_the_effect(
-    content: object, *, unknown: bool
-) -> None:
+def test_an_undocumented_response_leaves_the_effect_open(content: object, *, unknown: bool) -> None:
     assert error_of(responses.read_accepted, content).maybe_applied is unknown
 
 

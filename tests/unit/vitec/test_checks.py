@@ -40,7 +40,7 @@ from tests.unit.vitec.leads import NUMBER, lead, person
         {"person": person(first_name="x" * 41)},
     ],
 )
-def test_what_can_be_sent(changes: dict[str, Any]) -> None:
+def test_leads_that_can_be_sent(changes: dict[str, Any]) -> None:
     check_person_lead(lead(**changes))
 
 

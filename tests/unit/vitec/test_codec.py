@@ -87,7 +87,7 @@ def test_a_lead_type_is_read_as_number_or_name_and_written_as_name() -> None:
     assert LeadSource(name="x", lead_type="Other").lead_type == "Other"
 
 
-def test_what_is_empty_is_left_out() -> None:
+def test_empty_values_are_left_out() -> None:
     empty = lead(
         person=person(address=Address(city=""), social_security_number="", telephone=Telephone()),
         marketing=Marketing(),

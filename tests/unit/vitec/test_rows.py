@@ -63,7 +63,7 @@ def test_a_lead_of_publitrac() -> None:
     }
 
 
-def test_what_has_no_place_at_vitec_is_left_out() -> None:
+def test_fields_that_vitec_does_not_have_are_left_out() -> None:
     row = ROW | {
         "leadSource": "Campaign 7",
         "score": "x",
@@ -138,7 +138,7 @@ def test_the_key_is_the_address_or_name_and_telephone() -> None:
     assert prepared(by_phone | {"firstName": "C"}).key != prepared(by_phone).key
 
 
-def test_the_digest_is_of_what_is_sent() -> None:
+def test_the_digest_is_of_the_payload() -> None:
     assert prepared(ROW).content_hash == prepared(ROW | {"score": "9"}).content_hash
     assert prepared(ROW).content_hash != prepared(ROW | {"notes": "x"}).content_hash
     assert prepared(ROW).content_hash != vitec_record(ROW, lead_source=LeadSource(name="Fair")).content_hash
