@@ -29,6 +29,7 @@ def boundary(facade: C) -> C:
         if inspect.iscoroutinefunction(method):
             setattr(facade, name, _waiting(method))
         elif "Pager" in str(method.__annotations__.get("return")):
+            # Annotations are text. Other plain methods, such as `prepare`, make no call.
             setattr(facade, name, _at_once(method))
     return facade
 

@@ -291,7 +291,7 @@ class Wire:
 
 @frozen
 class _Form:
-    """The parts that requests of one operation share. Made for each of them, a call takes 30 to 40 % longer.
+    """The parts that requests of one operation share. Made for each of them: 20 µs of 65 to 180.
 
     Attributes:
         url: without a query.

@@ -64,7 +64,7 @@ class Route:
             loop=asyncio.get_running_loop(),
         )
         if self._proxy.url is None:
-            # Made for each call it takes 4 to 7 % longer. aiohttp changes requests that go through a proxy.
+            # Made for each call it takes 2.4 µs of 65. aiohttp changes requests that go through a proxy.
             self._ready = request
         return request
 
@@ -295,6 +295,14 @@ class _Protocol(ResponseHandler):
             self.set_exception(aiohttp.http.HttpProcessingError(message="too many bytes around the body"))
         else:
             super().data_received(data)
+
+    def resume_reading(self, *args: Any, **kwargs: Any) -> None:
+        """Read on after a pause.
+
+        Without one, aiohttp feeds its parser nothing after every chunk, and a call takes 6 % longer.
+        """
+        if self._reading_paused:
+            super().resume_reading(*args, **kwargs)  # aiohttp 3.13 has no parameter, 3.14 one.
 
     def set_exception(self, exc: BaseException, *cause: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  (passes the cause on)
         """Fail the awaited head and, unlike aiohttp, a body that cannot be completed."""

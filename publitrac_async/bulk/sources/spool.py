@@ -25,6 +25,7 @@ class Spool:
 
     def __init__(self) -> None:
         self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (it lives as long as the source)
+        # No reader knows that it is the last; a file that Python closes by itself comes with a warning.
         weakref.finalize(self, self._file.close)
         self._lock = threading.Lock()
         self._size = 0

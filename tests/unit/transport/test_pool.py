@@ -51,6 +51,9 @@ async def test_a_protocol_reports_its_state() -> None:
     protocol = ResponseHandler(asyncio.get_running_loop())
     assert protocol.transport is None
     assert protocol._payload is None
+    assert protocol._reading_paused is False
+    # aiohttp 3.13 has no parameter.
+    assert parameters(ResponseHandler.resume_reading) in ({"self", "resume_parser"}, {"self"})
     assert parameters(ResponseHandler.set_exception) == {"self", "exc", "exc_cause"}
     assert parameters(protocol.set_response_params) >= {
         "read_until_eof", "auto_decompress", "read_bufsize", "max_field_size"
