@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, ClassVar, Final
@@ -248,6 +249,9 @@ class Model(RuleBasedStateMachine):
 @contextmanager
 def machine() -> Iterator[type[Model]]:
     with ExitStack() as stack:
+        # Client and service take turns in two threads; with the default of 5 ms most of the time is waiting.
+        stack.callback(sys.setswitchinterval, sys.getswitchinterval())
+        sys.setswitchinterval(0.0002)
         Model.sandbox = stack.enter_context(Sandbox(rate_limit=None).serve_in_thread())
         Model.runner = stack.enter_context(asyncio.Runner())
         yield Model
