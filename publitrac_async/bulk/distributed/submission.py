@@ -66,7 +66,8 @@ class Submission:
         self._chunk_rows = chunk_rows
         self._tracker = run.error_budget.tracker()
         self._open: set[int] = set()
-        self._claimed: frozenset[int] = frozenset()
+        #: True after any worker claimed a chunk. A Redis that lost its data shows no claims before it fails.
+        self._has_claims = False
         self._next_source_poll = self._next_copy = 0.0
 
     async def execute(self) -> str | None:
@@ -81,7 +82,7 @@ class Submission:
         try:
             stopped = await self._watch(draining, aborting)
         except StateStoreError as error:
-            if not self._claimed:
+            if not self._has_claims:
                 raise
             failure = StateStoreError(
                 f"{error.message}; rows that workers sent in the last seconds count as pending",
@@ -116,7 +117,8 @@ class Submission:
             stopped = await self._store.stopped()
             if not self._open:
                 return stopped
-            self._claimed = claimed = await self._store.claimed()
+            claimed = await self._store.claimed()
+            self._has_claims = self._has_claims or bool(claimed)
             if stopped is not None and (aborting.done() or not claimed):
                 for number in sorted(self._open):
                     await self._close_chunk(number)
