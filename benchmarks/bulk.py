@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -70,8 +70,14 @@ class NullExchange:
         headers = ((b"content-length", b"%d" % len(self._body)),)
         return SimpleNamespace(code=200, raw_headers=headers)
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        yield self._body
+    def __aiter__(self) -> NullExchange:
+        return self
+
+    async def __anext__(self) -> bytes:
+        body, self._body = self._body, b""
+        if not body:
+            raise StopAsyncIteration
+        return body
 
     def end(self) -> None:
         """Do nothing: there is no connection."""

@@ -234,9 +234,10 @@ class RunMetrics:
 
     def add(self, outcomes: Sequence[Outcome]) -> None:
         """Count the outcomes of rows."""
-        for state, rows in _by_state(outcomes).items():
-            self.counts[state] = self.counts.get(state, 0) + rows
-            self._outcomes[state] = self._outcomes.get(state, 0) + rows
+        for outcome in outcomes:
+            state = _reported(outcome)
+            self.counts[state] = self.counts.get(state, 0) + 1
+            self._outcomes[state] = self._outcomes.get(state, 0) + 1
         self._done += len(outcomes)
         if self._hooks and outcomes:
             self._emit(RowsCompleted(**self._names, outcomes=count_outcomes(outcomes)))
@@ -310,11 +311,11 @@ class RunMetrics:
 
 def count_outcomes(outcomes: Iterable[Outcome]) -> dict[str, int]:
     """Return the number of rows by state, for events."""
-    return {state.value: rows for state, rows in _by_state(outcomes).items()}
+    return dict(Counter(_reported(outcome).value for outcome in outcomes))
 
 
-def _by_state(outcomes: Iterable[Outcome]) -> Counter[State]:
-    return Counter(State.PENDING if outcome.state is State.RETRY else outcome.state for outcome in outcomes)
+def _reported(outcome: Outcome) -> State:
+    return State.PENDING if outcome.state is State.RETRY else outcome.state
 
 
 def format_duration(seconds: float) -> str:
