@@ -1,6 +1,6 @@
 """An optional dependency is imported in one file only, which reports when it is missing.
 
-click is also imported by the options that commands share.
+click is also imported by the options that commands share, and by the rules between them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import publitrac_async
 
 PACKAGE = Path(publitrac_async.__file__).parent
 ONLY_IN = {
-    "click": {"cli/account.py", "cli/commands.py", "cli/options.py"},
+    "click": {"cli/account.py", "cli/commands.py", "cli/options.py", "cli/rules.py"},
     "docket": {"bulk/distributed/docket.py"},
     "opentelemetry": {"opentelemetry.py"},
     "rich": {"cli/bar.py"},
