@@ -1,10 +1,9 @@
-"""A bulk run: CSV, mapping, state store, a transport that answers at once; CPU of a row, peak memory.
+"""Bulk run with CSV, mapping, state store and a transport without network: CPU per row, peak memory.
 
-Each size runs in a process of its own, on one core, so that the peaks can be compared: memory must not grow
-with the number of rows. All checks stay on; only the network is missing. Beside it runs a plain loop: it
-reads the CSV, makes a typed record, dumps JSON, and writes one row of SQLite. ``python bulk.py COUNT FOLDER``
-is one such process, ``python bulk.py loop COUNT FOLDER`` is the loop, ``python bulk.py stages COUNT``
-measures single stages.
+Each size runs in a separate process, on one core, so that the peaks are comparable: memory must not grow with
+the number of rows. All checks are on. The peer is a plain loop that reads the CSV, makes a typed record,
+dumps JSON, and writes one row of SQLite. ``python bulk.py COUNT FOLDER`` runs one such process, ``python
+bulk.py loop COUNT FOLDER`` the loop; ``python bulk.py stages COUNT`` measures single stages.
 """
 
 from __future__ import annotations
@@ -56,12 +55,12 @@ MAPPING = ColumnMapping.from_dict(
         "custom_fields": {"carColor": "Colour of car"},
     }
 )
-#: Calls in flight. Rows wait for the disk twice, so more of them share a wait.
+#: Calls in flight. Rows wait for the disk twice, and the rows in flight share these waits.
 WORKERS = 256
 
 
 class NullExchange:
-    """A response that has arrived."""
+    """Response that has arrived completely."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
@@ -84,10 +83,10 @@ class NullExchange:
 
 
 class NullTransport(AiohttpTransport):
-    """The default transport without its network: takes every request and says yes.
+    """Default transport without network, which confirms every request.
 
-    It replaces the method with bytes, not the one with objects of httpx: those of a replaced
-    `handle_async_request` would take a tenth of a call, and no user of the default transport pays for them.
+    It replaces the method that takes bytes. With a replaced `handle_async_request`, the client would make
+    objects of httpx, which take a tenth of the time of a call and which the default transport does not need.
     """
 
     async def send(self, outgoing: Outgoing, departure: Departure | None, _: object) -> Any:
@@ -137,7 +136,7 @@ class Person:
 
 
 def plain_loop(count: int, folder: Path) -> dict[str, Any]:
-    """What a row costs without mapping, checks, plan, state and report: the least that any tool does."""
+    """Measure the CPU of a row without mapping, checks, plan, state and report: the minimum of any tool."""
     cpu = time.process_time()
     database = sqlite3.connect(folder / "loop.sqlite", isolation_level=None)
     database.execute("PRAGMA journal_mode = WAL")
@@ -209,10 +208,10 @@ async def one(count: int, folder: Path) -> dict[str, Any]:
 
 
 async def stages(count: int) -> dict[str, float]:
-    """CPU microseconds a row of single stages, each alone."""
+    """Measure the CPU of single stages, in microseconds per row."""
     measured: dict[str, float] = {}
 
-    def note(name: str, work: Callable[[], Any]) -> Any:
+    def timed(name: str, work: Callable[[], Any]) -> Any:
         start = time.process_time()
         result = work()
         measured[name] = (time.process_time() - start) / count * 1e6
@@ -221,14 +220,14 @@ async def stages(count: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "leads.csv"
         write_csv(path, count)
-        source = note("read the file", lambda: [row.fields for row in read_leads(path)])
+        source = timed("read the file", lambda: [row.fields for row in read_leads(path)])
     columns = Columns(MAPPING)
     columns.check(list(source[0]), "leads.csv")
-    mapped = note("map", lambda: [columns.convert(fields) for fields in source])
+    mapped = timed("map", lambda: [columns.convert(fields) for fields in source])
     async with client() as publitrac:
         sink = PublitracV2Sink(publitrac.v2)
-        prepared = note("check and write as JSON", lambda: [sink.to_record(fields) for fields in mapped])
-        note("pickle for the staging", lambda: [pickle.dumps((fields, 1), 5) for fields in source])
+        prepared = timed("check and write as JSON", lambda: [sink.to_record(fields) for fields in mapped])
+        timed("pickle for the staging", lambda: [pickle.dumps((fields, 1), 5) for fields in source])
         records = iter([each.content for each in prepared])
 
         async def send() -> None:
@@ -242,7 +241,7 @@ async def stages(count: int) -> dict[str, float]:
 
 
 def run(*, sizes: list[int], rounds: int = 3) -> dict[str, Any]:
-    """Each size in turn, the first one beside the loop, and the stages."""
+    """Measure each size, the first one together with the loop, and the stages."""
     compared: list[tuple[dict[str, Any], dict[str, Any]]] = []
     with tempfile.TemporaryDirectory() as folder:
         write_csv(Path(folder) / "leads.csv", sizes[0])

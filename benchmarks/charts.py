@@ -1,4 +1,4 @@
-"""Bars as inline SVG, tables as HTML: no script, no file beside the page."""
+"""Bars as inline SVG, and tables as HTML, without scripts and further files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NAMES, WIDTH, ROW = 300, 380, 24
 
 @dataclass
 class Bar:
-    """One bar. `low` and `high` are drawn as a whisker; those of this package stand out."""
+    """Bar of a chart. `low` and `high` become a whisker; `own` highlights this package."""
 
     name: str
     value: float
@@ -22,18 +22,18 @@ class Bar:
 
 
 def bar(name: str, row: dict[str, Any], figure: str, *, own: bool = False) -> Bar:
-    """A bar of a figure of a row, with its spread where `machine.spread` wrote one."""
+    """Make a bar for a figure of a row, with its spread if `machine.spread` added one."""
     low, high = row.get(f"{figure}_min"), row.get(f"{figure}_max")
     return Bar(name, row[figure], low, high, own=own or "publitrac_async" in name)
 
 
 def number(value: float) -> str:
-    """With three digits that count."""
+    """Write a number with three significant digits."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def chart(title: str, unit: str, rows: Sequence[Bar], *, line: float | None = None) -> str:
-    """Horizontal bars from 0; `line` marks a bound. Whiskers go from the least to the greatest round."""
+    """Draw horizontal bars from 0. `line` marks a bound; whiskers go from the lowest to the highest round."""
     widest = max([row.high or row.value for row in rows] + [line or 0.0], default=1.0) or 1.0
     scale = WIDTH / widest
     height = len(rows) * ROW + 4
@@ -42,7 +42,7 @@ def chart(title: str, unit: str, rows: Sequence[Bar], *, line: float | None = No
         top = position * ROW
         width = row.value * scale
         text = f"{number(row.value)} {unit}".strip()
-        # Beside the bar, its whisker, and a bound that it ends near to.
+        # Put the text after the bar and its whisker, and after a bound that is close to them.
         end = max(width, (row.high or 0.0) * scale)
         if line is not None and 0 <= line * scale - end < 60:
             end = line * scale
@@ -67,7 +67,7 @@ def chart(title: str, unit: str, rows: Sequence[Bar], *, line: float | None = No
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Cells are escaped; numbers stand to the right."""
+    """Write a table. Cells are escaped, numbers aligned to the right."""
     lines = ["<table><tr>" + "".join(f"<th>{html.escape(cell)}</th>" for cell in head) + "</tr>"]
     for row in rows:
         cells = []

@@ -1,6 +1,6 @@
-"""The ways of posting one lead that are compared. Each makes a coroutine function `post()`.
+"""Clients that post one lead. Each gives a coroutine function `post()`.
 
-``python clients.py LOOP PORT CONCURRENCY REQUESTS ROUNDS NAME...`` is one process in which the clients take
+``python clients.py LOOP PORT CONCURRENCY REQUESTS ROUNDS NAME...`` runs one process in which the clients take
 turns; it prints one line of JSON with wall and CPU seconds and latencies of every round.
 """
 
@@ -29,7 +29,7 @@ PATH = "/v2/lead/delayedSync"
 
 @contextlib.asynccontextmanager
 async def sdk(base: str, concurrency: int) -> AsyncIterator[Post]:
-    """The whole SDK: a typed lead in, a typed outcome out; deadline, caps and classification on."""
+    """Post by this package: a typed lead, a typed outcome; with deadline, limits and classification."""
     from publitrac_async import Lead, PublitracClient
 
     async with PublitracClient(
@@ -53,7 +53,7 @@ async def sdk(base: str, concurrency: int) -> AsyncIterator[Post]:
 
 @contextlib.asynccontextmanager
 async def bare_aiohttp(base: str, concurrency: int) -> AsyncIterator[Post]:
-    """aiohttp posting ready bytes."""
+    """Post ready bytes by aiohttp."""
     import aiohttp
     import yarl
 
@@ -70,7 +70,7 @@ async def bare_aiohttp(base: str, concurrency: int) -> AsyncIterator[Post]:
 
 @contextlib.asynccontextmanager
 async def httpx_default(base: str, concurrency: int) -> AsyncIterator[Post]:
-    """httpx.AsyncClient as it comes, posting ready bytes."""
+    """Post ready bytes by httpx.AsyncClient with its defaults."""
     import httpx
 
     async with httpx.AsyncClient(timeout=60) as client:
@@ -83,7 +83,7 @@ async def httpx_default(base: str, concurrency: int) -> AsyncIterator[Post]:
 
 @contextlib.asynccontextmanager
 async def httpx_aiohttp(base: str, concurrency: int) -> AsyncIterator[Post]:
-    """httpx.AsyncClient on the transport of the package httpx-aiohttp."""
+    """Post ready bytes by httpx.AsyncClient on the transport of the package httpx-aiohttp."""
     import httpx
     from httpx_aiohttp import AiohttpTransport
 
@@ -98,7 +98,7 @@ async def httpx_aiohttp(base: str, concurrency: int) -> AsyncIterator[Post]:
 
 @contextlib.asynccontextmanager
 async def floor(base: str, concurrency: int) -> AsyncIterator[Post]:
-    """A bare keep-alive protocol with a ready request: what Python itself costs."""
+    """Post ready bytes by a bare keep-alive protocol: the cost of Python itself."""
     host, port = base.removeprefix("http://").split(":")
     head = f"POST {PATH} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(BODY)}\r\n"
     request = (head + "".join(f"{k}: {v}\r\n" for k, v in HEADERS.items()) + "\r\n").encode() + BODY
@@ -141,14 +141,14 @@ CLIENTS: dict[str, Client] = {
     "httpx + httpx-aiohttp": httpx_aiohttp,
     "httpx": httpx_default,
 }
-#: httpx slows down so much with concurrency that it gets fewer requests; this many at least.
+#: Minimum requests of httpx, which slows down so much with concurrency that it gets fewer requests.
 FEW = 400
-#: What a client needs beside the package itself.
+#: Module that a client needs besides this package.
 NEEDS = {"httpx + httpx-aiohttp": "httpx_aiohttp"}
 
 
 async def one_round(post: Post, concurrency: int, requests: int) -> dict[str, float]:
-    """Post so many leads with so many calls in flight."""
+    """Post `requests` leads with `concurrency` calls in flight."""
     latencies: list[float] = []
     todo = iter(range(requests))
 
@@ -175,7 +175,7 @@ async def one_round(post: Post, concurrency: int, requests: int) -> dict[str, fl
 async def measure(
     names: list[str], port: int, concurrency: int, requests: int, rounds: int
 ) -> dict[str, list[dict[str, float]]]:
-    """Let all clients take turns, round after round, after one round that is not counted."""
+    """Measure all clients in turns, round after round, after one warm-up round."""
     results: dict[str, list[dict[str, float]]] = {name: [] for name in names}
     async with contextlib.AsyncExitStack() as stack:
         posts = {
@@ -183,7 +183,7 @@ async def measure(
             for name in names
         }
         for number in range(rounds + 1):
-            # Every round begins with another client.
+            # Every round starts with another client.
             first = number % len(names)
             for name in names[first:] + names[:first]:
                 few = name == "httpx" and concurrency > 1

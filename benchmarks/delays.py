@@ -1,7 +1,8 @@
-"""A proxy that keeps every byte back, as a way of so many milliseconds does.
+"""Proxy that delays every byte, like a network with latency.
 
-``python delays.py PORT WAY:JITTER ...`` listens on one port for each way to PORT of this machine, prints the
-ports, and ends with its standard input. A way takes WAY milliseconds, and JITTER more on average.
+``python delays.py PORT DELAY:JITTER ...`` listens on one port for each DELAY, forwards to PORT of this
+machine, prints the ports, and ends with its standard input. Each direction takes DELAY milliseconds, and
+JITTER more on average.
 """
 
 from __future__ import annotations
@@ -11,19 +12,19 @@ import functools
 import random
 import sys
 
-from rate_server import come_first
+from rate_server import set_real_time_priority
 
 
 async def carry(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: float, jitter: float
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float, jitter: float
 ) -> None:
-    """One direction of a connection; what was sent first arrives first."""
+    """Forward one direction of a connection with a delay, in order."""
     loop = asyncio.get_running_loop()
-    under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+    in_transit: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
 
     async def arrive() -> None:
         while True:
-            due, data = await under_way.get()
+            due, data = await in_transit.get()
             await asyncio.sleep(max(0.0, due - loop.time()))
             if not data:
                 return
@@ -36,8 +37,8 @@ async def carry(
             data = await reader.read(65536)
         except ConnectionError:
             data = b""
-        due = max(due, loop.time() + way + (random.expovariate(1 / jitter) if jitter else 0.0))
-        under_way.put_nowait((due, data))
+        due = max(due, loop.time() + delay + (random.expovariate(1 / jitter) if jitter else 0.0))
+        in_transit.put_nowait((due, data))
         if not data:
             break
     await arriving
@@ -45,22 +46,24 @@ async def carry(
 
 
 async def serve(
-    port: int, way: float, jitter: float, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    port: int, delay: float, jitter: float, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
-    there, back = await asyncio.open_connection("127.0.0.1", port)
-    await asyncio.gather(carry(reader, back, way, jitter), carry(there, writer, way, jitter))
+    server_reader, server_writer = await asyncio.open_connection("127.0.0.1", port)
+    await asyncio.gather(
+        carry(reader, server_writer, delay, jitter), carry(server_reader, writer, delay, jitter)
+    )
 
 
-async def main(port: int, ways: list[tuple[float, float]]) -> None:
-    come_first()
+async def main(port: int, delays: list[tuple[float, float]]) -> None:
+    set_real_time_priority()
     servers = [
-        await asyncio.start_server(functools.partial(serve, port, way, jitter), "127.0.0.1", 0)
-        for way, jitter in ways
+        await asyncio.start_server(functools.partial(serve, port, delay, jitter), "127.0.0.1", 0)
+        for delay, jitter in delays
     ]
     print(*(server.sockets[0].getsockname()[1] for server in servers), flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
 
 if __name__ == "__main__":
-    ways = [tuple(float(part) / 1000 for part in way.split(":")) for way in sys.argv[2:]]
-    asyncio.run(main(int(sys.argv[1]), ways))  # type: ignore[arg-type]  # each is a delay and a jitter
+    delays = [tuple(float(part) / 1000 for part in text.split(":")) for text in sys.argv[2:]]
+    asyncio.run(main(int(sys.argv[1]), delays))  # type: ignore[arg-type]  # each is a delay and a jitter

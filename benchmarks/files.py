@@ -1,9 +1,9 @@
-"""Reading files: CPU of a dry run against a plain loop, in one process, and the memory that it takes.
+"""Dry run of a file: its CPU relative to a plain loop, in one process, and its memory.
 
-The loop makes a `Lead` of each row, checks and hashes it: nothing less can be sent. The dry run also strips
-and converts cells, looks for damage, counts what consent withholds, and lists problems. Both take turns, so
-their ratio depends little on the machine: at most 1.3 is wanted. ``python benchmarks/files.py 200000``
-measures.
+The loop makes a `Lead` of each row, checks it and hashes it, the minimum before a lead can be sent. The dry
+run also strips and converts cells, looks for damage, counts values withheld for consent, and lists problems.
+Both take turns, so their ratio depends little on the machine; the target is at most 1.3. Run it by ``python
+benchmarks/files.py 200000``.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _seconds(work: Callable[[Path], int], path: Path, count: int) -> float:
 
 
 def one(count: int) -> dict[str, Any]:
-    """CPU microseconds a row of both, their ratio (the best of each), and the peak of memory."""
+    """Measure the CPU of both in microseconds per row (best round), their ratio, and the peak memory."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "leads.csv"
         write_csv(path, count)

@@ -1,8 +1,8 @@
-"""The rate limit at the latency of a real service: is it used, and with how many connections?
+"""Use of the rate limit at the latency of a real service, and the number of connections.
 
-A server in another process takes the same time for every response. Calls are wanted all the time, with the
-client's own settings; what arrives after the first seconds is counted at the server, as are its connections.
-``python latency.py TASK MILLISECONDS SECONDS`` is one such program; the programs run side by side.
+A server in another process takes the same time for every response. The program makes calls continuously, with
+the client's defaults; the server counts requests after the first seconds, and connections. ``python
+latency.py TASK MILLISECONDS SECONDS`` runs one such program; the programs run in parallel.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from typing import Any
 
 from rate import RATE, counting
 
-#: Milliseconds of a response.
+#: Milliseconds that a response takes.
 SENDING = (50, 400, 1000, 2000, 4000)
 READING = (50, 400, 2000)
-#: Latencies before the steady state begins, and seconds besides.
+#: The steady state starts after this number of latencies plus seconds.
 RISE, RISE_BESIDES = 4, 3.0
 LEADS_GATHERED = 3000
 
 
 async def send(port: int, seconds: float) -> int:
-    """Send leads one after the other, for so many seconds."""
+    """Send leads by `delayed_sync_many` for `seconds`."""
     from publitrac_async import Lead, PublitracClient
 
     sent = 0
@@ -41,7 +41,7 @@ async def send(port: int, seconds: float) -> int:
 
 
 async def read(port: int, seconds: float) -> int:
-    """Iterate over all leads, for so many seconds."""
+    """Iterate over all leads for `seconds`."""
     from publitrac_async import PublitracClient
 
     count = 0
@@ -56,7 +56,7 @@ async def read(port: int, seconds: float) -> int:
 
 
 async def gather(port: int, count: int) -> int:
-    """Make all calls at once; returns those that succeeded."""
+    """Make all calls at once, and return the number that succeeded."""
     from publitrac_async import Lead, PublitracClient
 
     async with PublitracClient(
@@ -68,9 +68,9 @@ async def gather(port: int, count: int) -> int:
 
 
 def one(task: str, milliseconds: int, seconds: float) -> dict[str, Any]:
-    """Run one program."""
+    """Run one task against its own server."""
     latency = milliseconds / 1e3
-    with counting({"answer_after": (latency, latency)}) as (port, server):
+    with counting({"respond_after": (latency, latency)}) as (port, server):
         if task == "gather":
             return {"task": task, "accepted": asyncio.run(gather(port, int(seconds)))}
         import publitrac_async.v1  # noqa: F401  (not while the clock is running)
@@ -87,7 +87,7 @@ def one(task: str, milliseconds: int, seconds: float) -> dict[str, Any]:
         "per_second": len(counted) / seconds,
         "used": len(counted) / seconds / RATE,
         "connections": seen["connections"],
-        # One call waits for its permit, one connection is spare.
+        # One call waits for its permit, and one connection is spare.
         "connections_over_need": seen["connections"] / (1.3 * RATE * latency + 2),
         "leads": leads,
         "cpu_ms_per_s": cpu / (rise + seconds) * 1e3,
@@ -97,7 +97,7 @@ def one(task: str, milliseconds: int, seconds: float) -> dict[str, Any]:
 def run(
     *, seconds: float, sending: Sequence[int] = SENDING, reading: Sequence[int] = READING
 ) -> dict[str, Any]:
-    """Every task at every latency, side by side: 35 calls a second are little work."""
+    """Run every task at every latency in parallel: 35 calls per second take little CPU."""
     jobs = [("sending", each) for each in sending] + [("reading", each) for each in reading]
     programs = [
         subprocess.Popen(

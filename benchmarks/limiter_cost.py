@@ -1,8 +1,8 @@
-"""What it costs to ask a limiter, with 1, 100 and 10,000 callers waiting.
+"""CPU of a permit from a limiter, with 1, 100 and 10,000 callers waiting.
 
-So many callers ask again and again; CPU is counted while grants come, after all are in the queue. The rate is
-high, for enough grants in little time. ``python limiter_cost.py NAME WAITERS SECONDS`` is one such process.
-How well limiters limit is the business of `rate.py`.
+The callers acquire permits continuously; CPU is measured once all of them are in the queue. The rate is high,
+for enough permits in a short time. ``python limiter_cost.py NAME WAITERS SECONDS`` runs one such process.
+`rate.py` measures if limiters keep their rate.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import Any
 from limiters import LIMITERS, present
 from machine import measured, pin, spread
 
-#: Grants a second. asyncio's timers end up to a millisecond late, so limiters that sleep for each grant
+#: Permits per second. asyncio's timers fire up to a millisecond late, so limiters that sleep for each permit
 #: could not keep a much higher rate.
 RATE = 500
 
 
 async def cost(name: str, waiters: int, seconds: float) -> dict[str, float]:
-    """CPU microseconds a grant, and grants a second."""
+    """Measure CPU microseconds per permit, and permits per second."""
     build, _ = LIMITERS[name]
     limiter = build(RATE)
     granted = 0
@@ -33,11 +33,11 @@ async def cost(name: str, waiters: int, seconds: float) -> dict[str, float]:
         while True:
             await limiter.acquire()
             granted += 1
-            # A real caller would send now; without a pause the first one would take a whole burst.
+            # A real caller would send now; without a pause the first one would take the whole burst.
             await asyncio.sleep(0)
 
     workers = [asyncio.create_task(work()) for _ in range(waiters)]
-    # The burst passes, and everybody is in the queue.
+    # Wait for the end of the burst, until all callers are in the queue.
     while granted < RATE // 2:
         await asyncio.sleep(0.01)
     first, wall, cpu = granted, time.perf_counter(), time.process_time()
@@ -52,7 +52,7 @@ async def cost(name: str, waiters: int, seconds: float) -> dict[str, float]:
 
 
 def run(*, rounds: int, seconds: float, waiters: Sequence[int] = (1, 100, 10_000)) -> dict[str, Any]:
-    """A row for each limiter and number of callers; limiters take turns."""
+    """Return a row for each limiter and number of callers; limiters take turns."""
     names = present()
     rows = []
     for count in waiters:

@@ -1,4 +1,4 @@
-"""The limiters that are compared, each built for so many a second as its own documentation shows it."""
+"""Limiters to compare, each built for a number of permits per second according to its documentation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Limiter(Protocol):
 
 @dataclass
 class Adapted:
-    """What the SDK asks for, around whatever a peer calls it."""
+    """Adapter of a peer to the interface `RateLimiter`."""
 
     ask: Callable[[], Awaitable[Any]]
 
@@ -25,7 +25,7 @@ class Adapted:
         await self.ask()
 
     def pause(self, seconds: float) -> None:
-        """None of the peers can."""
+        """Do nothing: the peers have no pause."""
 
 
 def own(rate: int) -> Limiter:
@@ -100,7 +100,7 @@ def limits(rate: int) -> Limiter:
 
 
 OWN = "publitrac_async WindowLimiter(35)"
-#: By name: how to build one, and the module it needs.
+#: Function that builds the limiter, and the module that it needs, by name.
 LIMITERS: dict[str, tuple[Callable[[int], Limiter], str]] = {
     OWN: (own, "publitrac_async"),
     "aiolimiter AsyncLimiter(35, 1)": (aiolimiter, "aiolimiter"),
@@ -116,5 +116,5 @@ LIMITERS: dict[str, tuple[Callable[[int], Limiter], str]] = {
 
 
 def present() -> list[str]:
-    """The limiters that can be measured here."""
+    """Return the limiters whose modules are installed."""
     return [name for name, (_, module) in LIMITERS.items() if installed(module)]

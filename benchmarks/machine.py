@@ -1,4 +1,4 @@
-"""What all benchmarks share: processes of their own, cores of their own, and what the machine is."""
+"""Helpers of all benchmarks: separate processes and cores, and facts about the machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from statistics import median
 from typing import Any
 
 HERE = Path(__file__).parent
-#: What the figures depend on; those that are not installed are left out.
+#: Packages on which the figures depend; those that are not installed are left out.
 DISTRIBUTIONS = (
     "publitrac_async", "aiohttp", "httpx", "httpx-aiohttp", "uvloop", "orjson", "cattrs", "aiolimiter",
     "pyrate-limiter", "asyncio-throttle", "throttler", "asynciolimiter", "throttled-py", "limits",
@@ -26,19 +26,19 @@ DISTRIBUTIONS = (
 
 
 def pin(core: int, process: int = 0) -> None:
-    """Keep a process (this one by default) on one core, where there are several and the system can."""
+    """Pin a process (this one by default) to one core, if there are several and the system supports it."""
     if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > core:
         os.sched_setaffinity(process, {core})
 
 
 def installed(module: str) -> bool:
-    """Whether a peer can be measured here."""
+    """Return True if a module is installed."""
     return importlib.util.find_spec(module) is not None
 
 
 @contextlib.contextmanager
 def serving() -> Iterator[int]:
-    """The port of the fast server, in a process of its own on the second core."""
+    """Run the fast server in a separate process, on the second core; yield its port."""
     server = subprocess.Popen(
         [sys.executable, HERE / "server.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -54,7 +54,7 @@ def serving() -> Iterator[int]:
 
 
 def measured(script: str, *arguments: object, timeout: float = 300) -> Any:
-    """Run a script of this folder as a process of its own; it prints one line of JSON."""
+    """Run a script of this folder as a separate process, and return the JSON that it prints."""
     command = [sys.executable, str(HERE / script), *map(str, arguments)]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=timeout)
     if done.returncode:
@@ -63,12 +63,12 @@ def measured(script: str, *arguments: object, timeout: float = 300) -> Any:
 
 
 def spread(name: str, values: list[float]) -> dict[str, float]:
-    """Median, least and greatest of the rounds, under `name`, `name_min` and `name_max`."""
+    """Return median, minimum and maximum of the rounds as `name`, `name_min` and `name_max`."""
     return {name: median(values), f"{name}_min": min(values), f"{name}_max": max(values)}
 
 
 def facts() -> dict[str, Any]:
-    """The machine and the versions a result belongs to."""
+    """Return facts about the machine, and the versions of packages."""
     versions = {}
     for name in DISTRIBUTIONS:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):

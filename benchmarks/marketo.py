@@ -1,8 +1,10 @@
-"""Marketo: batches of 300 leads written, alone and in a bulk run, and pages read, beside the released client.
+"""Marketo: batches of 300 leads written, alone and in a bulk run, and pages read; compared to the released
+client.
 
-`marketorestpython` keeps itself to 5 calls a second and opens a connection for each; its pause is taken out
-here, or nothing but the pause would be seen. The limiter of this package is off for the same reason. Both get
-the same fixed answers from the same server. ``python marketo.py CLIENT OPERATION PORT CALLS`` is one process.
+`marketorestpython` pauses to make at most 5 calls per second, and opens a connection for each. This benchmark
+removes the pause, which would hide all else, and turns the limiter of this package off for the same reason.
+Both get the same fixed responses from the same server. ``python marketo.py CLIENT OPERATION PORT CALLS`` runs
+one process.
 """
 
 from __future__ import annotations
@@ -32,13 +34,13 @@ LEADS = [
     for number in range(PAGE_OF_MARKETO)
 ]
 EMAILS = [f"lead{number}@example.com" for number in range(10)]
-#: Calls in flight of this package, in the variant that its users get by default; the peer can only do one.
+#: Calls in flight of this package by default; the peer makes one call at a time.
 AT_ONCE = 5
 CLIENTS = {"publitrac_async, 5 at once": AT_ONCE, "publitrac_async, one at a time": 1, "marketorestpython": 1}
 
 
 async def own(operation: str, port: int, calls: int, at_once: int) -> dict[str, float]:
-    """The client of this package; pages become `MarketoLead`s, outcomes `RecordResult`s."""
+    """Measure the client of this package, which returns `MarketoLead`s and `RecordResult`s."""
     from publitrac_async.marketo import MarketoClient
 
     async with MarketoClient(
@@ -67,7 +69,7 @@ async def own(operation: str, port: int, calls: int, at_once: int) -> dict[str, 
 
 
 async def bulk(marketo: Any, calls: int) -> dict[str, float]:
-    """A bulk run without a state store, of as many batches."""
+    """Measure a bulk run without a state store, with `calls` batches."""
     from publitrac_async.bulk import MarketoSink, sync_leads
 
     rows = (
@@ -82,11 +84,11 @@ async def bulk(marketo: Any, calls: int) -> dict[str, float]:
 
 
 def released(operation: str, port: int, calls: int) -> dict[str, float]:
-    """The released client; both operations return lists of dicts."""
+    """Measure the released client, whose operations return lists of dicts."""
     from marketorestpython.client import MarketoClient
     from marketorestpython.helper import http_lib
 
-    # Its own pause between calls, the only use of this name there.
+    # Removes its pause between calls, the only use of this name in that module.
     http_lib.time = SimpleNamespace(time=time.time, sleep=lambda _: None)
     client = MarketoClient("000-AAA-000", "id", "secret")
     client.host = f"http://127.0.0.1:{port}"
@@ -104,7 +106,7 @@ def released(operation: str, port: int, calls: int) -> dict[str, float]:
 
 
 def run(*, rounds: int, calls: int) -> dict[str, Any]:
-    """A row for each client and operation: CPU milliseconds a call of 300 leads, and calls a second."""
+    """Return a row for each client and operation: CPU ms per call of 300 leads, and calls per second."""
     names = [name for name in CLIENTS if "publitrac" in name or installed("marketorestpython")]
     rows = []
     times_sync: list[float] = []
@@ -112,7 +114,7 @@ def run(*, rounds: int, calls: int) -> dict[str, Any]:
     with serving() as port:
         for _ in range(rounds):
             for operation in ("sync", "bulk", "read"):
-                # A run of its own is the default's concern.
+                # The bulk run is measured with the default concurrency only.
                 for name in names[:1] if operation == "bulk" else names:
                     found = measured("marketo.py", name, operation, port, calls)
                     results.setdefault((name, operation), []).append(found)

@@ -1,6 +1,6 @@
-"""The page of results: what was promised and measured, then every benchmark; one self-contained file.
+"""Page of results: the targets, then every benchmark; one self-contained file.
 
-``python page.py RESULTS.json PAGE.html`` draws the page of results that are there already.
+``python page.py RESULTS.json PAGE.html`` writes the page for existing results.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ th { text-align: left } .number { text-align: right; font-variant-numeric: tabul
 
 
 def grouped(rows: Iterable[dict[str, Any]], *keys: str) -> dict[tuple[Any, ...], Rows]:
-    """Rows by the values of some keys, in the order in which they come."""
+    """Group rows by the values of some keys, in order of appearance."""
     groups: dict[tuple[Any, ...], Rows] = {}
     for row in rows:
         groups.setdefault(tuple(row[key] for key in keys), []).append(row)
@@ -84,7 +84,7 @@ def cancelling(section: dict[str, Any]) -> str:
             [bar(row["client"], row, "speed_during") for row in done],
         )
         + table(
-            ("client", "every run came to its end", "pool whole after every run"),
+            ("client", "every run finished", "pool usable after every run"),
             ([row["client"], row["finished"], row["pool_whole"]] for row in section["rows"]),
         )
     )
@@ -203,20 +203,20 @@ def bulk(section: dict[str, Any]) -> str:
 
 def start(section: dict[str, Any]) -> str:
     rows = section["rows"]
-    answered = [row for row in rows if row["first_response_ms"] is not None]
+    with_calls = [row for row in rows if row["first_response_ms"] is not None]
     return (
         chart("Import", "ms", [bar(row["program"], row, "import_ms") for row in rows])
         + chart(
             "First response after it",
             "ms",
-            [bar(row["program"], row, "first_response_ms") for row in answered],
+            [bar(row["program"], row, "first_response_ms") for row in with_calls],
         )
         + single(section)
     )
 
 
 def single(section: dict[str, Any]) -> str:
-    """The figures that stand alone."""
+    """Write a table of the figures outside of lists."""
     rows = [(name, value) for name, value in section.items() if not isinstance(value, list | dict)]
     return table(("figure", "value"), rows)
 
@@ -224,19 +224,19 @@ def single(section: dict[str, Any]) -> str:
 SECTIONS = {
     "rate": ("The rate limit, counted at the server", rate),
     "latency": ("The rate limit at the latency of a service, counted at the server", latency),
-    "limiter_cost": ("What asking a limiter costs", limiter_cost),
+    "limiter_cost": ("CPU of a permit from a limiter", limiter_cost),
     "waiting": ("Calls that wait in the client", waiting),
     "throughput": ("Posting a lead", throughput),
     "cancelling": ("Cancelled calls", cancelling),
     "marketo": ("Marketo beside the released client", marketo),
     "reading": ("Reading a page of leads", reading),
-    "bulk": ("Bulk run with a state store, through a transport that answers at once", bulk),
+    "bulk": ("Bulk run with a state store, through a transport without network", bulk),
     "start": ("Start", start),
 }
 
 
 def render(results: dict[str, Any]) -> str:
-    """The page of a run."""
+    """Return the page of a run as HTML."""
     machine = results["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     parts = [
@@ -247,12 +247,12 @@ def render(results: dict[str, Any]) -> str:
         f'<p class="note">{machine["date"]}, {html.escape(machine["processor"])},',
         f"{machine['cores']} cores, load {machine['load_at_start']:.2g} at the start,",
         f"Python {machine['python']}. {html.escape(versions)}.</p>",
-        '<p class="note">Bars are medians of rounds in which all took turns, whiskers the least and the',
-        "greatest round. Only ratios within one run carry to another machine.",
-        "<code>benchmarks/README.md</code> says what each figure means.</p>",
+        '<p class="note">Bars are medians of rounds in which all took turns, whiskers the lowest and the',
+        "highest round. Only ratios within one run apply to another machine.",
+        "<code>benchmarks/README.md</code> explains each figure.</p>",
     ]
     if results["quick"]:
-        parts.append('<p class="missed">A quick run: a look, no evidence.</p>')
+        parts.append('<p class="missed">A quick run: a rough check, not evidence.</p>')
     parts += ["<h2>Targets</h2>", promises(results["targets"])]
     for name, (title, draw) in SECTIONS.items():
         if name in results:

@@ -1,10 +1,10 @@
-"""The rate limit over real sockets: how many requests reach the server in its busiest second?
+"""Rate limit over real sockets: the number of requests that reach the server in its busiest second.
 
-Each scenario is a program of its own with a server of its own, in another process; the server notes when
-requests arrive. All calls of a scenario are wanted at once. The scenarios run side by side: 35 calls a second
-are little work.
+Each scenario has its own program and its own server, in another process; the server records when requests
+arrive. The program makes all calls of a scenario at once. The scenarios run in parallel: 35 calls per second
+take little CPU.
 
-``python rate.py SCENARIO SECONDS LIMITER`` is one such program; it begins when it gets a line.
+``python rate.py SCENARIO SECONDS LIMITER`` runs one such program, which starts when it reads a line.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ RATE = 35
 
 @dataclass
 class Scenario:
-    """What a program and its service are up to.
+    """Behaviour of a program and its service.
 
     Attributes:
-        server: how the service behaves, see `rate_server.Behaviour`.
-        concurrency: calls in flight, and connections, at most.
-        read: seconds of silence after which a request is given up.
-        stall: the program blocks its event loop so many seconds in every one.
+        server: behaviour of the service, see `rate_server.Behaviour`.
+        concurrency: maximum calls in flight, and connections.
+        read: read timeout in seconds.
+        stall: seconds of every second in which the program blocks its event loop.
         idle: seconds without calls, in the middle.
-        v2: part of the calls that go to v2 and need a token; the others go to v1.
+        v2: share of the calls that go to v2 and need a token; the others go to v1.
     """
 
     server: dict[str, Any] = field(default_factory=dict)
@@ -51,13 +51,19 @@ SCENARIOS = {
     "after idle": Scenario(idle=2.0),
     "jitter of 0 to 50 ms": Scenario({"jitter": 0.05}),
     "stalls of 200 ms": Scenario(stall=0.2),
-    "pool of 4": Scenario({"answer_after": (0.02, 0.06), "hold": (3.0, 4.0)}, concurrency=4),
+    "pool of 4": Scenario({"respond_after": (0.02, 0.06), "hold": (3.0, 4.0)}, concurrency=4),
     "retries and token requests": Scenario(
         {"error_every": 7, "silent_every": 50, "token_life": 1.0}, read=0.5
     ),
-    "slow responses": Scenario({"answer_after": (0.5, 1.5)}, concurrency=64),
+    "slow responses": Scenario({"respond_after": (0.5, 1.5)}, concurrency=64),
     "everything at once": Scenario(
-        {"jitter": 0.05, "answer_after": (0.0, 1.0), "error_every": 7, "silent_every": 50, "token_life": 1.0},
+        {
+            "jitter": 0.05,
+            "respond_after": (0.0, 1.0),
+            "error_every": 7,
+            "silent_every": 50,
+            "token_life": 1.0,
+        },
         read=2.0,
         stall=0.2,
         concurrency=64,
@@ -66,7 +72,7 @@ SCENARIOS = {
 
 
 def busiest_second(arrivals: Sequence[float]) -> int:
-    """The most moments in any sliding second; the one that is a second later is no longer in it."""
+    """Return the maximum number of arrivals in any sliding second, whose end is exclusive."""
     moments = sorted(arrivals)
     first = busiest = 0
     for position, moment in enumerate(moments):
@@ -77,14 +83,14 @@ def busiest_second(arrivals: Sequence[float]) -> int:
 
 
 async def stalling(seconds: float) -> None:
-    """Block the event loop, every second."""
+    """Block the event loop for `seconds` of every second."""
     while True:
         await asyncio.sleep(1.0 - seconds)
         time.sleep(seconds)  # noqa: ASYNC251  (that is the point)
 
 
 async def calls(scenario: Scenario, seconds: float, limiter: str, port: int) -> None:
-    """Ask at once for all that the limit allows in so many seconds, and stop when the time is up."""
+    """Make all calls at once that the limit allows in `seconds`, and stop after this time."""
     from publitrac_async import Lead, PublitracClient, PublitracError, RetryPolicy, Timeout
 
     async with contextlib.AsyncExitStack() as stack:
@@ -104,7 +110,7 @@ async def calls(scenario: Scenario, seconds: float, limiter: str, port: int) -> 
         async def call(number: int) -> None:
             lead = Lead(email=f"lead{number}@example.com")
             facade = publitrac.v2.delayed_sync if number % 10 < scenario.v2 * 10 else publitrac.v1.sync_lead
-            # What comes of a call is the business of tests.
+            # Tests check the results of calls.
             with contextlib.suppress(PublitracError):
                 await facade(lead)  # type: ignore[operator]  # two methods that take a lead
 
@@ -114,7 +120,7 @@ async def calls(scenario: Scenario, seconds: float, limiter: str, port: int) -> 
                     group.create_task(call(number))
 
         stalls = asyncio.create_task(stalling(scenario.stall)) if scenario.stall else None
-        # The server counts from the first arrival, which is later, on a busy machine by more than a second.
+        # The server counts from the first arrival, which may be more than a second later on a busy machine.
         end = asyncio.get_running_loop().time() + seconds + 2
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(end):
@@ -128,7 +134,7 @@ async def calls(scenario: Scenario, seconds: float, limiter: str, port: int) -> 
 
 @contextlib.contextmanager
 def counting(behaviour: dict[str, Any]) -> Iterator[tuple[int, subprocess.Popen[str]]]:
-    """The port of a counting server, and the server."""
+    """Run a counting server; yield its port and its process."""
     server = subprocess.Popen(
         [sys.executable, HERE / "rate_server.py", json.dumps(behaviour)],
         stdin=subprocess.PIPE,
@@ -149,7 +155,7 @@ def _pipe(stream: IO[str] | None) -> IO[str]:
 
 
 def one(name: str, seconds: float, limiter: str) -> dict[str, Any]:
-    """Run a scenario now that the parent says so."""
+    """Run a scenario, once the parent process sends a line."""
     scenario = SCENARIOS[name]
     with counting(scenario.server) as (port, server):
         import publitrac_async.v1  # noqa: F401  (not while the clock is running)
@@ -176,7 +182,7 @@ def one(name: str, seconds: float, limiter: str) -> dict[str, Any]:
 
 
 def side_by_side(jobs: Sequence[tuple[str, str]], seconds: float) -> list[dict[str, Any]]:
-    """Start programs, let them begin together, collect what they found."""
+    """Start programs, release them together, and return their results."""
     programs = [
         subprocess.Popen(
             [sys.executable, __file__, scenario, str(seconds), limiter],
@@ -201,7 +207,7 @@ def side_by_side(jobs: Sequence[tuple[str, str]], seconds: float) -> list[dict[s
 
 
 def run(*, seconds: float, scenarios: Sequence[str] = tuple(SCENARIOS), peers: bool = True) -> dict[str, Any]:
-    """Every scenario with the limiter of this package; the burst and the jitter with the others too."""
+    """Run every scenario with the limiter of this package, the burst and the jitter also with its peers."""
     rows = side_by_side([(name, OWN) for name in scenarios], seconds)
     others = [name for name in present() if name != OWN] if peers else []
     for scenario in ("burst", "jitter of 0 to 50 ms"):

@@ -1,7 +1,7 @@
-"""A PUBLITRAC of few words that notes when each request arrived, and misbehaves as told.
+"""Minimal PUBLITRAC that records when each request arrived, with configurable misbehaviour.
 
 ``python rate_server.py OPTIONS`` (JSON, see `Behaviour`) prints its port, serves until its standard input is
-closed, and then prints what it saw.
+closed, and then prints its records.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DONE = (
 )
 
 
-#: Leads on a page of getLeads, and pages in all.
+#: Leads on a page of getLeads, and number of pages.
 LEADS, PAGES = 100, 1000
 PAGE = (
     b"<response><leads>%b</leads><paging><page>%d</page><items>%d</items><offset>%d</offset><total>%d</total>"
@@ -32,7 +32,7 @@ PAGE = (
 
 
 def page(number: int) -> bytes:
-    """A page of leads with few fields."""
+    """Return a page of leads with few fields."""
     first = (number - 1) * LEADS
     leads = b"".join(
         b"<lead><id>%d</id><email>lead%d@example.com</email></lead>" % (each, each)
@@ -43,19 +43,19 @@ def page(number: int) -> bytes:
 
 @dataclass
 class Behaviour:
-    """How the service and the way to it behave.
+    """Behaviour of the service and of the network to it.
 
     Attributes:
-        jitter: a request is under way for up to so many seconds before it arrives.
-        answer_after: least and greatest seconds that an answer takes.
-        hold: between these seconds after the first request no answer leaves.
-        error_every: each so-many-th request is answered with 503.
-        silent_every: each so-many-th request gets no answer at all.
+        jitter: maximum delay of a request in seconds before it arrives.
+        respond_after: minimum and maximum seconds that a response takes.
+        hold: between these seconds after the first request no response is sent.
+        error_every: each request of this number gets a 503; 0 for none.
+        silent_every: each request of this number gets no response; 0 for none.
         token_life: seconds after which tokens are refused.
     """
 
     jitter: float = 0.0
-    answer_after: tuple[float, float] = (0.0, 0.0)
+    respond_after: tuple[float, float] = (0.0, 0.0)
     hold: tuple[float, float] = (0.0, 0.0)
     error_every: int = 0
     silent_every: int = 0
@@ -72,8 +72,8 @@ class Behaviour:
         self._numbers = itertools.count(1)
         self._issued: dict[bytes, float] = {}
 
-    async def answer(self, head: bytes) -> bytes | None:
-        """Let a request arrive, note it, and answer it, or not."""
+    async def respond(self, head: bytes) -> bytes | None:
+        """Record a request, and return its response; ``None`` for no response."""
         if self.jitter:
             await asyncio.sleep(self._chance.uniform(0, self.jitter))
         now, number = time.monotonic(), next(self._numbers)
@@ -81,29 +81,29 @@ class Behaviour:
         after, (opens, closes) = now - self.arrivals[0], self.hold
         if opens <= after < closes:
             await asyncio.sleep(closes - after)
-        await asyncio.sleep(self._chance.uniform(*self.answer_after))
+        await asyncio.sleep(self._chance.uniform(*self.respond_after))
         if b"/auth/" in head:
             self.token_requests += 1
             token = b"token-%d" % number
             self._issued[token] = now
-            return _answer(b'{"token": "%s", "ttl": "900"}' % token)
+            return _response(b'{"token": "%s", "ttl": "900"}' % token)
         if self.silent_every and number % self.silent_every == 0:
             return None
         if self.error_every and number % self.error_every == 0:
             self.errors += 1
-            return _answer(b"busy", b"503 Service Unavailable")
+            return _response(b"busy", b"503 Service Unavailable")
         if b"getLeads" in head:
             asked = re.search(rb"[?&]page=(\d+)", head)
-            return _answer(page(int(asked[1]) if asked else 1), kind=b"text/xml")
+            return _response(page(int(asked[1]) if asked else 1), kind=b"text/xml")
         if b"/v2/" not in head:
-            return _answer(DONE, kind=b"text/xml")
+            return _response(DONE, kind=b"text/xml")
         token = head.lower().partition(b"\r\ntoken:")[2].partition(b"\r\n")[0].strip()
         if now - self._issued.get(token, 0.0) > self.token_life:
-            return _answer(b'{"status": "error", "code": 401}', b"401 Unauthorized")
-        return _answer(b'{"status": "success", "code": 201}')
+            return _response(b'{"status": "error", "code": 401}', b"401 Unauthorized")
+        return _response(b'{"status": "success", "code": 201}')
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection."""
+        """Serve one connection."""
         self.connections += 1
         try:
             while True:
@@ -112,29 +112,29 @@ class Behaviour:
                 body = await reader.readexactly(int(length or 0))
                 if name := re.search(rb"([\w.]+)@", body):
                     self.names.append(name[1].decode())
-                if (answer := await self.answer(head)) is not None:
-                    writer.write(answer)
+                if (response := await self.respond(head)) is not None:
+                    writer.write(response)
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         except asyncio.CancelledError:
-            pass  # The server ends; asyncio's streams would report a cancelled handler.
+            pass  # The server is closing; asyncio's streams would report a cancelled handler.
         finally:
             writer.close()
 
 
-def _answer(body: bytes, status: bytes = b"200 OK", kind: bytes = b"application/json") -> bytes:
+def _response(body: bytes, status: bytes = b"200 OK", kind: bytes = b"application/json") -> bytes:
     head = b"HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n"
     return head % (status, kind, len(body)) + body
 
 
-def come_first() -> None:
-    """Run before other programs, where the system lets it: who counts late counts wrong."""
+def set_real_time_priority() -> None:
+    """Run before other programs if the system permits it: a late count is a wrong count."""
     with contextlib.suppress(AttributeError, OSError):
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
 
 
 async def watch(behaviour: Behaviour) -> None:
-    """Note how late this program itself is, all the time."""
+    """Record continuously how late this program itself is."""
     while True:
         due = time.monotonic() + 0.005
         await asyncio.sleep(0.005)
@@ -142,7 +142,7 @@ async def watch(behaviour: Behaviour) -> None:
 
 
 async def main() -> None:
-    come_first()
+    set_real_time_priority()
     behaviour = Behaviour(**json.loads(sys.argv[1]))
     server = await asyncio.start_server(behaviour.serve, "127.0.0.1", 0, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)

@@ -1,8 +1,8 @@
-"""Reading pages of leads: the CPU time from bytes to records, and how long the event loop is held up by it.
+"""Reading of pages of leads: CPU time from bytes to records, and time for which the event loop is blocked.
 
-A page of 100 leads with 46 fields each is read beside the parsers alone, which only make dicts of text; once
-with most fields empty, as in the vendor's samples, and once with a value in each. Then a client reads pages
-of 1,000 leads from a server in another process, plain and compressed.
+A page of 100 leads with 46 fields each is read by this package and by plain parsers, which only make dicts of
+text: once with most fields empty, as in the vendor's samples, and once with a value in each. Then a client
+reads pages of 1,000 leads from a server in another process, plain and compressed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import xmltodict
 from publitrac_async import PublitracClient
 from publitrac_async.converters import NATIVE_FIELDS
 from publitrac_async.transport.operation import ServiceResponse
-from publitrac_async.transport.steps import at_once
+from publitrac_async.transport.steps import run_steps
 from publitrac_async.v1.leads import _page_of_leads
 
 VALUES = {
@@ -41,7 +41,7 @@ VALUES = {
     "lastUpdated": "2015-10-25 02:20:06",
     "notes": "two lines\nof notes",
 }
-#: For the fields that have none above; those that are not text by their name.
+#: Values of the fields that have none above and are not text.
 OTHER_VALUES = {
     "dateOfBirth": "1980-02-29",
     **dict.fromkeys(("nbrEmployees", "revenue"), "1234"),
@@ -55,7 +55,7 @@ def page(leads: int, *, filled: bool = False) -> bytes:
     lead = "".join(
         f"\n            <{name}>{values.get(name, '').replace('&', '&amp;')}</{name}>" for name in fields
     )
-    draw = random.Random(1)  # Leads that are all the same would unfold like a bomb.
+    draw = random.Random(1)  # Identical leads would exceed the limit on the compression ratio.
     body = "".join(
         f"\n        <lead>{lead.replace('470', str(number)).replace('zoe', draw.randbytes(16).hex())}"
         "\n        </lead>"
@@ -69,7 +69,7 @@ def page(leads: int, *, filled: bool = False) -> bytes:
 
 
 def with_publitrac(document: bytes) -> Any:
-    return at_once(_page_of_leads(ServiceResponse(200, document), page=1))
+    return run_steps(_page_of_leads(ServiceResponse(200, document), page=1))
 
 
 def with_lxml(document: bytes) -> Any:
@@ -96,12 +96,12 @@ READERS: dict[str, Callable[[bytes], Any]] = {
 
 
 def compared(document: bytes, *, rounds: int) -> list[dict[str, Any]]:
-    """CPU milliseconds of each reader. They take turns, and the ratio to lxml is taken within a round."""
+    """Measure the CPU milliseconds of each reader. They take turns; the ratio to lxml is within a round."""
     times: dict[str, list[float]] = {name: [] for name in READERS}
     names = list(READERS)
     for number in range(rounds):
         for name in names[number % len(names) :] + names[: number % len(names)]:
-            READERS[name](document)  # What others left in the caches is not its fault.
+            READERS[name](document)  # Fills the caches of the processor again.
             started = time.process_time()
             for _ in range(5):
                 READERS[name](document)
@@ -117,16 +117,16 @@ def compared(document: bytes, *, rounds: int) -> list[dict[str, Any]]:
     ]
 
 
-def held_up(leads: int, *, rounds: int) -> dict[str, float]:
-    """The longest piece of work in which the event loop can do nothing else, in milliseconds.
+def blocked(leads: int, *, rounds: int) -> dict[str, float]:
+    """Measure the longest time for which the event loop is blocked, in milliseconds.
 
-    ``page_of_1000_ms`` is the most CPU time that any callback of the loop took, which other processes do not
-    disturb; ``longest_gap_ms`` the longest time on the clock between two turns of another task, median of the
+    ``page_of_1000_ms`` is the maximum CPU time of any callback of the loop, which other processes do not
+    disturb; ``longest_gap_ms`` is the longest wall time between two turns of another task, as median of the
     rounds.
 
-    Now and then Python's garbage collector walks through all objects of a process, whoever made them. That
-    takes the longer the more modules are loaded: ``full_collection_ms`` here. It is told apart by
-    `gc.freeze`, as services do after their start.
+    Occasionally Python's garbage collector visits all objects of the process. That takes longer the more
+    modules are loaded: ``full_collection_ms`` here. `gc.freeze` excludes it, as services do after their
+    start.
     """
     server = subprocess.Popen(
         [sys.executable, __file__, "serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -135,14 +135,14 @@ def held_up(leads: int, *, rounds: int) -> dict[str, float]:
     assert server.stdout is not None
     try:
         port = int(server.stdout.readline())
-        return asyncio.run(_held_up(f"http://127.0.0.1:{port}", leads, rounds))
+        return asyncio.run(_blocked(f"http://127.0.0.1:{port}", leads, rounds))
     finally:
         server.stdin.close()
         server.wait(timeout=10)
         server.stdout.close()
 
 
-async def _held_up(url: str, leads: int, rounds: int) -> dict[str, float]:
+async def _blocked(url: str, leads: int, rounds: int) -> dict[str, float]:
     longest = 0.0
     run_callback = asyncio.Handle._run
 
@@ -179,7 +179,7 @@ async def _held_up(url: str, leads: int, rounds: int) -> dict[str, float]:
                     await asyncio.sleep(0)
                     longest = 0.0
                     found = await read(str(leads))
-                    await asyncio.sleep(0)  # The callback that ends the call counts as well.
+                    await asyncio.sleep(0)  # Includes the callback that ends the call.
                     pieces[kind].append(longest)
                     waits.append(max(gaps))
                     ticking.cancel()
@@ -197,33 +197,33 @@ async def _held_up(url: str, leads: int, rounds: int) -> dict[str, float]:
 
 
 async def serve() -> None:
-    """Serve getList and getView with pages of as many leads as the name says, getView's compressed."""
-    answers: dict[bytes, bytes] = {}
+    """Serve getList and getView; the name is the number of leads on the page; getView is compressed."""
+    responses: dict[bytes, bytes] = {}
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 match = re.search(rb"(list|view)Name=(\d+)", head)
                 assert match is not None
-                if match[0] not in answers:
+                if match[0] not in responses:
                     body, coding = page(int(match[2])), b""
                     if match[1] == b"view":
                         body, coding = gzip.compress(body), b"Content-Encoding: gzip\r\n"
                     fields = b"%bContent-Length: %d\r\n\r\n" % (coding, len(body))
-                    answers[match[0]] = b"HTTP/1.1 200 OK\r\n" + fields + body
-                writer.write(answers[match[0]])
+                    responses[match[0]] = b"HTTP/1.1 200 OK\r\n" + fields + body
+                writer.write(responses[match[0]])
                 await writer.drain()
         except asyncio.IncompleteReadError:
             writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    server = await asyncio.start_server(respond, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.to_thread(sys.stdin.read)
 
 
 def run(*, rounds: int) -> dict[str, Any]:
-    """Rows by reader for both pages, and what a page of 1,000 leads costs in one piece and in turns."""
+    """Return rows by reader for both pages, and the time of a page of 1,000 leads, in total and in steps."""
     document, large = page(100), page(1000)
     rows, filled = compared(document, rounds=rounds), compared(page(100, filled=True), rounds=rounds)
     started = time.process_time()
@@ -234,7 +234,7 @@ def run(*, rounds: int) -> dict[str, Any]:
         "rows": rows,
         "filled": filled,
         "page_of_1000_in_all_ms": whole,
-        **held_up(1000, rounds=rounds),
+        **blocked(1000, rounds=rounds),
     }
 
 

@@ -21,8 +21,7 @@ import machine
 import page
 import targets
 
-#: By name of the module, in order: the arguments of its `run` for the whole benchmark, and for a look that
-#: takes seconds.
+#: Arguments of `run` of each module, in order: for the full benchmark, and for a quick check.
 BENCHMARKS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "rate": ({"seconds": 20}, {"seconds": 6}),
     "latency": ({"seconds": 20}, {"seconds": 8, "sending": [50, 400, 2000], "reading": [50, 400]}),
@@ -40,16 +39,16 @@ PUBLISHED = HERE / "published.json"
 
 
 def main() -> None:
-    """Measure, judge, write, say where."""
+    """Run the benchmarks, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: a look, no evidence")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: a rough check")
     parser.add_argument("--only", nargs="+", choices=BENCHMARKS, metavar="NAME", help=", ".join(BENCHMARKS))
     parser.add_argument("--into", type=Path, default=HERE / "results", help="folder for the results")
-    parser.add_argument("--publish", action="store_true", help="make these the results the documents quote")
+    parser.add_argument("--publish", action="store_true", help="use these results in the documentation")
     options = parser.parse_args()
     if options.publish and options.only:
         parser.error("only a run of all benchmarks is published")
-    # Before the first is run: a missing peer ends the program in its first second, not in its last minute.
+    # Imported before the first run, so that a missing peer ends the program at once.
     modules = {name: importlib.import_module(name) for name in options.only or BENCHMARKS}
     results: dict[str, Any] = {"quick": options.quick, "machine": machine.facts()}
     for name, module in modules.items():

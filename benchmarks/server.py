@@ -1,7 +1,7 @@
-"""A server that costs as little as Python allows: it answers every request with fixed bytes.
+"""Server with minimal CPU: it responds to every request with fixed bytes.
 
-Run as a process of its own, it prints its port and serves until its standard input is closed.
-``GET /hold/N`` makes it keep all answers back until N requests wait for one: so many were in flight at once.
+Run as a separate process, it prints its port and serves until its standard input is closed. After ``GET
+/hold/N`` it holds all responses until N requests wait, which proves that N were in flight at once.
 """
 
 from __future__ import annotations
@@ -27,37 +27,38 @@ LEAD = {
 }
 
 
-def answer(body: bytes) -> bytes:
+def response(body: bytes) -> bytes:
     head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 
 def from_marketo(result: list[dict[str, object]]) -> bytes:
-    return answer(json.dumps({"requestId": "a9ae#148add1e53d", "success": True, "result": result}).encode())
+
+    return response(json.dumps({"requestId": "a9ae#148add1e53d", "success": True, "result": result}).encode())
 
 
-ANSWER = answer(b'{"status": "success", "code": 200}')
-TOKEN_ANSWER = answer(b'{"token": "djs4fdn4dJTer489!", "ttl": "900"}')
-MARKETO_TOKEN = answer(
+SUCCESS = response(b'{"status": "success", "code": 200}')
+TOKEN_RESPONSE = response(b'{"token": "djs4fdn4dJTer489!", "ttl": "900"}')
+MARKETO_TOKEN = response(
     b'{"access_token": "cdf01657-110d-4155-99a7-f986b2ff13a0:int", "token_type": "bearer", '
     b'"expires_in": 3599, "scope": "api@example.com"}'
 )
 NUMBERS = range(1, PAGE_OF_MARKETO + 1)
 RESULTS = [{"id": number, "status": "updated"} for number in NUMBERS]
-#: By number of records; a bulk run ends with a smaller batch.
+#: Responses by number of records; a bulk run ends with a smaller batch.
 SYNCED = {PAGE_OF_MARKETO: from_marketo(RESULTS)}
 PAGE = from_marketo([{"id": number, **LEAD} for number in NUMBERS])
 
 
-def answer_to(head: bytes, body: bytes) -> bytes:
-    """The answer by the first line of a head in lower case."""
+def response_to(head: bytes, body: bytes) -> bytes:
+    """Return the response to a request, by the first line of its head in lower case."""
     if b"/lead/" in head[:64]:
-        return ANSWER
+        return SUCCESS
     if b"gettoken" in head[:64]:
-        return TOKEN_ANSWER
+        return TOKEN_RESPONSE
     if b"/oauth/" in head[:64]:
         return MARKETO_TOKEN
-    # The released client reads with POST, and says in the form that GET is meant.
+    # The released client reads by POST, with the real method in the form.
     if head.startswith(b"get") or b"_method=GET" in body:
         return PAGE
     records = body.count(b'"email":')
@@ -67,7 +68,7 @@ def answer_to(head: bytes, body: bytes) -> bytes:
 
 
 class Connection(asyncio.Protocol):
-    """One keep-alive connection; requests are cut out by their Content-Length."""
+    """Keep-alive connection. It splits requests by their Content-Length."""
 
     hold = 0
     held: list[tuple[Connection, bytes]] = []  # noqa: RUF012  (shared by all connections, as `hold` is)
@@ -92,13 +93,13 @@ class Connection(asyncio.Protocol):
             self.buffer = self.buffer[end + 4 + length :]
             if head.startswith(b"get /hold/"):
                 Connection.hold = int(head[10:].split(b" ", 1)[0])
-                self.transport.write(ANSWER)
+                self.transport.write(SUCCESS)
             elif Connection.hold:
-                self.keep_back(answer_to(head, body))
+                self.hold_back(response_to(head, body))
             else:
-                self.transport.write(answer_to(head, body))
+                self.transport.write(response_to(head, body))
 
-    def keep_back(self, data: bytes) -> None:
+    def hold_back(self, data: bytes) -> None:
         self.held.append((self, data))
         if len(self.held) >= Connection.hold:
             Connection.hold = 0

@@ -1,9 +1,9 @@
-"""Ten million rows and a hundred workers: what does a run on several hosts cost Redis, does the limit hold?
+"""Ten million rows and a hundred workers: load of a run on several hosts on Redis, and use of the limit.
 
     python benchmarks/several_hosts.py [--leads 1000000] [--chunks 50000] [--seconds 300]
 
-The first part counts on a real server (Valkey, from the wheel of the tests), the second is a simulation in
-virtual time with the limiter as it is. Both are quoted in the guide on several hosts.
+The first part measures a real server (Valkey, from the wheel of the tests); the second is a simulation of the
+real limiter in virtual time. The guide on several hosts quotes both.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ CHUNK_ROWS = 200
 
 
 async def fill(server: Server, leads: int) -> None:
-    """Leads as they are in the state store when all were sent."""
+    """Fill a state store with leads, as after a run that sent all of them."""
     shared = SharedRedis(server.url, KEY)
     store = RedisStateStore(shared, durable=False)
     await store.open("v2 of PublitracClient(https://app.publitrac.com)", run="a run")
@@ -43,7 +43,7 @@ async def fill(server: Server, leads: int) -> None:
     for first in range(0, leads, 5_000):
         keys = [f"lead{number}@example.com" for number in range(first, min(first + 5_000, leads))]
         await store.plan([(key, blake2b(key.encode(), digest_size=16).digest()) for key in keys])
-    entered = time.perf_counter() - start
+    planned = time.perf_counter() - start
     start = time.perf_counter()
     job = store.job or ""
     for number, first in enumerate(range(0, leads, CHUNK_ROWS)):
@@ -54,24 +54,23 @@ async def fill(server: Server, leads: int) -> None:
             assert all(await asyncio.gather(*(chunk.begin([key]) for key in keys)))
             await asyncio.gather(*(chunk.complete([(key, Outcome(State.ACCEPTED))]) for key in keys))
             await chunk.end()
-    settled = time.perf_counter() - start
+    completed = time.perf_counter() - start
     name = next(key for key in await server.keys() if key.endswith(":leads"))
     in_hash = await server.ask("MEMORY", "USAGE", name, "SAMPLES", 1000)
     memory = await used_memory(server) - before
     print(
-        f"{leads:,} leads: {in_hash / leads:.0f} bytes each in the state store, "
-        f"{memory / leads:.0f} with all else"
+        f"{leads:,} leads: {in_hash / leads:.0f} bytes each in the state store, {memory / leads:.0f} in total"
     )
-    print(f"  entered at {leads / entered:,.0f} a second, sent and noted at {leads / settled:,.0f} a second")
+    print(f"  planned at {leads / planned:,.0f} per second, completed at {leads / completed:,.0f} per second")
     print(f"  {memory * 10_000_000 / leads / 2**30:.1f} GiB for ten million, at this size")
     on_disk = (await server.ask("INFO", "persistence"))["aof_current_size"]
-    print(f"  {on_disk / leads:.0f} bytes each in the append-only file, which Redis rewrites now and then")
+    print(f"  {on_disk / leads:.0f} bytes each in the append-only file, which Redis rewrites occasionally")
     await store.aclose()
     await shared.aclose()
 
 
 async def used_memory(server: Server) -> int:
-    """Bytes."""
+    """Return the memory that Redis uses, in bytes."""
     return int((await server.ask("INFO", "memory"))["used_memory"])
 
 
@@ -120,7 +119,7 @@ async def submit(server: Server, chunks: int) -> None:
 
 
 async def idle(server: Server, seconds: float) -> None:
-    """What a worker without work asks of Redis."""
+    """Measure the commands that a worker without work sends to Redis."""
     shutdown = Shutdown()
     async with (
         SharedRedis(server.url, KEY) as shared,
@@ -138,11 +137,11 @@ async def idle(server: Server, seconds: float) -> None:
         after = (await server.ask("INFO", "stats"))["total_commands_processed"]
         shutdown.request()
         await serving
-    print(f"a worker without work asks Redis {(after - before) / seconds:.0f} times a second")
+    print(f"a worker without work sends {(after - before) / seconds:.0f} commands per second to Redis")
 
 
 async def count(leads: int, chunks: int) -> None:
-    """On a real server."""
+    """Measure a real server."""
     with tempfile.TemporaryDirectory() as folder:
         server = Server(Path(folder), appendonly="yes")
         await asyncio.to_thread(server.start)
@@ -156,7 +155,7 @@ async def count(leads: int, chunks: int) -> None:
 
 
 def main() -> None:
-    """Count, then simulate."""
+    """Measure a real server, then simulate the limiter."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--leads", type=int, default=1_000_000)
     parser.add_argument("--chunks", type=int, default=50_000)

@@ -1,10 +1,10 @@
-"""One limit for many processes over real sockets: is it kept, used, and divided evenly?
+"""One limit for many processes over real sockets: if it is kept, used, and divided evenly.
 
     python benchmarks/shared_limit.py [--seconds 60] [--only "file, 4"]
 
-Every process is a program that calls as fast as it may, through a proxy that makes Redis distant. Something
-may block its event loop. A server notes when requests arrive. Prints the table of the guide on
-several processes. Needs a quiet machine: `server late` says how late the counting server was itself.
+Every process makes calls as fast as the limit allows; a proxy delays its connection to Redis, and its event
+loop may be blocked. A server records when requests arrive. The program prints the table of the guide on
+several processes. It needs an idle machine: `server late` is the delay of the counting server itself.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Scenario:
     Attributes:
         to_redis: round trip of each process in milliseconds; ``None`` for processes that share a file.
         processes: number of processes that share a file.
-        jitter: mean of what a way takes besides, in milliseconds.
-        blocked: milliseconds for which the loop of each process is blocked, 50 ms apart.
+        jitter: mean additional delay of each direction, in milliseconds.
+        blocked: milliseconds for which the event loop of each process is blocked, every 50 ms.
     """
 
     to_redis: Sequence[float] | None = None
@@ -68,13 +68,13 @@ SCENARIOS = {
 
 
 async def call(location: str, port: int, name: str, seconds: float, blocked: float) -> None:
-    """One process: call until the time is up."""
+    """Make calls for `seconds`, as one process."""
     from publitrac_async import Lead, PublitracClient, PublitracError
 
     async def one(publitrac: PublitracClient) -> None:
         while True:
             with contextlib.suppress(PublitracError):
-                # The name travels in the lead, so the server knows whose call it is.
+                # The name is in the lead, so the server knows which process made the call.
                 await publitrac.v2.delayed_sync(Lead(email=f"{name}@example.com"))
 
     async def block() -> None:
@@ -95,10 +95,10 @@ async def call(location: str, port: int, name: str, seconds: float, blocked: flo
 
 @contextlib.contextmanager
 def delays(port: int, scenario: Scenario) -> Iterator[list[int]]:
-    """The port of each process."""
-    ways = [f"{way / 2}:{scenario.jitter}" for way in scenario.to_redis or ()]
+    """Run a proxy to Redis with a delay for each process; yield its ports."""
+    one_way = [f"{round_trip / 2}:{scenario.jitter}" for round_trip in scenario.to_redis or ()]
     proxy = subprocess.Popen(
-        [sys.executable, HERE / "delays.py", str(port), *ways],
+        [sys.executable, HERE / "delays.py", str(port), *one_way],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -113,7 +113,7 @@ def delays(port: int, scenario: Scenario) -> Iterator[list[int]]:
 
 @contextlib.contextmanager
 def locations(scenario: Scenario) -> Iterator[list[str]]:
-    """Where each process shares."""
+    """Yield the location of the shared limit for each process."""
     with tempfile.TemporaryDirectory() as folder:
         if scenario.to_redis is None:
             yield [f"file:{folder}/limit"] * scenario.processes
@@ -129,7 +129,7 @@ def locations(scenario: Scenario) -> Iterator[list[str]]:
 
 def measure(scenario: Scenario, seconds: float) -> str:
     """Run a scenario; return a row of the table."""
-    with locations(scenario) as places, counting({"answer_after": (0.05, 0.1)}) as (port, server):
+    with locations(scenario) as places, counting({"respond_after": (0.05, 0.1)}) as (port, server):
         programs = [
             subprocess.Popen(
                 [sys.executable, __file__, "--process", place, str(port), f"p{number}"]  # noqa: RUF005
@@ -152,7 +152,7 @@ def measure(scenario: Scenario, seconds: float) -> str:
         seen = json.loads(server.communicate("", timeout=30)[0])
     arrivals = sorted(seen["arrivals"])
     begun = arrivals[0]
-    # A process far from Redis begins late, so the time ends with its last call.
+    # A process far from Redis starts late, so the time ends with its last call.
     ended = arrivals[-1] - 1
     steady = [at for at in arrivals if begun + 2 < at < ended]
     names = collections.Counter(seen["names"])

@@ -1,7 +1,7 @@
-"""What a program pays before its first call is answered: the import, and the rest of the way after it.
+"""Time of a program until its first response: the import, and the time from there to the response.
 
-Every figure comes from a process of its own, with its byte code written and its files in the system's cache.
-Programs take turns, round after round; ratios are taken within a round.
+Every figure is from a separate process, with byte code written and files in the system's cache. Programs take
+turns, round after round; ratios are within a round.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from throughput import serving
 
 OWN, PEER = "publitrac_async", "aiohttp + httpx"
-#: What is imported before the first call. Nothing else is loaded by then but what the interpreter needs.
+#: Imports before the first call, by program.
 IMPORTS = {
     "nothing": "pass",
     "aiohttp": "import aiohttp",
@@ -26,12 +26,12 @@ IMPORTS = {
     PEER: "import aiohttp, httpx",
     OWN: "from publitrac_async import Lead, PublitracClient",
 }
-#: The first call, for those that make one; ours logs in before.
+#: First call, for programs that make one. This package requests a token first.
 CALLS = {
     "aiohttp": """
     async with aiohttp.ClientSession() as session:
-        async with session.post(BASE + "/lead/", json={}) as answer:
-            await answer.read()
+        async with session.post(BASE + "/lead/", json={}) as response:
+            await response.read()
 """,
     "httpx": """
     async with httpx.AsyncClient() as client:
@@ -39,8 +39,8 @@ CALLS = {
 """,
     PEER: """
     async with aiohttp.ClientSession() as session:
-        async with session.post(BASE + "/lead/", json={}) as answer:
-            await answer.read()
+        async with session.post(BASE + "/lead/", json={}) as response:
+            await response.read()
 """,
     OWN: """
     async with PublitracClient(api_key="key", base_url=BASE) as publitrac:
@@ -53,29 +53,29 @@ def now():
     return time.perf_counter(), time.process_time()
 start = now()
 {imports}
-imported = answered = now()
+imported = responded = now()
 """
 CALL = """
 import asyncio
 BASE = "http://127.0.0.1:{port}"
 async def main():
-    global answered
+    global responded
 {call}
-    answered = now()
+    responded = now()
 asyncio.run(main())
 """
 END = """
-print([(b - a) * 1e3 for pair in ((start, imported), (imported, answered)) for a, b in zip(*pair)])
+print([(b - a) * 1e3 for pair in ((start, imported), (imported, responded)) for a, b in zip(*pair)])
 """
 FIGURES = ("import_ms", "import_cpu_ms", "first_response_ms", "first_response_cpu_ms")
 
 
 def one(name: str, port: int) -> dict[str, float]:
-    """Milliseconds of the import, from its end to the first answer, and of the whole process."""
+    """Measure milliseconds of the import, from its end to the first response, and of the whole process."""
     program = IMPORT.format(imports=IMPORTS[name])
     if name in CALLS:
         program += CALL.format(port=port, call=CALLS[name])
-    # Where byte code is never written, an import would be measured that compiles.
+    # Without byte code files, every import would compile.
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     started = time.perf_counter()
     done = subprocess.run(
@@ -91,14 +91,14 @@ def one(name: str, port: int) -> dict[str, float]:
 
 
 def run(*, rounds: int) -> dict[str, Any]:
-    """Medians, of the rounds and of the ratios within each."""
+    """Return medians of the rounds, and of the ratios within each round."""
     names = list(IMPORTS)
     results: dict[str, list[dict[str, float]]] = {name: [] for name in names}
     with serving() as port:
         for name in names:
             one(name, port)  # Writes the byte code.
         for number in range(rounds):
-            # Every round begins with another program.
+            # Every round starts with another program.
             first = number % len(names)
             for name in names[first:] + names[:first]:
                 results[name].append(one(name, port))
@@ -110,7 +110,7 @@ def run(*, rounds: int) -> dict[str, Any]:
     pairs = list(zip(results[OWN], results[PEER], strict=True))
     return {
         "rounds": rounds,
-        # httpx loads them for its own command line wherever they are installed, a third of its import more.
+        # If they are installed, httpx imports them for its command line, which takes a third of its import.
         "rich_and_click_are_installed": all(importlib.util.find_spec(name) for name in ("rich", "click")),
         "import_ms": rows[-1]["import_ms"],
         "token_and_first_call_ms": rows[-1]["first_response_ms"],

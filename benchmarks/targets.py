@@ -1,7 +1,7 @@
-"""The targets for speed and limits, and the figures that a run measured for them.
+"""Targets for speed and limits, and the figures that a run measured for them.
 
-One function takes each figure from the results; the page, the documentation and the tests share it. Targets
-for time are ratios to a peer in the same run: figures in microseconds belong to the machine.
+Page, documentation and tests take each figure from the results by the same function. Targets for time are
+ratios to a peer in the same run, since microseconds depend on the machine.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Posting leads: the SDK beside bare aiohttp, httpx and a bare protocol, one server, one core each.
+"""Posting of leads: the SDK compared to bare aiohttp, httpx and a bare protocol; client and server on one
+core each.
 
-Clients take turns in one process, round after round, so that a slow moment of the machine meets all of them;
-ratios are taken within a round.
+Clients take turns in one process, round after round, so that a slow moment of the machine affects all of
+them; ratios are within a round.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def run(
     concurrencies: Sequence[int] = (1, 32, 256),
     loops: Sequence[str] = ("asyncio", "uvloop"),
 ) -> dict[str, Any]:
-    """A row for each client, number of calls in flight and event loop; microseconds are CPU of a request."""
+    """Return a row for each client, number of calls in flight and event loop; CPU in µs per request."""
     names = [name for name in CLIENTS if installed(NEEDS.get(name, "httpx"))]
     rows = []
     with serving() as port:
@@ -53,7 +54,7 @@ def _row(
         "p50_ms": median(result["p50"] for result in mine) * 1e3,
         "p99_ms": median(result["p99"] for result in mine) * 1e3,
         "p99_over_p50": median(result["p99"] / result["p50"] for result in mine),
-        # What the SDK is to this client, in the same round.
+        # The SDK relative to this client, in the same round.
         **spread("own_speed_ratio", [_speed(a) / _speed(b) for a, b in zip(own, mine, strict=True)]),
         **spread("own_cpu_us_more", [_cpu(a) - _cpu(b) for a, b in zip(own, mine, strict=True)]),
         **spread("own_cpu_ratio", [_cpu(b) / _cpu(a) for a, b in zip(own, mine, strict=True)]),

@@ -1,7 +1,7 @@
-"""Calls that wait in the client's own queue: what each of them costs in memory.
+"""Memory of calls that wait in the client's queue.
 
-Thousands of calls are made at once on a client whose limiter lets none leave for a while; then the resident
-memory of the process is compared with that before. ``python waiting.py NAME COUNT PORT`` is one such process.
+The program makes thousands of calls at once on a client whose limiter is paused, and compares the resident
+memory of the process with that before. ``python waiting.py NAME COUNT PORT`` runs one such process.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from typing import Any
 from machine import measured, pin, serving, spread
 
 OWN = "publitrac_async"
-#: Seconds in which all calls have begun.
+#: Seconds in which all calls must have started.
 TIME_TO_BEGIN = 30
 
 
 def resident() -> int:
-    """Bytes of this process in memory."""
+    """Return the resident memory of this process in bytes."""
     return int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1]) * 4096
 
 
 async def growth(call: Callable[[], Awaitable[object]], count: int, begun: Callable[[], bool]) -> float:
-    """Bytes of a waiting call, its task included."""
+    """Measure the bytes of a waiting call, including its task."""
     gc.collect()
     before = resident()
     tasks = [asyncio.ensure_future(call()) for _ in range(count)]
@@ -45,7 +45,7 @@ async def growth(call: Callable[[], Awaitable[object]], count: int, begun: Calla
 
 
 async def own(count: int, port: int) -> float:
-    """Calls of this package, while the service has asked for a pause."""
+    """Measure calls of this package, while the limiter is paused."""
     from publitrac_async import Lead, PublitracClient
     from publitrac_async.transport.limits import WindowLimiter
 
@@ -64,7 +64,7 @@ async def own(count: int, port: int) -> float:
 
 
 async def aiohttp_pool(count: int, port: int) -> float:
-    """Requests of aiohttp, behind a pool of one connection whose response is held back."""
+    """Measure requests of aiohttp, behind a pool of one connection whose response is held back."""
     import aiohttp
 
     base = f"http://127.0.0.1:{port}"
@@ -82,7 +82,7 @@ async def aiohttp_pool(count: int, port: int) -> float:
 
 
 async def bare_task(count: int, port: int) -> float:
-    """Tasks that wait for a future: what asyncio itself costs."""
+    """Measure tasks that wait for a future: the cost of asyncio itself."""
     del port
     never = asyncio.get_running_loop().create_future()
 
@@ -103,12 +103,12 @@ WAITERS: dict[str, Callable[[int, int], Awaitable[float]]] = {
 
 
 def run(*, rounds: int, calls: int = 10_000) -> dict[str, Any]:
-    """Bytes of a waiting call, by client."""
+    """Return the bytes of a waiting call, by client."""
     rows = []
     for name in WAITERS:
         found = []
         for _ in range(rounds):
-            # A server for each: it keeps responses back in the end.
+            # A server for each: in the end it holds responses.
             with serving() as port:
                 found.append(measured("waiting.py", name, calls, port)["bytes"])
         rows.append({"client": name, **spread("bytes_each", found)})

@@ -20,7 +20,7 @@ from publitrac_async.errors import ConfigurationError
 from publitrac_async.profile import read_profile
 from publitrac_async.shared.share import Shared, limiter_and_tokens, share
 from publitrac_async.transport.auth import Authorization, Placement, StaticCredentials, TokenStore
-from publitrac_async.transport.base import BaseClient, ClientOptions, over
+from publitrac_async.transport.base import BaseClient, ClientOptions, with_transport
 from publitrac_async.transport.environment import missing_variable, read_variable, read_variables
 from publitrac_async.transport.events import Hook
 from publitrac_async.transport.limits import RateLimiter, limiter_for
@@ -65,9 +65,9 @@ class PublitracClient(BaseClient):
             lead = await publitrac.v1.get_lead("ada@example.com")
 
     Args:
-        api_key: from the settings of the account. All v2 needs.
-        username: needed for v1.
-        password: needed for v1.
+        api_key: API key, from the settings of the account. v2 needs nothing else.
+        username: user name, needed for v1.
+        password: password of that user, needed for v1.
         base_url: the general environment by default; ``publitrac_async.CANADIAN_BASE_URL`` is the other.
             Plain ``http`` is accepted for this machine only.
         rate_limit: limit on requests of v1 and v2, retries and token requests included: a number per second,
@@ -79,18 +79,18 @@ class PublitracClient(BaseClient):
             object such as `SharedRedis`, which the caller closes; it has its own rate limit, so it excludes
             `rate_limit`. Both exclude `limiter` and `token_store`.
         retry: policy for retries of failed calls.
-        timeout: limits on the time of a call; a number is its total in seconds, ``None`` no total.
+        timeout: limits on the time of a call. A number sets the total in seconds; ``None`` means no total.
         concurrency: calls in flight at once. ``None`` adapts the number to `rate_limit` and the latency of
             the service, up to 256, with no more connections than that.
         transport: any ``httpx.AsyncBaseTransport``, instead of the one on aiohttp. The caller closes it, so
             several clients can share one. Excludes `trust_env`.
         limiter: instead of the limiter for `rate_limit`, which it excludes. The caller closes it.
-        token_store: instead of one in memory. The caller closes it.
+        token_store: store of the v2 token, instead of one in memory. The caller closes it.
         hooks: called with every event of `publitrac_async.transport.events`.
         log_failures: log each failed call as a warning, after its retries.
         trust_env: take proxies and ``SSL_CERT_FILE`` from the environment.
         credentials_in: place of the v1 credentials in a POST; a GET always has them in the query.
-        api_key_parameter: name of the parameter for the key in v1; the documents also have ``apiKey``.
+        api_key_parameter: name of the parameter for the key in v1; the documents also use ``apiKey``.
         v1_shapes: choices where the documents of v1 are incomplete.
         repair: repair invalid characters in a complete v1 response that is not well-formed. The structure is
             never repaired. A log record and ``Page.repaired`` report it.
@@ -208,8 +208,8 @@ class PublitracClient(BaseClient):
 
         Args:
             environment: instead of ``os.environ``.
-            profile: file with settings that `publitrac_async.probe` found; the one that
-                ``PUBLITRAC_PROFILE`` names by default. Environment and `options` take precedence.
+            profile: file with settings that `publitrac_async.probe` found; by default the one that
+                ``PUBLITRAC_PROFILE`` names. Environment and `options` take precedence.
             **options: further arguments of the constructor; they take precedence over the environment.
 
         Raises:
@@ -250,8 +250,8 @@ class PublitracClient(BaseClient):
 
     def _set_transport(self, transport: Transport) -> None:
         super()._set_transport(transport)
-        self._v1 = over(transport, self._v1)
-        self._v2 = over(transport, self._v2)
+        self._v1 = with_transport(self._v1, transport)
+        self._v2 = with_transport(self._v2, transport)
 
 
 def read_environment(environment: Mapping[str, str], name: str) -> Secret | None:

@@ -31,11 +31,11 @@ CONCURRENCY_CEILING: Final = 256
 #: from a service that takes almost three seconds for each.
 READ_AHEAD: Final = 100
 
-#: Seconds for which a call waits for an unavailable shared limiter.
-LIMITER_PATIENCE: Final = 30.0
+#: Seconds that a call waits for an unavailable shared limiter.
+LIMITER_TIMEOUT: Final = 30.0
 
 #: Seconds that `aclose` of a client waits for calls in flight.
-CLOSE_PATIENCE: Final = 0.5
+CLOSE_GRACE: Final = 0.5
 
 #: Limit on a v1 URL in bytes, credentials included. Servers refuse more than 8 KiB of a request line by
 #: default (nginx large_client_header_buffers, Apache LimitRequestLine).
@@ -57,7 +57,7 @@ def is_number(value: object, *, least: float = -math.inf) -> bool:
 
 
 def is_integer(value: object) -> bool:
-    """Return True for a whole number, but not for ``True`` and ``False``."""
+    """Return True for an ``int``, but not for ``True`` and ``False``."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -83,11 +83,11 @@ class Rate:
     def __attrs_post_init__(self) -> None:
         if not is_integer(self.calls):
             raise ConfigurationError(
-                f"a rate is a whole number of calls, not {self.calls!r}: 1.5 per second are Rate(3, per=2)"
+                f"calls must be a whole number, not {self.calls!r}: use Rate(3, per=2) for 1.5 per second"
             )
         if self.calls < 1 or not 0 < self.per < math.inf:
             raise ConfigurationError(
-                f"a rate allows 1 call or more in a time above 0 s, not {self.calls} calls in {self.per} s"
+                f"a rate needs at least 1 call and a period above 0 s, not {self.calls} calls in {self.per} s"
             )
         if self.pace not in ("quick", "even"):
             raise ConfigurationError('pace must be "quick" or "even"')
@@ -111,10 +111,10 @@ PUBLITRAC_RATE: Final = Rate(CALLS_PER_SECOND)
 
 
 def as_rate(value: Rate | int) -> Rate:
-    """Read a setting: a number means calls per second.
+    """Return the rate of a setting; a number means calls per second.
 
     Raises:
-        ConfigurationError: it is neither a rate nor a whole number.
+        ConfigurationError: the setting is neither a rate nor a whole number.
     """
     return value if isinstance(value, Rate) else Rate(value)
 
@@ -134,7 +134,7 @@ def parse_rate(text: str, name: str) -> Rate:
         return Rate(int(calls), per=float(per) if slash else 1.0)
     except (ValueError, ConfigurationError):
         raise ConfigurationError(
-            f"{name} must be a whole number of calls per second (35), or of calls in seconds (50/20)"
+            f"{name} must be calls per second, such as 35, or calls/seconds, such as 50/20"
         ) from None
 
 
@@ -143,12 +143,12 @@ class Timeout:
     """Limits on the time of a call, in seconds. ``None`` means no limit, for each of them.
 
     Attributes:
-        queue: waiting in the client's queue, for a slot among the calls in flight and for the first permit of
-            the rate limit. A call that waits longer ends with `QueueTimeout`; nothing was sent.
-        total: everything after the queue: token request, connecting, every attempt, and the waits between
-            attempts. A call that takes longer ends with `DeadlineExceeded`.
-        connect: opening one connection, TLS included.
-        read: time without data while a response is awaited or read.
+        queue: time in the client's queue, waiting for a slot among the calls in flight and for the first
+            permit of the rate limit. A call that waits longer ends with `QueueTimeout`; nothing was sent.
+        total: time after the queue: token request, connecting, every attempt, and the waits between attempts.
+            A call that takes longer ends with `DeadlineExceeded`.
+        connect: time to open one connection, TLS included.
+        read: time without data, while the client waits for a response or reads it.
 
     Raises:
         ConfigurationError: a limit is not a number above 0.
@@ -179,11 +179,12 @@ class RetryPolicy:
     service confirms that it did not execute it.
 
     Attributes:
-        attempts: requests sent at most for one call, the first included. 1 turns retries off.
-        base: seconds; the first wait is drawn between 0 and this ("full jitter"), then doubles.
-        throttle_base: the same after the service refused because of too many calls.
+        attempts: maximum number of requests for one call, the first included. 1 turns retries off.
+        base: backoff in seconds: the first wait is random between 0 and this ("full jitter"); the bound then
+            doubles with each attempt.
+        throttle_base: `base` after throttling (too many calls).
         cap: upper bound of the wait, in seconds.
-        max_retry_after: a call does not wait for a ``Retry-After`` above this, in seconds.
+        max_retry_after: longest ``Retry-After`` that a call waits for, in seconds.
         budget: retry budget shared by all calls of a client. A retry takes ``cost`` from it
             (``throttle_cost`` after throttling) and returns it on success; a call that succeeds at once
             returns 1. With an empty budget errors are raised at once, so that retries do not multiply the
@@ -244,10 +245,10 @@ MARKETO_RECORDS: Final = 300
 #: Limits on a body and a URL in bytes: "1MB" and "8KB", in the smaller interpretation.
 MARKETO_BODY: Final = 1_000_000
 MARKETO_URL: Final = 8_000
-#: Limits of a call on leads merged into one (code 1080 since 2026-03-31), and on fields created.
+#: Limits per call: leads merged into one (code 1080 since 2026-03-31), fields created.
 MARKETO_MERGED: Final = 25
 MARKETO_NEW_FIELDS: Final = 100
-#: Seconds by which the read timeout exceeds Marketo's timeout.
-MARKETO_PATIENCE: Final = 5.0
-#: Shortest lifetime of a token in seconds. Identity counts in whole seconds, so it may report 0.
+#: Seconds by which the client's read timeout exceeds Marketo's own timeout.
+MARKETO_READ_MARGIN: Final = 5.0
+#: Shortest lifetime of a token in seconds. Identity reports whole seconds, so it may report 0.
 MARKETO_TOKEN_LIFE: Final = 1.0

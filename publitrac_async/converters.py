@@ -1,7 +1,4 @@
-"""Convert records from and to the wire: vendor names, dates, 0/1, unset, custom fields.
-
-Shared by v1 and v2.
-"""
+"""Convert records to and from the wire, for v1 and v2: vendor names, dates, 0/1, unset, custom fields."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ _FLAGS: Final[dict[str, bool | None]] = {"1": True, "true": True, "0": False, "f
 _ZERO_DATE: Final = "0000-00-00"
 _MAX_INTEGER: Final = 10**18
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}")
-#: Limit on the digits before or after the point; more are a mistake, and could take gigabytes.
+#: Limit on the digits before or after the point. More digits are a mistake, and could take gigabytes.
 _MAX_EXPONENT: Final = 400
 
 
@@ -104,7 +101,7 @@ def _in_utc(moment: datetime) -> datetime:
 def _text_to_wire(value: Any) -> str | None:
     if isinstance(value, str):
         if not_sendable(value):
-            raise ValueError("holds control characters or lone surrogates, which cannot be sent")
+            raise ValueError("has control characters or lone surrogates, which cannot be sent")
         return value
     if value is None:
         return None
@@ -174,7 +171,7 @@ def custom_to_wire(value: Any) -> str | None:
             return _date_to_wire(value)
         case _:
             if isinstance(value, Mapping):
-                raise TypeError("holds a JSON object: give each of its parts a column")
+                raise TypeError("has a JSON object: give each of its parts a column")
             raise TypeError(f"cannot be written from {type(value).__name__}")
 
 
@@ -185,8 +182,8 @@ def _values_to_wire(value: Any) -> str | list[str | None] | None:
     return custom_to_wire(value)
 
 
-#: Converters from a value of a response, by type of the attribute. They raise `ValueError` or `TypeError` if
-#: it does not fit.
+#: Converters from a value of a response, by type of the attribute. They raise `ValueError` or `TypeError` for
+#: a value that does not fit.
 FROM_WIRE: Final[dict[Any, Callable[[Any, object], Any]]] = {
     Text: _text_from_wire,
     Integer: _integer_from_wire,
@@ -230,7 +227,7 @@ FIELD_TYPES: Final[dict[str, Any]] = {
 
 
 def lead_from_wire(fields: Mapping[str, Any]) -> Lead:
-    """Make a lead from the fields of a response, which are flat.
+    """Make a lead from the flat fields of a response.
 
     Fields that are not native are custom fields. Values that do not fit the type of their field go to
     ``unparsed``.
@@ -352,7 +349,7 @@ def lead_from_mapping(row: Mapping[str, Any]) -> Lead:
 
     Columns are native fields under the vendor's name or the attribute name (``firstName``, ``first_name``);
     every other column is a custom field. Text is converted to the type of the field. An empty cell leaves its
-    field unset, also a custom one.
+    field unset, custom fields included.
 
     Raises:
         ValidationError: values do not fit their fields; the error names all of them.
@@ -374,7 +371,7 @@ def lead_from_mapping(row: Mapping[str, Any]) -> Lead:
             except ValueError:
                 problems.append(Problem(_EXPECTED[kind], code=_CODES.get(kind), field=name, value=value))
                 continue
-            if value is None:  # 0000-00-00 and other placeholders: never sent by accident.
+            if value is None:  # 0000-00-00 and other placeholders are never sent by accident.
                 continue
         values[attribute] = value
     refuse(problems, None)

@@ -161,8 +161,8 @@ class NotSent(TransportError):
 class LimiterUnavailable(NotSent):
     """The shared rate limiter was unavailable, so nothing was sent.
 
-    A call waits for such a limiter within its timeouts, and half a minute at most. ``retry_after`` has the
-    seconds after which the limiter is asked again.
+    A call waits for such a limiter within its timeouts, and half a minute at most. ``retry_after`` is the
+    number of seconds until the limiter is asked again.
     """
 
 
@@ -198,7 +198,8 @@ class ApiError(PublitracError):
 
     Attributes:
         problems: problems with field, value and vendor code, as far as they are known.
-            A `LeadNotFound` has the addresses of the leads here, a `NotFound` the name of the list.
+            In a `LeadNotFound` their values are the addresses of the leads, in a `NotFound` the name of the
+            list.
     """
 
     def __init__(self, message: str, *, problems: Sequence[Problem] = (), **context: Any) -> None:
@@ -227,11 +228,11 @@ class ValidationError(ApiError):
 
 
 class Conflict(ApiError):
-    """The lead exists already, or several leads match instead of one."""
+    """The lead exists already, or several leads match where one is expected."""
 
 
 class RateLimited(ApiError):
-    """Too many calls now. The call was not executed; ``retry_after`` has the wait if the service gave one."""
+    """Too many calls now; the call was not executed. ``retry_after`` is the wait the service asked for."""
 
     retryable = True
 

@@ -29,12 +29,13 @@ _PACKAGES: Final = frozenset(
         *("attr", "attrs", "cattr", "cattrs", "xmltodict"),
     )
 )
-#: Their frames are above a call, and may wait for another call while they hold an error.
+#: Callers of the client: they may hold an error while they wait for another call.
 _ABOVE: Final = ("publitrac_async.bulk", "publitrac_async.cli", "publitrac_async.frames")
-#: The same for a whole run, whose frames hold rows. All of its tasks have ended.
+#: Callers of a whole run, whose frames hold rows. All tasks of the run have ended.
 _ABOVE_RUNS: Final = ("publitrac_async.cli", "publitrac_async.frames")
-#: It hands requests, with their credentials, to a transport that the program may have made or wrapped.
-_HANDS_OVER: Final = "publitrac_async.transport.http"
+#: Module that passes requests, with their credentials, to a transport; the program may have made or wrapped
+#: it.
+_TRANSPORT_CALLER: Final = "publitrac_async.transport.http"
 _SPECIAL: Final = frozenset({"__anext__"})
 
 
@@ -47,12 +48,12 @@ def clears_frames(cls: C) -> C:
 
 
 def clears_frames_of_run(function: Callable[P, T]) -> Callable[P, T]:
-    """Return `function`, which makes a run of bulk, as a boundary."""
+    """Wrap `function`, which makes a bulk run, as a boundary."""
     return clears_frames_of(function, above=_ABOVE_RUNS)
 
 
 def clears_frames_of(function: Callable[P, T], *, above: tuple[str, ...] = _ABOVE) -> Callable[P, T]:
-    """Return `function`, a coroutine function or a plain one, as a boundary.
+    """Wrap `function`, a coroutine function or a plain one, as a boundary: its errors have cleared frames.
 
     Args:
         function: the function.
@@ -91,47 +92,47 @@ def clear_frames(error: BaseException, *, above: tuple[str, ...] = _ABOVE) -> No
         error: the exception being handled; running frames stay as they are.
         above: modules whose frames stay as they are.
     """
-    found, waiting = set[int](), [(error, False)]
-    while waiting:
-        one, handed = waiting.pop()
-        if id(one) in found:
+    visited, pending = set[int](), [(error, False)]
+    while pending:
+        current, in_transport = pending.pop()
+        if id(current) in visited:
             continue
-        found.add(id(one))
-        handed = _clear(one.__traceback__, above, handed=handed)
-        others = one.__cause__, one.__context__, *getattr(one, "exceptions", ())
-        waiting += [
-            (other, handed and not _caught_by_a_caller(other)) for other in others if other is not None
+        visited.add(id(current))
+        in_transport = _clear(current.__traceback__, above, in_transport=in_transport)
+        related = current.__cause__, current.__context__, *getattr(current, "exceptions", ())
+        pending += [
+            (other, in_transport and not _caught_by_a_caller(other)) for other in related if other is not None
         ]
 
 
-def _clear(traceback: TracebackType | None, above: tuple[str, ...], *, handed: bool) -> bool:
-    """Clear frames, and return True if a request was handed to a transport in one of them.
+def _clear(traceback: TracebackType | None, above: tuple[str, ...], *, in_transport: bool) -> bool:
+    """Clear frames, and return True if one of them passed a request to a transport.
 
     Args:
-        traceback: its frames.
+        traceback: the frames.
         above: modules whose frames stay as they are.
-        handed: clear the frames of the program, too: a transport has the request.
+        in_transport: also clear frames of the program: a transport has the request.
     """
     caller = ""
     while traceback is not None:
         frame = traceback.tb_frame
         module: str = frame.f_globals.get("__name__") or ""
         package = module.partition(".")[0]
-        handed = handed or (caller == _HANDS_OVER and package != "publitrac_async")
+        in_transport = in_transport or (caller == _TRANSPORT_CALLER and package != "publitrac_async")
         caller = module
-        if (handed or package in _PACKAGES) and not module.startswith(above) and not _alive(frame):
-            with contextlib.suppress(RuntimeError):  # Not seen; CPython says it of frames that are alive.
+        if (in_transport or package in _PACKAGES) and not module.startswith(above) and not _alive(frame):
+            with contextlib.suppress(RuntimeError):  # CPython raises it for a frame that runs.
                 frame.clear()
         traceback = traceback.tb_next
-    return handed
+    return in_transport
 
 
 def _caught_by_a_caller(error: BaseException) -> bool:
-    """Return True if a function handles `error` that has yet to end, such as one that made the call."""
+    """Return True if a function that still runs handles `error`, such as a caller of the failed call."""
     return error.__traceback__ is not None and _alive(error.__traceback__.tb_frame)
 
 
 def _alive(frame: FrameType) -> bool:
-    """Return True if the frame runs or waits: to clear the frame of a coroutine that waits would end it."""
-    # CPython leaves what a frame refers to with the coroutine or the stack, until the function ends.
+    """Return True if the frame runs or is suspended: clearing a suspended coroutine would end it."""
+    # Until the function ends, CPython keeps the references of a frame with the coroutine or the stack.
     return frame.f_code not in gc.get_referents(frame)

@@ -15,8 +15,8 @@ from publitrac_async.models import Lead
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-#: Limit on leads taken from the source whose outcome was not taken yet.
-_MOST: Final = 256
+#: Limit on leads taken from the source whose outcome the caller has not taken yet.
+_MAX_PENDING: Final = 256
 #: Errors that every further lead would raise.
 _FATAL: Final = (ClientStateError, ConfigurationError)
 
@@ -39,7 +39,7 @@ class LeadOutcome(Generic[T]):
 
     @property
     def ok(self) -> bool:
-        """True if the service accepted the lead."""
+        """True if the service accepted the lead: there is no error."""
         return self.error is None
 
 
@@ -82,11 +82,11 @@ async def send_many(
 
 
 class _Run(Generic[T]):
-    """Leads in flight."""
+    """State of one `send_many`: leads in flight, and outcomes not yet yielded."""
 
     def __init__(self, send: Send[T]) -> None:
         self._send = send
-        self.room = asyncio.Semaphore(_MOST)
+        self.room = asyncio.Semaphore(_MAX_PENDING)
         #: Outcomes not taken yet; ``None`` after the last.
         self.ended: asyncio.Queue[LeadOutcome[T] | None] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -94,14 +94,14 @@ class _Run(Generic[T]):
         self._last: dict[str, asyncio.Task[None]] = {}
 
     async def feed(self, leads: Iterable[Lead] | AsyncIterable[Lead]) -> None:
-        """Start one lead after the other, and wait for the last."""
+        """Send the leads, each as soon as the previous request is sent, and wait for all outcomes."""
         try:
             try:
                 position = 0
-                async for lead in _one_by_one(leads):
+                async for lead in _iterate(leads):
                     check_is_lead(lead)
                     await self.room.acquire()
-                    await self._begin(position, lead)
+                    await self._start(position, lead)
                     position += 1
             except Exception:
                 await self._wait()  # The outcomes of the leads before the error are known first.
@@ -119,25 +119,25 @@ class _Run(Generic[T]):
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _begin(self, position: int, lead: Lead) -> None:
-        """Send a lead; return once its request is sent, or waits for another lead of its address."""
+    async def _start(self, position: int, lead: Lead) -> None:
+        """Start sending a lead; return once its request is sent, or if it follows a lead of its address."""
         address = lead.email.strip().lower() if isinstance(lead.email, str) else ""
-        before = self._last.get(address) if address else None
-        left = asyncio.Event()
-        task = asyncio.create_task(self._carry_out(position, lead, before, left.set))
+        previous = self._last.get(address) if address else None
+        sent = asyncio.Event()
+        task = asyncio.create_task(self._send_after(previous, position, lead, sent.set))
         self._tasks.add(task)
         self._last[address] = task
         task.add_done_callback(lambda task: self._forget(address, task))
-        if before is None:
-            await left.wait()
+        if previous is None:
+            await sent.wait()
 
-    async def _carry_out(
-        self, position: int, lead: Lead, before: asyncio.Task[Any] | None, on_sent: Callable[[], None]
+    async def _send_after(
+        self, previous: asyncio.Task[Any] | None, position: int, lead: Lead, on_sent: Callable[[], None]
     ) -> None:
         result, failure = None, None
         try:
-            if before is not None:
-                await asyncio.wait([before])
+            if previous is not None:
+                await asyncio.wait([previous])
             result = await self._send(lead, on_sent)
         except PublitracError as error:
             failure = error
@@ -151,7 +151,7 @@ class _Run(Generic[T]):
             del self._last[address]
 
 
-async def _one_by_one(leads: Iterable[Lead] | AsyncIterable[Lead]) -> AsyncGenerator[Lead, None]:
+async def _iterate(leads: Iterable[Lead] | AsyncIterable[Lead]) -> AsyncGenerator[Lead, None]:
     if isinstance(leads, AsyncIterable):
         async for lead in leads:
             yield lead

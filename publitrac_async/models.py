@@ -58,7 +58,7 @@ class Lead:
     """Lead, with every native field of PUBLITRAC ("List and description of all lead fields").
 
     Names are the vendor's in snake_case: ``firstName`` is ``first_name``. Fields default to `UNSET`.
-    Lengths are the vendor's and are not checked here: the service decides.
+    Lengths are the vendor's. This package does not check them: the service decides.
 
     Times have no zone in PUBLITRAC's responses, nor here; the documents are consistent with UTC. A time with
     a zone is converted to UTC when sent.
@@ -86,7 +86,7 @@ class Lead:
         nbr_employees: integer.
         revenue: integer.
         is_customer: flag.
-        is_anonymous: a visitor without a name.
+        is_anonymous: flag of a visitor without a name.
         score: integer, 0 by default.
         status: ``Active``, ``Inactive`` or a value of the account.
         notes: free text.
@@ -97,22 +97,22 @@ class Lead:
         token: value of the tracking cookie, at most 100 characters.
         do_not_call: flag.
         do_not_call_reason: free text.
-        unsubscribed: opted out; no e-mail is sent.
-        unsubscribe_cause: how.
-        unsubscribe_reason: why. Sent only, never returned.
+        unsubscribed: flag of an opt-out: the service sends no e-mail.
+        unsubscribe_cause: way of the opt-out.
+        unsubscribe_reason: free text. Sent only, never returned.
         email_invalid: flag.
-        email_invalid_cause: why.
+        email_invalid_cause: free text.
         suspended: flag.
-        suspended_reason: why.
+        suspended_reason: free text.
         blacklisted: flag.
-        blacklisted_cause: why.
+        blacklisted_cause: free text.
         id: number in PUBLITRAC. Returned only.
         created_date: returned only.
         last_updated: changes with every action of the lead, visits included. Returned only.
-        custom_fields: custom fields by name. They have to exist in the account. Text, numbers, flags, dates
+        custom_fields: custom fields by name, which must exist in the account. Text, numbers, flags, dates
             and ``None`` are written as text: plain decimals, 0/1, ``yyyy-mm-dd[ hh:mm:ss]``. A field with
-            several values is a list; the form of such a list in a request is not documented, so it is sent in
-            the form of the response.
+            several values is a list; its form in a request is not documented, so it is sent in the form of
+            the response.
         unparsed: fields of a response whose value does not fit their type, unchanged: text, or a list if the
             field is repeated. The field itself is ``None`` then. Never sent.
     """
@@ -184,7 +184,7 @@ _NAMES: Final = tuple(attribute.name for attribute in attrs.fields(Lead))
 
 @define
 class Accepted:
-    """Confirmation that the service queued a lead. It is processed a little later.
+    """Confirmation that the service queued a lead, which it processes a little later.
 
     Attributes:
         status: the service's status, ``"success"``.

@@ -87,7 +87,7 @@ class OpenTelemetry:
         tracer_provider: instead of the global one.
         meter_provider: instead of the global one.
         inject: send the context of the trace (``traceparent``) to the service with each request, by the
-            global propagator. The vendors do not read it; a gateway of yours may.
+            global propagator. The vendors do not read it, but your own gateway may.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class OpenTelemetry:
         }
 
     def __call__(self, event: Event | AnyRunEvent) -> None:
-        """Take an event of a client, a bulk run or a worker."""
+        """Record an event of a client, a bulk run or a worker."""
         if (handle := self._handlers.get(type(event))) is not None:
             handle(event)
 

@@ -15,13 +15,13 @@ from publitrac_async.read_ahead import Fetch, ReadAhead
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-#: Number of recent keys kept to recognize repeated items. Items move between neighbouring pages if others are
-#: added or removed meanwhile, so the last keys are enough and memory stays bounded.
+#: Number of recent keys kept to recognize repeated items. Items that are added or removed meanwhile move
+#: others between neighbouring pages only, so recent keys are enough and memory stays bounded.
 _REMEMBERED: Final = 20_000
-#: Consecutive pages without a new item after which the pager gives up.
-_PATIENCE: Final = 50
-#: Consecutive unreadable pages after which a pager that skips them ends.
-_UNREADABLE: Final = 5
+#: Consecutive pages without a new item after which the pager raises an error.
+_MAX_IDLE_PAGES: Final = 50
+#: Consecutive unreadable pages after which even a pager that skips them raises an error.
+_MAX_UNREADABLE: Final = 5
 
 
 @frozen
@@ -118,7 +118,7 @@ class Pager(Generic[T]):
 
 @clears_frames
 class _Pages(Generic[T]):
-    """Iterator over the pages. It can be dropped at any point."""
+    """Iterator over the pages. Callers may stop at any page."""
 
     def __init__(
         self,
@@ -153,10 +153,10 @@ class _Pages(Generic[T]):
         try:
             page = await self._reader.page(number)
         except UnexpectedContent as error:
-            if not self._skip_unreadable or self._unreadable == _UNREADABLE:
+            if not self._skip_unreadable or self._unreadable == _MAX_UNREADABLE:
                 self._reader.stop()
                 raise
-            return self._step_over(number, error)
+            return self._skip_page(number, error)
         except PublitracError:
             self._reader.stop()
             raise
@@ -173,22 +173,24 @@ class _Pages(Generic[T]):
         """Process a page, choose the next one, and return the page with its new items.
 
         Returns:
-            The page, ``None`` for an empty one at the end.
+            The page; ``None`` if it is empty and the last one.
         """
         self._unreadable = 0
         self._pages = page.pages
         # After the end, some services respond with the last page.
         if page.number != number and (page.pages is None or number <= page.pages):
-            raise UnexpectedContent(f"asked for page {number}, the service sent page {page.number}")
+            raise UnexpectedContent(
+                f"the service sent page {page.number} in response to a request for page {number}"
+            )
         fresh = tuple(item for item in page.items if self._is_new(item))
-        lists_all = page.pages is not None and not _holds_more_than_announced(page)
+        lists_all = page.pages is not None and not _exceeds_total(page)
         if page.pages is None or not lists_all:
             # Such a list ends with the first page without a new item.
             fresh = fresh if page.items != self._items else ()
-            going_on = bool(fresh)
+            continues = bool(fresh)
         else:
-            going_on = number < page.pages
-            repeats = going_on and not fresh and number > self._furthest
+            continues = number < page.pages
+            repeats = continues and not fresh and number > self._furthest
             if repeats or (not page.items and number <= page.pages):
                 raise UnexpectedContent(
                     f"page {number} of {page.pages} has no new item: pages repeat, or the total is wrong"
@@ -197,20 +199,20 @@ class _Pages(Generic[T]):
         self._items, self._total = page.items, page.total
         self._furthest = max(self._furthest, number)
         self._idle = 0 if fresh else self._idle + 1
-        if self._idle > _PATIENCE:
+        if self._idle > _MAX_IDLE_PAGES:
             raise UnexpectedContent(
-                f"{self._idle} consecutive pages had no new item: the list changes too fast"
+                f"{self._idle} consecutive pages had no new item: pages repeat, or the list changes too fast"
             )
         if moved:
             self._next = max(self._first, number - moved)
         else:
-            self._next = number + 1 if going_on else None
+            self._next = number + 1 if continues else None
         self._reader.prepare(self._next, page.pages if lists_all else None)
         if self._next is None and not fresh and number > self._first:
             return None
         return evolve(page, items=fresh, number=number)
 
-    def _step_over(self, number: int, error: UnexpectedContent) -> Page[T]:
+    def _skip_page(self, number: int, error: UnexpectedContent) -> Page[T]:
         self._unreadable += 1
         self._items = None
         self._furthest = max(self._furthest, number)
@@ -230,14 +232,14 @@ class _Pages(Generic[T]):
         return True
 
     def _moved_back(self, page: Page[T]) -> int:
-        """Return the pages by which items may have moved towards the front since the last page."""
+        """Return how many pages items may have moved towards the front since the last page."""
         if self._total is None or page.total is None or not page.size or page.total >= self._total:
             return 0
         return math.ceil((self._total - page.total) / page.size)
 
 
-def _holds_more_than_announced(page: Page[Any]) -> bool:
-    """Return True if this page alone exceeds the total, which is wrong then."""
+def _exceeds_total(page: Page[Any]) -> bool:
+    """Return True if the items up to this page exceed the announced total, which must be wrong."""
     return page.total is not None and (page.number - 1) * (page.size or 0) + len(page.items) > page.total
 
 

@@ -59,18 +59,18 @@ def read_profile(path: str | PathLike[str]) -> Profile:
         path: of the file.
 
     Raises:
-        ConfigurationError: the file cannot be read, or has a key or a value that is not known.
+        ConfigurationError: the file cannot be read, or has an unknown key or value.
     """
     name = f"profile {Path(path).name}"
     try:
         content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(f"{name} cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:  # Also a number that is too long, and deep nesting.
+    except (ValueError, RecursionError) as error:  # Includes numbers that are too long, and deep nesting.
         raise ConfigurationError(f"{name} is not TOML: {error}") from None
     for table, value in content.items():
         if table not in _TABLES or not isinstance(value, dict):
-            raise ConfigurationError(f"{name}: {table} is unknown; there are {', '.join(_TABLES)}")
+            raise ConfigurationError(f"{name}: {table} is unknown; known: {', '.join(_TABLES)}")
     client = content.get("client", {})
     _check(name, "client", client, tuple(_CLIENT))
     for key, value in client.items():
@@ -82,7 +82,7 @@ def read_profile(path: str | PathLike[str]) -> Profile:
     return Profile(**content)
 
 
-_KINDS: Final = {str: "a text", int: "a whole number", dict: "a table"}
+_KINDS: Final = {str: "a string", int: "a whole number", dict: "a table"}
 
 
 def _shapes(name: str, table: dict[str, Any]) -> V1Shapes:
@@ -90,7 +90,7 @@ def _shapes(name: str, table: dict[str, Any]) -> V1Shapes:
     _check(name, where, table, _SHAPES)
     for key, value in table.items():
         if not isinstance(value, str) or not value:
-            raise ConfigurationError(f"{name}: {where}.{key} must be a text")
+            raise ConfigurationError(f"{name}: {where}.{key} must be a string that is not empty")
     settings: dict[str, Any] = dict(table)
     keys = settings.pop("unicity_keys", None)
     if keys is not None:
@@ -108,7 +108,7 @@ def _shapes(name: str, table: dict[str, Any]) -> V1Shapes:
 def _check(name: str, where: str, table: Mapping[str, Any], known: tuple[str, ...]) -> None:
     unknown = [key for key in table if key not in known]
     if unknown:
-        raise ConfigurationError(f"{name}: {where}.{unknown[0]} is unknown; there are {', '.join(known)}")
+        raise ConfigurationError(f"{name}: {where}.{unknown[0]} is unknown; known: {', '.join(known)}")
 
 
 def __dir__() -> list[str]:

@@ -1,7 +1,7 @@
-"""Protocols of the façades and clients: a program that names one accepts a fake in tests, and a proxy.
+"""Protocols of the façades and clients. A program annotated with them accepts a fake in tests, or a proxy.
 
-The methods are described where they are implemented. Protocols cannot take over the signatures of a
-class, so they repeat them; a test compares both.
+The documentation of a method is with its implementation. A protocol cannot inherit the signatures of a class,
+so these repeat them; a test compares both.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 P = TypeVar("P")
 P_co = TypeVar("P_co", covariant=True)
 
-#: Number of waiting pages at which no more are fetched.
+#: Fetched pages at which no more are requested until the caller takes one.
 _READY: Final = 8
 
 
@@ -26,18 +26,18 @@ class Fetch(Protocol[P_co]):
 class ReadAhead(Generic[P]):
     """Fetches the next pages while the caller works on one.
 
-    A request starts once the previous one is sent. So this reader has one call in the client's queue at a
-    time, like a sequential reader, and as many in flight as rate limit and latency allow. Dropping the reader
-    cancels the requests in flight, and so does cancelling the caller that waits for a page.
+    A request starts once the previous one is sent. So this reader has only one call at a time in the client's
+    queue, like a sequential reader, but as many in flight as rate limit and latency allow. Dropping the
+    reader cancels the requests in flight, and so does cancelling the caller that waits for a page.
 
     Args:
         fetch: fetches a page.
-        most: limit on the pages held or in flight, besides the one in use.
+        max_pages: limit on the pages held or in flight, besides the one in use.
     """
 
-    def __init__(self, fetch: Fetch[P], most: int) -> None:
+    def __init__(self, fetch: Fetch[P], max_pages: int) -> None:
         self._fetch = fetch
-        self._most = most
+        self._max_pages = max_pages
         #: Pages held or in flight, by number.
         self._tasks: dict[int, asyncio.Task[P]] = {}
         #: Number of the next page to fetch, and of the last one.
@@ -49,7 +49,7 @@ class ReadAhead(Generic[P]):
         weakref.finalize(self, cancel_tasks, self._tasks).atexit = False
 
     async def page(self, number: int) -> P:
-        """Return a page, fetched already or not."""
+        """Return a page, and fetch it first if necessary."""
         task = self._tasks.get(number)
         if task is None:
             self.stop()
@@ -76,7 +76,7 @@ class ReadAhead(Generic[P]):
             number: number of the next page, ``None`` after the end.
             last: number of the last page, ``None`` if unknown. Then nothing is fetched ahead.
         """
-        if number is None or last is None or not self._most:
+        if number is None or last is None or not self._max_pages:
             self.stop()
             return
         if number not in self._tasks:
@@ -94,8 +94,8 @@ class ReadAhead(Generic[P]):
         self._tasks.clear()
 
     def _request_more(self) -> None:
-        """Fetch one more page if there is one, and room for it."""
-        if self._unsent is not None or self._upcoming > self._last or len(self._tasks) >= self._most:
+        """Fetch the next page if there is one and the limits allow it."""
+        if self._unsent is not None or self._upcoming > self._last or len(self._tasks) >= self._max_pages:
             return
         if not self._awaited and sum(task.done() for task in self._tasks.values()) >= _READY:
             return
@@ -104,9 +104,9 @@ class ReadAhead(Generic[P]):
         self._unsent = token = object()
         # The task must not keep a reference to the reader.
         reader: weakref.ref[ReadAhead[Any]] = weakref.ref(self)
-        fetch = partial(self._fetch, number, partial(_has_left, reader, token))
+        fetch = partial(self._fetch, number, partial(_on_sent, reader, token))
         task = fetch_in_task(fetch, f"publitrac_async page {number}")
-        task.add_done_callback(partial(_has_ended, reader, token))
+        task.add_done_callback(partial(_on_done, reader, token))
         self._tasks[number] = task
 
     def note_sent(self, token: object) -> None:
@@ -122,7 +122,7 @@ class ReadAhead(Generic[P]):
 
 
 def fetch_in_task(fetch: Callable[[], Awaitable[P]], name: str) -> asyncio.Task[P]:
-    """Fetch a page in a task of this name."""
+    """Start a task of this name that fetches a page."""
 
     async def fetched() -> P:
         return await fetch()
@@ -130,13 +130,13 @@ def fetch_in_task(fetch: Callable[[], Awaitable[P]], name: str) -> asyncio.Task[
     return asyncio.create_task(fetched(), name=name)
 
 
-def _has_left(reference: weakref.ref[ReadAhead[Any]], token: object) -> None:
+def _on_sent(reference: weakref.ref[ReadAhead[Any]], token: object) -> None:
     reader = reference()
     if reader is not None:
         reader.note_sent(token)
 
 
-def _has_ended(reference: weakref.ref[ReadAhead[Any]], token: object, task: asyncio.Task[Any]) -> None:
+def _on_done(reference: weakref.ref[ReadAhead[Any]], token: object, task: asyncio.Task[Any]) -> None:
     # The error is raised when the caller reaches the page; until then asyncio must not log it.
     failed = task.cancelled() or task.exception() is not None
     reader = reference()
@@ -147,7 +147,7 @@ def _has_ended(reference: weakref.ref[ReadAhead[Any]], token: object, task: asyn
 
 
 def cancel_tasks(tasks: dict[Any, asyncio.Task[Any]]) -> None:
-    """Cancel tasks from any thread, since the garbage collector may call it."""
+    """Cancel tasks, from any thread: the garbage collector may call this function in another one."""
     for task in tasks.values():
         loop = task.get_loop()
         if not loop.is_closed():

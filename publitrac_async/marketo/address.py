@@ -19,7 +19,7 @@ def host_of(base_url: str | None, munchkin_id: str | None) -> str:
 
     Args:
         base_url: address of the instance.
-        munchkin_id: the id of the account, instead of `base_url`.
+        munchkin_id: id of the account, instead of `base_url`.
 
     Raises:
         ConfigurationError: both or neither are given, or the value is malformed.
@@ -33,8 +33,8 @@ def host_of(base_url: str | None, munchkin_id: str | None) -> str:
     assert base_url is not None
     host = _API.sub("", base_url.strip().rstrip("/")).rstrip("/")
     if _STRAY_PATH.match(host):
-        raise ConfigurationError("base_url has a path that is not Marketo's: pass the host alone")
-    # State stores compare addresses: the same instance has one, whatever its case.
+        raise ConfigurationError("base_url has a path that is not Marketo's: pass only https://host")
+    # State stores compare addresses, so an instance must have one address regardless of case.
     scheme, separator, rest = host.partition("://")
     name, slash, path = rest.partition("/")
     return f"{scheme}{separator}{name.lower()}{slash}{path}"

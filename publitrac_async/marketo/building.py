@@ -18,7 +18,7 @@ from publitrac_async.marketo.models import LeadFieldUpdate, NewLeadField, Visito
 from publitrac_async.marketo.values import value_problems, write_json, write_text, write_time
 from publitrac_async.models import Unset, vendor_name
 
-#: Name that fits in a path and in a list separated by commas.
+#: Name that is safe in a path and in a list separated by commas.
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 #: Names and values of query parameters.
@@ -56,9 +56,11 @@ def merged(winner: int, loser_ids: Iterable[int], operation: str) -> Query:
     """
     losers = list(dict.fromkeys(lead_id(each, operation, "leadIds") for each in loser_ids))
     if not 1 <= len(losers) <= MARKETO_MERGED:
-        refuse([Problem(f"must be 1 to {MARKETO_MERGED} leads", code="1080", field="leadIds")], operation)
+        refuse(
+            [Problem(f"must be from 1 to {MARKETO_MERGED} leads", code="1080", field="leadIds")], operation
+        )
     if winner in losers:
-        refuse([Problem("the winner must not be among them", field="leadIds")], operation)
+        refuse([Problem("must not contain the winner", field="leadIds")], operation)
     return (("leadId" if len(losers) == 1 else "leadIds", ",".join(map(str, losers))),)
 
 
@@ -78,7 +80,7 @@ def field_update(update: LeadFieldUpdate, operation: str) -> dict[str, Any]:
     """
     record = _set_values(update)
     if not record:
-        refuse([Problem("there is no change", field="input")], operation)
+        refuse([Problem("must have at least one change", field="input")], operation)
     return record
 
 
@@ -102,7 +104,7 @@ def form_record(
     problems = [
         *address_problem(fields.get("email")),
         *(
-            Problem("must not be None in a form; leave it out", field=name)
+            Problem("must not be None in a form: leave the field out", field=name)
             for name, value in fields.items()
             if value is None
         ),
@@ -123,7 +125,7 @@ def form_record(
         record["cookie"] = cookie_value(cookie, operation)
     written = write_json(record)
     if written is None:
-        raise ValidationError("the form holds text that JSON cannot carry", operation=operation)
+        raise ValidationError("the form has text that cannot be written as JSON", operation=operation)
     return written
 
 
@@ -187,8 +189,8 @@ def filter_values(values: Iterable[Any], operation: str) -> list[str]:
     """Return the values of a filter as text, each once, in the order given.
 
     Raises:
-        ValidationError: there are no values; one is empty, or holds a comma: Marketo splits the values at
-            commas and documents no way to escape one.
+        ValidationError: there are no values; one is empty, or has a comma: Marketo splits the values at
+            commas, and documents no way to escape one.
     """
     given = [values] if isinstance(values, str) else values
     texts = list(dict.fromkeys("" if value is None else write_text(value) for value in given))
@@ -199,14 +201,14 @@ def filter_values(values: Iterable[Any], operation: str) -> list[str]:
         if not text:
             problems.append(Problem("must not be empty", field="filterValues"))
         elif "," in text:
-            reason = "holds a comma, at which Marketo splits values; it documents no way to escape one"
+            reason = "has a comma, at which Marketo splits values; it documents no way to escape one"
             problems.append(Problem(reason, field="filterValues", value=text))
     refuse(problems, operation)
     return texts
 
 
 def programs(program_ids: Iterable[int], operation: str) -> Query:
-    """Return the parameters that select single programs.
+    """Return the parameters that select these programs.
 
     Raises:
         ValidationError: one is not an id, or there are more than 300.

@@ -20,7 +20,7 @@ _NEW_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 def sync_check(action: str) -> Check:
-    """Return the check for records of Sync Leads, by Marketo's page."""
+    """Return the check for records of Sync Leads, according to Marketo's page."""
 
     def check(record: Values) -> list[Problem]:
         problems = ascii_problem(record)
@@ -32,7 +32,7 @@ def sync_check(action: str) -> Check:
 
 
 def ascii_problem(record: Values) -> list[Problem]:
-    """Find an e-mail address that Marketo does not support ("only ASCII characters")."""
+    """Return the problem of an e-mail address that Marketo does not support ("only ASCII characters")."""
     email = record.get("email")
     if isinstance(email, str) and not email.isascii():
         return [Problem("an e-mail address must be ASCII", field="email", value=email)]
@@ -40,7 +40,7 @@ def ascii_problem(record: Values) -> list[Problem]:
 
 
 def address_problem(email: object) -> list[Problem]:
-    """Return the problem of an e-mail address, without the code of PUBLITRAC."""
+    """Return the problem of an e-mail address, without PUBLITRAC's code; an empty list without one."""
     problem = email_problem(email)
     return [attrs.evolve(problem, code=None)] if problem else []
 
@@ -48,6 +48,6 @@ def address_problem(email: object) -> list[Problem]:
 def new_field_problems(record: Values) -> Iterator[Problem]:
     """Find the problems of a field to create."""
     if not _NEW_NAME.fullmatch(record["name"]):
-        yield Problem("must begin with a letter and hold only letters, digits and underscores", field="name")
+        yield Problem("must begin with a letter and have only letters, digits and underscores", field="name")
     if not record["displayName"].strip():
         yield Problem("is required", field="displayName")

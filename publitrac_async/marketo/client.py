@@ -60,14 +60,14 @@ class MarketoClient(LeadOperations, FieldOperations, MembershipOperations):
             The caller closes it. It has its own rate limit, so it excludes `rate_limit`, and also `limiter`
             and `token_store`.
         retry: policy for retries of failed calls.
-        timeout: limits on the time of a call; a number is its total in seconds, ``None`` no total. By default
-            every operation has Marketo's time limit, see the guide.
+        timeout: limits on the time of a call. A number sets the total in seconds; ``None`` means no total. By
+            default every operation has Marketo's time limit, see the guide.
         concurrency: calls in flight at once. By default as many as the rate limit needs at Marketo's latency,
-            up to 10, which Marketo allows to all integrations together. Code 615 reduces them.
+            up to 10, which Marketo allows to all integrations together. Code 615 reduces the number.
         transport: any ``httpx.AsyncBaseTransport``, instead of the one on aiohttp. The caller closes it, so
             several clients can share one. Excludes `trust_env`.
         limiter: instead of the limiter for `rate_limit`, which it excludes. The caller closes it.
-        token_store: instead of one in memory. The caller closes it.
+        token_store: store of the token, instead of one in memory. The caller closes it.
         hooks: called with every event of `publitrac_async.transport.events`.
         log_failures: log each failed call as a warning, after its retries.
         trust_env: take proxies and ``SSL_CERT_FILE`` from the environment.
@@ -93,7 +93,7 @@ class MarketoClient(LeadOperations, FieldOperations, MembershipOperations):
             **options: further arguments of the constructor; they take precedence over the environment.
 
         Raises:
-            ConfigurationError: one is missing, a file cannot be read, or a value is unusable.
+            ConfigurationError: a credential is missing, a file cannot be read, or a value is unusable.
         """
         addresses = set() if options.keys() & {"base_url", "munchkin_id"} else {"base_url", "munchkin_id"}
         required = {"client_id", "client_secret"} - options.keys()
@@ -123,26 +123,27 @@ class MarketoClient(LeadOperations, FieldOperations, MembershipOperations):
         idempotent: bool = False,
         next_page_token: str | None = None,
     ) -> MarketoPager[Any]:
-        """Call any path of Marketo's API, also those without a method in this package.
+        """Call any path of Marketo's API, including those without a method in this package.
 
-        Token, limits, retries and errors are those of every call. Await it for one page with the items of
-        ``result`` as JSON; iterate over it for all items of all pages. Responses other than JSON (files of
-        bulk extracts) are not supported.
+        Token, limits, retries and errors are the same as for every call. Await the pager for one page with
+        the items of ``result`` as JSON; iterate over it for all items of all pages. Responses other than JSON
+        (files of bulk extracts) are not supported.
 
         Args:
             verb: HTTP method.
-            path: path from ``/rest/`` or ``/bulk/`` on, ``"/rest/v1/lists/1001/leads.json"``.
-            query: parameters; a list is joined by commas, and pairs repeat a name. Dates and other types are
+            path: path that begins with ``/rest/`` or ``/bulk/``: ``"/rest/v1/lists/1001/leads.json"``.
+            query: parameters. A list is joined by commas; pairs can repeat a name. Dates and other types are
                 written as in `sync_leads`.
-            json: the body as JSON.
-            form: the body as form fields, as the Asset API takes it.
-            idempotent: repeating a POST does no harm, so the call may be retried after a lost response. GET
-                and DELETE always are.
-            next_page_token: first page. For activities it is the start time, see "Get Paging Token".
+            json: body, sent as JSON.
+            form: body, sent as form fields, as the Asset API takes it.
+            idempotent: repeating the POST does no harm, so it may be retried after a lost response. GET and
+                DELETE are always idempotent.
+            next_page_token: token of the first page. For activities it encodes the start time, see "Get
+                Paging Token".
 
         Raises:
             ValidationError: verb, path or a value cannot be sent.
-            ApiError: Marketo refused the call; records that it refused are items of the page.
+            ApiError: Marketo refused the call. Refused records are items of the page.
         """
         operation = raw.operation_for(verb, path, idempotent=idempotent)
         if json is not None and form is not None:

@@ -1,8 +1,8 @@
 """Table of Marketo's error codes ("Error Codes"): meaning, and effect on retries.
 
 Errors have three levels: HTTP (413, 414, and errors of gateways), the response as a whole, and the single
-record. A code of the response means that the call failed; 6xx also that it was not executed, so any call may
-be repeated. Codes of the 1000s are documented for records and occur for responses as well.
+record. A code of the response means that the call failed; 6xx also means that it was not executed, so any
+call may be retried. Codes of the 1000s are documented for records, and also occur for responses.
 
 See https://experienceleague.adobe.com/en/docs/marketo-developer/marketo/rest/error-codes.
 """
@@ -40,10 +40,10 @@ class Meaning:
 
     Attributes:
         kind: class of the error.
-        reason: its message, without values.
+        reason: message of the error, without values.
         retryable: the same call may succeed later.
         maybe_applied: the call may have been executed.
-        pause: seconds for which the client should send no call.
+        pause: seconds in which the client should send no calls.
     """
 
     kind: type[ApiError]
@@ -55,7 +55,7 @@ class Meaning:
 
 UNKNOWN: Final = Meaning(ApiError, "refused with an unknown code")
 QUOTA: Final = Meaning(
-    QuotaExhausted, "the quota of the day is used up; Marketo resets it at midnight, US Central Time"
+    QuotaExhausted, "the daily quota is used up; Marketo resets it at midnight, US Central Time"
 )
 
 _NO_RESOURCE: Final = "the address matches no resource of Marketo; check base_url"
@@ -70,11 +70,13 @@ STATUSES: Final = {
 CODES: Final = {
     # The response as a whole.
     "500": Meaning(ServerError, "the service failed", retryable=True, maybe_applied=True),
-    "502": Meaning(ServerError, "bad gateway, likely a timeout", retryable=True, maybe_applied=True),
+    "502": Meaning(ServerError, "bad gateway, probably a timeout", retryable=True, maybe_applied=True),
     "600": Meaning(AuthenticationError, "the access token is empty"),
     "601": Meaning(AuthenticationError, "the access token is invalid"),
     "602": Meaning(AuthenticationError, "the access token has expired"),
-    "603": Meaning(PermissionDenied, "the API user may not do this, or its address is not on the allowlist"),
+    "603": Meaning(
+        PermissionDenied, "the API user lacks the permission, or its address is not on the allowlist"
+    ),
     "604": Meaning(ServerError, "the request took too long", retryable=True),
     "605": Meaning(ApiError, "the HTTP method is not supported"),
     "606": Meaning(RateLimited, "too many calls in 20 seconds", retryable=True, pause=MARKETO_PERIOD),
@@ -82,10 +84,10 @@ CODES: Final = {
     "608": Meaning(ServerError, "the API is temporarily unavailable", retryable=True),
     "609": Meaning(ValidationError, "the body is not valid JSON"),
     "610": Meaning(ApiError, _NO_RESOURCE),
-    "611": Meaning(ServerError, "system error", retryable=True),
+    "611": Meaning(ServerError, "the service had a system error", retryable=True),
     "612": Meaning(ValidationError, "the content type is not accepted"),
     "613": Meaning(ValidationError, "the multipart content is not accepted"),
-    "614": Meaning(ServerError, "the subscription cannot be reached", retryable=True),
+    "614": Meaning(ServerError, "the subscription is unreachable", retryable=True),
     "615": Meaning(RateLimited, "too many calls at once", retryable=True),
     "616": Meaning(PermissionDenied, "the subscription is of another type"),
     "701": Meaning(ValidationError, "a required value is blank"),
@@ -112,21 +114,21 @@ CODES: Final = {
     "1009": Meaning(ValidationError, "a partition must be named"),
     "1010": Meaning(Conflict, "the lead is in another partition"),
     "1011": Meaning(ValidationError, "the field cannot be used to look leads up"),
-    "1012": Meaning(ValidationError, "not a cookie value"),
+    "1012": Meaning(ValidationError, "the cookie value is invalid"),
     "1013": Meaning(NotFound, "the object does not exist"),
     "1014": Meaning(ApiError, "the object could not be created"),
     "1015": Meaning(NotFound, "the lead is not in the list"),
     "1016": Meaning(RateLimited, "too many imports are queued", retryable=True),
     "1017": Meaning(Conflict, "the object exists already"),
-    "1018": Meaning(PermissionDenied, "not possible while a CRM is connected"),
+    "1018": Meaning(PermissionDenied, "the operation is not allowed while a CRM is connected"),
     "1019": Meaning(RateLimited, "an import into this list is running", retryable=True),
     "1020": Meaning(QUOTA.kind, "no more programs can be cloned today"),
     "1021": Meaning(ValidationError, "company fields cannot be updated through a lead"),
     "1022": Meaning(Conflict, "the object is in use"),
     "1025": Meaning(NotFound, "the program has no such status"),
     "1026": Meaning(PermissionDenied, "custom objects are not enabled"),
-    "1027": Meaning(ApiError, "the subscription has all the activity types it may have"),
-    "1028": Meaning(ApiError, "the object has all the fields it may have"),
+    "1027": Meaning(ApiError, "the subscription has the maximum number of activity types"),
+    "1028": Meaning(ApiError, "the object has the maximum number of fields"),
     "1029": Meaning(RateLimited, "too many jobs are queued", retryable=True),
     "1035": Meaning(ValidationError, "the filter is not supported"),
     "1036": Meaning(ValidationError, "a key occurs twice in the input"),
@@ -138,19 +140,19 @@ CODES: Final = {
     "1077": Meaning(ValidationError, "the CRM refused the merge: a field is too long"),
     "1078": Meaning(Conflict, "the CRM refused the merge"),
     "1079": Meaning(Conflict, "the leads share a personalized URL: merge them in Marketo's own interface"),
-    "1080": Meaning(ValidationError, "more than 25 leads are to be merged"),
+    "1080": Meaning(ValidationError, "one call can merge at most 25 leads"),
 }
 
 #: Codes of a missing lead: "Lead not found", and "No data found" if one was requested.
 NO_LEAD: Final = frozenset({"1004", "702"})
 NO_FIELD: Final = frozenset({"1006", "702"})
 
-#: "Export daily quota exceeded" and "Job already queued" have the code of a full queue.
+#: "Export daily quota exceeded" and "Job already queued" use the code of a full queue.
 _DAILY: Final = "daily quota"
 _QUEUED: Final = Meaning(Conflict, "the job is queued already")
-#: Live instances refuse a value with the code of invalid data: "Invalid value for field 'x' and value 'y'".
+#: Real instances refuse a value with the code of invalid data: "Invalid value for field 'x' and value 'y'".
 _VALUE: Final = Meaning(ValidationError, "the value is invalid")
-#: "12:00 AM CST". If the vendor means daylight saving time, this is an hour late, never early.
+#: "12:00 AM CST". In daylight saving time the real reset may be an hour earlier, never later.
 _CENTRAL: Final = timezone(timedelta(hours=-6))
 
 _CODE: Final = re.compile(r"[A-Za-z0-9_.\-]{1,40}")
@@ -164,15 +166,15 @@ _NAMED: Final = (
     re.compile(rf"\bdue to {_QUOTE}{_NAME}{_QUOTE} (?:length|exceeding)", re.IGNORECASE),
 )
 _LISTED: Final = re.compile(r"\bfields?:? \[([^\[\]]*)\]", re.IGNORECASE)
-#: Characters of a message that are looked at.
-_MOST: Final = 64 * 1024
-#: "Invalid value 'x'. Required of type 'integer'" names a value only.
+#: Limit on the characters of a message to examine.
+_MAX_MESSAGE: Final = 64 * 1024
+#: "Invalid value 'x'. Required of type 'integer'" names a value, but no field.
 _OF_VALUE: Final = re.compile(rf"^Invalid value {_QUOTE}(.*){_QUOTE}\. Required of type", re.DOTALL)
 _MARKED: Final = re.compile(rf"(?<=['\"`\u2018\[, ]){_NAME}(?=['\"`\u2019\],])")
 
 
 def code_of(value: object) -> str:
-    """Return a code of a response, empty if it is none: codes are in logs and messages of errors."""
+    """Return a code of a response, ``""`` if it does not look like one: logs and errors show codes."""
     text = "" if value is None else str(value)
     return text if _CODE.fullmatch(text) else ""
 
@@ -195,19 +197,19 @@ def fields_named(message: str, record: Collection[str] = ()) -> tuple[str, ...]:
     Field names are not personal data, while the rest of a message may be.
 
     Args:
-        message: Marketo's words.
-        record: names of the fields of the record; those in quotes or brackets count, too. If it is a mapping,
-            so does the one field that has the value in the message.
+        message: Marketo's message.
+        record: names of the fields of the record. Those in quotes or brackets also count; if `record` is a
+            mapping, so does the only field with the value in the message.
     """
-    message = message[:_MOST]
+    message = message[:_MAX_MESSAGE]
     found = [match[1] for pattern in _NAMED for match in pattern.finditer(message)]
     for match in _LISTED.finditer(message):
         found += [name for each in match[1].split(",") if re.fullmatch(_NAME, name := each.strip(" '\""))]
     found += [match[1] for match in _MARKED.finditer(message) if match[1] in record]
     value = _OF_VALUE.search(message)
     if value is not None and not found and isinstance(record, Mapping):
-        having = [name for name, given in record.items() if write_text(given) == value[1]]
-        found = having if len(having) == 1 else []
+        matching = [name for name, given in record.items() if write_text(given) == value[1]]
+        found = matching if len(matching) == 1 else []
     return tuple(dict.fromkeys(found))
 
 
@@ -221,12 +223,12 @@ def problems_of(code: str, message: str, record: Collection[str] = ()) -> list[P
 
 
 def text_of(problems: Iterable[Problem]) -> str:
-    """Return problems as the message of an error, which adds their code."""
+    """Join problems to the message of an error, without codes: the error adds its own."""
     return joined(f"{each.field}: {each.reason}" if each.field else each.reason for each in problems)
 
 
 def seconds_to_reset(now: float) -> float:
-    """Return the seconds until the quota of the day is reset.
+    """Return the seconds until Marketo resets the daily quota.
 
     Args:
         now: seconds since the epoch.

@@ -68,7 +68,7 @@ class FieldOperations(MarketoBase):
         """Get all fields with all their metadata, hidden ones included ("Get Lead Fields").
 
         Args:
-            batch_size: fields on a page, at most (and by default) 300.
+            batch_size: fields on a page; 300 at most, and by default.
             next_page_token: continue from this page.
 
         Raises:
@@ -83,14 +83,14 @@ class FieldOperations(MarketoBase):
         """Create custom fields ("Create Lead Fields"). They can never be deleted.
 
         Args:
-            fields: at most 100, the limit of an instance through the API.
+            fields: the fields; at most 100, the limit of an instance through the API.
 
         Returns:
-            The outcome of each, in input order.
+            The outcome of each field, in input order.
 
         Raises:
-            ValidationError: a name is invalid, or there are too many.
-            OutcomeUnknown: the response is lost; the fields may exist.
+            ValidationError: a name is invalid, or there are too many fields.
+            OutcomeUnknown: the response is lost; the fields may have been created.
         """
         name = CREATE_LEAD_FIELDS.name
         given = list(fields)
@@ -108,7 +108,7 @@ class FieldOperations(MarketoBase):
             field: the changes.
 
         Raises:
-            ValidationError: there is no change, or the field does not allow it.
+            ValidationError: there is no change, or it is not allowed for this field.
             NotFound: the field does not exist.
         """
         operation = UPDATE_LEAD_FIELD.name

@@ -42,8 +42,8 @@ _BY_ID: Final = partial(responses.results, match=by_id)
 class LeadOperations(MarketoBase):
     """Operations about leads.
 
-    Calls with many records are split by 300 records and 1 MB and sent one after the other. If one fails,
-    ``done`` of its error has the results of the records before it.
+    Methods that take many records send them in batches of up to 300 records and 1 MB, one after the other. If
+    a batch fails, ``done`` of its error has the results of earlier records.
     """
 
     async def get_lead_by_id(self, lead_id: int, *, fields: Iterable[str] = ()) -> MarketoLead:
@@ -76,19 +76,19 @@ class LeadOperations(MarketoBase):
     ) -> MarketoPager[MarketoLead]:
         """Get the leads whose field has one of these values ("Get Leads by Filter Type").
 
-        More than 300 values take several calls, in order.
+        More than 300 values take several calls, in the order of the values.
 
         Args:
             filter_type: REST name of the field: ``"email"``, ``"id"``, ``"cookies"``, or another one that
                 `describe2` lists as searchable.
             filter_values: values; repeated ones count once.
             fields: REST names of the fields to return; id, e-mail, names and dates by default.
-            batch_size: leads on a page, at most (and by default) 300.
+            batch_size: leads on a page; 300 at most, and by default.
             next_page_token: continue from this page, with the same values.
 
         Raises:
-            ValidationError: there is no value, or one has a comma, at which Marketo splits values. Also if
-                more than 1,000 leads match (code 1003) or the field is not searchable (1011).
+            ValidationError: there is no value; one has a comma, at which Marketo splits values; more than
+                1,000 leads match (code 1003); or the field is not searchable (1011).
         """
         name = GET_LEADS_BY_FILTER_TYPE.name
         building.name_of_field(filter_type, name)
@@ -114,18 +114,18 @@ class LeadOperations(MarketoBase):
     ) -> list[RecordResult]:
         """Create or update leads ("Sync Leads").
 
-        Two calls that write the same key must not be in flight at once: Marketo may create duplicates. The
-        calls of this method follow each other.
+        Two calls that write the same key must not be in flight at once: Marketo may create duplicates. This
+        method sends its batches one after the other.
 
         Args:
             leads: values by REST names. Company fields cannot be updated here (code 1021).
             action: ``"createOrUpdate"`` (the default), ``"createOnly"``, ``"updateOnly"``,
                 ``"createDuplicate"``.
             lookup_field: field that identifies the lead, ``email`` by default.
-            partition_name: with ``createOrUpdate`` and ``createOnly``.
+            partition_name: partition of the leads; only with ``createOrUpdate`` and ``createOnly``.
             async_processing: let Marketo respond before it processes the leads.
-            repeat_timeouts: repeat a call that took Marketo too long (code 604). If you halve such a call
-                instead, a retry before only takes time.
+            repeat_timeouts: retry a call that took Marketo too long (code 604). Turn this off if you send
+                the leads of such a call again in smaller calls.
 
         Returns:
             The outcome of each lead, in input order.
@@ -133,7 +133,7 @@ class LeadOperations(MarketoBase):
         Raises:
             ValidationError: a value cannot be sent, or the options contradict each other.
             OutcomeUnknown: the response is lost. With ``createOnly`` and ``createDuplicate`` the call is not
-                repeated.
+                retried.
         """
         name = SYNC_LEADS.name
         chosen = action or "createOrUpdate"
@@ -150,7 +150,7 @@ class LeadOperations(MarketoBase):
         }
         batches = records.batches(leads, name, head=head, check=checks.sync_check(chosen))
         build = responses.results if repeat_timeouts else responses.results_or_timeout
-        # It is not documented that results repeat these ids.
+        # The documents do not state that results contain these ids.
         read = partial(build, match=partial(by_id, strict=False)) if lookup_field == "id" else build
         return await self._send_batches(_SYNC[chosen], structure_result, batches, read=read)
 
@@ -174,15 +174,15 @@ class LeadOperations(MarketoBase):
             lookup_field: field that identifies the lead, ``email`` by default.
             source: attribute of the activity, for triggers and filters.
             reason: attribute of the activity, for triggers and filters.
-            partition_name: in Marketo's schema, but not on its page.
-            program_status: in Marketo's schema, but not on its page.
+            partition_name: partition of the leads. Marketo has it in its schema, but not on its page.
+            program_status: status of the leads in the program; likewise.
 
         Returns:
             The outcome of each lead, in input order.
 
         Raises:
             ValidationError: the program's name is missing, or a value cannot be sent.
-            OutcomeUnknown: the response is lost; the call is not repeated, since that would add activities.
+            OutcomeUnknown: the response is lost. The call is not retried, since that would add activities.
         """
         name = PUSH_LEAD.name
         if not program_name.strip():
@@ -209,18 +209,19 @@ class LeadOperations(MarketoBase):
     ) -> RecordResult:
         """Submit a form of Marketo for a lead ("Submit Form").
 
-        If several leads have the e-mail address, the last changed one is updated.
+        If several leads have the e-mail address, Marketo updates the one that was changed last.
 
         Args:
             form_id: id of the form.
-            lead_form_fields: values by REST names. Every field must be on the form; ``email`` is required.
+            lead_form_fields: values by REST names. Every field must be on the form, and ``email`` is
+                required.
             program_id: program to add the lead to; it must be in the workspace of the form.
             visitor_data: data of the visit.
             cookie: value of the visitor's ``_mkto_trk`` cookie; without it a new lead has no history.
 
         Raises:
             ValidationError: the e-mail address is missing, or a value does not fit the form.
-            OutcomeUnknown: the response is lost; the call is not repeated, since that would add an activity.
+            OutcomeUnknown: the response is lost. The call is not retried, since that would add an activity.
         """
         name = SUBMIT_FORM.name
         record = building.form_record(lead_form_fields, visitor_data, cookie, name)
@@ -237,13 +238,13 @@ class LeadOperations(MarketoBase):
         """Merge leads into one ("Merge Leads"). This cannot be undone.
 
         Args:
-            winner_id: the remaining lead. Its values win, unless they are empty.
-            loser_ids: leads to merge into it, at most 25.
-            merge_in_crm: merge in the CRM, too; only with Salesforce.
+            winner_id: id of the lead that remains. Its values win, unless they are empty.
+            loser_ids: ids of the leads to merge into it, at most 25.
+            merge_in_crm: also merge in the CRM; only with Salesforce.
 
         Raises:
-            ValidationError: no leads or too many to merge, or the winner is among them.
-            LeadNotFound: one does not exist.
+            ValidationError: there are no leads to merge or too many, or the winner is among them.
+            LeadNotFound: one of the leads does not exist.
             OutcomeUnknown: the response is lost; the leads may be merged.
         """
         name = MERGE_LEADS.name
@@ -262,7 +263,7 @@ class LeadOperations(MarketoBase):
 
         Raises:
             LeadNotFound: the lead does not exist.
-            ValidationError: not the value of such a cookie (code 1012).
+            ValidationError: `cookie` is not the value of such a cookie (code 1012).
         """
         name = ASSOCIATE_LEAD.name
         await self._send(
@@ -279,8 +280,8 @@ class LeadOperations(MarketoBase):
             ids: ids of the leads in Marketo.
 
         Returns:
-            The outcome of each, in input order. A missing lead is skipped with code 1004; after a lost
-            response the call is repeated, so this call may have deleted it.
+            The outcome of each lead, in input order. A missing lead is skipped with code 1004. After a lost
+            response the call is retried, so an earlier attempt may have deleted it.
         """
         name = DELETE_LEADS.name
         batches = records.batches(building.lead_ids(ids, name), name)
@@ -293,7 +294,7 @@ class LeadOperations(MarketoBase):
             assignments: name of the partition by id of the lead.
 
         Returns:
-            The outcome of each, in the order of `assignments`.
+            The outcome of each lead, in the order of `assignments`.
         """
         name = UPDATE_LEAD_PARTITION.name
         inputs: list[dict[str, Any]] = [

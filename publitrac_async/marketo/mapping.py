@@ -1,4 +1,4 @@
-"""Convert leads of PUBLITRAC to records of Marketo, with respect to consent."""
+"""Convert leads of PUBLITRAC to records of Marketo, and keep opt-outs at Marketo."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from publitrac_async.errors import Problem, ValidationError
 from publitrac_async.models import Lead
 
 #: Marketo's REST name by attribute of a lead, for fields with the same meaning in both systems. Company and
-#: web site are not among them: Marketo does not update company fields through leads.
+#: web site are missing: Marketo does not update company fields through leads.
 STANDARD_FIELDS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "email": "email",
@@ -42,7 +42,7 @@ STANDARD_FIELDS: Final[Mapping[str, str]] = MappingProxyType(
 CONSENT_FIELDS: Final = frozenset(
     {"unsubscribed", "doNotCall", "emailInvalid", "marketingSuspended", "emailSuspended", "blackListed"}
 )
-#: In lower case: it is unknown whether Marketo takes names in any case.
+#: In lower case: Marketo might accept names in any case.
 _CONSENT: Final = frozenset(map(str.casefold, CONSENT_FIELDS))
 _NO: Final = frozenset(
     {"", "0", "0.0", "0,0", "false", "f", "no", "n", "off", "non", "faux", "none", "null", "-"}
@@ -58,18 +58,18 @@ def to_marketo(
 ) -> dict[str, Any]:
     """Return the record of a lead for `MarketoClient.sync_leads`.
 
-    An opt-out of the lead is in the record, its absence is not: see `CONSENT_FIELDS`.
+    The record has an opt-out of the lead, but not its absence: see `CONSENT_FIELDS`.
 
     Args:
-        lead: only its set fields count.
-        mapping: Marketo's REST name by attribute of the lead; custom fields by their name. Other fields are
-            omitted.
-        empty: include ``None`` and ``""``, too, which empty the field in Marketo. A lead read from PUBLITRAC
-            has ``""`` in every field without a value.
-        opt_in: REST names of consent fields of which a "no" is sent, too.
+        lead: the lead, of which only set fields are used.
+        mapping: Marketo's REST name by attribute of the lead, or by name of the custom field. Other fields
+            are omitted.
+        empty: also send ``None`` and ``""``, which empty the field in Marketo. A lead read from PUBLITRAC has
+            ``""`` in every field without a value.
+        opt_in: REST names of consent fields of which a "no" is also sent.
 
     Raises:
-        ValidationError: no field is left to send.
+        ValidationError: the record would have no fields.
     """
     values = lead.set_fields()
     values |= values.pop("custom_fields", {})
@@ -80,7 +80,7 @@ def to_marketo(
     }
     drop_missing_consent(record, opt_in)
     if not record:
-        raise ValidationError("no field of the lead is in the mapping", problems=[Problem("is empty")])
+        raise ValidationError("the lead has no field that is in the mapping", problems=[Problem("is empty")])
     return record
 
 
@@ -106,5 +106,5 @@ def _is_no(value: Any) -> bool:
 
 
 def _written(name: str, value: Any) -> Any:
-    # Marketo's field is a date, without a time.
+    # Marketo's field is a date without a time.
     return value.date() if name == "date_of_birth" and isinstance(value, datetime) else value

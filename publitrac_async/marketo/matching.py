@@ -12,7 +12,7 @@ from publitrac_async.marketo.records import PreparedMarketoLead
 def by_index(items: Sequence[Any], given: Sequence[Any]) -> list[Any]:
     """Return the result of each record, ``None`` for a record without one.
 
-    Marketo sends results in input order. Some also have `seq`, the index of the record.
+    Marketo sends results in input order. Some results also have `seq`, the index of the record.
 
     Args:
         items: results of the response.
@@ -24,9 +24,9 @@ def by_index(items: Sequence[Any], given: Sequence[Any]) -> list[Any]:
     places = [_number(item, "seq") for item in items]
     complete = len(items) == len(given)
     ordered = complete and all(place in (None, at) for at, place in enumerate(places))
-    # The same index in every result means nothing.
-    useless = complete and len(set(places)) == 1
-    if not ordered and not useless and any(place is not None for place in places):
+    # The same index in every result is meaningless.
+    meaningless = complete and len(set(places)) == 1
+    if not ordered and not meaningless and any(place is not None for place in places):
         return _placed(items, places, len(given))
     if not complete:
         raise UnexpectedContent(
@@ -36,12 +36,12 @@ def by_index(items: Sequence[Any], given: Sequence[Any]) -> list[Any]:
 
 
 def by_id(items: Sequence[Any], given: Sequence[Any], *, strict: bool = True) -> list[Any]:
-    """Return the result of each record that is the id of a lead, or has one; ``None`` without one.
+    """Return the result of each record by the id of its lead; ``None`` for a record without a result.
 
     Args:
         items: results of the response.
-        given: records of the call.
-        strict: a result with another id belongs to no record, even if all results have other ids.
+        given: records of the call, each the id of a lead or a record with ``id``.
+        strict: a result with an unknown id belongs to no record, even if all results have unknown ids.
 
     Raises:
         UnexpectedContent: the results cannot be matched to the records.
@@ -57,7 +57,7 @@ def by_id(items: Sequence[Any], given: Sequence[Any], *, strict: bool = True) ->
     listed = by_index(items, given)
     if not strict and places.keys().isdisjoint(ids):
         return listed
-    # A result without an id has the place of its record.
+    # A result without an id is at the position of its record.
     return [
         item if _number(item, "id") in (None, number) else None
         for item, number in zip(listed, wanted, strict=True)
@@ -76,7 +76,7 @@ def _placed(items: Sequence[Any], places: Sequence[int | None], count: int) -> l
 
 
 def _number(item: Any, name: str) -> int | None:
-    """Return a member of an item that is a whole number, or text of digits."""
+    """Return a member of an item as an integer, ``None`` if it is neither a whole number nor digits."""
     value = item.get(name) if isinstance(item, Mapping) else None
     if value is None or isinstance(value, bool) or not (isinstance(value, int) or str(value).isdecimal()):
         return None

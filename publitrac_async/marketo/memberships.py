@@ -39,9 +39,9 @@ class MembershipOperations(MarketoBase):
         """Get the leads of a static list ("Get Leads by List Id").
 
         Args:
-            list_id: id of the list; the address of its page in Marketo ends in ``ST1001A1`` for 1001.
+            list_id: id of the list: 1001 if the address of its page in Marketo ends in ``ST1001A1``.
             fields: REST names of the fields to return; id, e-mail, names and dates by default.
-            batch_size: leads on a page, at most (and by default) 300.
+            batch_size: leads on a page; 300 at most, and by default.
             next_page_token: continue from this page.
 
         Raises:
@@ -63,7 +63,7 @@ class MembershipOperations(MarketoBase):
 
         Args:
             lead_id: id of the lead in Marketo.
-            batch_size: lists on a page, at most (and by default) 300.
+            batch_size: lists on a page; 300 at most, and by default.
             next_page_token: continue from this page.
 
         Raises:
@@ -91,7 +91,7 @@ class MembershipOperations(MarketoBase):
         Args:
             program_id: id of the program.
             fields: REST names of the fields to return; id, e-mail, names and dates by default.
-            batch_size: leads on a page, at most (and by default) 300.
+            batch_size: leads on a page; 300 at most, and by default.
             next_page_token: continue from this page.
 
         Raises:
@@ -123,7 +123,7 @@ class MembershipOperations(MarketoBase):
             program_ids: only these programs, at most 300 (``filterType=programId``).
             earliest_updated_at: only memberships changed at this time or later; UTC unless it has a zone.
             latest_updated_at: only memberships changed at this time or before; UTC unless it has a zone.
-            batch_size: programs on a page, at most (and by default) 300.
+            batch_size: programs on a page; 300 at most, and by default.
             next_page_token: continue from this page.
 
         Raises:
@@ -155,7 +155,7 @@ class MembershipOperations(MarketoBase):
             lead_id: id of the lead in Marketo.
             earliest_updated_at: only memberships changed at this time or later; UTC unless it has a zone.
             latest_updated_at: only memberships changed at this time or before; UTC unless it has a zone.
-            batch_size: campaigns on a page, at most (and by default) 300.
+            batch_size: campaigns on a page; 300 at most, and by default.
             next_page_token: continue from this page.
 
         Raises:

@@ -62,8 +62,8 @@ class MarketoLead:
 
     Attributes:
         id: id in Marketo.
-        fields: every field of the response by its REST name, as JSON has it: dates are text. Requested fields
-            that are not returned are empty.
+        fields: every field of the response by its REST name, with its JSON value: dates are text. A requested
+            field that is missing in the response has no value in Marketo.
         membership: membership in the program, if leads of a program were requested.
     """
 
@@ -153,7 +153,7 @@ class LeadSchema:
 
     Attributes:
         name: ``"API Lead"``.
-        searchable_fields: keys for `get_leads_by_filter_type`; each is one name, or several that only count
+        searchable_fields: keys for `get_leads_by_filter_type`; each is one name, or several that form a key
             together.
         fields: all fields.
     """
@@ -198,7 +198,7 @@ class NewLeadField:
 
     Attributes:
         display_name: unique, without special characters.
-        name: REST name: unique, a letter, then letters, digits and underscores.
+        name: REST name, unique: a letter, then letters, digits and underscores.
         data_type: one of `DataType`.
         description: free text.
         is_hidden: the field is hidden.
@@ -219,7 +219,7 @@ class NewLeadField:
 class LeadFieldUpdate:
     """Changes of a field; unset attributes remain unchanged.
 
-    A standard field allows changes of description, `is_html_encoding_in_email` and `is_sensitive` only;
+    Of a standard field only description, `is_html_encoding_in_email` and `is_sensitive` can change.
     `is_hidden` can change only for a field created through the API.
     """
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from attrs import evolve
 
-from publitrac_async.config import MARKETO_PATIENCE, MARKETO_PERIOD, Timeout
+from publitrac_async.config import MARKETO_PERIOD, MARKETO_READ_MARGIN, Timeout
 from publitrac_async.transport.budget import SHORT_BODY
 from publitrac_async.transport.operation import Operation, OperationClass
 
@@ -26,13 +26,13 @@ GET_LEAD_BY_ID: Final = _operation("Get Lead by Id", "GET", "/rest/v1/lead/{lead
 GET_LEADS_BY_FILTER_TYPE: Final = _operation("Get Leads by Filter Type", "GET", "/rest/v1/leads.json", READ)
 #: createOrUpdate and updateOnly: idempotent.
 SYNC_LEADS: Final = _operation("Sync Leads", "POST", "/rest/v1/leads.json", UPSERT)
-#: createOnly and createDuplicate: a second call is refused, or creates again.
+#: createOnly and createDuplicate: Marketo refuses a second call, or creates the leads again.
 SYNC_NEW_LEADS: Final = _operation("Sync Leads", "POST", "/rest/v1/leads.json", APPEND)
 GET_LEAD_FIELD_BY_NAME: Final = _operation(
     "Get Lead Field by Name", "GET", "/rest/v1/leads/schema/fields/{fieldApiName}.json", READ
 )
 GET_LEAD_FIELDS: Final = _operation("Get Lead Fields", "GET", "/rest/v1/leads/schema/fields.json", READ)
-#: A field can never be deleted; a second call is refused.
+#: A field can never be deleted; Marketo refuses a second call.
 CREATE_LEAD_FIELDS: Final = _operation(
     "Create Lead Fields", "POST", "/rest/v1/leads/schema/fields.json", APPEND
 )
@@ -42,7 +42,7 @@ UPDATE_LEAD_FIELD: Final = _operation(
 #: Every call writes an activity for each record.
 PUSH_LEAD: Final = _operation("Push Lead", "POST", "/rest/v1/leads/push.json", APPEND)
 SUBMIT_FORM: Final = _operation("Submit Form", "POST", "/rest/v1/leads/submitForm.json", APPEND)
-#: A second call is refused, since the merged leads no longer exist.
+#: Marketo refuses a second call, since the merged leads no longer exist.
 MERGE_LEADS: Final = _operation("Merge Leads", "POST", "/rest/v1/leads/{leadId}/merge.json", APPEND)
 ASSOCIATE_LEAD: Final = _operation("Associate Lead", "POST", "/rest/v1/leads/{leadId}/associate.json", UPSERT)
 GET_LEADS_BY_LIST_ID: Final = _operation(
@@ -65,7 +65,7 @@ UPDATE_LEAD_PARTITION: Final = _operation(
     "Update Lead Partition", "POST", "/rest/v1/leads/partitions.json", UPSERT
 )
 
-#: Marketo's timeouts of calls in seconds ("Timeouts"); 30 for all others.
+#: Marketo's timeouts of calls in seconds ("Timeouts").
 SERVER_SECONDS: Final[dict[str, float]] = {
     SYNC_LEADS.name: 90,
     PUSH_LEAD.name: 90,
@@ -75,18 +75,16 @@ SERVER_SECONDS: Final[dict[str, float]] = {
     GET_LEADS_BY_FILTER_TYPE.name: 60,
     GET_LEADS_BY_LIST_ID.name: 60,
 }
-_OTHERS: Final = 30.0
+#: Marketo's timeout of all other calls.
+_DEFAULT_SECONDS: Final = 30.0
 
 
 def timeout_of(operation: Operation) -> Timeout:
-    """Return the timeout of an operation.
-
-    It is a little longer than Marketo's, with room for one retry after a pause.
-    """
-    read = SERVER_SECONDS.get(operation.name, _OTHERS) + MARKETO_PATIENCE
+    """Return the timeout of an operation: a little longer than Marketo's, with time for one retry."""
+    read = SERVER_SECONDS.get(operation.name, _DEFAULT_SECONDS) + MARKETO_READ_MARGIN
     return Timeout(total=2 * read + 2 * MARKETO_PERIOD, read=read)
 
 
 def as_post(operation: Operation) -> Operation:
-    """Return a GET with parameters too long for a URL as the equivalent POST."""
+    """Return the POST that is equivalent to a GET, for parameters too long for a URL."""
     return evolve(operation, verb="POST", path=f"{operation.path}?_method=GET")

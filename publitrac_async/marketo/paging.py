@@ -20,7 +20,7 @@ from publitrac_async.read_ahead import cancel_tasks, fetch_in_task
 
 T = TypeVar("T")
 
-#: Marketo's tokens consist of capital letters, digits and padding only.
+#: Token of this package for several calls. Marketo's tokens have only capital letters, digits and padding.
 _PART: Final = re.compile(r"(\d+)\+(\d+):(.*)")
 
 
@@ -34,10 +34,10 @@ class MarketoPage(Generic[T]):
 
     Attributes:
         items: its items. A page may be empty although more pages follow.
-        next_page_token: token of the next page, ``None`` on the last one. Keep it to continue later. The last
-            page of `MarketoClient.call` may have one for items added later.
+        next_page_token: token of the next page, ``None`` on the last one. Store it to continue later. The
+            last page of `MarketoClient.call` may have a token, for items added later.
         warnings: Marketo's warnings.
-        unread: items that are not in the documented form, as JSON. They are in no ``repr``.
+        unread: items that are not in the documented form, as JSON. No ``repr`` shows them.
         last: True if no further page follows.
     """
 
@@ -54,8 +54,9 @@ class MarketoPager(Generic[T]):
     Nothing is sent until it is used: ``await pager`` gives the first `MarketoPage`, ``async for item in
     pager`` every item, ``async for page in pager.pages()`` the pages. To continue after an interruption,
     store ``page.next_page_token`` and pass it again: ``get_leads_by_list_id(1001, next_page_token=token)``.
-    The next page is requested while you work on one; leaving the loop cancels that request.
-    The error that ends an iteration has it in ``error.next_page_token``; all pages before it were delivered.
+    The next page is requested while you work on one; leaving the loop cancels that request. An error that
+    ends an iteration has the token of its page in ``error.next_page_token``; all pages before it were
+    delivered.
 
     Methods of a client return it; a fake of a client may build one.
 
@@ -86,9 +87,9 @@ class MarketoPager(Generic[T]):
 
 @clears_frames
 class _Pages(Generic[T]):
-    """Iterator over the pages, one page ahead.
+    """Iterator over the pages, which requests one page ahead.
 
-    The request in flight is cancelled with the caller that waits for it, and if the iterator is dropped.
+    Cancelling the caller that waits for a page, or dropping the iterator, cancels the request in flight.
     """
 
     def __init__(self, fetch: Callable[[str | None], Awaitable[MarketoPage[T]]], start: str | None) -> None:
@@ -134,13 +135,13 @@ class _Pages(Generic[T]):
             raise
         finally:
             self._ahead.clear()
-        if task.cancelled():  # By others: a cancelled caller would not reach this line.
+        if task.cancelled():  # Cancelled by others: a cancelled caller would not reach this line.
             return await self._fetch(self._next)
         return task.result()
 
 
 def _retrieve(task: asyncio.Task[Any]) -> None:
-    """Mark an error as seen: it is raised if the caller reaches its page, and no concern otherwise."""
+    """Retrieve the exception, so that asyncio does not log it if the caller never reaches the page."""
     if not task.cancelled():
         task.exception()
 
@@ -152,7 +153,7 @@ class ValuePart:
     Attributes:
         place: index of the first value.
         count: number of values.
-        own: Marketo's token of a page, ``None`` for the first page.
+        own: Marketo's token of the page, ``None`` for the first page.
     """
 
     place: int
@@ -189,5 +190,5 @@ class ValuePart:
         place = self.place + self.count
         if place >= total:
             return None
-        # A halved part grows again, since other values may match fewer leads.
+        # After a halved part the next one is larger again: its values may match fewer leads.
         return f"{place}+{min(2 * self.count, MARKETO_RECORDS)}:"

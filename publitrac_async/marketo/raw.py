@@ -1,4 +1,4 @@
-"""Build calls of any path of Marketo's API, also those without a method in this package."""
+"""Build calls of any path of Marketo's API, including those without a method in this package."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _VERBS: Final = {
     "DELETE": OperationClass.UPSERT,
 }
 _PATH: Final = re.compile(r"/(?:rest|bulk)(?:/[A-Za-z0-9_.~%@:+-]+)+")
-#: Segments of Marketo's paths that name a resource or an action, in lower case. All other segments may be
-#: ids, or names of the account or of a person: logs and metrics do not show them.
+#: Segments of Marketo's paths that name a resource or an action, in lower case. Logs and metrics do not show
+#: other segments, which may be ids, or names from the account or of persons.
 _WORDS: Final = """
 rest bulk asset v1 v2 activities activity approve approvedraft associate attributes batch byid byname
 bytag campaign campaigns cancel channel channels clone companies company content contents create
@@ -43,10 +43,10 @@ _RESOURCES: Final = frozenset(_WORDS.split())
 
 
 def operation_for(verb: str, path: str, *, idempotent: bool) -> Operation:
-    """Return the operation of a path. Its name and path contain no ids, because logs and metrics show them.
+    """Return the operation of a path. Its name and path have no ids, because logs and metrics show them.
 
     Raises:
-        ValidationError: the verb or the path is not Marketo's.
+        ValidationError: the verb or the path is not one of Marketo's.
     """
     kind = _VERBS.get(verb)
     name = f"{verb if kind else 'call'} {_shown(path)}"
@@ -55,9 +55,7 @@ def operation_for(verb: str, path: str, *, idempotent: bool) -> Operation:
         problems.append(Problem(f"must be one of {', '.join(_VERBS)}", field="verb"))
     if not _PATH.fullmatch(path) or ".." in path:
         problems.append(
-            Problem(
-                "must begin with /rest/ or /bulk/, and have no parameters: pass those as query", field="path"
-            )
+            Problem("must begin with /rest/ or /bulk/, without parameters: pass those as query", field="path")
         )
     refuse(problems, name)
     if idempotent and kind is OperationClass.APPEND:
@@ -67,10 +65,10 @@ def operation_for(verb: str, path: str, *, idempotent: bool) -> Operation:
 
 
 def parameters(given: Parameters, operation: str) -> Query:
-    """Return parameters as text; those that are ``None`` are left out.
+    """Return parameters as text, without those that are ``None``.
 
     Raises:
-        ValidationError: a value cannot be sent, or one of a list holds a comma.
+        ValidationError: a value cannot be sent, or one of a list has a comma.
     """
     pairs: Iterable[tuple[str, Any]] = given.items() if isinstance(given, Mapping) else given  # pyright: ignore[reportAssignmentType]  (a mapping is not an iterable of pairs)
     problems: list[Problem] = []
@@ -85,7 +83,7 @@ def parameters(given: Parameters, operation: str) -> Query:
         elif isinstance(value, list | tuple | set | frozenset | range):
             texts = [write_text(each) for each in value]
             if any("," in text for text in texts):
-                problems.append(Problem("holds a comma, at which Marketo splits values", field=name))
+                problems.append(Problem("has a comma, at which Marketo splits values", field=name))
             elif texts:
                 found.append((name, ",".join(texts)))
         elif not is_writable(value):
@@ -100,11 +98,11 @@ def body(content: Any, operation: str) -> bytes:
     """Return a body as JSON.
 
     Raises:
-        ValidationError: it cannot be written, or is larger than a megabyte.
+        ValidationError: it cannot be written as JSON, or is larger than a megabyte.
     """
     written = write_json(content)
     if written is None:
-        refuse([Problem("holds a value that JSON cannot carry", field="json")], operation)
+        refuse([Problem("has a value that cannot be written as JSON", field="json")], operation)
     assert written is not None
     if len(written) > MARKETO_BODY:
         refuse([Problem(f"is larger than {MARKETO_BODY} bytes", field="json")], operation)

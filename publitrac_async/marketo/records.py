@@ -1,4 +1,4 @@
-"""Write records: check them, encode them as JSON, split them into bodies that Marketo accepts."""
+"""Write records: check them, encode them as JSON, split them into batches that Marketo accepts."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from publitrac_async.errors import Problem
 from publitrac_async.marketo.checks import Check, Values, sync_check
 from publitrac_async.marketo.values import PLAIN, value_problems, write_json
 
-#: Bytes for records in a body, with room left for its other members.
+#: Bytes of records in a body; the rest is for its other members.
 ROOM: Final = MARKETO_BODY - 1000
 
 
 @frozen
 class PreparedMarketoLead:
-    """Lead checked and encoded for `MarketoClient.sync_leads`.
+    """Lead that was checked and encoded for `MarketoClient.sync_leads`.
 
     Attributes:
         body: the lead as JSON.
@@ -31,7 +31,7 @@ class PreparedMarketoLead:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """Return the values by the REST names of their fields, as in JSON."""
+        """Return the values by REST names, as JSON values."""
         fields: dict[str, Any] = orjson.loads(self.body)
         return fields
 
@@ -44,7 +44,7 @@ def prepare_lead(lead: Values, *, action: str = "createOrUpdate") -> PreparedMar
         action: see `MarketoClient.sync_leads`.
 
     Raises:
-        ValidationError: the lead cannot be sent; lists every problem.
+        ValidationError: the lead cannot be sent; the error lists every problem.
     """
     body, problems = write_record(lead, sync_check(action))
     refuse(problems, None)
@@ -58,7 +58,7 @@ class Batch:
 
     Attributes:
         content: the body.
-        records: the given records.
+        records: the records, as given by the caller.
     """
 
     content: bytes
@@ -73,14 +73,14 @@ def batches(
     check: Check = lambda _: (),
     given: Sequence[Any] | None = None,
 ) -> list[Batch]:
-    """Return the bodies for records, each within 300 records and 1 MB, in the order of the records.
+    """Return batches of records, each within 300 records and 1 MB, in the order of the records.
 
     Args:
         records: values by the vendor's names.
-        operation: for errors.
+        operation: name of the operation in errors.
         head: members besides ``input`` in each body; ``None`` is omitted.
         check: finds further problems of a record.
-        given: argument of the caller for each record, if that is not the record.
+        given: argument of the caller for each record, if it differs from the record.
 
     Raises:
         ValidationError: records cannot be sent; every problem has the index of its record.
@@ -127,8 +127,8 @@ def write_record(record: Values, check: Check, *, sort: bool = False) -> tuple[b
         raise TypeError(f"a record for Marketo must be a mapping, not {type(record).__name__}")
     body = write_json(record if type(record) is dict else dict(record), sort=sort)
     problems = list(check(record))
-    # Most records have plain values only, of which JSON shows every problem. With a check of each value, a
-    # call of Sync Leads takes 14 % longer.
+    # Most records have only plain values, whose problems the JSON encoder finds. With a check of each value,
+    # a call of Sync Leads takes 14 % longer.
     if body is None or not record or not PLAIN.issuperset(map(type, record.values())):
         problems[:0] = value_problems(record, body)
     return (None if problems else body), problems
@@ -137,13 +137,13 @@ def write_record(record: Values, check: Check, *, sort: bool = False) -> tuple[b
 def split(
     written: Sequence[bytes], given: Sequence[Any], head: Mapping[str, Any], operation: str
 ) -> list[Batch]:
-    """Return the bodies for records, each within 300 records and 1 MB, in the order of the records.
+    """Return batches of records, each within 300 records and 1 MB, in the order of the records.
 
     Args:
         written: the records as JSON.
         given: the same records as given by the caller.
         head: members besides ``input`` in each body; ``None`` is omitted.
-        operation: for errors.
+        operation: name of the operation in errors.
 
     Raises:
         ValidationError: a single record is larger than a body may be.
@@ -154,7 +154,7 @@ def split(
     room = MARKETO_BODY - len(start) - len(end)
     refuse(
         [
-            _at(place, Problem(f"is larger than the {room} bytes there is room for"))
+            _at(place, Problem(f"has more than {room} bytes as JSON, the limit of a call"))
             for place, record in enumerate(written)
             if len(record) > room
         ],
@@ -169,7 +169,7 @@ def split(
 def parts(sizes: Sequence[int], room: int = ROOM) -> list[tuple[int, int]]:
     """Return the bounds of each body: index of its first record, and index after its last.
 
-    A body has 300 at most.
+    A body has at most 300 records.
 
     Args:
         sizes: bytes of each record.

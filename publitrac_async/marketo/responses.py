@@ -61,7 +61,7 @@ logger: Final = logging.getLogger("publitrac_async")
 
 _TOO_LONG: Final = "604"
 _TOO_MANY: Final = re.compile(r"too many", re.IGNORECASE)
-#: Part of errors, since Marketo's support asks for it first.
+#: Form of the id that errors show: Marketo's support asks for it.
 _REQUEST_ID: Final = re.compile(r"[0-9A-Za-z#_\-]{1,64}")
 
 
@@ -72,7 +72,7 @@ class Envelope:
     Attributes:
         result: its items; empty if the operation returns nothing.
         next_page_token: token of the next page.
-        more_result: True if there is one; ``None`` if the response does not report it.
+        more_result: True if there is a next page; ``None`` if the response does not report it.
         warnings: Marketo's warnings.
     """
 
@@ -102,7 +102,7 @@ def read(response: ServiceResponse, *, now: Callable[[], float] = time.time) -> 
     if content is None:
         raise UnexpectedContent("the response is not a JSON object", retryable=True)
     if content.get("success") is False:
-        raise ApiError(f"refused without a code{_request(content)}", status=response.status)
+        raise ApiError(f"Marketo refused the call without a code{_request(content)}", status=response.status)
     result = content.get("result")
     if content.get("success") is not True or not isinstance(result, list | None):
         raise UnexpectedContent("the response is not in the documented form: success, result", retryable=True)
@@ -116,10 +116,10 @@ def read(response: ServiceResponse, *, now: Callable[[], float] = time.time) -> 
 
 
 def done(response: ServiceResponse) -> None:
-    """Return nothing, for operations that return nothing.
+    """Check the response of an operation that returns nothing.
 
     Raises:
-        PublitracError: the response has a record that was skipped all the same.
+        PublitracError: the error in the response, or of a record that was skipped.
     """
     for item in _read_and_log(response).result:
         found = structure_result(item, None, ())
@@ -131,8 +131,8 @@ def one_lead(response: ServiceResponse) -> MarketoLead:
     """Return the lead of Get Lead by Id.
 
     Raises:
-        LeadNotFound: the lead does not exist. Marketo's page does not show the response for an unknown id: an
-            empty result means it, and the codes for a lead or data not found.
+        LeadNotFound: the lead does not exist. Marketo's page does not show the response to an unknown id, so
+            an empty result counts, and the codes "lead not found" and "no data found".
     """
     problem: int | str | None = None
     try:
@@ -150,7 +150,7 @@ def page(response: ServiceResponse, item: Callable[[Any], T], *, first: bool) ->
     """Return one page.
 
     The page is the last one if `moreResult` is false or there is no token: operations send one or the other.
-    An empty page may not be the last.
+    An empty page need not be the last.
 
     Args:
         response: the response.
@@ -166,14 +166,14 @@ def page(response: ServiceResponse, item: Callable[[Any], T], *, first: bool) ->
     except NotFound as error:
         if not first and error.code == "702":
             raise ApiError(
-                "nothing was found; the token of the page may be too old: start again",
+                "nothing was found: the token of the page may have expired; start from the first page",
                 status=error.status,
                 code=error.code,
                 problems=error.problems,
             ) from None
         raise
     if envelope.more_result and envelope.next_page_token is None:
-        raise UnexpectedContent("the response announces a further page, but has no token for it")
+        raise UnexpectedContent("the response announces another page, but has no token for it")
     token = None if envelope.more_result is False else envelope.next_page_token
     found, unread = structure_each(envelope.result, item)
     return MarketoPage(found, token, warnings=envelope.warnings, unread=unread)
@@ -182,11 +182,11 @@ def page(response: ServiceResponse, item: Callable[[Any], T], *, first: bool) ->
 def raw_page(response: ServiceResponse) -> MarketoPage[Any]:
     """Return one page with its items as JSON.
 
-    Its token is kept even if `moreResult` is false: that of activities is for later ones.
+    Its token is kept even if `moreResult` is false: the token of activities serves for later ones.
     """
     envelope = read(response)
     if envelope.more_result and envelope.next_page_token is None:
-        raise UnexpectedContent("the response announces a further page, but has no token for it")
+        raise UnexpectedContent("the response announces another page, but has no token for it")
     return MarketoPage(
         tuple(envelope.result),
         envelope.next_page_token,
@@ -210,7 +210,7 @@ def schema(response: ServiceResponse) -> LeadSchema:
     """Return the item of Describe Lead2."""
     result = _read_and_log(response).result
     if len(result) != 1:
-        raise UnexpectedContent(f"{len(result)} items instead of one")
+        raise UnexpectedContent(f"the response has {len(result)} items where one is expected")
     return structure(result[0], LeadSchema)
 
 
@@ -262,7 +262,7 @@ def results_or_timeout(
     *,
     match: Match = by_index,
 ) -> tuple[T, ...]:
-    """Return the outcome of each record; a call that took Marketo too long is not repeated."""
+    """Return the outcome of each record, as `results`; a call that took Marketo too long is not retryable."""
     try:
         return results(response, given, build, match=match)
     except PublitracError as error:
@@ -290,7 +290,7 @@ def read_token(response: ServiceResponse) -> tuple[Secret, float]:
         failure.vendor_message = message_of_json(content)
         failure.code = code_of(code) or None
         if isinstance(failure, AuthenticationError):
-            failure.args = ("Identity refused client_id or client_secret",)
+            failure.args = ("Marketo's Identity refused client_id or client_secret",)
         raise failure
     life = 0.0 if content is None else _seconds(content.get("expires_in"))
     problem = None
@@ -298,15 +298,15 @@ def read_token(response: ServiceResponse) -> tuple[Secret, float]:
         return Secret(cast("str", token), "token", header=True), max(life, MARKETO_TOKEN_LIFE)
     except ConfigurationError as error:
         problem = error.message
-    raise UnexpectedContent(f"Identity sent no usable token: {problem}", retryable=True)
+    raise UnexpectedContent(f"the token request returned no usable token: {problem}", retryable=True)
 
 
 def _read_and_log(response: ServiceResponse) -> Envelope:
-    """Return the content of a response; log the codes of its warnings, for which the result has no place."""
+    """Return the content of a response. Log the codes of its warnings, which the result cannot hold."""
     envelope = read(response)
     if envelope.warnings:
         codes = joined((warning.code or "none" for warning in envelope.warnings), ", ")
-        logger.info("Marketo warns: %d warnings, codes %s", len(envelope.warnings), codes)
+        logger.info("Marketo sent %d warnings, codes %s", len(envelope.warnings), codes)
     return envelope
 
 
@@ -325,7 +325,7 @@ def _parse(body: bytes) -> dict[str, Any] | None:
     except orjson.JSONDecodeError:
         return None
     except OverBudget as error:
-        problem = f"the response is JSON that is not accepted, {error}: ask for fewer fields or records"
+        problem = f"the JSON of the response was refused, {error}: request fewer fields or records"
         raise UnexpectedContent(problem) from None
     return content if isinstance(content, dict) else None
 
@@ -339,7 +339,7 @@ def _errors(content: dict[str, Any] | None) -> list[tuple[str, str]]:
 def _refusal(
     errors: list[tuple[str, str]], content: dict[str, Any], response: ServiceResponse, now: float
 ) -> ApiError:
-    """Return the error for a list of errors: those of credentials and of the daily quota take precedence."""
+    """Return one error for a list: errors of credentials and of the daily quota take precedence."""
     ordered = sorted(
         errors, key=lambda each: not issubclass(meaning_of(*each).kind, AuthenticationError | QuotaExhausted)
     )

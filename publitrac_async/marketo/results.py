@@ -36,12 +36,12 @@ class Reason:
 
     @property
     def text(self) -> str:
-        """Meaning of the code, without values."""
+        """Description of the code, without values."""
         return meaning_of(self.code, self.message).reason
 
 
 #: Statuses of accepted records: the documented ones, and a "warning" of Submit Form seen by another client.
-_TAKEN: Final = frozenset({"created", "updated", "deleted", "warning"})
+_ACCEPTED: Final = frozenset({"created", "updated", "deleted", "warning"})
 _SKIPPED: Final = "skipped"
 
 
@@ -67,7 +67,7 @@ class Result:
     @property
     def ok(self) -> bool:
         """True if the record was accepted, by its documented status."""
-        return self.readable and not self.reasons and (self.status or "").lower() in _TAKEN
+        return self.readable and not self.reasons and (self.status or "").lower() in _ACCEPTED
 
     @property
     def refused(self) -> bool:
@@ -84,9 +84,9 @@ class Result:
         if self.ok:
             return None
         if not self.readable or not self.refused:
-            return UnexpectedContent("Marketo's result for the record cannot be read", maybe_applied=True)
+            return UnexpectedContent("Marketo's result for the record is unreadable", maybe_applied=True)
         if not self.reasons:
-            return ApiError("skipped without a reason")
+            return ApiError("Marketo skipped the record without a reason")
         record = self.input.fields if isinstance(self.input, PreparedMarketoLead) else self.input
         problems = [
             problem
@@ -97,7 +97,7 @@ class Result:
         ]
         meaning = meaning_of(self.reasons[0].code)
         kind = meaning.kind
-        # Codes of whole calls (no permission, later) concern only this record here.
+        # Codes of whole calls (no permission, try later) concern only this record here.
         if not issubclass(kind, ValidationError | Conflict | NotFound):
             kind = ApiError
         return kind(

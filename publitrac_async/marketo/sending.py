@@ -48,7 +48,7 @@ Path: TypeAlias = Mapping[str, int | str]
 _ACCEPT: Final = (("accept", "application/json"),)
 _JSON: Final = "application/json"
 _TOO_MANY_AT_ONCE: Final = "615"
-#: Every operation has Marketo's time limit.
+#: Default timeout: every operation has Marketo's time limit.
 _BY_OPERATION: Final = Timeout()
 
 
@@ -56,7 +56,7 @@ class MarketoBase(BaseClient):
     """Part of `MarketoClient` without operations; see there."""
 
     _vendor = "marketo"
-    _most = MARKETO_CONCURRENCY
+    _max_in_flight = MARKETO_CONCURRENCY
 
     def __init__(
         self,
@@ -100,9 +100,10 @@ class MarketoBase(BaseClient):
             trace=trace,
         )
         self._successes = 0
-        self._transport.reporter.on_attempt = self._watch
+        self._transport.reporter.on_attempt = self._adapt_concurrency
         self._identity = StaticCredentials(Authorization(parameters=identity))
-        self._uncounted = Unlimited()
+        #: Calls of Identity do not count towards a limit.
+        self._identity_limiter = Unlimited()
         self._clock = time.monotonic
         self._token = SharedToken(
             self._request_token, header="Authorization", scheme="Bearer", store=token_store, clock=self._clock
@@ -136,7 +137,7 @@ class MarketoBase(BaseClient):
             content: a JSON body.
             form: a form-encoded body.
             path: values of the placeholders in the operation's path.
-            filled: the whole path, if there is no `path`.
+            filled: the path with values, instead of `path`.
         """
         if filled is None:
             filled = operation.path
@@ -171,9 +172,9 @@ class MarketoBase(BaseClient):
         *,
         read: Callable[..., tuple[R, ...]] = responses.results,
     ) -> list[R]:
-        """Send bodies one after the other, so that two upserts of a key are never in flight together.
+        """Send batches one after the other, so that two upserts of a key are never in flight together.
 
-        If one fails, its error concerns its records only; ``done`` has the results of earlier ones.
+        If one fails, its error concerns only its records; ``done`` has the results of earlier ones.
         """
         done: list[R] = []
         for batch in batches:
@@ -213,10 +214,10 @@ class MarketoBase(BaseClient):
         start: str | None,
         query: Query,
     ) -> MarketoPager[T]:
-        """Return a pager over values of a filter, with as many per call as Marketo accepts.
+        """Return a pager over values of a filter, with as many values per call as Marketo accepts.
 
-        A call that matches too many leads is repeated with half of the values. If the values take several
-        calls, a token begins with the index of its first value and their number.
+        A call that matches too many leads is sent again with half of its values. If the values take several
+        calls, a token begins with the index of the first value of its call and their number.
         """
 
         async def fetch(token: str | None) -> MarketoPage[T]:
@@ -249,13 +250,13 @@ class MarketoBase(BaseClient):
             headers=_ACCEPT,
             parse=responses.read_token,
         )
-        asked = self._clock()
+        requested_at = self._clock()
         value, life = await self._transport.request_token(
-            call, limiter=self._uncounted, confirm=self._token.confirm_request
+            call, limiter=self._identity_limiter, confirm=self._token.confirm_request
         )
-        return Token(value=value, ttl=life, expires_at=asked + life)
+        return Token(value=value, ttl=life, expires_at=requested_at + life)
 
-    def _watch(self, operation: Operation, failure: BaseException | None) -> None:
+    def _adapt_concurrency(self, operation: Operation, failure: BaseException | None) -> None:
         """Allow fewer calls in flight after code 615, and more after successes."""
         if operation is GET_TOKEN:
             return

@@ -1,7 +1,7 @@
 """Convert JSON to the records of `publitrac_async.marketo.models`.
 
-An unreadable value becomes ``None`` and does not affect the others; a record without a mandatory value is
-unreadable.
+An unreadable value becomes ``None`` and does not affect the others. A record without a mandatory value is
+unreadable as a whole.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _FLAGS: Final = {"true": True, "false": False, "1": True, "0": False}
 
 
 def _integer(value: Any, _: object = None) -> int:
-    # In Python bool is an int, and the error of int("x") shows the value.
+    # In Python bool is an int; and the error of int("x") would show the value.
     if isinstance(value, bool) or not (isinstance(value, int) or str(value).isdecimal()):
         raise TypeError("not an integer")
     return int(value)
@@ -129,11 +129,11 @@ def structure(item: Any, kind: type[T]) -> T:
             return _converter.structure(item, kind)
         except (BaseValidationError, ValueError, TypeError, KeyError):
             pass
-    raise UnexpectedContent(f"an item is not a {kind.__name__} in the documented form")
+    raise UnexpectedContent(f"an item of the response is not a {kind.__name__} in the documented form")
 
 
 def structure_each(items: Iterable[Any], read: Callable[[Any], T]) -> tuple[tuple[T, ...], tuple[Any, ...]]:
-    """Return the readable items, and the others unchanged."""
+    """Return the readable items, and the unreadable ones unchanged."""
     found: list[T] = []
     unread: list[Any] = []
     for item in items:
@@ -142,7 +142,7 @@ def structure_each(items: Iterable[Any], read: Callable[[Any], T]) -> tuple[tupl
         except UnexpectedContent:
             unread.append(item)
     if unread:
-        logger.warning("%d items of a response of Marketo could not be read", len(unread))
+        logger.warning("%d items of a response of Marketo are unreadable", len(unread))
     return tuple(found), tuple(unread)
 
 
@@ -160,7 +160,7 @@ def structure_lead(item: Any) -> MarketoLead:
     """
     number = _integer_or_none(item.get("id")) if isinstance(item, dict) else None
     if number is None:
-        raise UnexpectedContent("a lead without its id")
+        raise UnexpectedContent("a lead in the response has no id")
     fields = {**item, "id": number}
     membership = fields.pop("membership", None)
     return MarketoLead(
@@ -219,7 +219,7 @@ def structure_reasons(listed: Any) -> tuple[Reason, ...] | None:
 
 
 def _outcome(item: Any) -> tuple[str | None, tuple[Reason, ...], bool]:
-    """Return status and reasons of a result, and True if both are readable."""
+    """Return status and reasons of a result, and True if all of it is readable."""
     if not isinstance(item, dict):
         return None, (), False
     status = item.get("status")

@@ -17,16 +17,16 @@ from publitrac_async.errors import Problem
 
 #: Types of values that can be sent.
 _WRITABLE: Final = (str, int, float, date, Decimal, uuid.UUID, NoneType)
-#: Types of values that JSON carries, or refuses.
+#: Types of values that need no check: the JSON encoder writes or refuses them.
 PLAIN: Final = frozenset({str, int, bool, NoneType})
 _MINUTE: Final = timedelta(minutes=1)
-#: Rules of this package for datetimes, instead of orjson's.
+#: This package writes datetimes, instead of orjson.
 _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATETIME
 _SORTED: Final = _OPTIONS | orjson.OPT_SORT_KEYS
 
 
 def write_json(content: Any, *, sort: bool = False) -> bytes | None:
-    """Return `content` as JSON, or ``None`` if JSON cannot carry it.
+    """Return `content` as JSON, or ``None`` if it cannot be written as JSON.
 
     Datetimes are written to the second with their zone, as Marketo's "Field Types" require; without a zone
     they are UTC. Decimals keep their digits, enum members are written as their value.
@@ -38,16 +38,15 @@ def write_json(content: Any, *, sort: bool = False) -> bytes | None:
     try:
         return orjson.dumps(content, default=_plain, option=_SORTED if sort else _OPTIONS)
     except orjson.JSONEncodeError:
-        return None  # Lone surrogates and integers beyond 64 bits. The message of the error may show them.
+        return None  # Lone surrogates or integers beyond 64 bits; the error's message may show them.
 
 
 def write_time(value: datetime) -> str:
     """Return a time to the second, with its zone. A time without a zone is UTC."""
     aware = value if value.tzinfo else value.replace(tzinfo=UTC)
     offset = aware.utcoffset()
-    if (
-        offset is not None and offset % _MINUTE
-    ):  # Local mean time, before zones: Marketo's format has minutes.
+    if offset is not None and offset % _MINUTE:
+        # Historic local mean time has offsets with seconds; Marketo's format has only minutes.
         aware = aware.astimezone(UTC)
     return aware.isoformat(timespec="seconds")
 
@@ -79,7 +78,7 @@ def value_problems(record: Mapping[str, Any], body: bytes | None) -> Iterator[Pr
 
     Args:
         record: values by field.
-        body: its JSON, ``None`` if it has none.
+        body: the record as JSON, ``None`` if it cannot be written.
     """
     if not record:
         yield Problem("has no fields")
@@ -87,18 +86,18 @@ def value_problems(record: Mapping[str, Any], body: bytes | None) -> Iterator[Pr
         value = given.value if isinstance(given, enum.Enum) else given
         if isinstance(value, str):
             if body is None and write_json({name: value}) is None:
-                yield Problem("holds text that JSON cannot carry", field=name)
+                yield Problem("has lone surrogates, which cannot be sent", field=name)
         elif not isinstance(value, _WRITABLE):
             yield Problem(f"cannot be written from {type(value).__name__}", field=name)
-        elif _is_no_number(value):
+        elif _is_not_finite(value):
             yield Problem("must be a finite number", field=name)
         elif isinstance(value, datetime) and value != value:  # noqa: PLR0124  (pandas.NaT is a datetime)
-            yield Problem("is not a time; pass None", field=name)
+            yield Problem("is not a time (NaT): pass None", field=name)
         elif body is None and write_json({name: value}) is None:
-            yield Problem("is a number that JSON cannot carry", field=name)
+            yield Problem("must be a number within 64 bits", field=name)
 
 
-def _is_no_number(value: Any) -> bool:
+def _is_not_finite(value: Any) -> bool:
     if isinstance(value, Decimal):
         return not value.is_finite()
     return isinstance(value, float) and not math.isfinite(value)

@@ -1,4 +1,4 @@
-"""Settle the open points of the vendor's documents on the user's account."""
+"""Settle the open points of the vendor's documents by calls on the user's account."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Single calls of the probe: sent as given, and read without judgement."""
+"""Single calls of the probe, sent without checks; their errors are data."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from publitrac_async.transport.auth import Authorization, Placement, StaticCrede
 from publitrac_async.transport.classify import error_for_status
 from publitrac_async.transport.operation import Call, Operation, OperationClass, ServiceResponse
 from publitrac_async.transport.secret import Secret
-from publitrac_async.transport.steps import at_once
+from publitrac_async.transport.steps import run_steps
 from publitrac_async.transport.vendor_messages import message_of_text
 from publitrac_async.v1.operations import method
 from publitrac_async.v1.reading import children, number_of, read_response
@@ -32,7 +32,7 @@ from publitrac_async.v1.responses import read_reply
 from publitrac_async.v2.operations import DELAYED_SYNC, GET_TOKEN
 from publitrac_async.v2.responses import read_content
 
-#: Waits for some seconds.
+#: Function that waits a number of seconds.
 Sleep: TypeAlias = Callable[[float], Awaitable[object]]
 
 _LOCKED: Final = re.compile(
@@ -49,8 +49,8 @@ class ProbeResponse:
 
     Attributes:
         case: description of the call, without values.
-        raw: the response as it arrived.
-        error: the error that the package makes of it, ``None`` for success.
+        raw: the unread response.
+        error: the error that a client would raise, ``None`` for success.
         content: children of `<response>`, or the JSON object; empty if it cannot be read.
     """
 
@@ -66,7 +66,7 @@ class ProbeResponse:
 
     @property
     def refuses_credentials(self) -> bool:
-        """True for a refusal of key, user, password or token."""
+        """True if the service refused key, user, password or token."""
         return isinstance(self.error, (AuthenticationError, PermissionDenied))
 
     @property
@@ -82,7 +82,7 @@ class ProbeResponse:
 
     @property
     def leads(self) -> list[Any]:
-        """Leads of the response: dicts of texts, or a text instead of one."""
+        """Leads of the response: dicts of texts, or a text instead of a lead."""
         return [lead for place in children(dict(self.content), "leads") for lead in children(place, "lead")]
 
     @property
@@ -91,7 +91,7 @@ class ProbeResponse:
         return None if self.error is None else self.error.vendor_message
 
     def is_like(self, other: ProbeResponse | None) -> bool:
-        """Return True if another response differs in quoted values only."""
+        """Return True if another response differs only in values."""
         return other is not None and self.kind == other.kind
 
     @property
@@ -112,10 +112,10 @@ class ProbeClient:
     """Makes calls of the probe through a client, with its limiter, timeouts and connections.
 
     Args:
-        client: with the credentials.
-        report: gets the time of each call.
+        client: client with the credentials.
+        report: gets the latency of each call.
         clock: monotonic seconds.
-        sleep: waits.
+        sleep: waits a number of seconds.
         pause: seconds before each call.
     """
 
@@ -128,7 +128,7 @@ class ProbeClient:
         sleep: Sleep,
         pause: float,
     ) -> None:
-        # The façades refuse some of these calls, so the probe uses their parts.
+        # The façades would refuse some of these calls, so the probe uses their parts.
         self._transport = client.v1._transport  # noqa: SLF001
         self._credentials = client.v1._credentials  # noqa: SLF001
         self._key = client.v2._api_key  # noqa: SLF001
@@ -162,15 +162,15 @@ class ProbeClient:
         """Call a v1 method.
 
         Args:
-            name: of the method.
-            parameters: beside the credentials.
+            name: name of the method.
+            parameters: parameters besides the credentials.
             xml: the document in `query`.
             verb: HTTP method.
             case: description of the call, for the evidence.
             key_name: spelling of the key's parameter.
             place: place of the credentials of a POST.
             may_refuse: continue after a refusal of the credentials.
-            writes: the method changes something.
+            writes: the method changes data.
             authorization: instead of the credentials of the client.
             form: further parameters of the body.
             paced: pause before the call.
@@ -301,11 +301,11 @@ def _read_v1(case: str, raw: ServiceResponse) -> ProbeResponse:
     error: PublitracError | None = None
     content: Mapping[str, Any] = {}
     try:
-        at_once(read_reply(raw))
+        run_steps(read_reply(raw))
     except PublitracError as failure:
         error = failure
     with suppress(UnexpectedContent):
-        content = at_once(read_response(raw)).children
+        content = run_steps(read_response(raw)).children
     return ProbeResponse(case, raw, error, content)
 
 

@@ -14,7 +14,7 @@ POINTS: Final[Mapping[str, str]] = {
     "key": "spelling of the key's parameter",
     "credentials": "credentials of a POST in the body",
     "refusals": "wrong credentials, unknown method",
-    "excess": "response to an excess call, and who is counted",
+    "excess": "response to an excess call, scope of the limit",
     "shared_limit": "v2 shares the 35 calls a second",
     "token": "response to a stale v2 token",
     "v2": "v2 at this address",
@@ -32,10 +32,10 @@ POINTS: Final[Mapping[str, str]] = {
 
 
 class FindingState(enum.StrEnum):
-    """FindingState of a finding."""
+    """State of a finding."""
 
     SETTLED = "settled"
-    PARTLY = "in part"  #: some questions of the point are left
+    PARTLY = "in part"  #: some questions of the point are open
     OPEN = "open"  #: tried without success, or not tried
 
 
@@ -47,8 +47,8 @@ class Finding:
         point: key in `POINTS`.
         state: settled, in part or open.
         summary: a line without personal data.
-        evidence: the calls behind it and their responses, without personal data.
-        found: settings of the sandbox that make it behave likewise.
+        evidence: the calls that show it and their responses, without personal data.
+        found: settings of the sandbox that make it behave like the account.
         client: settings of `PublitracClient` and, below ``v1_shapes``, of `V1Shapes`.
     """
 
@@ -61,7 +61,7 @@ class Finding:
 
 
 class HarmError(Exception):
-    """The probe must stop.
+    """Reason why the probe must stop.
 
     Args:
         reason: a line without personal data.
@@ -80,7 +80,7 @@ class ProbeReport:
         base_url: address of the service.
         findings: by point, in the order in which they were made.
         stopped: reason of an early end.
-        left_behind: records of the probe that are still in the account.
+        left_behind: records of the probe that remain in the account.
         times: seconds from request to response, one for each call.
     """
 
@@ -94,8 +94,8 @@ class ProbeReport:
         """Add a finding instead of an earlier one about its point."""
         self.findings[finding.point] = finding
 
-    def leave(self, point: str, reason: str) -> None:
-        """Leave a point open, unless there is a finding."""
+    def leave_open(self, point: str, reason: str) -> None:
+        """Record a point as open, unless there is a finding."""
         if point not in self.findings:
             self.add(Finding(point=point, state=FindingState.OPEN, summary=reason))
 
@@ -119,7 +119,7 @@ class ProbeReport:
             shapes |= finding.client.get("v1_shapes", {})
         return settings | ({"v1_shapes": shapes} if shapes else {})
 
-    def latency(self, share: float) -> float:
-        """Return the time in seconds within which this share of the calls had a response."""
+    def latency(self, quantile: float) -> float:
+        """Return the latency in seconds at this quantile, a number from 0 to 1."""
         ordered = sorted(self.times)
-        return ordered[max(math.ceil(share * len(ordered)) - 1, 0)] if ordered else 0.0
+        return ordered[max(math.ceil(quantile * len(ordered)) - 1, 0)] if ordered else 0.0

@@ -1,4 +1,4 @@
-"""Points that are settled by reading alone."""
+"""Points that reading can settle."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from publitrac_async.v1.reading import children, number_of
 OPERATORS: Final = ("like", "=", "!=", "<", ">")
 #: Names that a parameter of getLeadByTokenId may have.
 _TOKEN_NAMES: Final = ("tokenId", "tokId", "token", "tokenid")
-#: The form of a tracking token in the vendor's samples; this one was never given out.
+#: A tracking token in the form of the vendor's samples; this one was never issued.
 _TOKEN: Final = "_nl-example.com-1000000000000-00000"  # noqa: S105  (no credential)
 _EMPTY_PAIR: Final = re.compile(rb"<(\w+)></\1>")
 _EMPTY_TAG: Final = re.compile(rb"<\w+\s*/>")
 
 
 def unknown_address() -> str:
-    """Return an address that no lead has; ``.invalid`` never resolves (RFC 2606)."""
+    """Return a random address that no lead has; ``.invalid`` never resolves (RFC 2606)."""
     return f"publitrac-probe-{secrets.token_hex(8)}@example.invalid"
 
 
@@ -36,7 +36,7 @@ class Search:
     conditions: tuple[Condition, ...]
 
     def document(self) -> str:
-        """Return the XML; the values are this module's own."""
+        """Return the XML. The values are constants of the probe."""
         parts = [
             f"<query><field>{each.field}</field><operator>{each.operator.replace('<', '&lt;')}</operator>"
             f"<value>{each.value}</value></query>"
@@ -107,15 +107,17 @@ async def _post(client: ProbeClient, report: ProbeReport) -> None:
     alone = {"query": query, "body": body}
     places = [name for name, response in alone.items() if response.is_like(both)]
     evidence = [both, query, body]
-    told_apart = both.ok or len(places) < 2
-    told_apart &= all(response.refuses_credentials for name, response in alone.items() if name not in places)
-    if not told_apart and len(places) == 2:
-        # The verb is refused. Find out if the credentials are checked before that.
+    distinguishable = both.ok or len(places) < 2
+    distinguishable &= all(
+        response.refuses_credentials for name, response in alone.items() if name not in places
+    )
+    if not distinguishable and len(places) == 2:
+        # The service refuses the verb. Determine if it checks the credentials first.
         nowhere = await post("nowhere", authorization=Authorization())
         evidence.append(nowhere)
-        told_apart = nowhere.refuses_credentials
-    if not told_apart or not places or both.refuses_credentials:
-        report.leave("credentials", "a POST that reads is refused before its credentials are checked")
+        distinguishable = nowhere.refuses_credentials
+    if not distinguishable or not places or both.refuses_credentials:
+        report.leave_open("credentials", "the service refuses a POST that reads before it checks credentials")
         return
     client.placement = "query" if "query" in places else "body"
     report.add(
@@ -215,7 +217,7 @@ async def _past_end(client: ProbeClient, report: ProbeReport, first: ProbeRespon
     paging = next(iter(children(dict(first.content), "paging")), None)
     total, size = number_of(paging, "total"), number_of(paging, "offset")
     if not first.ok or not total or not size:
-        report.leave("past_end", "getLeads announces no leads and no pages")
+        report.leave_open("past_end", "getLeads announces no leads and no pages")
         return
     pages = -(-total // size)
     xml = Search(()).document()
@@ -270,29 +272,29 @@ async def search_points(client: ProbeClient, report: ProbeReport, first: ProbeRe
     Raises:
         HarmError: the probe must stop.
     """
-    nobody = unknown_address()
+    unknown = unknown_address()
     responses = {
         operator: await client.call(
             "getLeads",
-            xml=Search((Condition("email", operator, nobody),)).document(),
+            xml=Search((Condition("email", operator, unknown),)).document(),
             case=f"with {operator}",
         )
         for operator in OPERATORS
     }
-    taken = [operator for operator, response in responses.items() if response.ok]
-    both = Search((field("email").like("%"), field("email").like(nobody)))
+    accepted = [operator for operator, response in responses.items() if response.ok]
+    both = Search((field("email").like("%"), field("email").like(unknown)))
     combined = await client.call("getLeads", xml=both.document(), case="with two conditions, one never true")
     some = await client.call(
         "getLeads", xml=Search((field("email").like("%"),)).document(), case="with like %"
     )
-    ignored = [name for name in ("like", "=") if name in taken and responses[name].leads]
+    ignored = [name for name in ("like", "=") if name in accepted and responses[name].leads]
     found: dict[str, object] = {}
-    parts = [f"{', '.join(taken) or 'none'} accepted"]
+    parts = [f"{', '.join(accepted) or 'none'} accepted"]
     if ignored:
         parts.append(f"{', '.join(ignored)} without effect")
     else:
-        found["operators"] = taken
-    refused = [operator for operator in OPERATORS if operator not in taken]
+        found["operators"] = accepted
+    refused = [operator for operator in OPERATORS if operator not in accepted]
     parts += [f"{', '.join(refused)} refused"] if refused else []
     if first.ok and some.ok and some.leads and combined.ok:
         found["conditions_combine"] = "or" if combined.leads else "and"

@@ -21,8 +21,8 @@ _WRITE: Final = "needs a throwaway lead (--write)"
 #: Reasons for points that were not settled.
 _REASONS: Final = {
     "refusals": "not tried",
-    "excess": "not tried: that would break the limit",
-    "shared_limit": "not tried: that would break the limit",
+    "excess": "not tried: it would exceed the limit",
+    "shared_limit": "not tried: it would exceed the limit",
     "transactions": "not tried: only PUBLITRAC knows the address",
     "processing": _WRITE,
     "unicity": _WRITE,
@@ -45,13 +45,13 @@ async def probe(
 ) -> ProbeReport:
     """Settle the open points of the vendor's documents, without harm to the account.
 
-    The calls keep to the client's rate limit, one after the other, and end at the first sign of harm: an
-    excess call, a locked account, refused credentials.
+    The probe makes its calls one after the other, within the client's rate limit, and stops at the first sign
+    of harm: an excess call, a locked account, refused credentials.
 
     Args:
-        client: with the credentials; give it few attempts.
-        write: address of a throwaway lead, which no lead may have. The probe creates, changes and deletes
-            the lead, and leaves a static list behind. ``None`` to read only.
+        client: client with the credentials; configure few attempts.
+        write: address for a throwaway lead, which no lead may have. The probe creates, changes and deletes
+            the lead; a static list remains. ``None`` to read only.
         with_wrong_credentials: call v1 once with a wrong password and v2 once with a wrong key, at the end.
         rate_limit: rate of the calls, spaced evenly; a number is calls per second. That of the client holds
             too; ``None`` for that one alone.
@@ -62,7 +62,7 @@ async def probe(
     Returns:
         The findings. ``report.stopped`` is the reason for an early end, ``None`` without one.
     """
-    report = ProbeReport(client._base_url)  # noqa: SLF001  (the probe is of this package)
+    report = ProbeReport(client._base_url)  # noqa: SLF001  (the probe belongs to this package)
     pause = 0.0 if rate_limit is None else as_rate(rate_limit).interval
     probe_client = ProbeClient(client, report, clock=clock, sleep=sleep, pause=pause)
     reason = "not tried"
@@ -73,7 +73,7 @@ async def probe(
         reason = "not tried: the probe was stopped"
     v1 = "" if probe_client.has_v1 else "not tried: v1 needs user name and password"
     for point in POINTS:
-        report.leave(point, _REASONS.get(point, "") if not report.stopped and not v1 else v1 or reason)
+        report.leave_open(point, _REASONS.get(point, "") if not report.stopped and not v1 else v1 or reason)
     return report
 
 

@@ -1,4 +1,4 @@
-"""Points that are settled with a throwaway lead."""
+"""Points that a throwaway lead can settle."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from publitrac_async.probe.model import Finding, FindingState, HarmError, ProbeR
 from publitrac_async.probe.reads import form_of_empty_elements, unknown_address
 from publitrac_async.transport.secret import Secret
 
-#: Seconds that a queued lead gets to arrive.
-PATIENCE: Final = 120.0
+#: Maximum seconds to wait until a queued lead is processed.
+MAX_PROCESSING_TIME: Final = 120.0
 _SHORTEST_PAUSE: Final = 0.1
 _KEY: Final = "crmLeadId"
 _SHAPES: Final = {
@@ -28,7 +28,7 @@ _PLACES: Final = ("before", "inside", "after")
 _EXTERNAL_ID_NOT_DEFINED: Final = 9003
 _EMAIL_NAMES: Final = ("email", "leadEmail", "emailAddress")
 _LIST_NAMES: Final = ("listName", "name", "list")
-#: Zones of the vendor and its customers, before those that have only an offset.
+#: Zones of the vendor and its customers, preferred to zones that are only an offset.
 _ZONES: Final = ("UTC", "America/Montreal", "Europe/Paris")
 
 #: Steps of numbers, in hundredths, the roundest first.
@@ -70,7 +70,7 @@ class Writer:
             HarmError: the probe must stop, or the address belongs to a lead.
         """
         if not await self._is_free():
-            raise HarmError("a lead with the address of --write may exist: choose one that no lead has")
+            raise HarmError("a lead with the address of --write may exist: use an address that no lead has")
         self._report.left_behind.append("the lead with the address of --write")
         created = await self._sync(company="Probe A")
         if not created.ok:
@@ -104,7 +104,7 @@ class Writer:
         return await self._client.call("getLead", {"email": self._email}, case=case, paced=paced)
 
     async def _is_free(self) -> bool:
-        # Only the same response as to an unknown address proves that there is no lead.
+        # Only the response to an unknown address proves that there is no lead.
         response = await self._read()
         return response.is_like(self._client.missing) and not _field(response, "email")
 
@@ -118,12 +118,12 @@ class Writer:
         try:
             shown = dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC)
         except ValueError:
-            self._report.leave("time_zone", "the throwaway lead has no date that can be read")
+            self._report.leave_open("time_zone", "the throwaway lead has no readable date")
             return
         quarters = round((shown.timestamp() - self._now()) / 900)
         offset = dt.timedelta(minutes=15 * quarters)
         if abs(offset) > dt.timedelta(hours=14):
-            self._report.leave("time_zone", "dates of the service are more than a day off")
+            self._report.leave_open("time_zone", "dates of the service are more than a day off")
             return
         name = _zone(offset, self._now())
         self._report.add(
@@ -152,7 +152,7 @@ class Writer:
         )
 
     async def _unicity(self) -> None:
-        """Name a key that the lead lacks: a service that understands the shape refuses the call."""
+        """Send a key without a value in the lead: a service that understands the shape refuses the call."""
         works: list[tuple[str, str]] = []
         evidence: list[str] = []
         for shape, options in _SHAPES.items():
@@ -209,11 +209,11 @@ class Writer:
         shown = await self._client.call("getList", {"listName": self._list}, case="after it")
         partial = _has_leads(shown)
         if not partial:
-            # Only a list that has the lead now proves that it was not added before.
+            # If the list has the lead now, it was not added before.
             await add(self._email, case="without it")
             later = await self._client.call("getList", {"listName": self._list}, case="after that")
             if not _has_leads(later):
-                self._report.leave("partial", f"the list cannot be read: {later}")
+                self._report.leave_open("partial", f"the list cannot be read: {later}")
                 return
         self._report.add(
             Finding(
@@ -226,7 +226,7 @@ class Writer:
         )
 
     async def _annex_methods(self) -> None:
-        """Find verb, place and names with addLeadToList, under all names at once and then under each."""
+        """Determine verb, place and parameter names of addLeadToList: all names at once, then each alone."""
         responses: dict[tuple[str, str], ProbeResponse] = {
             (verb, place): await self._add_to_list(verb, place, _EMAIL_NAMES, _LIST_NAMES)
             for verb in ("POST", "GET")
@@ -250,7 +250,7 @@ class Writer:
             shapes |= {"list_name_parameter": lists[0]} if lists else {}
         before = self._report.findings["annex"]
         both = {**before.client.get("v1_shapes", {}), **shapes}
-        ways = ", ".join(f"{verb} with {place}" for verb, place in works) or "no way that was tried"
+        ways = ", ".join(f"{verb} with {place}" for verb, place in works) or "no form that was tried works"
         self._report.add(
             Finding(
                 point="annex",
@@ -265,7 +265,7 @@ class Writer:
         )
 
     async def _names(self, verb: str, evidence: list[str]) -> tuple[list[str], list[str]]:
-        """Return the names that work: all but one name of a kind are left out at a time."""
+        """Return the names that work, for the address and for the list: each is sent without the others."""
         working: list[list[str]] = []
         for names, position in ((_EMAIL_NAMES, 0), (_LIST_NAMES, 1)):
             kept = []
@@ -297,7 +297,7 @@ class Writer:
         sent_at = client.clock()
         response = await client.delayed_sync(token, body, case="of the throwaway lead", paced=False)
         if not response.ok:
-            self._report.leave("processing", f"delayedSync failed: {response}")
+            self._report.leave_open("processing", f"delayedSync failed: {response}")
             return
         before = 0.0
         for pause in _pauses():
@@ -317,10 +317,10 @@ class Writer:
                 return
             before = elapsed
             await client.sleep(pause)
-        self._report.leave("processing", f"not processed within {PATIENCE:.0f} s")
+        self._report.leave_open("processing", f"not processed within {MAX_PROCESSING_TIME:.0f} s")
 
     async def _delete(self) -> None:
-        """Delete the lead the way the annex's methods are called."""
+        """Delete the lead, by the verb and place that work for methods of the annex."""
         verb = self._annex.get("verb", "POST")
         if self._annex.get("place") == "xml":
             xml = f"<request><lead><email>{escape(self._email)}</email></lead></request>"
@@ -345,16 +345,16 @@ def _has_leads(response: ProbeResponse) -> bool:
 
 
 def _pauses() -> Iterator[float]:
-    """Return pauses that grow with the time that has passed, up to `PATIENCE`."""
+    """Yield pauses that grow with the elapsed time, up to `MAX_PROCESSING_TIME` in total."""
     elapsed = 0.0
-    while elapsed < PATIENCE:
+    while elapsed < MAX_PROCESSING_TIME:
         pause = max(_SHORTEST_PAUSE, elapsed / 10)
         yield pause
         elapsed += pause
 
 
 def _simplest(after: float, until: float) -> float:
-    """Return the roundest number of seconds that lies in an interval."""
+    """Return the roundest number of seconds in an interval."""
     for hundredths in _ROUND:
         found = math.floor(until * 100 / hundredths) * hundredths / 100
         if after < found <= until:
@@ -363,8 +363,8 @@ def _simplest(after: float, until: float) -> float:
 
 
 def _zone(offset: dt.timedelta, now: float) -> str:
-    """Return a zone that has this offset now."""
-    import zoneinfo  # noqa: PLC0415  (reads files; nothing else of the package needs it)
+    """Return the name of a zone that has this offset now."""
+    import zoneinfo  # noqa: PLC0415  (reads files; only this function needs it)
 
     for name in _ZONES:
         try:
@@ -374,7 +374,7 @@ def _zone(offset: dt.timedelta, now: float) -> str:
         if moment.utcoffset() == offset:
             return name
     hours, rest = divmod(offset, dt.timedelta(hours=1))
-    # The signs of these zones are those of POSIX.
+    # The signs in the names of these zones are inverted, as in POSIX.
     return _offset(offset) if rest else f"Etc/GMT{-hours:+d}"
 
 

@@ -20,8 +20,8 @@ def write_profile(report: ProbeReport, path: str | os.PathLike[str]) -> None:
     """Write a profile for `PublitracClient.from_env`; only its owner can read it.
 
     Args:
-        report: of the probe.
-        path: of the file, which is replaced when the new one is whole.
+        report: report of the probe.
+        path: path of the file, which is replaced once the new one is complete.
 
     Raises:
         ConfigurationError: the file cannot be written.
@@ -41,7 +41,7 @@ def write_profile(report: ProbeReport, path: str | os.PathLike[str]) -> None:
 
 def _lines(report: ProbeReport) -> Iterator[str]:
     date = dt.datetime.now(dt.UTC).replace(microsecond=0)
-    yield "# What `publitrac-async probe` found on the account. Evidence is at the end."
+    yield "# Findings of `publitrac-async probe` on the account. Evidence is at the end."
     facts = {
         "date": date.isoformat(),
         "base_url": report.base_url,
@@ -60,7 +60,7 @@ def _lines(report: ProbeReport) -> Iterator[str]:
         yield ""
         yield from _table("client.v1_shapes", shapes)
     yield ""
-    yield "# Settings with which the sandbox behaves likewise: Sandbox(**read_profile(path).found)."
+    yield "# Settings that make the sandbox behave like the account: Sandbox(**read_profile(path).found)."
     yield from _table("found", report.found)
     for point in POINTS:
         finding = report.findings[point]
@@ -81,5 +81,5 @@ def _table(name: str, values: Mapping[str, Any]) -> Iterator[str]:
 def _value(value: Any) -> str:
     if isinstance(value, list) and sum(len(str(each)) for each in value) > _LINE:
         return "[\n" + "".join(f"  {_value(each)},\n" for each in value) + "]"
-    # Texts of JSON are texts of TOML.
+    # A JSON string is a valid TOML string.
     return json.dumps(value, ensure_ascii=False)

@@ -36,7 +36,7 @@ class SandboxApp:
         Args:
             core: the accounts, journal, faults and settings.
             apis: the emulated APIs; the first one that claims a path gets the request.
-            control: the control side, whose requests are in no journal.
+            control: the control side, whose requests are not in the journal.
         """
         self._core = core
         self._apis = apis
@@ -47,7 +47,7 @@ class SandboxApp:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
         elif scope["type"] != "http":
-            raise ValueError(f"the sandbox speaks HTTP, not {scope['type']}")
+            raise ValueError(f"the sandbox only serves HTTP, not {scope['type']}")
         elif self._control.claims(scope["path"], scope["headers"]):
             await self._handle_control(scope, receive, send)
         else:
@@ -163,7 +163,7 @@ class SandboxApp:
         arrival: Arrival | None = None,
         shown: Arrival | None = None,
     ) -> None:
-        # Set first: a client that has read the response finds it in the journal.
+        # Set before sending: a client that has read the response finds it in the journal.
         if arrival is not None:
             arrival.status = response.status
             arrival.duration = (time.monotonic_ns() - arrival.monotonic_ns) / 1_000_000_000

@@ -1,4 +1,4 @@
-"""The ASGI application of a sandbox: every API, in front of the accounts."""
+"""ASGI application of a sandbox: every API, in front of the accounts."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class SandboxClock:
         """Move the clock forward.
 
         Args:
-            seconds: the distance; not negative.
+            seconds: the number of seconds; not negative.
 
         Raises:
             ValueError: `seconds` is negative or not a finite number.

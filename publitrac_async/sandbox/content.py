@@ -1,4 +1,4 @@
-"""The content of a call without its credentials, and the sandbox's reading of it."""
+"""The content of a call without its credentials, and its document as Python values."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from publitrac_async.sandbox.xml import InvalidXmlError, Node, parse
 
 @frozen
 class Content:
-    """The content of a call as it was sent, credentials left out.
+    """The content of a call as it was sent, without credentials.
 
     Attributes:
         body: the document, JSON or XML.
-        parameters: parameters beside it, percent-decoded.
+        parameters: parameters besides the document, percent-decoded.
     """
 
     body: bytes = field(default=b"", repr=False)
@@ -27,8 +27,8 @@ class Content:
         """Return the document as Python values.
 
         Returns:
-            JSON as it is. XML as a dict below the root element: texts, dicts for elements with children,
-            lists for names that occur more than once. None if there is no document or it cannot be read.
+            JSON unchanged. XML as the dict of the root element: texts, dicts for elements with children,
+            lists for repeated names. None if there is no document or it cannot be read.
         """
         start = self.body.lstrip()[:1]
         try:

@@ -36,7 +36,7 @@ Options = Mapping[str, str]
 
 
 class Control:
-    """The control side: HTTP in front of the core. Its requests are in no journal."""
+    """The control side: HTTP in front of the core. The journal does not record its requests."""
 
     def __init__(self, core: SandboxCore) -> None:
         """Create the control side of a sandbox."""
@@ -61,7 +61,7 @@ class Control:
         }
 
     def claims(self, path: str, headers: Iterable[tuple[bytes, bytes]]) -> bool:
-        """Return True if a request is for the control side; so is the root, if a browser asks for it."""
+        """Return True if a request is for the control side, or is a browser's request for the root."""
         if path == "/":
             return any(name.lower() == b"accept" and b"text/html" in value for name, value in headers)
         return path.startswith(PREFIX)
@@ -154,5 +154,5 @@ class Control:
 
 
 def _json(document: Any, status: int = 200) -> Response:
-    # ASCII: a text of a client may hold half a character, which UTF-8 cannot.
+    # ASCII: a text of a client may have lone surrogates, which UTF-8 cannot encode.
     return Response(json.dumps(document).encode(), status, JSON)

@@ -49,7 +49,7 @@ class SandboxCore:
             self.journal.clear()
 
     def inject(self, fault: Fault) -> None:
-        """Add a fault after those in force."""
+        """Add a fault after the active ones."""
         self.faults.inject(fault)
 
     def clear_faults(self) -> None:
@@ -57,10 +57,10 @@ class SandboxCore:
         self.faults.clear()
 
     def advance(self, seconds: float) -> None:
-        """Move the sandbox's clock forward: tokens age, queued leads become due, dates move on.
+        """Move the sandbox's clock forward: tokens age, queued leads become due, dates advance.
 
         Args:
-            seconds: the distance; not negative.
+            seconds: the number of seconds; not negative.
 
         Raises:
             ValueError: `seconds` is negative or not a finite number.
@@ -69,7 +69,7 @@ class SandboxCore:
             self.clock.advance(seconds)
 
     def revoke_tokens(self) -> None:
-        """Make every token stale that was issued so far."""
+        """Invalidate every token that was issued so far."""
         with self.database.lock:
             for vendor in self.vendors.values():
                 vendor.revoke_tokens()

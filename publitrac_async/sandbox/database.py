@@ -9,18 +9,18 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 _APPLICATION_ID: Final = 0x50554253
-"""Mark of a file of the sandbox, so that no other database is taken for one."""
+"""Id of a file of the sandbox, which distinguishes it from other databases."""
 _LAYOUT: Final = 1
 
 
 class Database:
-    """One connection that threads take in turns."""
+    """One connection, shared by threads under a lock."""
 
     def __init__(self, path: str) -> None:
         """Open or create a database.
 
         Args:
-            path: A file, or `:memory:`.
+            path: a file, or `:memory:`.
 
         Raises:
             ValueError: the file is not a sandbox database.
@@ -59,7 +59,7 @@ class Database:
 
     @property
     def connection(self) -> sqlite3.Connection:
-        """The connection, for what `execute` does not offer."""
+        """The connection, for functions that `execute` lacks."""
         return self._connection
 
     def execute(self, statement: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:

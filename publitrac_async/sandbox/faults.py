@@ -37,7 +37,7 @@ _ACTIONS = frozenset({"delay", "revoke_tokens"})
 
 def _require_positive_or_none(_instance: object, attribute: Attribute[Any], value: Any) -> None:
     if value is not None and (not isinstance(value, int) or value < 1):
-        raise ValueError(f"{attribute.name} must be at least 1, or None.")
+        raise ValueError(f"{attribute.name} must be at least 1, or None")
 
 
 def _pairs(headers: Iterable[Iterable[str]]) -> tuple[tuple[str, str], ...]:
@@ -63,18 +63,18 @@ class Fault:
     - `redirect`: respond with `status` (default 302) and `location`.
     - `encoding`: send the real response as `latin-1` (declared), `latin-1-undeclared`, `utf-16`, `utf-8-bom`.
     - `gzip`: send the real response with `Content-Encoding: gzip`.
-    - `revoke_tokens`: make every v2 token stale, then continue.
+    - `revoke_tokens`: invalidate every v2 token, then continue.
 
     `drop` and `cut` need a connection: in-process they raise `ConnectionResetError`.
 
     Attributes:
         kind: the kind of fault.
         match: `v1`, `v2`, a method such as `syncLead`, or both as `v1.syncLead`; None for every call.
-        times: the number of calls that the rule strikes; None until it is cleared.
+        times: the number of calls that the rule affects; None until it is cleared.
         after: the number of matching calls that pass first.
-        probability: the chance that a matching call is struck.
-        seed: the seed of that chance: the same calls in the same order are struck again.
-        apply: True to execute the call although the response is spoiled. Default: False for `status`, `drop`,
+        probability: the probability that a matching call is affected.
+        seed: the seed of the random numbers: the same calls in the same order are affected again.
+        apply: True to execute the call although its response is changed. Default: False for `status`, `drop`,
             `html` and `redirect`, True for the kinds that need the real response.
         variant: the variant of `malformed` and `encoding`; default `truncated` and `latin-1`.
         status: the HTTP status of `status`, `html` and `redirect`.
@@ -112,7 +112,7 @@ class Fault:
     reset: bool | None = field(default=None, validator=optional(instance_of(bool)), kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        """Check what depends on more than one value."""
+        """Check rules that depend on more than one value."""
         if self.variant is not None and self.variant not in KINDS[self.kind]:
             raise ValueError(f"the fault {self.kind!r} has no variant {self.variant!r}")
         if self.kind == "redirect" and self.location is None:
@@ -126,16 +126,16 @@ class Fault:
         if not all(_HEADER_VALUE.fullmatch(value or "") for value in values) or not all(
             _HEADER_NAME.fullmatch(name) for name, _ in self.headers
         ):
-            raise ValueError("a header holds characters that HTTP cannot carry")
+            raise ValueError("a header has characters that HTTP does not allow")
 
     @property
     def applies(self) -> bool:
-        """True if the service executes a call that this fault strikes."""
+        """True if the service executes a call that this fault affects."""
         return self.kind not in _WITHOUT_CALL if self.apply is None else self.apply
 
     @property
     def decides_response(self) -> bool:
-        """True if this fault changes the response; at most one such fault strikes a call."""
+        """True if this fault changes the response; at most one such fault affects a call."""
         return self.kind not in _ACTIONS
 
     @property
@@ -154,7 +154,7 @@ class Fault:
             return cls(**document)
         except (TypeError, ValueError) as error:
             reason = error.args[0] if error.args else "unusable value"
-            raise ValueError(f"not a fault: {reason}") from error
+            raise ValueError(f"not a valid fault: {reason}") from error
 
 
 @define
@@ -179,7 +179,7 @@ class _Rule:
 
 
 class FaultQueue:
-    """The rules in force, oldest first."""
+    """The active rules, oldest first."""
 
     def __init__(self) -> None:
         self._rules: list[_Rule] = []
@@ -187,12 +187,12 @@ class FaultQueue:
 
     @property
     def faults(self) -> list[Fault]:
-        """The rules that can still strike."""
+        """The rules that can still affect a call."""
         return [rule.fault for rule in self._rules]
 
     def inject(self, fault: Fault) -> None:
         """Add a rule after the others."""
-        # A test's reproducible chance, not a secret.
+        # Reproducible random numbers for tests, not for secrets.
         with self._lock:
             self._rules.append(_Rule(fault, random.Random(fault.seed)))  # noqa: S311
 
@@ -202,7 +202,7 @@ class FaultQueue:
             self._rules.clear()
 
     def take(self, api: str, method: str) -> list[Fault]:
-        """Return the faults that strike this call, at most one of which decides the response."""
+        """Return the faults that affect this call, at most one of which decides the response."""
         with self._lock:
             return self._take(api, method)
 

@@ -1,8 +1,8 @@
-"""Gate of a listening sandbox against web pages of other hosts.
+"""Gate that protects a listening sandbox from web pages of other hosts.
 
-A browser on this machine reaches loopback addresses. Without the gate a page could read and change the
-sandbox: by requests across origins, or by a host name that points to 127.0.0.1 (DNS rebinding). The emulated
-APIs accept any `Host`: they require credentials, and clients may use an alias.
+A browser on this machine can connect to loopback addresses. Without the gate a page could read and change the
+sandbox, by requests across origins or by a host name that resolves to 127.0.0.1 (DNS rebinding). The emulated
+APIs accept any `Host`, because they require credentials and clients may use an alias.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ PAGES = frozenset({"/", PREFIX})
 
 
 def is_control(path: str) -> bool:
-    """Return True for the control side's paths; the root leads to its page."""
+    """Return True for the control side's paths, and for the root, which redirects to its page."""
     return path == "/" or path.startswith(PREFIX)
 
 
 class Gate:
-    """An ASGI application that lets requests of this host through to another one."""
+    """ASGI application that passes requests of this host to another one, and refuses the rest."""
 
     def __init__(self, app: App, allowed_hosts: AbstractSet[str]) -> None:
         """Create the gate.
 
         Args:
             app: the application behind the gate.
-            allowed_hosts: names to accept beside loopback ones.
+            allowed_hosts: host names to accept besides loopback ones.
         """
         self._app = app
         self._allowed = frozenset(host.lower() for host in allowed_hosts)
@@ -68,8 +68,8 @@ class Gate:
         host = headers.get(b"host")
         if host is not None and is_control(scope["path"]) and not self._accepts(f"//{host}"):
             return (
-                "The control side is not served under the name in Host: "
-                "use a loopback name, or name the host in allowed_hosts."
+                "The control side does not accept the name in Host: "
+                "use a loopback name, or add the host to allowed_hosts."
             )
         origin = headers.get(b"origin")
         if origin is not None and not self._accepts(origin):

@@ -17,10 +17,10 @@ LONGEST_RESPONSE = 64 * 1024
 
 @define
 class Arrival:
-    """One request, recorded when its head arrived and completed while it was handled.
+    """One request, recorded when its head arrived, and completed while it was handled.
 
-    Credentials never appear here. `key` and `document` are personal data: keep journals of real leads to
-    yourself.
+    It never contains credentials. `key` and `document` are personal data: do not share journals of real
+    leads.
 
     Attributes:
         sequence: 1 for the first arrival.
@@ -33,16 +33,16 @@ class Arrival:
         method: the vendor's name for the operation, as sent.
         key: the business key: the lead's e-mail, several joined by commas; otherwise the requested id or
             name.
-        payload_sha256: a hash of the content without credentials; None if the request never was complete.
+        payload_sha256: a hash of the content without credentials; None if the request was incomplete.
         applied: True if the call changed (or queued a change of) the records of the service.
         status: the HTTP status of the response; None if it was withheld or is not sent yet.
         over_limit: True if the call was over the rate limit.
         fault: the kind of the injected fault that decided the response.
         duration: seconds from arrival to response; None if there was no response.
         done: True once the call has ended.
-        content: the content, credentials left out; None for older arrivals and incomplete requests.
-        response: the body of the response, at most 64 KiB; None if it holds a credential, was withheld or is
-            no longer kept.
+        content: the content without credentials; None for older arrivals and incomplete requests.
+        response: the body of the response, at most 64 KiB; None if it has a credential, was withheld or is no
+            longer kept.
     """
 
     sequence: int
@@ -70,13 +70,13 @@ class Arrival:
         return None if self.content is None else self.content.document()
 
     def describe(self, *, method: str, key: str | None, payload: bytes) -> None:
-        """Add the facts that are known once the request was read."""
+        """Add the facts that are known once the request is read."""
         self.method = method[:64]
         self.key = key
         self.payload_sha256 = hashlib.sha256(payload).hexdigest()
 
     def line(self) -> str:
-        """Return the arrival in one line, for people."""
+        """Return the arrival as one readable line."""
         remarks = [
             "applied" if self.applied else "",
             "over the limit" if self.over_limit else "",
@@ -87,7 +87,7 @@ class Arrival:
         return ", ".join(filter(None, [" ".join(filter(None, words)), status, *remarks]))
 
     def facts(self) -> dict[str, Any]:
-        """Return everything but content and response, as values that JSON can hold."""
+        """Return all attributes except content and response, as values for JSON."""
         return {name: getattr(self, name) for name in _FACTS}
 
 
@@ -95,18 +95,18 @@ _FACTS = tuple(name for name in Arrival.__annotations__ if name not in ("content
 
 
 class Received(Sequence[Arrival]):
-    """The arrivals that were asked for, oldest first.
+    """Selected arrivals, oldest first.
 
-    The text of an empty selection lists the arrivals there were, so that a failed `assert` explains itself.
+    The `repr` of an empty selection lists the other arrivals, so that a failed `assert` explains itself.
     """
 
     def __init__(self, wanted: str, arrivals: Iterable[Arrival], every: Iterable[Arrival]) -> None:
         """Create the selection.
 
         Args:
-            wanted: a text on the arrivals that were asked for.
-            arrivals: these arrivals.
-            every: every arrival.
+            wanted: description of the selection.
+            arrivals: the selected arrivals.
+            every: all arrivals.
         """
         self._wanted = wanted
         self._arrivals = tuple(arrivals)
@@ -145,12 +145,12 @@ class Journal:
         """Create an empty journal.
 
         Args:
-            keep_contents: the number of arrivals, the latest ones, that keep content and response.
+            keep_contents: the number of arrivals, from the latest, that keep content and response.
         """
         self._arrivals: list[Arrival] = []
         self._keep_contents = keep_contents
         self.generation: int = 0
-        """The number of times that the journal was emptied."""
+        """The number of times that the journal was cleared."""
 
     @property
     def arrivals(self) -> Sequence[Arrival]:
@@ -185,8 +185,7 @@ class Journal:
             api: the name of an API, such as `v1`.
 
         Returns:
-            The arrivals for which every given value holds, oldest first; with `document` each of them shows
-            its content.
+            The arrivals that match every given value, oldest first. The `document` of each is its content.
         """
         every = tuple(self._arrivals)
         selected = [
@@ -207,7 +206,7 @@ class Journal:
         key: str | None = None,
         applied: bool | None = None,
     ) -> int:
-        """Count the arrivals for which every given value holds."""
+        """Count the arrivals that match every given value."""
         return sum(
             1
             for arrival in self.received(method, key, api=api)
@@ -235,10 +234,10 @@ class Journal:
         return [arrival.facts() for arrival in self._arrivals[max(after, 0) :]]
 
     def text(self, most: int = 50) -> str:
-        """Return the latest arrivals, a line each, for people.
+        """Return the latest arrivals, as one readable line each.
 
         Args:
-            most: the number of lines.
+            most: the maximum number of lines.
         """
         arrivals = tuple(self._arrivals)
         return "\n".join(arrival.line() for arrival in arrivals[-most:]) or "nothing arrived"

@@ -6,18 +6,18 @@ from collections import deque
 
 
 class CallLimit:
-    """A number of calls that any window of a given length may hold.
+    """Limit on the calls in any window of a given length.
 
     PUBLITRAC allows 35 calls per second (PUBLITRAC API reference, Limitation).
     """
 
     def __init__(self, calls: int, seconds: float = 1.0, *, by_address: bool = False) -> None:
-        """Create a limit that no call has used yet.
+        """Create an unused limit.
 
         Args:
             calls: calls allowed in any window.
             seconds: the length of the window.
-            by_address: True to count the calls of each client address for themselves.
+            by_address: True to count each client address separately.
         """
         self._calls = calls
         self._nanoseconds = int(seconds * 1_000_000_000)
@@ -30,7 +30,7 @@ class CallLimit:
         Args:
             monotonic_ns: the time of its arrival.
             address: the address of the client.
-            count_refused: True if a call over the limit fills the window as well.
+            count_refused: True if a call over the limit counts as well.
         """
         admitted = self._admitted.setdefault(address if self._by_address else "", deque())
         oldest = monotonic_ns - self._nanoseconds

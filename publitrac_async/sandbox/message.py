@@ -24,7 +24,7 @@ class Request:
     Attributes:
         verb: the HTTP method.
         path: the path, percent-decoded.
-        query: the query string as it arrived, still percent-encoded.
+        query: the query string, still percent-encoded.
         headers: the headers; names in lower case.
         body: the body.
     """
@@ -68,16 +68,16 @@ OVER_LIMIT = Response(b"Too many calls.\n", 429, headers=(("retry-after", "1"),)
 
 @frozen
 class Call:
-    """A request as an API has read it, and the way to respond to it.
+    """A request as an API has read it, and the function that responds to it.
 
     Attributes:
         method: the vendor's name for the operation, as sent.
         key: the business key, such as the lead's e-mail.
         payload: the content without credentials; the journal hashes it.
         respond: applies the call and returns the response; called at most once.
-        slot: entered while the call is handled, for APIs that count calls at once.
-        content: the content that the journal shows, credentials left out.
-        secret: True if the response holds a credential: the journal does not keep it.
+        slot: entered while the call is handled, for APIs that count concurrent calls.
+        content: the content that the journal shows, without credentials.
+        secret: True if the response has a credential: the journal does not keep it.
         over_limit: the response to a call over the limit that the API shares with others.
     """
 
@@ -109,7 +109,7 @@ class Api(Protocol):
         ...
 
     def read(self, request: Request) -> Call:
-        """Read a request without changing anything. Never fails: the response reports problems."""
+        """Read a request without changing records. Never fails: the response reports problems."""
         ...
 
 
@@ -143,7 +143,7 @@ class Vendor(Protocol):
         ...
 
     def revoke_tokens(self) -> None:
-        """Make every token stale that was issued so far."""
+        """Invalidate every token that was issued so far."""
         ...
 
     def process_now(self) -> int:
@@ -151,5 +151,5 @@ class Vendor(Protocol):
         ...
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Delete all records and tokens."""
         ...

@@ -14,7 +14,9 @@ try:
     from uvicorn.protocols.http.h11_impl import H11Protocol
     from uvicorn.server import ServerState
 except ModuleNotFoundError as _error:
-    raise ModuleNotFoundError("The sandbox needs uvicorn: pip install 'publitrac_async[sandbox]'") from _error
+    raise ModuleNotFoundError(
+        "the sandbox needs an extra: pip install 'publitrac_async[sandbox]'"
+    ) from _error
 
 from publitrac_async.sandbox.app import SandboxApp
 from publitrac_async.sandbox.assembly import assemble
@@ -28,17 +30,17 @@ _silent = logging.getLogger(f"{__name__}.connection")
 _silent.disabled = True
 
 _MAX_HEAD_BYTES = 128 * 1024
-"""Room for a getLeads query in the URL; h11's own default is 16 KiB."""
+"""Large enough for a getLeads query in the URL; h11's default is 16 KiB."""
 
 _ON_THIS_MACHINE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - no address to listen on
-"""Wildcard addresses, and the addresses to call in their place."""
+"""Wildcard addresses, and the addresses that clients call instead."""
 
 _BACKLOG = 1024
-"""Connections that may wait to be accepted: a burst of hundreds must not run into TCP's retry timers."""
+"""Connections that may wait to be accepted: a burst of hundreds must not be delayed by TCP's retry timers."""
 
 
 class _Protocol(H11Protocol):
-    """uvicorn's HTTP protocol with its logging cut off: an access log would hold credentials."""
+    """uvicorn's HTTP protocol without its logging: an access log would have credentials."""
 
     def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any]) -> None:
         super().__init__(config, server_state, app_state)
@@ -57,9 +59,9 @@ class Sandbox(SandboxCore):
         assert sandbox.journal.busiest_second() <= 35
     ```
 
-    `async with` runs a server in the current event loop, `serve_in_thread` one in a thread. `with` opens the
-    sandbox without a server, for in-process use of `app`. Methods may be called from any thread. A sandbox is
-    used once; create another one to start again.
+    `async with` runs a server in the current event loop, `serve_in_thread` runs one in a thread. `with` opens
+    the sandbox without a server, for in-process use of `app`. Methods may be called from any thread. A
+    sandbox can be entered only once.
     """
 
     def __init__(self, **options: Unpack[SandboxOptions]) -> None:
@@ -69,7 +71,7 @@ class Sandbox(SandboxCore):
             options: the fields of `SandboxSettings`.
 
         Raises:
-            ValueError: a value cannot be used, such as an address that other machines reach.
+            ValueError: a value cannot be used, such as an address that other machines can reach.
             TypeError: an option is unknown.
         """
         super().__init__(SandboxSettings(**options))
@@ -97,10 +99,10 @@ class Sandbox(SandboxCore):
         """The URL of the sandbox, such as `http://127.0.0.1:54321`.
 
         Raises:
-            RuntimeError: the server does not run.
+            RuntimeError: the server is not running.
         """
         if self._server is None or not self._server.sockets:
-            raise RuntimeError("the sandbox does not listen: use `async with` or `serve_in_thread`")
+            raise RuntimeError("the sandbox is not running: use `async with` or `serve_in_thread`")
         host, port = self._server.sockets[0].getsockname()[:2]
         host = _ON_THIS_MACHINE.get(str(host), str(host))
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -159,7 +161,7 @@ class Sandbox(SandboxCore):
         )
 
     def lead(self, email: str) -> dict[str, str] | None:
-        """Return the oldest lead with an e-mail by vendor names, None without such a lead."""
+        """Return the oldest lead with an e-mail by vendor names, None if it does not exist."""
         return next(iter(self.publitrac.found_leads(email)), None)
 
     def leads(self) -> list[dict[str, str]]:
@@ -169,7 +171,7 @@ class Sandbox(SandboxCore):
     def received(
         self, method: str | None = None, key: str | None = None, *, api: str | None = None
     ) -> Received:
-        """Return the calls that arrived, oldest first: those for which every given value holds.
+        """Return the calls that arrived and match every given value, oldest first.
 
         ```python
         assert sandbox.received("delayedSync", "anna@example.com")
@@ -177,19 +179,19 @@ class Sandbox(SandboxCore):
 
         Args:
             method: the vendor's name for the operation.
-            key: the e-mail of the lead, or the id or name that was asked for.
+            key: the e-mail of the lead, or the requested id or name.
             api: the name of an API, such as `v1`.
 
         Returns:
-            A sequence of `Arrival`. The `document` of an arrival shows its content.
+            A sequence of `Arrival`. The `document` of an arrival is its content.
         """
         return self.journal.received(method, key, api=api)
 
     @contextmanager
     def serve_in_thread(self) -> Iterator[Self]:
-        """Listen in a thread, in an event loop for the sandbox alone, until the `with` block ends.
+        """Listen in a thread with a separate event loop, until the `with` block ends.
 
-        Tests with and without `async`, and programs with another event loop, can call it alike.
+        Tests with and without `async`, and programs with another event loop, can call it the same way.
 
         ```python
         with Sandbox().serve_in_thread() as sandbox:
@@ -250,7 +252,7 @@ class Sandbox(SandboxCore):
         exception: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop listening, break open connections, close the database."""
+        """Stop listening, abort open connections, close the database."""
         assert self._server is not None
         self._server.close()
         for connection in list(self._state.connections):
@@ -271,7 +273,7 @@ async def serve_forever(
     """Run a sandbox until this coroutine is cancelled. Prints nothing.
 
     Args:
-        started: called once with the sandbox when it listens, for example to print `base_url`.
+        started: called once with the running sandbox, for example to print `base_url`.
         options: the fields of `SandboxSettings`.
     """
     async with Sandbox(**options) as sandbox:

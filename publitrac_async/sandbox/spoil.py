@@ -48,7 +48,7 @@ def replacement(fault: Fault) -> Response | None:
 
 
 def spoiled(response: Response, fault: Fault) -> Response:
-    """Return the real response, damaged by one of the other kinds."""
+    """Return the real response, changed by one of the other kinds."""
     if fault.kind == "empty":
         return evolve(response, body=b"")
     if fault.kind == "malformed":
@@ -69,7 +69,7 @@ def _misnested(body: bytes) -> bytes:
 
 
 def _in_a_text(inserted: bytes, body: bytes) -> bytes:
-    """Insert bytes behind the first character of a text, not of an address or a status."""
+    """Insert bytes after the first character of a text that is not an address or a status."""
     found = _TEXT.search(body)
     return body if found is None else body[: found.end()] + inserted + body[found.end() :]
 

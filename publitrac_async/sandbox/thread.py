@@ -1,4 +1,4 @@
-"""A server in a thread with an event loop for it alone."""
+"""A server in a thread with its own event loop."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def entered_in_thread(server: AbstractAsyncContextManager[Any]) -> Iterator[None
         else:
             ended.set_result(None)
 
-    # A daemon: a sandbox that a test forgot does not keep the interpreter from ending.
+    # A daemon, so that a sandbox that a test does not close cannot keep the interpreter alive.
     thread = threading.Thread(target=run, name="publitrac-sandbox", daemon=True)
     thread.start()
     stop = started.result()

@@ -1,4 +1,4 @@
-"""The inspector's view of a sandbox: the parts of its state that a page shows at once."""
+"""The inspector's views of a sandbox: the parts of its state that the page shows."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ MOST_WAITING: Final = 100
 
 
 def state(core: SandboxCore, *, after: int) -> dict[str, Any]:
-    """Return the state of a sandbox in short.
+    """Return a summary of the state of a sandbox.
 
     Args:
         core: the sandbox.
-        after: a sequence number; earlier arrivals, and all but the latest 500, are left out.
+        after: a sequence number: only later arrivals are included, and at most the latest 500.
     """
     with core.database.lock:
         account = core.publitrac
@@ -48,7 +48,7 @@ def state(core: SandboxCore, *, after: int) -> dict[str, Any]:
 
 
 def arrival_details(core: SandboxCore, sequence: int) -> dict[str, Any]:
-    """Return everything that is known about an arrival: facts, content as text and as understood, response.
+    """Return all details of an arrival: facts, content as text and as Python values, response.
 
     Raises:
         LookupError: there is no such arrival.
@@ -92,7 +92,7 @@ def records(core: SandboxCore, *, vendor: str, kind: str, search: str) -> dict[s
         core: the sandbox.
         vendor: a name in `core.vendors`, such as `marketo`.
         kind: the name of the records, such as `leads`; an empty text means the first kind.
-        search: a text that the records have to hold, in any case.
+        search: a text that the records must contain, regardless of case.
 
     Returns:
         The `kind`, at most 200 `records`, the latest first, and their `total`.

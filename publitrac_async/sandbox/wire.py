@@ -1,8 +1,7 @@
 """Access to the connection of a request, below ASGI.
 
-The h11 protocol of uvicorn passes `send` to an application
-as a bound method of its request cycle. The cycle has the transport of the connection, which is needed to
-break it.
+The h11 protocol of uvicorn passes `send` to an application as a bound method of its request cycle. The cycle
+has the transport of the connection, which `drop` and `cut` abort.
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 """SO_LINGER with a timeout of zero: closing sends RST instead of FIN."""
 
-_PATIENCE: Final = 5000
-"""Milliseconds a peer has to receive the beginning of a cut response."""
+_DELIVERY_TIMEOUT: Final = 5000
+"""Milliseconds in which a peer must receive the beginning of a cut response."""
 
 
 class _Cycle(Protocol):
@@ -36,7 +35,7 @@ async def drop(send: Send, *, reset: bool) -> None:
     """Close the connection without a response.
 
     Args:
-        send: the function that the server handed to the application.
+        send: the function that the server passed to the application.
         reset: True to send RST instead of FIN.
 
     Raises:
@@ -51,7 +50,7 @@ async def cut(
     """Send a head and the beginning of a body, then break the connection.
 
     Args:
-        send: the function that the server handed to the application.
+        send: the function that the server passed to the application.
         status: HTTP status of the head.
         headers: headers of the head; without `content-length` the body is sent chunked.
         body: the beginning of the body.
@@ -64,8 +63,8 @@ async def cut(
     await send({"type": "http.response.start", "status": status, "headers": headers})
     if body:
         await send({"type": "http.response.body", "body": body, "more_body": True})
-    # A reset discards data that the peer has not received yet, but it has to receive this part.
-    for _ in range(_PATIENCE):
+    # A reset discards data that the peer has not received yet, so wait until it has received this part.
+    for _ in range(_DELIVERY_TIMEOUT):
         if cycle.disconnected or not _unsent(cycle.transport):
             break
         await asyncio.sleep(0.001)

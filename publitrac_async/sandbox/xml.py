@@ -1,7 +1,7 @@
 """Read and write the XML of v1, strictly.
 
-Requests are read by expat, without document types, deep nesting and large documents. Responses are written in
-the layout of the documents' samples.
+expat reads requests; document types, deep nesting and large documents are refused. Responses have the layout
+of the documents' samples.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def parse(document: bytes) -> Node:
     """Read a document.
 
     Args:
-        document: the bytes as sent; the XML declaration tells their encoding.
+        document: the bytes as sent, in the encoding of the XML declaration.
 
     Returns:
         The root element.
@@ -145,7 +145,7 @@ def _write(element: Element, indent: str, lines: list[str], empty: EmptyForm) ->
 def escape(text: str) -> str:
     """Escape a text.
 
-    `>` remains unchanged as in the documents' messages, and characters forbidden in XML are dropped.
+    `>` stays unchanged, as in the documents' messages; characters forbidden in XML are dropped.
     """
     if not text or text.isalnum():
         return text

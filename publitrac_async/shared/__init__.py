@@ -1,6 +1,6 @@
 """State that the processes of an account share: in a file on one host, in Redis for several hosts.
 
-A backend has a rate limiter and a token store. State stores of bulk runs are made of a `SharedRedis`.
+Each backend has a rate limiter and a token store. A `SharedRedis` also serves the state stores of bulk runs.
 
 ::
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Shared", "SharedFile", "SharedRedis", "share"]
 
-#: Imported on demand: a process needs one backend at most.
+#: Imported on demand: a process needs at most one backend.
 _LAZY: Final = {"SharedFile": "file.backend", "SharedRedis": "redis.backend"}
 
 

@@ -1,4 +1,4 @@
-"""`share`: share limit and token through a file or Redis, chosen by URL."""
+"""`share`: share rate limit and token through a file or Redis, chosen by URL."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Shared(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Close file or connections, after the clients."""
+        """Close the file or the connections. Close the clients first."""
         ...
 
     async def __aenter__(self) -> Self: ...
@@ -45,7 +45,7 @@ def share(
     rate_limit: Rate | int | None = PUBLITRAC_RATE,
     in_flight: int | None = None,
 ) -> Shared:
-    """Share limit and token with all processes that name the same location and account.
+    """Share rate limit and token with all processes that use the same location and account.
 
     ::
 
@@ -54,28 +54,29 @@ def share(
                 ...
 
     Args:
-        location: a file for the processes of one host: ``file:/run/leads/publitrac``, a folder, or ``file:``
-            alone for a file in the folder for temporary files; or the URL of a Redis for several hosts, as
-            `SharedRedis` takes it.
-        account: owner of limit and token, best the API key. File and Redis hold a hash of it.
+        location: for one host ``file:`` with the path of a file or folder, ``file:/run/leads/publitrac``, or
+            ``file:`` alone for a file in the folder for temporary files. For several hosts the URL of a
+            Redis, see `SharedRedis`.
+        account: owner of limit and token, preferably the API key. File and Redis contain only a hash of it.
         rate_limit: calls of all processes together; a number means calls per second, ``None`` no limit.
-        in_flight: calls of all processes in flight at once, ``None`` for no limit. Marketo allows 10.
+        in_flight: calls in flight at once, of all processes together; ``None`` for no limit. Marketo allows
+            10.
 
     Raises:
         ConfigurationError: the location cannot be used.
     """
     sealed = seal(account, "account"), seal(location, "shared")
-    # Recorded tracebacks hold the locals of frames, and a URL may hold a password.
+    # Error trackers record the local names of frames, and a URL may have a password.
     del account, location
-    owner, hidden = all_sealed(*sealed)
-    if hidden.reveal().startswith(_FILE):
+    owner, sealed_location = all_sealed(*sealed)
+    if sealed_location.reveal().startswith(_FILE):
         from publitrac_async.shared.file import SharedFile  # noqa: PLC0415  (only needed to share)
 
-        return SharedFile(_path(hidden), account=owner, rate_limit=rate_limit, in_flight=in_flight)
-    if hidden.reveal().startswith(_REDIS):
+        return SharedFile(_path(sealed_location), account=owner, rate_limit=rate_limit, in_flight=in_flight)
+    if sealed_location.reveal().startswith(_REDIS):
         from publitrac_async.shared.redis.backend import SharedRedis  # noqa: PLC0415  (an extra)
 
-        return SharedRedis(hidden, owner, rate_limit=rate_limit, in_flight=in_flight)
+        return SharedRedis(sealed_location, owner, rate_limit=rate_limit, in_flight=in_flight)
     raise ConfigurationError("shared must be file:, file:/PATH, or the URL of a Redis")
 
 
@@ -115,7 +116,7 @@ def limiter_and_tokens(
         if value is not None:
             raise ConfigurationError(f"shared already has a {name}: leave out shared or {name}")
     if rate_limit is not default:
-        raise ConfigurationError("rate_limit belongs to the object given as shared: set it there")
+        raise ConfigurationError("the shared object has its own rate_limit: set it there, not here")
     return shared.limiter, shared.tokens
 
 
@@ -132,5 +133,5 @@ def _path(location: Secret) -> Path | None:
         or parts.fragment
         or "%00" in parts.path
     ):
-        raise ConfigurationError("a shared file is named file:/PATH, without a host or options")
+        raise ConfigurationError("the URL of a shared file must be file:/PATH, without host and options")
     return Path(urllib.parse.unquote(parts.path)) if parts.path else None

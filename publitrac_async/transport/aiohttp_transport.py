@@ -18,7 +18,7 @@ from publitrac_async.transport.operation import Departure
 from publitrac_async.transport.pool import FAILURES, Exchange, Pool, Route
 from publitrac_async.transport.proxy import NO_PROXY, Proxy, proxy_from_environment
 
-#: Extensions of a request. "target" is httpx's: the target of the request line, which only the wire sees.
+#: Extensions of a request. "target" is httpx's: the target of the request line, which is only written.
 TARGET: Final = "target"
 SEALED_HEADERS: Final = "publitrac_async.sealed_headers"
 DEPARTURE: Final = "publitrac_async.departure"
@@ -30,16 +30,16 @@ POOL_SIZE: Final = 2 * CONCURRENCY_CEILING + 1
 _WRITTEN_HERE: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection"})
 _BODILESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _REASONS: Final = {
-    errno.ECONNREFUSED: "its host refused it",
-    errno.ENETUNREACH: "the network does not reach its host",
-    errno.EHOSTUNREACH: "the network does not reach its host",
+    errno.ECONNREFUSED: "connection refused",
+    errno.ENETUNREACH: "network unreachable",
+    errno.EHOSTUNREACH: "host unreachable",
 }
 #: New connections that may close before anything is written; after that the attempt fails.
-_NEW_CONNECTIONS: Final = 3
+_MAX_NEW_CONNECTIONS: Final = 3
 
 
 class NotTrusted(httpx.ConnectError):
-    """The peer's certificate was refused."""
+    """The peer's certificate is not trusted."""
 
 
 class Unreached(httpx.ConnectError):
@@ -63,21 +63,21 @@ class ProxyRefused(httpx.ProxyError):
 
 
 class MalformedResponse(httpx.RemoteProtocolError):
-    """The response is not valid HTTP. The message names the fault."""
+    """The response is not valid HTTP. The message names the defect."""
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
     """aiohttp's pool, TLS and parser behind httpx's interface.
 
     It writes the bytes of a request when the rate limiter permits it, so that no library holds a URL or a
-    header with a secret. It follows no redirect, keeps no cookies and repeats nothing. The reader
-    decompresses, up to a limit.
+    header with a secret. It follows no redirects, keeps no cookies and retries nothing. The reader of the
+    response decompresses it, up to a limit.
 
     Args:
         pool_size: connections open at once.
         trust_env: take proxies (``HTTPS_PROXY``, ``NO_PROXY``, ...) and ``SSL_CERT_FILE`` or
             ``SSL_CERT_DIR`` from the environment. ``.netrc`` is never read.
-        ssl_context: what to trust; certifi's authorities by default.
+        ssl_context: TLS settings; by default certifi's authorities are trusted.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     async def send(
         self, outgoing: Outgoing, departure: Departure | None, limits: Mapping[str, float | None]
     ) -> Exchange:
-        """Write a request on a connection that was checked just before. Its response is read by the caller.
+        """Write a request on a connection that was checked just before. The caller reads the response.
 
         Args:
             outgoing: the request.
@@ -142,8 +142,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             httpx.TransportError: nothing was sent.
             OSError: likewise, as all of `FAILURES`.
         """
-        left = _NEW_CONNECTIONS
-        while left:
+        remaining = _MAX_NEW_CONNECTIONS
+        while remaining:
             exchange = await self._connect(outgoing.head.route, limits)
             try:
                 if departure is not None:
@@ -157,7 +157,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 exchange.end()
                 raise
             # The connection closed before the request was written.
-            left -= not exchange.reused
+            remaining -= not exchange.reused
             exchange.end()
         raise httpx.ConnectError("connections keep closing before anything is sent")
 
@@ -217,7 +217,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
 
 class Outgoing:
-    """Request that is ready to be written. Its ``repr`` shows nothing of it."""
+    """Request that is ready to be written. Its ``repr`` does not show its content."""
 
     # Without a `__dict__` in which debuggers and error trackers would find the credentials.
     __slots__ = ("data", "head")
@@ -248,7 +248,7 @@ class Head:
             content: the body.
 
         Raises:
-            httpx.LocalProtocolError: a field holds a line break or NUL.
+            httpx.LocalProtocolError: a field has a line break or NUL.
         """
         length = b"content-length: %d\r\n" % len(content) if content or not self._bodiless else b""
         parts = (self._start, target, self._fields, _lines(sealed), length, b"\r\n", content)
@@ -263,7 +263,7 @@ class _Destination:
         self.prefix: bytes = b""
         self.fields: bytes = _lines([(b"host", url.netloc)])
         if proxy.url is not None and context is None:
-            # A proxy needs the absolute form for plain http; with TLS it sees only the CONNECT.
+            # A proxy needs the absolute form for plain http; with TLS it gets only the CONNECT.
             self.prefix = b"http://" + url.netloc
             headers = proxy.headers or {}
             self.fields += _lines(
@@ -275,12 +275,12 @@ def _lines(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
     """Return the bytes of header fields.
 
     Raises:
-        httpx.LocalProtocolError: a field holds a line break or NUL.
+        httpx.LocalProtocolError: a field has a line break or NUL.
     """
     lines = [b"%b: %b\r\n" % field for field in fields]
     text = b"".join(lines)
     if not text.count(b"\r") == text.count(b"\n") == len(lines) or b"\0" in text:
-        raise httpx.LocalProtocolError("a header field holds characters that cannot be sent")
+        raise httpx.LocalProtocolError("a header field has a line break or NUL")
     return text
 
 
@@ -330,9 +330,9 @@ def as_httpx(error: Exception) -> httpx.TransportError:
 
 
 def _unreached(error: aiohttp.ClientConnectorError) -> str | None:
-    """Return the reason why no connection was opened, ``None`` if it is another one."""
+    """Return the reason why no connection was opened, ``None`` if unknown."""
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return "its host name was not found"
+        return "host name not found"
     if isinstance(error, aiohttp.ClientConnectorSSLError):
-        return "TLS failed"
+        return "TLS handshake failed"
     return _REASONS.get(error.os_error.errno or 0)

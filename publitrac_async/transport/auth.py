@@ -16,7 +16,7 @@ from publitrac_async.config import TOKEN_MARGIN, TOKEN_MARGIN_PART
 from publitrac_async.errors import AuthenticationError, ClientStateError, PublitracError
 from publitrac_async.transport.secret import Secret
 
-#: Part of a sliding token's life by which it slides at a time, not with every single call.
+#: Smallest extension of a sliding token, as a part of its lifetime: not every call writes to the store.
 _SLIDE_PART: Final = 0.001
 
 Placement: TypeAlias = Literal["query", "body"]
@@ -77,7 +77,7 @@ class Authenticator(Protocol):
 
     @property
     def reauthenticate_on(self) -> tuple[type[PublitracError], ...]:
-        """Errors that stale credentials may cause: the call is then repeated once with fresh ones."""
+        """Errors that stale credentials may cause: the call is then retried once with fresh ones."""
         ...
 
     async def authorize(self) -> Authorization:
@@ -85,16 +85,16 @@ class Authenticator(Protocol):
         ...
 
     async def accepted(self, authorization: Authorization, sent_at: float) -> None:
-        """Note that the service accepted them in a request sent at `sent_at` (monotonic seconds)."""
+        """Record that the service accepted the credentials in a request sent at `sent_at` (monotonic)."""
         ...
 
     async def rejected(self, authorization: Authorization) -> None:
-        """Note that the service rejected them with one of the errors `reauthenticate_on`."""
+        """Record that the service rejected the credentials with one of the errors `reauthenticate_on`."""
         ...
 
 
 class StaticCredentials:
-    """Credentials that are the same in every request: the key, user and password of v1, a key in a header."""
+    """Credentials that every request shares: key, user and password of v1, or a key in a header."""
 
     reauthenticate_on: tuple[type[PublitracError], ...] = ()
 
@@ -113,14 +113,14 @@ class StaticCredentials:
 
 
 class TokenRequestSuperseded(Exception):
-    """Another process requests a token, or has requested one: this process sends no token request."""
+    """Another process is requesting a token, or has one: this process sends no token request."""
 
 
 class TokenLease(Protocol):
     """Right of one process to request a token."""
 
     async def confirm(self) -> bool:
-        """Return True if this process may request a token now; asked right before the request leaves."""
+        """Return True if this process may request a token now. Called right before the request is sent."""
         ...
 
 
@@ -145,8 +145,9 @@ class TokenStore(Protocol):
     def lock(self) -> AbstractAsyncContextManager[TokenLease | None]:
         """Return a lock for token requests.
 
-        Its holders load the token again first, so only one of them requests it. A lock that may be lost while
-        its holder waits for the rate limiter returns a lease, which is confirmed before the request leaves.
+        Holders load the token again first, so only one of them requests it. A lock that may be lost while its
+        holder waits for the rate limiter returns a lease, which is confirmed right before the request is
+        sent.
         """
         ...
 
@@ -197,7 +198,7 @@ class SharedToken:
         reauthenticate_on: errors that a stale token may cause; after one of them the call is repeated once
             with a fresh token.
         clock: monotonic seconds. The service decides when a token expires; the clock only avoids attempts
-            that are sure to fail.
+            that would fail.
     """
 
     def __init__(
@@ -248,7 +249,7 @@ class SharedToken:
         return authorization.token
 
     async def confirm_request(self) -> None:
-        """Check that the token request in progress is still needed, right before it leaves.
+        """Check that the token request in progress is still needed, right before it is sent.
 
         Raises:
             TokenRequestSuperseded: another process was faster.
@@ -262,7 +263,7 @@ class SharedToken:
             self._renewal.cancel()
             await asyncio.wait([self._renewal])
 
-    async def _renewed(self, ending: Token | None) -> Token:
+    async def _renewed(self, expiring: Token | None) -> Token:
         if self._renewal is None:
             self._renewal = asyncio.create_task(self._renew(), name="publitrac_async token request")
             self._renewal.add_done_callback(self._renewal_ended)
@@ -276,17 +277,17 @@ class SharedToken:
                 raise
             failure = ClientStateError("the client was closed during the token request")
         except PublitracError as error:
-            if ending is not None and self._clock() < ending.expires_at:
-                return ending
-            # Every waiter raises a separate error: tracebacks and counts are not shared.
+            if expiring is not None and self._clock() < expiring.expires_at:
+                return expiring
+            # Every waiter raises its copy of the error: tracebacks and counts are not shared.
             failure = copy.copy(error)
         raise failure
 
     async def _renew(self) -> Token:
         while True:
             async with self._store.lock() as self._lease:
-                # Others may have requested a token meanwhile; the service may have extended and returned the
-                # same one.
+                # Another process may have requested a token meanwhile; the service may have returned the same
+                # one with a longer lifetime.
                 current = await self._store.load()
                 if current is not None and not self._ends_soon(current):
                     return current
@@ -304,14 +305,14 @@ class SharedToken:
     def _renewal_ended(self, renewal: asyncio.Task[Token]) -> None:
         self._renewal = None
         if not renewal.cancelled():
-            renewal.exception()  # All waiters may be gone; retrieve the exception, or asyncio logs it.
+            renewal.exception()  # All waiters may have been cancelled; asyncio logs exceptions not retrieved.
 
 
 class SlidingToken(SharedToken):
     """Token whose lifetime restarts with every successful use. It is renewed shortly before it expires."""
 
     async def accepted(self, authorization: Authorization, sent_at: float) -> None:
-        """Extend the lifetime of the token, counted from when its request was sent."""
+        """Extend the lifetime of the token, counted from the time its request was sent."""
         token = authorization.token
         if token is not None and sent_at + token.ttl - token.expires_at > token.ttl * _SLIDE_PART:
             await self._store.touch(token, sent_at + token.ttl)

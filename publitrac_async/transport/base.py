@@ -28,8 +28,8 @@ class _Facade(Protocol):
 
 F = TypeVar("F", bound=_Facade)
 
-#: ASCII that a URL may contain; other host names need their "xn--" form.
-_PRINTED: Final = re.compile(r"[!-~]+")
+#: Characters of a URL: printable ASCII. Other host names need their "xn--" form.
+_URL_CHARACTERS: Final = re.compile(r"[!-~]+")
 
 
 class CallOptions(TypedDict, total=False):
@@ -60,7 +60,7 @@ class BaseClient:
         base_url: scheme and host; plain ``http`` is accepted for this machine only.
         limiter: rate limiter, asked before every request; the caller closes it.
         retry: policy for retries of failed calls.
-        timeout: limits on the time of a call; a number is its total in seconds, ``None`` no total.
+        timeout: limits on the time of a call. A number sets the total in seconds; ``None`` means no total.
         concurrency: calls in flight at once; ``None`` for as many as the rate limit needs at the latency of
             the service, up to 256, or as many as the vendor allows.
         transport: sends the requests, instead of the one on aiohttp; the caller closes it. Excludes
@@ -78,8 +78,8 @@ class BaseClient:
     #: The vendor's name in events, spans and log records.
     _vendor: ClassVar[str]
 
-    #: Most calls in flight at once, if their number follows the rate limit.
-    _most: ClassVar[int] = CONCURRENCY_CEILING
+    #: Maximum calls in flight at once, if their number follows the rate limit.
+    _max_in_flight: ClassVar[int] = CONCURRENCY_CEILING
 
     #: True for the views that `with_options` returns.
     _is_view = False
@@ -126,19 +126,19 @@ class BaseClient:
             wire = Wire(self._base_url, transport, settings)
         called = _hooks(hooks)
         # Last: a constructor that fails leaves no file open.
-        shown, opened = open_trace(trace)
+        active_trace, opened = open_trace(trace)
         self._transport = Transport(
             wire,
             limiter=limiter,
             retry=policy,
             timeout=settings,
             concurrency=concurrency,
-            most=self._most,
+            max_in_flight=self._max_in_flight,
             hooks=called,
             vendor=self._vendor,
             base_url=self._base_url,
             log_failures=log_failures,
-            trace=shown,
+            trace=active_trace,
         )
         #: What this client opened, and closes.
         self._opened: list[object] = [opened]
@@ -150,7 +150,7 @@ class BaseClient:
 
     @property
     def in_flight(self) -> int:
-        """Number of calls that left the queue and have not ended, those waiting for a permit or retry too."""
+        """Number of calls that left the queue and have not ended; some may wait for a permit or a retry."""
         return self._transport.reporter.in_flight
 
     def with_options(self, **options: Unpack[CallOptions]) -> Self:
@@ -213,7 +213,7 @@ class BaseClient:
         raise TypeError("a client cannot be pickled: build one where it is used")
 
 
-def over(transport: Transport, facade: F) -> F:
+def with_transport(facade: F, transport: Transport) -> F:
     """Return a copy of a façade that sends its calls through another transport."""
     facade = copy.copy(facade)
     facade._transport = transport  # noqa: SLF001  (a copy of this package's own object)
@@ -244,7 +244,7 @@ def _timeout(timeout: Timeout | float | None, *, base: Timeout = TIMEOUT) -> Tim
 
 
 def check_base_url(base_url: str, *, allow_insecure_http: bool, name: str = "base_url") -> str:
-    """Check `base_url` and return it without a slash at its end.
+    """Check `base_url` and return it without a trailing slash.
 
     Args:
         base_url: scheme and host, optionally with a port and a path.
@@ -252,16 +252,16 @@ def check_base_url(base_url: str, *, allow_insecure_http: bool, name: str = "bas
         name: name of the setting in errors.
 
     Raises:
-        ConfigurationError: it is not a URL of scheme and host, or would expose credentials.
+        ConfigurationError: it is not a URL with scheme and host, or would expose credentials.
     """
-    base_url = (base_url or "").strip()  # Settings of other origin may be missing.
+    base_url = (base_url or "").strip()  # Settings from a program's own configuration may be None.
     try:
         parts = urllib.parse.urlsplit(base_url)
-        host = parts.hostname if parts.port != 0 and _PRINTED.fullmatch(base_url) else None
-    except ValueError:  # The port is not a number, or the brackets hold no IPv6 address.
+        host = parts.hostname if parts.port != 0 and _URL_CHARACTERS.fullmatch(base_url) else None
+    except ValueError:  # The port is not a number, or the brackets do not have an IPv6 address.
         parts, host = urllib.parse.urlsplit(""), None
     if parts.username or parts.password:
-        raise ConfigurationError(f"{name} must not hold credentials")
+        raise ConfigurationError(f"{name} must not contain credentials: pass them as separate arguments")
     if host is None or parts.scheme not in ("http", "https") or parts.query or parts.fragment:
         raise ConfigurationError(f"{name} must be https://host, optionally with a port and a path")
     if parts.scheme == "http" and not allow_insecure_http and not _is_loopback(host):

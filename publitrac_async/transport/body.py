@@ -12,14 +12,14 @@ _GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
 
 
 class Body:
-    """Body of a response, with its content coding undone as its parts arrive.
+    """Body of a response, decompressed as its parts arrive.
 
     Args:
         encoding: the ``Content-Encoding``; empty, ``identity``, ``gzip`` or ``deflate``.
         max_body: bytes allowed, before and after decompression.
 
     Raises:
-        UnexpectedContent: the coding was not asked for.
+        UnexpectedContent: the request did not accept this coding.
     """
 
     def __init__(self, encoding: str, max_body: int) -> None:
@@ -31,13 +31,13 @@ class Body:
         if coding in ("gzip", "x-gzip", "deflate"):
             self._inflater = zlib.decompressobj(_GZIP_OR_ZLIB)
         elif coding not in ("", "identity"):
-            raise UnexpectedContent("the response has a content coding that was not asked for")
+            raise UnexpectedContent("the response has a content coding that the request did not accept")
 
     def add(self, chunk: bytes) -> None:
-        """Take the next bytes of the wire.
+        """Add the next bytes from the wire.
 
         Raises:
-            UnexpectedContent: a cap is passed, or the coding is broken.
+            UnexpectedContent: a limit is exceeded, or the compressed data is corrupt.
         """
         self._wire += len(chunk)
         if self._inflater is not None:
@@ -51,7 +51,7 @@ class Body:
         """Return the whole body.
 
         Raises:
-            UnexpectedContent: the coding is incomplete.
+            UnexpectedContent: the compressed data is incomplete.
         """
         if self._wire and self._inflater is not None and not self._inflater.eof:
             raise UnexpectedContent("the compressed response is incomplete", retryable=True)
@@ -60,16 +60,17 @@ class Body:
     def _inflate(self, inflater: zlib._Decompress, data: bytes) -> None:
         while data:
             if inflater.eof:
-                # Servers send one member; many small ones are an attack on the reader.
+                # Servers send one gzip member; many small ones would be an attack on the reader.
                 raise UnexpectedContent("the compressed response has bytes after its end")
-            # In small steps: a chunk may decompress to a thousand times its size before the ratio is checked.
+            # In small steps: a chunk could decompress to a thousand times its size before the ratio is
+            # checked.
             allowed = min(self._max_body - self._size + 1, BUDGET.ratio_free)
             try:
                 part = inflater.decompress(data, allowed)
             except zlib.error:
                 part = None
             if part is None:
-                raise UnexpectedContent("the compressed response is broken", retryable=True)
+                raise UnexpectedContent("the compressed response is corrupt", retryable=True)
             self._size += len(part)
             if self._size > self._max_body or (
                 self._size > BUDGET.ratio_free and self._size > self._wire * BUDGET.ratio

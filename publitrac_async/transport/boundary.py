@@ -1,4 +1,4 @@
-"""Boundary of the package: report the calls of public methods, and clean the errors that they raise."""
+"""Boundary of the package: report calls of public methods, and clear frames of the errors that they raise."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from publitrac_async.frames import clear_frames
 
 C = TypeVar("C", bound=type[Any])
 
-#: Methods of façades that pagers and calls for many leads use.
+#: Private methods that pagers and `send_many` call.
 _SENDING: Final = frozenset({"_send", "_sync"})
 
 
 def boundary(facade: C) -> C:
     """Decorate a façade, which has the transport as ``_transport``.
 
-    Calls refused before sending are reported to hooks and the log, like those that are sent; an error with a
-    ``call_id`` was already reported by the transport. Every exception loses the local names of its frames in
+    Calls refused before sending are reported to hooks and the log, like those that are sent; the transport
+    has already reported an error with a ``call_id``. Every exception loses the local names of its frames in
     the package.
     """
     for name, method in inspect.getmembers(facade, inspect.isfunction):
         if name == "aclose" or (name.startswith("_") and name not in _SENDING):
             continue
         if inspect.iscoroutinefunction(method):
-            setattr(facade, name, _waiting(method))
+            setattr(facade, name, _wrap_coroutine(method))
         elif "Pager" in str(method.__annotations__.get("return")):
-            # Annotations are text. Other plain methods, such as `prepare`, make no call.
-            setattr(facade, name, _at_once(method))
+            # Annotations are strings. Other plain methods, such as `prepare`, make no call.
+            setattr(facade, name, _wrap_function(method))
     return facade
 
 
-def _waiting(method: Callable[..., Any]) -> Callable[..., Any]:
+def _wrap_coroutine(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     async def call(self: Any, *args: Any, **options: Any) -> Any:
         running = method(self, *args, **options)
@@ -42,26 +42,26 @@ def _waiting(method: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return await running
         except BaseException as error:
-            _leave(self, method, error)
+            _report_and_clear(self, method, error)
             raise
 
     return call
 
 
-def _at_once(method: Callable[..., Any]) -> Callable[..., Any]:
+def _wrap_function(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def call(self: Any, *args: Any, **options: Any) -> Any:
         try:
             return method(self, *args, **options)
         except BaseException as error:
             del args, options
-            _leave(self, method, error)
+            _report_and_clear(self, method, error)
             raise
 
     return call
 
 
-def _leave(facade: Any, method: Callable[..., Any], error: BaseException) -> None:
+def _report_and_clear(facade: Any, method: Callable[..., Any], error: BaseException) -> None:
     if isinstance(error, PublitracError) and error.call_id is None:
         facade._transport.reporter.refused(error, method.__name__)  # noqa: SLF001  (a façade decorates itself)
     clear_frames(error)

@@ -1,7 +1,7 @@
 """Budget of one response: at most 48 MiB of memory and 0.5 s of CPU.
 
-Bodies, gzip, XML and JSON take their limits from here. The cost of a document is found before or during
-parsing, not from its finished tree.
+The readers of bodies, gzip, XML and JSON take their limits from here. They determine the cost of a document
+before or during parsing, not from its finished tree.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ class Budget:
         ratio_free: decompressed bytes allowed at any ratio.
         depth: nesting of XML. The JSON parser has its limit, 1,024.
         text: characters of one text or attribute.
-        elements: elements of XML in all; a page of 200 leads has 9,400.
-        attributes: attributes of XML in all; the vendors use none.
+        elements: XML elements in total; a page of 200 leads has 9,400.
+        attributes: XML attributes in total; the vendors use none.
         name: characters of a name.
-        names: different names of XML in a document of more than `text` bytes.
-        recoded: bytes of XML in another encoding than UTF-8, which may take three times as many in it.
+        names: different XML names in a document of more than `text` bytes.
+        recoded: bytes of XML in another encoding than UTF-8, in which the document may be three times larger.
         record: bytes of XML before the first complete element.
-        values: values of JSON in all; 300 leads of Marketo with 500 fields have 150,000.
-        containers: lists and objects of JSON in all.
+        values: JSON values in total; 300 leads of Marketo with 500 fields have 150,000.
+        containers: JSON lists and objects in total.
     """
 
     body: int = 8 * 1024 * 1024
@@ -53,7 +53,7 @@ SHORT_BODY: Final = 64 * 1024
 
 
 class OverBudget(Exception):
-    """The document exceeds the budget. The message quotes nothing of it."""
+    """The document exceeds the budget. The message does not quote the document."""
 
 
 def load_json(body: bytes) -> Any:

@@ -1,4 +1,4 @@
-"""Map HTTP statuses and headers to errors where the vendor's documents say nothing of them."""
+"""Map HTTP statuses and headers to errors, for responses that the vendor's documents do not cover."""
 
 from __future__ import annotations
 
@@ -33,28 +33,28 @@ _BY_STATUS: dict[int, type[ApiError]] = {
     HTTPStatus.UNPROCESSABLE_ENTITY: ValidationError,
     HTTPStatus.TOO_MANY_REQUESTS: RateLimited,
 }
-#: Gateways and restarts; a retry would not change 501 or 505.
-_PASSING = frozenset({408, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 527, 530})
-#: Statuses of a network instead of the service (511: RFC 6585, the others: Cloudflare's table).
-_NETWORK = {
+#: Statuses of gateways and restarts. A retry would not change 501 or 505.
+_TRANSIENT = frozenset({408, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 527, 530})
+#: Statuses that a gateway sends instead of the service (511: RFC 6585, the others: Cloudflare's table).
+_GATEWAY = {
     511: "a login to the network is required",
-    520: "the service's response could not be used",
+    520: "the response of the service was not usable",
     521: "the service refused the connection",
-    522: "the service did not respond in time",
-    523: "the service could not be reached",
+    522: "the connection to the service timed out",
+    523: "the service is unreachable",
     524: "the service took too long",
-    525: "no TLS connection to the service",
+    525: "the TLS handshake with the service failed",
     526: "the service's certificate is not valid",
-    527: "the connection to the service ended",
-    530: "the service's name could not be resolved",
+    527: "the connection to the service was interrupted",
+    530: "the host name of the service was not found",
 }
-#: Those of them sent before a request is forwarded. With 522 it may have been forwarded.
+#: Those that a gateway sends before it forwards the request. With 522 it may have forwarded it.
 _NEVER_REACHED = frozenset({511, 521, 523, 525, 526, 530})
 #: The request was refused before it was processed, because of its connection (RFC 9110 and RFC 8470).
 _WRONG_CONNECTION = frozenset({HTTPStatus.MISDIRECTED_REQUEST, HTTPStatus.TOO_EARLY})
 _ADVICE: dict[int, str] = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ": send less in one call",
-    HTTPStatus.REQUEST_URI_TOO_LONG: ": the URL is too long, send fewer conditions or values in one call",
+    HTTPStatus.REQUEST_URI_TOO_LONG: ": send fewer conditions or values in one call",
 }
 
 
@@ -72,7 +72,7 @@ def error_for_status(response: ServiceResponse) -> PublitracError | None:
         return UnexpectedContent(
             "the service sent a redirect, which is never followed; check base_url"
             if redirect
-            else "the service sent a status that no request asks for; check base_url, and proxies on the way",
+            else "the service sent an unexpected status; check base_url and any proxy",
             status=status,
             maybe_applied=True,
         )
@@ -83,7 +83,7 @@ def error_for_status(response: ServiceResponse) -> PublitracError | None:
         return ServerError(
             _phrase(status),
             status=status,
-            retryable=status in _PASSING,
+            retryable=status in _TRANSIENT,
             maybe_applied=status not in _NEVER_REACHED,
             retry_after=response.retry_after,
         )
@@ -96,13 +96,13 @@ def error_for_status(response: ServiceResponse) -> PublitracError | None:
 
 
 def wrong_address(response: ServiceResponse) -> ConfigurationError | None:
-    """Return the error for an HTTP 404 that does not come from the API, ``None`` for anything else."""
+    """Return the error for an HTTP 404 that is not from the API, ``None`` for other responses."""
     if response.status != HTTPStatus.NOT_FOUND:
         return None
-    kind = "a web page" if is_html(response) else "a response unlike those of this API"
+    kind = "a web page" if is_html(response) else "a body in another format"
     return ConfigurationError(
-        f"the API is not at this address (HTTP 404 with {kind}): check base_url, the host without the path "
-        "of the API",
+        f"the API is not at this address (HTTP 404 with {kind}): check base_url, which is the host without "
+        "the path of the API",
         status=response.status,
     )
 
@@ -132,7 +132,7 @@ def _seconds(value: str, now: float | None) -> float | None:
     except ValueError:
         try:
             date = email.utils.parsedate_to_datetime(value)
-            if date.tzinfo is None:  # HTTP has only one time zone, and a format that does not show it.
+            if date.tzinfo is None:  # All dates in HTTP are in UTC; one of their formats does not say so.
                 date = date.replace(tzinfo=dt.UTC)
             wait = date.timestamp() - (time.time() if now is None else now)
         except (ValueError, OverflowError, OSError):  # Not a date, or out of range.
@@ -141,8 +141,8 @@ def _seconds(value: str, now: float | None) -> float | None:
 
 
 def _phrase(status: int) -> str:
-    if status in _NETWORK:
-        return f"the network in front of the service says that {_NETWORK[status]}"
+    if status in _GATEWAY:
+        return f"a gateway in front of the service reports: {_GATEWAY[status]}"
     try:
         return f"the service responded {HTTPStatus(status).phrase}"
     except ValueError:

@@ -18,18 +18,18 @@ from publitrac_async.config import (
     Rate,
 )
 
-#: Slots that a gate may open beyond rate x latency: the latency varies, and one call waits for its permit.
+#: Margin of slots over rate x latency: the latency varies, and one call waits for its permit.
 _SPARE_PART: Final = 1.1
 _SPARE_CALLS: Final = 2
-#: Weight of the last response in the estimate of the latency.
+#: Weight of the last response in the estimated latency.
 _WEIGHT: Final = 0.125
 #: A rate window that took longer than this factor was not fully used.
 _UNUSED: Final = 1.01
 #: Fraction of the slots added at a time if the rate is unknown.
 _STEP: Final = 8
-#: Bounds in seconds on the time between two checks of the gate, and on the time until unused slots close.
-_SHORTEST_LOOK: Final = 0.005
-_LONGEST_LOOK: Final = 1.0
+#: Bounds in seconds on the time between two checks of the gate; seconds until unused slots close.
+_SHORTEST_INTERVAL: Final = 0.005
+_LONGEST_INTERVAL: Final = 1.0
 _PERIOD: Final = 1.0
 
 
@@ -40,11 +40,11 @@ class ConcurrencyGate:
         calls: calls in flight at once.
     """
 
-    #: True if slots follow the rate limit: a wait for one is a wait for the limit.
+    #: True if the number of slots follows the rate limit: a wait for a slot is then a wait for the limit.
     follows_limit: ClassVar[bool] = False
 
     def __init__(self, calls: int) -> None:
-        self._most = calls
+        self._max_in_flight = calls
         self._withheld = 0
         self._in_flight = 0
         self._waiters: OrderedDict[asyncio.Future[None], None] = OrderedDict()
@@ -52,7 +52,7 @@ class ConcurrencyGate:
     @property
     def width(self) -> int:
         """Calls that may be in flight at once now."""
-        return self._most - self._withheld
+        return self._max_in_flight - self._withheld
 
     @property
     def in_flight(self) -> int:
@@ -60,9 +60,9 @@ class ConcurrencyGate:
         return self._in_flight
 
     def narrow(self) -> None:
-        """Remove a slot as soon as the next call ends; one slot always remains."""
+        """Remove a slot when the next call ends; one slot always remains."""
         if self.width > 1:
-            self._withheld = self._most - self.width + 1
+            self._withheld = self._max_in_flight - self.width + 1
 
     def widen(self) -> None:
         """Add a slot, up to the initial number."""
@@ -74,7 +74,7 @@ class ConcurrencyGate:
         """Wait for a slot.
 
         Args:
-            first: ahead of all others.
+            first: take the next slot, ahead of all waiting calls.
         """
         if (first or not self._waiters) and self._has_room():
             self._take()
@@ -83,11 +83,11 @@ class ConcurrencyGate:
         self._waiters[waiter] = None
         if first:
             self._waiters.move_to_end(waiter, last=False)
-        self._look_later()
+        self._check_later()
         try:
             await waiter
         except BaseException:
-            if waiter.done() and not waiter.cancelled():  # This call already had its slot.
+            if waiter.done() and not waiter.cancelled():  # The call already got a slot.
                 self.leave()
             else:
                 self._waiters.pop(waiter, None)
@@ -99,28 +99,28 @@ class ConcurrencyGate:
         self._admit()
 
     async def lend(self, pause: Awaitable[None]) -> None:
-        """Return the slot during a pause, and wait for one after it."""
+        """Release the slot during a pause, then wait for a new one."""
         self.leave()
         try:
             await pause
             await self.enter(first=True)
         except BaseException:
-            self._in_flight += 1  # The caller returns the slot that it holds.
+            self._in_flight += 1  # The caller will call `leave`, as it does for any slot.
             raise
 
     # Calls that hold a slot report their progress here.
 
     def ask_limiter(self) -> None:
-        """Note that a call begins to wait for its permit."""
+        """Record that a call starts to wait for its permit."""
 
     def leave_limiter(self) -> None:
-        """Note that a call has its permit, or gave up."""
+        """Record that a call has its permit, or gave up."""
 
     def send(self, request: int) -> None:
-        """Note that a request leaves."""
+        """Record that a request is sent."""
 
     def receive(self, request: int) -> None:
-        """Note the end of a request that was noted by `send`; others are ignored."""
+        """Record the end of a request that `send` recorded; ignore others."""
 
     def _has_room(self) -> bool:
         return self._in_flight < self.width
@@ -134,22 +134,22 @@ class ConcurrencyGate:
             if not waiter.done():
                 self._take()
                 waiter.set_result(None)
-        self._look_later()
+        self._check_later()
 
-    def _look_later(self) -> None:
-        """Check for room later: room may appear without the end of a call."""
+    def _check_later(self) -> None:
+        """Schedule a check for room, which may appear without the end of a call."""
 
 
 class AdaptiveGate(ConcurrencyGate):
-    """Slots as the rate limit needs them at the latency of the service: rate x latency, by Little's law.
+    """Opens as many slots as the rate limit needs: rate x latency, by Little's law.
 
-    A call gets a slot while no other call waits for its permit, so the calls in flight are those with a
-    permit and one in line. Their number may grow by one per permit, and only while permits stay unused; it
-    shrinks to the need of the last second.
+    A call gets a slot only while no other call waits for its permit, so the calls in flight are those with a
+    permit, and one that waits. Their number may grow by one per permit, and only while permits stay unused;
+    it shrinks to the need of the last second.
 
     Args:
-        rate: of the limiter; ``None`` if it is not known.
-        most: the most calls in flight at once.
+        rate: rate of the limiter; ``None`` if unknown.
+        max_in_flight: maximum calls in flight at once.
         clock: monotonic seconds.
     """
 
@@ -159,13 +159,13 @@ class AdaptiveGate(ConcurrencyGate):
         self,
         rate: Rate | None,
         *,
-        most: int = CONCURRENCY_CEILING,
+        max_in_flight: int = CONCURRENCY_CEILING,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(most)
+        super().__init__(max_in_flight)
         self._rate = rate
         interval = 1 / CALLS_PER_SECOND if rate is None else rate.interval
-        self._interval = min(max(interval, _SHORTEST_LOOK), _LONGEST_LOOK)
+        self._interval = min(max(interval, _SHORTEST_INTERVAL), _LONGEST_INTERVAL)
         self._window = math.inf if rate is None else (rate.per + RATE_GUARD) * _UNUSED
         self._clock = clock
         self._open = CONCURRENCY_FLOOR
@@ -178,12 +178,12 @@ class AdaptiveGate(ConcurrencyGate):
         self._latency = 0.0
         self._peak = 0
         self._period_ends = -math.inf
-        self._look: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def width(self) -> int:
         """Calls that may be in flight at once now."""
-        return min(self._open, self._most - self._withheld)
+        return min(self._open, self._max_in_flight - self._withheld)
 
     def leave(self) -> None:
         """Return the slot."""
@@ -195,21 +195,21 @@ class AdaptiveGate(ConcurrencyGate):
         super().leave()
 
     def ask_limiter(self) -> None:
-        """Note that a call begins to wait for its permit."""
+        """Record that a call starts to wait for its permit."""
         self._at_limiter += 1
 
     def leave_limiter(self) -> None:
-        """Note that a call has its permit, or gave up."""
+        """Record that a call has its permit, or gave up."""
         self._at_limiter -= 1
         self._admit()
 
     def send(self, request: int) -> None:
-        """Note that a request leaves."""
+        """Record that a request is sent."""
         self._sent[request] = now = self._clock()
         self._departures.append(now)
 
     def receive(self, request: int) -> None:
-        """Note the end of a request that was noted by `send`; others are ignored."""
+        """Record the end of a request that `send` recorded; ignore others."""
         sent = self._sent.pop(request, None)
         if sent is not None:
             seconds = self._clock() - sent
@@ -226,7 +226,11 @@ class AdaptiveGate(ConcurrencyGate):
 
     def _grow(self) -> bool:
         now = self._clock()
-        if self._open >= self._most or now < self._grown_at + self._interval or not self._needs_more(now):
+        if (
+            self._open >= self._max_in_flight
+            or now < self._grown_at + self._interval
+            or not self._needs_more(now)
+        ):
             return False
         self._grown_at = now
         self._open += 1 if self._rate is not None else max(1, self._open // _STEP)
@@ -240,17 +244,17 @@ class AdaptiveGate(ConcurrencyGate):
             return False
         latency = self._latency
         if self._sent:
-            # Requests in flight show a slow service before any response does. On average they are at half of
-            # their time; the median ignores a single one that hangs.
+            # Requests in flight reveal a slow service before any response does. On average half of their time
+            # has passed; the median ignores a single one that hangs.
             oldest = now - next(iter(self._sent.values()))
             middle = now - next(islice(self._sent.values(), len(self._sent) // 2, None))
             latency = max(latency, min(oldest, 2 * middle))
         return self._open + 1 <= latency / self._rate.interval * _SPARE_PART + _SPARE_CALLS
 
-    def _look_later(self) -> None:
-        if self._waiters and self._look is None and not self._at_limiter:
-            self._look = asyncio.get_running_loop().call_later(self._interval, self._look_now)
+    def _check_later(self) -> None:
+        if self._waiters and self._timer is None and not self._at_limiter:
+            self._timer = asyncio.get_running_loop().call_later(self._interval, self._check_now)
 
-    def _look_now(self) -> None:
-        self._look = None
+    def _check_now(self) -> None:
+        self._timer = None
         self._admit()

@@ -19,34 +19,35 @@ _DECLARATION: Final = re.compile(
     rb"""(?:\xef\xbb\xbf)?\s*<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._\-]+)["'][^>]*\?>"""
 )
 _UTF8: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
-#: Further encodings that a document may declare. Python knows more, but "unicode_escape" or "punycode" are
-#: not encodings of responses, and some of them take quadratic time.
+#: Other encodings that a document may declare. Python supports more, but responses do not use
+#: "unicode_escape" or "punycode", and some of them take quadratic time.
 _OTHER: Final = re.compile(r"iso[-_]?8859[-_]?\d{1,2}|latin[-_]?\d|l\d|windows[-_]?125\d|cp125\d")
 _CHARSET: Final = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9._\-]+)""", re.IGNORECASE)
 _LATIN_1: Final = re.compile(r"iso[-_]?8859[-_]?1|latin[-_]?1|l1|windows[-_]?1252|cp1252")
 
-#: Characters of the bytes 0 to 255. As in browsers, it serves for ISO-8859-1, too: its bytes 128 to 159 are
-#: control characters that mean quotes and dashes in practice. Five bytes are not defined.
+#: Characters of the bytes 0 to 255. As in browsers, it is also used for ISO-8859-1, whose bytes 128 to 159
+#: are control characters, but in practice quotes and dashes of windows-1252. Five bytes are undefined.
 WINDOWS_1252: Final = "".join(
     bytes([byte]).decode("cp1252", "replace").replace("\ufffd", chr(byte)) for byte in range(256)
 )
 
 
 def to_utf8(body: bytes, content_type: str = "") -> bytes:
-    """Return a document in UTF-8; `body` itself in the usual case.
+    """Return a document in UTF-8, usually `body` itself.
 
-    A byte order mark wins. Valid UTF-8 is read as UTF-8, whatever is declared: text in other encodings is not
-    valid UTF-8 by chance. Otherwise the charset of the `Content-Type` wins over the declaration (RFC 7303).
+    A byte order mark takes precedence. Valid UTF-8 is read as UTF-8 whatever the declaration: text in other
+    encodings is not valid UTF-8 by chance. Otherwise the charset of the `Content-Type` takes precedence over
+    the declaration (RFC 7303).
 
     Raises:
-        UnicodeError: the bytes are not in the encoding that is declared.
-        LookupError: the declared encoding is not known.
+        UnicodeError: the bytes are not in the declared encoding.
+        LookupError: the declared encoding is unknown.
         OverBudget: the document is large, and would grow.
     """
     for mark, encoding in _BOMS:
         if body.startswith(mark):
             return _recoded(body, encoding)
-    if b"\x00" in body[:2]:  # UTF-16 without a mark, which the parser accepts, too.
+    if b"\x00" in body[:2]:  # UTF-16 without a mark, which the parser also accepts.
         return _recoded(body, "utf-16-be" if body[0] == 0 else "utf-16-le")
     match = _DECLARATION.match(body[:256])
     declared = match.group(1).decode("ascii").lower() if match else "utf-8"
@@ -73,7 +74,7 @@ def _recoded(body: bytes, encoding: str) -> bytes:
     if len(body) > BUDGET.recoded:
         raise OverBudget(f"it has more than {BUDGET.recoded} bytes in another encoding than UTF-8")
     if _LATIN_1.fullmatch(encoding):
-        return codecs.charmap_decode(body, "strict", WINDOWS_1252)[0].encode()  # pyright: ignore[reportArgumentType]  (it takes a text, too)
+        return codecs.charmap_decode(body, "strict", WINDOWS_1252)[0].encode()  # pyright: ignore[reportArgumentType]  (a str is a valid map)
     return body.decode(encoding).encode()
 
 
@@ -85,7 +86,7 @@ def decode_leniently(body: bytes) -> tuple[str, int]:
     """
     text = body.decode("utf-8", "surrogateescape")
     repaired = text.translate(_ESCAPED)
-    # An escape is one byte of the body, and cannot be encoded.
+    # Each escape is one byte of the body; "ignore" drops it.
     return repaired, len(body) - len(text.encode("utf-8", "ignore")) if repaired != text else 0
 
 

@@ -15,14 +15,14 @@ from publitrac_async.transport.secret import Secret, seal
 
 
 def read_variable(environment: Mapping[str, str] | None, variable: str) -> Secret | ConfigurationError | None:
-    """Return the value of `variable`, or of the file named by `variable` + ``_FILE``; ``None`` without both.
+    """Return the value of `variable`, or the content of the file that `variable` + ``_FILE`` names.
 
     Args:
         environment: instead of ``os.environ``.
-        variable: its name.
+        variable: name of the variable.
 
     Returns:
-        The value, or the error if the file cannot be read or the value is unusable.
+        The value; ``None`` if neither is set; the error if the file cannot be read or the value is unusable.
     """
     variables = os.environ if environment is None else environment
     value = variables.get(variable)
@@ -41,7 +41,7 @@ def read_variable(environment: Mapping[str, str] | None, variable: str) -> Secre
 def read_variables(
     environment: Mapping[str, str] | None, prefix: str, names: Iterable[str]
 ) -> dict[str, Secret] | ConfigurationError:
-    """Return the options found in the environment, by name; or the error if one of them is unusable.
+    """Return the options that the environment sets, by name; or the error if one of them is unusable.
 
     Args:
         environment: instead of ``os.environ``.

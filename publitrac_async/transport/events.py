@@ -7,7 +7,7 @@
       ┌ AttemptStarted          credentials are ready
       │   RequestSent           the connection is open, the rate limiter permits it
       │ AttemptEnded
-      │   RetryScheduled        once more after a pause
+      │   RetryScheduled        another attempt after a pause
       └───┘
     CallEnded                   always, exactly once, however the call ends
 
@@ -30,7 +30,7 @@ class CallOutcome(enum.StrEnum):
 
     SUCCESS = "success"  #: it returned a result
     FAILED = "failed"  #: it raised an error
-    CANCELLED = "cancelled"  #: the caller stopped waiting
+    CANCELLED = "cancelled"  #: the caller cancelled it
 
 
 @frozen(kw_only=True)
@@ -58,7 +58,7 @@ class CallEvent:
 
 @frozen(kw_only=True)
 class CallStarted(CallEvent):
-    """A call enters the queue."""
+    """A call entered the queue."""
 
 
 @frozen(kw_only=True)
@@ -67,8 +67,8 @@ class QueueLeft(CallEvent):
 
     Attributes:
         queue_wait: seconds it waited for one of the slots that a fixed `concurrency` allows.
-        limiter_wait: seconds it waited for a slot where the client adapts the number of slots to the rate
-            limit, so this is a wait for the limit.
+        limiter_wait: seconds it waited for a slot if the client adapts the number of slots to the rate limit:
+            such a wait is a wait for the limit.
     """
 
     queue_wait: float
@@ -77,7 +77,7 @@ class QueueLeft(CallEvent):
 
 @frozen(kw_only=True)
 class AttemptStarted(CallEvent):
-    """An attempt begins; its credentials are ready.
+    """An attempt started; its credentials are ready.
 
     Attributes:
         attempt: number of the attempt within its call, from 1.
@@ -94,10 +94,10 @@ class RequestSent(CallEvent):
 
     Attributes:
         attempt: number of the attempt within its call, from 1.
-        limiter_wait: seconds that the rate limit held it back, in the first attempt with those of
+        limiter_wait: seconds that the rate limit delayed it; in the first attempt including those of
             `QueueLeft`.
-        connection_wait: seconds it waited for a connection, a new one or one of the pool; 0 for an
-            injected transport, which connects later.
+        connection_wait: seconds it waited for a connection, new or pooled; 0 for an injected transport,
+            which connects later.
     """
 
     attempt: int
@@ -114,8 +114,8 @@ class AttemptEnded(CallEvent):
         elapsed: seconds of the whole attempt; the sum of the three that follow.
         connection_wait: seconds it waited for a connection.
         limiter_wait: seconds it waited for the rate limiter.
-        response_time: seconds from the first byte of the request to the end of the response, its
-            conversion included; 0 if nothing was sent.
+        response_time: seconds from the first byte of the request to the end of the response, including its
+            conversion; 0 if nothing was sent.
         status: HTTP status, ``None`` without a response.
         error: name of the error class, ``None`` for success.
         code: the vendor's code of the error.
@@ -163,8 +163,8 @@ class TokenRenewed(CallEvent):
 class CallEnded(CallEvent):
     """A call ended: the last event of each call, also if it failed or was cancelled in the queue.
 
-    The waits are sums over all attempts. Together with ``response_time`` they make up ``elapsed``, apart from
-    the work of the client.
+    The waits are sums over all attempts. With ``response_time`` they add up to ``elapsed``, except for the
+    client's own processing time.
 
     Attributes:
         outcome: how it ended.
@@ -173,9 +173,9 @@ class CallEnded(CallEvent):
         queue_wait: seconds in the queue for one of the slots that a fixed `concurrency` allows.
         token_wait: seconds of waiting for credentials.
         connection_wait: seconds of waiting for connections.
-        limiter_wait: seconds that the rate limit held the call back, in the queue and before each request.
-        response_time: seconds from requests to the ends of their responses.
-        retry_wait: seconds of pauses between attempts.
+        limiter_wait: seconds that the rate limit delayed the call, in the queue and before each request.
+        response_time: seconds from the first byte of each request to the end of its response.
+        retry_wait: seconds of backoff between attempts.
         status: HTTP status of the last response, ``None`` without one.
         error: name of the class of the exception that the caller got, ``None`` for success.
         code: the vendor's code of the error.
@@ -269,7 +269,7 @@ class ChunkEnded(RunEvent):
     Attributes:
         job: id of the run.
         chunk: number of the chunk.
-        outcomes: rows by state, as far as this worker called the service for them.
+        outcomes: rows by state, of those for which this worker called the service.
         elapsed: seconds.
         stopped: True if the chunk ended before its last row.
         error: name of the class of the exception that ended the chunk, ``None`` without one.
@@ -305,7 +305,7 @@ class HeaderHook(Protocol):
     """A hook that also adds header fields to requests, such as ``traceparent``."""
 
     def request_headers(self, event: AttemptStarted, /) -> Iterable[tuple[str, str]]:
-        """Return names and values for the request of an attempt that begins. They reach the vendor."""
+        """Return names and values of header fields, which are sent to the vendor with the request."""
         ...
 
 
@@ -313,14 +313,14 @@ class RunHook(Protocol):
     """A callable that gets every event of bulk runs, under the conditions of `Hook`."""
 
     def __call__(self, event: AnyRunEvent, /) -> None:
-        """Take `event`."""
+        """Handle `event`."""
 
 
 class Hook(Protocol):
     """A callable that gets every event. It runs in the event loop, in the task of the call.
 
-    It must not block. The client logs what a hook raises; no call fails because of it.
+    It must not block. The client logs exceptions of a hook; no call fails because of them.
     """
 
     def __call__(self, event: Event, /) -> None:
-        """Take `event`."""
+        """Handle `event`."""

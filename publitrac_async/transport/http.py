@@ -1,8 +1,8 @@
 """Map calls to requests, and responses to `ServiceResponse` or typed errors.
 
 Any `httpx.AsyncBaseTransport` can send them, as `httpx.Request`. The default, in `aiohttp_transport`, takes
-bytes. The request that libraries, logs and auto-instrumentation see holds no secrets and personal data where
-the transport allows it: they are in its ``extensions``, and are added when its bytes are written.
+bytes. Where the transport allows it, the request that libraries, logs and auto-instrumentation see has no
+secrets and no personal data: they are in its ``extensions``, and are added when its bytes are written.
 """
 
 from __future__ import annotations
@@ -66,13 +66,13 @@ _NEVER_SENT: Final = (
 #: Errors of httpx, and others that injected transports are known to raise.
 _FAILURES: Final = (httpx.TransportError, httpx.StreamError, *FAILURES)
 
-#: The method that `AiohttpTransport.send` replaces, unless someone else has replaced it.
+#: The method that `AiohttpTransport.send` replaces, unless a subclass or instrumentation has replaced it.
 _SEND: Final = AiohttpTransport.handle_async_request
 
-#: Statuses of a proxy that may pass.
-_LATER: Final = frozenset({408, 425, 429})
+#: Statuses of a proxy after which a retry may succeed.
+_TRANSIENT: Final = frozenset({408, 425, 429})
 
-_NOT_SENDABLE: Final = Problem("a parameter holds lone surrogates, or is too long for a URL")
+_NOT_SENDABLE: Final = Problem("a parameter has lone surrogates, or is too long for a URL")
 
 
 class _SealedValue(bytes):
@@ -121,10 +121,10 @@ class Wire:
     """Builds a request from a call, sends it through a transport, reads the response, maps errors.
 
     Args:
-        base_url: of the service.
-        transport: carries the requests.
-        timeout: for calls without a timeout.
-        owned: close `transport` in the end.
+        base_url: address of the service.
+        transport: sends the requests.
+        timeout: timeout of calls that have none.
+        owned: close `transport` with the client.
     """
 
     def __init__(
@@ -135,10 +135,10 @@ class Wire:
         self._owned = owned
         self._seconds = _seconds(timeout)
         self._seals = isinstance(transport, AiohttpTransport)
-        #: The default transport, which also takes bytes. Objects of httpx, for the request and for the
-        #: response, would take a tenth of the time of a call.
+        #: The default transport, which also takes bytes. Request and response objects of httpx would take a
+        #: tenth of the time of a call.
         self._direct = transport if isinstance(transport, AiohttpTransport) else None
-        self._forms: dict[tuple[object, ...], _Form] = {}
+        self._templates: dict[tuple[object, ...], _Template] = {}
 
     def with_timeout(self, timeout: Timeout) -> Self:
         """Return a wire over the same transport with another timeout."""
@@ -152,15 +152,15 @@ class Wire:
         """Send one request and read the whole response.
 
         Args:
-            call: what to send.
-            authorization: the credentials to send it with.
-            attempt: receives times and status.
+            call: the call.
+            authorization: credentials for the request.
+            attempt: gets times and status.
             departure: asked for a permit, and notified, right before bytes are written.
 
         Raises:
             NotSent: nothing reached the service.
             OutcomeUnknown: the response is missing or incomplete.
-            UnexpectedContent: the response exceeds a limit or has a broken coding.
+            UnexpectedContent: the response exceeds a limit, or its compressed data is corrupt.
             ValidationError: a text of the call cannot be encoded.
         """
         failure: PublitracError
@@ -181,7 +181,7 @@ class Wire:
                 return incoming.response()
             failure = ValidationError(str(_NOT_SENDABLE), problems=[_NOT_SENDABLE])
         except _FAILURES as error:
-            failure = _name(error, sent=attempt.sent_at is not None)
+            failure = _typed_error(error, sent=attempt.sent_at is not None)
         # Raised here, so that it is not chained to an exception with a URL or a header in its frames.
         raise failure
 
@@ -213,7 +213,7 @@ class Wire:
         try:
             return self._request(call, authorization, departure)
         except (UnicodeEncodeError, httpx.InvalidURL):
-            return None  # The error's text and frames show the value, and the credentials beside it.
+            return None  # The error's text and frames show the value and the credentials.
 
     def _request(
         self, call: Call[Any], authorization: Authorization, departure: Departure
@@ -228,69 +228,69 @@ class Wire:
                 parameters = ()
             else:
                 content = urllib.parse.urlencode(call.form).encode()
-        form = self._form(operation, call.headers, content_type)
+        template = self._template(operation, call.headers, content_type)
         secret_headers = [
             (name.encode("ascii"), secret.reveal().encode("ascii")) for name, secret in authorization.headers
         ]
-        target = form.path
+        target = template.path
         if call.path is not None:
             target = urllib.parse.urlsplit(operation.base_url or self._base).path + call.path
         if parameters or query:
-            joint = "&" if "?" in target else "?"
-            target += joint + urllib.parse.urlencode(parameters + query, quote_via=urllib.parse.quote)
+            separator = "&" if "?" in target else "?"
+            target += separator + urllib.parse.urlencode(parameters + query, quote_via=urllib.parse.quote)
         encoded = target.encode("ascii")
-        if form.head is not None and not self._is_watched():
-            return form.head.outgoing(encoded, secret_headers, content)
+        if template.head is not None and not self._is_instrumented():
+            return template.head.outgoing(encoded, secret_headers, content)
         extensions: dict[str, Any] = {"timeout": self._limits(call), TARGET: encoded}
-        url = form.url
+        url = template.url
         if self._seals:
             extensions[SEALED_HEADERS] = secret_headers
             extensions[DEPARTURE] = departure
             return httpx.Request(
                 operation.verb,
                 url,
-                headers=form.headers,
+                headers=template.headers,
                 stream=httpx.ByteStream(content),
                 extensions=extensions,
             )
         if isinstance(self._transport, httpx.AsyncHTTPTransport):
             # This transport sends the target from the extension, and the bytes of header values.
             secret_headers = [(name, _SealedValue(value)) for name, value in secret_headers]
-        elif target != form.path:
+        elif target != template.path:
             url = url.copy_with(raw_path=encoded)
         return _SealedRequest(
             operation.verb,
             url,
-            headers=[*form.headers.raw, *secret_headers],
+            headers=[*template.headers.raw, *secret_headers],
             content=content if call.form is not None or call.content is not None else None,
             extensions=extensions,
         )
 
-    def _is_watched(self) -> bool:
-        """Return True if a subclass, or instrumentation, has its own way of sending objects of httpx."""
+    def _is_instrumented(self) -> bool:
+        """Return True if a subclass or instrumentation has replaced `handle_async_request`."""
         send = getattr(self._direct, "handle_async_request", None)
         return getattr(send, "__func__", None) is not _SEND
 
-    def _form(
+    def _template(
         self, operation: Operation, headers: tuple[tuple[str, str], ...], content_type: str | None
-    ) -> _Form:
+    ) -> _Template:
         key = (operation.base_url, operation.verb, operation.path, headers, content_type)
-        form = self._forms.get(key)
-        if form is None:
+        template = self._templates.get(key)
+        if template is None:
             if content_type is not None:
                 headers = (*headers, ("content-type", content_type))
             url = httpx.URL((operation.base_url or self._base) + operation.path)
             ready = httpx.Headers([*_BASE_HEADERS, *headers])
             head = None if self._direct is None else self._direct.head(operation.verb, url, ready.raw)
-            form = self._forms[key] = _Form(url, url.raw_path.decode("ascii"), ready, head)
-        return form
+            template = self._templates[key] = _Template(url, url.raw_path.decode("ascii"), ready, head)
+        return template
 
     def _limits(self, call: Call[Any]) -> dict[str, float | None]:
         return self._seconds if call.timeout is None else _seconds(call.timeout)
 
 
 @frozen
-class _Form:
+class _Template:
     """The parts that requests of one operation share. Made for each of them: 20 µs of 65 to 180.
 
     Attributes:
@@ -317,7 +317,7 @@ def _seconds(timeout: Timeout) -> dict[str, float | None]:
 
 
 class _Incoming:
-    """Response whose head was read, and whose body arrives."""
+    """Response whose head was read; its body is still arriving."""
 
     def __init__(
         self, status: int, fields: Sequence[tuple[bytes, bytes]], call: Call[Any], attempt: Attempt
@@ -348,22 +348,20 @@ class _Incoming:
         return ServiceResponse(self._status, self.body.content(), self._framed, wait, self._content_type)
 
 
-def _name(error: Exception, *, sent: bool) -> PublitracError:
-    """Return the typed error for a failure of the transport; its message quotes nothing of `error`."""
+def _typed_error(error: Exception, *, sent: bool) -> PublitracError:
+    """Return the typed error for a failure of the transport. The message does not quote `error`."""
     if isinstance(error, FAILURES):
         error = as_httpx(error)
     kind = type(error).__name__
     if isinstance(error, Unusable):
         return ClientStateError(str(error))
     if isinstance(error, NotTrusted) or _is_certificate_error(error):
-        return NotSent(
-            "no trusted TLS connection to the service: its certificate was refused", retryable=False
-        )
+        return NotSent("no TLS connection to the service: its certificate is not trusted", retryable=False)
     if isinstance(error, ProxyRefused):
-        advice = "check its user and password" if error.status == 407 else "check that it allows this host"
+        advice = "check its user and password" if error.status == 407 else "check that it permits this host"
         return NotSent(
             f"the proxy refused the connection to the service (HTTP {error.status}): {advice}",
-            retryable=error.status >= 500 or error.status in _LATER,
+            retryable=error.status >= 500 or error.status in _TRANSIENT,
         )
     if isinstance(error, Unreached):
         return NotSent(f"no connection to the service: {error}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable
 
-from publitrac_async.config import CONCURRENCY, LIMITER_PATIENCE, Rate
+from publitrac_async.config import CONCURRENCY, LIMITER_TIMEOUT, Rate
 from publitrac_async.errors import LimiterUnavailable
 from publitrac_async.transport.auth import Authenticator, Authorization
 from publitrac_async.transport.concurrency import AdaptiveGate, ConcurrencyGate
@@ -18,12 +18,12 @@ class Lane:
     """Rate limiter, with the gate that adapts the number of calls in flight to it.
 
     Args:
-        limiter: asked for every permit.
-        gate: its slots are held by the calls of this lane.
-        sleep: waits for seconds; raises if the client closes.
+        limiter: gives the permits.
+        gate: gives slots to the calls of this lane.
+        sleep: waits a number of seconds; raises if the client closes.
         clock: monotonic seconds.
         draw: uniform in [0, 1), for the jitter.
-        on_obstacle: called when the limiter becomes unavailable.
+        on_outage: called when the limiter becomes unavailable.
     """
 
     def __init__(
@@ -34,31 +34,31 @@ class Lane:
         sleep: Callable[[float], Awaitable[None]],
         clock: Callable[[], float],
         draw: Callable[[], float],
-        on_obstacle: Callable[[LimiterUnavailable], None],
+        on_outage: Callable[[LimiterUnavailable], None],
     ) -> None:
         self.limiter = limiter
         self.gate = gate
-        #: The reason while the limiter is unavailable.
-        self.obstacle: LimiterUnavailable | None = None
+        #: Error of the limiter while it is unavailable.
+        self.outage: LimiterUnavailable | None = None
         self._sleep = sleep
         self._clock = clock
         self._draw = draw
-        self._on_obstacle = on_obstacle
+        self._on_outage = on_outage
         self._slots: Slots | None = getattr(limiter, "slots", None)
         self._unlimited = limiter if isinstance(limiter, Unlimited) else None
 
     def permit_now(self) -> bool:
-        """Return True if a request may leave without a permit: there is no limit, and no pause."""
+        """Return True if a request needs no permit now: there is no limit, and no pause."""
         return self._unlimited is not None and not self._unlimited.paused
 
     async def permit(self, attempt: Attempt | None = None) -> None:
-        """Wait for a permit, also while a shared limiter is unavailable.
+        """Wait for a permit, and for a shared limiter that is unavailable.
 
         Args:
-            attempt: takes a slot, too; the caller returns it by `give_back`.
+            attempt: also gets a slot, which the caller releases by `release_slot`.
 
         Raises:
-            LimiterUnavailable: the limiter was unavailable for longer than `LIMITER_PATIENCE`.
+            LimiterUnavailable: the limiter was unavailable for longer than `LIMITER_TIMEOUT`.
         """
         self.gate.ask_limiter()
         try:
@@ -71,33 +71,33 @@ class Lane:
                 except LimiterUnavailable as error:
                     failure = error.with_traceback(None)
                 else:
-                    self.obstacle = None
+                    self.outage = None
                     return
                 # This is not a retry of the call: nothing was sent.
-                if self.obstacle is None:
-                    self._on_obstacle(failure)
-                self.obstacle = failure
+                if self.outage is None:
+                    self._on_outage(failure)
+                self.outage = failure
                 wait = failure.retry_after or 1.0
-                if self._clock() + wait - asked > LIMITER_PATIENCE:
+                if self._clock() + wait - asked > LIMITER_TIMEOUT:
                     raise failure
                 await self._sleep(wait * (0.5 + self._draw()))
         finally:
             self.gate.leave_limiter()
 
-    def give_back(self, attempt: Attempt) -> None:
-        """Return the slot of an attempt that has ended."""
+    def release_slot(self, attempt: Attempt) -> None:
+        """Release the slot of an attempt that has ended."""
         if self._slots is not None and attempt.slot is not None:
             slot, attempt.slot = attempt.slot, None
             self._slots.give(slot)
 
 
 class Lanes:
-    """Takes calls through the queue. All views of a client share it.
+    """Queue of a client, shared by all its views: a lane for each limiter.
 
     Args:
-        limiter: of the client.
-        concurrency: calls in flight at once, over all limiters; ``None`` for as many as each limiter needs.
-        most: the most calls in flight in that case.
+        limiter: limiter of the client.
+        concurrency: calls in flight at once, over all limiters; ``None`` for the number each limiter needs.
+        max_in_flight: maximum calls in flight in that case.
         build: makes the lane of a limiter and its gate.
         clock: monotonic seconds.
     """
@@ -107,17 +107,17 @@ class Lanes:
         limiter: RateLimiter,
         concurrency: int | None,
         *,
-        most: int,
+        max_in_flight: int,
         build: Callable[[RateLimiter, ConcurrencyGate], Lane],
         clock: Callable[[], float],
     ) -> None:
         self._concurrency = concurrency
-        self._most = most
+        self._max_in_flight = max_in_flight
         self._build = build
         self._clock = clock
         self._own = self._build(limiter, self._gate(limiter))
         self._lanes = {id(limiter): self._own}
-        #: For token requests: calls that hold slots wait for them.
+        #: Gate without limit, for token requests: calls that hold slots wait for them.
         self.open_gate: ConcurrencyGate = ConcurrencyGate(sys.maxsize)
         #: Calls that wait for a slot or for their first permit.
         self.waiting: int = 0
@@ -126,9 +126,9 @@ class Lanes:
         self._token_requests = 0
 
     @property
-    def obstacle(self) -> LimiterUnavailable | None:
-        """The reason while a limiter is unavailable."""
-        return next((lane.obstacle for lane in self._lanes.values() if lane.obstacle is not None), None)
+    def outage(self) -> LimiterUnavailable | None:
+        """Error of a limiter while it is unavailable."""
+        return next((lane.outage for lane in self._lanes.values() if lane.outage is not None), None)
 
     def lane(self, limiter: RateLimiter | None = None) -> Lane:
         """Return the lane of a limiter, by default the client's."""
@@ -146,7 +146,7 @@ class Lanes:
     async def authorize(
         self, authenticator: Authenticator, record: CallRecord, deadline: Deadline
     ) -> Authorization:
-        """Get credentials. While a token request waits in the queue, the call counts as waiting, too."""
+        """Get credentials. While a token request is in the queue, so is the call that needs the token."""
         if record.permitted:
             return await authenticator.authorize()
         if self._token_requests:
@@ -184,10 +184,12 @@ class Lanes:
 
     def _gate(self, limiter: RateLimiter) -> ConcurrencyGate:
         concurrency = self._concurrency
-        # A limiter that reserves permits remotely has to see the waiting callers.
+        # A limiter that reserves permits remotely needs several callers that wait.
         if concurrency is None and (isinstance(limiter, Unlimited) or getattr(limiter, "reserves", False)):
-            concurrency = min(CONCURRENCY, self._most)
+            concurrency = min(CONCURRENCY, self._max_in_flight)
         if concurrency is not None:
             return ConcurrencyGate(concurrency)
         rate = getattr(limiter, "rate", None)
-        return AdaptiveGate(rate if isinstance(rate, Rate) else None, most=self._most, clock=self._clock)
+        return AdaptiveGate(
+            rate if isinstance(rate, Rate) else None, max_in_flight=self._max_in_flight, clock=self._clock
+        )

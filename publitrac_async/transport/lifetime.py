@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 
-from publitrac_async.config import CLOSE_PATIENCE, Timeout
+from publitrac_async.config import CLOSE_GRACE, Timeout
 from publitrac_async.errors import ClientStateError
 from publitrac_async.transport.deadline import Alarms, Deadline
 
@@ -20,8 +20,8 @@ class Lifetime:
         self._alarms: Alarms | None = None
         #: Deadlines of the calls that have not ended.
         self.calls: set[Deadline] = set()
-        #: True once `end_calls` stops the calls that did not end in time.
-        self.out_of_patience: bool = False
+        #: True once `end_calls` stops the calls that did not end within `CLOSE_GRACE`.
+        self.grace_ended: bool = False
 
     def check_open(self) -> None:
         """Refuse calls of a closed client.
@@ -32,14 +32,16 @@ class Lifetime:
         if self._closing.is_set():
             raise ClientStateError("the client is closed: open a new one")
 
-    def check_home(self) -> None:
-        """Refuse calls in another event loop or process than the first call's.
+    def check_affinity(self) -> None:
+        """Refuse calls from another event loop or process than that of the first call.
 
         Raises:
-            ClientStateError: the event loop or process is another one.
+            ClientStateError: the event loop or process differs.
         """
         if self._process != os.getpid():
-            raise ClientStateError("the client was opened in another process: open one after the fork")
+            raise ClientStateError(
+                "the client was opened in another process: open one in each process, after the fork"
+            )
         loop = asyncio.get_running_loop()
         if self._loop is None:
             self._loop = loop
@@ -50,13 +52,13 @@ class Lifetime:
             )
 
     def deadline(self, timeout: Timeout) -> Deadline:
-        """Begin the time of a call, in the queue.
+        """Start the time limits of a call, which is in the queue.
 
         Raises:
-            ClientStateError: the client is closed, or its event loop or process is another one.
+            ClientStateError: the client is closed, or the event loop or process differs.
         """
         self.check_open()
-        self.check_home()
+        self.check_affinity()
         deadline = Deadline(timeout.total, timeout.queue, queued=True, alarms=self._alarms)
         self.calls.add(deadline)
         return deadline
@@ -75,17 +77,17 @@ class Lifetime:
         self.check_open()
 
     async def end_calls(self) -> None:
-        """Refuse new calls, give those in flight a moment to end, and stop the rest."""
-        self.check_home()
+        """Refuse new calls, wait up to `CLOSE_GRACE` for those in flight, and stop the rest."""
+        self.check_affinity()
         self._closing.set()
         await self._wait_for_calls()
-        self.out_of_patience = True
+        self.grace_ended = True
         for deadline in self.calls:
             deadline.expire()
         await self._wait_for_calls()
 
     async def _wait_for_calls(self) -> None:
         now = asyncio.get_running_loop().time
-        patience = now() + CLOSE_PATIENCE
-        while self.calls and now() < patience:
+        end = now() + CLOSE_GRACE
+        while self.calls and now() < end:
             await asyncio.sleep(0.01)

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 from aiolimiter import AsyncLimiter
 from attrs import define
 
-from publitrac_async.config import EVEN_GUARD, RATE_GUARD, Rate, as_rate
+from publitrac_async.config import EVEN_GUARD, RATE_GUARD, Rate, as_rate, is_integer
 from publitrac_async.errors import ConfigurationError
 
 #: Fraction of the rate that may burst after a pause; the rest is spaced evenly.
@@ -30,11 +30,11 @@ class RateLimiter(Protocol):
         """Wait until one request may be sent; the caller sends it at once."""
 
     def pause(self, seconds: float) -> None:
-        """Block all requests for `seconds`, on demand of the service."""
+        """Block all requests for `seconds`, because the service asked for it."""
 
 
 class Slots(Protocol):
-    """Limit on the requests in flight, of several processes."""
+    """Limit on requests in flight, shared by several processes."""
 
     async def take(self) -> Any:
         """Wait for a slot.
@@ -44,7 +44,7 @@ class Slots(Protocol):
         """
 
     def give(self, slot: Any) -> None:
-        """Return a slot."""
+        """Release a slot."""
 
 
 class _Pausable:
@@ -90,9 +90,9 @@ class WindowLimiter(_Pausable):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if not guard >= 0:
-            raise ConfigurationError(f"a guard is 0 seconds or more, not {guard}")
+            raise ConfigurationError(f"guard must be 0 seconds or more, not {guard}")
         super().__init__(clock)
-        #: The client reads it to open as many connections as the rate needs.
+        #: Read by the client, which opens as many connections as the rate needs.
         self.rate: Rate = as_rate(rate)
         self._window = self.rate.per + guard
         self._departures: deque[_Departure] = deque(maxlen=self.rate.calls)
@@ -101,22 +101,22 @@ class WindowLimiter(_Pausable):
         self._gap = 0.0
         if self.rate.pace == "even":
             self._gap = self._window / self.rate.calls + EVEN_GUARD
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def acquire(self) -> None:
         """Wait until one request may be sent. Cancelling a waiter costs no permit."""
-        async with self._turn:
+        async with self._lock:
             await self._pacer.acquire()
             while (wait := self._wait()) > 0:
-                # Some event loops return from a shorter sleep at once, and would spin.
+                # Some event loops return from a shorter sleep at once; the loop would spin.
                 await asyncio.sleep(max(wait, 0.001))
             departure = _Departure(self._clock())
             self._departures.append(departure)
-            # The caller writes in this turn of the event loop, after hooks, perhaps on a busy machine: the
-            # time after the write counts.
-            asyncio.get_running_loop().call_soon(self._has_left, departure)
+            # The caller writes in this turn of the event loop, after hooks, perhaps on a busy machine. So the
+            # log gets the time after the write.
+            asyncio.get_running_loop().call_soon(self._stamp, departure)
 
-    def _has_left(self, departure: _Departure) -> None:
+    def _stamp(self, departure: _Departure) -> None:
         departure.at = self._clock()
 
     def _wait(self) -> float:
@@ -133,7 +133,7 @@ class WindowLimiter(_Pausable):
 
 
 class Unlimited(_Pausable):
-    """No rate limit; pauses when the service asks for it."""
+    """Limiter without a rate: it only pauses when the service asks for it."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(clock)
@@ -158,14 +158,14 @@ def shared_rate(rate_limit: Rate | int | None, in_flight: int | None, guard: flo
         guard: seconds added to the time of the rate.
 
     Raises:
-        ConfigurationError: a number is not positive, or requests in flight are limited without a rate, whose
-            permits this limit goes with.
+        ConfigurationError: a number is not positive, or requests in flight are limited without a rate: the
+            permits of the rate come with the slots.
     """
     rate = None if rate_limit is None else as_rate(rate_limit)
     if not guard >= 0:
-        raise ConfigurationError("guard must be at least 0 s")
-    if in_flight is not None and (in_flight < 1 or rate is None):
-        raise ConfigurationError("in_flight must be at least 1, and needs a rate_limit")
+        raise ConfigurationError("guard must be 0 seconds or more")
+    if in_flight is not None and (not is_integer(in_flight) or in_flight < 1 or rate is None):
+        raise ConfigurationError("in_flight must be at least 1, and needs a rate_limit other than None")
     return rate
 
 

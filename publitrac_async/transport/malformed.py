@@ -1,11 +1,11 @@
-"""Name the fault of a response that is not valid HTTP."""
+"""Name the defect of a response that is not valid HTTP."""
 
 from __future__ import annotations
 
 from typing import Final
 
-#: Words in the names and messages of parser errors, in order of precedence, with the fault they report.
-_FAULTS: Final = (
+#: Words in the names and messages of parser errors, in order of precedence, with the defect they report.
+_DEFECTS: Final = (
     ("transferencodingerror", "a chunk is malformed"),
     ("linetoolong", "a line or header field is too long"),
     ("status", "the status line is malformed"),
@@ -28,16 +28,15 @@ _CLOSED: Final = ("disconnected", "closed")
 
 
 def malformation(error: Exception) -> str | None:
-    """Return the fault of a response, ``None`` if it is not known. The text quotes nothing of the response.
+    """Return the defect of a response, ``None`` if unknown. The text does not quote the response.
 
     Args:
-        error: of the parser of aiohttp or of httpcore: its words are before the first colon, the bytes of the
-            response after it.
+        error: error of the parser of aiohttp or httpcore: a description, a colon, and bytes of the response.
     """
     message = getattr(error, "message", None) or str(error)
     words = message.partition(":")[0].lower()
     if any(word in words for word in _CLOSED):
         return None
-    # The name of a class tells more than a message that quotes the response.
+    # The name of the class is more specific than a message that quotes the response.
     name = type(error).__name__.lower()
-    return next((fault for text in (name, words) for word, fault in _FAULTS if word in text), None)
+    return next((defect for text in (name, words) for word, defect in _DEFECTS if word in text), None)

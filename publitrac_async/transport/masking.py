@@ -2,7 +2,8 @@
 
 Letters become ``x`` or ``X``, digits ``0``, other letters and digits of Unicode ``é``; punctuation and
 blanks stay. Names of elements, fields and parameters stay, and so do values that are the vendor's and not a
-person's: statuses, codes, page numbers. Nothing here parses: bodies may be cut, malformed, or something else.
+person's: statuses, codes, page numbers. This module has no parser: bodies may be cut, malformed, or in
+another format.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from attrs import frozen
 
 from publitrac_async.transport.secret import MASK
 
-#: Characters of a body that are looked at.
-MOST: Final = 200_000
+#: Limit on the characters of a body; the rest is not shown.
+MAX_CHARACTERS: Final = 200_000
 
 _NAME: Final = r"[A-Za-z_][\w.:-]{0,63}+"
 _IS_NAME: Final = re.compile(rf"{_NAME}(?:\[\w{{0,20}}\][\w.]{{0,40}})*", re.ASCII)
@@ -44,9 +45,9 @@ _JSON: Final = re.compile(
 )
 _NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _DIGIT: Final = re.compile(r"[0-9]")
-#: Elements of v1 that occur without an end tag in the vendor's samples, or are of interest without one.
+#: Elements of v1 whose names are shown even without an end tag: the vendor's samples omit some.
 _ELEMENTS: Final = frozenset({"response", "request", "status", "message", "errors", "error", "paging"})
-#: Values of these are the vendor's own if they are short numbers or one of the words.
+#: Names whose values are the vendor's own, if they match `_PLAIN_VALUE`.
 _PLAIN: Final = frozenset(
     {"status", "code", "errorCode", "success", "ttl", "expires_in", "page", "items", "offset", "total"}
     | {"moreResult", "seq"}
@@ -107,17 +108,17 @@ def shape_of(text: str) -> str:
 
 
 def _is_envelope(path: list[str]) -> bool:
-    """Return True for the place of the vendor's statuses and codes, outside of any record."""
+    """Return True for a path at which the vendor's statuses and codes are, outside of any record."""
     return len(path) < _DEEPEST and _CONTAINERS.issuperset(filter(None, path))
 
 
 def _is_neutral(text: str) -> bool:
-    """Return True if a text holds neither letters nor digits."""
+    """Return True if a text has neither letters nor digits."""
     return shape_of(text) == text and _OTHER not in text
 
 
 def mask_secret(value: str) -> str:
-    """Return the length of a credential instead of it."""
+    """Replace a credential by its length."""
     return f"{MASK} ({len(value)} characters)"
 
 
@@ -126,15 +127,15 @@ class Masking:
     """Masks one exchange.
 
     Attributes:
-        hide: masks the credentials of the exchange in a text that stays otherwise.
-        messages: keep the service's messages, without what they quote.
+        hide: masks the credentials of the exchange in a text, and keeps the rest.
+        messages: keep the service's messages, except for values that they quote.
     """
 
     hide: Callable[[str], str]
     messages: bool = False
 
     def name(self, name: str) -> str:
-        """Return the name of a field, element or parameter, masked if it does not look like one."""
+        """Return the name of a field, element or parameter, masked unless it looks like a name."""
         return self.hide(name) if _IS_NAME.fullmatch(name) else shape_of(name)
 
     def parameters(self, pairs: Iterable[tuple[str, str]]) -> list[list[str]]:
@@ -147,10 +148,10 @@ class Masking:
             return self.hide(value)
         if value.lstrip().startswith(("<", "{", "[")):
             return self.body(value)
-        return mask_secret(value) if _IS_SECRET.search(name) else shape_of(value[:MOST])
+        return mask_secret(value) if _IS_SECRET.search(name) else shape_of(value[:MAX_CHARACTERS])
 
     def headers(self, pairs: Iterable[tuple[str, str]]) -> list[list[str]]:
-        """Mask headers, but for those that say how a body is to be read."""
+        """Mask headers, except for those that describe the connection or the body."""
         return [[self.name(name), self._header(name, value)] for name, value in pairs]
 
     def _header(self, name: str, value: str) -> str:
@@ -159,18 +160,18 @@ class Masking:
         return mask_secret(value) if _IS_SECRET.search(name) else shape_of(value)
 
     def words(self, text: str) -> str:
-        """Mask a message of the service: all of it, or what it quotes if messages are kept."""
+        """Mask a message of the service: all of it, or only quoted values if messages are kept."""
         if not self.messages:
             return shape_of(text)
-        # One pattern for an address would take quadratic time with a long word.
+        # A pattern for addresses would take quadratic time with a long word.
         text = _WORD.sub(lambda found: shape_of(found[0]) if "@" in found[0] else found[0], self.hide(text))
         return _QUOTED.sub(lambda found: shape_of(found[0]), text)
 
     def body(self, text: str) -> str:
         """Mask a body or document by its kind: markup, JSON or text."""
-        text = text[:MOST]
+        text = text[:MAX_CHARACTERS]
         if self.messages:
-            # As a whole: a credential with a "<" in it may be cut below.
+            # Before the text is split: a credential may have a "<".
             text = self.hide(text)
         start = text.lstrip("\ufeff \t\r\n")
         if start.startswith("<"):
@@ -186,7 +187,7 @@ class Masking:
                 closed.add(name)
             if not slash:
                 opened.add(name)
-        # A name without an end tag may be text: with a bare "<" in front.
+        # A name without an end tag may be text after a bare "<".
         names = {name: self.hide(name) for name in opened & closed}
         path: list[str] = []
         masked: list[str] = []
@@ -283,12 +284,12 @@ class Masking:
     def _word(self, word: str, path: list[str], key: str) -> str:
         if word in ("true", "false", "null") or self._is_plain(word, path, key):
             return self.hide(word)
-        # A number stays one; a zero in front would end that.
+        # A masked number must remain valid JSON, which does not allow a leading zero.
         return _DIGIT.sub("1", word) if _NUMBER.fullmatch(word) else shape_of(word)
 
 
 def _shape_of_text(text: str) -> str:
-    """Mask text of XML; references to letters and digits go."""
+    """Mask text of XML, including references to letters and digits."""
     parts: list[str] = []
     end = 0
     for found in _REFERENCE.finditer(text):
@@ -300,7 +301,7 @@ def _shape_of_text(text: str) -> str:
 
 
 def _shape_of_string(text: str) -> str:
-    """Mask a string of JSON; escapes of letters and digits go."""
+    """Mask a string of JSON, including escapes of letters and digits."""
     parts: list[str] = []
     end = 0
     for found in _ESCAPE.finditer(text):

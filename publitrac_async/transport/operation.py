@@ -22,8 +22,8 @@ class OperationClass(enum.Enum):
     """Effect of repeating an operation."""
 
     READ = "read"  #: changes nothing
-    UPSERT = "upsert"  #: a second time leaves the same state
-    APPEND = "append"  #: a second time adds another one
+    UPSERT = "upsert"  #: a repeat leaves the same state
+    APPEND = "append"  #: a repeat adds another record
 
 
 @frozen(kw_only=True)
@@ -33,10 +33,10 @@ class Operation:
     Attributes:
         name: the vendor's name, as the documents spell it.
         verb: HTTP method.
-        path: below the base URL, visible in logs and spans: it holds no credential and no personal data.
-        operation_class: what repeating does, and with it when the call is repeated.
+        path: path below the base URL, visible in logs and spans: without credentials and personal data.
+        operation_class: effect of a repeat, which decides on retries.
         base_url: instead of the client's, for operations at another address.
-        max_body: bytes of a response, on the wire and after decompression.
+        max_body: limit on the bytes of a response, on the wire and after decompression.
     """
 
     name: str
@@ -47,14 +47,14 @@ class Operation:
     max_body: int = BUDGET.body
 
 
-# What every call builds is not frozen: attrs takes three times as long to build a frozen object.
+# Objects that every call builds are not frozen: attrs takes three times as long to build frozen ones.
 @define
 class Departure:
-    """Last steps before the bytes of a request are written.
+    """Callbacks of a transport, right before it writes the bytes of a request.
 
     Attributes:
-        permit: wait until the request may leave.
-        sent: note that its bytes are being written.
+        permit: waits until the request may be sent.
+        sent: records that its bytes are being written.
     """
 
     permit: Callable[[], Awaitable[None]]
@@ -66,7 +66,7 @@ class ServiceResponse:
     """Complete response, decompressed.
 
     Attributes:
-        framed: the length of the body was announced (by header or chunks), so nothing can be missing.
+        framed: the length of the body was announced (by header or chunks), so the body is complete.
         retry_after: seconds that the service asks to wait.
         content_type: the header, empty without one.
         repair: allow repair of a complete body with invalid characters.
@@ -84,10 +84,10 @@ class ServiceResponse:
 class Call(Generic[T]):
     """One call, complete except for the credentials.
 
-    `query` and `form` may hold personal data: they appear in no log, span, error or ``repr``.
+    `query` and `form` may have personal data: they appear in no log, span, error or ``repr``.
 
     Attributes:
-        path: path with the placeholders of the operation's filled in; percent-encoded. Like the query it is
+        path: the operation's path with its placeholders filled in, percent-encoded. Like the query it is
             added at the last moment, so spans and logs show the operation's path.
         timeout: instead of the client's, for operations with another time limit at the service.
         query: parameters of the query string.
@@ -95,7 +95,7 @@ class Call(Generic[T]):
         content: an encoded body, or ``None``; `content_type` describes it.
         headers: further headers, none of them secret.
         authenticator: adds the credentials at the last moment, or ``None``.
-        on_sent: called when a request of this call leaves.
+        on_sent: called when a request of this call is sent.
         parse: converts the response into the result, at once or in steps, or raises its typed error. Runs
             inside the retry loop.
     """

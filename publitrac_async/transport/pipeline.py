@@ -35,7 +35,7 @@ from publitrac_async.transport.record import Attempt, CallRecord
 from publitrac_async.transport.reporter import Reporter
 from publitrac_async.transport.retry import RetryBudget, as_throttled, next_wait
 from publitrac_async.transport.secret import Secret
-from publitrac_async.transport.steps import in_turns
+from publitrac_async.transport.steps import run_steps_in_turns
 
 if TYPE_CHECKING:
     from publitrac_async.transport.http import Wire
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _NO_CREDENTIALS: Final = Authorization()
-#: Seconds after which a permit is out of date.
-_LATE: Final = 0.01
+#: Seconds until a permit expires.
+_PERMIT_LIFETIME: Final = 0.01
 
 
 class Transport:
@@ -53,16 +53,16 @@ class Transport:
 
     Args:
         wire: builds and sends requests.
-        limiter: asked before every request.
+        limiter: gives the permit for every request.
         retry: policy for retries.
         timeout: limits on the time of a call.
-        concurrency: calls in flight at once; ``None`` for as many as the limiter needs.
-        most: the most calls in flight in that case.
+        concurrency: calls in flight at once; ``None`` for the number the limiter needs.
+        max_in_flight: maximum calls in flight in that case.
         hooks: called with every event.
         vendor: name of the vendor in events.
         base_url: address of the service in events.
         log_failures: log each failed call as a warning, after its retries.
-        trace: writes every exchange, if there is one.
+        trace: records every exchange; ``None`` for no trace.
         clock: monotonic seconds.
         draw: uniform in [0, 1), for the jitter.
     """
@@ -75,7 +75,7 @@ class Transport:
         retry: RetryPolicy,
         timeout: Timeout,
         concurrency: int | None,
-        most: int = CONCURRENCY_CEILING,
+        max_in_flight: int = CONCURRENCY_CEILING,
         hooks: Sequence[Hook] = (),
         vendor: str = "",
         base_url: str = "",
@@ -104,13 +104,13 @@ class Transport:
         self._lanes = Lanes(
             limiter,
             concurrency,
-            most=most,
+            max_in_flight=max_in_flight,
             build=functools.partial(
                 Lane,
                 sleep=self._lifetime.sleep,
                 clock=clock,
                 draw=draw,
-                on_obstacle=self._reporter.limiter_unavailable,
+                on_outage=self._reporter.limiter_unavailable,
             ),
             clock=clock,
         )
@@ -122,7 +122,7 @@ class Transport:
 
     @property
     def timeout(self) -> Timeout:
-        """Timeout of calls that have none."""
+        """Timeout of calls without their own."""
         return self._timeout
 
     def view(self, *, retry: RetryPolicy | None = None, timeout: Timeout | None = None) -> Transport:
@@ -148,14 +148,14 @@ class Transport:
         """Run `call` and return the result of its ``parse``.
 
         Args:
-            call: what to send.
+            call: the call.
             limiter: instead of the client's.
 
         Raises:
             PublitracError: see the module `publitrac_async.errors`.
         """
         record = self._reporter.begin(call.operation, max_attempts=self._retry.attempts)
-        return await self._carry_out(call, limiter, record)
+        return await self._run(call, limiter, record)
 
     async def request_token(
         self,
@@ -169,18 +169,18 @@ class Transport:
         Args:
             call: the token request; its result is a token and the seconds it lives.
             limiter: instead of the client's.
-            confirm: called with the permit, right before each attempt leaves; an error of it ends the call.
+            confirm: called after the permit, right before each attempt is sent; an error of it ends the call.
 
         Raises:
             PublitracError: as `send`.
         """
         record = self._reporter.begin(call.operation, token_request=True, max_attempts=self._retry.attempts)
         record.confirm = confirm
-        value, ttl = await self._carry_out(call, limiter, record)
+        value, ttl = await self._run(call, limiter, record)
         self._reporter.token_renewed(record, ttl)
         return value, ttl
 
-    async def _carry_out(self, call: Call[T], limiter: RateLimiter | None, record: CallRecord) -> T:
+    async def _run(self, call: Call[T], limiter: RateLimiter | None, record: CallRecord) -> T:
         timeout = call.timeout or self._timeout
         failure: PublitracError
         scope: Deadline | None = None
@@ -189,8 +189,8 @@ class Transport:
             self._lanes.waiting += 1
             lane = self._lanes.lane(limiter)
             gate = self._lanes.open_gate if record.token_request else lane.gate
-            if record.seen is not None:
-                record.seen.limited = lane.gate.follows_limit
+            if record.observation is not None:
+                record.observation.limited = lane.gate.follows_limit
             with scope:
                 await gate.enter()
                 try:
@@ -205,7 +205,7 @@ class Transport:
             if scope is None or not (isinstance(error, TimeoutError) and scope.expired):
                 self._reporter.end(record, error)
                 raise
-            failure = self._cut_short(call, record, scope)
+            failure = self._interrupted(call, record, scope)
         else:
             self._reporter.end(record, None)
             return result
@@ -214,7 +214,7 @@ class Transport:
                 self._lifetime.calls.discard(scope)
                 if not record.permitted:
                     self._lanes.waiting -= 1
-        # An error of a token request, or of closing, does not count the attempts before it.
+        # The error of a token request, or of closing, does not know of earlier attempts.
         failure.maybe_applied |= record.maybe_applied
         if failure.operation is None:  # An error of a token request names that operation.
             failure.operation = call.operation.name
@@ -222,12 +222,12 @@ class Transport:
         failure.elapsed = self._clock() - record.started
         failure.call_id = self._reporter.call_id(record)
         self._reporter.end(record, failure)
-        # Raised here and without context: the frames below may hold personal data.
+        # Raised here, without context: the frames below may hold personal data.
         failure.__cause__ = failure.__context__ = None
         raise failure
 
     async def aclose(self) -> None:
-        """Refuse new calls, give those in flight a moment to end, close the connections.
+        """Refuse new calls, wait briefly for those in flight, close the connections.
 
         Calls that still wait end with `ClientStateError`.
         """
@@ -240,34 +240,36 @@ class Transport:
         while True:
             self._lifetime.check_open()
             record.attempts += 1
-            if record.seen is not None:
-                record.seen.asked_at = self._clock()
+            if record.observation is not None:
+                record.observation.asked_at = self._clock()
             authorization = (
                 _NO_CREDENTIALS
                 if authenticator is None
                 else await self._lanes.authorize(authenticator, record, scope)
             )
             attempt = record.attempt = Attempt(record.attempts, self._clock())
-            if record.seen is not None:
-                authorization = self._reporter.attempt_started(record.seen, attempt, authorization)
+            if record.observation is not None:
+                authorization = self._reporter.attempt_started(record.observation, attempt, authorization)
             failure: PublitracError | None = None
             result: T | None = None
             response: ServiceResponse | None = None
             try:
                 departure = Departure(
-                    permit=functools.partial(self._wait_to_leave, record, scope, attempt, lane),
+                    permit=functools.partial(self._await_permit, record, scope, attempt, lane),
                     sent=functools.partial(self._note_sent, call, record, attempt, lane),
                 )
                 response = await self._wire.exchange(call, authorization, attempt, departure)
                 parsed = call.parse(response)
                 # A check against `collections.abc.Generator` takes ten times as long.
-                result = cast("T", await in_turns(parsed) if isinstance(parsed, GeneratorType) else parsed)
+                result = cast(
+                    "T", await run_steps_in_turns(parsed) if isinstance(parsed, GeneratorType) else parsed
+                )
             except PublitracError as error:
                 failure = as_throttled(error.with_traceback(None), self._retry)
                 _mask_credentials(failure, authorization)
             finally:
                 lane.gate.receive(id(attempt))
-                lane.give_back(attempt)
+                lane.release_slot(attempt)
                 if self._trace is not None:
                     self._trace.add(
                         call,
@@ -333,17 +335,17 @@ class Transport:
         finally:
             self._reporter.retry_begins(record, paused)
 
-    async def _wait_to_leave(self, record: CallRecord, scope: Deadline, attempt: Attempt, lane: Lane) -> None:
+    async def _await_permit(self, record: CallRecord, scope: Deadline, attempt: Attempt, lane: Lane) -> None:
         attempt.connected_at = self._clock()
         if len(self._lifetime.calls) > 1:
-            # Other tasks get this far in the same turn of the event loop. Batching their writes wakes the
-            # receiver once: without it, a call takes 5 to 18 % more CPU.
+            # Other tasks reach this line in the same turn of the event loop. Batching their writes wakes the
+            # receiver once; otherwise a call takes 5 to 18 % more CPU.
             await asyncio.sleep(0)
         await self._lanes.permit(lane, record, scope)
         if record.confirm is not None:
             permitted = self._clock()
             await record.confirm()
-            if self._clock() - permitted > _LATE:
+            if self._clock() - permitted > _PERMIT_LIFETIME:
                 await self._lanes.permit(lane, record, scope)
 
     def _note_sent(self, call: Call[Any], record: CallRecord, attempt: Attempt, lane: Lane) -> None:
@@ -352,35 +354,37 @@ class Transport:
             lane.gate.send(id(attempt))
         if call.on_sent is not None:
             call.on_sent()
-        if record.seen is not None:
-            self._reporter.request_sent(record.seen, attempt)
+        if record.observation is not None:
+            self._reporter.request_sent(record.observation, attempt)
 
-    def _cut_short(self, call: Call[Any], record: CallRecord, scope: Deadline) -> PublitracError:
-        """Return the error of a call that timed out, or that still waited when the client closed."""
+    def _interrupted(self, call: Call[Any], record: CallRecord, scope: Deadline) -> PublitracError:
+        """Return the error of a call that timed out, or that had not ended when the client closed."""
         attempt = record.attempt
         in_flight = attempt is not None and attempt.sent_at is not None
         reads = call.operation.operation_class is OperationClass.READ
-        where = "while a response was awaited" if in_flight else "before anything was sent"
+        where = "while waiting for a response" if in_flight else "before anything was sent"
         if not in_flight and record.attempts > 1:
             where = f"before attempt {record.attempts} was sent"
         maybe_applied = in_flight and not reads
-        if self._lifetime.out_of_patience:
+        if self._lifetime.grace_ended:
             return ClientStateError(f"the client was closed {where}", maybe_applied=maybe_applied)
-        if not in_flight and (obstacle := self._lanes.obstacle) is not None:
-            return copy.copy(obstacle)
+        if not in_flight and (outage := self._lanes.outage) is not None:
+            return copy.copy(outage)
         timeout = call.timeout or self._timeout
         if scope.queued:
             waiting = self._lanes.waiting
             return QueueTimeout(
-                f"{timeout.queue} s in the queue of this client were not enough: {waiting} calls wait for a "
+                f"the queue timeout of {timeout.queue} s expired: {waiting} calls of this client wait for a "
                 "slot or for the rate limit; nothing was sent",
                 queued=waiting,
             )
-        return DeadlineExceeded(f"{timeout.total} s were not enough, {where}", maybe_applied=maybe_applied)
+        return DeadlineExceeded(
+            f"the total timeout of {timeout.total} s expired {where}", maybe_applied=maybe_applied
+        )
 
 
 def _mask_credentials(failure: PublitracError, authorization: Authorization) -> None:
-    """Mask credentials quoted in the messages of a service."""
+    """Mask credentials that the messages of a service quote."""
     if failure.vendor_message is not None:
         failure.vendor_message = authorization.masked_in(failure.vendor_message)
     if isinstance(failure, ApiError):

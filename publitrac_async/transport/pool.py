@@ -1,7 +1,7 @@
 """Connections from aiohttp: pooled, checked before use, with a read timeout.
 
-aiohttp documents only its session; all undocumented names are used in this module alone, and listed in
-``tests/unit/transport/test_pool.py``.
+aiohttp documents only its session. This module alone uses its undocumented names;
+``tests/unit/transport/test_pool.py`` lists them.
 """
 
 from __future__ import annotations
@@ -32,13 +32,12 @@ _READ_BUFFER: Final = 64 * 1024
 _MAX_FIELD: Final = 32 * 1024
 #: Limit on the interim responses (1xx) to one request.
 _MAX_INTERIM: Final = 100
-#: Bytes around a body, besides as many as the body has: heads, sizes of chunks, trailers. Without a limit a
-#: service could send them forever, which is no silence.
+#: Limit on the bytes around a body (heads, sizes of chunks, trailers), added to the size of the body. Without
+#: it a service could send them forever, and the read timeout would never expire.
 _MAX_FRAMING: Final = 1024 * 1024
-#: Turns of the event loop given to a readable connection to deliver its data.
+#: Turns of the event loop in which a readable connection may deliver its data.
 _TURNS: Final = 5
-#: Seconds before its announced expiry at which an idle connection is no longer used; half of the lifetime if
-#: that is shorter.
+#: Seconds before its announced expiry from which an idle connection is not reused; at most half its lifetime.
 _KEEP_ALIVE_MARGIN: Final = 1.0
 
 
@@ -115,9 +114,9 @@ class Pool:
         """Keep a connection for reuse for `keep_alive` seconds, or close it if ``None``."""
         self._slots.release()
         if keep_alive is not None and protocol.idle:
-            connection.release()  # Nothing was written: it is as it was.
+            connection.release()  # Nothing was written: its expiry is unchanged.
         elif keep_alive is None:
-            # A plain close would wait until the peer has read what is written.
+            # A plain close would wait until the peer has read the bytes written.
             transport = connection.transport
             connection.close()
             if transport is not None:
@@ -143,7 +142,7 @@ class Exchange:
         self._connection: Connection | None = connection
         self._protocol = protocol
         self._read = read
-        #: True for a request that a service may refuse without reading all of it.
+        #: True for a request so large that a service may refuse it without reading all of it.
         self._large = False
         self._payload: aiohttp.StreamReader | None = None
         self._keep_alive: float | None = math.inf
@@ -156,8 +155,8 @@ class Exchange:
     async def is_fresh(self) -> bool:
         """Return True if the service has neither closed the connection nor written to it.
 
-        The event loop may be behind, so the socket is asked. If there is data, the loop reads it first, and
-        the connection closes: TLS messages alone do not spoil it.
+        The event loop may not have read the socket yet, so this method polls it. If there is data, the loop
+        gets some turns to read it: unexpected data closes the connection, TLS messages alone do not.
         """
         protocol = self._protocol
         for _ in range(_TURNS):
@@ -187,7 +186,7 @@ class Exchange:
         protocol.watch(self._read)
 
     async def read_head(self) -> aiohttp.http.RawResponseMessage:
-        """Read the head of the response. Interim responses (1xx) are skipped, and do not extend its time."""
+        """Read the head of the response. Skip interim responses (1xx), which do not extend the timeout."""
         for _ in range(_MAX_INTERIM):
             message, payload = await self._protocol.read()
             if not 100 <= message.code < 200 or message.code == 101:
@@ -195,11 +194,11 @@ class Exchange:
                 self._payload = payload
                 transport = self._protocol.transport
                 if transport is None or transport.get_write_buffer_size():
-                    # The service may take the rest of the request for the next one.
+                    # Part of the request is unwritten: the service could take it for the next request.
                     self._keep_alive = None
                 elif message.code == HTTPStatus.MISDIRECTED_REQUEST or (self._large and message.code >= 400):
-                    # Another connection may lead to the right server; this one may be closed with the rest of
-                    # the request unread.
+                    # After 421 another connection may reach the right server; after an early refusal the
+                    # service may close this one with the rest of the request unread.
                     self._keep_alive = None
                 else:
                     self._keep_alive = _announced_life(message)
@@ -219,9 +218,9 @@ class Exchange:
         return chunk
 
     def end(self) -> None:
-        """Return the connection to the pool if no exchange is left open on it; close it otherwise.
+        """Return the connection to the pool if it is reusable; close it otherwise.
 
-        That is before the request is written, and after the response was read to its end.
+        It is reusable before the request is written, and after the response was read to its end.
         """
         connection = self._connection
         if connection is None:
@@ -246,12 +245,12 @@ class _Protocol(ResponseHandler):
     """Protocol of one connection.
 
     Attributes:
-        idle: no response is due; data that arrives spoils the connection.
-        used: an exchange used it.
+        idle: no response is due, so data that arrives closes the connection.
+        used: an exchange has used the connection.
         received: bytes received since the request was written.
         read_bytes: bytes of the body that were read.
-        best_before: time until which the service keeps it open, on the clock of the pool.
-        watchdog: read timeout of the exchange that uses it.
+        best_before: time until which the connection may be reused, on the clock of the pool.
+        watchdog: read timeout of the current exchange.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, alarms: Alarms) -> None:
@@ -261,7 +260,7 @@ class _Protocol(ResponseHandler):
         self.received: int = 0
         self.read_bytes = 0
         self.best_before: float = math.inf
-        self.watchdog: Watchdog = Watchdog(self._is_moving, self._fall_silent, alarms)
+        self.watchdog: Watchdog = Watchdog(self._is_moving, self._time_out, alarms)
         self._unwritten = 0
 
     def watch(self, read: float | None) -> None:
@@ -278,9 +277,9 @@ class _Protocol(ResponseHandler):
         if socket is None:
             return False
         descriptor: int = socket.fileno()
-        if descriptor < 0:  # TLS reports a closed socket one turn later.
+        if descriptor < 0:  # With TLS, the transport learns of a closed socket one turn later.
             return True
-        if not hasattr(select, "poll"):  # Windows, whose select() takes descriptors of any size.
+        if not hasattr(select, "poll"):  # Windows, where select() accepts descriptors of any size.
             return bool(select.select([descriptor], [], [], 0)[0])
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
@@ -305,25 +304,25 @@ class _Protocol(ResponseHandler):
             super().resume_reading(*args, **kwargs)  # aiohttp 3.13 has no parameter, 3.14 one.
 
     def set_exception(self, exc: BaseException, *cause: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  (passes the cause on)
-        """Fail the awaited head and, unlike aiohttp, a body that cannot be completed."""
+        """Set the exception on the awaited head and, unlike aiohttp, on an incomplete body."""
         payload: aiohttp.StreamReader | None = self._payload
         super().set_exception(exc, *cause)
         if payload is not None and not payload.is_eof() and payload.exception() is None:
             payload.set_exception(exc)
 
     def _is_moving(self) -> bool:
-        """Return True if bytes wait to be read, or were written since the last check."""
+        """Return True if there are bytes to read, or bytes were written since the last check."""
         if self.transport is None:
             return False
         before, self._unwritten = self._unwritten, self.transport.get_write_buffer_size()
         return self._unwritten < before or self.is_readable()
 
-    def _fall_silent(self) -> None:
+    def _time_out(self) -> None:
         self.set_exception(aiohttp.ServerTimeoutError())
 
 
 def _announced_life(message: aiohttp.http.RawResponseMessage) -> float:
-    """Return the seconds for which the connection may be kept idle by ``Keep-Alive: timeout=``."""
+    """Return the seconds that ``Keep-Alive: timeout=`` lets the connection stay idle."""
     hint = message.headers.get("Keep-Alive")
     if hint is None:
         return math.inf

@@ -17,7 +17,7 @@ class Proxy:
     """Proxy settings for one host.
 
     Attributes:
-        url: its address without credentials; ``None`` to connect directly.
+        url: address of the proxy without credentials; ``None`` to connect directly.
         headers: header fields for the proxy alone, with its credentials.
     """
 
@@ -32,11 +32,11 @@ def proxy_from_environment(scheme: str, host: str) -> Proxy:
     """Return the proxy that ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` name for a host.
 
     Args:
-        scheme: of the URL to be reached.
-        host: its host, with the port if it has one: ``NO_PROXY`` may name both.
+        scheme: scheme of the requested URL.
+        host: host of that URL, with the port if it has one: ``NO_PROXY`` may name both.
 
     Raises:
-        ConfigurationError: the value is not the address of an HTTP proxy.
+        ConfigurationError: a variable does not have the address of an HTTP proxy.
     """
     proxies = urllib.request.getproxies()
     address = proxies.get(scheme) or proxies.get("all")
@@ -46,7 +46,7 @@ def proxy_from_environment(scheme: str, host: str) -> Proxy:
     proxy = _parse(address if "://" in address else f"http://{address}")
     if proxy is None:  # Raised here: the message of the inner error may quote the password.
         raise ConfigurationError(
-            f"the {scheme} proxy of the environment must be http://host:port or https://host:port"
+            f"the proxy for {scheme} in the environment must be http://host:port or https://host:port"
         )
     return proxy
 

@@ -16,7 +16,7 @@ class Attempt:
 
     Attributes:
         connected_at: the connection is open and the rate limiter is asked.
-        sent_at: the request leaves; from then on the service may act.
+        sent_at: the request is written; from then on the service may act on it.
         slot: slot of a shared limit on requests in flight.
     """
 
@@ -50,7 +50,7 @@ class Observation:
     asked_at: float | None = None
 
     def queue_left(self, wait: float) -> None:
-        """Count a wait in the queue."""
+        """Add a wait in the queue."""
         if self.limited:
             self.limiter += wait
         else:
@@ -71,9 +71,9 @@ class CallRecord:
     Attributes:
         max_attempts: attempts allowed.
         token_request: the call fetches a token for other calls.
-        confirm: called before each attempt leaves.
+        confirm: called before each attempt is sent.
         permitted: the rate limiter gave this call a permit.
-        seen: observation for hooks, ``None`` without hooks.
+        observation: observation for hooks, ``None`` without hooks.
         queued: the call is in the queue.
         attempts: attempts begun.
         maybe_applied: an earlier attempt may have taken effect.
@@ -88,7 +88,7 @@ class CallRecord:
     max_attempts: int
     token_request: bool
     confirm: Callable[[], Awaitable[None]] | None = None
-    seen: Observation | None = None
+    observation: Observation | None = None
     queued: bool = True
     permitted: bool = False
     attempts: int = 0

@@ -1,8 +1,7 @@
-"""Repair invalid characters of an XML document, but not its structure.
+"""Repair invalid characters of an XML document, but never its structure.
 
-Debris of databases and PHP then costs one value, not the whole page: control characters, HTML entities, bare
-ampersands, bytes in another encoding, notices around the document. A raw ``<`` and a truncated document
-remain errors.
+Without repair, one control character, HTML entity, bare ampersand, byte in another encoding, or PHP notice
+around the document would make a whole page unreadable. A raw ``<`` and a truncated document remain errors.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from publitrac_async.transport.xml import HTML_TAGS
 
 #: Largest document to repair, in bytes; a page of 200 leads has less than a tenth of it.
 MAX_REPAIRED: Final = 2 * 1024 * 1024
-#: Limit on its ampersands, comments and CDATA sections; each costs a microsecond or two.
+#: Limits on its ampersands, and on its comments and CDATA sections; each takes a microsecond or two.
 MAX_AMPERSANDS: Final = 100_000
 MAX_LITERALS: Final = 50_000
 
@@ -28,7 +27,7 @@ _IN_A_TAG: Final = re.compile("<[^<>]*[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\u
 _AMPERSAND: Final = re.compile(r"&(?:#([0-9]{1,7});|#[xX]([0-9a-fA-F]{1,6});|([A-Za-z][A-Za-z0-9]{0,31});)?")
 _LITERALS: Final = {"<![CDATA[": "]]>", "<!--": "-->"}
 _LITERAL: Final = re.compile(r"<!\[CDATA\[|<!--")
-#: Content that XML allows around the root element. Nothing backtracks.
+#: Content that XML allows around the root element. The pattern does not backtrack.
 _MISC: Final = r"\s*+(?:(?><!--.*?-->)\s*+|(?><\?(?!xml\b).*?\?>)\s*+)*+"
 _PROLOG: Final = re.compile(rf"\ufeff?(?:<\?xml\b[^>]*\?>)?{_MISC}", re.DOTALL)
 _EPILOG: Final = re.compile(_MISC, re.DOTALL)
@@ -44,7 +43,7 @@ def repair(body: bytes, root: str) -> tuple[bytes, Mapping[str, int]] | None:
 
     Returns:
         The root element in UTF-8, and the number of repairs by kind: ``bytes`` (read as windows-1252),
-        ``characters`` (forbidden in XML, removed), ``entities`` (of HTML), ``ampersands`` (bare ones),
+        ``characters`` (forbidden in XML, removed), ``entities`` (HTML entities), ``ampersands`` (bare ones),
         ``surroundings`` (text before or after the root element, such as PHP notices, removed). ``None`` if
         the document does not end with its root element, or a repair would change its structure.
     """
@@ -90,7 +89,7 @@ def _split(element: str) -> list[str]:
 def _repaired(parts: list[str]) -> tuple[str, dict[str, int]]:
     counts: dict[str, int] = {"characters": 0, "entities": 0, "ampersands": 0}
 
-    def mend(match: re.Match[str]) -> str:
+    def replacement(match: re.Match[str]) -> str:
         decimal, hexadecimal, name = match.groups()
         if name in _PREDEFINED:
             return match[0]
@@ -109,7 +108,7 @@ def _repaired(parts: list[str]) -> tuple[str, dict[str, int]]:
         counts["ampersands"] += 1
         return f"&amp;{match[0][1:]}"
 
-    parts[::2] = [_AMPERSAND.sub(mend, part) if "&" in part else part for part in parts[::2]]
+    parts[::2] = [_AMPERSAND.sub(replacement, part) if "&" in part else part for part in parts[::2]]
     element, dropped = _NOT_XML.subn("", "".join(parts))
     counts["characters"] += dropped
     return element, counts

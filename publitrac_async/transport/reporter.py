@@ -68,7 +68,7 @@ class Reporter:
         self._clock = clock
         self._numbers = itertools.count(1)
         self._prefix = secrets.token_hex(4)
-        #: Called at the end of each attempt, before the hooks, in clients that adapt to responses.
+        #: Called at the end of each attempt, before the hooks, by clients that adapt to errors.
         self.on_attempt: Callable[[Operation, BaseException | None], None] | None = None
         #: Number of calls in the queue.
         self.queued: int = 0
@@ -87,44 +87,46 @@ class Reporter:
         """Begin the record of a call."""
         record = CallRecord(next(self._numbers), operation, self._clock(), max_attempts, token_request)
         if self._hooks:
-            record.seen = Observation(self._names(record))
+            record.observation = Observation(self._names(record))
         if not token_request:
             self.queued += 1
-            if record.seen is not None:
-                self.emit(CallStarted(**record.seen.names))
+            if record.observation is not None:
+                self.emit(CallStarted(**record.observation.names))
         return record
 
     def queue_left(self, record: CallRecord) -> None:
-        """Note that a call has its slot."""
+        """Report that a call has its slot."""
         record.queued = False
         if record.token_request:
             return
         self.queued -= 1
         self.in_flight += 1
-        if (seen := record.seen) is not None:
-            seen.queue_left(self._clock() - record.started)
-            self.emit(QueueLeft(**seen.names, queue_wait=seen.queue, limiter_wait=seen.limiter))
+        if (observation := record.observation) is not None:
+            observation.queue_left(self._clock() - record.started)
+            self.emit(
+                QueueLeft(**observation.names, queue_wait=observation.queue, limiter_wait=observation.limiter)
+            )
 
     def attempt_started(
-        self, seen: Observation, attempt: Attempt, authorization: Authorization
+        self, observation: Observation, attempt: Attempt, authorization: Authorization
     ) -> Authorization:
         """Report the start of an attempt, and return its credentials with the header fields of hooks."""
-        wait = seen.token_arrived(attempt.started)
-        event = AttemptStarted(**seen.names, attempt=attempt.number, token_wait=wait)
+        wait = observation.token_arrived(attempt.started)
+        event = AttemptStarted(**observation.names, attempt=attempt.number, token_wait=wait)
         self.emit(event)
         for hook in self._hooks:
             if isinstance(hook, HeaderHook):
                 authorization = self._with_headers(hook, event, authorization)
         return authorization
 
-    def request_sent(self, seen: Observation, attempt: Attempt) -> None:
+    def request_sent(self, observation: Observation, attempt: Attempt) -> None:
         """Report that a request is about to be written."""
         connection, limiter, _ = _parts(attempt, self._clock())
         if attempt.number == 1:
-            limiter += seen.limiter
+            limiter += observation.limiter
         self.emit(
             RequestSent(
-                **seen.names, attempt=attempt.number, limiter_wait=limiter, connection_wait=connection
+                **observation.names, attempt=attempt.number, limiter_wait=limiter, connection_wait=connection
             )
         )
 
@@ -134,7 +136,7 @@ class Reporter:
         record.status = attempt.status
         if self.on_attempt is not None:
             self.on_attempt(record.operation, failure)
-        if record.seen is None and not logger.isEnabledFor(logging.DEBUG):
+        if record.observation is None and not logger.isEnabledFor(logging.DEBUG):
             return
         now = self._clock()
         elapsed = now - attempt.started
@@ -148,30 +150,30 @@ class Reporter:
             elapsed,
             extra=self._fields(record, failure),
         )
-        if (seen := record.seen) is None:
+        if (observation := record.observation) is None:
             return
         connection, limiter, response = _parts(attempt, now)
-        seen.connection += connection
-        seen.limiter += limiter
-        seen.response += response
+        observation.connection += connection
+        observation.limiter += limiter
+        observation.response += response
         self.emit(
             AttemptEnded(
-                **seen.names,
+                **observation.names,
                 attempt=attempt.number,
                 elapsed=elapsed,
                 connection_wait=connection,
                 limiter_wait=limiter,
                 response_time=response,
                 status=attempt.status,
-                error=_name(failure),
+                error=_error_name(failure),
                 code=_code(failure),
             )
         )
 
     def retry_scheduled(self, record: CallRecord, failure: PublitracError, wait: float) -> None:
-        """Report the wait of a call for its next attempt."""
+        """Report that a call waits for its next attempt."""
         logger.info(
-            "%s: %s in attempt %d of %d, again in %.2f s",
+            "%s: %s in attempt %d of %d, retry in %.2f s",
             record.operation.name,
             type(failure).__name__,
             record.attempts,
@@ -179,10 +181,13 @@ class Reporter:
             wait,
             extra=self._fields(record, failure) | {"wait": wait},
         )
-        if record.seen is not None:
+        if record.observation is not None:
             self.emit(
                 RetryScheduled(
-                    **record.seen.names, attempt=record.attempts, wait=wait, error=type(failure).__name__
+                    **record.observation.names,
+                    attempt=record.attempts,
+                    wait=wait,
+                    error=type(failure).__name__,
                 )
             )
 
@@ -195,15 +200,15 @@ class Reporter:
         )
 
     def retry_begins(self, record: CallRecord, paused_at: float) -> None:
-        """Note the end of a pause that began at `paused_at`."""
-        if record.seen is not None:
-            record.seen.retry += self._clock() - paused_at
+        """Record the end of a pause that began at `paused_at`."""
+        if record.observation is not None:
+            record.observation.retry += self._clock() - paused_at
 
     def token_renewed(self, record: CallRecord, ttl: float) -> None:
         """Report a new token."""
-        if record.seen is not None:
+        if record.observation is not None:
             elapsed = self._clock() - record.started
-            self.emit(TokenRenewed(**record.seen.names, ttl=ttl, elapsed=elapsed))
+            self.emit(TokenRenewed(**record.observation.names, ttl=ttl, elapsed=elapsed))
 
     def end(self, record: CallRecord, failure: BaseException | None) -> None:
         """Report the end of a call. Every begun record ends here, once."""
@@ -215,32 +220,32 @@ class Reporter:
             self.queued -= 1
         else:
             self.in_flight -= 1
-        seen = record.seen
-        if failure is None and seen is None:
+        observation = record.observation
+        if failure is None and observation is None:
             return
         now = self._clock()
         elapsed = now - record.started
         if failure is not None:
             self._log_failure(record, failure, elapsed)
-        if seen is None:
+        if observation is None:
             return
-        seen.token_arrived(now)
+        observation.token_arrived(now)
         if record.queued:
-            seen.queue_left(elapsed)
+            observation.queue_left(elapsed)
         self.emit(
             CallEnded(
-                **seen.names,
+                **observation.names,
                 outcome=_outcome(failure),
                 attempts=record.attempts,
                 elapsed=elapsed,
-                queue_wait=seen.queue,
-                token_wait=seen.token,
-                connection_wait=seen.connection,
-                limiter_wait=seen.limiter,
-                response_time=seen.response,
-                retry_wait=seen.retry,
+                queue_wait=observation.queue,
+                token_wait=observation.token,
+                connection_wait=observation.connection,
+                limiter_wait=observation.limiter,
+                response_time=observation.response,
+                retry_wait=observation.retry,
                 status=_status(record, failure),
-                error=_name(failure),
+                error=_error_name(failure),
                 code=_code(failure),
                 maybe_applied=isinstance(failure, PublitracError) and failure.maybe_applied,
             )
@@ -251,7 +256,7 @@ class Reporter:
 
         Args:
             error: gets the id of the call.
-            name: of the call, where the error names no operation.
+            name: name of the call, if the error has no operation.
         """
         operation = Operation(
             name=error.operation or name, verb="", path="", operation_class=OperationClass.READ
@@ -280,7 +285,7 @@ class Reporter:
 
     def _log_failure(self, record: CallRecord, failure: BaseException, elapsed: float) -> None:
         cancelled = isinstance(failure, _CANCELLED)
-        # "There is no such lead" is an expected result.
+        # A lead that does not exist is an expected result.
         quiet = cancelled or isinstance(failure, NotFound)
         level = min(logging.INFO, self._failure_level) if quiet else self._failure_level
         if not logger.isEnabledFor(level):
@@ -325,7 +330,7 @@ class Reporter:
             "attempt": record.attempts,
             "max_attempts": record.max_attempts,
             "status": _status(record, failure),
-            "error": _name(failure),
+            "error": _error_name(failure),
             "code": _code(failure),
         }
 
@@ -358,7 +363,7 @@ def _parts(attempt: Attempt, now: float) -> tuple[float, float, float]:
     return connected - attempt.started, sent - connected, now - sent
 
 
-def _name(failure: BaseException | None) -> str | None:
+def _error_name(failure: BaseException | None) -> str | None:
     return None if failure is None else type(failure).__name__
 
 

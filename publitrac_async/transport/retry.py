@@ -39,7 +39,7 @@ class RetryBudget:
 
 
 def as_throttled(failure: PublitracError, policy: RetryPolicy) -> PublitracError:
-    """Return `failure`, or `TooManyCalls` if the policy maps its HTTP status to that.
+    """Return `failure`, or `RateLimited` if the policy lists its HTTP status as throttling.
 
     A vendor's code in the response takes precedence over the status.
     """
@@ -75,12 +75,12 @@ def next_wait(
     """Return the seconds to wait before attempt `attempt` + 1, or ``None`` to give up.
 
     Args:
-        policy: of the call.
-        failure: the error of the last attempt.
-        operation_class: of the call.
+        policy: policy of the call.
+        failure: error of the last attempt.
+        operation_class: class of the operation.
         attempt: number of the attempt that failed, from 1.
-        remaining: seconds left until the deadline of the call; no wait begins that is longer.
-        budget: asked last, so that only actual retries cost.
+        remaining: seconds until the deadline of the call; a longer wait would be useless.
+        budget: charged last, so that only actual retries cost.
         random: uniform in [0, 1).
     """
     if attempt >= policy.attempts or not may_repeat(failure, operation_class):
@@ -91,7 +91,7 @@ def next_wait(
     if floor > policy.max_retry_after:
         return None
     base = policy.throttle_base if isinstance(failure, RateLimited) else policy.base
-    # The exponent is limited to avoid overflow; no cap is 2**64 times its base.
+    # The exponent is limited to avoid overflow; no cap is that many times its base.
     wait = max(floor, random() * min(policy.cap, base * 2.0 ** min(attempt - 1, 64)))
     cost = policy.throttle_cost if isinstance(failure, RateLimited) else policy.cost
     if wait >= remaining or not budget.take(cost):

@@ -20,18 +20,18 @@ _MAX_LENGTH: Final = 4096
 _SHORTEST: Final = 4
 #: Limit on the backslashes in front of a character; three levels of JSON have seven.
 _BACKSLASHES: Final = 7
-#: Rest of a text that was cut within a credential: it may end within an escaped character.
+#: Rest of a text that was cut within a credential, perhaps within an escaped character.
 _CUT: Final = re.compile(r"[%\\&]?[0-9a-z#]{0,5}…?", re.IGNORECASE)
 
 
 class Secret:
     """Credential, masked in ``repr``, ``str`` and format strings. It cannot be pickled.
 
-    Surrounding whitespace is removed (a key read from a file often ends in a line break). A value that cannot
+    Surrounding whitespace is removed: a key read from a file often ends in a line break. A value that cannot
     be sent in a header or a URL is refused; the error shows only its length.
 
     Args:
-        value: the credential, printable.
+        value: the credential, in printable characters.
         name: name for error messages: ``"api_key"``.
         header: the credential is sent in an HTTP header, so it has to be ASCII.
 
@@ -72,7 +72,7 @@ class Secret:
 
     def _end_in(self, text: str, begin: int) -> int | None:
         """Return the end of the credential that begins at `begin`, ``None`` if it is another text."""
-        # All ends of the characters so far: "%25" may be a "%", or three characters.
+        # All possible ends of the characters so far: "%25" may be one escaped "%", or three characters.
         ends = {begin}
         for number, character in enumerate(self._value):
             further = {end for at in ends for end in _ends(text, at, _spellings(character))}
@@ -118,7 +118,7 @@ def _pattern(character: str) -> str:
 
 
 def _ends(text: str, at: int, written: Sequence[str]) -> Iterator[int]:
-    """Yield the ends of a character at `at`, for each way to write it that fits."""
+    """Yield the ends of a character at `at`, for each of its spellings that matches."""
     for begin in range(at, at + _BACKSLASHES + 1):
         for each in written:
             if text[begin : begin + len(each)].lower() == each:
@@ -128,7 +128,7 @@ def _ends(text: str, at: int, written: Sequence[str]) -> Iterator[int]:
 
 
 def _examine(text: object, name: str, *, header: bool) -> str | None:
-    """Return the reason that makes `text` unusable as a credential, without quoting it."""
+    """Return the reason why `text` is unusable as a credential, without quoting it."""
     if not isinstance(text, str):
         return f"{name} must be a str, not {type(text).__name__}"
     text = text.strip()
@@ -137,16 +137,16 @@ def _examine(text: object, name: str, *, header: bool) -> str | None:
     if len(text) > _MAX_LENGTH:
         return f"{name} has {len(text)} characters, more than {_MAX_LENGTH}"
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
-        return f"{name} ({len(text)} characters) holds control characters"
+        return f"{name} ({len(text)} characters) has control characters"
     if header and not text.isascii():
-        return f"{name} ({len(text)} characters) is not ASCII, as headers require"
+        return f"{name} ({len(text)} characters) must be ASCII, since it is sent in a header"
     return None
 
 
 def seal(value: str | Secret, name: str, *, header: bool = False) -> Secret | ConfigurationError:
     """Make a `Secret`, or return the error instead of raising it.
 
-    For callers whose own arguments hold the bare credential: they can drop it before they raise.
+    Callers that hold the bare credential in a local name can delete it before they raise.
     """
     try:
         return Secret(value, name, header=header)

@@ -1,7 +1,7 @@
 """Work in steps: long computations are generators, which yield to the event loop between steps.
 
-A page of 1,000 leads holds the event loop for 6 ms in steps, for 75 ms in one piece. Read in a thread, it
-takes a third more CPU, other tasks wait twice as long, and a cancelled call continues.
+A page of 1,000 leads blocks the event loop for 6 ms in steps, for 75 ms in one piece. A thread would take a
+third more CPU, delay other tasks twice as long, and continue after its call was cancelled.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ T = TypeVar("T")
 Steps: TypeAlias = Generator[None, None, T]
 
 
-def at_once(steps: Steps[T]) -> T:
-    """Return the result without a pause."""
+def run_steps(steps: Steps[T]) -> T:
+    """Run all steps without a pause, and return the result."""
     while True:
         try:
             next(steps)
@@ -26,8 +26,8 @@ def at_once(steps: Steps[T]) -> T:
             return result
 
 
-async def in_turns(steps: Steps[T]) -> T:
-    """Return the result; yield to the event loop between the steps."""
+async def run_steps_in_turns(steps: Steps[T]) -> T:
+    """Run all steps, yield to the event loop between them, and return the result."""
     while True:
         try:
             next(steps)

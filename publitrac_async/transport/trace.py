@@ -1,4 +1,4 @@
-"""A trace of all exchanges, for bug reports: JSON lines without credentials and personal data."""
+"""Trace of all exchanges, for bug reports: JSON lines without credentials and personal data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias
 
 from publitrac_async.errors import ConfigurationError, PublitracError
-from publitrac_async.transport.masking import MOST, Masking, mask_secret
+from publitrac_async.transport.masking import MAX_CHARACTERS, Masking, mask_secret
 from publitrac_async.version import __version__
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
 class TextWriter(Protocol):
-    """Takes lines of text, as an open file does."""
+    """Writer of text, such as an open file."""
 
     def write(self, text: str, /) -> object:
         """Write `text`."""
@@ -39,8 +39,8 @@ class Trace:
 
     Token requests, retries and failed attempts are exchanges, too. Credentials and personal data are masked:
     letters become ``x``, digits ``0``; lengths, punctuation and names of fields stay, and so do statuses
-    and codes. Writing is done at once, in the event loop. A trace that cannot be written ends with a warning
-    in the log and harms no call.
+    and codes. Lines are written synchronously, in the event loop. If writing fails, the trace ends with a
+    warning in the log; no call fails because of it.
 
     ::
 
@@ -49,10 +49,10 @@ class Trace:
                 await publitrac.v1.get_lead("ada@example.com")
 
     Args:
-        target: path of a file, to which lines are appended and which only its owner can read; or an object
-            with a method ``write()``, which its caller closes.
-        messages: keep the service's messages as they are, but for credentials and what they quote. They may
-            hold personal data all the same.
+        target: path of a file that only its owner can read; lines are appended to it. Or an object with a
+            method ``write()``, which the caller closes.
+        messages: keep the service's messages, except for credentials and quoted values. They may still have
+            personal data.
 
     Raises:
         ConfigurationError: the file cannot be opened.
@@ -93,7 +93,7 @@ class Trace:
         """Write one exchange. Never raises.
 
         Args:
-            call: the request, but for the credentials.
+            call: the request, without the credentials.
             authorization: the credentials.
             attempt: times, status and headers of the exchange.
             call_id: id of the call.
@@ -101,7 +101,7 @@ class Trace:
             base_url: address of the service.
             ended: end of the exchange, in seconds of the client's clock.
             response: the response, if it arrived whole.
-            failure: the error that the exchange ends with.
+            failure: the error of the exchange, ``None`` for success.
         """
         if self._file is None and self._writer is None:
             return
@@ -118,7 +118,7 @@ class Trace:
                 "error": _error(attempt, response, failure, masking),
                 "seconds": _seconds(attempt, ended),
             }
-        except Exception as error:  # noqa: BLE001  (a trace harms no call, whatever a body holds)
+        except Exception as error:  # noqa: BLE001  (no call fails because of its trace, whatever its body)
             line = {"call": call_id, "attempt": attempt.number, "not_shown": type(error).__name__}
         self._write(line)
 
@@ -148,7 +148,7 @@ class Trace:
             elif self._writer is not None:
                 self._writer.write(text)
         except Exception as error:  # noqa: BLE001  (likewise, whatever a writer raises)
-            logger.warning("the trace ends here: it cannot be written (%s)", type(error).__name__)
+            logger.warning("the trace ends here: writing to it failed (%s)", type(error).__name__)
             self.close()
 
 
@@ -173,14 +173,14 @@ def _open(path: str | PathLike[str]) -> int:
     try:
         file = os.open(path, flags, 0o600)
     except OSError as error:
-        raise ConfigurationError(f"the file of the trace cannot be opened: {error.strerror}") from None
-    # A file that was there before may be open to others; a device is not this package's.
+        raise ConfigurationError(f"the trace file cannot be opened: {error.strerror}") from None
+    # An existing file may be readable by others. The mode of a device stays.
     if hasattr(os, "fchmod") and stat.S_ISREG(os.fstat(file).st_mode):
         try:
             os.fchmod(file, 0o600)
         except OSError as error:
             os.close(file)
-            raise ConfigurationError(f"the file of the trace cannot be protected: {error.strerror}") from None
+            raise ConfigurationError(f"the mode of the trace file cannot be set: {error.strerror}") from None
     return file
 
 
@@ -229,15 +229,15 @@ def _body(body: bytes, masking: Masking) -> dict[str, Any]:
         text = body.decode("utf-16", "replace")
         shown["encoding"] = "UTF-16"
     elif b"\0" in body:
-        # Text in which any byte may be half a letter, or none at all.
-        return shown | {"body": None, "not_shown": "holds zero bytes"}
+        # Binary data, or text in an unknown encoding that masking could not recognize.
+        return shown | {"body": None, "not_shown": "has zero bytes"}
     else:
         text = body.decode("utf-8", "surrogateescape")
         wrong = sum("\udc80" <= character <= "\udcff" for character in text) if not text.isascii() else 0
         if wrong:
             shown["not_utf_8"] = wrong
-    if len(text) > MOST:
-        shown["shown_characters"] = MOST
+    if len(text) > MAX_CHARACTERS:
+        shown["shown_characters"] = MAX_CHARACTERS
     return shown | {"body": masking.body(text)}
 
 
@@ -245,7 +245,7 @@ def _error(
     attempt: Attempt, response: ServiceResponse | None, failure: PublitracError | None, masking: Masking
 ) -> dict[str, Any] | None:
     if failure is None:
-        # The caller stopped waiting, or the time of the call was up.
+        # The caller cancelled the call, or its time limit expired.
         return {"type": "CancelledError"} if response is None else None
     return {
         "type": type(failure).__name__,

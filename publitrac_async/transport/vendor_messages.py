@@ -1,4 +1,4 @@
-"""Extract the messages of a service, for users and to find the kind of an error."""
+"""Extract the messages of a service: for users, and to determine the kind of an error."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def shortened(*texts: str | None) -> str | None:
 
 
 def joined(texts: Iterable[str], separator: str = "; ") -> str:
-    """Join the descriptions of problems, each once; only the number of those beyond the limit is given."""
+    """Join the descriptions of problems, each once. Of those beyond the limit, only the number is given."""
     distinct = list(dict.fromkeys(texts))
     more = len(distinct) - _MOST_LISTED
     return separator.join(distinct[:_MOST_LISTED] + ([f"{more} more"] if more > 0 else []))
 
 
 def concern_credentials(message: str | None) -> bool:
-    """Return True if a message refuses a key, a user or a password rather than a value.
+    """Return True if a message is about a key, a user or a password rather than about a value.
 
     Quoted text is ignored: an address may contain "password", too.
     """
@@ -67,7 +67,7 @@ def message_of_text(body: bytes) -> str | None:
 
 
 def title_of(page: bytes) -> str | None:
-    """Return the title of a web page, which may name the server that responded instead of the service."""
+    """Return the title of a web page; it may name a server that responded instead of the service."""
     match = _TITLE.search(page[: 16 * 1024])
     return None if match is None else shortened(html.unescape(match[1].decode("utf-8", "replace")))
 

@@ -23,11 +23,12 @@ from xml.parsers import expat
 from publitrac_async.models import Nested
 from publitrac_async.transport.budget import BUDGET, OverBudget
 from publitrac_async.transport.decoding import to_utf8
-from publitrac_async.transport.steps import Steps, at_once
+from publitrac_async.transport.steps import Steps, run_steps
 from publitrac_async.transport.xml_bytes import Counter, check_attributes, find_indentation
 
 _WHITE_SPACE: Final = " \t\r\n"
-#: A document type may only appear before the root, after comments and instructions. Nothing backtracks.
+#: A document type may only appear before the root, after comments and instructions. The pattern does not
+#: backtrack.
 _DOCTYPE: Final = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*+(?:(?><\?.*?\?>)\s*+|(?><!--.*?-->)\s*+)*+<!DOCTYPE", re.DOTALL
 )
@@ -39,7 +40,7 @@ _STEP: Final = 64 * 1024
 Node: TypeAlias = "str | dict[str, Any]"
 #: Depth of the fields of ``<response><leads><lead><notes>``. Some lists have no element around them.
 _FIELD: Final = 4
-#: Markup that people paste into fields, and that PHP uses in notices.
+#: Markup that users paste into fields, and that PHP uses in notices.
 HTML_TAGS: Final = frozenset(
     {
         *("a", "b", "big", "br", "center", "code", "del", "div", "em", "font", "hr", "i", "img", "ins", "li"),
@@ -54,15 +55,15 @@ Convert: TypeAlias = Callable[[str, ET.Element], Any]
 
 
 class MalformedXml(Exception):
-    """The document is not well-formed, or has a document type. The message quotes nothing of it."""
+    """The document is not well-formed, or has a document type. The message does not quote it."""
 
 
 class _KeepsWhiteSpace(Exception):
-    """A field has markup, whose white space is part of its value."""
+    """A field has markup, so white space is part of its value."""
 
 
 def parse_xml(document: bytes, convert: Convert | None = None) -> Steps[tuple[str, Node]]:
-    """Return the root's name and content of a document, in steps; a small one is read in one.
+    """Return name and content of the root of a document, in steps; a small document takes one.
 
     Args:
         document: in UTF-8.
@@ -78,7 +79,7 @@ def parse_xml(document: bytes, convert: Convert | None = None) -> Steps[tuple[st
     check_attributes(document)
     indentation = find_indentation(document) if len(document) > _PIECE else b""
     if indentation:
-        # Errors name a line of the document as it is.
+        # Without indentation, errors would name a wrong line; the second parse names the right one.
         with contextlib.suppress(_KeepsWhiteSpace, ET.ParseError):
             return (yield from _parse(document, convert, indentation))
     return (yield from _parse(document, convert, b""))
@@ -88,15 +89,15 @@ def _parse(document: bytes, convert: Convert | None, indentation: bytes) -> Step
     """Parse a document in steps.
 
     Args:
-        document: in UTF-8, its expensive parts counted.
+        document: in UTF-8; its attributes have been counted.
         convert: see `parse_xml`.
         indentation: white space between elements to leave out.
 
     Raises:
-        _KeepsWhiteSpace: the indentation has to stay.
+        _KeepsWhiteSpace: the indentation must not be left out.
     """
     long = len(document) > BUDGET.text
-    growing = _Growing(convert, long=long, namespaces=b"xmlns" in document, dense=bool(indentation))
+    growing = _GrowingTree(convert, long=long, namespaces=b"xmlns" in document, dense=bool(indentation))
     gap = b">" + indentation + b"<"
     counter = Counter(document)
     # Elements incomplete at the end of the last piece begin after `begin`.
@@ -113,10 +114,10 @@ def _parse(document: bytes, convert: Convert | None, indentation: bytes) -> Step
         piece = document[start:end]
         # Here `rsplit` is five times as fast as `replace`.
         growing.parser.feed(b"><".join(piece.rsplit(gap)) if indentation else piece)
-        if growing.harvest(long=end - begin > BUDGET.text):
+        if growing.convert_complete(long=end - begin > BUDGET.text):
             begin, size = start, _PIECE
         else:
-            # Expat reads an incomplete token from its start each time.
+            # Expat reads an incomplete token again from its start, so the pieces grow.
             size *= 2
     growing.parser.close()
     return growing.finish(long=end - begin > BUDGET.text)
@@ -156,13 +157,13 @@ class _PlainParser:
         raise failure
 
 
-class _Growing:
+class _GrowingTree:
     """Elements that are parsed but not yet converted.
 
     Args:
         convert: see `parse_xml`.
         long: a text or attribute may be too long.
-        namespaces: the document may have some.
+        namespaces: the document may have namespaces.
         dense: white space between elements is left out.
     """
 
@@ -180,12 +181,12 @@ class _Growing:
         self._content: dict[str, Any] = {}
         self._inner: dict[str, Any] = {}
 
-    def harvest(self, *, long: bool, closed: bool = False) -> bool:
+    def convert_complete(self, *, long: bool, closed: bool = False) -> bool:
         """Convert complete elements.
 
         Args:
             long: a text or attribute below a child of the root may be too long.
-            closed: all elements are complete. Otherwise the last of each level may still grow.
+            closed: all elements are complete. Otherwise the last element of each level may be incomplete.
 
         Returns:
             True if anything was converted.
@@ -213,13 +214,13 @@ class _Growing:
                 del child[: len(elements)]
             if position < whole:
                 text = self._value(child, 2, long=self._long)  # Its children are converted.
-                _add(self._content, name, _named(self._inner) or text)
+                _add(self._content, name, _checked_names(self._inner) or text)
                 self._inner = {}
         del root[: max(whole, 0)]
         return some
 
     def _check_depth(self) -> None:
-        """Follow the open elements, and refuse a tree that is too deep before it grows."""
+        """Refuse a tree whose open elements are nested too deep, before it grows."""
         node, depth = self._above, 0
         while len(node):
             node, depth = node[-1], depth + 1
@@ -227,11 +228,11 @@ class _Growing:
                 raise OverBudget(f"elements are nested more than {BUDGET.depth} deep")
 
     def finish(self, *, long: bool) -> tuple[str, Node]:
-        """Return the root's name and content."""
-        self.harvest(long=long, closed=True)
+        """Return name and content of the root."""
+        self.convert_complete(long=long, closed=True)
         root = self._above[0]
         text = self._value(root, 1, long=self._long)
-        return root.tag, _named(self._content) or text
+        return root.tag, _checked_names(self._content) or text
 
     def _value(self, element: ET.Element, depth: int, *, long: bool) -> Node:
         if long and max(map(len, itertools.chain(*element.items())), default=0) > BUDGET.text:
@@ -246,7 +247,7 @@ class _Growing:
         content: dict[str, Any] = {}
         for child in element:
             _add(content, child.tag, self._value(child, depth + 1, long=long))
-        _named(content)
+        _checked_names(content)
         if depth > _FIELD:
             return content
         mixed = _is_mixed(element)
@@ -293,26 +294,26 @@ def _add(content: dict[str, Any], name: str, value: Any) -> None:
         content[name] = [content[name], value]
 
 
-def _named(content: dict[str, Any]) -> dict[str, Any]:
+def _checked_names(content: dict[str, Any]) -> dict[str, Any]:
     if max(map(len, content), default=0) > BUDGET.name:
         raise OverBudget(f"a name is longer than {BUDGET.name} characters")
     return content
 
 
 def read_document(body: bytes, content_type: str = "") -> tuple[str, Node]:
-    """Return the root's name and content of any XML document, all names without their namespace prefix.
+    """Return name and content of the root of any XML document, all names without their namespace prefix.
 
     Raises:
-        MalformedXml: not well-formed, hostile, over the budget, or in an unknown or broken encoding.
+        MalformedXml: not well-formed, with a document type, over the budget, or in an unknown encoding.
     """
     try:
-        name, content = at_once(parse_xml(to_utf8(body, content_type)))
+        name, content = run_steps(parse_xml(to_utf8(body, content_type)))
     except ET.ParseError as error:
-        problem = where(error)
+        problem = describe_error(error)
     except OverBudget as error:
         problem = str(error)
     except (UnicodeError, LookupError):
-        problem = "its bytes do not fit the encoding it declares"
+        problem = "its bytes are not in the encoding that it declares"
     else:
         return _local(name), _without_prefixes(content)
     raise MalformedXml(problem)
@@ -330,6 +331,6 @@ def _local(name: str) -> str:
     return name.rpartition(":")[2]
 
 
-def where(error: ET.ParseError) -> str:
+def describe_error(error: ET.ParseError) -> str:
     """Describe the syntax error and its line, without quoting the document."""
     return f"{expat.errors.messages[error.code]}, line {error.position[0]}"

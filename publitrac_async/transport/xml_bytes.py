@@ -1,4 +1,4 @@
-"""Look at the bytes of an XML document ahead of the parser: expensive parts, indentation."""
+"""Examine the bytes of an XML document ahead of the parser: expensive parts, indentation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NAME: Final = re.compile(rb"<([^\s<>/!?]+)")
 #: Length of the shortest element and attribute, in bytes.
 _ELEMENT: Final = len("<a/>")
 _ATTRIBUTE: Final = len(" a=''")
-#: Looks for the indentation of fields here, in the middle of a document, in bytes.
+#: Bytes in the middle of a document in which the indentation of fields is searched.
 _SAMPLE: Final = 2 * 1024
 _INDENTED: Final = re.compile(rb"</[^<>]+>([ \t\r\n]+)<[^/]")
 
@@ -24,7 +24,7 @@ def check_attributes(document: bytes) -> None:
     Raises:
         OverBudget: it has too many.
     """
-    # Most documents are too short, or have few of the character that attributes have. Nothing is faster.
+    # Most documents are too short, or have few equals signs. `count` is the fastest check.
     if len(document) <= BUDGET.attributes * _ATTRIBUTE or document.count(b"=") <= BUDGET.attributes:
         return
     if next(itertools.islice(_VALUE.finditer(document), BUDGET.attributes, None), None) is not None:
@@ -44,7 +44,7 @@ class Counter:
         """Count up to a position.
 
         Raises:
-            OverBudget: there are too many.
+            OverBudget: there are too many elements or names.
         """
         document, start, self._position = self._document, self._position, end
         if self._elements is not None:
@@ -58,16 +58,16 @@ class Counter:
 
 
 def find_indentation(document: bytes) -> bytes:
-    """Return the white space between the fields of an indented document, ``b""`` if it has to stay.
+    """Return the white space between the fields of an indented document, ``b""`` if it must not be left out.
 
-    The parser makes two strings and a list of each line break with its indentation. Without them a page of
+    The parser makes two strings and a list for each line break with its indentation. Without them a page of
     100 indented leads takes a tenth less time.
     """
-    # In comments, instructions and CDATA, and between them, white space is part of a text.
+    # In and between comments, instructions and CDATA sections, white space is part of a text.
     start = document.find(b"?>", 0, _SAMPLE) + 1  # after the declaration
     for mark in (b"<!", b"<?"):
-        # Most documents have none of the second byte, whose search takes a thirtieth of the time. The longer
-        # searches take 8 % of the time of a page.
+        # Most documents do not contain the second byte, whose search takes a thirtieth of the time. Searching
+        # for both bytes would take 8 % of the time of a page.
         if document.find(mark[1:], start) >= 0 and document.find(mark, start) >= 0:
             return b""
     middle = len(document) // 2

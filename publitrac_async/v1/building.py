@@ -27,7 +27,7 @@ class Request(Generic[T]):
     Attributes:
         method: row of the table.
         parameters: parameters of the method, in the order in which they are sent.
-        parse: converts the response into the result, at once or in steps, or raises its error.
+        parse: converts the response to the result, directly or in steps, or raises its error.
     """
 
     method: Method
@@ -44,7 +44,7 @@ def request(
     """Build a request from parameters and, if given, a document.
 
     Raises:
-        ValidationError: a text contains characters that cannot be sent.
+        ValidationError: a text has characters that cannot be sent.
     """
     sent = dict(parameters or {})
     refuse([problem for name, text in sent.items() if (problem := text_problem(name, text))], method.name)
@@ -56,11 +56,10 @@ def request(
 def to_xml(content: Mapping[str, Any], operation: str | None = None) -> str:
     """Return a `<request>` document with this content.
 
-    Text may contain all characters of XML 1.0. Names come from the callers in this package, which check names
-    given by users.
+    Text may contain all characters of XML 1.0. The callers in this package have checked the names.
 
     Raises:
-        ValidationError: a text holds control characters or lone surrogates.
+        ValidationError: a text has control characters or lone surrogates.
     """
     document: str = xmltodict.unparse({"request": content}, short_empty_elements=False)
     if not_sendable(document):
@@ -70,17 +69,14 @@ def to_xml(content: Mapping[str, Any], operation: str | None = None) -> str:
 
 
 def text_problem(name: str, text: object) -> Problem | None:
-    """Return the reason that a text cannot be sent, ``None`` if it can."""
+    """Return the problem of a text that cannot be sent, ``None`` if it can."""
     if isinstance(text, str) and not not_sendable(text):
         return None
     return Problem("must be text without control characters", field=name, value=text)
 
 
 def text_of_number(value: object) -> object:
-    """Return an integer as text.
-
-    Other values remain as they are, for the checks: ``None`` is not ``"None"``.
-    """
+    """Return an integer as text, and other values unchanged for the checks: ``None`` is not ``"None"``."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -89,7 +85,7 @@ def mandatory(parameters: Mapping[str, object], codes: Mapping[str, int] | None 
 
     Args:
         parameters: texts or lists by the vendor's name.
-        codes: codes of the annex for them.
+        codes: their codes in the annex.
     """
     return [
         Problem("is required", code=(codes or {}).get(name), field=name)
@@ -105,7 +101,7 @@ def too_long(method: Method, values: Mapping[str, object]) -> list[Problem]:
         limit = method.limits.get(name)
         if limit is None or not isinstance(value, Sized) or len(value) <= limit:
             continue
-        kind = "characters" if isinstance(value, str) else "of them"
+        kind = "characters" if isinstance(value, str) else "items"
         problems.append(Problem(f"at most {limit} {kind}, not {len(value)}", field=name, value=value))
     return problems
 

@@ -42,10 +42,10 @@ class CampaignOperations(V1Base):
         """Add leads to automated campaigns ("Execute campaigns on leads"): each lead to each campaign.
 
         All or nothing: if one lead or campaign does not exist, the service does nothing. The call is never
-        split, and never repeated after a lost response.
+        split, and never retried after a lost response.
 
         Args:
-            emails: of leads that exist.
+            emails: addresses of existing leads.
             campaigns: names of existing campaigns.
         """
         await self._send(execute(emails, campaigns))
@@ -53,7 +53,7 @@ class CampaignOperations(V1Base):
     async def add_email_campaign(self, campaign: EmailCampaign, leads: Iterable[Lead]) -> None:
         """Send an e-mail to leads ("Add emails campaign"): creates e-mail, list and campaign.
 
-        An existing campaign of this name is reused. The call is never repeated after a lost response, since
+        An existing campaign of this name is reused. The call is never retried after a lost response, since
         that could send every e-mail twice.
 
         Args:
@@ -70,7 +70,7 @@ def search(page: int) -> Request[Page[Campaign]]:
 
 
 def execute(emails: Iterable[str], campaigns: Iterable[str]) -> Request[None]:
-    """Build the request of executeCampaign. One call is one unit, so it is not split."""
+    """Build the request of executeCampaign. The call is all or nothing, so it is not split."""
     addresses, names = list(emails), list(campaigns)
     problems = mandatory({"leads": addresses, "campaigns": names})
     problems += [problem for address in addresses if (problem := email_problem(address))]
@@ -113,7 +113,7 @@ def add_email(campaign: EmailCampaign, leads: Iterable[Lead]) -> Request[None]:
 def email_campaign_calls(leads: Iterable[Lead]) -> Iterator[tuple[Lead, ...]]:
     """Split the receivers of a large e-mail campaign into calls of 50.
 
-    Each call sends e-mails. If one fails, those before it have been sent: keep a record of your progress. ::
+    Each call sends e-mails. If one fails, the previous ones have sent theirs: record your progress. ::
 
         for receivers in email_campaign_calls(leads):
             await publitrac.v1.add_email_campaign(campaign, receivers)
@@ -135,7 +135,8 @@ def _page(response: ServiceResponse, *, page: int) -> Steps[Page[Campaign]]:
     content = (yield from read_reply(response)).content
     found = content.children
     if "campaigns" not in found:
-        # In the sample no element contains them; a list named like the vendor's other lists is read, too.
+        # The sample has no element around the campaigns. One named like the vendor's other lists is also
+        # read.
         inner = {name: value for name, value in found.items() if name not in ENVELOPE}
         found = {"campaigns": inner, "paging": found.get("paging")}
     campaigns = records_of(found, "campaigns", "campaign", page=page)

@@ -37,7 +37,7 @@ class Code(enum.IntEnum):
     LIST_INSIDE_FILTER_LIST = 9012
 
 
-#: The method that failed; the reason is in the lines below.
+#: Codes that only name the failed method; the `<error>` lines give the reason.
 METHOD_FAILED: Final = frozenset(
     {
         Code.ADD_LEAD_TO_LIST,
@@ -69,7 +69,7 @@ REASONS: Final[dict[int, str]] = {
     Code.UPDATE_LEAD: "the lead was not updated",
     Code.SYNC_LEAD: "the lead was not synchronized",
 }
-#: 9005 and 9009 are also sent if the address or name is missing.
+#: Reasons of codes that the service also sends if the address or name is missing.
 MISSING_ARGUMENT: Final[dict[int, str]] = {
     Code.LEAD_DOES_NOT_EXIST: "the lead's e-mail address is missing",
     Code.LIST_DOES_NOT_EXIST: "the list's name is missing",

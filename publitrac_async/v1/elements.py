@@ -1,6 +1,6 @@
 """Convert elements of a page directly to leads: pages of leads are the most frequent responses.
 
-Through dicts and the general converter, a page of 100 leads takes 1.6 times as long.
+By way of dicts and the general converter, a page of 100 leads would take 1.6 times as long.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class _Layout:
     """Layout of leads with the same fields in the same order.
 
     Attributes:
-        fields: of each field its place among the native values, ``None`` for a custom field, its converter,
-            ``None`` for text, and its name.
-        values: native values of a lead whose fields are all empty.
+        fields: position among the native values (``None`` for a custom field), converter (``None`` for text)
+            and name of each field.
+        values: native values of a lead with empty fields.
         custom: custom fields of such a lead.
     """
 
@@ -43,8 +43,8 @@ class _Layout:
 class LeadReader:
     """Converts the elements of one response to leads, with the same result as `lead_from_wire`.
 
-    The leads of a page have the same fields, most of them empty: what they have in common is found once. With
-    a lookup for each field a page takes 4 to 5 % longer, and misses the target of the benchmark.
+    The leads of a page have the same fields, most of them empty, so the layout is determined once. With a
+    lookup for each field a page would take 4 to 5 % longer, and miss the target of the benchmark.
     """
 
     def __init__(self) -> None:
@@ -59,8 +59,8 @@ class LeadReader:
             element: element of the parser.
 
         Returns:
-            The lead, or ``None`` if this fast path does not apply: it takes plain fields, each of them once.
-            The general converter handles the others and reports their defects.
+            The lead, or ``None`` if this fast path does not apply: it reads plain fields that do not repeat.
+            The general converter reads the others, and reports their defects.
         """
         if container != "leads" or element.tag != "lead" or not len(element):
             return None
@@ -88,7 +88,7 @@ class LeadReader:
 
 
 def _layout(names: Sequence[str]) -> _Layout | None:
-    """Return the layout of leads with these fields, ``None`` if one repeats or has too long a name."""
+    """Return the layout of leads with these fields, ``None`` if one repeats or its name is too long."""
     if len(set(names)) < len(names) or max(map(len, names)) > BUDGET.name:
         return None
     hooks = native_hooks()
@@ -104,8 +104,8 @@ def _layout(names: Sequence[str]) -> _Layout | None:
 def _make(values: list[Any], custom_fields: dict[str, Any], unparsed: dict[str, str]) -> Lead:
     """Return a lead with these native values, in the order of its attributes.
 
-    These are the assignments of the constructor, without its 46 keyword arguments. With the constructor, a
-    page of 100 leads takes 13 to 16 % longer, with a loop of `setattr` 8 to 9 %.
+    This function assigns what the constructor assigns, without its 46 keyword arguments. With the
+    constructor, a page of 100 leads would take 13 to 16 % longer, with a loop of `setattr` 8 to 9 %.
     """
     lead = object.__new__(Lead)
     (

@@ -27,12 +27,12 @@ class V1(
     """PUBLITRAC API v1, available as ``client.v1``. Programs do not construct it.
 
     Methods have the vendor's names in snake_case. Every method raises the errors of `publitrac_async.errors`;
-    each method lists only its particular errors. Methods that take values raise `ValidationError` before
-    anything is sent if a value cannot be sent or breaks a documented rule, and the same error if the service
-    refuses them.
+    each method lists only its particular errors. Methods that take values raise `ValidationError`: before
+    anything is sent if a value cannot be sent or breaks a documented rule, otherwise if the service refuses
+    it.
 
     ``documents: annex`` marks methods for which PUBLITRAC's page lists only the errors, and ``documents:
-    constant`` the one for which it has only a status number. Their verb and parameters are inferred and
+    constant`` the one for which it lists only a status number. Their verb and parameters are inferred and
     unverified; `V1Shapes` changes them, and `call` sends any other form.
     """
 
@@ -70,17 +70,17 @@ class V1(
         idempotent: bool = False,
         raw: bool = False,
     ) -> dict[str, Any] | bytes:
-        """Call any method by the vendor's name, also those without a function in this package.
+        """Call any method by the vendor's name, including those without a function in this package.
 
         Args:
             method: ``"getLead"``, ...
             params: parameters besides the credentials.
             xml: the `query` document.
             verb: by default the documented one; for unknown methods POST with `xml` and GET without.
-            idempotent: repeating does no harm, so the call may be retried after a lost response. The methods
-                here need no declaration; unknown ones are idempotent if their name begins with ``get``.
-            raw: return the decompressed body without parsing it, for a response that cannot be read. A
-                failure by HTTP status still raises its error.
+            idempotent: repeating the call does no harm, so it may be retried after a lost response. The class
+                of documented methods is known; others are reads if their name begins with ``get``.
+            raw: return the decompressed body without parsing it, for a response that cannot be read. An
+                HTTP status that means an error still raises it.
 
         Returns:
             The children of `<response>` as nested dicts; ``lead``, ``campaign``, ``opportunity`` and

@@ -23,14 +23,14 @@ from publitrac_async.v1.sending import V1Base
 class HistoryOperations(V1Base):
     """Operations on histories of leads.
 
-    A second call adds a second entry, so no call is repeated after a lost response.
+    A second call adds a second entry, so no call is retried after a lost response.
     """
 
     async def add_web_visit_history(self, email: str, visit: WebVisit) -> None:
         """Add a visit to the history of a lead ("Add web visit history").
 
         Args:
-            email: of an existing lead, fewer than 50 characters.
+            email: address of an existing lead, fewer than 50 characters.
             visit: the visit to record.
         """
         await self._send(web_visit(email, visit))
@@ -39,7 +39,7 @@ class HistoryOperations(V1Base):
         """Add a click to the history of a lead ("Add click link history").
 
         Args:
-            email: of an existing lead, fewer than 50 characters.
+            email: address of an existing lead, fewer than 50 characters.
             click: the click to record.
         """
         await self._send(click_link(email, click))
@@ -48,8 +48,8 @@ class HistoryOperations(V1Base):
         """Add a form to the history of a lead ("Add fill out form history").
 
         Args:
-            email: of an existing lead, fewer than 50 characters.
-            form: the form to record; its ``form_name`` has to exist in PUBLITRAC.
+            email: address of an existing lead, fewer than 50 characters.
+            form: the form to record; its ``form_name`` must exist in PUBLITRAC.
         """
         await self._send(fill_form(email, form))
 

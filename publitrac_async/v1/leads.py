@@ -43,10 +43,10 @@ class LeadOperations(V1Base):
         """Search leads ("Get leads").
 
         Args:
-            *conditions: all have to hold, according to the documents' sample; without conditions all leads
-                match.
+            *conditions: conditions made by `field`. All must hold, according to the documents' sample;
+                without conditions all leads match.
             page: first page, from 1; a page has 100 leads.
-            read_ahead: pages to fetch ahead, at most; 0 to fetch each on demand, see `Pager`.
+            read_ahead: maximum pages to fetch ahead; 0 to fetch each on demand, see `Pager`.
 
         Returns:
             A pager: await it for the first page, or iterate over it for all leads.
@@ -57,7 +57,7 @@ class LeadOperations(V1Base):
         for condition in conditions:
             if not isinstance(condition, Condition):
                 raise TypeError(
-                    'a condition is made by field("lastName").like("smith%"), or by compare(), not '
+                    'make a condition by field("lastName").like("smith%") or compare(), not from '
                     f"{type(condition).__name__}"
                 )
         return self._pager(GET_LEADS, lambda number: search(conditions, number), page, lead_key, read_ahead)
@@ -111,11 +111,11 @@ class LeadOperations(V1Base):
         `ValidationError`.
 
         Args:
-            lead: with an e-mail address, also if another key identifies it.
+            lead: the lead, with an e-mail address even if another key identifies it.
             use_token: find the lead, anonymous ones included, by ``lead.token``.
             merge_anonymous: merge the history of the anonymous visitor with ``lead.token`` into the lead.
-                The documents require `use_token` to be off then.
-            custom_unicity_keys: vendor names of fields that all have to match, each with a value in `lead`.
+                According to the documents, `use_token` must be off then.
+            custom_unicity_keys: vendor names of fields that must all match, each with a value in `lead`.
                 Their XML form is not documented: see `V1Shapes.unicity_keys`.
         """
         await self._sync(
@@ -183,7 +183,7 @@ class LeadOperations(V1Base):
         await self._send(request, on_sent)
 
     async def add_lead(self, lead: Lead) -> None:
-        """Create a lead (documents: annex). The body is that of `sync_lead`, a guess.
+        """Create a lead (documents: annex). It sends the body of `sync_lead`, which is a guess.
 
         Args:
             lead: with an e-mail address, which no other lead has.
@@ -194,7 +194,7 @@ class LeadOperations(V1Base):
         await self._send(write(ADD_LEAD, lead))
 
     async def update_lead(self, lead: Lead) -> None:
-        """Update the lead with this address (documents: annex). The body is that of `sync_lead`, a guess.
+        """Update the lead with this address (documents: annex). It sends the body of `sync_lead`, a guess.
 
         Args:
             lead: with an e-mail address, which identifies it. Only fields that are set are sent.
@@ -211,7 +211,7 @@ class LeadOperations(V1Base):
             email: address of the lead.
 
         Raises:
-            LeadNotFound: no lead matches; with ``maybe_applied`` this call may have deleted it.
+            LeadNotFound: no lead matches. With ``maybe_applied``, an earlier attempt may have deleted it.
         """
         await self._send(delete(email, self._shapes))
 
@@ -229,7 +229,7 @@ def search(conditions: Iterable[Condition], page: int) -> Request[Page[Lead]]:
 def pages(
     method: Method, page: int, parameters: dict[str, str], document: dict[str, Any] | None = None
 ) -> Request[Page[Lead]]:
-    """Read a page of leads."""
+    """Build a request for a page of leads."""
     if page != 1:
         parameters = parameters | {"page": str(page)}
     return request(method, partial(_page_of_leads, page=page), parameters, document)
@@ -289,7 +289,8 @@ def sync(
     refuse(problems, SYNC_LEAD.name)
     if use_token and merge_anonymous:
         warnings.warn(
-            "PUBLITRAC's documents use mergeAnonymous with useToken off; both are sent", stacklevel=3
+            "PUBLITRAC's documents require useToken to be off with mergeAnonymous; both are sent",
+            stacklevel=3,
         )
     options: dict[str, Any] = {}
     if use_token:
@@ -324,8 +325,8 @@ def one_lead(response: ServiceResponse) -> Steps[Lead]:
     """Read the lead of a response.
 
     Raises:
-        LeadNotFound: the response reports that no lead matches, by an error or an empty `<leads>`. The
-            documents do not say which of them is sent.
+        LeadNotFound: the response reports that no lead matches, by an error or an empty `<leads>`: the
+            documents do not specify which.
         UnexpectedContent: the response announces leads that it does not contain, or several.
     """
     reply = yield from read_reply(response, LeadReader().read)
@@ -333,12 +334,12 @@ def one_lead(response: ServiceResponse) -> Steps[Lead]:
     if not leads:
         raise LeadNotFound("no lead matches", status=response.status, code=reply.status)
     if len(leads) > 1:
-        raise UnexpectedContent(f"{len(leads)} leads arrived instead of one")
+        raise UnexpectedContent(f"the response has {len(leads)} leads where one is expected")
     return leads[0]
 
 
 def done(response: ServiceResponse) -> Steps[None]:
-    """Accept a success without content."""
+    """Read a success without content."""
     yield from read_reply(response)
 
 
@@ -355,7 +356,7 @@ def leads_of(content: dict[str, Any], *, page: int) -> list[Lead]:
     """Read the leads of a response.
 
     Raises:
-        UnexpectedContent: the response has no lead and does not say so.
+        UnexpectedContent: the response has no lead, and does not state that there is none.
     """
     return [
         found if isinstance(found, Lead) else lead_from_wire(found)

@@ -36,7 +36,7 @@ class ListOperations(V1Base):
         Args:
             view_name: name of the filtered list.
             page: first page, from 1; a page has 100 leads.
-            read_ahead: pages to fetch ahead, at most; 0 to fetch each on demand, see `Pager`.
+            read_ahead: maximum pages to fetch ahead; 0 to fetch each on demand, see `Pager`.
 
         Raises:
             NotFound: the view does not exist.
@@ -49,7 +49,7 @@ class ListOperations(V1Base):
         Args:
             list_name: name of the list.
             page: first page, from 1; a page has 100 leads.
-            read_ahead: pages to fetch ahead, at most; 0 to fetch each on demand, see `Pager`.
+            read_ahead: maximum pages to fetch ahead; 0 to fetch each on demand, see `Pager`.
 
         Raises:
             NotFound: the list does not exist.
@@ -70,15 +70,15 @@ class ListOperations(V1Base):
         await self._send(membership(ADD_LEAD_TO_LIST, email, list_name, self._shapes))
 
     async def add_leads_to_list(self, emails: Iterable[str], list_name: str) -> None:
-        """Add leads to a static list, created if missing ("Add leads to list").
+        """Add leads to a static list, which is created if missing ("Add leads to list").
 
         Args:
-            emails: of existing leads.
-            list_name: fewer than 50 characters.
+            emails: addresses of existing leads.
+            list_name: name of the list, fewer than 50 characters.
 
         Raises:
-            LeadNotFound: some leads do not exist: ``[problem.value for problem in error.problems]``. It is
-                not documented if the others are added; hence ``error.maybe_applied``.
+            LeadNotFound: some leads do not exist: ``[problem.value for problem in error.problems]``. The
+                documents do not specify if the others are added, so ``error.maybe_applied`` is true.
         """
         await self._send(add_leads(emails, list_name))
 
@@ -97,14 +97,14 @@ class ListOperations(V1Base):
 
 
 def view(view_name: str, page: int) -> Request[Page[Lead]]:
-    """Build the request of getView; the name is sent without the quotes of the documents."""
+    """Build the request of getView. The documents show the name in quotes, which are not sent."""
     parameters = {"viewName": view_name}
     refuse(mandatory(parameters, {"viewName": 9010}), GET_VIEW.name)
     return pages(GET_VIEW, page, parameters)
 
 
 def members(list_name: str, page: int) -> Request[Page[Lead]]:
-    """Build the request of getList; the parameter is listName, although the sample URL has viewName."""
+    """Build the request of getList. The parameter is listName, although the sample URL has viewName."""
     parameters = {"listName": list_name}
     refuse(mandatory(parameters, {"listName": 9009}), GET_LIST.name)
     return pages(GET_LIST, page, parameters)
@@ -128,13 +128,13 @@ def add_leads(emails: Iterable[str], list_name: str) -> Request[None]:
     problems += [problem for address in addresses if (problem := email_problem(address))]
     refuse(problems, method.name)
     document = {"list": {"name": list_name}, "leads": {"lead": [{"email": address} for address in addresses]}}
-    return request(method, partial(_added, asked=len(addresses)), document=document)
+    return request(method, partial(_added, requested=len(addresses)), document=document)
 
 
-def _added(response: ServiceResponse, *, asked: int) -> Steps[None]:
+def _added(response: ServiceResponse, *, requested: int) -> Steps[None]:
     try:
         yield from read_reply(response)
     except LeadNotFound as error:
-        # The documents do not say if the existing leads are added.
-        error.maybe_applied = len(error.problems) < asked
+        # The documents do not specify if the existing leads are added.
+        error.maybe_applied = len(error.problems) < requested
         raise

@@ -101,8 +101,8 @@ class Opportunity:
     """Opportunity to send ("Sync opportunity", "Objet opportunité").
 
     Attributes:
-        id: its id in your system. Mandatory.
-        name: mandatory.
+        id: id in your system. Mandatory.
+        name: name. Mandatory.
         description: free text.
         type: ``New Business``, ...
         account_name: the customer.
@@ -112,7 +112,7 @@ class Opportunity:
         amount: value of the sale, an integer. Mandatory.
         date_closed: mandatory if the opportunity is closed, won or lost.
         probability: 1 to 100. Mandatory.
-        leads: the ``crm_lead_id`` of each of its leads, which have to exist. Mandatory.
+        leads: the ``crm_lead_id`` of each lead; the leads must exist. Mandatory.
     """
 
     id: str
@@ -209,7 +209,7 @@ class EmailCampaign:
         name: fewer than 50 characters; an existing campaign is reused. Mandatory.
         from_name: the sender's name. Mandatory.
         from_email: the sender's address. Mandatory.
-        subject: mandatory.
+        subject: subject. Mandatory.
         html: the message as HTML. This or `text` is mandatory.
         text: the message as plain text.
         send_as_sales_rep: send in the name of the lead's sales representative.
@@ -233,8 +233,8 @@ class TransactionItem:
         name: the product's name.
         sku: stock-keeping unit.
         category: ``Toys``, ...
-        price: of one piece.
-        quantity: pieces.
+        price: price of one piece.
+        quantity: number of pieces.
     """
 
     id: Amount = UNSET
@@ -249,13 +249,13 @@ class TransactionItem:
 class Transaction:
     """Purchase in a shop ("E-Commerce Transactions").
 
-    The documents call several fields required without saying which; their example has all of them.
+    According to the documents several fields are required, but they do not say which; their example has all.
 
     Attributes:
         id: the transaction's id in your shop. Mandatory.
         type: ``buying``.
-        total: sum.
-        tax: part of the sum.
+        total: total amount.
+        tax: tax in that amount.
         shipping: ``air``, ...
         info: free text.
         currency: ``EUR``, ...

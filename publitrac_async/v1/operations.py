@@ -1,7 +1,7 @@
 """Table of the methods of API v1, for comparison with the vendor's page.
 
-All have one URL; the method is a parameter. Status and message of success are quoted from the documents; the
-client does not use them, since the vendor uses them loosely (four methods share 2001).
+All have one URL; the method is a parameter. Status and message of success are quoted from the documents. The
+client does not rely on them, because they are not distinct: four methods share 2001.
 
 `CONTRIBUTING.md` has the steps for a new method.
 """
@@ -24,8 +24,8 @@ class Method(Operation):
 
     Attributes:
         success: status and message of success in the documents.
-        source: ``page`` if the method has a section; ``annex`` if only its errors are listed, ``constant`` if
-            only its status is: then its verb and parameters are inferred.
+        source: ``page`` if the method has a section in the documents; ``annex`` if they list only its errors,
+            ``constant`` if only its status: then its verb and parameters are inferred.
         page_size: records on a page, by the vendor's sample.
         limits: maximum characters of a text or items of a list, by the vendor's name. The documents say
             "fewer than 50" of texts and "at most 50" of leads.
@@ -50,7 +50,7 @@ def method(
     page_size: int | None = None,
     limits: Mapping[str, int] = _NO_LIMITS,
 ) -> Method:
-    """Return the row of a method, also of one that is not in the table."""
+    """Return the row of a method, which need not be in the table."""
     return Method(
         name=name,
         verb=verb,

@@ -38,7 +38,7 @@ class OpportunityOperations(V1Base):
 
         Args:
             page: first page, from 1; a page has 200 opportunities.
-            read_ahead: pages to fetch ahead, at most; 0 to fetch each on demand, see `Pager`.
+            read_ahead: maximum pages to fetch ahead; 0 to fetch each on demand, see `Pager`.
         """
         return self._pager(GET_OPPORTUNITIES, search, page, opportunity_key, read_ahead)
 
@@ -46,14 +46,14 @@ class OpportunityOperations(V1Base):
         """Create an opportunity, or update the one with this ``id`` ("Sync opportunity").
 
         Args:
-            opportunity: with id, name, sales stage, amount, probability and leads, and with its closing date
-                if it is closed.
+            opportunity: the opportunity, with id, name, sales stage, amount, probability and leads, and with
+                a closing date if it is closed.
         """
         await self._send(sync(opportunity))
 
 
 def search(page: int) -> Request[Page[OpportunityRecord]]:
-    """Build the request of getOpportunities: all of the account; the method takes no lead."""
+    """Build the request of getOpportunities, for all opportunities of the account: it takes no lead."""
     parameters = {} if page == 1 else {"page": str(page)}
     return request(GET_OPPORTUNITIES, partial(_page, page=page), parameters)
 
@@ -72,7 +72,7 @@ def sync(opportunity: Opportunity) -> Request[None]:
 def _problems(opportunity: Opportunity, leads: list[object]) -> list[Problem]:
     """Check the rules of the annex ("Objet opportunité", "Champs obligatoires")."""
     stage = opportunity.sales_stage
-    probability: object = opportunity.probability  # also what type checkers would refuse
+    probability: object = opportunity.probability  # Untyped callers may pass another type.
     needed: dict[str, object] = {
         "id": opportunity.id,
         "name": opportunity.name,
@@ -88,7 +88,7 @@ def _problems(opportunity: Opportunity, leads: list[object]) -> list[Problem]:
         reason = f"must be one of {', '.join(SALES_STAGES)}"
         problems.append(Problem(reason, field="salesStage", value=stage))
     if isinstance(probability, int) and not 1 <= probability <= 100:
-        problems.append(Problem("must be 1 to 100", field="probability", value=probability))
+        problems.append(Problem("must be from 1 to 100", field="probability", value=probability))
     problems += [problem for lead in leads for problem in mandatory({"leadId": lead})]
     problems += [problem for lead in leads if lead and (problem := text_problem("leadId", lead))]
     return problems
@@ -102,13 +102,13 @@ def opportunity_key(opportunity: OpportunityRecord) -> Hashable | None:
 def _page(response: ServiceResponse, *, page: int) -> Steps[Page[OpportunityRecord]]:
     content = (yield from read_reply(response)).content
     records = [
-        record_from_wire(OpportunityRecord, _day_last(fields))
+        record_from_wire(OpportunityRecord, _with_iso_date(fields))
         for fields in records_of(content.children, "opportunities", "opportunity", page=page)
     ]
     return page_of(content, records, page)
 
 
-def _day_last(fields: dict[str, Any]) -> dict[str, Any]:
+def _with_iso_date(fields: dict[str, Any]) -> dict[str, Any]:
     name = next((name for name in fields if name.lower().replace("_", "") == "dateclosed"), None)
     closed = fields.get(name) if name else None
     match = _DAY_FIRST.fullmatch(closed) if isinstance(closed, str) else None

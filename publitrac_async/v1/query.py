@@ -33,7 +33,7 @@ class FieldName:
     name: str
 
     def like(self, pattern: str) -> Condition:
-        """Match fields with `pattern`, in which ``%`` matches any text.
+        """Match fields against `pattern`, in which ``%`` matches any text.
 
         Args:
             pattern: text, such as ``smith%``.
@@ -41,7 +41,7 @@ class FieldName:
         return Condition(self.name, "like", pattern)
 
     def compare(self, operator: str, value: str) -> Condition:
-        """Compare by any operator, also an undocumented one; the service decides.
+        """Compare by any operator, including undocumented ones; the service decides.
 
         Args:
             operator: the vendor's name of the operator.

@@ -1,4 +1,4 @@
-"""Call any method by name, also undocumented ones."""
+"""Call any method by name, including undocumented ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from publitrac_async.v1.responses import read_reply
 
 T = TypeVar("T")
 
-#: Elements that may repeat: always lists, so that code treats one and many alike.
+#: Elements that may repeat. They are always lists, so that programs treat one and many alike.
 _REPEATED: Final = frozenset({"lead", "campaign", "opportunity", "error"})
 
 
@@ -31,7 +31,7 @@ def call(
 ) -> Request[T]:
     """Build the request of any method, with `content_of` or `body_of` to read its response."""
     if not (name.isascii() and name.isalnum()):
-        refuse([Problem("letters and digits only", field="method", value=name)], None)
+        refuse([Problem("must have letters and digits only", field="method", value=name)], None)
     if verb not in (None, "GET", "POST"):
         refuse([Problem("must be GET or POST", field="verb", value=verb)], name)
     if xml is not None and "query" in (parameters or {}):

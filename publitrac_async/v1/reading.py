@@ -1,8 +1,8 @@
 """Read the XML of a response: strictly first, then with logged repairs.
 
-A document becomes nested dicts: an element with children a dict, one without its text, repeated siblings a
-list. Text is stripped: the samples have stray line breaks and spaces. `children` handles none, one or many
-alike.
+A document becomes nested dicts: an element with children becomes a dict, one without children its text, and
+repeated siblings become a list; `children` returns a list in any case. Text is stripped: the samples have
+stray line breaks and spaces.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.transport.repair import repair
 from publitrac_async.transport.steps import Steps
 from publitrac_async.transport.vendor_messages import message_of_text, text_of_markup
-from publitrac_async.transport.xml import Convert, MalformedXml, Node, parse_xml, where
+from publitrac_async.transport.xml import Convert, MalformedXml, Node, describe_error, parse_xml
 
 T = TypeVar("T")
 
@@ -53,17 +53,17 @@ class Content:
 def read_response(response: ServiceResponse, convert: Convert | None = None) -> Steps[Content]:
     """Read the children of `<response>`, in steps.
 
-    Strict parsing comes first. The vendor's sample of getList has one defect: the closing tag of the root is
-    missing. It is added if the length of the body was announced, so that a truncated response never passes
-    for a complete one. Then invalid characters are repaired, unless `response.repair` is false.
+    Strict parsing is tried first. In the vendor's sample of getList the closing tag of the root is missing:
+    it is added if the length of the body was announced, so that a truncated response is never taken for a
+    complete one. Finally invalid characters are repaired, unless `response.repair` is false.
 
     Args:
         response: the response.
         convert: as in `publitrac_async.transport.xml`.
 
     Raises:
-        UnexpectedContent: not XML, truncated, mis-nested, hostile, too deep, in an unknown or broken
-            encoding, or without `<response>`.
+        UnexpectedContent: not XML, truncated, mis-nested, over the budget, in an unknown or wrong encoding,
+            or without `<response>`.
     """
     body = response.body
     if not body.strip():
@@ -80,7 +80,7 @@ def read_response(response: ServiceResponse, convert: Convert | None = None) -> 
     except LookupError:
         raise UnexpectedContent("the response declares an unknown encoding") from None
     except (MalformedXml, OverBudget) as error:
-        raise UnexpectedContent(f"the response is XML that is not accepted: {error}") from None
+        raise UnexpectedContent(f"the XML of the response was refused: {error}") from None
     return content
 
 
@@ -95,7 +95,7 @@ def _parsed(document: bytes, convert: Convert | None, *, framed: bool) -> Steps[
         except ET.ParseError:
             name, content = "", ""
         if "status" not in content or isinstance(content, str):
-            raise  # The first error says more.
+            raise  # The first error is more informative.
     return Content(_children_of_root(name, content))
 
 
@@ -123,10 +123,10 @@ def _repaired(response: ServiceResponse, convert: Convert | None) -> Steps[Conte
 
 def _children_of_root(name: str, content: Node) -> dict[str, Any]:
     if name != _ROOT:
-        raise UnexpectedContent("the response is XML, but not a <response>")
+        raise UnexpectedContent("the response is XML, but its root is not <response>")
     if isinstance(content, str):
         raise UnexpectedContent(
-            "the <response> is empty" if content == "" else "the <response> holds only text"
+            "the <response> is empty" if content == "" else "the <response> has only text"
         )
     return content
 
@@ -139,17 +139,19 @@ def _unreadable(error: ET.ParseError | UnicodeError, response: ServiceResponse) 
             "the response is text, not XML", vendor_message=message_of_text(response.body)
         )
     problem = (
-        where(error) if isinstance(error, ET.ParseError) else "its bytes do not fit the encoding it declares"
+        describe_error(error)
+        if isinstance(error, ET.ParseError)
+        else "its bytes are not in the encoding that it declares"
     )
     if response.framed and b"<response" not in start:
-        return UnexpectedContent("the response is not a <response>", vendor_message=text_of_markup(start))
-    # A truncated document may be complete the next time; a complete one would be the same again.
+        return UnexpectedContent("the response has no <response>", vendor_message=text_of_markup(start))
+    # A truncated document may be complete after a retry; a complete one would have the same defect.
     cut = not response.framed or _CLOSE not in start
     return UnexpectedContent(f"the response is not well-formed XML: {problem}", retryable=cut)
 
 
 def children(node: Node | None, name: str) -> list[Any]:
-    """Find all children of that name: none, one or many."""
+    """Return all children of that name: an empty list without one."""
     if not isinstance(node, dict):
         return []
     value = node.get(name)
@@ -171,10 +173,10 @@ def number_of(node: Node | None, name: str) -> int | None:
 
 
 def records_of(content: dict[str, Any], container: str, name: str, *, page: int) -> list[Any]:
-    """Find the records of a successful response.
+    """Return the records of a successful response.
 
-    No records are accepted only if the response says so: a total of 0, or an empty element instead of the
-    records and no total that contradicts it.
+    A response without records is accepted only if it states that there are none: by a total of 0, or by an
+    empty element instead of the records and no total that contradicts it.
 
     Args:
         content: children of `<response>`.
@@ -189,7 +191,7 @@ def records_of(content: dict[str, Any], container: str, name: str, *, page: int)
     records = [record for place in places for record in children(place, name)]
     texts = [record for record in records if isinstance(record, str)]
     if any(texts):
-        raise UnexpectedContent(f"a <{name}> holds text instead of fields")
+        raise UnexpectedContent(f"a <{name}> has text instead of fields")
     if texts:  # An empty record means no record.
         records = [record for record in records if not isinstance(record, str)]
     if records:
@@ -199,7 +201,7 @@ def records_of(content: dict[str, Any], container: str, name: str, *, page: int)
     if items or (total and (page - 1) * (size or 0) < total):
         raise UnexpectedContent(f"the response announces records, but has no <{name}>")
     if any(place and (isinstance(place, str) or name not in place) for place in places):
-        raise UnexpectedContent(f"<{container}> holds something else than <{name}>")
+        raise UnexpectedContent(f"<{container}> has other elements than <{name}>")
     if not places and total != 0:
         raise UnexpectedContent(f"the response has no <{container}>")
     return []
@@ -209,7 +211,7 @@ def page_of(content: Content, items: Sequence[T], page: int) -> Page[T]:
     """Make a page from records and `<paging>`, whose "offset" is the size of a full page.
 
     Args:
-        content: of the response.
+        content: content of the response.
         items: the records on the page.
         page: the requested number, for responses without paging.
     """

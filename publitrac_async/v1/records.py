@@ -13,7 +13,7 @@ from publitrac_async.models import UNSET, Integer, Text, vendor_name
 
 R = TypeVar("R")
 
-#: Types of mandatory attributes, and of optional ones that are written alike.
+#: Types of optional attributes, by the type of mandatory ones in the same wire form.
 _OPTIONAL: Final[dict[Any, Any]] = {str: Text, int: Integer}
 
 
@@ -45,8 +45,8 @@ def record_to_wire(record: Any, operation: str) -> dict[str, Any]:
     """Return the set fields of a record as text, by the vendor's names.
 
     Args:
-        record: the caller converts attributes of types that are not in `publitrac_async.models`.
-        operation: named in errors.
+        record: the record. The caller converts attributes of types that are not in `publitrac_async.models`.
+        operation: name of the operation in errors.
 
     Raises:
         ValidationError: a value cannot be written; the error names all such fields.
@@ -63,7 +63,7 @@ def record_to_wire(record: Any, operation: str) -> dict[str, Any]:
     raise failure
 
 
-@functools.cache  # Made for each record, it takes as long as all the rest.
+@functools.cache  # For each record, it would take as long as all the rest.
 def _attributes(kind: Any) -> dict[str, attrs.Attribute[Any]]:
     return {
         attribute.name.replace("_", ""): attribute

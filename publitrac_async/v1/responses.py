@@ -1,7 +1,7 @@
 """Read the outcome of a v1 response: success or an error (API reference, annex "Codes d'erreurs").
 
 Success is a status of the documented families, 1000 to 5999, without an `<error>`. Everything else is an
-error: the responses to a wrong key, a wrong password or too many calls are not documented.
+error: the documents do not show the response to a wrong key, a wrong password or too many calls.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from publitrac_async.errors import (
 )
 from publitrac_async.transport.classify import error_for_status, is_html, wrong_address
 from publitrac_async.transport.operation import ServiceResponse
-from publitrac_async.transport.steps import Steps, at_once
+from publitrac_async.transport.steps import Steps, run_steps
 from publitrac_async.transport.vendor_messages import concern_credentials, joined, shortened, title_of
 from publitrac_async.transport.xml import Convert
 from publitrac_async.v1.codes import METHOD_FAILED, MISSING_ARGUMENT, REASONS, Code
@@ -42,10 +42,10 @@ logger: Final = logging.getLogger("publitrac_async")
 #: Families of success statuses: 1100, 2001 to 2010, 3002 to 3004, 5001 and 5002 are documented.
 _SUCCESS: Final = range(1000, 6000)
 _DOCUMENTED: Final = frozenset(int(method.success[:4]) for method in METHODS.values())
-#: HTTP statuses that a service may use in `<status>`.
+#: HTTP statuses that the service may use as the vendor's status, in `<status>`.
 _CREDENTIALS_REFUSED: Final = frozenset({401, 403, 407})
-#: Beginning of an `<error>`: [code "-"], with or without the spaces. The patterns here meet texts of a
-#: megabyte, so none of them may take quadratic time.
+#: Beginning of an `<error>`: [code "-"], with or without spaces. These patterns must not take quadratic time,
+#: since a text may have a megabyte.
 _CODE: Final = re.compile(r"\s*(\d{4})\s*-")
 #: "Score (x) must be a valid integer for ...": the words around the value, which may contain parentheses.
 _FIELD: Final = re.compile(r"(\w{1,256})\s*\(")
@@ -91,7 +91,7 @@ def read_reply(response: ServiceResponse, convert: Convert | None = None) -> Ste
         PublitracError: the error in the response.
     """
     failure = error_for_status(response)
-    # The documents do not mention HTTP statuses. These say more than a vendor's code.
+    # The documents do not mention HTTP statuses. These are more specific than a vendor's code.
     if isinstance(failure, (AuthenticationError, PermissionDenied, RateLimited)):
         failure.vendor_message = _message_of(response)
         raise failure
@@ -133,7 +133,7 @@ def _message_of(response: ServiceResponse) -> str | None:
     if is_html(response):
         return title_of(response.body)
     try:
-        content = at_once(read_response(response)).children
+        content = run_steps(read_response(response)).children
     except UnexpectedContent as error:
         return error.vendor_message
     return shortened(text_of(content, "message"), *_error_lines(content))
@@ -193,7 +193,7 @@ def _refusal(
     if not problems and status in REASONS and status not in METHOD_FAILED:
         problems = [_problem(f"{status} - {message}")]
     codes = {problem.code for problem in problems if problem.code is not None}
-    # The lines give the reason; the status above them only names the method that failed.
+    # The `<error>` lines give the reason; the status may only name the failed method.
     code = next(iter(codes)) if len(codes) == 1 else status
     kind = _kind(status, problems, codes, words)
     reason = joined(map(str, problems))
@@ -201,7 +201,7 @@ def _refusal(
         reason = "the service refused the credentials; its message is in vendor_message"
     if not reason:
         reason = REASONS.get(status or 0, "the service sent a status that its documents do not list")
-    # The meaning of such a status is not documented, so the effect of the call is unknown.
+    # The documents do not list such a status, so the effect of the call is unknown.
     unknown = kind is ApiError and not problems and (status is None or not 9000 <= status <= 9999)
     return kind(
         reason,

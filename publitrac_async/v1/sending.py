@@ -57,7 +57,7 @@ class V1Base:
         method = request.method
         if not self._has_credentials:
             raise ConfigurationError(
-                "API v1 needs username and password: give them to the client", operation=method.name
+                "API v1 needs username and password: pass them to PublitracClient", operation=method.name
             )
         posts = method.verb == "POST"
         if not posts:
@@ -81,7 +81,7 @@ class V1Base:
         length += (await self._credentials.authorize()).url_length
         if length > MAX_URL:
             reason = (
-                f"the URL would have {length} bytes and servers refuse more than {MAX_URL}: use fewer "
+                f"the URL would have {length} bytes, and servers refuse more than {MAX_URL}: use fewer "
                 f'conditions, or v1.call("{request.method.name}", xml=...), which sends them in the body'
             )
             refuse([Problem(reason, field="query")], request.method.name)
@@ -96,7 +96,7 @@ class V1Base:
     ) -> Pager[T]:
         check_page(page, method.name)
         check_read_ahead(read_ahead, method.name)
-        request(page)  # Checked here, so that errors are raised by this call rather than by the pager.
+        request(page)  # Checks the arguments now, so that this call raises the error and not the pager.
 
         def fetch(number: int, on_sent: Callable[[], None] | None = None) -> Awaitable[Page[T]]:
             return self._send(request(number), on_sent)

@@ -29,8 +29,8 @@ def empty_elements(names: Sequence[str]) -> object:
 class V1Shapes:
     """Names and shapes missing from PUBLITRAC's documents.
 
-    No default has been verified with the service. Pass another choice to the client
-    (``PublitracClient(v1_shapes=V1Shapes(...))``) once you know better; ``v1.call`` sends any other form.
+    The defaults are not verified with the service. If your account needs other ones, pass them to the client
+    (``PublitracClient(v1_shapes=V1Shapes(...))``); ``v1.call`` sends any other form.
 
     Attributes:
         token_id_parameter: parameter of getLeadByTokenId. The annex has its errors only ("Tok Id is
@@ -45,7 +45,7 @@ class V1Shapes:
         options_place: the place of syncLead's options: ``"before"``, ``"inside"`` or ``"after"`` ``<lead>``.
 
     Raises:
-        ConfigurationError: `options_place` is none of these.
+        ConfigurationError: `options_place` has another value.
     """
 
     token_id_parameter: str = "tokenId"  # noqa: S105  (a parameter's name)

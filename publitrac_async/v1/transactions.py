@@ -43,14 +43,15 @@ class TransactionOperations(V1Base):
     ) -> None:
         """Record a purchase ("E-Commerce Transactions").
 
-        The call has none of the client's credentials, shares its rate limit, and is not repeated after a lost
-        response.
+        The call does not send the client's credentials. It shares the client's rate limit, and is not retried
+        after a lost response.
 
         Args:
             transaction: the purchase. Numbers are sent as text.
-            url: address of the form: ask PUBLITRAC, the documents give none. ``https``, or on this machine.
+            url: address of the form, ``https`` or on this machine. The documents do not give it: ask
+                PUBLITRAC.
             token: "your account token", which the documents do not explain further.
-            email: of the lead.
+            email: address of the lead.
 
         Raises:
             ConfigurationError: `url` or `token` is unusable.
@@ -141,7 +142,7 @@ def _accepted(response: ServiceResponse) -> Steps[None]:
         raise failure
     if page:
         raise UnexpectedContent(
-            "the response is a web page; check the url of the transactions", maybe_applied=True
+            "the response is a web page: check the url that you passed", maybe_applied=True
         )
     if response.body.lstrip().startswith(b"<"):
         yield from read_reply(response)

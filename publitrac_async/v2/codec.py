@@ -13,7 +13,7 @@ from publitrac_async.v2.operations import DELAYED_SYNC
 
 
 def lead_body(lead: Lead) -> bytes:
-    """Return the body of delayedSync; it does not depend on the order of custom fields.
+    """Return the body of delayedSync, which does not depend on the order of custom fields.
 
     Raises:
         ValidationError: the e-mail address or another value is missing or cannot be written.
@@ -33,5 +33,5 @@ def write_body(native: dict[str, Any], custom: dict[str, Any]) -> bytes:
     body: dict[str, Any] = {"leadInfo": native}
     if custom:
         body["leadCustomField"] = custom
-    # A copy: orjson's own object keeps four kilobytes, and calls that wait for the limit keep theirs.
+    # A copy: orjson's object occupies four kilobytes for as long as the call waits for the limit.
     return bytes(memoryview(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)))

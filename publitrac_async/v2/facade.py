@@ -25,7 +25,7 @@ _ACCEPT = (("accept", "application/json"),)
 
 @frozen
 class PreparedLead:
-    """Lead checked and encoded for ``lead/delayedSync``, to be sent now or later.
+    """Lead that was checked and encoded for ``lead/delayedSync``, to be sent now or later.
 
     The same lead always gives the same bytes, so a comparison detects changes.
 
@@ -55,9 +55,9 @@ class V2:
         self._transport = transport
         self._limiter = limiter
         self._clock = clock
-        # The bare key: no "Bearer", no "Basic" ("Authentification", header Authorization).
+        # The bare key, without a scheme such as "Bearer" ("Authentification", header Authorization).
         self._api_key = StaticCredentials(Authorization(headers=(("Authorization", api_key),)))
-        # The documents do not show the response to a stale token: 401, 403, or either as code in the JSON.
+        # The documents do not show the response to a stale token. 401, 403, or these codes in the JSON count.
         self._token = SlidingToken(
             self._request_token,
             header="Token",
@@ -75,7 +75,7 @@ class V2:
         """Check and encode a lead for `delayed_sync`, without sending it.
 
         Args:
-            lead: with an e-mail address, which identifies it.
+            lead: the lead, identified by its e-mail address.
 
         Raises:
             ValidationError: the e-mail address or another value is missing or cannot be written.
@@ -85,12 +85,12 @@ class V2:
     async def delayed_sync(self, lead: Lead | PreparedLead) -> Accepted:
         """Submit a lead for processing ("Synchronize a lead", ``lead/delayedSync``).
 
-        The service creates the lead or updates the one with this e-mail address, a little later. Its response
-        confirms that the lead was accepted, not that it was processed: read it back through `v1.get_lead` to
-        know. Only fields that are set are sent.
+        A little later, the service creates the lead or updates the one with this e-mail address. Its response
+        confirms that the lead was accepted, not that it was processed: to check that, read it back through
+        `v1.get_lead`. Only fields that are set are sent.
 
         Args:
-            lead: with an e-mail address, which identifies it; or the result of `prepare`.
+            lead: the lead, identified by its e-mail address; or the result of `prepare`.
 
         Raises:
             ValidationError: the e-mail address or another value is missing or cannot be written.
@@ -140,7 +140,7 @@ class V2:
     async def get_token(self) -> Token:
         """Return the current token, requested if necessary ("Authentification", ``auth/getToken``).
 
-        The client manages the token automatically; the method is for programs that call further routes.
+        The client manages its token automatically. This method is for programs that call other routes of v2.
         """
         return await self._token.token()
 
@@ -150,8 +150,8 @@ class V2:
 
     async def _request_token(self) -> Token:
         call = Call(operation=GET_TOKEN, authenticator=self._api_key, headers=_ACCEPT, parse=read_token)
-        asked = self._clock()
+        requested_at = self._clock()
         value, ttl = await self._transport.request_token(
             call, limiter=self._limiter, confirm=self._token.confirm_request
         )
-        return Token(value=value, ttl=ttl, expires_at=asked + ttl)
+        return Token(value=value, ttl=ttl, expires_at=requested_at + ttl)

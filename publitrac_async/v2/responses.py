@@ -32,11 +32,11 @@ from publitrac_async.transport.vendor_messages import (
     title_of,
 )
 
-#: The documents show a response with single quotes, which is not JSON. Only this flat form is accepted.
+#: The documents show a response with single quotes, which is not JSON; only this flat form is accepted ...
 _SINGLE_QUOTED: Final = re.compile(
     r"""\{\s*'\w+'\s*:\s*(?:'[^'"\\]*'|\d+)(?:\s*,\s*'\w+'\s*:\s*(?:'[^'"\\]*'|\d+))*\s*\}"""
 )
-#: ... and one of getToken without a comma.
+#: ... and a response of getToken without a comma.
 _MISSING_COMMA: Final = re.compile(r'("(?:[^"\\]|\\.)*")\s+(?="\w+"\s*:)')
 
 #: Status values of refusals; the documents list none.
@@ -53,7 +53,7 @@ _BY_CODE: Final[dict[int, type[ApiError]]] = {
 
 
 def read_accepted(response: ServiceResponse) -> Accepted:
-    """Read a response of delayedSync: the lead is in the service's queue.
+    """Read the response of delayedSync, which confirms that the lead is in the service's queue.
 
     Raises:
         PublitracError: the error in the response.
@@ -80,7 +80,7 @@ def read_token(response: ServiceResponse) -> tuple[Secret, float]:
 
 
 def _ttl(value: Any) -> float:
-    """Return seconds from the text ``"900"`` or a number, the documented default for anything else."""
+    """Return the seconds of a number or a text such as ``"900"``, the documented default for others."""
     try:
         ttl = float(str(value))
     except ValueError:
@@ -141,10 +141,10 @@ def _refusal(status: Any, code: int | None, words: str | None, response: Service
         kind = AuthenticationError
     elif code is not None and code >= 500:
         kind = ServerError
-    # If the documents do not list it as a refusal, the effect of the call is unknown.
+    # Without a known refusal, the effect of the call is unknown.
     unknown = kind is ServerError or (kind is ApiError and str(status).lower() not in _REFUSED)
     return kind(
-        "the service failed" if kind is ServerError else "the service refused",
+        "the service failed" if kind is ServerError else "the service refused the call",
         status=response.status,
         code=code,
         maybe_applied=unknown,
@@ -159,7 +159,7 @@ def _code(value: Any) -> int | None:
 
 
 def read_content(body: bytes) -> dict[str, Any]:
-    """Return the JSON object of a response, whatever it says; empty if it has none."""
+    """Return the JSON object of a response, success or error; an empty one if the body has none."""
     return _parse(body) or {}
 
 

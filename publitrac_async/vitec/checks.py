@@ -62,7 +62,7 @@ def check_customer_id(customer_id: str) -> None:
     """Refuse a customer id that does not fit in a path.
 
     Raises:
-        ValidationError: it is empty, consists of dots, or holds control characters.
+        ValidationError: it is empty, consists of dots, or has control characters.
     """
     if not customer_id.strip(" .") or not_sendable(customer_id):
         refuse([Problem("a customer id is required, such as M30011", field="customerId")], NAME)
@@ -78,10 +78,10 @@ def check_person_lead(lead: PersonLead) -> None:
 
 
 def length_notes(lead: PersonLead) -> list[Problem]:
-    """List the fields that are longer than a page of Vitec's allows.
+    """List the fields that are longer than Vitec's pages allow.
 
-    The pages contradict each other, so a long value is still sent and the service decides. Every call logs
-    these notes as a warning, without the values.
+    The pages contradict each other, so a long value is still sent, and the service decides. Every call logs
+    these notes as warnings, without the values.
 
     Args:
         lead: any lead.
@@ -98,7 +98,7 @@ def length_notes(lead: PersonLead) -> list[Problem]:
 
 
 def customer_id_note(customer_id: str) -> Problem | None:
-    """Return a note if a customer id looks unlike those in Vitec's documents."""
+    """Return a note if a customer id does not have the form of those in Vitec's documents."""
     if _CUSTOMER_ID.fullmatch(customer_id):
         return None
     return Problem("not a capital letter and a number, such as M30011", field="customerId")
@@ -152,8 +152,8 @@ def _receiver_problems(lead: PersonLead) -> Iterator[Problem]:
         vendor_name(name) for name in attrs.fields_dict(Receiver) if getattr(lead.receiver, name) is not None
     ]
     if len(branches) != 1:
-        yield Problem("must be exactly one of agent, user group and office", field="receiver")
+        yield Problem("must have exactly one of agent, user group and office", field="receiver")
     for name in branches:
         if name not in sent:
-            # It would be omitted, and the lead would go to another receiver.
-            yield Problem("is empty: give an id", field=f"receiver.{name}")
+            # An empty branch would be omitted, and the lead would go to another receiver.
+            yield Problem("is empty: set an id", field=f"receiver.{name}")

@@ -67,8 +67,8 @@ class VitecClient(BaseClient):
 
     Args:
         username: user name of the partner.
-        password: password of the function group of your leads. Vitec issues one for each customer: a mapping
-            from customer id to password (``""`` for all others), or one password for every customer.
+        password: password of the function group of your leads: one password for every customer, or a mapping
+            from customer id to password (``""`` for all others), since Vitec issues one for each customer.
         base_url: the live host by default; ``publitrac_async.vitec.VITEC_TEST_BASE_URL`` is the test host.
             Plain ``http`` is accepted for this machine only.
         rate_limit: requests per second, or a `publitrac_async.Rate`; ``None`` for no limit. Vitec states
@@ -124,9 +124,9 @@ class VitecClient(BaseClient):
         del username, password, passwords
         user, *secrets = all_sealed(*sealed)
         if not secrets:
-            raise ConfigurationError("password is an empty mapping: no customer could be reached")
+            raise ConfigurationError("password is an empty mapping: it needs a password for a customer")
         if ":" in user.reveal():
-            raise ConfigurationError("username has a colon, which HTTP Basic does not allow")
+            raise ConfigurationError("username must not have a colon, which HTTP Basic does not allow")
         self._credentials = {
             customer: _basic_credentials(user, secret)
             for customer, secret in zip(customers, secrets, strict=True)
@@ -186,15 +186,16 @@ class VitecClient(BaseClient):
     ) -> str:
         """Create a lead for a person ("POST PublicAdvertising/{customerId}/Contact/Person/Lead").
 
-        Vitec checks for the same *person* before it adds one, but as far as documented not for the same
-        *lead*: every call creates another one. So a call is not repeated once it may have been sent. After an
-        error with ``maybe_applied`` check in Vitec if the lead exists.
+        Vitec looks for the same *person* before it adds one, but according to its documents not for the same
+        *lead*: every call creates another lead. So a call is not retried once it may have been sent. After an
+        error with ``maybe_applied``, check in Vitec if the lead exists.
 
-        Values longer than Vitec's pages allow are sent, and logged as a warning, see `length_notes`.
+        Values longer than Vitec's pages allow are sent, and logged as warnings; see `length_notes`.
 
         Args:
-            customer_id: the customer (an agency or office) who gets the lead, ``"M30011"``.
-            lead: with a person, a way of contact and a lead source; a receiver has exactly one branch.
+            customer_id: the customer (an agency or office) that gets the lead, ``"M30011"``.
+            lead: the lead, with a person, an e-mail address or telephone number, and a lead source. A
+                receiver has exactly one branch.
             format: format of the request; both are equivalent.
 
         Returns:
@@ -204,8 +205,8 @@ class VitecClient(BaseClient):
             ValidationError: a value is missing or does not fit; checked here or by the service, whose
                 messages are in ``problems``.
             ConfigurationError: there is no password for this customer.
-            AuthenticationError: user name or password are wrong.
-            PermissionDenied: the password does not reach this customer or function group.
+            AuthenticationError: user name or password is wrong.
+            PermissionDenied: the password is not valid for this customer or function group.
             OutcomeUnknown: the response is lost, the lead may have been created.
             ServerError: the service failed; the lead may have been created.
         """
@@ -233,7 +234,11 @@ class VitecClient(BaseClient):
     def _credentials_for(self, customer_id: str) -> StaticCredentials:
         credentials = self._credentials.get(customer_id) or self._credentials.get(_EVERY_CUSTOMER)
         if credentials is None:
-            raise ConfigurationError(f"there is no password for customer {customer_id}", operation=NAME)
+            raise ConfigurationError(
+                f"there is no password for customer {customer_id}: add it to the mapping password, or set "
+                f"VITEC_PASSWORD_{customer_id}",
+                operation=NAME,
+            )
         return credentials
 
 
@@ -241,8 +246,8 @@ def _basic_credentials(username: Secret, password: Secret) -> StaticCredentials:
     """Return an authenticator with the same user name and password for every request (RFC 7617, in UTF-8).
 
     Args:
-        username: without a colon, which separates it from the password.
-        password: of one customer and function group.
+        username: user name without a colon, which separates it from the password.
+        password: password for one customer and function group.
 
     Raises:
         ConfigurationError: together they are too long for a header.

@@ -20,8 +20,8 @@ from publitrac_async.vitec.models import PersonLead
 _NAMESPACES: Final = "http://schemas.datacontract.org/2004/07/"
 _ROOT: Final = "PublicAdvertisingPersonLead"
 
-#: Order of the elements, by JSON names. The service reads forward only, and silently skips elements out of
-#: order. It is alphabetical except for `telephone`, as in the vendor's sample.
+#: Order of the elements, by JSON names: alphabetical except for `telephone`, as in the vendor's sample. The
+#: service reads only forward, and silently skips elements that are out of order.
 _ORDER: Final[Mapping[str, tuple[str, ...]]] = {
     _ROOT: ("leadSource", "marketing", "message", "person", "receiver"),
     "leadSource": ("leadType", "name"),
@@ -79,7 +79,7 @@ def to_xml(lead: PersonLead) -> bytes:
 
 
 def from_json(document: bytes | str | Mapping[str, Any]) -> PersonLead:
-    """Read a lead from `to_json`, or in the form of the vendor's sample; ``leadType`` may be its number.
+    """Read a lead written by `to_json`, or in the form of the vendor's sample; ``leadType`` may be a number.
 
     Args:
         document: JSON, or the object parsed from it.
@@ -96,7 +96,7 @@ def from_json(document: bytes | str | Mapping[str, Any]) -> PersonLead:
     except orjson.JSONDecodeError:
         problems.append(Problem("not JSON"))
     except BaseValidationError as error:
-        # "required field missing @ $.person.lastName": names of fields and types, no value.
+        # "required field missing @ $.person.lastName" names fields and types, but no values.
         problems += [Problem(_reason(line), field=_path(line)) for line in transform_error(error)]
     raise refusal(problems)
 
@@ -104,7 +104,7 @@ def from_json(document: bytes | str | Mapping[str, Any]) -> PersonLead:
 def _reason(line: str) -> str:
     if line.startswith("required field missing"):
         return "is missing"
-    return "holds an unknown name" if line.startswith("extra fields") else "does not fit"
+    return "has an unknown name" if line.startswith("extra fields") else "is of the wrong type"
 
 
 def _path(line: str) -> str | None:
@@ -163,7 +163,7 @@ def _names(kind: type[Any]) -> dict[str, Any]:
 
 
 def _make_converter() -> Converter:
-    """Make a converter with the vendor's names. An unknown name is an error, so its value is not lost."""
+    """Make a converter with the vendor's names. An unknown name is an error: its value would be lost."""
     converter = Converter()
     converter.register_structure_hook(str, _text)
     converter.register_structure_hook(bool, _flag)

@@ -1,8 +1,8 @@
-"""Lead for a person, see Vitec's page "PublicAdvertising/{customerId}/Contact/Person/Lead".
+"""Lead for a person; see Vitec's page "PublicAdvertising/{customerId}/Contact/Person/Lead".
 
 Names are the vendor's in snake_case: ``zipCode`` is ``zip_code``. Values that are ``None`` or empty are not
-sent. Lengths are those of Vitec's sibling pages, where older copies have smaller figures; only the service
-enforces them, see `length_notes`.
+sent. Lengths are from Vitec's pages of sibling calls, whose older copies have smaller figures. Only the
+service enforces them; see `length_notes`.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class Telephone:
 class Person:
     """Contact person of a lead ("Kontaktperson som leadet avser").
 
-    Vitec checks for the same person before it adds one. At least one e-mail address or telephone number has
-    to be given.
+    Vitec looks for the same person before it adds one. At least one e-mail address or telephone number is
+    mandatory.
 
     Attributes:
         first_name: 1 to 40 characters.
@@ -90,7 +90,7 @@ class Office:
 
 @frozen(kw_only=True)
 class Agent:
-    """Estate agent ("handläggare"). Give the id, or the e-mail address when the id is unknown.
+    """Estate agent ("handläggare"). Set the id, or the e-mail address if the id is unknown.
 
     Attributes:
         id: the agent's id.
@@ -118,9 +118,9 @@ class UserGroup:
 class Receiver:
     """Receiver of the lead: exactly one of agent, user group or office.
 
-    Without a receiver Vitec chooses the office whose focus area covers the person's address; if no office or
-    more than one does, the office of the customer. There the lead goes to the redistributor ("omfördelare")
-    or into the "Sharktank".
+    Without a receiver Vitec chooses the office whose focus area covers the person's address, or the
+    customer's office if none or several do. There the lead goes to the redistributor ("omfördelare") or into
+    the "Sharktank".
     """
 
     agent: Agent | None = None
@@ -138,13 +138,13 @@ def _lead_type(value: str | int) -> str:
 class LeadSource:
     """Source of the lead.
 
-    An existing source with the same workflow and name is reused, any other is **created** in the agency's
-    system. So use a small fixed set of names; a campaign belongs in `Marketing`.
+    Vitec reuses a source with the same workflow and name, and **creates** any other in the agency's system.
+    So use a small fixed set of names; put campaigns in `Marketing`.
 
     Attributes:
-        name: without the name of the marketplace, which Vitec adds in front.
-        lead_type: the workflow. `ACCEPT_OBJECT_FLOW` is the only published one; its number 0 is accepted,
-            too.
+        name: name without that of the marketplace, which Vitec puts in front.
+        lead_type: the workflow. `ACCEPT_OBJECT_FLOW` is the only published one; its number 0 is also
+            accepted.
     """
 
     name: str

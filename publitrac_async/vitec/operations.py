@@ -10,7 +10,7 @@ from publitrac_async.transport.operation import Operation, OperationClass
 
 NAME: Final = "PublicAdvertising/{customerId}/Contact/Person/Lead"
 
-#: Vitec matches only the person, so every call creates another lead.
+#: Vitec looks only for the same person, so every call creates another lead.
 CREATE_PERSON_LEAD: Final = Operation(
     name=NAME,
     verb="POST",

@@ -16,14 +16,14 @@ from publitrac_async.transport.xml import MalformedXml, read_document
 
 #: Limit in bytes; ids and errors are shorter.
 MAX_RESPONSE: Final = 64 * 1024
-#: Levels of an error that are looked at.
+#: Limit on the nested levels of an error to read.
 _DEPTH: Final = 8
 _BOM: Final = b"\xef\xbb\xbf"
 
 #: Members of an error with its list of fields: ASP.NET's names, in any case.
 _FIELDS: Final = frozenset({"modelstate", "errors"})
 _MESSAGE: Final = frozenset({"message", "messagedetail", "title", "detail", "error"})
-#: Members that do not concern a field, and those that may quote the person or internals of the service.
+#: Members that are not about a field, or may quote the person or internals of the service.
 _OTHER: Final = frozenset({"exceptionmessage", "exceptiontype", "stacktrace", "type", "status", "traceid"})
 
 #: An id, whose form Vitec does not document. A sentence about an error has no digit.
@@ -38,13 +38,13 @@ _REASONS: Final = {
     "en kontaktperson måste anges": "a contact person is required",
     "en leadskälla måste anges": "a lead source is required",
     "om en mottagare anges måste antingen handläggare, användargrupp eller kontor specificeras": (
-        "must be exactly one of agent, user group and office"
+        "must have exactly one of agent, user group and office"
     ),
 }
 _REFUSED: Final = "refused by the service"
 _ADVICE: Final = {
-    401: "user name or password are wrong",
-    403: "the password does not reach this customer or function group",
+    401: "user name or password is wrong",
+    403: "the password is not valid for this customer or function group",
     404: "this address does not exist: check base_url and the customer id",
 }
 
@@ -84,7 +84,7 @@ def _explained(failure: PublitracError, response: ServiceResponse) -> PublitracE
     if is_html(response):
         if (wrong := wrong_address(response)) is not None:
             return wrong
-        failure.args = (f"{failure.message} with a web page, so a proxy may have responded in its place",)
+        failure.args = (f"{failure.message} with a web page: a proxy may have responded in its place",)
     elif isinstance(failure, ValidationError) and len(response.body) <= MAX_RESPONSE:
         content = _content(response.body)
         if content is None:
@@ -103,7 +103,7 @@ def _content(body: bytes) -> Any:
 
 
 def _document(body: bytes) -> tuple[str | None, Any]:
-    """Read a body of JSON or XML, whatever its content type says.
+    """Read a body of JSON or XML, regardless of its content type.
 
     Returns:
         The name of the root element, ``None`` for JSON; and the content, ``None`` if it is neither.
@@ -121,7 +121,7 @@ def _document(body: bytes) -> tuple[str | None, Any]:
 
 
 def _problems(content: Any) -> Iterator[Problem]:
-    """List the problems in an error by field; its general message only if it names no field."""
+    """Yield the problems in an error by field; its general message only if it names no field."""
     if not isinstance(content, Mapping):
         yield from (_problem(text, None) for text in _texts(content))
         return
@@ -167,7 +167,7 @@ def _problem(text: str, field: str | None) -> Problem:
 
 
 def _field(name: str) -> str | None:
-    """Return the field's path in the vendor's JSON names, without the parameter's name in front of it."""
+    """Return the field's path in the vendor's JSON names, without the leading name of the parameter."""
     name = _ENCODED.sub(lambda match: chr(int(match[1], 16)), name)
     if not _NAME.fullmatch(name):
         return None

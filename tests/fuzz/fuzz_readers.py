@@ -29,7 +29,7 @@ from publitrac_async.profile import read_profile
 from publitrac_async.transport.body import Body
 from publitrac_async.transport.budget import BUDGET
 from publitrac_async.transport.operation import ServiceResponse
-from publitrac_async.transport.steps import at_once
+from publitrac_async.transport.steps import run_steps
 from publitrac_async.v1.responses import read_reply
 from publitrac_async.v2.responses import read_accepted, read_token
 from publitrac_async.vitec.responses import read_lead_id
@@ -59,7 +59,7 @@ SAMPLES = [
     b'"d7e2f5a4-8f0e-4d12-9b53-0e1d3a7c5b61"',
 ]
 READERS: dict[str, Callable[[ServiceResponse], Any]] = {
-    "v1": lambda response: at_once(read_reply(response)),
+    "v1": lambda response: run_steps(read_reply(response)),
     "v2": read_accepted,
     "token": read_token,
     "marketo": responses.read,

@@ -26,7 +26,7 @@ from publitrac_async import (
 )
 from publitrac_async.converters import lead_from_wire
 from publitrac_async.transport.operation import ServiceResponse
-from publitrac_async.transport.steps import at_once
+from publitrac_async.transport.steps import run_steps
 from publitrac_async.v1 import (
     EmailCampaign,
     FilledForm,
@@ -261,7 +261,7 @@ def test_46_empty_elements_are_written_in_two_ways():
     from publitrac_async.v1.reading import read_response
 
     body = b"<response><a></a><b/><c> \n </c></response>"
-    assert at_once(read_response(ServiceResponse(200, body))).children == {"a": "", "b": "", "c": ""}
+    assert run_steps(read_response(ServiceResponse(200, body))).children == {"a": "", "b": "", "c": ""}
     assert lead_from_wire({"score": "", "firstName": "", "isCustomer": ""}) == Lead(
         score=None, first_name="", is_customer=None
     )

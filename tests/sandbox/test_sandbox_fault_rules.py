@@ -80,5 +80,5 @@ class TestRules:
         ],
     )
     def test_unusable_rules_are_refused(self, options):
-        with pytest.raises(ValueError, match="not a fault"):
+        with pytest.raises(ValueError, match="not a valid fault"):
             Fault.from_document(options)

@@ -161,7 +161,7 @@ async def test_values_of_any_simple_type(sandbox, v2):
         (
             {"leadInfo": {"email": "a@example.com", "notes": []}},
             "",
-            "notes must be a text, a number or a boolean",
+            "notes must be a string, a number or a boolean",
         ),
         (
             {"leadInfo": {"email": "a@example.com"}, "leadCustomField": ["x"]},

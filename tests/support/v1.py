@@ -15,7 +15,7 @@ from attrs import define, field
 
 from publitrac_async import ApiError, Lead, PublitracClient, PublitracError, RetryPolicy, ValidationError
 from publitrac_async.transport.operation import ServiceResponse
-from publitrac_async.transport.steps import at_once
+from publitrac_async.transport.steps import run_steps
 from publitrac_async.v1 import V1, ClickLink, EmailCampaign, FilledForm, Opportunity, WebVisit
 from publitrac_async.v1.responses import read_reply
 
@@ -167,7 +167,7 @@ def fields_of(error: ValidationError) -> list[str | None]:
 
 def error_of(body: bytes, http_status: int = 200, **response: object) -> PublitracError:
     with pytest.raises(PublitracError) as caught:
-        at_once(read_reply(ServiceResponse(http_status, body, **response)))
+        run_steps(read_reply(ServiceResponse(http_status, body, **response)))
     return caught.value
 
 

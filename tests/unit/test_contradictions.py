@@ -49,7 +49,7 @@ def test_a_rate_with_a_limiter(client: Open, rate_limit: Any) -> None:
 @EVERY
 @pytest.mark.parametrize("rate_limit", [35, None, Rate(50, per=20)])
 def test_a_rate_with_a_shared_object(client: Open, shared: Shared, rate_limit: Any) -> None:
-    with pytest.raises(ConfigurationError, match="rate_limit belongs to the object given as shared"):
+    with pytest.raises(ConfigurationError, match="the shared object has its own rate_limit"):
         client(shared=shared, rate_limit=rate_limit)
 
 
@@ -77,7 +77,7 @@ def test_the_environment_counts_as_the_program_does(tmp_path: Path, shared: Shar
     limited = environment | {"PUBLITRAC_RATE_LIMIT": "20"}
     with pytest.raises(ConfigurationError, match="leave out limiter or rate_limit"):
         PublitracClient.from_env(limited, limiter=WindowLimiter(35))
-    with pytest.raises(ConfigurationError, match="rate_limit belongs to the object given as shared"):
+    with pytest.raises(ConfigurationError, match="the shared object has its own rate_limit"):
         PublitracClient.from_env(limited, shared=shared)
     with pytest.raises(ConfigurationError, match="leave out shared or limiter"):
         PublitracClient.from_env(

@@ -254,7 +254,7 @@ class TestLies:
         async def fetch(number):
             return Page(("a",), 1, 1, 5)
 
-        with pytest.raises(UnexpectedContent, match="asked for page 2"):
+        with pytest.raises(UnexpectedContent, match="sent page 1 in response to a request for page 2"):
             await collect(Pager(fetch, key=str))
 
     @pytest.mark.parametrize("size", [0, None])

@@ -91,16 +91,16 @@ def test_without_a_profile_nothing_changes() -> None:
     [
         (
             "[client]\napi_key_parm = 'x'",
-            "client.api_key_parm is unknown; there are api_key_parameter, credentials_in",
+            "client.api_key_parm is unknown; known: api_key_parameter, credentials_in",
         ),
         ("[client]\napi_key = 'x'", "client.api_key is unknown"),
-        ("[clients]\n", "clients is unknown; there are client, found, evidence, probe"),
+        ("[clients]\n", "clients is unknown; known: client, found, evidence, probe"),
         ("client = 7", "client is unknown"),
-        ("[client]\ncredentials_in = 7", "client.credentials_in must be a text"),
+        ("[client]\ncredentials_in = 7", "client.credentials_in must be a string"),
         ("[client]\nrate_limit = true", "client.rate_limit must be a whole number"),
         ("[client]\nv1_shapes = 'x'", "client.v1_shapes must be a table"),
         ("[client.v1_shapes]\nx = 'y'", "client.v1_shapes.x is unknown"),
-        ("[client.v1_shapes]\nemail_parameter = ''", "client.v1_shapes.email_parameter must be a text"),
+        ("[client.v1_shapes]\nemail_parameter = ''", "client.v1_shapes.email_parameter must be a string"),
         (
             "[client.v1_shapes]\nunicity_keys = 'x'",
             "unicity_keys must be one of children, text, names, not 'x'",

@@ -1,7 +1,7 @@
 """Inspector: a web page that shows and controls a sandbox.
 
-The files beside this one are served unchanged. They load nothing from elsewhere and build the page from
-texts only, so a hostile value in a lead remains a text.
+The files beside this one are served unchanged. They load nothing from other hosts, and insert values only as
+text, so a hostile value in a lead cannot become markup.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _HEADERS: Final = (
 
 
 def page(name: str) -> Response | None:
-    """Return a file of the page, None if there is no such file.
+    """Return a file of the page, None if it does not exist.
 
     Args:
         name: the path below `/_sandbox/`; empty for the page itself.

@@ -1,4 +1,4 @@
-"""State of the emulated instance, for its API and for the control side."""
+"""State of the emulated Marketo instance, for its API and for the control side."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CENTRAL: Final = timezone(timedelta(hours=-6))
 
 
 class MarketoAccount:
-    """Leads, fields, assets and tokens of one instance; also the vendor that the control side seeds."""
+    """Leads, fields, assets and tokens of one instance; the control side seeds and resets it."""
 
     title = "Marketo"
 
@@ -64,11 +64,13 @@ class MarketoAccount:
                 `forms` with `id` and `fields`; `partitions` (names); `mktTokens` (lead id by token).
 
         Raises:
-            ValueError: If a part is unknown or a record cannot be used.
+            ValueError: a part is unknown or a record cannot be used.
         """
         unknown = set(document) - _PARTS
         if unknown:
-            raise ValueError(f"Nothing called {', '.join(sorted(unknown))} can be seeded.")
+            raise ValueError(
+                f"{', '.join(sorted(unknown))} cannot be seeded; known: {', '.join(sorted(_PARTS))}"
+            )
         with self._database.transaction():
             for field in document.get("fields", ()):
                 self._seed_field(field)
@@ -77,7 +79,7 @@ class MarketoAccount:
             for lead in document.get("leads", ()):
                 values = dict(lead)
                 if "id" in values and self.leads.get(values["id"]) is not None:
-                    raise ValueError(f"A lead with id {values['id']} exists already.")
+                    raise ValueError(f"a lead with id {values['id']} exists already")
                 self.leads.insert(values, partition=values.pop("partitionName", DEFAULT_PARTITION))
             for kind in ("list", "program", "campaign"):
                 for asset in document.get(f"{kind}s", ()):
@@ -102,7 +104,7 @@ class MarketoAccount:
         return {name: number for number, (name, _) in enumerate(self.assets.all("partition"), 1)}
 
     def revoke_tokens(self) -> None:
-        """Make the token unknown."""
+        """Invalidate the token."""
         self.tokens.revoke()
 
     def process_now(self) -> int:
@@ -110,7 +112,7 @@ class MarketoAccount:
         return 0
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Delete all records, and invalidate the token."""
         with self._database.transaction():
             self.leads.clear()
             self.fields.clear()
@@ -122,7 +124,7 @@ class MarketoAccount:
             self.rate_limit.clear()
 
     def count_call(self) -> int:
-        """Count a call and return how many there were since midnight, Central Time."""
+        """Count a call, and return the number of calls since midnight, Central Time."""
         day = datetime.fromtimestamp(self._clock.timestamp(), tz=UTC).astimezone(_CENTRAL).date().isoformat()
         if day != self._day:
             self._day, self._calls = day, 0
@@ -133,7 +135,7 @@ class MarketoAccount:
         try:
             self.fields.create(field)
         except RecordRefusedError as refused:
-            raise ValueError(f"A field cannot be used: {refused}.") from None
+            raise ValueError(f"a field cannot be used: {refused}") from None
 
     def _seed_asset(self, kind: str, asset: Mapping[str, Any]) -> None:
         now = self.leads.now()
@@ -143,9 +145,11 @@ class MarketoAccount:
             content = dict(member) if isinstance(member, Mapping) else {"leadId": member}
             lead = content.pop("leadId")
             if self.leads.get(lead) is None:
-                raise ValueError(f"There is no lead {lead}.")
+                raise ValueError(f"there is no lead {lead}")
             moment = self.leads.now()
-            self.assets.join(kind, asset["id"], lead, {"createdAt": moment, "updatedAt": moment, **content})
+            self.assets.add_member(
+                kind, asset["id"], lead, {"createdAt": moment, "updatedAt": moment, **content}
+            )
 
     def _ensure_partition(self) -> None:
         self.assets.add("partition", DEFAULT_PARTITION, {"name": DEFAULT_PARTITION})

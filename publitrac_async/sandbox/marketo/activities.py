@@ -1,4 +1,4 @@
-"""Operations about activities of leads since a time."""
+"""Operations on activities of leads since a time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from publitrac_async.sandbox.marketo.call import MarketoCall
 from publitrac_async.sandbox.marketo.envelope import CallRefusedError, page_size, success
-from publitrac_async.sandbox.marketo.history import CHANGE, DELETED, NEW_LEAD, TYPES, Happening
+from publitrac_async.sandbox.marketo.history import CHANGE, DELETED, NEW_LEAD, TYPES, Activity
 from publitrac_async.sandbox.message import Response
 
 _MOST_TYPES: Final = 10
@@ -48,7 +48,7 @@ def get_changes(call: MarketoCall) -> Response:
         if name not in known:
             raise CallRefusedError("1006", f"Field '{name}' not found")
 
-    def shown(each: Happening) -> dict[str, Any] | None:
+    def shown(each: Activity) -> dict[str, Any] | None:
         item = _common(each)
         if each.type == CHANGE:
             name = each.document["name"]
@@ -84,7 +84,7 @@ def _page(call: MarketoCall, types: list[int], shown: Any) -> Response:
     return success(found, nextPageToken=_token(str(last)), moreResult=more)
 
 
-def _activity(call: MarketoCall, each: Happening) -> dict[str, Any]:
+def _activity(call: MarketoCall, each: Activity) -> dict[str, Any]:
     item = _common(each)
     document = each.document
     if each.type == CHANGE:
@@ -98,7 +98,7 @@ def _activity(call: MarketoCall, each: Happening) -> dict[str, Any]:
     return item | {"attributes": _attributes(**document)}
 
 
-def _common(each: Happening) -> dict[str, Any]:
+def _common(each: Activity) -> dict[str, Any]:
     return {
         "id": each.id,
         "marketoGUID": str(each.id),

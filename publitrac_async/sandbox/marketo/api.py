@@ -29,14 +29,14 @@ class Marketo:
 
     name = "marketo"
     limit: CallLimit | None = None
-    """Excess rate and concurrency are refused in the vendor's form, HTTP 200, so they are counted here."""
+    """None: this class counts calls itself, since the vendor refuses excess calls with HTTP 200."""
 
     def __init__(self, account: MarketoAccount, settings: SandboxSettings) -> None:
         """Create the API.
 
         Args:
             account: records.
-            settings: limits, and the treatment of calls over them.
+            settings: limits, and the response to calls over them.
         """
         self._account = account
         self._settings = settings
@@ -103,7 +103,7 @@ class Marketo:
         return evolve(_run(call, route, known=known), over_limit=over is not None)
 
     def _refuse_token(self, request: Request) -> Response | None:
-        # The parameter `access_token` is no longer accepted; only the header counts.
+        # Marketo no longer accepts the parameter `access_token`, only the header.
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             return failure("600", "Access token empty")

@@ -1,4 +1,4 @@
-"""Assets with leads: static lists, programs, smart campaigns. Also forms, partitions, mail tokens."""
+"""Assets with leads: static lists, programs, smart campaigns; also forms, partitions, mail tokens."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class AssetStore:
         """Return key and document of the asset with a name."""
         return next((asset for asset in self.all(kind) if asset[1].get("name") == name), None)
 
-    def join(self, kind: str, key: int | str, lead: int, document: Mapping[str, Any]) -> None:
+    def add_member(self, kind: str, key: int | str, lead: int, document: Mapping[str, Any]) -> None:
         """Add a lead to an asset; an existing membership remains unchanged."""
         self._database.execute(
             "INSERT OR IGNORE INTO marketo_memberships (kind, key, lead, document) VALUES (?, ?, ?, ?)",
@@ -84,19 +84,19 @@ class AssetStore:
         self._database.execute(
             "UPDATE OR IGNORE marketo_memberships SET lead = ? WHERE lead = ?", [winner, loser]
         )
-        self.leave(loser)
+        self.remove_lead(loser)
 
-    def part(self, kind: str, key: int | str, lead: int) -> None:
+    def remove_member(self, kind: str, key: int | str, lead: int) -> None:
         """Remove a lead from an asset."""
         self._database.execute(
             "DELETE FROM marketo_memberships WHERE kind = ? AND key = ? AND lead = ?", [kind, str(key), lead]
         )
 
-    def leave(self, lead: int) -> None:
+    def remove_lead(self, lead: int) -> None:
         """Remove a lead from all assets."""
         self._database.execute("DELETE FROM marketo_memberships WHERE lead = ?", [lead])
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete all assets and memberships."""
         for table in _TABLES:
             self._database.execute(f"DELETE FROM {table}")  # noqa: S608 - constant names

@@ -1,4 +1,4 @@
-"""Call of an operation."""
+"""Call of an operation of Marketo."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST_RECORDS = 300
 
 @frozen
 class MarketoCall:
-    """A request with a live token.
+    """A request with a valid token.
 
     Attributes:
         account: account of the call.
@@ -38,7 +38,7 @@ class MarketoCall:
         """Return the JSON object in the body.
 
         Raises:
-            CallRefusedError: The content type is another one (612), or the body is not an object (609).
+            CallRefusedError: the content type is not JSON (612), or the body is not an object (609).
         """
         content_type = self.request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if content_type != "application/json":
@@ -55,7 +55,7 @@ class MarketoCall:
         """Return the records of a document, and refuse members that the operation does not have.
 
         Raises:
-            CallRefusedError: If there are no records or too many, or a member is unknown.
+            CallRefusedError: there are no records or too many, or a member is unknown.
         """
         unknown = set(document) - known - {"input"}
         if unknown:
@@ -73,7 +73,7 @@ class MarketoCall:
         """Return a number of the path.
 
         Raises:
-            CallRefusedError: The text is not a number.
+            CallRefusedError: the text is not a number.
         """
         text = self.path[name]
         if not text.isdecimal():
@@ -84,7 +84,7 @@ class MarketoCall:
         """Return the lead that the path names.
 
         Raises:
-            CallRefusedError: The lead does not exist (1004).
+            CallRefusedError: the lead does not exist (1004).
         """
         lead = self.account.leads.get(self.number(name))
         if lead is None:
@@ -99,7 +99,7 @@ class MarketoCall:
         """Return the leads that the call names: `id` parameters (repeated, or with commas), or records.
 
         Raises:
-            CallRefusedError: There are no ids or too many, or one is not a number.
+            CallRefusedError: there are no ids or too many, or one is not a number.
         """
         named: list[Any] = [text for value in self.values("id") for text in value.split(",")]
         if not named:
@@ -114,10 +114,11 @@ class MarketoCall:
     def refuse_repeated(self, known: Collection[str]) -> None:
         """Refuse a repeated parameter, unless Marketo's pages repeat it.
 
-        The documents do not say which value counts, so the call is refused. Unknown parameters are ignored.
+        The documents do not specify which value counts, so the call is refused. Unknown parameters are
+        ignored.
 
         Raises:
-            CallRefusedError: A parameter is repeated.
+            CallRefusedError: a parameter is repeated.
         """
         names = [name for name, _ in self.pairs]
         for name in names:

@@ -16,7 +16,7 @@ _numbers = itertools.count(0x1475B74E276)
 
 
 class CallRefusedError(Exception):
-    """The call as a whole is refused; nothing of it was executed."""
+    """The call as a whole is refused, and was not executed."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -37,7 +37,7 @@ class RecordRefusedError(Exception):
 
 
 def success(result: Sequence[Any] | None = None, *, applied: bool = False, **more: Any) -> Response:
-    """Return a successful response; without a result it has no such member."""
+    """Return a successful response, without the member `result` if there is none."""
     document: dict[str, Any] = {"requestId": _request_id()}
     if result is not None:
         document["result"] = list(result)
@@ -56,7 +56,7 @@ def failure(code: str, message: str) -> Response:
 
 
 def page(items: Sequence[Any], query: Mapping[str, str], *, style: str) -> Response:
-    """Return the page that a query asks for.
+    """Return the page that a query requests.
 
     Args:
         items: all items, in order.
@@ -65,7 +65,7 @@ def page(items: Sequence[Any], query: Mapping[str, str], *, style: str) -> Respo
             then (filters); `both`: `moreResult` always.
 
     Raises:
-        CallRefusedError: The size is invalid, or the token belongs to another query.
+        CallRefusedError: the size is invalid, or the token belongs to another query.
     """
     size = page_size(query)
     signature = _signature(query)
@@ -81,7 +81,7 @@ def page(items: Sequence[Any], query: Mapping[str, str], *, style: str) -> Respo
 
 
 def page_size(query: Mapping[str, str]) -> int:
-    """Return the items that a page may have.
+    """Return the maximum number of items on a page.
 
     Raises:
         CallRefusedError: `batchSize` is invalid.

@@ -1,4 +1,4 @@
-"""The fields of leads: the standard ones, and those that were created (Marketo REST API, Leads, Fields)."""
+"""The fields of leads: standard and created ones (Marketo REST API, Leads, Fields)."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Field:
     read_only: bool = False
     searchable: bool = False
     company: bool = False
-    """It belongs to the lead's company, which Sync Leads does not update (code 1021)."""
+    """True if it belongs to the lead's company, which Sync Leads does not update (code 1021)."""
     description: str | None = None
     hidden: bool = False
     encoded: bool = True
@@ -60,17 +60,17 @@ class Field:
 
     @property
     def described_type(self) -> str:
-        """The type in descriptions of leads, where live instances show a score as an integer."""
+        """The type in descriptions of leads, where real instances show a score as an integer."""
         return "integer" if self.data_type == "score" else self.data_type
 
     def check(self, value: Any) -> None:
         """Refuse a value that does not fit the type or is too long.
 
-        Null and empty text empty any field. Code and message for a wrong type are those of recordings of a
-        live instance; those for a value that is too long are not known.
+        Null and empty text empty any field. Code and message for a wrong type are from recordings of a real
+        instance; those for a value that is too long are unknown.
 
         Raises:
-            RecordRefusedError: The value is refused (1003).
+            RecordRefusedError: the value is refused (1003).
         """
         if value is None or value == "":
             return
@@ -212,7 +212,7 @@ class FieldStore:
         """Add a custom field.
 
         Raises:
-            RecordRefusedError: The description is invalid, or the field exists.
+            RecordRefusedError: the description is invalid, or the field exists.
         """
         known = self.all()
         for required in ("displayName", "name", "dataType"):
@@ -241,7 +241,7 @@ class FieldStore:
         """Change a field that exists.
 
         Raises:
-            RecordRefusedError: An attribute cannot be changed.
+            RecordRefusedError: an attribute cannot be changed.
         """
         field = self.all()[name]
         allowed = _CUSTOM_MAY_CHANGE if field.custom else _STANDARD_MAY_CHANGE
@@ -252,7 +252,7 @@ class FieldStore:
         self._store(name, {**(json.loads(row[0]) if row else {}), **record})
 
     def clear(self) -> None:
-        """Forget custom fields and changes."""
+        """Delete custom fields and changes."""
         self._database.execute("DELETE FROM marketo_fields")
 
     def _store(self, name: str, document: Mapping[str, Any]) -> None:

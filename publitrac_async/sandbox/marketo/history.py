@@ -11,7 +11,7 @@ from attrs import frozen
 from publitrac_async.sandbox.database import Database
 
 FORM, NEW_LEAD, CHANGE, DELETED, PUSH = 2, 12, 13, 37, 145
-#: Marketo's numbers, except for Push Lead, whose number is not documented: look types up by name.
+#: Marketo's numbers, except for Push Lead, whose number is undocumented: look up types by name.
 TYPES: Final = {
     FORM: "Fill Out Form",
     NEW_LEAD: "New Lead",
@@ -24,7 +24,7 @@ _NO_VALUES: Final = frozenset({"id", "updatedAt", "createdAt", "partitionName"})
 
 
 @frozen
-class Happening:
+class Activity:
     """One activity of a lead."""
 
     id: int
@@ -47,7 +47,7 @@ class History:
         )
 
     def add(self, lead: int, kind: int | str, moment: str, document: Mapping[str, Any]) -> None:
-        """Note an activity.
+        """Record an activity.
 
         Args:
             lead: id of the lead.
@@ -61,19 +61,19 @@ class History:
         )
 
     def add_changes(self, lead: int, moment: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-        """Note every value that differs."""
+        """Record every value that differs."""
         for name in new.keys() - _NO_VALUES:
             if old.get(name) != new[name]:
                 change = {"name": name, "newValue": new[name], "oldValue": old.get(name)}
                 self.add(lead, CHANGE, moment, change)
 
-    def since(self, position: int | str, types: Sequence[int], leads: Sequence[int]) -> Iterator[Happening]:
-        """Yield activities of some types after a number, or from a time on.
+    def since(self, position: int | str, types: Sequence[int], leads: Sequence[int]) -> Iterator[Activity]:
+        """Yield activities of some types after a number, or since a time.
 
         Args:
-            position: The number, or the time in the form of responses.
-            types: Numbers of types.
-            leads: Of these leads only; of all leads if empty.
+            position: the number, or the time in the form of responses.
+            types: numbers of types.
+            leads: leads of the activities; all leads if empty.
         """
         after = "id > ?" if isinstance(position, int) else "moment >= ?"
         marks = ", ".join("?" * len(types))
@@ -84,8 +84,8 @@ class History:
             [position, *types, *leads],
         ).fetchall()
         for number, lead, kind, moment, document in rows:
-            yield Happening(number, lead, kind, moment, json.loads(document))
+            yield Activity(number, lead, kind, moment, json.loads(document))
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete all activities."""
         self._database.execute("DELETE FROM marketo_history")

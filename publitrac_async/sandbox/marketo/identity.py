@@ -24,8 +24,8 @@ class MarketoIdentity:
         """Create the API.
 
         Args:
-            account: Holds the token.
-            settings: The credentials that are accepted.
+            account: account with the token.
+            settings: the accepted credentials.
         """
         self._account = account
         self._settings = settings

@@ -119,7 +119,7 @@ class LeadStore:
         self._database.execute("DELETE FROM marketo_activities WHERE lead = ?", [number])
 
     def merge(self, winner: int, loser: int) -> None:
-        """Merge one lead into another: missing values, cookies, activities. The first is removed."""
+        """Merge the loser into the winner: missing values, cookies, activities. Remove the loser."""
         lead, other = self.get(winner), self.get(loser)
         assert lead is not None
         assert other is not None
@@ -153,7 +153,7 @@ class LeadStore:
         return [{"leadId": lead, **json.loads(document)} for lead, document in rows]
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete all leads, cookies and activities."""
         for table in _TABLES:
             self._database.execute(f"DELETE FROM {table}")  # noqa: S608 - constant names
         self.history.clear()

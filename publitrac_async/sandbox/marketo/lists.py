@@ -1,4 +1,4 @@
-"""Operations about static lists and their leads."""
+"""Operations on static lists and their leads."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def add_leads(call: MarketoCall) -> Response:
         if call.account.leads.get(lead) is None:
             result.append(_not_found(lead))
             continue
-        call.account.assets.join("list", number, lead, {"createdAt": moment, "updatedAt": moment})
+        call.account.assets.add_member("list", number, lead, {"createdAt": moment, "updatedAt": moment})
         result.append({"id": lead, "status": "added"})
     return success(result, applied=any(item["status"] == "added" for item in result))
 
@@ -50,7 +50,7 @@ def remove_leads(call: MarketoCall) -> Response:
             reasons = RecordRefusedError("1015", "Lead not in list").reasons
             result.append({"id": lead, "status": "skipped", "reasons": reasons})
         else:
-            call.account.assets.part("list", number, lead)
+            call.account.assets.remove_member("list", number, lead)
             result.append({"id": lead, "status": "removed"})
     return success(result, applied=any(item["status"] == "removed" for item in result))
 

@@ -117,7 +117,7 @@ def _members(call: MarketoCall, kind: str, name: str) -> list[tuple[Lead, dict[s
 
 
 def _wanted(call: MarketoCall) -> Mapping[str, Any]:
-    """Return the fields of a response, each with its value in a lead that has none: false for a flag."""
+    """Return the requested fields, each with its value in a lead without one: false for a flag."""
     text = call.query.get("fields")
     if not text:
         return dict.fromkeys(DEFAULT_FIELDS)

@@ -19,7 +19,7 @@ class Route:
         method: its name in Marketo's description.
         verb: the HTTP method.
         path: its path, with a group for each placeholder.
-        run: carries it out.
+        run: executes it.
         repeats: parameters that Marketo's pages repeat.
     """
 
@@ -83,7 +83,7 @@ ROUTES: Final = (
         reads.get_smart_campaign_membership,
     ),
     _route("deleteLeads", "POST", "/rest/v1/leads/delete.json", writes.delete_leads, "id"),
-    # The path of former versions, which released clients still use.
+    # The path of earlier versions, which released clients still use.
     _route("deleteLeads", "DELETE", "/rest/v1/leads.json", writes.delete_leads, "id"),
     _route("updatePartitions", "POST", "/rest/v1/leads/partitions.json", writes.update_partitions),
     _route("getLeadPartitions", "GET", "/rest/v1/leads/partitions.json", schema.get_lead_partitions),

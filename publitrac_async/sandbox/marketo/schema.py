@@ -1,4 +1,4 @@
-"""The operations about fields."""
+"""Operations on fields."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def describe2(call: MarketoCall) -> Response:
         if field.length is not None:
             item["length"] = field.length
         items.append({**item, "updateable": not field.read_only, "crmManaged": False})
-    # Visitors are not a field, but leads can be searched by them.
+    # Cookies are not a field, but leads can be searched by them.
     searchable = [*([field.name] for field in fields if field.searchable), ["cookies"]]
     return success([{"name": "API Lead", "searchableFields": searchable, "fields": items}])
 

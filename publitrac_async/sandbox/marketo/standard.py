@@ -1,4 +1,4 @@
-"""Standard fields of leads, as live instances describe them; and those that only the documents name."""
+"""Standard fields of leads, as real instances describe them, and those that only the documents name."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ from publitrac_async.sandbox.marketo.envelope import RecordRefusedError
 from publitrac_async.sandbox.marketo.fields import Field
 from publitrac_async.sandbox.marketo.leads import DEFAULT_PARTITION, Lead
 
-#: Members of a record besides fields.
-_BESIDE: Final = frozenset({"mktToken", "cookies"})
+#: Members of a record that are not fields.
+_NOT_FIELDS: Final = frozenset({"mktToken", "cookies"})
 
 
 @frozen
@@ -24,16 +24,16 @@ class Rules:
     lookup: str = "email"
     partition: str | None = None
     syncs: bool = False
-    """Sync Leads, which does not update companies."""
+    """True for Sync Leads, which does not update companies."""
     pushes: bool = False
-    """`mktToken` and `cookies` are known."""
+    """True for Push Lead, which accepts `mktToken` and `cookies`."""
 
 
 class LeadWriter:
     """Writes the records of one call."""
 
     def __init__(self, account: MarketoAccount, rules: Rules) -> None:
-        """Read the fields once."""
+        """Create the writer, which reads the fields once."""
         self._account = account
         self._rules = rules
         self._fields = account.fields.all()
@@ -42,7 +42,7 @@ class LeadWriter:
         """Create or update one lead; return its id and `created` or `updated`.
 
         Raises:
-            RecordRefusedError: The record is refused.
+            RecordRefusedError: the record is refused.
         """
         rules, leads = self._rules, self._account.leads
         values = self._checked(record)
@@ -65,7 +65,7 @@ class LeadWriter:
     def _checked(self, record: Mapping[str, Any]) -> dict[str, Any]:
         values = {}
         for name, value in record.items():
-            if self._rules.pushes and name in _BESIDE:
+            if self._rules.pushes and name in _NOT_FIELDS:
                 continue
             field = self._fields.get(name)
             if field is None:

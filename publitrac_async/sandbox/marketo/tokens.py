@@ -17,8 +17,8 @@ class IssuedTokens:
         """Create the state before the first token.
 
         Args:
-            clock: returns the time.
-            life: Seconds a token lives after it was issued.
+            clock: clock of the service.
+            life: lifetime of a token in seconds after its issue.
         """
         self._clock = clock
         self._life = life
@@ -37,7 +37,7 @@ class IssuedTokens:
     def refuse(self, token: str) -> str | None:
         """Return the code that refuses a token, None if it is valid.
 
-        The first use after the expiry has a separate code; after that the token is unknown.
+        The first use after the expiry has its own code; after that the token is unknown.
         """
         self._expire()
         if token == self._token:
@@ -48,7 +48,7 @@ class IssuedTokens:
         return INVALID
 
     def revoke(self) -> None:
-        """Make the token unknown before it expires."""
+        """Invalidate the token before it expires."""
         self._token = None
 
     def _expire(self) -> None:

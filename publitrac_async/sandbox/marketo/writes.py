@@ -1,4 +1,4 @@
-"""The operations that write leads."""
+"""Operations that write leads."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def submit_form(call: MarketoCall) -> Response:
         leads.associate(number, cookie)
     if program is not None:
         moment = leads.now()
-        call.account.assets.join("program", program, number, {"createdAt": moment, "updatedAt": moment})
+        call.account.assets.add_member("program", program, number, {"createdAt": moment, "updatedAt": moment})
     return success([{"id": number, "status": status}], applied=True)
 
 
@@ -151,7 +151,7 @@ def delete_leads(call: MarketoCall) -> Response:
             result.append({"id": number, "status": "skipped", "reasons": reasons})
             continue
         call.account.leads.delete(number)
-        call.account.assets.leave(number)
+        call.account.assets.remove_lead(number)
         result.append({"id": number, "status": "deleted"})
     return success(result, applied=any(item["status"] == "deleted" for item in result))
 
@@ -192,7 +192,7 @@ def _form_fields(record: Mapping[str, Any], form: Mapping[str, Any]) -> tuple[di
     """Return the fields and the cookie of a form's record.
 
     Raises:
-        CallRefusedError: The form does not accept it.
+        CallRefusedError: the form does not accept it.
     """
     unknown = set(record) - {"leadFormFields", "visitorData", "cookie"}
     if unknown:
@@ -213,7 +213,7 @@ def _form_fields(record: Mapping[str, Any], form: Mapping[str, Any]) -> tuple[di
     try:
         IPv4Address(visitor.get("leadClientIpAddress", "127.0.0.1"))
     except AddressValueError:
-        raise CallRefusedError("1003", "Invalid data: leadClientIpAddress is no IPv4 address") from None
+        raise CallRefusedError("1003", "Invalid data: leadClientIpAddress is not an IPv4 address") from None
     cookie = record.get("cookie")
     if cookie is not None and not (isinstance(cookie, str) and _COOKIE.fullmatch(cookie)):
         raise CallRefusedError("1012", f"Invalid cookie value '{cookie}'")

@@ -1,4 +1,4 @@
-"""Everything the emulated PUBLITRAC account holds, in one object."""
+"""State of the emulated PUBLITRAC account, for its APIs and for the control side."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from publitrac_async.sandbox.settings import SandboxSettings
 
 
 class PublitracAccount:
-    """State of v1 and v2; the control side seeds and empties it."""
+    """State of v1 and v2; the control side seeds and resets it."""
 
     title = "PUBLITRAC"
 
@@ -33,9 +33,9 @@ class PublitracAccount:
         """Open the account.
 
         Args:
-            database: the place of its records.
-            clock: the clock of the service.
-            settings: choices the documents leave open.
+            database: database of its records.
+            clock: clock of the service.
+            settings: choices that the documents leave open.
         """
         self._database = database
         clock = clock.in_zone(settings.time_zone)
@@ -78,25 +78,25 @@ class PublitracAccount:
         }
 
     def transaction(self) -> AbstractContextManager[None]:
-        """Return a context in which either everything is applied or nothing."""
+        """Return a context that applies all changes or none."""
         return self._database.transaction()
 
     def seed(self, document: Mapping[str, Any]) -> None:
-        """Add records; see `seeding.seed` for what a document holds.
+        """Add records; see `seeding.seed` for the form of a document.
 
         Raises:
-            ValueError: something cannot be used; then nothing is added.
+            ValueError: a record cannot be used; then nothing is added.
         """
         with self._database.transaction():
             seed(self, document)
 
     def contents(self) -> dict[str, Any]:
-        """Return everything the account holds now, in the vendor's own names.
+        """Return all current records, in the vendor's own names.
 
         Returns:
             `leads`, `lists`, `views`, `campaigns` (with the e-mails of the leads in `entries`), `emails`,
-            `forms`, `history`, `opportunities`, `transactions`; `pending` is the number of leads of
-            `delayedSync` that wait, `rejections` lists those that could not be processed, with reasons.
+            `forms`, `history`, `opportunities`, `transactions`; `pending`, the number of queued leads of
+            `delayedSync`; `rejections`, those that could not be processed, with reasons.
         """
         leads = self.found_leads()
         lists = self.lists.all()
@@ -119,7 +119,7 @@ class PublitracAccount:
         }
 
     def found_leads(self, email: str | None = None) -> list[dict[str, str]]:
-        """Return the leads the account holds now, oldest first.
+        """Return the current leads, oldest first.
 
         Args:
             email: only those with this e-mail.
@@ -130,15 +130,15 @@ class PublitracAccount:
             return [lead.as_dict() for lead in found]
 
     def revoke_tokens(self) -> None:
-        """Make every v2 token stale."""
+        """Invalidate every v2 token."""
         self.tokens.revoke()
 
     def process_now(self) -> int:
-        """Process everything `delayedSync` has queued and return its number."""
+        """Process the whole queue of `delayedSync`, and return its length."""
         return self.queue.process_all()
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Delete all records, and invalidate every token."""
         with self._database.transaction():
             for store in (
                 self.transactions,

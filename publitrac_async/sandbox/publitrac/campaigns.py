@@ -14,7 +14,7 @@ from publitrac_async.sandbox.database import Database
 TRACKING: Final = "CAMPAIGNTRACKING"
 """`CampaignType` of the follow-up campaigns that getCampaigns returns (sample of that method)."""
 EMAIL: Final = "CAMPAIGNEMAIL"
-"""`CampaignType` of what addEmailCampaign creates. Undocumented; getCampaigns does not return it."""
+"""`CampaignType` of campaigns by addEmailCampaign. Undocumented; getCampaigns does not return them."""
 
 CAMPAIGN_FIELDS: Final = ("Name", "Type", "Token", "CampaignType", "Created_Date", "Last_Updated")
 _COLUMNS: Final = ", ".join(f'"{name}"' for name in CAMPAIGN_FIELDS)
@@ -22,7 +22,7 @@ _COLUMNS: Final = ", ".join(f'"{name}"' for name in CAMPAIGN_FIELDS)
 
 @frozen
 class Campaign:
-    """A campaign in the words of getCampaigns."""
+    """A campaign, with the field names of getCampaigns."""
 
     id: int
     fields: Mapping[str, str]
@@ -68,7 +68,7 @@ class CampaignStore:
 
         Args:
             fields: some of `CAMPAIGN_FIELDS`; token, type and dates have defaults.
-            campaign_id: its id; the next free one if not given.
+            campaign_id: its id; by default the next free one.
         """
         now = self._clock.text()
         defaults = {
@@ -97,14 +97,14 @@ class CampaignStore:
         )
 
     def count_tracking(self) -> int:
-        """Return how many follow-up campaigns there are."""
+        """Return the number of follow-up campaigns."""
         count: int = self._database.execute(
             'SELECT count(*) FROM publitrac_campaigns WHERE "CampaignType" = ?', [TRACKING]
         ).fetchone()[0]
         return count
 
     def enter(self, campaign: Campaign, lead_id: int, email_id: int | None = None) -> None:
-        """Let a lead enter a campaign, receiving an e-mail if one is given; each time counts."""
+        """Record that a lead enters a campaign, and gets an e-mail if given. Repeated entries count."""
         self._database.execute(
             "INSERT INTO publitrac_campaign_entries (campaign_id, lead_id, email_id, at) VALUES (?, ?, ?, ?)",
             [campaign.id, lead_id, email_id, self._clock.text()],

@@ -1,6 +1,6 @@
-"""Leads that v2 accepted and that are processed a little later (PUBLITRAC API V2, Synchronize a lead).
+"""Leads that v2 accepted and processes a little later (PUBLITRAC API V2, Synchronize a lead).
 
-Nothing runs in the background: the first look at the account processes the leads that have become due.
+Nothing runs in the background: each access to the account first processes the leads that are due.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class DelayedQueue:
         """Create the tables if the database has none.
 
         Args:
-            database: the place of the queue.
-            clock: the clock of the service.
-            sync: the writer of leads.
+            database: database of the queue.
+            clock: clock of the service.
+            sync: writer of leads.
             delay: seconds between acceptance and processing.
             ignore_case: True if `Email` counts as `email`.
         """
@@ -52,7 +52,7 @@ class DelayedQueue:
             "CREATE TABLE IF NOT EXISTS publitrac_rejections "
             "(id INTEGER PRIMARY KEY, email TEXT NOT NULL, reason TEXT NOT NULL, at TEXT NOT NULL)"
         )
-        # The clock of an earlier run is meaningless now: all its queued leads are due.
+        # Times of an earlier run are meaningless, so its queued leads get a new delay.
         database.execute("UPDATE publitrac_delayed SET due = ?", [clock.monotonic() + delay])
 
     def accept(self, document: Mapping[str, Any]) -> None:
@@ -71,7 +71,7 @@ class DelayedQueue:
         return self._process(float("inf"))
 
     def pending(self) -> int:
-        """Return the number of leads that wait."""
+        """Return the number of queued leads."""
         count: int = self._database.execute("SELECT count(*) FROM publitrac_delayed").fetchone()[0]
         return count
 
@@ -93,7 +93,7 @@ class DelayedQueue:
         return [{"email": email, "reason": reason, "at": at} for email, reason, at in rows]
 
     def clear(self) -> None:
-        """Forget queue and rejections."""
+        """Delete queue and rejections."""
         self._database.execute("DELETE FROM publitrac_delayed")
         self._database.execute("DELETE FROM publitrac_rejections")
 
@@ -155,4 +155,4 @@ def _text(name: str, value: Any) -> str:
         return "1" if value else "0"
     if isinstance(value, str | int | float):
         return str(value)
-    raise _UnusableError(f"{name} must be a text, a number or a boolean")
+    raise _UnusableError(f"{name} must be a string, a number or a boolean")

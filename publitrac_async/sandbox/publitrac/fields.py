@@ -21,7 +21,7 @@ class LeadField:
     name: str
     kind: Kind = "text"
     default: str = ""
-    """Value of a new lead that was sent without this field."""
+    """Value in a new lead that was sent without this field."""
     label: str = ""
     """Spelling in error messages; only fields that are validated have one."""
     writable: bool = True
@@ -89,7 +89,7 @@ _EMAIL: Final = re.compile(
 
 
 def is_custom_field_name(name: str) -> bool:
-    """Return True if a name can be that of a custom field: an XML name that no native field has."""
+    """Return True if a custom field can have this name: an XML name that is not a native field."""
     return bool(_XML_NAME.fullmatch(name)) and name not in FIELD_BY_NAME and name != CUSTOM_FIELDS
 
 

@@ -1,4 +1,4 @@
-"""The history of leads: visits, clicks and filled forms; and the forms that exist."""
+"""The history of leads: visits, clicks and submitted forms; and the existing forms."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class HistoryStore:
         )
 
     def move(self, source: int, target: int) -> None:
-        """Give the whole history of one lead to another."""
+        """Move the whole history of one lead to another."""
         self._database.execute("UPDATE publitrac_history SET lead_id = ? WHERE lead_id = ?", [target, source])
 
     def all(self) -> list[dict[str, Any]]:

@@ -61,14 +61,14 @@ class LeadStore:
         return self._select("email_key = ?", [email.lower()])
 
     def by_value(self, name: str, value: str) -> list[Lead]:
-        """Return the leads whose native field holds exactly a value, oldest first."""
+        """Return the leads whose native field equals a value, oldest first."""
         return self._select(f'"{FIELD_BY_NAME[name].name}" = ?', [value])
 
     def by_values(self, values: Mapping[str, str]) -> list[Lead]:
         """Return the leads in which every native or custom field equals the given value, ignoring case."""
         condition, parameters = where([Condition(name, "=", value) for name, value in values.items()])
         if "email" in values:
-            # Lets SQLite use the index instead of reading every lead.
+            # With this condition SQLite uses the index instead of reading every lead.
             condition, parameters = f"email_key = ? AND {condition}", [values["email"].lower(), *parameters]
         return self._select(condition, parameters)
 
@@ -79,11 +79,11 @@ class LeadStore:
         )
 
     def search(self, text: str, most: int) -> tuple[list[Lead], int]:
-        """Return leads with a text in any of their fields, the latest first, and the number of them.
+        """Return leads with a text in any of their fields, latest first, and their total number.
 
         Args:
-            text: the text, in any case; an empty one is in every lead.
-            most: the number of leads to return.
+            text: the text, regardless of case; every lead contains an empty one.
+            most: the maximum number of leads to return.
         """
         everything = " || char(10) || ".join([*(f'"{name}"' for name in _COLUMNS), "custom_fields"])
         condition, parameters = f"instr(folded({everything}), ?) > 0", [text.casefold()]
@@ -106,7 +106,7 @@ class LeadStore:
         """Store a new lead.
 
         Args:
-            values: native fields; `id`, `createdDate` and `lastUpdated` may be given, when a test seeds them.
+            values: native fields. Tests may also seed `id`, `createdDate` and `lastUpdated`.
             custom: custom fields.
             at: the time of creation.
 
@@ -144,7 +144,7 @@ class LeadStore:
         )
 
     def touch(self, lead_id: int) -> None:
-        """Record that something happened to a lead: every action moves `lastUpdated`."""
+        """Set `lastUpdated`, which every action of a lead changes."""
         self._database.execute(
             'UPDATE publitrac_leads SET "lastUpdated" = ? WHERE id = ?', [self._clock.text(), lead_id]
         )

@@ -1,4 +1,4 @@
-"""Lists of leads: static ones and filtered ones, which the API calls views."""
+"""Lists of leads: static lists, and filtered lists, which the API calls views."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class LeadList:
 
     @property
     def filtered(self) -> bool:
-        """True if the list finds its leads by conditions."""
+        """True if conditions select the leads of the list."""
         return self.conditions is not None
 
     def where(self) -> tuple[str, list[Any]]:
-        """Return the SQL condition on leads, and its parameters, that makes out the list."""
+        """Return the SQL condition that selects the leads of the list, and its parameters."""
         if self.conditions is not None:
             return where(self.conditions)
         return "id IN (SELECT lead_id FROM publitrac_list_members WHERE list_id = ?)", [self.id]
@@ -70,7 +70,7 @@ class ListStore:
         return LeadList(cursor.lastrowid, name, None if conditions is None else tuple(conditions))
 
     def add(self, target: LeadList, lead_id: int) -> None:
-        """Add a lead to a static list, if it is not on it."""
+        """Add a lead to a static list, unless it is on it."""
         self._database.execute(
             "INSERT OR IGNORE INTO publitrac_list_members (list_id, lead_id) VALUES (?, ?)",
             [target.id, lead_id],

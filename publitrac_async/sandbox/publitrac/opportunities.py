@@ -1,4 +1,4 @@
-"""Sales opportunities, in the words of getOpportunities (PUBLITRAC API reference)."""
+"""Sales opportunities, with the field names of getOpportunities (PUBLITRAC API reference)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OPPORTUNITY_FIELDS: Final = (
     "Created_Date",
     "Last_Updated",
 )
-"""The elements beside `id`, in the order of the response."""
+"""The elements besides `id`, in the order of the response."""
 
 
 @frozen
@@ -69,7 +69,7 @@ class OpportunityStore:
         )
 
     def sync(self, fields: Mapping[str, str], lead_ids: Sequence[int]) -> None:
-        """Create the opportunity with this `External_id`, or change what is given and replace its leads."""
+        """Create the opportunity with this `External_id`, or update its fields and replace its leads."""
         now = self._clock.text()
         found = self._select("external_id = ? ORDER BY id LIMIT 1", [fields["External_id"]])
         if found:
@@ -84,7 +84,7 @@ class OpportunityStore:
     def create(
         self, fields: Mapping[str, str], lead_ids: Sequence[int] = (), opportunity_id: int | None = None
     ) -> None:
-        """Store a new opportunity as it is."""
+        """Store a new opportunity unchanged."""
         cursor = self._database.execute(
             "INSERT INTO publitrac_opportunities (id, external_id, fields) VALUES (?, ?, ?)",
             [opportunity_id, fields.get("External_id", ""), _dump(fields)],
@@ -97,7 +97,7 @@ class OpportunityStore:
         return self._select("1 ORDER BY id LIMIT ? OFFSET ?", [size, (number - 1) * size])
 
     def count(self) -> int:
-        """Return how many there are."""
+        """Return the number of opportunities."""
         count: int = self._database.execute("SELECT count(*) FROM publitrac_opportunities").fetchone()[0]
         return count
 

@@ -1,7 +1,7 @@
-"""Conditions on leads, turned into SQL (PUBLITRAC API reference, Get leads).
+"""Conditions on leads, converted to SQL (PUBLITRAC API reference, Get leads).
 
 The documents show one operator, `like` with the wildcard `%`; `=`, `!=`, `<` and `>` are extras of the
-sandbox. Texts are compared without regard to case, several conditions must all hold.
+sandbox. Texts are compared regardless of case; several conditions must all hold.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Condition:
 
     @property
     def supported(self) -> bool:
-        """True if the field can exist and the operator is known."""
+        """True if a field can have this name and the operator is known."""
         return (
             self.field in FIELD_BY_NAME or is_custom_field_name(self.field)
         ) and self.operator.lower() in OPERATORS

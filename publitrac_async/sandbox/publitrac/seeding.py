@@ -47,8 +47,8 @@ def seed(account: Stores, document: Mapping[str, Any]) -> None:
     """
     unknown = set(document) - set(_PARTS)
     if unknown:
-        raise ValueError(f"nothing called {', '.join(sorted(unknown))} can be seeded")
-    # In the order of the table: lists and opportunities need their leads.
+        raise ValueError(f"{', '.join(sorted(unknown))} cannot be seeded; known: {', '.join(_PARTS)}")
+    # In the order of the table, because lists and opportunities need their leads.
     for part, seed_one in _PARTS.items():
         for record in document.get(part, ()):
             try:
@@ -60,7 +60,7 @@ def seed(account: Stores, document: Mapping[str, Any]) -> None:
 
 
 def seed_text(value: Any) -> str:
-    """Return a seeded value as the service stores it: texts, 0/1 for booleans, empty for None.
+    """Return a seeded value as the service stores it: as text, 0/1 for booleans, empty for None.
 
     Raises:
         ValueError: the value is a list or an object.
@@ -85,7 +85,7 @@ def _seed_lead(account: Stores, record: Mapping[str, Any]) -> None:
         elif is_custom_field_name(name):
             custom[name] = seed_text(value)
         else:
-            raise ValueError(f"{name!r} cannot be the name of a custom field.")
+            raise ValueError(f"{name!r} cannot be the name of a custom field")
     account.leads.insert(values, custom, at=account.clock.text())
 
 
@@ -129,7 +129,7 @@ def _seed_opportunity(account: Stores, record: Mapping[str, Any]) -> None:
 def _fields(record: Mapping[str, Any], known: Iterable[str]) -> dict[str, str]:
     unknown = set(record) - {"id", *known}
     if unknown:
-        raise ValueError(f"there is no element {', '.join(sorted(unknown))} here")
+        raise ValueError(f"unknown elements: {', '.join(sorted(unknown))}")
     return {name: seed_text(value) for name, value in record.items() if name != "id"}
 
 

@@ -1,4 +1,4 @@
-"""The match between a lead and its record; a lead without one is new (PUBLITRAC API reference, Sync Lead)."""
+"""Create a lead, or update the stored one that matches (PUBLITRAC API reference, Sync Lead)."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ class LeadSync:
         """Create the writer of leads.
 
         Args:
-            leads: where the leads are.
-            database: for transactions.
-            custom_fields: custom fields that exist; None for any.
+            leads: store of leads.
+            database: database, for transactions.
+            custom_fields: existing custom fields; None accepts any name.
             empty: the effect of an empty value.
             move_history: moves the history of one lead (first id) to another (second id).
         """
@@ -63,7 +63,7 @@ class LeadSync:
         Args:
             lead: the lead as it was sent.
             at: the time to record.
-            options: how to find the lead; by e-mail if not given.
+            options: options of the match; by default the e-mail decides.
 
         Returns:
             The lead's id.

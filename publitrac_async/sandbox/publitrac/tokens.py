@@ -14,7 +14,7 @@ class IssuedTokens:
         """Create the state before the first token.
 
         Args:
-            clock: returns the time.
+            clock: clock of the service.
             ttl: lifetime of a token in seconds after its last use.
         """
         self._clock = clock
@@ -33,13 +33,13 @@ class IssuedTokens:
         self._forget_expired()
         if token not in self._last_use:
             return False
-        # The token used last is the last one, so the oldest is first.
+        # Tokens are in the order of their last use, the oldest first.
         del self._last_use[token]
         self._last_use[token] = self._clock.monotonic()
         return True
 
     def revoke(self) -> None:
-        """Make every token stale."""
+        """Invalidate every token."""
         self._last_use.clear()
 
     def _forget_expired(self) -> None:

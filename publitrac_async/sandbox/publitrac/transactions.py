@@ -11,7 +11,7 @@ from publitrac_async.sandbox.database import Database
 
 
 class TransactionStore:
-    """Reads and writes transactions; one with a known id replaces the one before."""
+    """Reads and writes transactions; one with a known id replaces the previous one."""
 
     def __init__(self, database: Database, clock: SandboxClock) -> None:
         """Create the table if the database has none."""

@@ -23,7 +23,7 @@ _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}")
 
 @frozen
 class LeadInput:
-    """A lead as a call sends it: only the fields that were sent."""
+    """A lead as sent by a call: it has only the fields that were sent."""
 
     values: Mapping[str, str] = field(factory=dict)
     """Native fields by vendor name."""

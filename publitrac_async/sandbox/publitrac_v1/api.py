@@ -53,7 +53,7 @@ class PublitracV1:
 
         Args:
             account: the records.
-            settings: credentials, and the choices the documents leave open.
+            settings: credentials, and the choices that the documents leave open.
         """
         self.limit: CallLimit | None = account.v1_limit
         self._account = account
@@ -61,7 +61,7 @@ class PublitracV1:
         self._over_limit = _over_limit(settings)
 
     def claims(self, path: str) -> bool:
-        """Return True if a path is v1's."""
+        """Return True if a path belongs to v1."""
         return path in (PATH, PATH + "/", self._settings.transaction_path)
 
     def read(self, request: Request) -> Call:
@@ -120,7 +120,7 @@ class PublitracV1:
         ) == (settings.api_key, settings.username, settings.password)
 
     def _refuse(self, message: str, http_status: int) -> Envelope:
-        """Refuse a call outside of any method; an HTTP status of 200 gives way to that of failures."""
+        """Refuse a call outside of any method. Instead of HTTP 200, the status of failures is used."""
         refused = FailedError(self._settings.failure_status, message, [message.removesuffix(".")])
         return refused.envelope(self._settings.failure_http_status if http_status == 200 else http_status)
 

@@ -39,7 +39,7 @@ class MethodCall:
 
         Args:
             names: the names of the parameter.
-            paths: the paths of element names below `<request>`, where the XML may hold the value.
+            paths: paths of element names below `<request>`, at which the XML may have the value.
         """
         place = self.settings.annex_place
         if place != "xml" and (sent := self.text(*sorted(names))):
@@ -52,7 +52,7 @@ class MethodCall:
         """Return the `<request>` element.
 
         Raises:
-            FailedError: 9011, if the document is missing, not well-formed or something else.
+            FailedError: 9011, if the document is missing, not well-formed, or has another root.
         """
         if self.document is None or self.document.name != "request":
             raise invalid_xml()
@@ -63,18 +63,18 @@ class MethodCall:
         return FailedError(self.settings.failure_status, message, errors)
 
     def page_number(self) -> int:
-        """Return the requested page; anything but a page number means the first."""
+        """Return the requested page number; 1 if the parameter is not a page number."""
         sent = self.text("page")
         return max(int(sent), 1) if sent.isascii() and sent.isdigit() and len(sent) < 10 else 1
 
 
 Method = Callable[[MethodCall], Envelope]
 Methods = Mapping[str, tuple[str, Method]]
-"""Method name -> the verb its page lists (empty if none does) and what it does."""
+"""Method name -> the verb that its page lists (empty without one) and its function."""
 
 
 def lead_input(node: Node, options: AbstractSet[str] = frozenset()) -> LeadInput:
-    """Read a `<lead>` element. Read-only fields are ignored, unknown ones are kept apart.
+    """Read a `<lead>` element. Read-only fields are ignored, unknown ones are listed separately.
 
     Args:
         node: the element.
@@ -117,7 +117,7 @@ def shown_page(call: MethodCall, *, total: int, size: int) -> int:
         size: the number of records on a page.
 
     Raises:
-        FailedError: such a page is an error.
+        FailedError: the requested page does not exist, and `page_past_end` is `error`.
     """
     asked, last = call.page_number(), max(-(-total // size), 1)
     past_end = call.settings.page_past_end

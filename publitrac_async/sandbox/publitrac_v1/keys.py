@@ -18,7 +18,7 @@ def business_key(sent: Parameters, document: Node | None) -> str | None:
         document: the XML in `query`, if it could be read.
 
     Returns:
-        The lead's e-mail, several joined by commas; without one the requested id or name; or None.
+        The e-mails of the leads, joined by commas; otherwise the requested id or name; otherwise None.
     """
     if value := text(sent, *_NAMES):
         return value

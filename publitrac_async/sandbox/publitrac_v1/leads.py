@@ -1,7 +1,7 @@
 """Read leads: getLeads and the three ways to get one lead (PUBLITRAC API reference).
 
-getLeadByTokenId is documented by its errors only; that its parameter is called `tokenId` is a guess, so
-`tokId` and `token` are understood as well.
+The documents have only the errors of getLeadByTokenId. The name of its parameter, `tokenId`, is a guess, so
+`tokId` and `token` are also accepted.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Lists and views (PUBLITRAC API reference, Get View, Get List, Add leads to list, Codes d'erreurs).
 
-addLeadToList and removeLeadFromList are documented by their errors only. List and lead are understood as
+The documents have only the errors of addLeadToList and removeLeadFromList. List and lead are accepted as
 parameters (`listName`, `email`) and in the XML of addLeadsToList.
 """
 
@@ -47,7 +47,7 @@ def get_view(call: MethodCall) -> Envelope:
 
 
 def get_list(call: MethodCall) -> Envelope:
-    """Return the leads of a static list. The sample calls the parameter `viewName`, the text `listName`."""
+    """Return the leads of a static list. The sample uses the parameter `viewName`, the text `listName`."""
     name = call.text("listName", "viewName")
     found = call.account.lists.find(name)
     if found is None or found.filtered:

@@ -1,6 +1,7 @@
 """Parameters of a v1 call: query string and form body, treated as one set.
 
-The documents name the parameters but not their place for POST, so both places count; the body wins.
+The documents name the parameters, but not their place in a POST, so both places count; the body takes
+precedence.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from publitrac_async.sandbox.settings.publitrac import CredentialsPlace
 
 FORM: Final = "application/x-www-form-urlencoded"
 CREDENTIALS: Final = frozenset({"apikey", "apiKey", "username", "password"})
-"""Names that must not reach the journal; the documents spell the key in two ways."""
+"""Names whose values the journal must not contain; the documents spell the key in two ways."""
 
 Parameters = Mapping[str, bytes]
 
@@ -37,7 +38,7 @@ def parameters(request: Request, place: CredentialsPlace = "either") -> dict[str
 
 
 def content(parameters: Parameters) -> Content:
-    """Return the content that the journal shows: XML and parameters, credentials left out."""
+    """Return the content that the journal shows: XML and parameters, without credentials."""
     shown = {
         name: text(parameters, name)
         for name in parameters
@@ -55,7 +56,7 @@ def text(parameters: Parameters, *names: str) -> str:
 def payload(parameters: Parameters) -> bytes:
     """Return the content that the journal hashes.
 
-    It is the XML in `query`, else all parameters but method and credentials.
+    This is the XML in `query`, or without one all parameters except method and credentials.
     """
     if "query" in parameters:
         return parameters["query"]

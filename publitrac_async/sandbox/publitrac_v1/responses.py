@@ -30,7 +30,7 @@ LIST_FILTERED: Final = 9012
 
 @frozen
 class Envelope:
-    """A v1 response before it is written.
+    """A v1 response before rendering.
 
     Attributes:
         root: the `<response>` element.
@@ -59,7 +59,7 @@ class Envelope:
 
 
 class FailedError(Exception):
-    """A call that the service refuses: top-level status, message and errors."""
+    """The service refuses a call: vendor's status, message and errors."""
 
     def __init__(
         self,
@@ -120,8 +120,8 @@ def lead_errors(problems: Sequence[Problem], lead: LeadInput, *, only_email: boo
 
     Args:
         problems: the reasons.
-        lead: the lead that was sent: errors name its e-mail, else its `crmLeadId`, else neither.
-        only_email: True if errors always name the e-mail, as those of updateLead do.
+        lead: the lead that was sent: errors name its e-mail, otherwise its `crmLeadId`, otherwise neither.
+        only_email: True if errors always name the e-mail, like those of updateLead.
     """
     return [_lead_error(problem, lead, only_email=only_email) for problem in problems]
 
@@ -132,7 +132,7 @@ def _lead_error(problem: Problem, lead: LeadInput, *, only_email: bool) -> str:
         created = problem.label and not only_email
         return f"{problem.text} lead {lead.email} was not created" if created else problem.text
     external_id = lead.values.get("crmLeadId", "")
-    # The samples have a blank before the closing tag, and two labels without one after the dash.
+    # The samples have a blank before the closing tag; for two labels there is none after the dash.
     dash = " - "
     if lead.email or only_email:
         subject = f"for xml lead->email ({lead.email}) "
@@ -153,7 +153,7 @@ def error(code: int | None, text: str) -> str:
 
 
 def no_lead(email: str) -> str:
-    """Return the `<error>` text for an e-mail that no lead has, or for a missing one."""
+    """Return the `<error>` text for an e-mail without a lead, or for a missing e-mail."""
     if not email:
         return error(LEAD_NOT_FOUND, "Lead email address is required")
     return error(LEAD_NOT_FOUND, f"Lead ({email}) does not exist.")

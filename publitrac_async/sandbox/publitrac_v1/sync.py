@@ -1,7 +1,7 @@
 """Write leads: syncLead, addLead, updateLead, deleteLead.
 
-syncLead has a page (PUBLITRAC API reference, Sync Lead). addLead and updateLead are documented by their
-errors, deleteLead by the name of its status; their bodies are assumed to be that of syncLead.
+syncLead has a page (PUBLITRAC API reference, Sync Lead). The documents have only the errors of addLead and
+updateLead, and only a status of deleteLead; their bodies are assumed to be that of syncLead.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SYNC_FAILED: Final = 9018
 
 
 def sync_lead(call: MethodCall) -> Envelope:
-    """Create a lead or update the one that its unicity key points to."""
+    """Create a lead, or update the one with the same unicity key."""
     request = call.request()
     lead = only_lead(request, _SYNC_FAILED, "Leads synchronization failed.", _OPTIONS)
     try:
@@ -112,7 +112,7 @@ def _options(request: Node, settings: SandboxSettings) -> SyncOptions:
 
 
 def _in_place(request: Node, place: OptionsPlace) -> Iterator[Node]:
-    """Iterate over the elements that may be options: those before or after `<lead>` or inside of it."""
+    """Iterate over the elements that may be options: before, after or inside `<lead>`."""
     seen = False
     for child in request.children:
         if child.name == "lead":
@@ -129,7 +129,7 @@ def _is_true(option: str) -> bool:
 
 
 def _unicity_keys(node: Node, shape: UnicityKeysShape) -> list[str]:
-    """Read field names in the shapes that the settings allow; another shape holds no names."""
+    """Read field names in the shapes that the settings allow; other shapes are ignored."""
     if not node.children:
         names = [name.strip() for name in node.text.split(",")] if shape in ("any", "text") else []
         return [name for name in names if name]

@@ -1,8 +1,8 @@
 """E-commerce transactions (PUBLITRAC API reference, E-Commerce Transactions).
 
-Three parameters at a separate path; the documents give neither the path nor any response but `200 OK`.
-Refusals follow the sample: every value is a text, and `token` and `email` are the same inside
-and outside.
+Three parameters at a separate path; the documents give neither the path nor any response except `200 OK`.
+Refusals follow the sample: every value is a text, and `token` and `email` are the same in the transaction and
+in the parameters.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from publitrac_async.sandbox.publitrac_v1.parameters import Parameters, text
 from publitrac_async.sandbox.settings import SandboxSettings
 
 METHOD: Final = "transaction"
-"""The method's name in the journal; the vendor has no name for it."""
+"""Name of the method in the journal; the vendor has none."""
 
 
 def read(verb: str, sent: Parameters, account: PublitracAccount, settings: SandboxSettings) -> Call:
@@ -64,7 +64,7 @@ def _refusal(status: int, reason: str) -> Response:
 
 
 def _json(content: bytes) -> dict[str, Any] | None:
-    """Return the transaction, or None if it has not the form of the sample."""
+    """Return the transaction, or None if it does not have the form of the sample."""
     try:
         document = json.loads(content.decode())
         json.dumps(document, ensure_ascii=False).encode()  # a lone surrogate is not text

@@ -45,7 +45,7 @@ class PublitracV2:
         self._over_limit = refusal
 
     def claims(self, path: str) -> bool:
-        """Return True if a path is v2's."""
+        """Return True if a path belongs to v2."""
         return path.startswith(PREFIX)
 
     def read(self, request: Request) -> Call:

@@ -10,7 +10,7 @@ from attrs import Attribute
 
 
 def require_positive_or_none(_instance: object, attribute: Attribute[Any], value: int | None) -> None:
-    """Refuse a number below 1; None is a value."""
+    """Refuse a number below 1; None is allowed."""
     if value is not None and value < 1:
         raise ValueError(f"{attribute.name} must be at least 1, or None")
 
@@ -32,12 +32,9 @@ def require_path(_instance: object, attribute: Attribute[Any], path: str) -> Non
 
 
 def names(values: Iterable[str]) -> frozenset[str]:
-    """Convert a collection of names to a set.
-
-    A single text is refused: it would be a collection of letters.
-    """
+    """Convert a collection of names to a set. A single text is refused: it is a collection of letters."""
     if isinstance(values, str):
-        raise TypeError("a collection of names is needed, not one string")
+        raise TypeError("must be a collection of names, not one string")
     return frozenset(values)
 
 

@@ -1,6 +1,6 @@
 """Settings of the emulated PUBLITRAC: one for every undocumented point.
 
-Defaults are the most plausible behaviour; the other values are alternatives that a client may meet.
+Defaults are the most plausible behaviour; the other values are alternatives that a client may encounter.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ class PublitracSettings:
         account_token: the "account token" of e-commerce transactions (PUBLITRAC API reference, E-Commerce
             Transactions).
         api_key_parameter: the spelling of the key's parameter in v1; the documents have both. Another
-            spelling does not count.
-        credentials_in: the place of v1's credentials in a POST. Undocumented. Credentials elsewhere do
-            not count.
+            spelling is ignored.
+        credentials_in: the place of v1's credentials in a POST. Undocumented. Credentials elsewhere are
+            ignored.
         bad_credentials_response: the HTTP status for wrong v1 credentials. Undocumented.
         unknown_method_response: the HTTP status for an unknown v1 method. Undocumented.
         failure_http_status: the HTTP status that carries a 9xxx status. Undocumented.
@@ -64,9 +64,9 @@ class PublitracSettings:
         rate_limit: calls allowed in any sliding second; None for no limit (PUBLITRAC API reference,
             Limitation).
         v2_rate_limit: `shared` to count v2 and v1 together, otherwise the limit of v2 alone. Undocumented.
-        limit_counts: `account` to count every call, `address` to count each client address for itself.
+        limit_counts: `account` to count every call, `address` to count each client address separately.
             Undocumented.
-        over_limit: `reject` to refuse a call over the limit, `count` to let it through and mark it in the
+        over_limit: `reject` to refuse a call over the limit, `count` to execute it and mark it in the
             journal. Undocumented.
         over_limit_response: the HTTP status of a refused call; with `200` the refusal is in the body.
             Undocumented.
@@ -77,14 +77,14 @@ class PublitracSettings:
         bad_key_response: the HTTP status of getToken for a wrong key. Undocumented.
         v2_enabled: False to serve v1 only, as an environment without v2 does. Undocumented for the
             Canadian environment.
-        processing_delay: seconds after which a lead sent to `delayedSync` is processed ("a little later").
+        processing_delay: seconds until a lead sent to `delayedSync` is processed ("a little later").
         match_v2_names_ignoring_case: True to take `Email` for `email` in v2. Undocumented; a client in
             production relies on it.
 
         custom_fields: the custom fields of the account; others are refused with 9008. None accepts any name.
         unicity_keys_shape: the content of syncLead's `<customUnicityKeys>` that is understood: `text` for
-            names with commas, `children` for elements that hold a name each, `names` for elements that
-            are named after a field, `any` for all of them. Keys in another shape are ignored. Undocumented.
+            names with commas, `children` for elements with a name each, `names` for elements that are
+            named after a field, `any` for all of them. Keys in another shape are ignored. Undocumented.
         options_place: the place of syncLead's options: `before` or `after` `<lead>` or `inside` of it.
             Options elsewhere are ignored. Undocumented.
         empty_element: the effect of an empty element or value on an existing lead: it `clears` the field,
@@ -101,7 +101,7 @@ class PublitracSettings:
         page_size: leads and campaigns on a page (samples of getLeads, getView, getList; undocumented for
             campaigns).
         opportunity_page_size: opportunities on a page (sample of getOpportunities).
-        page_past_end: the content of a page behind the last one: `empty`, the `last` page, the `first`
+        page_past_end: the content of a page after the last one: `empty`, the `last` page, the `first`
             page, or an `error`. Undocumented.
         get_list_unclosed: True to leave out `</response>` in getList, as the sample in the documents does.
         time_zone: the zone of dates in responses, such as `America/Montreal`. Undocumented; the samples fit
@@ -109,8 +109,8 @@ class PublitracSettings:
 
         wrong_verb_response: the effect of another verb than the page of a v1 method lists: the call is
             `accepted`, or refused with HTTP `405` or `200`. Undocumented.
-        annex_verb: the verb of the methods that only the annex names. Undocumented. Another one is a wrong
-            verb.
+        annex_verb: the verb of the methods that only the annex names; another one is a wrong verb.
+            Undocumented.
         annex_place: the place of list name and e-mail in the methods that only the annex names: in
             `parameters`, in the `xml`, or `either`. Undocumented.
         token_id_parameters: the names of the parameter of getLeadByTokenId. Undocumented.

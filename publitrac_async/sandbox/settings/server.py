@@ -17,17 +17,17 @@ class ServerSettings:
     """Settings that all emulated vendors share.
 
     Attributes:
-        host: the address to listen on. An address that other machines reach needs `allowed_hosts`: the
-            sandbox has no protection.
-        port: the TCP port; 0 takes a free one.
-        allowed_hosts: host names of the sandbox, besides `localhost` and loopback addresses.
-            The control side refuses requests for another `Host`, and every path those from a web page of
-            another host, with HTTP 403.
+        host: the address to listen on. An address that other machines can reach requires `allowed_hosts`,
+            because the sandbox has no protection.
+        port: the TCP port; 0 for a free one.
+        allowed_hosts: host names of the sandbox, besides `localhost` and loopback addresses. With HTTP 403,
+            the control side refuses requests for another `Host`, and every path refuses requests from web
+            pages of another host.
         database: the SQLite file that keeps the records across restarts, or `:memory:`.
         max_request_bytes: the largest request body; more is refused with HTTP 413. Undocumented.
         latency: seconds before every response, over a connection and in-process alike.
-        journal_contents: arrivals of which the journal keeps the content and the response; of older ones
-            it keeps the facts only.
+        journal_contents: arrivals of which the journal keeps content and response; of older ones it keeps
+            only the facts.
     """
 
     host: str = "127.0.0.1"
@@ -39,11 +39,11 @@ class ServerSettings:
     journal_contents: int = field(default=10_000, validator=ge(1))
 
     def __attrs_post_init__(self) -> None:
-        """Refuse an address that other machines reach, unless `allowed_hosts` is given."""
+        """Refuse an address that other machines can reach, unless `allowed_hosts` is given."""
         if not self.allowed_hosts and not is_loopback(self.host):
             raise ValueError(
-                "The sandbox has no protection and only listens on a loopback address; "
-                "to listen on another one, name the hosts it is reached by in allowed_hosts"
+                "the sandbox has no protection and only listens on a loopback address; "
+                "to listen on another one, set allowed_hosts to its host names"
             )
 
 

@@ -17,7 +17,7 @@ _OFFICE: Final = {"id", "customerId", "focusAreas", "redistributor"}
 
 
 class VitecAccount:
-    """State of the API; the control side seeds and empties it."""
+    """State of the API; the control side seeds and resets it."""
 
     title = "Vitec"
 
@@ -38,7 +38,7 @@ class VitecAccount:
                 f"CREATE TABLE IF NOT EXISTS {table} "
                 "(id INTEGER PRIMARY KEY AUTOINCREMENT, customer TEXT NOT NULL, document TEXT NOT NULL)"
             )
-        # A temporary index: a search through tens of thousands of contacts would be slow.
+        # A temporary index, because searching tens of thousands of contacts would be slow.
         database.execute(
             "CREATE TEMP TABLE vitec_known (customer TEXT, key TEXT, contact INTEGER NOT NULL, "
             "PRIMARY KEY (customer, key)) WITHOUT ROWID"
@@ -46,7 +46,7 @@ class VitecAccount:
         for row_id, customer, document in database.execute(
             "SELECT id, customer, document FROM vitec_contacts ORDER BY id"
         ):
-            self._know(row_id, customer, _keys(json.loads(document)))
+            self._index(row_id, customer, _keys(json.loads(document)))
 
     def environment(self, base_url: str) -> dict[str, str]:
         """Return the environment variables with which `from_env` of its client finds a sandbox."""
@@ -73,20 +73,22 @@ class VitecAccount:
         """
         unknown = set(document) - {"offices", "leadSources"}
         if unknown:
-            raise ValueError(f"nothing called {', '.join(sorted(unknown))} can be seeded")
+            raise ValueError(f"{', '.join(sorted(unknown))} cannot be seeded; known: offices, leadSources")
         with self._database.transaction():
             for office in document.get("offices", ()):
                 if not {"id", "customerId"} <= set(office) <= _OFFICE:
-                    raise ValueError("an office has id, customerId, focusAreas and redistributor")
+                    raise ValueError(
+                        "an office needs id and customerId; focusAreas and redistributor are optional"
+                    )
                 self._insert("vitec_offices", office["customerId"], dict(office))
             for source in document.get("leadSources", ()):
                 if set(source) - {"leadType"} != {"customerId", "name"}:
-                    raise ValueError("a lead source has customerId, name and leadType")
+                    raise ValueError("a lead source needs customerId and name; leadType is optional")
                 content = {"leadType": source.get("leadType", LEAD_TYPES[0]), "name": source["name"]}
                 self._insert("vitec_sources", source["customerId"], content)
 
     def contents(self) -> dict[str, Any]:
-        """Return everything, oldest first."""
+        """Return all records, oldest first."""
         return {
             "leads": self._all("vitec_leads"),
             "contacts": self._all("vitec_contacts"),
@@ -102,13 +104,13 @@ class VitecAccount:
         return 0
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Delete all records."""
         with self._database.transaction():
             for table in (*_TABLES, "vitec_known"):
                 self._database.execute(f"DELETE FROM {table}")  # noqa: S608 - constant names
 
     def create_lead(self, customer: str, lead: Mapping[str, Any]) -> str:
-        """Store a valid lead and return its id. The person may exist; the lead is always new."""
+        """Store a valid lead, and return its id. The person may exist already; the lead is always new."""
         source = lead["leadSource"]
         record = {
             "contactId": self._contact(customer, lead["person"]),
@@ -121,7 +123,7 @@ class VitecAccount:
         return f"L{self._insert('vitec_leads', customer, record)}"
 
     def _contact(self, customer: str, person: Mapping[str, Any]) -> str:
-        """Find the person by personal number or e-mail address, else by name and a telephone; or add it."""
+        """Find the person by personal number, e-mail address, or name and telephone; otherwise add it."""
         keys = _keys(person)
         marks = ", ".join("?" * len(keys))
         oldest = self._database.execute(
@@ -130,10 +132,10 @@ class VitecAccount:
         ).fetchone()[0]
         if oldest is None:
             oldest = self._insert("vitec_contacts", customer, dict(person))
-            self._know(oldest, customer, keys)
+            self._index(oldest, customer, keys)
         return f"C{oldest}"
 
-    def _know(self, contact: int, customer: str, keys: Iterable[str]) -> None:
+    def _index(self, contact: int, customer: str, keys: Iterable[str]) -> None:
         for key in keys:
             self._database.execute(
                 "INSERT OR IGNORE INTO vitec_known VALUES (?, ?, ?)", [customer, key, contact]

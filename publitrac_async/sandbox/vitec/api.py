@@ -33,7 +33,7 @@ _XML: Final = "application/xml; charset=utf-8"
 _JSON_TYPES: Final = frozenset({"application/json", "text/json"})
 _XML_TYPES: Final = frozenset({"application/xml", "text/xml"})
 _ARGUMENT: Final = "application"
-"""The name of the parameter precedes the fields of a `ModelState`."""
+"""Name of the parameter, which precedes the fields of a `ModelState`."""
 _INVALID: Final = "The request is invalid."
 _SERIALIZATION: Final = "http://schemas.microsoft.com/2003/10/Serialization/"
 
@@ -56,7 +56,7 @@ class Vitec:
         self._settings = settings
 
     def claims(self, path: str) -> bool:
-        """Return True if a path is Vitec's."""
+        """Return True if a path belongs to Vitec."""
         return path.startswith(PREFIX)
 
     def read(self, request: Request) -> Call:
@@ -121,8 +121,8 @@ class Vitec:
         passwords = self._settings.vitec_passwords
         if _same(password, passwords.get(customer, {}).get(FUNCTION_GROUP, "")):
             return 200
-        known = [word for groups in passwords.values() for word in groups.values()]
-        return 403 if any(_same(password, word) for word in known) else 401
+        known = [each for groups in passwords.values() for each in groups.values()]
+        return 403 if any(_same(password, each) for each in known) else 401
 
     def _invalid(self, state: Mapping[str, list[str]], *, as_xml: bool) -> Response:
         if as_xml:
@@ -157,7 +157,7 @@ def _media_type(content_type: str) -> str:
 
 
 def _wants_xml(accept: str, sent_as: str) -> bool:
-    """Return True for a response in XML: the first accepted format, else that of the request."""
+    """Return True for a response in XML: by the first accepted format, otherwise by that of the request."""
     for entry in accept.split(","):
         if _media_type(entry) in _JSON_TYPES | _XML_TYPES:
             return _media_type(entry) in _XML_TYPES
@@ -166,8 +166,8 @@ def _wants_xml(accept: str, sent_as: str) -> bool:
 
 def _business_key(lead: Mapping[str, Any] | None) -> str | None:
     person = (lead or {}).get("person") or {}
-    ways = (("email", "emailAddress"), ("telephone", "cell"), ("telephone", "home"), ("telephone", "work"))
-    return next((found for way in ways if (found := value(person, way))), None)
+    paths = (("email", "emailAddress"), ("telephone", "cell"), ("telephone", "home"), ("telephone", "work"))
+    return next((found for path in paths if (found := value(person, path))), None)
 
 
 def _element_name(name: str) -> str:

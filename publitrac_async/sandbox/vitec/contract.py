@@ -1,8 +1,8 @@
 """Types of a person lead, with their members in the order of DataContractSerializer.
 
-Members of base classes precede those of the type, each sorted by name. So `Other` precedes `Cell` in the
-vendor's sample: it belongs to the base of the telephone type. JSON has the same names with a lower-case
-initial.
+Members of base classes precede those of the type, each group sorted by name. So `Other` precedes `Cell` in
+the vendor's sample: it belongs to the base class of the telephone type. JSON has the same names with a
+lower-case initial.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _EMAIL: Final = _BASE + "Vitec.Housing.Connect.Api.Models"
 
 @frozen
 class ListOf:
-    """List, whose elements have a separate name in XML."""
+    """List, whose elements have their own name in XML."""
 
     element: str
     item: Type

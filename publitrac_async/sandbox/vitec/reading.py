@@ -1,6 +1,6 @@
 """Read a person lead like the service: Json.NET for JSON, DataContractSerializer for XML.
 
-Both give nested dicts with the JSON names, without members that were not sent or out of order.
+Both functions return nested dicts with the JSON names, without members that are missing or out of order.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class UnreadableError(Exception):
     """The body is not a person lead.
 
     Attributes:
-        key: place of the error in the form of the service; empty for the whole body.
+        key: path of the error in the form of the service; empty for the whole body.
     """
 
     def __init__(self, message: str, key: str = "") -> None:
@@ -32,7 +32,7 @@ class UnreadableError(Exception):
 
 
 def read_json(body: bytes) -> dict[str, Any] | None:
-    """Read JSON; names in any case, unknown names are ignored. None if the body is `null` or empty.
+    """Read JSON. Names match regardless of case; unknown ones are ignored. None for `null` or an empty body.
 
     Raises:
         UnreadableError: the body is not JSON, or a value does not fit.
@@ -83,7 +83,7 @@ def _json_value(value: Any, member: Member, path: str) -> Any:
 
 
 def read_xml(body: bytes) -> dict[str, Any] | None:
-    """Read XML, forwards only: an element out of order is silently ignored.
+    """Read XML, only forwards: an element that is out of order is silently ignored.
 
     Raises:
         UnreadableError: the body is not well-formed, has another root or a document type, or a value does

@@ -1,7 +1,7 @@
 """Validation of values (Vitec's page, column "Information").
 
-Lengths are those of its pages for sibling calls. The first three messages are the page's; the others are
-made up in its style.
+Lengths are from its pages of sibling calls. The first three messages are from the page; the others are
+invented in its style.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`SharedFile`: limit and token of one account on one host."""
+"""`SharedFile`: rate limit and token of one account on one host."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from publitrac_async.transport.secret import Secret, all_sealed, seal
 
 
 class SharedFile:
-    """Rate limit and token for all processes of this host that name the same file.
+    """Rate limit and token for all processes of this host that use the same file.
 
-    The file is 16 KiB long, has mode 0600 and is on a local disk. It may be deleted at any time: then the
-    processes send nothing for the time of the rate. Processes may be killed and forked at any time, and the
-    host may restart. Containers share it if they share its folder and the kernel.
+    The file is 16 KiB long, has mode 0600 and must be on a local disk. It may be deleted at any time; the
+    processes then send nothing for one period of the rate. Processes may be killed and forked at any time,
+    and the host may restart. Containers can share the file if they share its folder and the kernel.
 
     Args:
-        path: a file, created if missing; a folder, for a file named for the account; ``None`` for a folder of
-            this user in the one for temporary files.
-        account: owner of limit and token, best the API key. The file holds a hash of it.
+        path: a file, created if missing; a folder, for a file named after the account; ``None`` for a private
+            folder of this user in the folder for temporary files.
+        account: owner of limit and token, preferably the API key. The file contains only a hash of it.
         rate_limit: calls of all processes together; a number means calls per second, ``None`` no limit.
-        in_flight: requests of all processes in flight at once, ``None`` for no limit. One more file for each
-            lies beside this one.
-        guard: seconds added to the time of the rate: calls sent a second apart may arrive closer together.
+        in_flight: requests in flight at once, of all processes together; ``None`` for no limit. Each needs
+            another file beside this one.
+        guard: seconds added to the period: calls sent a second apart may arrive closer together.
         clock: monotonic seconds, the same for all processes of the host.
 
     Raises:
-        ConfigurationError: a number is not positive, or the file cannot be used: it is on a network file
-            system, belongs to another account, or other users may read it; the system is Windows.
+        ConfigurationError: a number is not positive; or the file is unusable: it is on a network file system,
+            belongs to another account, or is readable by other users; or the system is Windows.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class SharedFile:
         return self._tokens
 
     async def aclose(self) -> None:
-        """Close the file. It opens again when it is used again."""
+        """Close the file. Further use opens it again."""
         if isinstance(self._limiter, FileRateLimiter):
             await self._limiter.aclose()
         self._record.close()

@@ -10,7 +10,7 @@ from typing import Final
 
 from publitrac_async.errors import ConfigurationError
 
-#: File systems that several hosts may mount: their locks are slow or missing, and clocks differ.
+#: File systems that several hosts may mount. Their locks are slow or missing, and the clocks of hosts differ.
 _NETWORK: Final = frozenset(
     {"9p", "afs", "beegfs", "beegfs_nodev", "ceph", "cephfs", "cifs", "coda", "gfs2", "glusterfs", "gpfs"}
     | {
@@ -39,8 +39,8 @@ def locate(path: Path | None, account: str) -> Path:
     """Return the path of the file for an account.
 
     Args:
-        path: a file, a folder, or ``None`` for a private folder in the one for temporary files.
-        account: name of a file in a folder.
+        path: a file, a folder, or ``None`` for a private folder in the folder for temporary files.
+        account: name of the file in a folder.
 
     Raises:
         ConfigurationError: the folder does not exist, or belongs to another user.
@@ -63,11 +63,13 @@ def _private_folder() -> Path:
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
     except OSError as error:
-        raise ConfigurationError(f"the folder for the shared file: {error.strerror}") from None
-    # Every user may write to the folder above it.
+        raise ConfigurationError(
+            f"the folder {folder} for the shared file cannot be created: {error.strerror}"
+        ) from None
+    # Every user may write to the parent folder.
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != user or stat.S_IMODE(found.st_mode) & 0o077:
         raise ConfigurationError(
-            f"{folder} must be a folder that belongs to this user, with mode 0700: name another place"
+            f"{folder} must be a folder of this user with mode 0700: fix it, or name another path"
         )
     return folder
 
@@ -78,9 +80,9 @@ def network_file_system(path: Path, device: int, mounts: Path = _MOUNTS) -> str 
     Only Linux reports the type; on other systems all are accepted.
 
     Args:
-        path: of an existing file.
-        device: its ``st_dev``.
-        mounts: instead of the kernel's list.
+        path: path of an existing file.
+        device: ``st_dev`` of the file.
+        mounts: list of mounts, instead of the kernel's.
     """
     try:
         lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()

@@ -1,4 +1,4 @@
-"""Shared file: times of the last departures, and the token, read and written under a lock."""
+"""Shared file: times of the last departures, and the token; read and written under a lock."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ _DEPARTURES_AT: Final = 4096
 _TOKEN_AT: Final = 8192
 _SIZE: Final = 16384
 
-#: Seconds to wait for the lock. Other processes hold it for microseconds, or longer if they are suspended.
-_LOCK_PATIENCE: Final = 5.0
+#: Seconds to wait for the lock. Other processes hold it for microseconds, longer only if they are suspended.
+_LOCK_TIMEOUT: Final = 5.0
 _LOCK_POLL: Final = 0.001
 _DAMAGED: Final = "the shared file was damaged: delete it"
-#: A damaged number of departures may be the largest that the file can hold.
+#: Bound for the number of departures: a damaged number plus one must still fit in its field.
 _MOST_DEPARTED: Final = 2**60
-#: Seconds. A longer pause is from another boot, on systems without a mark of the boot.
+#: Seconds. A longer pause is from another boot, on systems without an id of the boot.
 _LONGEST_PAUSE: Final = 3600.0
 
 
@@ -60,7 +60,7 @@ class Header:
         next_slot: time of the next departure to reserve.
         paused_until: end of a pause that the service asked for.
         lease_until: end of the lease of the process that requests a token.
-        lease_owner: mark of that process.
+        lease_owner: id of that process.
     """
 
     departed: int = 0
@@ -73,16 +73,16 @@ class Header:
 class AccountFile:
     """Shared file of one account on this host.
 
-    Every process opens it again after a fork, and if the file was deleted.
+    Every process opens the file again after a fork, or if it was deleted.
 
     Args:
-        path: of a file or folder, ``None`` for a private folder for temporary files.
+        path: path of a file or folder, ``None`` for a private folder in the folder for temporary files.
         account: owner of the limit.
         clock: monotonic seconds, the same for all processes of the host.
 
     Raises:
         ConfigurationError: the file cannot be used, is on a network file system, belongs to another account,
-            or is open to other users; the system has no such locks (Windows).
+            or is open to other users; or the system has no such locks (Windows).
     """
 
     def __init__(
@@ -98,19 +98,19 @@ class AccountFile:
         self._boot = boot()
         self._fd = -1
         self._process = -1
-        self._guard = threading.Lock()
+        self._thread_lock = threading.Lock()
         self._open()
 
     @contextlib.asynccontextmanager
     async def locked(self) -> AsyncIterator[Header]:
-        """Hold the lock, and write the header at the end. The block must not wait for anything.
+        """Hold the lock, and write the header at the end. The block must not await anything.
 
         Raises:
             LimiterUnavailable: the file cannot be read or written.
         """
-        patience = time.monotonic() + _LOCK_PATIENCE
+        end = time.monotonic() + _LOCK_TIMEOUT
         while not self._lock():
-            if time.monotonic() > patience:
+            if time.monotonic() > end:
                 raise LimiterUnavailable(
                     "another process holds the shared file for more than 5 s", retry_after=1.0
                 )
@@ -124,12 +124,12 @@ class AccountFile:
         """Return the time of a departure. Call it with the lock held."""
         (moment,) = _TIME.unpack(self._pread(_TIME.size, _position(number)))
         if not math.isfinite(moment):
-            # Damaged: as if a call had left now.
+            # Damaged: assume that a request was sent now.
             moment = self.clock()
-            self.note_departure(number, moment)
+            self.record_departure(number, moment)
         return float(moment)
 
-    def note_departure(self, number: int, moment: float) -> None:
+    def record_departure(self, number: int, moment: float) -> None:
         """Write the time of a departure; the same process may correct it without the lock."""
         _pwrite(self._fd, _TIME.pack(moment), _position(number))
 
@@ -137,7 +137,7 @@ class AccountFile:
         """Correct the time of a departure of this process."""
         if self._process == os.getpid():
             with contextlib.suppress(OSError):
-                self.note_departure(number, moment)
+                self.record_departure(number, moment)
 
     def read_token(self) -> tuple[bytes, float, float] | None:
         """Return value, lifetime in seconds and expiry of the token. Call it with the lock held."""
@@ -166,17 +166,17 @@ class AccountFile:
         """Try to lock the file that the path names now."""
         try:
             if self._process != os.getpid():
-                # A lock of the parent process would count for this one: open the file again.
-                self._guard = threading.Lock()
+                # After a fork, both processes would hold the lock of the other: open the file again.
+                self._thread_lock = threading.Lock()
                 self._open()
             elif self._fd < 0 or self._replaced():
                 self._open()
-            if not self._guard.acquire(blocking=False):
+            if not self._thread_lock.acquire(blocking=False):
                 return False
             try:
                 fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BaseException:
-                self._guard.release()
+                self._thread_lock.release()
                 raise
         except BlockingIOError:
             return False
@@ -199,7 +199,7 @@ class AccountFile:
         finally:
             with contextlib.suppress(OSError):
                 fcntl.flock(self._fd, fcntl.LOCK_UN)
-            self._guard.release()
+            self._thread_lock.release()
         raise failure
 
     def _replaced(self) -> bool:
@@ -213,7 +213,7 @@ class AccountFile:
     def _open(self) -> None:
         self.close()
         if self._default:
-            # The system may have deleted the folder, which nothing used for days.
+            # The system may have deleted the folder, if it was unused for days.
             locate(None, self._account.hex())
         try:
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -231,24 +231,24 @@ class AccountFile:
     def _check(self, fd: int) -> None:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
-            raise ConfigurationError("the shared file is not a plain file: name another path")
+            raise ConfigurationError("the shared file is not a regular file: name another path")
         if found.st_mode & 0o007:
-            raise ConfigurationError("the shared file holds a token and is open to all users: chmod 600")
+            raise ConfigurationError("the shared file has a token, but is open to all users: chmod 600")
         kind = network_file_system(self.path, found.st_dev)
         if kind is not None:
             raise ConfigurationError(
-                f"the shared file is on a network file system ({kind}): name a local place, or use Redis"
+                f"the shared file is on a network file system ({kind}): name a local path, or use Redis"
             )
 
     def _begin(self, fd: int) -> None:
         """Initialize the file; or check its account, and reset times from before a reboot."""
-        _lock_patiently(fd)
+        _lock_file(fd)
         try:
             content = os.pread(fd, _SIZE, 0)
             magic, boot_id, account = _IDENTITY.unpack(content[: _IDENTITY.size].ljust(_IDENTITY.size, b"\0"))
-            used = bool(content.strip(b"\0"))  # A process was killed before it wrote.
+            used = bool(content.strip(b"\0"))  # All zeros if a process was killed before it wrote.
             if used and magic != _MAGIC:
-                raise ConfigurationError("the path has a file of another kind: name another path")
+                raise ConfigurationError("the path has a file of another program: name another path")
             if used and account != self._account:
                 raise ConfigurationError("the shared file belongs to another account: name another path")
             if len(content) != _SIZE or boot_id != self._boot:
@@ -264,11 +264,11 @@ class AccountFile:
         if len(content) != _IDENTITY.size + _FIELDS.size or content[:8] != _MAGIC:
             raise LimiterUnavailable(_DAMAGED)
         if _IDENTITY.unpack_from(content)[1] != self._boot:
-            # This process has seen the file with the mark of its boot.
+            # This process has opened the file with the id of its own boot.
             raise LimiterUnavailable("another machine writes to the shared file: use Redis")
         header = Header(*_FIELDS.unpack_from(content, _IDENTITY.size))
         header.departed %= _MOST_DEPARTED
-        if not (header.paused_until <= self.clock() + _LONGEST_PAUSE):  # NaN, too.
+        if not (header.paused_until <= self.clock() + _LONGEST_PAUSE):  # Also true for NaN.
             header.paused_until = 0.0
         return header
 
@@ -283,7 +283,7 @@ class AccountFile:
 
 
 def boot() -> bytes:
-    """Return a mark of the monotonic clock; times of other boots and time namespaces are meaningless."""
+    """Return an id of the monotonic clock: times of another boot or time namespace are meaningless."""
     text = ""
     # Without Linux, times from before a reboot are recognized because they are in the future.
     with contextlib.suppress(OSError):
@@ -306,14 +306,16 @@ def _position(number: int) -> int:
     return _DEPARTURES_AT + number % DEPARTURES * _TIME.size
 
 
-def _lock_patiently(fd: int) -> None:
-    patience = time.monotonic() + _LOCK_PATIENCE
+def _lock_file(fd: int) -> None:
+    end = time.monotonic() + _LOCK_TIMEOUT
     while True:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() > patience:
-                raise ConfigurationError("another process holds the shared file for more than 5 s") from None
+            if time.monotonic() > end:
+                raise ConfigurationError(
+                    "another process has locked the shared file for more than 5 s: end it"
+                ) from None
             time.sleep(_LOCK_POLL)
         except OSError as error:
             raise ConfigurationError(f"the shared file cannot be locked: {error.strerror}") from None

@@ -16,7 +16,7 @@ try:
 except ImportError:  # Windows; `AccountFile` refuses it.
     fcntl = cast("Any", None)
 
-#: Mean seconds between two looks for a slot. They vary: else one process would be the first every time.
+#: Mean seconds between two attempts to lock a slot. They vary, or one process would always be the first.
 _POLL: Final = 0.05
 
 
@@ -24,13 +24,13 @@ class FileSlots:
     """Slots for requests in flight: one locked file for each, so a killed process keeps none.
 
     Args:
-        path: path of the shared file; those of the slots have its name and a number.
-        count: requests in flight of all processes.
+        path: path of the shared file; the files of the slots have its name and a number.
+        count: requests in flight at once, of all processes together.
     """
 
     def __init__(self, path: Path, count: int) -> None:
         self._paths = [path.with_name(f"{path.name}.slot{number}") for number in range(count)]
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def take(self) -> int:
         """Wait for a slot; callers of this process are served in order.
@@ -38,15 +38,15 @@ class FileSlots:
         Raises:
             LimiterUnavailable: a file cannot be locked.
         """
-        async with self._turn:
+        async with self._lock:
             while (slot := self._lock_one()) is None:
                 await asyncio.sleep(2 * _POLL * random.random())  # noqa: S311  (spread over time, not secrecy)
             return slot
 
     def give(self, slot: int) -> None:
-        """Return a slot."""
+        """Release a slot."""
         with contextlib.suppress(OSError):
-            # Explicitly: a forked process has the file open, too.
+            # Explicitly, because a forked process may still have the file open.
             fcntl.flock(slot, fcntl.LOCK_UN)
         os.close(slot)
 

@@ -21,7 +21,7 @@ logger: Final = logging.getLogger("publitrac_async.shared")
 #: Seconds until another process may request a token if the first one was killed.
 _LEASE: Final = 10.0
 _LEASE_POLL: Final = 0.05
-#: Last byte of the owner of a lease: the token request waits for the limiter, or is in flight.
+#: Last byte of the owner of a lease: its token request waits for the limiter, or is in flight.
 _WAITING: Final = b"\0"
 _SENT: Final = b"\1"
 
@@ -45,7 +45,7 @@ class FileTokenStore:
         if found is None:
             return None
         value, life, end = found
-        # An expiry further away than the lifetime is from another boot. NaN compares as damaged.
+        # An expiry further away than the lifetime is from another boot. NaN fails the comparison.
         if not (self._clock() < end <= self._clock() + life and life < math.inf):
             return None
         try:
@@ -102,7 +102,7 @@ class _Lease:
         self._record = record
         self._clock = clock
         self._mine = secrets.token_bytes(7)
-        #: The token, if any, that is to be replaced.
+        #: The token to be replaced, ``None`` without one.
         self._ending: tuple[bytes, float, float] | None = None
 
     async def take(self) -> bool:

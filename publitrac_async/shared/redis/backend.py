@@ -17,7 +17,7 @@ from publitrac_async.transport.secret import Secret, all_sealed, seal
 
 
 class SharedRedis:
-    """An account that processes share through Redis or Valkey: limiter, token, state stores.
+    """Account that processes share through Redis or Valkey: rate limiter, token, state stores.
 
     ::
 
@@ -25,18 +25,18 @@ class SharedRedis:
             async with PublitracClient(api_key=key, shared=shared) as publitrac:
                 await sync_leads(source, publitrac.v2, state=RedisStateStore(shared))
 
-    It owns the connections to Redis: `aclose`, or the end of ``async with``, closes them. They open on
-    demand.
+    This object owns the connections to Redis, which open on demand: `aclose`, or the end of ``async with``,
+    closes them.
 
     Args:
-        url: Redis 6.2 or newer, or Valkey: ``redis://``, ``rediss://`` or ``unix://``. Options of redis-py
-            may follow: ``?socket_timeout=2`` (seconds; 1 by default).
-        account: owner of limit, token and leads. The API key is best, because it cannot be mixed up: two
-            accounts under one name would use each other's token. Redis sees keyed hashes of it only.
+        url: URL of Redis 6.2 or newer, or Valkey: ``redis://``, ``rediss://`` or ``unix://``. Options of
+            redis-py may follow: ``?socket_timeout=2`` (seconds; 1 by default).
+        account: owner of limit, token and leads. Preferably the API key, which cannot be mixed up: two
+            accounts under one name would use each other's token. Redis gets only keyed hashes of it.
         rate_limit: requests of all processes together; a number means requests per second, ``None`` no limit.
-        in_flight: requests of all processes in flight at once, ``None`` for no limit.
-        guard: seconds added to the time of the rate: tolerated difference between the latencies of hosts to
-            Redis. The default suits hosts in one place; each 0.01 costs 1 % of the limit.
+        in_flight: requests in flight at once, of all processes together; ``None`` for no limit.
+        guard: seconds added to the period, for different latencies of hosts to Redis. The default suits hosts
+            in one location; each 0.01 takes 1 % of the limit.
         on_unavailable: without Redis, calls fail with `LimiterUnavailable` (``"raise"``), or each process
             continues with its share of `rate_limit` (``"local"``).
         processes: maximum number of processes; required for ``"local"``, and for nothing else.
@@ -60,7 +60,7 @@ class SharedRedis:
         self._limiter: RedisRateLimiter | Unlimited | None = None
         self._tokens: RedisTokenStore | None = None
         sealed = seal(url, "url"), seal(account, "account")
-        # Recorded tracebacks hold the locals of frames.
+        # Error trackers record the local names of frames.
         del url, account
         self._url, self._account = all_sealed(*sealed)
         rate = shared_rate(rate_limit, in_flight, guard)
@@ -71,7 +71,9 @@ class SharedRedis:
         local = None
         if on_unavailable == "local":
             if processes is None or processes < 1:
-                raise ConfigurationError('on_unavailable="local" needs the number of processes')
+                raise ConfigurationError(
+                    'on_unavailable="local" needs processes, the maximum number of processes'
+                )
             local = Unlimited() if rate is None else _share(rate, processes)
         self._in_flight = in_flight
         self._rate = rate
@@ -106,7 +108,7 @@ class SharedRedis:
         """Return the connection for state stores.
 
         Args:
-            durable: for commands that wait for the disk of the server.
+            durable: return the connection for commands that wait for the disk of the server.
         """
         if durable not in self._connections:
             timeout = DISK_TIMEOUT if durable else RESPONSE_TIMEOUT
@@ -114,10 +116,10 @@ class SharedRedis:
         return self._connections[durable]
 
     async def ping(self) -> str | None:
-        """Ask Redis for a response.
+        """Check that Redis responds.
 
         Returns:
-            ``None``, or the reason if Redis does not respond: the name of an error, or a remedy.
+            ``None`` if it does, otherwise the reason: the name of an error, or a remedy.
         """
         connection = self.connect()
         try:

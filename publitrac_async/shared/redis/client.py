@@ -1,6 +1,6 @@
-"""Build the client of redis-py for a URL: one server, or the master that Sentinels name.
+"""Build the client of redis-py for a URL: one server, or the master that Sentinels report.
 
-Besides `publitrac_async.shared.redis.connection`, no other file imports redis-py.
+Only this file and `publitrac_async.shared.redis.connection` import redis-py.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from publitrac_async.transport.secret import Secret
 
 _SENTINEL: Final = ("redis+sentinel://", "rediss+sentinel://")
 _SENTINEL_PORT: Final = 26379
-#: Options of URLs; others are objects, for programs.
+#: Options allowed in URLs; the others of redis-py are Python objects.
 _OPTIONS: Final = frozenset(
     {
         *("client_name", "db", "decode_responses", "health_check_interval"),
@@ -39,22 +39,21 @@ def client_for(url: Secret, *, timeout: float, connect_timeout: float) -> Redis 
     """Return a client, which connects on demand, or the error.
 
     Args:
-        url: ``redis://``, ``rediss://``, ``unix://``, or for the master that Sentinels name
+        url: ``redis://``, ``rediss://``, ``unix://``, or for the master that Sentinels report
             ``redis+sentinel://[user:password@]host[:port][,host[:port]]/service[/database]`` (with TLS:
-            ``rediss+sentinel://``). Options of redis-py may follow, also ``sentinel_username`` and
+            ``rediss+sentinel://``). Options of redis-py may follow, and ``sentinel_username`` and
             ``sentinel_password``.
-        timeout: seconds for a response, unless the URL names them.
+        timeout: seconds for a response, unless the URL sets them.
         connect_timeout: seconds for a connection.
     """
     if url.reveal().startswith(_CLUSTER):
         return ConfigurationError("a Redis Cluster is not supported: name a Redis without cluster mode")
-    if not _has_known_options(url):  # An unknown one may be a part of the password: it is not quoted.
+    if not _has_known_options(url):  # The error does not quote it: it may be a part of the password.
         return ConfigurationError(f"url has an unknown option; known: ssl_..., {', '.join(sorted(_OPTIONS))}")
     options: dict[str, Any] = {
         "socket_timeout": timeout,
         "socket_connect_timeout": connect_timeout,
-        # A connection that Redis closed while it was idle is replaced at once; a timeout is not waited for
-        # twice.
+        # Replaces a connection that Redis closed while it was idle; a timeout is not retried.
         "retry": Retry(NoBackoff(), 1, (NoConnection,)),
         "retry_on_error": [NoConnection],  # redis-py 5 retries nothing else.
     }
@@ -66,18 +65,18 @@ def client_for(url: Secret, *, timeout: float, connect_timeout: float) -> Redis 
             client = _master(url, options)
         else:
             client = Redis.from_url(url.reveal(), **options)
-        # Without a connection, to find options that redis-py would only find in each call.
+        # Without connecting, to detect bad options that redis-py would only report in each call.
         client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
         settings = client.connection_pool.connection_kwargs
         usable = all(0 < settings[name] < math.inf for name in ("socket_timeout", "socket_connect_timeout"))
-    except Exception:  # noqa: BLE001  (whatever redis-py makes of it; the text may quote a part of the password)
+    except Exception:  # noqa: BLE001  (redis-py raises many types; the text may quote a part of the password)
         return refusal
     if not usable:
         return refusal
     for name in _FILES:
         if (file := settings.get(name)) and not Path(file).is_file():
-            return ConfigurationError(f"{name} in the url names no file")
-    # Hashes are bytes, so responses are never decoded, whatever the URL says.
+            return ConfigurationError(f"{name} in the url is not the path of a file")
+    # Hashes are bytes, so responses are never decoded, even if the URL requests it.
     client.connection_pool.connection_kwargs.pop("decode_responses", None)
     return client
 
@@ -88,7 +87,7 @@ def _has_known_options(url: Secret) -> bool:
 
 
 def _master(url: Secret, options: dict[str, Any]) -> Redis:
-    """Return a client of the master that Sentinels name; raise `ValueError` for an unusable URL."""
+    """Return a client of the master that Sentinels report; raise `ValueError` for an unusable URL."""
     scheme, _, rest = url.reveal().partition("://")
     authority, _, path = rest.partition("/")
     path, _, query = path.partition("?")
@@ -118,7 +117,7 @@ def _master(url: Secret, options: dict[str, Any]) -> Redis:
 
 
 class _MasterPool(SentinelConnectionPool):
-    """Connections to the master, which close those to the Sentinels with them."""
+    """Connections to the master. Closing them closes those to the Sentinels."""
 
     async def aclose(self) -> None:
         await super().aclose()

@@ -1,4 +1,4 @@
-"""The connection to Redis: scripts, commands, and outages."""
+"""Connection to Redis: scripts, commands, and outages."""
 
 from __future__ import annotations
 
@@ -29,35 +29,35 @@ RESPONSE_TIMEOUT: Final = 1.0
 #: Seconds after a failure during which calls fail without asking Redis, instead of timing out one by one.
 RETRY_AFTER: Final = 1.0
 #: Timeout in seconds of a response that waits for the disk. Redis with ``appendfsync everysec`` takes up to
-#: two.
+#: two seconds.
 DISK_TIMEOUT: Final = 5.0
 
 CLUSTER: Final = "it is a node of a Redis Cluster, which is not supported: name a Redis without cluster mode"
-#: Error of a script that finds itself on such a node.
+#: Error of a script that runs on such a node.
 CLUSTER_MODE: Final = "CLUSTERMODE"
-#: Errors of redis-py that waiting does not cure, and their meaning.
+#: Permanent errors of redis-py, with reason and remedy.
 _REFUSALS: Final = {
     "AuthenticationError": "it refuses the user or password of the URL",
-    "CERTIFICATE_REQUIRED": "it asks for a certificate: ?ssl_certfile=FILE&ssl_keyfile=FILE",
-    "CERTIFICATE_VERIFY_FAILED": "its certificate is not trusted: name its authority, ?ssl_ca_certs=FILE",
+    "CERTIFICATE_REQUIRED": "it requires a certificate: add ?ssl_certfile=FILE&ssl_keyfile=FILE to the URL",
+    "CERTIFICATE_VERIFY_FAILED": "its certificate is not trusted: add ?ssl_ca_certs=FILE with its authority",
     "AskError": CLUSTER,
     "ClusterCrossSlotError": CLUSTER,
     "ClusterDownError": CLUSTER,
     "MovedError": CLUSTER,
-    "NoDatabase": "it has no database of the number in the URL",
+    "NoDatabase": "it does not have the database number of the URL",
     "NoPermissionError": "its user lacks rights: `publitrac-async doctor` names them",
 }
 
-#: Those that may pass on a server that has responded: passwords and certificates change.
+#: Those that are temporary on a server that has responded before: passwords and certificates change.
 _TEMPORARY: Final = frozenset({"AuthenticationError", "CERTIFICATE_REQUIRED", "CERTIFICATE_VERIFY_FAILED"})
 #: Errors of a node of a Redis Cluster. redis-py 5 has no classes for them.
 _OF_CLUSTER: Final = re.compile("(?:ASK|CLUSTERDOWN|CROSSSLOT|MOVED) ")
 _TLS: Final = re.compile(r"\[SSL: (?:\w+_ALERT_)?(\w+)\]")
 
-#: States of a server that may pass, by the code of its error and its class in redis-py.
+#: States of a server that may end, by the code of its error.
 _STATES: Final = {
     "BUSY": "a script of another program runs too long",
-    "LOADING": "it is reading its data",
+    "LOADING": "it is loading its data",
     "MASTERDOWN": "it is a replica without its primary",
     "MISCONF": "it cannot write to its disk",
     "NOREPLICAS": "it has too few replicas",
@@ -70,12 +70,12 @@ _CODES: Final = {
     "OutOfMemoryError": "OOM",
     "ReadOnlyError": "READONLY",
 }
-#: States that end without anyone's help.
-_PASSING: Final = frozenset({"BUSY", "LOADING", "MASTERDOWN"})
-#: Code of an error; within a script, Redis 6.2 puts it at the end.
+#: States that end without an operator.
+_TRANSIENT: Final = frozenset({"BUSY", "LOADING", "MASTERDOWN"})
+#: Code of an error; for errors within a script, Redis 6.2 puts it at the end.
 _CODE: Final = re.compile(rf"(?:^|-)({'|'.join(_STATES)}) ")
 
-#: Errors of commands and scripts that meet a value of another kind.
+#: Errors of commands and scripts for a value of the wrong type.
 _DAMAGE: Final = re.compile(r"WRONGTYPE|is not an integer|(?<!@)user_script:\d+: ")
 
 Argument: TypeAlias = "str | bytes | memoryview | float"
@@ -86,22 +86,22 @@ class NotOnDisk(RedisError):
 
 
 class Unavailable(Exception):
-    """Redis did not respond. The argument names the error, whose own text may show the server's address."""
+    """Redis did not respond. The argument names the error, whose text may show the server's address."""
 
 
 class Damaged(Unavailable):
-    """Redis responded: the value of a key is of another kind than this package writes."""
+    """Redis responded, but the value of a key is not of the type that this package writes."""
 
 
 class Connection:
-    """The connections to one Redis for one account.
+    """Connections to one Redis for one account.
 
     Connections open on demand, also after `aclose`.
 
     Args:
         url: ``redis://``, ``rediss://``, ``unix://`` or ``redis+sentinel://HOST/SERVICE``.
         account: account of the keys, which hold a hash of it.
-        timeout: seconds for a response, unless the URL names them.
+        timeout: seconds for a response, unless the URL sets them.
         clock: monotonic seconds.
 
     Raises:
@@ -118,7 +118,7 @@ class Connection:
     ) -> None:
         self._prefix = "publitrac"
         sealed = seal(account, "account"), seal(url, "url")
-        # Recorded tracebacks hold the locals of frames: from here on neither password nor API key.
+        # Error trackers record the local names of frames, which must not have password or API key.
         del url, account
         owner, address = all_sealed(*sealed)
         client = client_for(address, timeout=timeout, connect_timeout=RESPONSE_TIMEOUT)
@@ -129,7 +129,7 @@ class Connection:
         self._prefix = f"publitrac:{{{_digest(owner)}}}"
         self._hash = hashlib.blake2b(key=_derived(owner, b"publitrac state"), digest_size=16)
         self._signature = hashlib.blake2b(key=_derived(owner, b"publitrac task"), digest_size=32)
-        #: Key of 32 bytes for what only processes of the account may read.
+        #: Key of 32 bytes for data that only processes of the account may read.
         self.cipher_key: bytes = _derived(owner, b"publitrac cipher")[:32]
         self._client = client
         self._timeout: float = client.connection_pool.connection_kwargs["socket_timeout"]
@@ -140,7 +140,7 @@ class Connection:
         self._in_outage = self._has_responded = False
         #: Reason if Redis refuses this process permanently, empty otherwise.
         self.refusal: str = ""
-        #: True if the server responds that it will be ready later: it reads its data, say.
+        #: True if the server responds that it is not ready yet, for example while it loads its data.
         self.is_starting: bool = False
         #: Number of outages.
         self.outages: int = 0
@@ -163,13 +163,13 @@ class Connection:
         return f"{self._prefix}:{name}"
 
     def hashed(self, text: str) -> bytes:
-        """Return a keyed hash of `text`: a guess cannot be checked without the account."""
+        """Return a keyed hash of `text`: without the account, a guess cannot be checked."""
         copy = self._hash.copy()
         copy.update(text.encode())
         return copy.digest()
 
     def signature(self, text: str) -> str:
-        """Return a signature of `text`: only those who have the account can make one."""
+        """Return a signature of `text`, which only processes with the account can make."""
         copy = self._signature.copy()
         copy.update(text.encode())
         return copy.hexdigest()
@@ -250,7 +250,7 @@ class Connection:
         return await self._attempt(run)
 
     async def facts(self) -> Mapping[str, Any]:
-        """Return facts about the server; empty if the user lacks the right.
+        """Return the facts of ``INFO`` about the server; an empty mapping if the user lacks the right.
 
         Raises:
             Unavailable: Redis did not respond.
@@ -267,17 +267,17 @@ class Connection:
         registered = self._scripts.get(script)
         if registered is not None:
             return await registered(keys=keys, args=arguments)
-        # EVAL loads the script as well, in one round trip. By its hash an unknown one takes three.
+        # EVAL also loads the script, in one round trip. EVALSHA of an unknown script would take three.
         response = await self._client.eval(script, len(keys), *keys, *arguments)
         self._scripts[script] = self._client.register_script(script)
         return response
 
     async def _run_on_disk(self, script: str, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
-        # WAITAOF concerns the writes of the same connection, so script and WAITAOF are sent together. A
-        # connection that opens again repeats both: alone, WAITAOF would find nothing to wait for.
+        # WAITAOF waits for the writes of its own connection, so script and WAITAOF are sent together. A new
+        # connection repeats both: alone, WAITAOF would have nothing to wait for.
         async with self._client.pipeline(transaction=False) as pipeline:
             pipeline.eval(script, len(keys), *keys, *arguments)
-            # Half of the timeout: an explicit refusal is better than a timeout.
+            # Half of the timeout, so that Redis reports a failure before the timeout expires.
             pipeline.waitaof(1, 0, int(500 * self._timeout))
             response, (on_disk, _) = await pipeline.execute()
         if not on_disk:
@@ -289,7 +289,7 @@ class Connection:
         if self._clock() >= self._retry_at:
             try:
                 response = await _cancellable(request)
-            except Exception as error:  # noqa: BLE001  (whatever redis-py makes of a server that is no Redis)
+            except Exception as error:  # noqa: BLE001  (a server that is not Redis makes redis-py raise many types)
                 if isinstance(error, ResponseError) and _DAMAGE.search(str(error)):
                     self._responded()
                     failure = Damaged("damaged value")
@@ -313,7 +313,7 @@ class Connection:
     def _failed(self, kind: str) -> None:
         self._retry_at = self._clock() + RETRY_AFTER
         self._failure = kind
-        self.is_starting = kind.partition(":")[0] in _PASSING
+        self.is_starting = kind.partition(":")[0] in _TRANSIENT
         if kind not in _TEMPORARY or not self._has_responded:
             self.refusal = _REFUSALS.get(kind, "")
         if not self._in_outage:
@@ -327,10 +327,10 @@ class Connection:
 
 
 async def _cancellable(request: Callable[[], Awaitable[T]]) -> T:
-    """Await a request, and cancel the task if the request has dropped a cancellation.
+    """Await a request, and cancel the task if the request swallowed a cancellation.
 
-    redis-py uses `asyncio.wait_for`, which in Python 3.11 drops a cancellation that arrives together with the
-    end of a write. The task would continue, past its timeouts.
+    redis-py uses `asyncio.wait_for`, which in Python 3.11 swallows a cancellation that arrives together with
+    the end of a write. The task would continue, past its timeouts.
     """
     task = asyncio.current_task()
     before = 0 if task is None else task.cancelling()
@@ -351,7 +351,7 @@ def is_cluster(facts: Mapping[str, Any]) -> bool:
 
 
 def _kind(error: Exception) -> str:
-    """Return the name of an error, or its code; the text may show the server's address."""
+    """Return the name of an error, or its code; its text may show the server's address."""
     text, name = str(error), type(error).__name__
     if any(words in text for words in ("NOPERM", "ACL failure", "no permissions")):
         return "NoPermissionError"

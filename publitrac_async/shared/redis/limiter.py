@@ -1,4 +1,4 @@
-"""Rate limiter that all processes of an account share: each reserves its next departures in Redis."""
+"""Rate limiter that all processes of an account share; each reserves its next departures in Redis."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from publitrac_async.shared.redis.server_clock import ServerClock
 from publitrac_async.shared.redis.slots import RedisSlots
 from publitrac_async.transport.limits import RateLimiter
 
-#: Seconds added to the period. A departure leaves at most `_LATE` seconds after its slot; the rest is for the
-#: errors of the clocks and for different latencies of calls.
+#: Seconds added to the period. A request is sent at most `_LATE` seconds after its slot; the rest is for
+#: errors of the clocks and different latencies of calls.
 GUARD: Final = 0.058
 _LATE: Final = 0.042
-#: Seconds of departures that all processes together hold in advance. Each reserves an equal number: the
-#: responses of a distant Redis arrive in time, all get equal shares, and a new caller waits no longer.
+#: Seconds of departures that all processes together reserve in advance, each an equal number. So responses of
+#: a distant Redis arrive in time, all processes get equal shares, and a new caller waits no longer than this.
 _RESERVED: Final = 1.0
-#: Seconds: no reservation is further ahead. After Redis lost its memory, no departure is nearer.
+#: Seconds: no reservation is further ahead. After Redis lost its data, no new reservation is nearer.
 _HORIZON: Final = 1.3
-#: Departures that a process reserves before any has left.
+#: Departures that a process reserves before it has sent any request.
 _FIRST: Final = 4
 #: Requests to Redis in flight at once.
 _REQUESTS: Final = 4
-#: Milliseconds for which Redis keeps the last reservation.
+#: Milliseconds that Redis keeps the last reservation.
 _MEMORY: Final = 30 * 24 * 3600 * 1000
 #: Seconds until every process has noticed the end of an outage: one may be waiting for a response, be in
 #: backoff, and be using its local share.
@@ -72,8 +72,8 @@ slot = tonumber(slot) or 0
 if slot > absurd then
   slot = 0
 end
--- A server that has started since, or taken over, may lack the last reservations; so does an empty one, and
--- one whose clock was set back. Other processes may hold reservations up to the horizon.
+-- A server that was restarted or has taken over may have lost the last reservations; an empty one has, and
+-- so has one whose clock was set back. Other processes may have reservations up to the horizon.
 if slot == 0 or writer ~= server then
   slot = math.max(slot, now + horizon + math.min(interval, 50000))
 end
@@ -105,24 +105,23 @@ end
 
 
 class RedisRateLimiter:
-    """A limiter that spaces departures evenly over all processes; see `SharedRedis.limiter`.
+    """Limiter that spaces the requests of all processes evenly; see `SharedRedis.limiter`.
 
-    A process reserves its next departures in Redis, for callers that wait, and lets each leave at its time by
-    its own clock; the difference to the clock of Redis is estimated, so no two clocks have to agree. Within
-    this process callers are served in order, and a reservation whose caller is cancelled is used by the next
-    one. A killed process loses what it had reserved, one second of the limit at most.
+    A process reserves its next departures in Redis, for callers that wait, and releases each at its time by
+    its own clock. It estimates the difference to the clock of Redis, so no two clocks need to agree. Within
+    a process callers are served in order; if a caller is cancelled, the next one uses its reservation. A
+    killed process loses its reservations, at most one second of the limit.
 
-    Never more requests leave than the rate allows, under these assumptions: latencies to Redis
-    and back differ by less than 15 ms, and so do those of the processes to the service; the clock of Redis is
-    not set by less than a round trip. A process more than 42 ms late skips the departure.
+    The rate is never exceeded if the latencies to Redis and back differ by less than 15 ms, those of the
+    processes to the service likewise, and the clock of Redis is not adjusted by less than a round trip. A
+    process that is more than 42 ms late skips the departure.
 
     Args:
         connection: connection of the account, which the caller closes.
-        rate: requests of all processes together, spaced evenly whatever its pace.
-        guard: seconds added to the time of the rate. The part above 0.042 is for differences between
-            latencies.
-        slots: limit on the requests in flight, ``None`` for none.
-        local: limiter to use while Redis does not respond; without it calls fail.
+        rate: requests of all processes together, spaced evenly regardless of its pace.
+        guard: seconds added to the period. The part above 0.042 is for different latencies.
+        slots: limit on the requests in flight, ``None`` for no limit.
+        local: limiter for outages of Redis; without it calls fail.
         clock: monotonic seconds.
     """
 
@@ -136,11 +135,11 @@ class RedisRateLimiter:
         local: RateLimiter | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        #: The client reads it to open as many connections as the rate needs.
+        #: Read by the client, which opens as many connections as the rate needs.
         self.rate: Rate = rate
-        #: The client takes one for every request.
+        #: Used by the client, which takes a slot for every request.
         self.slots: RedisSlots | None = slots
-        #: The client reads it, and lets several calls wait here at once.
+        #: Read by the client, which then lets several calls wait here at once.
         self.reserves: bool = True
         self._connection = connection
         self._interval = (rate.per + guard) / rate.calls
@@ -156,10 +155,10 @@ class RedisRateLimiter:
         #: Times of reserved departures, and the end of the last one, by the clock of this process.
         self._slots: list[float] = []
         self._known = -math.inf
-        #: Departures to reserve for callers that do not wait here yet: a client lets few wait. One more after
-        #: a departure that leaves callers waiting, half after a departure that no caller took.
+        #: Departures to reserve for callers that do not wait here yet, since a client lets only few wait. One
+        #: more after a departure while others waited, half after a departure that no caller used.
         self._ahead = 0
-        #: Redis may have lost its memory, or be another server.
+        #: True if Redis may have lost its data, or may be another server.
         self._unsure = False
         self._waiting = self._requested = 0
         self._requests: set[asyncio.Task[None]] = set()
@@ -172,17 +171,17 @@ class RedisRateLimiter:
         self._announcements: set[asyncio.Task[None]] = set()
 
     async def acquire(self) -> None:
-        """Wait until one request may leave. A cancelled waiter costs no permit.
+        """Wait until one request may be sent. Cancelling a waiter costs no permit.
 
         Raises:
             LimiterUnavailable: Redis does not respond, and there is no local limiter.
-            ConfigurationError: Redis refuses this process: its password, its rights, or it is a Cluster.
+            ConfigurationError: Redis refuses this process: wrong password, missing rights, or a Cluster.
         """
         self._waiting += 1
         try:
             self._reserve()
             async with self._lock:
-                while not await self._departed():
+                while not await self._try_departure():
                     pass
         finally:
             self._waiting -= 1
@@ -197,7 +196,7 @@ class RedisRateLimiter:
         task.add_done_callback(self._announcements.discard)
 
     async def aclose(self) -> None:
-        """Wait until pauses are announced, and end requests to Redis."""
+        """Wait until all pauses are stored in Redis, and cancel requests for reservations."""
         if self.slots is not None:
             await self.slots.aclose()
         for request in self._requests:
@@ -205,7 +204,7 @@ class RedisRateLimiter:
         if tasks := self._announcements | self._requests:
             await asyncio.wait(tasks)
 
-    async def _departed(self) -> bool:
+    async def _try_departure(self) -> bool:
         """Take one step towards a departure; return True if the caller may send now."""
         wait = self._paused_until - self._clock()
         if self._local is not None:
@@ -218,7 +217,7 @@ class RedisRateLimiter:
             self._reserve()
             wait = self._slots[0] - self._clock()
             if wait > 0:
-                # Wake up when this departure no longer counts, to reserve the next one.
+                # Wake up when this departure no longer counts as held, to reserve the next one.
                 early = wait - self._server.one_way
                 await self._sleep(early if early > 0 else wait)
                 return False
@@ -231,7 +230,7 @@ class RedisRateLimiter:
             return True
         if self._failure:
             failure, self._failure = self._failure, ""
-            await self._do_without(failure)
+            await self._without_redis(failure)
             return True
         self._reserve()
         self._response.clear()
@@ -239,15 +238,15 @@ class RedisRateLimiter:
         return False
 
     async def _sleep(self, seconds: float) -> None:
-        # Some event loops return from a shorter sleep at once, and would spin.
+        # Some event loops return from a shorter sleep at once; the loop would spin.
         await asyncio.sleep(max(seconds, 0.001))
 
     def _reserve(self) -> None:
-        """Ask Redis for departures for callers that wait or are expected, up to the share of the process."""
+        """Request departures for callers that wait or are expected, up to the share of the process."""
         if not self._waiting:
             return
         held = self._held()
-        # Callers that leave before the request gets to Redis need no more.
+        # Callers that send before the request reaches Redis need no departure.
         waiting = max(0, self._waiting - (len(self._slots) - held))
         share = max(1, self._reserved // self._processes)
         wanted = min(share, min(waiting, _FIRST) + self._ahead) - held - self._requested
@@ -259,9 +258,9 @@ class RedisRateLimiter:
         self._requests.add(task)
 
     def _held(self) -> int:
-        """Count the reservations that are left when a request arrives at Redis.
+        """Count the reservations that will be left when a request arrives at Redis.
 
-        Counted as they are now, a distant process would get less than a near one.
+        With those of now, a distant process would get less than a near one.
         """
         arrival = self._clock() + (self._server.one_way if self._server.settled else 0.0)
         return sum(slot > arrival for slot in self._slots)
@@ -278,13 +277,17 @@ class RedisRateLimiter:
             if self._local is not None:
                 self._slots.clear()
         finally:
-            # Now, not in a callback: the woken caller may ask again at once.
+            # Here, not in a callback: the caller that wakes up may request again at once.
             self._requests.discard(cast("asyncio.Task[None]", asyncio.current_task()))
             self._requested -= wanted
             self._response.set()
 
     async def _must_request_again(self, wanted: int) -> bool:
-        """Send one request: for the time until the clock of Redis is known, then for departures."""
+        """Send one request, for the time until the clock of Redis is known, later for departures.
+
+        Returns:
+            True if another request is needed.
+        """
         settled, unsure = self._server.settled, self._unsure
         offset = self._server.offset if settled else 0.0
         sent = self._clock()
@@ -293,7 +296,7 @@ class RedisRateLimiter:
             self._keys,
             self._process,
             wanted if settled else 0,
-            # A process without reservations gets one, so that all get some, however many there are.
+            # A process without reservations always gets one, however many processes there are.
             int(not self._held() and self._requested == wanted),
             *map(
                 _microseconds,
@@ -311,10 +314,10 @@ class RedisRateLimiter:
         )
         now = response[0] / 1e6
         if not self._server.sample(sent, now, self._clock()):
-            # A clock was set: ignore this response.
+            # A clock was adjusted: ignore this response.
             self._known, self._unsure = -math.inf, True
         if not settled or (self._unsure and not unsure):
-            # Departures reserved before the process knew that Redis may lack the last ones do not count.
+            # Ignore departures reserved before this process knew that Redis may have lost the last ones.
             return True
         _, slot, granted, processes, wait = response
         if not processes:
@@ -332,12 +335,12 @@ class RedisRateLimiter:
         self._known = max(self._known, first + granted * self._interval)
         return False
 
-    async def _do_without(self, kind: str) -> None:
+    async def _without_redis(self, kind: str) -> None:
         if self._connection.refusal:
-            raise ConfigurationError(f"the Redis that shares the rate limit: {self._connection.refusal}")
+            raise ConfigurationError(f"the Redis of the shared rate limit: {self._connection.refusal}")
         if self._damaged:
             raise ConfigurationError(
-                "the Redis that shares the rate limit: another program wrote to its keys; delete "
+                "the Redis of the shared rate limit: another program wrote to its keys; delete "
                 + ", ".join(self._keys)
             )
         if self._local is None:
@@ -346,12 +349,12 @@ class RedisRateLimiter:
             )
         if self._local_outage != self._connection.outages:
             self._local_outage = self._connection.outages
-            # Starts with a pause, because the processes shared the last period.
+            # Start with a pause, because the processes shared the last period.
             self._local.pause(self.rate.per)
         await self._local.acquire()
 
     async def _announce(self, seconds: float) -> None:
-        # Without Redis no request leaves, or the service pauses each process.
+        # In an outage of Redis no request is sent, or the service pauses each process.
         with contextlib.suppress(Unavailable):
             await self._connection.run(_PAUSE, self._keys[1:2], math.ceil(seconds * 1000))
 

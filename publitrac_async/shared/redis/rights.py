@@ -1,4 +1,4 @@
-"""Check if a Redis is usable: rights of its user, cluster mode, replicas, eviction."""
+"""Check that a Redis is suitable: rights of its user, cluster mode, replicas, eviction."""
 
 from __future__ import annotations
 
@@ -90,11 +90,11 @@ _QUEUE: Final[tuple[Probe, ...]] = (
 
 @frozen
 class RedisFault:
-    """A reason why a Redis does not suit.
+    """Reason why a Redis is not suitable.
 
     Attributes:
         text: reason and remedy.
-        fatal: True if nothing works with it; otherwise a warning.
+        fatal: True if this package cannot work with it; False for a warning.
     """
 
     text: str
@@ -104,9 +104,9 @@ class RedisFault:
 async def examine(
     connection: Connection, *, queue: str | None = None, state: bool = False, durable: bool = False
 ) -> list[RedisFault]:
-    """Return the problems of a Redis; best called at the start of a process.
+    """Return the problems of a Redis. Call it at the start of a process.
 
-    It runs each command that will be needed, on keys that it deletes.
+    It runs each command that this package needs, on keys that it deletes.
 
     Args:
         connection: connection of the account.
@@ -133,7 +133,7 @@ async def examine(
 
 
 def _text_of(error: Exception) -> str:
-    """Return kind and text of an error of Redis."""
+    """Return class and text of an error of Redis."""
     return f"{type(error).__name__}: {error}"
 
 
@@ -145,7 +145,9 @@ def _unsuitable(error: str | None) -> RedisFault | None:
     if kind == "ReadOnlyError":
         return RedisFault("it is a read-only replica: name the primary, or its Sentinels", fatal=True)
     if error is not None and "unknown command" in error.lower() and "eval" in error.lower():
-        return RedisFault("it is a Sentinel, or no Redis 6.2: use redis+sentinel://HOST/SERVICE", fatal=True)
+        return RedisFault(
+            "it is a Sentinel (use redis+sentinel://HOST/SERVICE), or older than Redis 6.2", fatal=True
+        )
     return None
 
 
@@ -168,10 +170,10 @@ async def _subscription(connection: Connection, pattern: str) -> list[RedisFault
     if error is None:
         return []
     right = "+psubscribe" if "command" in str(error) else f"&{pattern}"
-    # Redis compares a subscription to a pattern with the rule as a text.
+    # Redis compares the pattern of a subscription literally with the rule.
     return [
         RedisFault(
-            f"its user lacks rights: {right} (this very text, or &*), so workers would stay idle", fatal=True
+            f"its user lacks rights: {right} (literally, or &*), so workers would stay idle", fatal=True
         )
     ]
 
@@ -180,7 +182,7 @@ async def _server(connection: Connection, *, state: bool) -> list[RedisFault]:
     facts = await connection.facts()
     problems: list[RedisFault] = []
     if not facts:
-        text = "its user lacks +info, so neither its settings nor a restart of it are noticed"
+        text = "its user lacks +info, so this package notices neither its settings nor its restarts"
         problems.append(RedisFault(text, fatal=False))
     if is_cluster(facts):
         problems.append(RedisFault(CLUSTER, fatal=True))
@@ -189,7 +191,7 @@ async def _server(connection: Connection, *, state: bool) -> list[RedisFault]:
         text = f"it may evict keys ({policy}): set maxmemory-policy noeviction"
         problems.append(RedisFault(text, fatal=state))
     elif policy.startswith("volatile") and int(facts.get("maxmemory", 0)):
-        # A state store has no lifetime; limit, token and the locks of workers have one.
+        # Keys of a state store do not expire; those of limit, token and workers' locks do.
         text = f"it may evict limit and token ({policy}): set maxmemory-policy noeviction"
         problems.append(RedisFault(text, fatal=False))
     return problems

@@ -9,7 +9,7 @@ from typing import Final
 _DRIFT: Final = 50e-6
 #: Tolerated disagreement of responses in seconds: their times are rounded.
 _TOLERANCE: Final = 0.001
-#: Samples after which the estimate is good enough; or the error in seconds that makes one sample enough.
+#: Samples after which the estimate is good enough; or the error in seconds with which one sample is.
 _SAMPLES: Final = 5
 _ERROR: Final = 0.005
 
@@ -17,9 +17,9 @@ _ERROR: Final = 0.005
 class ServerClock:
     """Estimate of the difference between the clock of a server and the monotonic clock of this process.
 
-    Each response has the time of the server between request and response, which bounds the difference. The
+    Each response has a time of the server between request and response, which bounds the difference. The
     estimate is the middle of the closest bounds of all samples, as in NTP. Its error is half the difference
-    between the shortest latencies there and back.
+    between the shortest latencies to the server and back.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class ServerClock:
             received: time of the response, by the clock of this process.
 
         Returns:
-            True if the response agrees with earlier ones. Otherwise a clock was set, or another server
+            True if the response agrees with earlier ones. Otherwise a clock was adjusted, or another server
             responded, and the estimate restarts with this response.
         """
         drift = _DRIFT * max(0.0, received - self._sampled_at) if self._samples else 0.0

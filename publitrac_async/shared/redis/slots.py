@@ -1,4 +1,4 @@
-"""Limit on the requests in flight of all processes of an account."""
+"""Limit on the requests in flight of all processes of an account, in Redis."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Final
 from publitrac_async.errors import ConfigurationError, LimiterUnavailable
 from publitrac_async.shared.redis.connection import RETRY_AFTER, Connection, Unavailable
 
-#: Mean seconds between two requests for a slot. They vary: else one process would be the first every time.
+#: Mean seconds between two requests for a slot. They vary, or one process would always be the first.
 _POLL: Final = 0.05
 #: Milliseconds until the slots of a killed process are free, and seconds between two renewals.
 _LIFE: Final = 15_000
@@ -23,7 +23,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local life = tonumber(ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
 """
-#: A script may run twice, since the first response may be lost.
+#: redis-py may run this script twice, if the first response is lost.
 _TAKE: Final = f"""{_NOW}
 redis.call('ZADD', KEYS[1], now + life, ARGV[2])
 redis.call('PEXPIRE', KEYS[1], life)
@@ -49,12 +49,12 @@ redis.call('PEXPIRE', KEYS[1], life)
 class RedisSlots:
     """Slots for requests in flight. Those of a killed process are free after 15 seconds.
 
-    After Redis lost its memory, more requests may be in flight for 5 seconds.
+    After Redis lost its data, more requests may be in flight for 5 seconds.
 
     Args:
         connection: connection of the account, which the caller closes.
-        count: requests in flight of all processes.
-        optional: without Redis, requests need no slot.
+        count: requests in flight at once, of all processes together.
+        optional: send requests without a slot while Redis does not respond.
     """
 
     def __init__(self, connection: Connection, count: int, *, optional: bool = False) -> None:
@@ -62,7 +62,7 @@ class RedisSlots:
         self._count = count
         self._optional = optional
         self._key = connection.key("slots")
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._held: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._renewal: asyncio.Task[None] | None = None
@@ -75,7 +75,7 @@ class RedisSlots:
             ConfigurationError: Redis refuses this process.
         """
         slot = secrets.token_hex(8)
-        async with self._turn:
+        async with self._lock:
             try:
                 while not await self._take(slot):
                     await asyncio.sleep(2 * _POLL * random.random())  # noqa: S311  (spread over time, not secrecy)
@@ -88,14 +88,14 @@ class RedisSlots:
         return slot
 
     def give(self, slot: str) -> None:
-        """Return a slot."""
+        """Release a slot."""
         self._held.discard(slot)
         task = asyncio.create_task(self._give(slot), name="publitrac_async slot")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def renew(self) -> None:
-        """Prolong the slots of this process.
+        """Extend the lifetime of the slots of this process.
 
         Raises:
             Unavailable: Redis does not respond.
@@ -104,7 +104,7 @@ class RedisSlots:
             await self._run(_RENEW, _LIFE, *self._held)
 
     async def aclose(self) -> None:
-        """Return all slots, and end the renewal."""
+        """Release all slots, and end the renewal."""
         for slot in [*self._held]:
             self.give(slot)
         if self._renewal is not None:
@@ -120,7 +120,7 @@ class RedisSlots:
         except Unavailable as error:
             failure = str(error)
         if self._connection.refusal:
-            raise ConfigurationError(f"the Redis that shares the rate limit: {self._connection.refusal}")
+            raise ConfigurationError(f"the Redis of the shared rate limit: {self._connection.refusal}")
         if self._optional:
             return True
         raise LimiterUnavailable(
@@ -129,7 +129,7 @@ class RedisSlots:
         )
 
     async def _give(self, slot: str) -> None:
-        with contextlib.suppress(Unavailable):  # The slot is free after its lifetime.
+        with contextlib.suppress(Unavailable):  # The slot expires after its lifetime.
             await self._run(_GIVE, slot)
 
     async def _keep(self) -> None:

@@ -1,4 +1,4 @@
-"""Token store that all processes of an account share."""
+"""Token store that all processes of an account share, in Redis."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ T = TypeVar("T")
 #: Time until the lock of a killed process expires.
 _LOCK_MILLISECONDS: Final = 10_000
 _POLL: Final = 0.05
-#: Seconds of an outage after which a process without a token requests one for itself. One late response of a
-#: slow Redis is no reason for it.
-_PATIENCE: Final = 3.0
-#: Seconds that Redis keeps a token at most.
+#: Seconds of an outage after which a process without a token requests one for itself. A single late response
+#: of a slow Redis is no outage.
+_OUTAGE_WAIT: Final = 3.0
+#: Maximum seconds that Redis keeps a token.
 _LONGEST_LIFE: Final = 30 * 24 * 3600.0
 _LIFE_TOLERANCE: Final = 1.0
 
 logger: Final = logging.getLogger("publitrac_async.shared")
 
-#: Value instead of a token that the service rejected: another process may still know the token.
+#: Prefix of a token that the service rejected. It is kept, since another process may still have the token.
 _REJECTED: Final = b"rejected "
 
-#: Returns the current token. Stores the one that this process knows if Redis has lost it.
+#: Returns the current token. If Redis has lost it, stores the token that this process knows.
 _LOAD: Final = """
 local stored = redis.call('GET', KEYS[1])
 local lost = not stored or string.sub(stored, 1, 9) == 'rejected ' and stored ~= 'rejected ' .. ARGV[1]
@@ -51,7 +51,7 @@ if not stored or stored == ARGV[1] then
   redis.call('SET', KEYS[1], 'rejected ' .. ARGV[1], 'PX', ARGV[2])
 end
 """
-#: Returns 1 if a token request may leave: no other one is in flight, and no other process has replaced the
+#: Returns 1 if a token request may be sent: no other one is in flight, and no other process has replaced the
 #: given token. Takes the lock from a process whose token request still waits for the limiter.
 _CONFIRM: Final = """
 local stored = redis.call('GET', KEYS[2])
@@ -72,7 +72,7 @@ if redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('PTTL', KEYS[1]) < tonum
   redis.call('GETEX', KEYS[1], 'PX', ARGV[2])
 end
 """
-#: Returns the holder of the lock, and the token. The response to the first time may have been lost.
+#: Returns the holder of the lock, and the token. The holder may be this process, if a response was lost.
 _LOCK: Final = """
 redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2])
 local token = redis.pcall('GET', KEYS[2])
@@ -92,13 +92,13 @@ end
 
 
 class RedisTokenStore:
-    """Token store in Redis; the key expires with the token; see `SharedRedis.tokens`.
+    """Token store in Redis; see `SharedRedis.tokens`. The key expires with the token.
 
-    Lifetimes are stored as remaining time, so no two clocks have to agree. Without Redis each process
+    Lifetimes are stored as remaining time, so no two clocks need to agree. In an outage of Redis each process
     continues with its token. If Redis has lost the token, the first process that notices stores it again, and
-    the others use that one. A process without a token waits for three seconds of an outage, then requests a
-    separate one, if the limiter lets it: right before the request leaves, the lock is confirmed, so the end
-    of an outage brings one token request, not one for each process. Redis stores the token in clear text.
+    the others use it. A process without a token waits for three seconds of an outage, then requests its own,
+    if the limiter permits it. The lock is confirmed right before the request is sent, so the end of an outage
+    causes one token request, not one per process. Redis stores the token in clear text.
 
     Args:
         connection: connection of the account, which the caller closes.
@@ -111,7 +111,7 @@ class RedisTokenStore:
         self._clock = clock
         self._memory = MemoryTokenStore()
         #: Token that was discarded during an outage of Redis.
-        self._refused: Token | None = None
+        self._discarded: Token | None = None
 
     async def load(self) -> Token | None:
         """Return the current token, ``None`` without one."""
@@ -120,9 +120,9 @@ class RedisTokenStore:
         damaged = False
         known = await self._memory.load()
         left = 0 if known is None else self._milliseconds(known.expires_at)
-        mine = _written(known) if known is not None and left > 0 else memoryview(b"")
+        mine = _encode(known) if known is not None and left > 0 else memoryview(b"")
         try:
-            sent, (stored, life) = await _patiently(
+            sent, (stored, life) = await _retry_in_outage(
                 self._connection, functools.partial(self._request, mine, left), wait=left <= 0
             )
         except Damaged:
@@ -133,12 +133,12 @@ class RedisTokenStore:
             if stored == _REJECTED + mine:
                 self._memory = MemoryTokenStore()
             return None
-        token = None if stored is None or life <= 0 else _read(stored, sent + life / 1000, life / 1000)
+        token = None if stored is None or life <= 0 else _decode(stored, sent + life / 1000, life / 1000)
         if token is None:
             if damaged or (stored is not None and life != 0):
                 await self._drop_damaged(stored)
             return None
-        if self._refused is not None and self._refused.value == token.value:
+        if self._discarded is not None and self._discarded.value == token.value:
             await self.discard(token)
             return None
         await self._memory.save(token)
@@ -151,13 +151,13 @@ class RedisTokenStore:
 
     async def save(self, token: Token) -> None:
         """Store `token` as the current one."""
-        self._refused = None
+        self._discarded = None
         await self._memory.save(token)
         life = self._milliseconds(token.expires_at)
         if life > 0:
-            save = functools.partial(self._connection.command, "SET", self._key, _written(token), "PX", life)
+            save = functools.partial(self._connection.command, "SET", self._key, _encode(token), "PX", life)
             with contextlib.suppress(Unavailable):
-                await _patiently(self._connection, save)
+                await _retry_in_outage(self._connection, save)
 
     async def touch(self, token: Token, expires_at: float) -> None:
         """Extend the lifetime of `token` to `expires_at`; ignored unless it is the current one."""
@@ -165,24 +165,24 @@ class RedisTokenStore:
         life = self._milliseconds(expires_at)
         if life > 0:
             with contextlib.suppress(Unavailable):
-                await self._connection.run(_TOUCH, (self._key,), _written(token), life)
+                await self._connection.run(_TOUCH, (self._key,), _encode(token), life)
 
     async def discard(self, token: Token) -> None:
         """Delete `token`; ignored unless it is the current one."""
         await self._memory.discard(token)
         life = max(1, math.floor(min(token.ttl, _LONGEST_LIFE) * 1000))
         try:
-            await self._connection.run(_REJECT, (self._key,), _written(token), life)
+            await self._connection.run(_REJECT, (self._key,), _encode(token), life)
         except Unavailable:
-            self._refused = token
+            self._discarded = token
         else:
-            self._refused = None
+            self._discarded = None
 
     async def _drop_damaged(self, stored: bytes | None) -> None:
-        """Delete a value that is no token, unless it was replaced meanwhile.
+        """Delete a value that is not a token, unless it was replaced meanwhile.
 
         Args:
-            stored: the value, ``None`` if it is not even text.
+            stored: the value, ``None`` if it is not a string.
         """
         logger.warning("the shared token in Redis is damaged: a new one is requested")
         with contextlib.suppress(Unavailable):
@@ -195,10 +195,10 @@ class RedisTokenStore:
     async def lock(self) -> AsyncIterator[TokenLease]:
         """Allow one token request at a time, over all processes. During an outage of Redis, allow all.
 
-        A wait ends also when another process has stored a token: many processes need not take turns.
+        A wait also ends when another process has stored a token, so many processes need not take turns.
         """
         known = await self._memory.load()
-        ending = b"" if known is None else bytes(_written(known))
+        ending = b"" if known is None else bytes(_encode(known))
         lease = _Lease(self._connection, self._lock_key, self._key, ending)
         try:
             with contextlib.suppress(Unavailable):
@@ -239,7 +239,7 @@ class _Lease:
         """
         while True:
             lock = functools.partial(self._connection.run, _LOCK, self._keys, self._mine, _LOCK_MILLISECONDS)
-            holder, stored = await _patiently(self._connection, lock)
+            holder, stored = await _retry_in_outage(self._connection, lock)
             if holder == self._mine.encode():
                 self._held, self._ending = True, stored
                 return
@@ -263,10 +263,12 @@ class _Lease:
         if self._held:
             with contextlib.suppress(Unavailable):
                 release = functools.partial(self._connection.run, _RELEASE, self._keys[:1], self._mine)
-                await _patiently(self._connection, release)
+                await _retry_in_outage(self._connection, release)
 
 
-async def _patiently(connection: Connection, request: Callable[[], Awaitable[T]], *, wait: bool = True) -> T:
+async def _retry_in_outage(
+    connection: Connection, request: Callable[[], Awaitable[T]], *, wait: bool = True
+) -> T:
     """Return the response of a request; with `wait`, repeat it during the first seconds of an outage.
 
     Raises:
@@ -278,22 +280,22 @@ async def _patiently(connection: Connection, request: Callable[[], Awaitable[T]]
         except Damaged:
             raise
         except Unavailable:
-            if not wait or connection.refusal or connection.silent_for >= _PATIENCE:
+            if not wait or connection.refusal or connection.silent_for >= _OUTAGE_WAIT:
                 raise
         await asyncio.sleep(_POLL)
 
 
-def _read(stored: bytes, expires_at: float, life: float) -> Token | None:
+def _decode(stored: bytes, expires_at: float, life: float) -> Token | None:
     """Return the token of a stored form, ``None`` if it is damaged."""
     try:
         ttl, _, value = stored.decode().partition(" ")
         token = Token(value=Secret(value, "token", header=True), ttl=float(ttl), expires_at=expires_at)
     except (ValueError, ConfigurationError):
         return None
-    # Each use begins the life anew, so the rest of it is never longer. NaN compares as damaged.
+    # Each use restarts the lifetime, so the remaining time is never longer. NaN fails the comparison.
     return token if life - _LIFE_TOLERANCE <= token.ttl < math.inf else None
 
 
-def _written(token: Token) -> memoryview:
-    """Return the stored form of a token; a view, whose ``repr`` hides it from instrumentation of redis-py."""
+def _encode(token: Token) -> memoryview:
+    """Return the stored form of a token: a view, whose ``repr`` hides it from instrumentation of redis-py."""
     return memoryview(f"{token.ttl!r} {token.value.reveal()}".encode())

@@ -97,7 +97,7 @@ async def test_a_user_for_limit_and_token_reaches_neither_queue_nor_state(
         (["~other:*", "&*", "+@all"], "~publitrac:{"),
         (["~publitrac:*", "&other:*", "+@all"], "&publitrac:{"),
         (["~publitrac:*", "resetchannels", "+@all"], "&publitrac:{"),
-        (["~publitrac:*", "&publitrac:*", "+@all"], ":queue:cancel:* (this very text, or &*)"),
+        (["~publitrac:*", "&publitrac:*", "+@all"], ":queue:cancel:* (literally, or &*)"),
         (["~publitrac:*", "&*", "+@all", "-psubscribe"], "+psubscribe"),
     ],
 )

@@ -61,7 +61,7 @@ async def test_the_state_is_named(server: Server, state: str) -> None:
             ResponseError("MISCONF Redis is configured to save"),
             "MISCONF: it cannot write to its disk",
         ),
-        (BusyLoadingError("Redis is loading the dataset in memory"), "LOADING: it is reading its data"),
+        (BusyLoadingError("Redis is loading the dataset in memory"), "LOADING: it is loading its data"),
         # Redis 6.2, within a script.
         (
             ResponseError("Error running script: @user_script:9: @user_script: 9: -OOM command not"),
@@ -118,7 +118,7 @@ def test_a_server_that_reads_its_data_is_waited_for_at_the_start(starts_in: floa
 
 async def test_a_database_that_does_not_exist_is_not_waited_for(server: Server) -> None:
     async with asyncio.timeout(10), SharedRedis(f"{server.url}/99", account="the-key") as shared:
-        with pytest.raises(ConfigurationError, match="no database of the number in the URL"):
+        with pytest.raises(ConfigurationError, match="does not have the database number of the URL"):
             await RedisStateStore(shared).stopped()
 
 

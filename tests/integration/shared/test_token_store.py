@@ -238,7 +238,7 @@ async def test_a_lock_that_is_held_too_long_is_not_taken_from_the_next(
 async def test_without_redis_a_process_continues_with_the_token_it_knows(
     server: Server, stores: Stores, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("publitrac_async.shared.redis.tokens._PATIENCE", 0.0)
+    monkeypatch.setattr("publitrac_async.shared.redis.tokens._OUTAGE_WAIT", 0.0)
     ours, new = stores(), stores()
     await ours.save(token())
     server.stop()

@@ -114,8 +114,8 @@ def test_no_proxy_names_hosts_in_many_ways(
     ("status", "attempts", "advice"),
     [
         ("407 Proxy Authentication Required", 1, "check its user and password"),
-        ("403 Forbidden", 1, "check that it allows this host"),
-        ("302 Found", 1, "check that it allows this host"),
+        ("403 Forbidden", 1, "check that it permits this host"),
+        ("302 Found", 1, "check that it permits this host"),
         ("502 Bad Gateway", 4, "HTTP 502"),
     ],
 )

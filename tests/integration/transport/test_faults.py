@@ -31,7 +31,7 @@ async def test_a_refused_connection_is_retried_for_every_class(operation: str) -
     assert caught.value.attempts == 4
     assert not caught.value.maybe_applied
     assert caught.value.retryable
-    assert caught.value.message == "no connection to the service: its host refused it"
+    assert caught.value.message == "no connection to the service: connection refused"
     assert "127.0.0.1" not in str(caught.value)
 
 
@@ -48,7 +48,7 @@ async def test_an_unknown_host_is_not_sent() -> None:
         with pytest.raises(NotSent) as caught:
             await publitrac.v1.get_lead("a@example.com")
     assert caught.value.attempts == 2
-    assert caught.value.message == "no connection to the service: its host name was not found"
+    assert caught.value.message == "no connection to the service: host name not found"
 
 
 @pytest.mark.fault("F02")

@@ -89,7 +89,7 @@ NAMED = {
     "a header of 1 MiB": "not valid HTTP: a line or header field is too long",
     "a status line of 1 MiB": "not valid HTTP: a line or header field is too long",
     "100,000 headers": "not valid HTTP: too many header fields",
-    "upgrade": "no request asks for",
+    "upgrade": "unexpected status",
 }
 
 

@@ -140,7 +140,7 @@ async def _silence() -> None:
     [
         (b"<response><status>2002</status><n>Lo\xefc", {"not_utf_8": 1, "bytes": 38}),
         ("<response>Loïc</response>".encode("utf-16"), {"encoding": "UTF-16"}),
-        ("<response>Лев</response>".encode("utf-16-le"), {"body": None, "not_shown": "holds zero bytes"}),
+        ("<response>Лев</response>".encode("utf-16-le"), {"body": None, "not_shown": "has zero bytes"}),
         (b"", {"body": "", "bytes": 0}),
         (b"<a>" * 100_000, {"shown_characters": 200_000, "bytes": 300_000}),
         (b"\xef\xbb\xbf<response>Ada</response>", {"body": "\ufeff<response>Xxx</response>"}),
@@ -220,7 +220,7 @@ async def test_a_writer_that_fails_harms_no_call(
 
     assert len(writer.written) == lines
     assert [record.getMessage() for record in caplog.records if "trace" in record.getMessage()] == [
-        f"the trace ends here: it cannot be written ({type(error).__name__})"
+        f"the trace ends here: writing to it failed ({type(error).__name__})"
     ]
 
 
@@ -229,7 +229,7 @@ async def test_a_full_disk_harms_no_call(caplog: pytest.LogCaptureFixture) -> No
         pytest.skip("no /dev/full")
     async with serving() as server:
         await SENDS["v1_query"](server.url, trace="/dev/full")
-    assert "the trace ends here: it cannot be written (OSError)" in caplog.text
+    assert "the trace ends here: writing to it failed (OSError)" in caplog.text
 
 
 @pytest.mark.parametrize("trace", [7, object(), "/nowhere/at/all.jsonl"])

@@ -115,7 +115,7 @@ async def test_a_number_of_calls_is_a_whole_number(executor: Any) -> None:
     [
         ({"v1": PublitracClient(api_key="k")}, r"v1 must be publitrac\.v1"),
         ({"timeout": -1}, "timeout must be at least 0 s, or None"),
-        ({"rate_limit": 0.5}, r"1\.5 per second are Rate\(3, per=2\)"),
+        ({"rate_limit": 0.5}, r"use Rate\(3, per=2\) for 1\.5 per second"),
     ],
 )
 def test_settings_of_reading_back(options: dict[str, Any], advice: str) -> None:

@@ -199,7 +199,7 @@ def test_look_alikes_in_addresses(tmp_path: Path, text: str, address: str, warne
 
 def test_an_object_in_a_field_is_refused_with_a_plain_message(tmp_path: Path) -> None:
     path = write(tmp_path, '{"email": "a@example.com", "address": {"city": "Lund"}}\n', "a.jsonl")
-    assert checked(path)[1] == ["address: holds a JSON object: give each of its parts a column"]
+    assert checked(path)[1] == ["address: has a JSON object: give each of its parts a column"]
 
 
 def test_two_columns_for_one_field_are_refused_in_rows_without_a_header(tmp_path: Path) -> None:

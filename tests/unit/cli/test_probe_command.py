@@ -44,7 +44,7 @@ def test_one_line_for_each_point_and_a_profile(invoke: Any) -> None:
     assert len(lines) == 17
     assert lines[0].startswith(" 1  spelling of the key's parameter")
     assert lines[0].endswith("settled  apiKey works, the other is refused")
-    assert "not tried: that would break the limit" in lines[3]
+    assert "not tried: it would exceed the limit" in lines[3]
     assert "7 of 17 settled with" in result.stderr
     path = Path("publitrac-profile.toml")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -53,4 +53,4 @@ def test_messages_are_kept_on_request(invoke: Any, tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_opened_is_a_wrong_option(invoke: Any) -> None:
     result = invoke("get", "ada@example.com", "--trace", "/nowhere/trace")
-    assert "the file of the trace cannot be opened" in str(result.exception)
+    assert "the trace file cannot be opened" in str(result.exception)

@@ -179,9 +179,9 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "url": ({"path": "https://x.com/rest/v1/x.json"}, "path: must begin"),
     "up": ({"path": "/rest/v1/../../x.json"}, "path: must begin"),
     "query in the path": ({"path": "/rest/v1/x.json?canary=1"}, "pass those as query"),
-    "comma": ({"query": {"ids": ["a,b"]}}, "ids: holds a comma"),
+    "comma": ({"query": {"ids": ["a,b"]}}, "ids: has a comma"),
     "bytes": ({"query": {"a": b"x"}}, "a: cannot be written from bytes"),
-    "body": ({"json": {"a": b"x"}}, "json: holds a value that JSON cannot carry"),
+    "body": ({"json": {"a": b"x"}}, "json: has a value that cannot be written as JSON"),
     "large body": ({"json": {"a": "x" * 1_000_000}}, "json: is larger than"),
     "two bodies": ({"json": {}, "form": {}}, "json: cannot be given with form"),
 }

@@ -72,7 +72,7 @@ def test_further_fields_and_custom_ones() -> None:
 
 
 def test_nothing_to_send() -> None:
-    with pytest.raises(ValidationError, match="no field of the lead is in the mapping"):
+    with pytest.raises(ValidationError, match="the lead has no field that is in the mapping"):
         to_marketo(Lead(notes="x"))
 
 

@@ -120,7 +120,7 @@ async def test_an_item_that_cannot_be_read_costs_itself(caplog) -> None:
         assert [each.list_id async for each in marketo.get_lists_by_lead_id(1)] == [1, 3]
     assert page.items == (ListMembership(list_id=1), ListMembership(list_id=3))
     assert page.unread == (odd[1], "canary")
-    assert "2 items of a response of Marketo could not be read" in caplog.text
+    assert "2 items of a response of Marketo are unreadable" in caplog.text
     assert "canary" not in caplog.text + repr(page)
 
 
@@ -192,7 +192,7 @@ async def test_an_iteration_continues_after_an_error_of_a_page() -> None:
 @virtual
 async def test_a_token_that_is_too_old_does_not_say_that_the_list_no_longer_exists() -> None:
     async with serving(refused("702")) as (marketo, _):
-        with pytest.raises(ApiError, match="token of the page may be too old") as caught:
+        with pytest.raises(ApiError, match="token of the page may have expired") as caught:
             await marketo.get_leads_by_list_id(1, next_page_token="A=")
     assert type(caught.value) is ApiError
     assert caught.value.code == "702"

@@ -238,7 +238,7 @@ def test_errors_count_whatever_their_form(body: Any) -> None:
 @virtual
 async def test_a_merge_that_is_skipped_without_a_reason_is_an_error() -> None:
     async with serving(result({"id": 1, "status": "skipped"})) as (marketo, _):
-        with pytest.raises(ApiError, match="skipped without a reason"):
+        with pytest.raises(ApiError, match="Marketo skipped the record without a reason"):
             await marketo.merge_leads(1, [2])
 
 

@@ -193,7 +193,7 @@ def test_the_defaults_follow_the_advice_of_marketo() -> None:
     assert repr(client._transport._limiter) == "WindowLimiter(50 calls in 20.05 s)"
     gate = client._transport.gate
     assert isinstance(gate, AdaptiveGate)
-    assert (gate.width, gate._most) == (3, 10)
+    assert (gate.width, gate._max_in_flight) == (3, 10)
     free = MarketoClient(base_url=HOST, client_id="a", client_secret="b", rate_limit=None, concurrency=10)
     assert isinstance(free._transport._limiter, Unlimited)
     assert (
@@ -297,7 +297,7 @@ async def test_a_token_request_counts_towards_no_limit() -> None:
     ("options", "message"),
     [
         ({"client_id": ""}, "client_id is empty"),
-        ({"client_secret": "a\nb"}, r"client_secret \(3 characters\) holds control"),
+        ({"client_secret": "a\nb"}, r"client_secret \(3 characters\) has control"),
         ({"base_url": "http://123-abc-456.mktorest.com"}, "must be https"),
         ({"base_url": "123-abc-456.mktorest.com"}, "must be https://host"),
         ({"concurrency": 0}, "at least 1"),

@@ -63,12 +63,12 @@ def test_the_default_folder_must_be_the_users(temporary: Path) -> None:
     [
         ("http://127.0.0.1", "shared must be file:"),
         ("/tmp/shared", "shared must be file:"),
-        ("file://host/tmp/shared", "without a host"),
-        ("file:/tmp/shared?mode=1", "without a host or options"),
+        ("file://host/tmp/shared", "without host"),
+        ("file:/tmp/shared?mode=1", "without host and options"),
         ("file:/there/is/no/such/folder", "folder of the shared file does not exist"),
-        ("file:/dev/null", "not a plain file"),
-        ("file://[there", "without a host or options"),
-        ("file:/tmp/a%00b", "without a host or options"),
+        ("file:/dev/null", "not a regular file"),
+        ("file://[there", "without host and options"),
+        ("file:/tmp/a%00b", "without host and options"),
     ],
 )
 def test_a_place_that_cannot_work_is_refused(location: str, reason: str) -> None:
@@ -80,7 +80,7 @@ def test_a_file_of_another_kind_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "leads.csv"
     path.write_text("email\n")
     path.chmod(0o600)
-    with pytest.raises(ConfigurationError, match="another kind"):
+    with pytest.raises(ConfigurationError, match="another program"):
         SharedFile(path, account=KEY)
     assert path.read_text() == "email\n"
 
@@ -161,7 +161,7 @@ def test_a_client_takes_it_from_its_arguments_or_from_the_environment(tmp_path: 
 
 @pytest.mark.parametrize("value", ["0", "-1", "3.5", "many", "10/s"])
 def test_a_rate_limit_in_the_environment_is_a_whole_number(value: str) -> None:
-    with pytest.raises(ConfigurationError, match="PUBLITRAC_RATE_LIMIT must be a whole number"):
+    with pytest.raises(ConfigurationError, match="PUBLITRAC_RATE_LIMIT must be calls per second"):
         PublitracClient.from_env({"PUBLITRAC_API_KEY": KEY, "PUBLITRAC_RATE_LIMIT": value})
 
 
@@ -174,7 +174,7 @@ shared = SharedFile({str(tmp_path / "s")!r}, account="key", rate_limit=Rate(1, p
 asyncio.run(shared.limiter.acquire())
 parent = time.monotonic()
 child = os.fork()
-shared.limiter._turn = asyncio.Lock()
+shared.limiter._lock = asyncio.Lock()
 asyncio.run(shared.limiter.acquire())
 if child == 0:
     os._exit(0)
@@ -209,7 +209,7 @@ def test_a_rate_is_given_as_clients_take_it(tmp_path: Path, location: str) -> No
     assert rate_of(10) == Rate(10)
     assert rate_of(Rate(50, per=20)) == Rate(50, per=20)
     assert isinstance(share(location, account=KEY, rate_limit=None).limiter, Unlimited)
-    with pytest.raises(ConfigurationError, match="a rate is a whole number of calls"):
+    with pytest.raises(ConfigurationError, match="calls must be a whole number"):
         share(location, account=KEY, rate_limit=1.5)
 
 

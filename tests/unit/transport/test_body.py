@@ -44,27 +44,27 @@ def test_whole_bodies_come_back_in_any_pieces(data: bytes, size: int) -> None:
     "encoding", ["br", "zstd", "compress", "gzip, gzip", "gzip,deflate", "identity, gzip", "x"]
 )
 def test_codings_that_were_not_requested(encoding: str) -> None:
-    with pytest.raises(UnexpectedContent, match="not asked for"):
+    with pytest.raises(UnexpectedContent, match="did not accept"):
         read(b"x", encoding)
 
 
 def test_every_cut_of_a_compressed_body_is_noticed() -> None:
     whole = gzip.compress(b'{"status": "success", "code": 201}' * 3)
     for end in range(1, len(whole)):
-        with pytest.raises(UnexpectedContent, match=r"incomplete|broken"):
+        with pytest.raises(UnexpectedContent, match=r"incomplete|corrupt"):
             read(whole[:end], "gzip")
 
 
 def test_a_flipped_byte_in_the_checksum_is_noticed() -> None:
     whole = bytearray(gzip.compress(b"abc" * 100))
     whole[-6] ^= 1
-    with pytest.raises(UnexpectedContent, match="broken"):
+    with pytest.raises(UnexpectedContent, match="corrupt"):
         read(bytes(whole), "gzip")
 
 
 @pytest.mark.parametrize("data", [b"plain text", b"{}", b"\x1f\x8b garbage"])
 def test_not_compressed_at_all(data: bytes) -> None:
-    with pytest.raises(UnexpectedContent, match=r"broken|incomplete"):
+    with pytest.raises(UnexpectedContent, match=r"corrupt|incomplete"):
         read(data, "gzip")
 
 

@@ -157,7 +157,7 @@ def test_each_status_has_its_error(status: int, kind: str, retryable: bool, mayb
 
 @pytest.mark.parametrize(
     ("status", "says"),
-    [(301, "a redirect"), (308, "a redirect"), (304, "no request asks for"), (101, "no request asks for")],
+    [(301, "a redirect"), (308, "a redirect"), (304, "unexpected status"), (101, "unexpected status")],
 )
 def test_only_a_redirect_is_called_one(status: int, says: str) -> None:
     assert says in str(error_for_status(ServiceResponse(status, b"")))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from publitrac_async import UnexpectedContent
 from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.transport.repair import MAX_AMPERSANDS, MAX_REPAIRED, repair
-from publitrac_async.transport.steps import at_once
+from publitrac_async.transport.steps import run_steps
 from publitrac_async.v1.reading import Content, read_response
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -27,7 +27,7 @@ def document(notes: str, *, before: str = DECLARATION, after: str = "\n") -> str
 
 def read(body: bytes | str, **response: object) -> Content:
     sent = body.encode() if isinstance(body, str) else body
-    return at_once(read_response(ServiceResponse(200, sent, **response)))  # type: ignore[arg-type]
+    return run_steps(read_response(ServiceResponse(200, sent, **response)))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

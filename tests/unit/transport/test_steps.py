@@ -9,7 +9,7 @@ import pytest
 
 from publitrac_async import DeadlineExceeded, Timeout, UnexpectedContent
 from publitrac_async.transport.operation import ServiceResponse
-from publitrac_async.transport.steps import Steps, at_once, in_turns
+from publitrac_async.transport.steps import Steps, run_steps, run_steps_in_turns
 from tests.support.clients import EAGER, READ, call, transport
 from tests.support.clock import jump, virtual
 
@@ -22,7 +22,7 @@ def counting(pauses: int) -> Steps[int]:
 
 @pytest.mark.parametrize("pauses", [0, 1, 5])
 def test_steps_run_at_once_without_a_pause(pauses: int) -> None:
-    assert at_once(counting(pauses)) == pauses
+    assert run_steps(counting(pauses)) == pauses
 
 
 @pytest.mark.parametrize("pauses", [0, 1, 5])
@@ -37,7 +37,7 @@ async def test_steps_run_in_turns_with_the_event_loop(pauses: int) -> None:
 
     task = asyncio.create_task(other())
     await asyncio.sleep(0)
-    assert await in_turns(counting(pauses)) == pauses
+    assert await run_steps_in_turns(counting(pauses)) == pauses
     assert turns == pauses
     task.cancel()
 

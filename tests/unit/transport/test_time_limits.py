@@ -59,7 +59,7 @@ async def test_the_limit_on_the_queue_covers_the_limiter() -> None:
         assert isinstance(error, QueueTimeout)
         assert isinstance(error, NotSent)
         assert error.elapsed == pytest.approx(3, abs=0.001)
-        assert f"{error.queued} calls wait" in str(error)
+        assert f"{error.queued} calls of this client wait" in str(error)
         assert "nothing was sent" in str(error)
         assert error.retryable
         assert not error.maybe_applied

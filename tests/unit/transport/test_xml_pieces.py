@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from publitrac_async.converters import as_sent
 from publitrac_async.transport import xml
 from publitrac_async.transport.budget import BUDGET, OverBudget
-from publitrac_async.transport.steps import at_once
+from publitrac_async.transport.steps import run_steps
 from publitrac_async.transport.xml import parse_xml
 
 NAMES = st.sampled_from(["leads", "lead", "email", "status", "n"])
@@ -51,7 +51,7 @@ def test_pieces_of_any_size_give_the_same_content(document: str, piece: int) -> 
     body = document.encode()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(xml, "_PIECE", piece)
-        assert at_once(parse_xml(body)) == (ET.fromstring(document).tag, content(ET.fromstring(document)))
+        assert run_steps(parse_xml(body)) == (ET.fromstring(document).tag, content(ET.fromstring(document)))
 
 
 @given(document=ELEMENTS, piece=st.integers(1, 50), end=st.integers(0, 200))
@@ -59,7 +59,7 @@ def test_a_cut_document_is_an_error_in_pieces_of_any_size(document: str, piece: 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(xml, "_PIECE", piece)
         with pytest.raises(ET.ParseError):
-            at_once(parse_xml(document.encode()[: min(end, len(document.encode()) - 1)]))
+            run_steps(parse_xml(document.encode()[: min(end, len(document.encode()) - 1)]))
 
 
 @given(document=ELEMENTS, piece=st.integers(1, 50))
@@ -73,7 +73,7 @@ def test_only_elements_below_children_of_the_root_are_converted_and_each_once(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(xml, "_PIECE", piece)
-        assert at_once(parse_xml(document.encode(), convert)) == at_once(parse_xml(document.encode()))
+        assert run_steps(parse_xml(document.encode(), convert)) == run_steps(parse_xml(document.encode()))
     root = ET.fromstring(document)
     assert seen == [(child.tag, element.tag, content(element, 3)) for child in root for element in child]
 
@@ -81,7 +81,7 @@ def test_only_elements_below_children_of_the_root_are_converted_and_each_once(
 def test_results_of_convert_are_in_the_content() -> None:
     body = b"<r><as><a>1</a><b/><a>2</a></as><a>3</a></r>"
     steps = parse_xml(body, lambda container, element: element.text and (container, int(element.text)))
-    assert at_once(steps) == ("r", {"as": {"a": [("as", 1), ("as", 2)], "b": ""}, "a": "3"})
+    assert run_steps(steps) == ("r", {"as": {"a": [("as", 1), ("as", 2)], "b": ""}, "a": "3"})
 
 
 def fed(monkeypatch: pytest.MonkeyPatch, body: bytes) -> list[int]:
@@ -95,7 +95,7 @@ def fed(monkeypatch: pytest.MonkeyPatch, body: bytes) -> list[int]:
 
     monkeypatch.setattr(xml.ET, "XMLParser", Parser)
     with contextlib.suppress(OverBudget):
-        at_once(parse_xml(body))
+        run_steps(parse_xml(body))
     return sizes
 
 
@@ -150,8 +150,8 @@ class TestIndentation:
         body = indented(field)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(xml, "find_indentation", lambda _: b"")
-            whole: Any = at_once(parse_xml(body))
-        found: Any = at_once(parse_xml(body))
+            whole: Any = run_steps(parse_xml(body))
+        found: Any = run_steps(parse_xml(body))
         assert found == whole
         values = [content["l"]["lead"][-1]["notes"] for _, content in (found, whole)]
         assert as_sent(values[0]) == as_sent(values[1])
@@ -159,7 +159,7 @@ class TestIndentation:
     def test_errors_name_the_line_of_the_document(self) -> None:
         body = indented("<notes></city>")
         with pytest.raises(ET.ParseError) as caught:
-            at_once(parse_xml(body))
+            run_steps(parse_xml(body))
         assert caught.value.position[0] == body[: body.index(b"<notes></city>")].count(b"\n") + 1
 
 
@@ -196,20 +196,22 @@ class TestCaps:
         record = b"<a>x</a>"
         body = b"<r>" + b"<l>" * levels + record * before + field + record * 5 + b"</l>" * levels + b"</r>"
         with pytest.raises(OverBudget, match=r"longer than|nested"):
-            at_once(parse_xml(body))
+            run_steps(parse_xml(body))
 
     def test_the_longest_text_is_not_refused(self) -> None:
         text = "x" * BUDGET.text
-        _, found = at_once(parse_xml(f"<r><l><a>y</a><a>{text}</a></l><l>{text}</l></r>".encode()))
+        _, found = run_steps(parse_xml(f"<r><l><a>y</a><a>{text}</a></l><l>{text}</l></r>".encode()))
         assert found == {"l": [{"a": ["y", text]}, text]}
 
     @pytest.mark.parametrize("element", [b"<a/>", b"<a></a>"])
     def test_elements_are_counted_without_their_ends(self, element: bytes) -> None:
-        assert at_once(parse_xml(b"<r>" + element * (BUDGET.elements - 1) + b"</r>"))
+        assert run_steps(parse_xml(b"<r>" + element * (BUDGET.elements - 1) + b"</r>"))
         with pytest.raises(OverBudget, match="elements"):
-            at_once(parse_xml(b"<r>" + element * BUDGET.elements + b"</r>"))
+            run_steps(parse_xml(b"<r>" + element * BUDGET.elements + b"</r>"))
 
     def test_attributes_are_counted(self) -> None:
-        assert at_once(parse_xml(b"<r>" + b"<a b='' c=''/>" * (BUDGET.attributes // 2) + b"=" * 10 + b"</r>"))
+        assert run_steps(
+            parse_xml(b"<r>" + b"<a b='' c=''/>" * (BUDGET.attributes // 2) + b"=" * 10 + b"</r>")
+        )
         with pytest.raises(OverBudget, match="attributes"):
-            at_once(parse_xml(b"<r>" + b"<a b='' c=''/>" * (BUDGET.attributes // 2 + 1) + b"</r>"))
+            run_steps(parse_xml(b"<r>" + b"<a b='' c=''/>" * (BUDGET.attributes // 2 + 1) + b"</r>"))

@@ -13,7 +13,7 @@ from publitrac_async import Lead, ValidationError, field
 from publitrac_async.checks import not_sendable
 from publitrac_async.converters import NATIVE_FIELDS
 from publitrac_async.transport.operation import ServiceResponse
-from publitrac_async.transport.steps import at_once
+from publitrac_async.transport.steps import run_steps
 from publitrac_async.v1 import ClickLink, FilledForm, histories, leads
 from publitrac_async.v1.building import to_xml
 from publitrac_async.v1.reading import read_response
@@ -85,7 +85,7 @@ def test_any_text_is_read_back_or_refused(text):
     assert [child.tag for child in request] == ["notes", "after"]
     assert (request[0].text or "") == text
     response = document.replace("request>", "response>").encode()
-    assert at_once(read_response(ServiceResponse(200, response))).children == {
+    assert run_steps(read_response(ServiceResponse(200, response))).children == {
         "notes": text.strip(SPACE),
         "after": "here",
     }

@@ -15,7 +15,7 @@ from publitrac_async import Lead, UnexpectedContent
 from publitrac_async.converters import NATIVE_FIELDS, lead_from_wire
 from publitrac_async.transport.budget import BUDGET
 from publitrac_async.transport.operation import ServiceResponse
-from publitrac_async.transport.steps import at_once
+from publitrac_async.transport.steps import run_steps
 from publitrac_async.v1 import leads as module
 from publitrac_async.v1.elements import LeadReader
 from publitrac_async.v1.leads import _page_of_leads
@@ -43,14 +43,14 @@ def page(*leads: list[tuple[str, str]]) -> bytes:
 
 
 def read(body: bytes) -> tuple[Lead, ...]:
-    return at_once(_page_of_leads(ServiceResponse(200, body), page=1)).items
+    return run_steps(_page_of_leads(ServiceResponse(200, body), page=1)).items
 
 
 def by_content(body: bytes) -> tuple[Lead, ...]:
     """The same through dicts."""
     return tuple(
         lead_from_wire(fields)
-        for container in children(at_once(read_response(ServiceResponse(200, body))).children, "leads")
+        for container in children(run_steps(read_response(ServiceResponse(200, body))).children, "leads")
         for fields in children(container, "lead")
         if isinstance(fields, dict)
     )

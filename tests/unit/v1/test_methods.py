@@ -205,7 +205,7 @@ class TestSyncLead:
     async def test_options_stand_before_the_lead(self):
         lead = evolve(ADA, token="_nl-x", crm_lead_id=7)
         async with v1() as (client, service):
-            with pytest.warns(UserWarning, match="useToken off"):
+            with pytest.warns(UserWarning, match="useToken to be off"):
                 await client.sync_lead(
                     lead, use_token=True, merge_anonymous=True, custom_unicity_keys=["crmLeadId", "firstName"]
                 )

@@ -12,7 +12,7 @@ import pytest
 
 from publitrac_async import UnexpectedContent
 from publitrac_async.transport.operation import ServiceResponse
-from publitrac_async.transport.steps import at_once
+from publitrac_async.transport.steps import run_steps
 from publitrac_async.v1.reading import children, number_of, read_response, text_of
 from tests.support.v1 import sample
 
@@ -23,7 +23,7 @@ RESPONSE = (
 
 
 def content_of(body: bytes, **response: Any) -> dict[str, Any]:
-    return at_once(read_response(ServiceResponse(200, body, **response))).children
+    return run_steps(read_response(ServiceResponse(200, body, **response))).children
 
 
 def first_name(body: bytes) -> str:
@@ -32,7 +32,7 @@ def first_name(body: bytes) -> str:
 
 def refused(body: bytes, **response: Any) -> UnexpectedContent:
     with pytest.raises(UnexpectedContent) as caught:
-        at_once(read_response(ServiceResponse(200, body, **response)))
+        run_steps(read_response(ServiceResponse(200, body, **response)))
     return caught.value
 
 

@@ -18,7 +18,7 @@ from publitrac_async import (
     ValidationError,
 )
 from publitrac_async.transport.operation import ServiceResponse
-from publitrac_async.transport.steps import at_once
+from publitrac_async.transport.steps import run_steps
 from publitrac_async.v1.responses import read_reply
 from tests.support.v1 import error_of, refusal, response, sample
 
@@ -47,17 +47,19 @@ class TestSuccess:
         ],
     )
     def test_a_status_of_the_documented_families_is_success(self, status):
-        reply = at_once(read_reply(ServiceResponse(200, response("<lead/>", status=status, message="Done."))))
+        reply = run_steps(
+            read_reply(ServiceResponse(200, response("<lead/>", status=status, message="Done.")))
+        )
         assert (reply.status, reply.message, reply.content.children["lead"]) == (status, "Done.", "")
 
     @pytest.mark.parametrize("status", [1000, 2007, 5999])
     def test_a_status_inside_the_families_that_is_not_documented_is_logged(self, status, caplog):
-        at_once(read_reply(ServiceResponse(200, response(status=status, message="ada@example.com"))))
+        run_steps(read_reply(ServiceResponse(200, response(status=status, message="ada@example.com"))))
         assert str(status) in caplog.text
         assert "ada" not in caplog.text
 
     def test_a_documented_status_is_not_logged(self, caplog):
-        at_once(read_reply(ServiceResponse(200, response(status=2006))))
+        run_steps(read_reply(ServiceResponse(200, response(status=2006))))
         assert not caplog.records
 
     @pytest.mark.parametrize(
@@ -85,14 +87,14 @@ class TestSuccess:
     )
     def test_the_message_decides_nothing(self, message):
         assert (
-            at_once(read_reply(ServiceResponse(200, response(status=2001, message=message)))).status == 2001
+            run_steps(read_reply(ServiceResponse(200, response(status=2001, message=message)))).status == 2001
         )
         assert refusal(status=9018, message=message).code == 9018
 
     @pytest.mark.parametrize("errors", ["<errors></errors>", "<errors/>", "<errors><error/></errors>"])
     def test_empty_errors_are_none(self, errors):
         body = f"<response><status>2006</status>{errors}</response>"
-        assert at_once(read_reply(ServiceResponse(200, body.encode()))).status == 2006
+        assert run_steps(read_reply(ServiceResponse(200, body.encode()))).status == 2006
 
     def test_an_error_line_is_failure_whatever_the_status(self):
         assert isinstance(refusal("9005 - Lead does not exist.", status=2006), LeadNotFound)

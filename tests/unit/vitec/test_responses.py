@@ -190,7 +190,7 @@ def test_each_status_has_its_error_without_the_body(
 
 
 def test_a_web_page_from_a_proxy_is_reported() -> None:
-    with pytest.raises(PermissionDenied, match="web page, so a proxy may have responded"):
+    with pytest.raises(PermissionDenied, match="web page: a proxy may have responded"):
         read_lead_id(response(HTML, 403))
 
 
@@ -210,9 +210,9 @@ def test_deep_json_is_a_typed_error(body: bytes, status: int) -> None:
 
 
 def test_errors_say_what_to_do() -> None:
-    with pytest.raises(PermissionDenied, match="does not reach this customer or function group"):
+    with pytest.raises(PermissionDenied, match="is not valid for this customer or function group"):
         read_lead_id(response(b"", 403))
-    with pytest.raises(AuthenticationError, match="user name or password are wrong"):
+    with pytest.raises(AuthenticationError, match="user name or password is wrong"):
         read_lead_id(response(b"", 401))
 
 
