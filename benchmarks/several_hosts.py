@@ -25,9 +25,9 @@ from publitrac_async.bulk.distributed.docket import _TASK, _docket, serve
 from publitrac_async.bulk.distributed.ranges import RowRange
 from publitrac_async.bulk.rows import Outcome
 from publitrac_async.shared import SharedRedis
-from tests.integration.shared.server import Server
 from tests.support.clock import run_virtual
 from tests.support.many_hosts import Setting, described, simulate
+from tests.support.redis_server import Server
 
 KEY = "an-api-key-of-the-usual-length-0123456789"
 CHUNK_ROWS = 200

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from rate import RATE, busiest_second, counting
 
-from tests.integration.shared.server import Server
+from tests.support.redis_server import Server
 
 HERE = Path(__file__).parent
 KEY = "an-api-key-of-the-usual-length-0123456789"

@@ -18,7 +18,7 @@ import yaml
 from attrs import define, field
 
 from publitrac_async.sandbox import Sandbox
-from tests.integration.shared.server import Server
+from tests.support.redis_server import Server
 
 ROOT = Path(__file__).parents[2]
 INSTRUCTIONS = {

@@ -26,7 +26,7 @@ from publitrac_async.cli.logs import log_lines
 from publitrac_async.cli.vendors import for_vendor
 from publitrac_async.cli.worker import WorkerOptions, run_worker
 from publitrac_async.sandbox import Sandbox
-from tests.integration.shared.server import Server
+from tests.support.redis_server import Server
 
 from .snippets import ROOT
 

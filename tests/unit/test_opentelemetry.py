@@ -22,8 +22,7 @@ from tests.support.clients import EAGER, READ, call, client, lead, transport
 from tests.support.clock import now, virtual
 from tests.support.script import Script, ok, status
 from tests.support.telemetry import Recorder
-
-from .vitec.leads import lead as person_lead
+from tests.support.vitec import lead as person_lead
 
 
 @pytest.fixture

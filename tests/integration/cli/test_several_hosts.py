@@ -17,10 +17,10 @@ from publitrac_async.bulk import NamedSource, PublitracV2Sink, Report, sync_lead
 from publitrac_async.bulk.distributed.docket import DocketExecutor
 from publitrac_async.cli.doctor import show
 from publitrac_async.sandbox import Fault, Sandbox
-from tests.integration.shared.server import Server
 from tests.support.command_line import CANARIES, environment, secrets
 from tests.support.command_line import run as run_alone
 from tests.support.commands import Program, start_command
+from tests.support.redis_server import Server
 from tests.support.redis_state import OwnRedisState
 
 QUICK = ("--rate", 10_000)

@@ -22,7 +22,7 @@ from publitrac_async.bulk.sync import sync_leads
 from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.status import StatusOptions, run_status
 from tests.integration.shared.conftest import one_server, server  # noqa: F401  (fixtures)
-from tests.integration.shared.server import Server
+from tests.support.redis_server import Server
 from tests.support.redis_state import OwnRedisState
 from tests.support.sinks import RecordingSink, rows
 

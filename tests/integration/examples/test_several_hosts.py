@@ -17,8 +17,8 @@ import aiohttp
 import pytest
 
 from publitrac_async.sandbox import Fault, Sandbox
-from tests.integration.shared.server import Server
 from tests.support.commands import Program, start_program
+from tests.support.redis_server import Server
 
 from .conftest import EXAMPLES
 

@@ -7,7 +7,7 @@ import pytest
 
 from publitrac_async.sandbox import Sandbox
 from tests.integration.shared.conftest import one_server, server  # noqa: F401  (fixtures)
-from tests.integration.shared.server import Server
+from tests.support.redis_server import Server
 
 from .setups import Setup
 

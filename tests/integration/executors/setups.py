@@ -25,8 +25,8 @@ from publitrac_async.bulk import (
 from publitrac_async.bulk.distributed.docket import DocketExecutor, serve
 from publitrac_async.bulk.sources import FileSource, read_leads
 from publitrac_async.sandbox import Sandbox
-from tests.integration.shared.server import Server
 from tests.support.clients import client
+from tests.support.redis_server import Server
 from tests.support.redis_state import OwnRedisState
 from tests.support.sinks import RecordingSink
 

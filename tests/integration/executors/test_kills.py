@@ -26,7 +26,7 @@ from publitrac_async.bulk import (
     sync_leads,
 )
 from publitrac_async.bulk.distributed.docket import DocketExecutor
-from tests.integration.shared.server import Server
+from tests.support.redis_server import Server
 from tests.support.redis_state import OwnRedisState
 
 from .processes import ACCOUNT, JournalSink, Service, Workers

@@ -25,7 +25,7 @@ from publitrac_async.bulk.sinks.base import Sink
 from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT
 from publitrac_async.sandbox import Sandbox
 from publitrac_async.shared import SharedRedis
-from tests.integration.shared.server import Server
+from tests.support.redis_server import Server
 from tests.support.sinks import RecordingSink
 
 ROWS = 400

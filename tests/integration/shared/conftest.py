@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from .server import Server
+from tests.support.redis_server import Server
+
 from .stores import Stores
 
 

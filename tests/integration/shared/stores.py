@@ -9,9 +9,8 @@ from publitrac_async.bulk.state.base import Entry
 from publitrac_async.bulk.state.redis.claims import Lease
 from publitrac_async.bulk.state.redis.store import RedisStateStore
 from publitrac_async.shared.redis.connection import Connection
+from tests.support.redis_server import Server
 from tests.support.redis_state import OwnRedisState
-
-from .server import Server
 
 ADA, BEN, EVE = "ada@example.test", "ben@example.test", "eve@example.test"
 FIRST, SECOND = b"first digest....", b"\x00\xff second ......"

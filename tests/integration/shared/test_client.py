@@ -13,10 +13,9 @@ import pytest
 from publitrac_async import ConfigurationError, PublitracClient, PublitracError, RetryPolicy
 from publitrac_async.shared import SharedRedis
 from tests.support.clients import EAGER, lead
+from tests.support.redis_server import Server
 from tests.support.vendor import Vendor
 from tests.support.wire import Peer, RawServer, Seen, http
-
-from .server import Server
 
 KEY = "the-very-secret-key"
 

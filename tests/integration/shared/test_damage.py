@@ -13,8 +13,8 @@ from publitrac_async.bulk.errors import StateStoreError
 from publitrac_async.shared import SharedRedis
 from publitrac_async.shared.redis.connection import Connection, Unavailable
 from publitrac_async.transport.auth import SlidingToken, Token
+from tests.support.redis_server import Server
 
-from .server import Server
 from .stores import ADA, BEN, OK, Stores, job, job_of
 
 DAMAGED = r"the state store in Redis is damaged \(.+\): reset it"

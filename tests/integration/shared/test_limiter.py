@@ -19,8 +19,8 @@ from publitrac_async.shared.redis import limiter as limiter_module
 from publitrac_async.shared.redis.connection import Connection
 from publitrac_async.shared.redis.limiter import RedisRateLimiter
 from tests.support.many_hosts import FakeRedis
+from tests.support.redis_server import Server
 
-from .server import Server
 from .test_processes import busiest_second
 
 

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.redis_server import Server
 from tests.support.vendor import Vendor
 from tests.support.wire import RawServer
 
-from .server import Server
 from .worker import longest_stall
 
 PROCESSES = 4

@@ -16,11 +16,10 @@ from publitrac_async.shared import SharedRedis
 from publitrac_async.shared.redis.connection import Connection, Unavailable
 from publitrac_async.shared.redis.rights import RedisFault, examine
 from tests.support.clients import EAGER, lead
+from tests.support.redis_server import Server, free_port
 from tests.support.sinks import RecordingSink
 from tests.support.vendor import Vendor
 from tests.support.wire import RawServer
-
-from .server import Server, free_port
 
 ACCOUNT = "the-key"
 #: The rule of the guide.

@@ -16,8 +16,7 @@ from publitrac_async.bulk.state.redis.keys import StateKeys
 from publitrac_async.shared import SharedRedis
 from publitrac_async.shared.redis.connection import Connection, _kind
 from tests.support.clock import now, virtual
-
-from .server import Server, free_port
+from tests.support.redis_server import Server, free_port
 
 STATES = {
     "OOM: its memory is full": ("CONFIG", "SET", "maxmemory", "1"),

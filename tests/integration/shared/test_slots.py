@@ -10,8 +10,7 @@ from publitrac_async import Rate
 from publitrac_async.shared import SharedRedis
 from publitrac_async.shared.redis.slots import RedisSlots
 from tests.support.marketo import SECRET, Sent, result, serving
-
-from .server import Server
+from tests.support.redis_server import Server
 
 
 def process(server: Server, in_flight: int) -> SharedRedis:

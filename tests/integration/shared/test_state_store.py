@@ -16,9 +16,9 @@ from publitrac_async.bulk.state.progress import Failure
 from publitrac_async.bulk.state.redis.scripts import KEYS
 from publitrac_async.shared import SharedRedis
 from tests.support.canaries import Canaries, Transcript, everything, find
+from tests.support.redis_server import Server
 from tests.support.redis_state import OwnRedisState
 
-from .server import Server
 from .stores import ADA, BEN, FIRST, OK, SECOND, Stores, job_of, known, renewals, state
 
 

@@ -18,10 +18,10 @@ from publitrac_async.bulk.rows import Outcome, State
 from publitrac_async.bulk.state.base import Entry, StateStore
 from publitrac_async.bulk.state.sqlite import SqliteStateStore
 from publitrac_async.shared import SharedRedis
+from tests.support.redis_server import Server
 from tests.support.redis_state import OwnRedisState
 from tests.support.sinks import RecordingSink, rows
 
-from .server import Server
 from .stores import ADA, BEN, EVE, FIRST, OK, SECOND, known
 
 Stores: TypeAlias = Callable[[], StateStore]

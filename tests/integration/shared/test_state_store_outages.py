@@ -14,9 +14,9 @@ from publitrac_async.bulk.rows import State
 from publitrac_async.bulk.state.base import Entry
 from publitrac_async.bulk.state.redis.store import RedisStateStore
 from tests.support.canaries import Canaries, Transcript
+from tests.support.redis_server import Server
 from tests.support.redis_state import OwnRedisState
 
-from .server import Server
 from .stores import ADA, BEN, FIRST, OK, Stores, job, job_of, known, state
 
 

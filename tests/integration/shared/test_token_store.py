@@ -14,8 +14,7 @@ from publitrac_async import Secret
 from publitrac_async.shared.redis.connection import Connection
 from publitrac_async.shared.redis.tokens import RedisTokenStore
 from publitrac_async.transport.auth import SlidingToken, Token
-
-from .server import Server
+from tests.support.redis_server import Server
 
 
 def token(value: str = "first", life: float = 100.0) -> Token:

@@ -11,10 +11,10 @@ import trustme
 
 from publitrac_async import ConfigurationError, NotSent, PublitracError, Timeout
 from publitrac_async.transport.proxy import NO_PROXY, proxy_from_environment
-from tests.integration.transport.test_tls import server_context
 from tests.support.clients import lead, opened
 from tests.support.faults import ONCE
 from tests.support.proxy import ProxyServer
+from tests.support.tls import server_context
 from tests.support.vendor import Vendor
 from tests.support.wire import Peer, RawServer
 

@@ -15,10 +15,10 @@ import trustme
 from publitrac_async import DeadlineExceeded, NotSent, PublitracClient, Timeout
 from publitrac_async.transport.aiohttp_transport import AiohttpTransport
 from publitrac_async.transport.events import RequestSent
-from tests.integration.transport.test_tls import server_context
 from tests.support.clients import connector, opened
 from tests.support.faults import ONCE
 from tests.support.threaded import Mode, ThreadedServer, close, reset
+from tests.support.tls import server_context
 from tests.support.vendor import DONE, LEAD
 from tests.support.wire import http
 

@@ -10,8 +10,8 @@ import trustme
 
 from publitrac_async import Rate, WindowLimiter
 from publitrac_async.transport.pool import Exchange
-from tests.integration.transport.test_tls import server_context, trusting
 from tests.support.clients import lead, opened
+from tests.support.tls import server_context, trusting
 from tests.support.vendor import Vendor
 from tests.support.wire import FaultProxy, Peer, RawServer, Seen, http
 

@@ -13,8 +13,8 @@ import pytest
 import trustme
 
 from publitrac_async import ClientStateError, DeadlineExceeded, NotSent, RetryPolicy, Timeout
-from tests.integration.transport.test_tls import server_context, trusting
 from tests.support.clients import client, connector, lead, opened
+from tests.support.tls import server_context, trusting
 from tests.support.vendor import Vendor
 from tests.support.wire import Peer, RawServer
 

@@ -18,11 +18,11 @@ import trustme
 
 from publitrac_async import PublitracError, Timeout
 from publitrac_async.transport.events import Event
-from tests.integration.transport.test_tls import server_context, trusting
 from tests.support.canaries import Transcript, find, spellings
 from tests.support.canary_client import CALLS, CANARIES, CanaryVendor, canary_client, quoting, responding, use
 from tests.support.clients import EAGER
 from tests.support.proxy import ProxyServer
+from tests.support.tls import server_context, trusting
 from tests.support.vendor import Vendor
 from tests.support.wire import Peer, RawServer, Seen, http
 

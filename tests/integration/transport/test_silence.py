@@ -17,9 +17,9 @@ import trustme
 
 from publitrac_async import ApiError, Lead, NotSent, OutcomeUnknown, PublitracClient, PublitracError, Timeout
 from publitrac_async.transport.aiohttp_transport import AiohttpTransport
-from tests.integration.transport.test_tls import server_context
 from tests.support.clients import client, connector
 from tests.support.faults import ONCE
+from tests.support.tls import server_context
 from tests.support.vendor import DONE, LEAD, Vendor
 from tests.support.wire import Peer, RawServer, Seen, http
 

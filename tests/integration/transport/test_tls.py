@@ -12,6 +12,7 @@ import trustme
 from publitrac_async import NotSent, PublitracClient
 from publitrac_async.transport.aiohttp_transport import AiohttpTransport
 from tests.support.clients import lead, opened
+from tests.support.tls import server_context, trusting
 from tests.support.vendor import Vendor
 from tests.support.wire import Peer, RawServer
 
@@ -21,18 +22,6 @@ TODAY = dt.datetime.now(dt.UTC)
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
     return trustme.CA()
-
-
-def server_context(certificate: trustme.LeafCert) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    certificate.configure_cert(context)
-    return context
-
-
-def trusting(authority: trustme.CA) -> AiohttpTransport:
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    return AiohttpTransport(ssl_context=context)
 
 
 def https(server: RawServer) -> str:

@@ -22,8 +22,8 @@ from publitrac_async.vitec import (
     VitecClient,
 )
 from tests.integration.vitec.clients import CUSTOMER, client
+from tests.support.vitec import lead, sample
 from tests.support.wire import Peer, RawServer, Seen, http
-from tests.unit.vitec.leads import lead, sample
 
 DOUBTFUL = [
     (Fault("drop", times=None), OutcomeUnknown),

@@ -39,8 +39,8 @@ from publitrac_async.vitec import (
     VitecClient,
 )
 from tests.integration.vitec.clients import CUSTOMER, client
+from tests.support.vitec import NUMBER, lead, person, sample
 from tests.support.wire import Peer, RawServer, Seen, http
-from tests.unit.vitec.leads import NUMBER, lead, person, sample
 
 FULL = lead(
     person=person(

@@ -13,7 +13,7 @@ import pytest
 from publitrac_async import CallEnded, CallEvent, CallStarted, Lead, PublitracClient, PublitracError
 from publitrac_async.cli.vendors import VENDORS
 from tests.support.four_vendors import CLIENTS, marketo, publitrac, vitec_client
-from tests.unit.vitec.leads import lead as person_lead
+from tests.support.vitec import lead as person_lead
 
 
 def never(request: httpx.Request) -> httpx.Response:

@@ -21,7 +21,7 @@ from publitrac_async.vitec import (
     length_notes,
 )
 from publitrac_async.vitec.checks import LENGTHS, check_customer_id, check_person_lead, customer_id_note
-from tests.unit.vitec.leads import NUMBER, lead, person
+from tests.support.vitec import NUMBER, lead, person
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from publitrac_async.vitec import (
     to_json,
 )
 from publitrac_async.vitec.codec import to_xml
-from tests.unit.vitec.leads import NUMBER, lead, person, sample
+from tests.support.vitec import NUMBER, lead, person, sample
 
 ONE, TWO, THREE, FOUR = (f"sample string {number}" for number in (1, 2, 3, 4))
 TAG = UtmTag(name=ONE, value=TWO)

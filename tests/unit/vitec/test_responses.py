@@ -23,7 +23,7 @@ from publitrac_async import (
 )
 from publitrac_async.transport.operation import ServiceResponse
 from publitrac_async.vitec.responses import MAX_RESPONSE, read_lead_id
-from tests.unit.vitec.leads import sample
+from tests.support.vitec import sample
 
 HTML = b"<!DOCTYPE html><html><body>Anna Andersson anna@example.com</body></html>"
 PERSON = (

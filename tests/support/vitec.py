@@ -9,7 +9,7 @@ import attrs
 
 from publitrac_async.vitec import Email, LeadSource, Person, PersonLead
 
-SAMPLES = Path(__file__).parents[2] / "samples" / "vitec"
+SAMPLES = Path(__file__).parents[1] / "samples" / "vitec"
 NUMBER = "19121212-1212"
 
 
