@@ -17,7 +17,7 @@ from publitrac_async.cli.console import to_stderr, to_stdout
 from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.lookup import fields_of
 from publitrac_async.cli.tables import CsvTable, JsonLines, LeadWriter, Spooled
-from publitrac_async.cli.target import NewFile, StandardOutput, Target
+from publitrac_async.cli.target import Target, opened
 from publitrac_async.config import BULK_RETRY, BULK_TIMEOUT
 from publitrac_async.errors import PublitracError, UnexpectedContent
 from publitrac_async.models import Lead
@@ -118,20 +118,8 @@ async def run_export(options: ExportOptions) -> int:
     make = _writer_of(kind)
     async with open_publitrac(retry=BULK_RETRY, timeout=BULK_TIMEOUT) as publitrac:
         leads = options.leads(publitrac.v1)
-        target = StandardOutput() if options.file == "-" else NewFile(Path(options.file))
-        try:
-            table = make(target.file, columns)
-            return await _export(leads, table, target, options)
-        except BrokenPipeError:
-            target.discard()
-            raise CommandError("the reader of the output closed it early", ExitStatus.ABORTED) from None
-        except OSError as error:
-            target.discard()
-            message = f"{target.name} cannot be written: {error.strerror}"
-            raise CommandError(message, ExitStatus.ABORTED) from None
-        except BaseException:
-            target.discard()
-            raise
+        with opened(options.file) as target:
+            return await _export(leads, make(target.file, columns), target, options)
 
 
 async def _export(leads: Pager[Lead], table: LeadWriter, target: Target, options: ExportOptions) -> int:

@@ -8,7 +8,6 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,7 +22,7 @@ from publitrac_async.cli.console import to_stderr, to_stdout
 from publitrac_async.cli.exits import CommandError
 from publitrac_async.cli.signals import signals_go_to
 from publitrac_async.cli.tables import CsvTable
-from publitrac_async.cli.target import NewFile, StandardOutput
+from publitrac_async.cli.target import opened
 from publitrac_async.cli.vendors.base import OwnOptions
 
 if TYPE_CHECKING:
@@ -203,15 +202,12 @@ async def _write_failed(shared: SharedRedis, name: str, file: str) -> int:
     if run is None:
         raise CommandError(f"no run has used a state store {name}" + _known(await state.names()))
     rows = [(line, each.outcome) async for each in state.failures() for line in each.lines]
-    target = StandardOutput() if file == "-" else NewFile(Path(file))
-    try:
+    with opened(file) as target:
         table = CsvTable(target.file, _COLUMNS)
         for line, outcome in sorted(rows, key=lambda row: _sort_key(row[0])):
             state_and_error = (str(outcome.state), outcome.code or "", outcome.reason or outcome.kind or "")
             table.write(dict(zip(_COLUMNS, (line, *state_and_error), strict=True)))
         target.finish()
-    finally:
-        target.discard()
     to_stderr(f"{len(rows):,} failed rows of run {run.run} in {target.name}.")
     if run.phase == "sending":
         to_stderr("The run is still sending; failed rows of a chunk are listed when the chunk has ended.")

@@ -1,13 +1,15 @@
-"""Targets of an export: standard output, or a file that is replaced only when complete."""
+"""Targets of leads and rows: standard output, or a file that is replaced only when complete."""
 
 from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from publitrac_async.bulk import ExitStatus
 from publitrac_async.cli.exits import CommandError
 
 
@@ -75,8 +77,8 @@ class NewFile(Target):
     def finish(self) -> None:
         """Replace the old file."""
         self.file.close()
-        self._is_final = True
         self._part.replace(self._path)
+        self._is_final = True
 
     def keep(self) -> str:
         """Keep the file under its temporary name."""
@@ -90,6 +92,28 @@ class NewFile(Target):
             with suppress(OSError):
                 self.file.close()
             self._part.unlink(missing_ok=True)
+
+
+@contextmanager
+def opened(file: str) -> Iterator[Target]:
+    """Open a target, and discard it unless it was completed or kept.
+
+    Args:
+        file: path of a file, ``-`` for standard output.
+
+    Raises:
+        CommandError: the target cannot be written.
+    """
+    target = StandardOutput() if file == "-" else NewFile(Path(file))
+    try:
+        yield target
+    except BrokenPipeError:
+        raise CommandError("the reader of the output closed it early", ExitStatus.ABORTED) from None
+    except OSError as error:
+        message = f"{target.name} cannot be written: {error.strerror}"
+        raise CommandError(message, ExitStatus.ABORTED) from None
+    finally:
+        target.discard()
 
 
 def _private(path: str, flags: int) -> int:

@@ -111,6 +111,25 @@ async def test_failed_rows_are_there_without_the_process_that_started_the_run(
     assert "4 failed rows of run " in capsys.readouterr().err
 
 
+async def test_a_file_that_cannot_be_written_is_an_error_and_leaves_nothing(
+    run: Server, tmp_path: Path
+) -> None:
+    folder = tmp_path / "failed.csv"
+    folder.mkdir()
+    with pytest.raises(CommandError, match=r"failed\.csv cannot be written: Is a directory") as refused:
+        await run_status(options(failed=str(folder)))
+    assert refused.value.status == 1
+    assert list(tmp_path.iterdir()) == [tmp_path / "leads.csv", folder]
+
+
+async def test_a_damaged_state_store_ends_the_refreshing(run: Server) -> None:
+    (key,) = (key for key in await run.keys() if key.endswith("progress"))
+    await run.ask("HSET", key, "rows", "many")
+    async with asyncio.timeout(20):
+        with pytest.raises(BulkError, match="damaged"):
+            await run_status(options(watch=0.02))
+
+
 async def test_a_state_store_that_no_run_has_used(run: Server, tmp_path: Path) -> None:
     for given in ({}, {"failed": str(tmp_path / "failed.csv")}):
         with pytest.raises(CommandError, match="no run has used a state store other; known: default"):
