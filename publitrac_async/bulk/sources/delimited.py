@@ -69,9 +69,9 @@ class DelimitedFile(TextFile):
         self.delimiter: str | None = delimiter
         self._declared = delimiter
         self._default = default
-        self._delimiter = delimiter or default
+        self._delimiter = default
         self._header = header
-        self._header_line = header or 1
+        self._header_line = 1
         self._quoted: list[bytes] = []
 
     def _options(self) -> dict[str, Any]:

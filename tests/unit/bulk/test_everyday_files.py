@@ -94,12 +94,16 @@ def test_the_delimiter_that_makes_a_column_email_wins(tmp_path: Path) -> None:
         checked(write(tmp_path, "email^city\na@example.com^Lund\n"))
 
 
+OLD_WORKBOOK = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600)
+
+
 @pytest.mark.parametrize(
     ("content", "hint"),
     [
         (b"<html><table><tr><td>email", "it is a web page or XML"),
         (b"email,city\na@example.com,Lund\n", "it is text. Read it with --format csv"),
         (b"\0\1\2", "is not a readable workbook$"),
+        (b"", "is not a readable workbook$"),
     ],
 )
 def test_a_file_that_is_no_workbook_is_named(tmp_path: Path, content: bytes, hint: str) -> None:
@@ -107,7 +111,9 @@ def test_a_file_that_is_no_workbook_is_named(tmp_path: Path, content: bytes, hin
         with pytest.raises(SourceError, match=hint):
             checked(write(tmp_path, content, name))
     with pytest.raises(SourceError, match="remove its password"):
-        checked(write(tmp_path, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "leads.xlsx"))
+        checked(write(tmp_path, OLD_WORKBOOK, "leads.xlsx"))
+    with pytest.raises(SourceError, match=r"is not a readable workbook$"):
+        checked(write(tmp_path, OLD_WORKBOOK, "LEADS.XLS"))
 
 
 def test_errors_of_formulas_are_not_read_as_empty(tmp_path: Path) -> None:

@@ -56,6 +56,8 @@ def test_values_of_databases_become_plain() -> None:
     assert [plain(value) for value in (2.0, 2.5, decimal.Decimal(2), decimal.Decimal("2.50"), None, "x")] == [
         *(2, 2.5, 2, "2.50", None, "x")
     ]
+    # A program that takes text would not read 1E-7.
+    assert plain(decimal.Decimal("1E-7")) == "0.0000001"
     assert plain(uuid.UUID(int=1)) == "00000000-0000-0000-0000-000000000001"
 
 
