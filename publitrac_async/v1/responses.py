@@ -157,7 +157,7 @@ def _problem(line: str) -> Problem:
 def _subject(code: int | None, text: str) -> tuple[str | None, str | None]:
     if code in (Code.INVALID_INTEGER, Code.INVALID_BOOLEAN):
         match, ends = _FIELD.match(text), [found.start() for found in _MUST_BE.finditer(text)]
-        if match is None or not ends or ends[-1] < match.end():
+        if match is None or not ends:
             return None, None
         return _FIELD_BY_LOWER_NAME.get(match[1].lower(), match[1]), text[match.end() : ends[-1]]
     name, around = _SUBJECTS.get(Code(code), (None, None)) if code in REASONS else (None, None)

@@ -67,7 +67,7 @@ def read_lead_id(response: ServiceResponse) -> str:
         problem = f"the response is larger than {MAX_RESPONSE} bytes, so it is not a lead's id"
     else:
         name, content = _document(response.body)
-        if isinstance(content, int) and not isinstance(content, bool):
+        if isinstance(content, int):  # True is no id: it has no digit.
             content = str(content)
         if isinstance(content, str) and name in (None, "string") and _ID.fullmatch(content.strip()):
             return content.strip()

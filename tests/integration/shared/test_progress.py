@@ -6,7 +6,7 @@ import pytest
 
 from publitrac_async.bulk.errors import StateStoreError
 from publitrac_async.bulk.rows import Outcome, State
-from publitrac_async.bulk.state.progress import Failure, RunProgress
+from publitrac_async.bulk.state.progress import Failure, RunProgress, failures_of
 from publitrac_async.bulk.state.redis import progress as redis_progress
 
 from .stores import ADA, BEN, EVE, OK, Stores, job, job_of
@@ -86,6 +86,22 @@ async def test_the_last_run_is_there_until_the_next_one_begins(stores: Stores) -
     found = await seen(stores)
     assert (found.run, found.phase, found.failed) == (opener.job, "reading", 0)
     assert [each async for each in stores().failures()] == []
+
+
+async def test_failed_rows_of_a_chunk_are_those_of_its_last_worker(stores: Stores) -> None:
+    opener = await job(stores, ADA)
+    for failures in ([Failure(RETRY, (2,))], []):
+        chunk = await stores().claim(job_of(opener), 0)
+        assert chunk is not None
+        async with chunk:
+            assert await chunk.end(failures=failures)
+        assert [each async for each in stores().failures()] == failures
+
+
+def test_only_failures_are_listed_as_failed_rows() -> None:
+    skipped, pending = Outcome(State.SKIPPED), Outcome(State.PENDING)
+    rows = [*enumerate([OK, skipped, pending, REJECTED, LOST, REJECTED], 2)]
+    assert failures_of(rows) == [Failure(REJECTED, (5, 7)), Failure(LOST, (6,))]
 
 
 async def test_a_stopped_run_has_a_reason_and_a_run_without_its_process_is_left(stores: Stores) -> None:

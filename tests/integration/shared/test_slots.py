@@ -6,6 +6,8 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import Any
 
+import pytest
+
 from publitrac_async import Rate
 from publitrac_async.shared import SharedRedis
 from publitrac_async.shared.redis.slots import RedisSlots
@@ -64,3 +66,37 @@ async def test_a_slot_that_is_held_outlives_the_loss_of_memory(server: Server) -
         await server.ask("FLUSHALL")
         await slots.renew()
         assert await server.ask("ZSCORE", slots._key, slot) is not None
+
+
+async def test_a_wait_for_a_slot_that_is_cancelled_keeps_none(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with process(server, 1) as shared:
+        slots = shared.limiter.slots
+        assert isinstance(slots, RedisSlots)
+        answered = asyncio.Event()
+        run = slots._connection.run
+
+        async def slow(*arguments: Any) -> Any:
+            found = await run(*arguments)
+            answered.set()
+            await asyncio.sleep(0)  # Redis has given the slot, which this process does not know yet.
+            return found
+
+        monkeypatch.setattr(slots._connection, "run", slow)
+        waiting = asyncio.create_task(slots.take())
+        await answered.wait()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        monkeypatch.undo()
+        async with asyncio.timeout(10):
+            slots.give(await slots.take())
+
+
+async def test_the_slots_of_killed_processes_leave_no_key_behind(server: Server) -> None:
+    async with process(server, 1) as shared:
+        slots = shared.limiter.slots
+        assert isinstance(slots, RedisSlots)
+        await slots.take()
+        assert 0 < await server.ask("PTTL", slots._key) <= 15_000

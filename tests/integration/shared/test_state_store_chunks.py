@@ -37,6 +37,17 @@ async def test_a_worker_carries_out_a_chunk(stores: Stores) -> None:
     assert [(each.number, each.stopped) for each in await opener.results(0)] == [(7, None)]
 
 
+async def test_what_is_not_written_yet_is_written_before_a_chunk_is_released(stores: Stores) -> None:
+    opener = await job(stores, ADA)
+    chunk = await stores().claim(job_of(opener), 7)
+    assert chunk is not None
+    async with chunk:
+        await chunk.begin([ADA])
+        recorded = chunk.complete([(ADA, OK)])
+    assert recorded.done()
+    assert await known(opener) == Entry(OK, FIRST, FIRST)
+
+
 async def test_ended_chunks_are_listed_from_any_position(stores: Stores) -> None:
     opener = await job(stores)
     for number, stopped in ((3, None), (1, "credentials were rejected"), (2, None)):

@@ -304,3 +304,43 @@ def test_a_rejection_has_its_reason() -> None:
     assert error.code == "502"
     assert "fails alone in a call" in str(error)
     assert "it may have been applied" in str(error)
+
+
+def test_a_rejection_has_the_words_of_the_service() -> None:
+    words = "the upstream failed"
+    error = ServerError("bad gateway", code="502", maybe_applied=True, vendor_message=words)
+    outcomes, _ = deliver(lambda records: error if 1 in records else None)
+    assert outcomes[1] is not None
+    assert outcomes[1].vendor_message == words
+
+
+class Journal:
+    """The calls of a batch, in order."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+        self.ended: list[PublitracError | None] = []
+
+    async def begin(self, indexes: Sequence[int]) -> None:
+        self.seen.append("begin")
+
+    def end(self, indexes: Sequence[int], outcomes: Sequence[PublitracError | None]) -> None:
+        self.seen.append("end")
+        self.ended += outcomes
+
+    def flush(self) -> None:
+        self.seen.append("flush")
+
+
+async def test_outcomes_are_written_before_a_batch_waits_for_its_turn() -> None:
+    async def call(records: Sequence[int]) -> Sequence[PublitracError | None]:
+        raise timeout()
+
+    halver, journal = Halver(call, idempotent=True, responds=responding), Journal()
+    await halver.lock.acquire()
+    sending = asyncio.create_task(halver.send(range(300), [(0, 300)], journal=journal))
+    for _ in range(10_000):
+        await asyncio.sleep(0)
+    assert journal.seen[-1:] == ["flush"]
+    sending.cancel()
+    await asyncio.wait([sending])

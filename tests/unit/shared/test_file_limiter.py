@@ -301,7 +301,7 @@ def test_any_rate_keeps_its_window(tmp_path: Path, rate_limit: int, per: float) 
 @virtual
 async def test_damaged_times_cost_a_wait_and_never_the_limit(tmp_path: Path) -> None:
     shared = process(tmp_path / "limit", rate_limit=Rate(2, per=10.0))
-    for damage in (float("nan"), float("inf"), -float("inf")):
+    for damage in (float("nan"), float("inf"), -float("inf"), 1e9):
         with (tmp_path / "limit").open("r+b") as file:
             file.seek(record._IDENTITY.size)
             file.write(record._FIELDS.pack(2**64 - 1, damage, damage, damage, b"12345678"))

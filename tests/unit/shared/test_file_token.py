@@ -91,6 +91,32 @@ async def test_a_process_killed_in_its_token_request_holds_the_others_up_for_ten
 
 
 @virtual
+async def test_a_process_that_took_too_long_leaves_the_lease_to_the_next(tmp_path: Path) -> None:
+    slow, following = store(tmp_path / "s").lock(), store(tmp_path / "s").lock()
+    await slow.__aenter__()
+    await asyncio.sleep(11)
+    async with store(tmp_path / "s").lock():
+        await slow.__aexit__(None, None, None)
+        begun = now()
+        await following.__aenter__()  # When the lease of the second has expired.
+        assert 9.5 < now() - begun < 10.5
+    await following.__aexit__(None, None, None)
+
+
+@virtual
+@pytest.mark.parametrize("end", [float("nan"), float("inf"), 1e9])
+async def test_a_damaged_lease_holds_nothing_up(tmp_path: Path, end: float) -> None:
+    ours = store(tmp_path / "s")
+    with (tmp_path / "s").open("r+b") as file:
+        file.seek(record._IDENTITY.size)
+        file.write(record._FIELDS.pack(0, 0.0, 0.0, end, b"12345678"))
+    begun = now()
+    async with ours.lock() as lease:
+        assert await lease.confirm()
+    assert now() == begun
+
+
+@virtual
 async def test_a_token_request_is_confirmed_by_the_first_that_is_about_to_leave(tmp_path: Path) -> None:
     ours, theirs = store(tmp_path / "s"), store(tmp_path / "s")
     async with ours.lock() as first:

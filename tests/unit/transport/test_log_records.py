@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+import attrs
 import pytest
 
 from publitrac_async import LeadNotFound, Timeout, ValidationError
@@ -38,6 +39,14 @@ async def test_every_record_carries_fields(caplog: pytest.LogCaptureFixture) -> 
     ]
     assert {vars(record)["call_id"] for record in records(caplog)} == {e.call_id for e in events}
     assert "ada" not in caplog.text
+
+
+@virtual
+async def test_a_record_has_the_host_of_its_operation(caplog: pytest.LogCaptureFixture) -> None:
+    sender, _ = pipeline(ok(), base_url="https://vendor.test")
+    with caplog.at_level(logging.DEBUG):
+        await sender.send(call(attrs.evolve(UPSERT, base_url="https://another.test")))
+    assert {vars(record)["host"] for record in records(caplog)} == {"another.test"}
 
 
 @pytest.mark.parametrize(
