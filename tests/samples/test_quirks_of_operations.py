@@ -67,7 +67,7 @@ async def test_27_names_of_lists_and_campaigns_have_fewer_than_50_characters():
 async def test_28_an_e_mail_campaign_takes_50_leads_a_call():
     leads = [Lead(email=f"lead{number}@example.com") for number in range(51)]
     async with v1() as (client, service):
-        with pytest.raises(ValidationError, match="leads: at most 50 of them, not 51"):
+        with pytest.raises(ValidationError, match="leads: at most 50 items, not 51"):
             await client.add_email_campaign(MAIL, leads)
         assert service.sent == []
         for receivers in email_campaign_calls(leads):
