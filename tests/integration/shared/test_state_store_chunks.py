@@ -11,6 +11,7 @@ import pytest
 from publitrac_async.bulk.errors import StateStoreError
 from publitrac_async.bulk.rows import Outcome, State
 from publitrac_async.bulk.state.base import Entry
+from publitrac_async.bulk.state.redis.entries import BATCH
 
 from .stores import ADA, BEN, EVE, FIRST, OK, SECOND, Stores, job, job_of, known, renewals, state
 
@@ -43,8 +44,8 @@ async def test_what_is_not_written_yet_is_written_before_a_chunk_is_released(sto
     assert chunk is not None
     async with chunk:
         await chunk.begin([ADA])
-        recorded = chunk.complete([(ADA, OK)])
-    assert recorded.done()
+        recorded = [chunk.complete([(ADA, OK)] * BATCH) for _ in range(20)]
+    assert all(each.done() for each in recorded)
     assert await known(opener) == Entry(OK, FIRST, FIRST)
 
 

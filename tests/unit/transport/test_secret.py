@@ -222,3 +222,8 @@ def test_sealing_makes_the_checks_of_a_secret() -> None:
     assert isinstance(seal("é", "key", header=True), ConfigurationError)
     assert isinstance(seal("é", "key"), Secret)
     assert "password" in str(seal("", "password"))
+
+
+def test_the_length_of_a_url_counts_a_secret_as_it_is_written_there() -> None:
+    parameters = (("user name", Secret("a/b")),)
+    assert Authorization(parameters=parameters).url_length == len("&user%20name=a%2Fb")

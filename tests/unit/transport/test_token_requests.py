@@ -64,6 +64,13 @@ def v2(service: Service, **options: object) -> V2:
 
 
 @virtual
+async def test_the_life_of_a_token_begins_with_its_request() -> None:
+    asked = now()
+    token = await v2(Service(takes=10)).get_token()
+    assert token.expires_at == pytest.approx(asked + 900)
+
+
+@virtual
 async def test_expiry_of_all_tokens_with_256_in_flight_costs_one_token_request() -> None:
     service = Service(takes=1)
     api = v2(service, concurrency=256)
