@@ -254,7 +254,8 @@ async def test_a_run_of_one_process_shares_limit_and_token(
     keys = {key.rpartition(":")[2] for key in await server.keys()}
     assert keys == {"token", "rate", "processes"}
     # No other program uses the sandbox of the command.
-    code, _, err = await hosts.run("sync", path, "--sandbox", "--redis", "redis://127.0.0.1:1")
+    hosts._variables["PUBLITRAC_REDIS_URL"] = "redis://127.0.0.1:1"
+    code, _, err = await hosts.run("sync", path, "--sandbox")
     assert code == 0, err
 
 
