@@ -344,3 +344,16 @@ async def test_outcomes_are_written_before_a_batch_waits_for_its_turn() -> None:
     assert journal.seen[-1:] == ["flush"]
     sending.cancel()
     await asyncio.wait([sending])
+
+
+@pytest.mark.parametrize(("kind", "left"), [("read timeout", State.UNKNOWN), ("refused", State.RETRY)])
+async def test_a_kill_while_a_call_is_halved_leaves_its_records_unknown_if_it_may_have_been_applied(
+    kind: str, left: State
+) -> None:
+    async def call(records: Sequence[int]) -> Sequence[PublitracError | None]:
+        raise error
+
+    error = ERRORS[kind]()
+    journal = Journal()
+    await Halver(call, idempotent=True).send(range(2), [(0, 2)], journal=journal)
+    assert {*states(journal.ended)} == {left}
