@@ -124,8 +124,10 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         session.run("python", "-X", "dev", "-m", "pytest", "-q", *session.posargs)
     elif session.python == PYTHONS[0]:
-        session.run("pytest", "-q", *AT_ONCE, *QUICK)
-        session.run("pytest", "-q", *SLOW, *_slow())
+        # The quick tests use the cores while the slow ones wait.
+        runs = ((*AT_ONCE, *QUICK), (*SLOW, *_slow()))
+        with ThreadPoolExecutor(2) as both:
+            list(both.map(lambda options: session.run("pytest", "-q", *options), runs))
     elif session.python == PYTHONS[-1]:
         session.run("pytest", "-q", *AT_ONCE, *QUICK, *VERSION_DEPENDENT)
         session.run("pytest", "-q", *AT_ONCE_IN_DEVELOPMENT_MODE, *QUICK, *SOCKETS)
