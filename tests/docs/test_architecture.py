@@ -48,12 +48,12 @@ def missing(text: str) -> set[str]:
 
 @pytest.mark.parametrize(
     ("page", "to_be_made"),
-    [("docs/architecture.md", set()), ("CONTRIBUTING.md", {"publitrac_async/NAME", "docs/_build/html"})],
+    [("docs/architecture.md", set()), ("CONTRIBUTING.md", {"publitrac_async/NAME"})],
 )
 def test_every_file_that_a_page_for_contributors_names_exists(page: str, to_be_made: set[str]) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     assert len(PATH.findall(text)) > 20
-    assert missing(text) == to_be_made
+    assert missing(text) - {"docs/_build/html"} == to_be_made  # The documentation may be built already.
 
 
 def test_every_file_that_the_docstring_of_a_module_names_exists() -> None:
