@@ -60,7 +60,9 @@ def _checked(check: Callable[[click.Context], None]) -> Decorator:
 
 
 def _is_given(context: click.Context, name: str) -> bool:
-    return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    # To click 8.2, arguments of any number come from the command line even if there are none.
+    empty = context.params.get(name) == ()
+    return context.get_parameter_source(name) is ParameterSource.COMMANDLINE and not empty
 
 
 def _is_default(context: click.Context, name: str) -> bool:
