@@ -92,11 +92,7 @@ class Transport:
         self._timeout = timeout
         self._clock = clock
         self._reporter = Reporter(
-            hooks,
-            vendor=vendor,
-            base_url=base_url,
-            log_failures=log_failures,
-            clock=clock,
+            hooks, vendor=vendor, base_url=base_url, log_failures=log_failures, clock=clock
         )
         self._draw = draw
         self._limiter = limiter
