@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .snippets import ROOT
+from tests.support.snippets import ROOT
 
 PACKAGE = ROOT / "publitrac_async"
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")

@@ -18,9 +18,9 @@ from publitrac_async.bulk import ExitStatus
 from publitrac_async.cli import texts
 from publitrac_async.cli.commands import cli, commands
 from publitrac_async.sandbox import Sandbox
+from tests.support.snippets import ROOT
 
 from .conftest import ACCOUNT
-from .snippets import ROOT
 
 PAGE = (ROOT / "docs/guides/command-line.md").read_text(encoding="utf-8")
 _TRANSCRIPT = re.compile(r"^\$ (?P<command>[^\n]+)\n(?P<output>(?:(?!\$ )[^\n]*\n)*)", re.MULTILINE)

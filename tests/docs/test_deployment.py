@@ -27,8 +27,7 @@ from publitrac_async.cli.vendors import for_vendor
 from publitrac_async.cli.worker import WorkerOptions, run_worker
 from publitrac_async.sandbox import Sandbox
 from tests.support.redis_server import Server
-
-from .snippets import ROOT
+from tests.support.snippets import ROOT
 
 PAGE = (ROOT / "docs/guides/deployment.md").read_text(encoding="utf-8")
 

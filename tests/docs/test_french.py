@@ -8,7 +8,7 @@ from itertools import zip_longest
 
 import pytest
 
-from .snippets import ROOT
+from tests.support.snippets import ROOT
 
 PAGES = {
     "README.md": "README.fr.md",

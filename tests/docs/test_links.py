@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from .snippets import ROOT
+from tests.support.snippets import ROOT
 
 
 @pytest.mark.parametrize("page", ["README.md", "README.fr.md", "CHANGELOG.md", "CONTRIBUTING.md"])

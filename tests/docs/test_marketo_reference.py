@@ -10,8 +10,7 @@ from publitrac_async.marketo import operations as table
 from publitrac_async.marketo.codes import CODES
 from publitrac_async.transport.base import BaseClient
 from publitrac_async.transport.operation import Operation
-
-from .snippets import ROOT
+from tests.support.snippets import ROOT
 
 PAGE = (ROOT / "docs" / "reference" / "marketo.md").read_text(encoding="utf-8")
 GUIDE = (ROOT / "docs" / "guides" / "marketo.md").read_text(encoding="utf-8")

@@ -9,8 +9,7 @@ import re
 import pytest
 
 import publitrac_async
-
-from .snippets import ROOT
+from tests.support.snippets import ROOT
 
 #: The modules that users import from.
 ROOMS = (

@@ -16,8 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from publitrac_async import Lead, PublitracClient, RetryPolicy, ServerError
 from publitrac_async.opentelemetry import OpenTelemetry
 from publitrac_async.sandbox import Fault, Sandbox
-
-from .snippets import ROOT, snippets
+from tests.support.snippets import ROOT, snippets
 
 PAGE = ROOT / "docs" / "guides" / "observing.md"
 

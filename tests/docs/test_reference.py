@@ -12,8 +12,7 @@ from publitrac_async.marketo import MarketoClient
 from publitrac_async.v1 import V1
 from publitrac_async.v2 import V2
 from publitrac_async.vitec import VitecClient
-
-from .snippets import ROOT
+from tests.support.snippets import ROOT
 
 
 def public_methods(facade: type) -> set[str]:

@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 from publitrac_async.sandbox import Sandbox
-
-from .snippets import ROOT
+from tests.support.snippets import ROOT
 
 PROGRAM = Path(__file__).with_name("instrumented_program.py")
 

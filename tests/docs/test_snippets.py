@@ -6,8 +6,7 @@ import pytest
 
 from publitrac_async import PublitracClient
 from publitrac_async.sandbox import Sandbox
-
-from .snippets import PAGES, ROOT, snippets
+from tests.support.snippets import PAGES, ROOT, snippets
 
 WITH_SNIPPETS = [page for page in PAGES if any(snippets(page))]
 

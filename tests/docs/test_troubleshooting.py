@@ -6,8 +6,7 @@ import re
 
 import publitrac_async
 from publitrac_async import ApiError, PublitracError, TransportError
-
-from .snippets import ROOT
+from tests.support.snippets import ROOT
 
 PAGE = (ROOT / "docs" / "guides" / "troubleshooting.md").read_text(encoding="utf-8")
 

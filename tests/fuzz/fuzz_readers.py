@@ -33,8 +33,8 @@ from publitrac_async.transport.steps import run_steps
 from publitrac_async.v1.responses import read_reply
 from publitrac_async.v2.responses import read_accepted, read_token
 from publitrac_async.vitec.responses import read_lead_id
-from tests.fuzz.mutations import fuzzed, mutated
 from tests.support.clients import client
+from tests.support.mutations import fuzzed, mutated
 from tests.support.sinks import RecordingSink
 from tests.support.vendor import DONE, LEAD
 from tests.support.wire import Peer, RawServer, Seen, http

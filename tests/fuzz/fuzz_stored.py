@@ -29,10 +29,10 @@ from publitrac_async.shared import SharedFile, SharedRedis
 from publitrac_async.shared.file.tokens import FileTokenStore, _Lease
 from publitrac_async.shared.redis.tokens import _read
 from publitrac_async.transport.auth import Token
-from tests.fuzz.mutations import fuzzed, mutated
-from tests.integration.shared.stores import ADA, BEN, OK
+from tests.support.mutations import fuzzed, mutated
 from tests.support.redis_server import Server
 from tests.support.redis_state import OwnRedisState
+from tests.support.redis_stores import ADA, BEN, OK
 
 FAILED = Outcome(State.REJECTED, "ValidationError", "refused", "9001")
 

@@ -20,8 +20,7 @@ from attrs import frozen
 
 from publitrac_async.bulk import unknown_rows
 from publitrac_async.sandbox import Arrival, Sandbox
-
-from .kill_runner import WORKERS, source
+from tests.support.kill_runner import WORKERS, source
 
 pytestmark = [
     pytest.mark.slow,
@@ -113,7 +112,7 @@ class Runner:
 
     async def __aenter__(self) -> Self:
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.integration.bulk.kill_runner"),
+            *(sys.executable, "-m", "tests.support.kill_runner"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             cwd=ROOT,

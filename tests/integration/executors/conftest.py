@@ -7,9 +7,8 @@ import pytest
 
 from publitrac_async.sandbox import Sandbox
 from tests.integration.shared.conftest import one_server, server  # noqa: F401  (fixtures)
+from tests.support.executor_setups import Setup
 from tests.support.redis_server import Server
-
-from .setups import Setup
 
 
 @pytest.fixture

@@ -22,10 +22,8 @@ from publitrac_async.bulk import (
     Verify,
 )
 from publitrac_async.sandbox import Fault
-from tests.integration.executors.setups import sent
+from tests.support.executor_setups import Setup, sent
 from tests.support.sinks import RecordingSink, rows
-
-from .setups import Setup
 
 LEADS = 55
 

@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from publitrac_async.bulk import ColumnMapping, NamedSource, read_leads, read_sql
+from tests.support.executor_setups import Setup, write_workbook
 from tests.support.sinks import RecordingSink, rows
-
-from .setups import Setup, write_workbook
 
 
 async def test_the_mapping_maps_columns_to_fields(setup: Setup) -> None:

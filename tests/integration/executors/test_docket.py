@@ -20,10 +20,19 @@ from publitrac_async.bulk import (
 )
 from publitrac_async.bulk.distributed import docket
 from publitrac_async.bulk.distributed.docket import DocketExecutor, serve
+from tests.support.executor_setups import (
+    ACCOUNT,
+    CALLS,
+    CHUNK_ROWS,
+    CHUNKS,
+    Gate,
+    Setup,
+    Submission,
+    until,
+    write_workbook,
+)
 from tests.support.redis_state import OwnRedisState
 from tests.support.sinks import RecordingSink, rows
-
-from .setups import ACCOUNT, CALLS, CHUNK_ROWS, CHUNKS, Gate, Setup, Submission, until, write_workbook
 
 
 class Untouched:

@@ -17,9 +17,8 @@ from publitrac_async.bulk import (
 )
 from publitrac_async.bulk.distributed import docket
 from publitrac_async.bulk.distributed.docket import serve
+from tests.support.executor_setups import CALLS, CHUNK_ROWS, CHUNKS, Gate, Setup, Submission, until
 from tests.support.sinks import RecordingSink, rows
-
-from .setups import CALLS, CHUNK_ROWS, CHUNKS, Gate, Setup, Submission, until
 
 
 async def test_everything_is_closed_at_the_end(hosts: Setup) -> None:

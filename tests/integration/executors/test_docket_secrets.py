@@ -15,9 +15,8 @@ from publitrac_async.bulk import (
 from publitrac_async.sandbox import Fault
 from publitrac_async.shared import SharedRedis
 from tests.support.clients import client
+from tests.support.executor_setups import Setup, Submission
 from tests.support.sinks import RecordingSink, rows
-
-from .setups import Setup, Submission
 
 
 async def everything(hosts: Setup) -> str:

@@ -13,10 +13,9 @@ import cloudpickle
 import pytest
 
 from publitrac_async.bulk.distributed.messages import checked, text_of
+from tests.support.executor_setups import Setup, Submission
 from tests.support.redis_state import OwnRedisState
 from tests.support.sinks import RecordingSink, rows
-
-from .setups import Setup, Submission
 
 DISCARDED = "discarded a task without a valid signature of this account: check who can write to Redis"
 

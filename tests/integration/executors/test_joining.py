@@ -21,11 +21,10 @@ from publitrac_async.bulk import (
     sync_leads,
 )
 from publitrac_async.bulk.distributed.docket import DocketExecutor
+from tests.support.executor_processes import ACCOUNT, Service, Workers
+from tests.support.executor_setups import until
 from tests.support.redis_server import Server
 from tests.support.redis_state import OwnRedisState
-
-from .processes import ACCOUNT, Service, Workers
-from .setups import until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork and SIGKILL")
 

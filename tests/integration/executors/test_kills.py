@@ -26,10 +26,9 @@ from publitrac_async.bulk import (
     sync_leads,
 )
 from publitrac_async.bulk.distributed.docket import DocketExecutor
+from tests.support.executor_processes import ACCOUNT, JournalSink, Service, Workers
 from tests.support.redis_server import Server
 from tests.support.redis_state import OwnRedisState
-
-from .processes import ACCOUNT, JournalSink, Service, Workers
 
 pytestmark = [
     pytest.mark.slow,

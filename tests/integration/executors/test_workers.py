@@ -7,9 +7,8 @@ import time
 import pytest
 
 from publitrac_async.bulk import NamedSource
+from tests.support.executor_setups import Gate, Setup, Submission, until
 from tests.support.sinks import RecordingSink
-
-from .setups import Gate, Setup, Submission, until
 
 ROWS = [{"email": f"lead{number}@example.com"} for number in range(60)]
 

@@ -5,8 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from tests.support.redis_server import Server
-
-from .stores import Stores
+from tests.support.redis_stores import Stores
 
 
 @pytest.fixture(scope="session")

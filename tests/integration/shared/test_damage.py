@@ -14,8 +14,7 @@ from publitrac_async.shared import SharedRedis
 from publitrac_async.shared.redis.connection import Connection, Unavailable
 from publitrac_async.transport.auth import SlidingToken, Token
 from tests.support.redis_server import Server
-
-from .stores import ADA, BEN, OK, Stores, job, job_of
+from tests.support.redis_stores import ADA, BEN, OK, Stores, job, job_of
 
 DAMAGED = r"the state store in Redis is damaged \(.+\): reset it"
 TOKENS = [

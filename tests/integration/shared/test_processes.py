@@ -74,7 +74,7 @@ async def fleet(base_url: str, tasks: int, **state: Any) -> AsyncIterator[Fleet]
         await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "tests.integration.shared.worker",
+            "tests.support.redis_worker",
             json.dumps({"number": number} | settings),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,

@@ -8,8 +8,7 @@ from publitrac_async.bulk.errors import StateStoreError
 from publitrac_async.bulk.rows import Outcome, State
 from publitrac_async.bulk.state.progress import Failure, RunProgress, failures_of
 from publitrac_async.bulk.state.redis import progress as redis_progress
-
-from .stores import ADA, BEN, EVE, OK, Stores, job, job_of
+from tests.support.redis_stores import ADA, BEN, EVE, OK, Stores, job, job_of
 
 REJECTED = Outcome(State.REJECTED, "ValidationError", "email: is unusable", "1004")
 RETRY = Outcome(State.RETRY, "ServerError", "HTTP 503")

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from .stores import Stores, job, job_of
+from tests.support.redis_stores import Stores, job, job_of
 
 MESSAGE = "ada@example.test already has another code"
 

@@ -18,8 +18,7 @@ from publitrac_async.shared import SharedRedis
 from tests.support.canaries import Canaries, Transcript, everything, find
 from tests.support.redis_server import Server
 from tests.support.redis_state import OwnRedisState
-
-from .stores import ADA, BEN, FIRST, OK, SECOND, Stores, job_of, known, renewals, state
+from tests.support.redis_stores import ADA, BEN, FIRST, OK, SECOND, Stores, job_of, known, renewals, state
 
 
 async def test_a_second_process_learns_how_long_a_killed_one_holds_it(stores: Stores) -> None:

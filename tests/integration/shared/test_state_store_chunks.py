@@ -12,8 +12,20 @@ from publitrac_async.bulk.errors import StateStoreError
 from publitrac_async.bulk.rows import Outcome, State
 from publitrac_async.bulk.state.base import Entry
 from publitrac_async.bulk.state.redis.entries import BATCH
-
-from .stores import ADA, BEN, EVE, FIRST, OK, SECOND, Stores, job, job_of, known, renewals, state
+from tests.support.redis_stores import (
+    ADA,
+    BEN,
+    EVE,
+    FIRST,
+    OK,
+    SECOND,
+    Stores,
+    job,
+    job_of,
+    known,
+    renewals,
+    state,
+)
 
 
 async def test_a_worker_carries_out_a_chunk(stores: Stores) -> None:

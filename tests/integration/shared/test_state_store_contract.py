@@ -20,9 +20,8 @@ from publitrac_async.bulk.state.sqlite import SqliteStateStore
 from publitrac_async.shared import SharedRedis
 from tests.support.redis_server import Server
 from tests.support.redis_state import OwnRedisState
+from tests.support.redis_stores import ADA, BEN, EVE, FIRST, OK, SECOND, known
 from tests.support.sinks import RecordingSink, rows
-
-from .stores import ADA, BEN, EVE, FIRST, OK, SECOND, known
 
 Stores: TypeAlias = Callable[[], StateStore]
 

@@ -16,8 +16,7 @@ from publitrac_async.bulk.state.redis.store import RedisStateStore
 from tests.support.canaries import Canaries, Transcript
 from tests.support.redis_server import Server
 from tests.support.redis_state import OwnRedisState
-
-from .stores import ADA, BEN, FIRST, OK, Stores, job, job_of, known, state
+from tests.support.redis_stores import ADA, BEN, FIRST, OK, Stores, job, job_of, known, state
 
 
 @pytest.mark.fault("F34")

@@ -6,7 +6,7 @@ import pytest
 
 from publitrac_async.sandbox import Sandbox
 from publitrac_async.vitec import VitecClient
-from tests.integration.vitec.clients import client
+from tests.support.vitec_clients import client
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from publitrac_async.sandbox import Fault, Sandbox
 from publitrac_async.vitec import (
     VitecClient,
 )
-from tests.integration.vitec.clients import CUSTOMER, client
 from tests.support.vitec import lead, sample
+from tests.support.vitec_clients import CUSTOMER, client
 from tests.support.wire import Peer, RawServer, Seen, http
 
 DOUBTFUL = [

@@ -38,8 +38,8 @@ from publitrac_async.vitec import (
     UtmTag,
     VitecClient,
 )
-from tests.integration.vitec.clients import CUSTOMER, client
 from tests.support.vitec import NUMBER, lead, person, sample
+from tests.support.vitec_clients import CUSTOMER, client
 from tests.support.wire import Peer, RawServer, Seen, http
 
 FULL = lead(

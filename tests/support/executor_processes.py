@@ -40,7 +40,7 @@ from tests.support.clients import client
 from tests.support.commands import TRANSPORT
 from tests.support.redis_state import OwnRedisState
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 ACCOUNT = "the-key"
 
 
@@ -138,7 +138,7 @@ class Process:
 
     def __init__(self, program: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.integration.executors.processes", program],
+            [sys.executable, "-m", "tests.support.executor_processes", program],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
