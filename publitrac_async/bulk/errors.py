@@ -1,7 +1,9 @@
 """Errors of source, mapping and state store: they end a whole run.
 
-An error of a call ends it if `is_fatal` in `bulk/outcomes.py` says so, and too many failures do by
-`ErrorBudget` there. The report lists errors of single rows.
+While rows are sent, a run ends early with a report: `is_fatal` and `ErrorBudget` in `bulk/outcomes.py` decide
+on errors of calls, and `_examine` in `bulk/sending.py` adds a shared limiter that stays unavailable. An
+exception that is not a `PublitracError` is a bug, and ends the run with a traceback. The report lists errors
+of single rows.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Executors: send the pending rows of a run."""
+"""Executors: choose where the pending rows of a run are sent. `bulk/sending.py` sends them."""
 
 from __future__ import annotations
 

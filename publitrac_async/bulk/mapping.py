@@ -1,4 +1,7 @@
-"""The mapping file: columns of a source, fields of a lead, and how cells are written."""
+"""The mapping file: columns of a source, fields of a lead, and how cells are written.
+
+`Columns` in `bulk/columns.py` applies it to rows.
+"""
 
 from __future__ import annotations
 

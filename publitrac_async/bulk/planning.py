@@ -1,4 +1,7 @@
-"""Plan: decide which rows need a call."""
+"""Plan: decide which rows need a call; so a killed run resumes.
+
+The state store has marked the rows of calls that were in flight as unknown when it was opened.
+"""
 
 from __future__ import annotations
 

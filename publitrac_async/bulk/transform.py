@@ -1,7 +1,8 @@
 """Transform rows into records; dry run.
 
 A source reads a row (`bulk/sources`), `Columns` converts its cells to fields (`bulk/columns.py`), the sink
-makes the record; those of PUBLITRAC make a lead first (`as_lead` in `bulk/sinks/publitrac.py`).
+makes the record. `as_lead` in `bulk/sinks/publitrac.py` makes a lead of fields; v2 writes checked fields as
+JSON without one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Run a command, and end with its exit status."""
+"""Run a command, and end with its exit status. `cli/exits.py` decides on it."""
 
 from __future__ import annotations
 

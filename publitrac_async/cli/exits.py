@@ -1,4 +1,8 @@
-"""Errors that end a command, and the exit status of errors and reports. `ExitStatus` lists the statuses."""
+"""Errors that end a command, and the exit status of errors and reports.
+
+`ExitStatus` in `bulk/report/model.py` lists the statuses. `cli/sync.py` changes that of a report if the
+command was interrupted, or if leads for ``--list`` are missing. `cli/ending.py` ends the process.
+"""
 
 from __future__ import annotations
 

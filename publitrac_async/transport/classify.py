@@ -1,4 +1,7 @@
-"""Map HTTP statuses and headers to errors, for responses that the vendor's documents do not cover."""
+"""Map HTTP statuses and headers to errors, for responses that the vendor's documents do not cover.
+
+`transport/retry.py` names the places that decide what follows an error, such as `RateLimited`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Rate limiters, asked right before a request is sent."""
+"""Rate limiters, asked right before a request is sent: by `Lane` in `transport/lanes.py`.
+
+`publitrac_async/config.py` has the vendors' rates.
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,8 @@ Letters become ``x`` or ``X``, digits ``0``, other letters and digits of Unicode
 blanks stay. Names of elements, fields and parameters stay, and so do values that are the vendor's and not a
 person's: statuses, codes, page numbers. This module has no parser: bodies may be cut, malformed, or in
 another format.
+
+It serves traces. `transport/secret.py` and `transport/http.py` keep credentials out of everything else.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """`Secret`: a credential masked everywhere except on the wire.
 
-`transport/http.py` keeps credentials out of the URL that logs see.
+`transport/http.py` keeps credentials out of the URL that logs see; an injected transport that is unknown gets
+the whole URL.
 """
 
 from __future__ import annotations

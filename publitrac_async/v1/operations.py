@@ -3,7 +3,8 @@
 All have one URL; the method is a parameter. Status and message of success are quoted from the documents. The
 client does not rely on them, because they are not distinct: four methods share 2001.
 
-`CONTRIBUTING.md` has the steps for a new method.
+A new method has a constant here, listed in `METHODS`, and its code in the module of its subject, such as
+`v1/lists.py`. `CONTRIBUTING.md` has all steps.
 """
 
 from __future__ import annotations

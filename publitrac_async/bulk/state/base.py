@@ -1,6 +1,7 @@
 """The state store: its interface and its guarantee.
 
-`BatchJournal` in `bulk/journal.py` keeps the order of the calls that the guarantee requires, for every sink.
+`BatchJournal` in `bulk/journal.py` keeps the order that the guarantee requires. `bulk/sending.py` calls it
+for sinks that make one call for a batch; those with `send_in_parts` call it themselves.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The table of vendors. A new vendor needs a module here and an entry in `VENDORS`."""
+"""The table of vendors for commands. A vendor has a module here and an entry in `VENDORS`.
+
+Its client and its sink in `bulk/sinks` come first: `CONTRIBUTING.md` has all steps.
+"""
 
 from __future__ import annotations
 
