@@ -219,6 +219,9 @@ class SharedToken:
         self._clock = clock
         self._renewal: asyncio.Task[Token] | None = None
         self._lease: TokenLease | None = None
+        #: The last one, with its token: most calls use the token of the call before. See `Wire.exchange` for
+        #: the figure.
+        self._authorization = Authorization()
 
     async def authorize(self) -> Authorization:
         """Return the current token as credentials, renewed first if due.
@@ -229,10 +232,12 @@ class SharedToken:
         token = await self._store.load()
         if token is None or self._ends_soon(token):
             token = await self._renewed(token)
-        value = token.value
-        if self._prefix:
-            value = Secret(self._prefix + value.reveal(), self._header, header=True)
-        return Authorization(headers=((self._header, value),), token=token)
+        if self._authorization.token is not token:
+            value = token.value
+            if self._prefix:
+                value = Secret(self._prefix + value.reveal(), self._header, header=True)
+            self._authorization = Authorization(headers=((self._header, value),), token=token)
+        return self._authorization
 
     async def accepted(self, authorization: Authorization, sent_at: float) -> None:
         """Do nothing: use does not extend the lifetime of the token."""

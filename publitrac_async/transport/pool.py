@@ -205,6 +205,12 @@ class Exchange:
                 return message
         raise aiohttp.http.HttpProcessingError(message="too many interim responses")
 
+    def whole_body(self) -> bytes | None:
+        """Return the body if all of it has arrived and none of it was read; most do with their heads."""
+        payload = self._payload
+        assert payload is not None
+        return payload.read_nowait() if payload.is_eof() and payload.exception() is None else None
+
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
@@ -262,6 +268,9 @@ class _Protocol(ResponseHandler):
         self.best_before: float = math.inf
         self.watchdog: Watchdog = Watchdog(self._is_moving, self._time_out, alarms)
         self._unwritten = 0
+        #: Kept for the checks before each call; see `Wire.exchange` for the figure.
+        self._socket: Any = None
+        self._poll: select.poll | None = None
 
     def watch(self, read: float | None) -> None:
         """Start the read timeout, in seconds."""
@@ -273,17 +282,19 @@ class _Protocol(ResponseHandler):
         """Return True if the socket has bytes, or its end, for the event loop to read."""
         if self.transport is None:
             return False
-        socket: Any = self.transport.get_extra_info("socket")
-        if socket is None:
-            return False
-        descriptor: int = socket.fileno()
+        if self._socket is None:
+            self._socket = self.transport.get_extra_info("socket")
+            if self._socket is None:
+                return False
+        descriptor: int = self._socket.fileno()
         if descriptor < 0:  # With TLS, the transport learns of a closed socket one turn later.
             return True
         if not hasattr(select, "poll"):  # Windows, where select() accepts descriptors of any size.
             return bool(select.select([descriptor], [], [], 0)[0])
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        return bool(poll.poll(0))
+        if self._poll is None:
+            self._poll = select.poll()
+            self._poll.register(descriptor, select.POLLIN)
+        return bool(self._poll.poll(0))
 
     def data_received(self, data: bytes) -> None:
         if self.idle:
