@@ -17,10 +17,9 @@ from typing import Any
 import pytest
 
 from tests.support.redis_server import Server
+from tests.support.redis_worker import longest_stall
 from tests.support.vendor import Vendor
 from tests.support.wire import RawServer
-
-from .worker import longest_stall
 
 PROCESSES = 4
 ROOT = Path(__file__).parents[3]
