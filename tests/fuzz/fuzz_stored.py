@@ -27,7 +27,7 @@ from publitrac_async.bulk.state.redis.progress import _progress
 from publitrac_async.bulk.state.sqlite import SqliteStateStore
 from publitrac_async.shared import SharedFile, SharedRedis
 from publitrac_async.shared.file.tokens import FileTokenStore, _Lease
-from publitrac_async.shared.redis.tokens import _read
+from publitrac_async.shared.redis.tokens import _decode
 from publitrac_async.transport.auth import Token
 from tests.support.mutations import fuzzed, mutated
 from tests.support.redis_server import Server
@@ -270,7 +270,7 @@ def test_failures_are_texts_and_lines_or_damage(text: bytes) -> None:
 @fuzzed()
 @given(stored=mutated([b"900.0 the-token"]), life=st.floats(0.001, 1e9))
 def test_tokens_are_tokens_or_none(stored: bytes, life: float) -> None:
-    token = _read(stored, 1000 + life, life)
+    token = _decode(stored, 1000 + life, life)
     assert token is None or token.ttl >= life - 1
 
 
